@@ -1,0 +1,32 @@
+PYTHON ?= python3
+VENV := .venv
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test check format clean
+
+help: ## Show what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+demo: $(STAMP) ## Grade the sample submissions and say where the reports are
+	$(VENV)/bin/grader demo
+
+test: $(STAMP) ## Run the whole suite
+	$(VENV)/bin/python -m pytest
+
+check: $(STAMP) ## Lint, format and types
+	$(VENV)/bin/ruff check
+	$(VENV)/bin/ruff format --check
+	$(VENV)/bin/mypy
+
+format: $(STAMP) ## Put the code into its form
+	$(VENV)/bin/ruff check --fix
+	$(VENV)/bin/ruff format
+
+clean: ## Remove what was made here
+	rm -rf $(VENV) grader-demo reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	touch $(STAMP)

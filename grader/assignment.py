@@ -1,0 +1,181 @@
+"""
+An assignment as the grader works with it: the network to call, the exercises, the instructor's gradients.
+
+Loading one runs the instructor's own cells in this process: a source notebook is trusted as much as the grader is.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from grader.errors import SourceError, UsageError
+from grader.model import Exercise, Limits
+from grader.source import SourceCell, SourceNotebook, find_sources, read_source
+
+__all__ = ["Assignment", "find_assignment", "load_assignment", "shipped_solutions", "solutions_directory"]
+
+BUNDLED = Path(__file__).parent / "bundled"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Assignment:
+    """
+    One assignment, loaded.
+
+    Attributes:
+        forward: `forward(x, y, **parameters)`; returns every named intermediate and `loss`.
+        init_parameters: `init_parameters(generator)`; returns the parameters by name, float32.
+        solutions: The instructor's gradient functions by exercise.
+        network: The source of the cells that define the network, as students have them too.
+        hidden_seed: Draws the batches that students do not see.
+        learning_rate: For the training curve, per step.
+        steps: How many steps of gradient descent the training curve has.
+    """
+
+    id: str
+    title: str
+    version: str
+    exercises: tuple[Exercise, ...]
+    forward: Callable[..., dict[str, Any]]
+    init_parameters: Callable[..., dict[str, Any]]
+    solutions: Mapping[str, Callable[..., Any]]
+    network: str
+    hidden_seed: int
+    limits: Limits
+    autograd: str = "forbid"
+    learning_rate: float = 0.1
+    steps: int = 30
+
+
+def solutions_directory(given: Path | None) -> Path:
+    """
+    Where source notebooks are: the folder that was named, else `solutions/` here, else the ones shipped.
+
+    Raises:
+        UsageError: The folder that was named is not there.
+    """
+    if given is not None:
+        if not given.is_dir():
+            raise UsageError(f"There is no folder {given}.", "Name the folder with the solutions.")
+        return given
+    here = Path("solutions")
+    if here.is_dir() and find_sources(here):
+        return here
+    return shipped_solutions()
+
+
+def shipped_solutions() -> Path:
+    """The source notebooks that came with the grader: in the installed package, or beside it in its repository."""
+    bundled = BUNDLED / "solutions"
+    return bundled if bundled.is_dir() else Path(__file__).parent.parent / "solutions"
+
+
+def find_assignment(assignment_id: str, directory: Path) -> Path:
+    """
+    The source notebook of an assignment.
+
+    Raises:
+        UsageError: There is none of that id.
+    """
+    sources = find_sources(directory)
+    if assignment_id not in sources:
+        known = ", ".join(sources) or "none"
+        raise UsageError(
+            f"There is no assignment {assignment_id!r} in {directory}.",
+            f"Known: {known}. Name one with -a, or its folder with --solutions.",
+        )
+    return sources[assignment_id]
+
+
+def load_assignment(path: Path, *, hidden_seed: int | None = None) -> Assignment:
+    """
+    Read a source notebook and run its network and solution cells.
+
+    Args:
+        path: `solutions/<id>.md`.
+        hidden_seed: Takes the place of the one in the notebook.
+
+    Raises:
+        SourceError: The notebook breaks the contract; the message names cell and line.
+    """
+    return _load(path.resolve(), path.read_bytes(), hidden_seed)
+
+
+@functools.lru_cache(maxsize=32)
+def _load(path: Path, content: bytes, hidden_seed: int | None) -> Assignment:  # noqa: ARG001 - a key of the cache
+    source = read_source(path)
+    namespace: dict[str, Any] = {"__name__": f"solutions.{source.id}"}
+    for cell in (*source.network, *source.exercises):
+        _run(cell, namespace, source)
+    for name in ("forward", "init_parameters"):
+        if not callable(namespace.get(name)):
+            raise SourceError(
+                f"{path.name} defines no function `{name}`.", "Define it in a code cell tagged `network`."
+            )
+    settings = source.settings
+    return Assignment(
+        id=source.id,
+        title=source.title,
+        version=source.version,
+        exercises=tuple(
+            Exercise(
+                name=cell.name,
+                targets=cell.targets,
+                arguments=cell.arguments,
+                points=cell.points,
+                question=cell.docstring,
+            )
+            for cell in source.exercises
+        ),
+        forward=namespace["forward"],
+        init_parameters=namespace["init_parameters"],
+        solutions={cell.name: namespace[cell.name] for cell in source.exercises},
+        network="\n\n".join(cell.source for cell in source.network),
+        hidden_seed=_integer(settings.get("hidden_seed", 0), path) if hidden_seed is None else hidden_seed,
+        limits=_limits(settings.get("limits", {}), path),
+        autograd=_choice(settings.get("autograd", "forbid"), ("forbid", "flag", "allow"), path),
+        learning_rate=float(settings.get("learning_rate", 0.1)),
+        steps=int(settings.get("steps", 30)),
+    )
+
+
+def _run(cell: SourceCell, namespace: dict[str, Any], source: SourceNotebook) -> None:
+    where = f"cell {cell.index + 1}" + (f", line {cell.line}" if cell.line else "")
+    try:
+        tree = ast.parse(cell.source)
+        if cell.line:
+            ast.increment_lineno(tree, cell.line - 1)
+        exec(compile(tree, str(source.path), "exec"), namespace)  # noqa: S102 - the instructor's own code
+    except Exception as error:
+        raise SourceError(
+            f"{source.path.name}, {where}: {type(error).__name__}: {error}",
+            "Run the source notebook and mend the cell.",
+        ) from error
+
+
+def _integer(value: Any, path: Path) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**32:
+        raise SourceError(f"{path.name}: hidden_seed is {value!r}.", "It must be a whole number from 0 to 4294967295.")
+    return value
+
+
+def _choice(value: Any, choices: tuple[str, ...], path: Path) -> str:
+    if value not in choices:
+        raise SourceError(f"{path.name}: autograd is {value!r}.", f"It must be one of {', '.join(choices)}.")
+    return str(value)
+
+
+def _limits(settings: Any, path: Path) -> Limits:
+    names = {field.name for field in dataclasses.fields(Limits)}
+    if not isinstance(settings, dict) or not all(
+        name in names and isinstance(value, (int, float)) and value > 0 for name, value in settings.items()
+    ):
+        raise SourceError(
+            f"{path.name}: limits cannot be read.", f"Give positive numbers for any of {', '.join(sorted(names))}."
+        )
+    return Limits(**settings)

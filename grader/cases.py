@@ -1,0 +1,275 @@
+"""
+The fixed arguments that exercises are called on, each with autograd's answer.
+
+A case's inputs are drawn by numpy's `RandomState`, whose streams are frozen for good (NEP 19), from a seed made of the
+assignment's id and the case's name: the same on every machine. The forward pass runs in float64; arguments are rounded
+to the case's dtype; the reference stays float64.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+from typing import Any
+
+import numpy as np
+import torch
+
+from grader.assignment import Assignment
+from grader.compare import compare
+from grader.data import read_split
+from grader.errors import SolutionError, SourceError
+from grader.model import Exercise, Outcome
+
+__all__ = ["Case", "ChainCase", "build_cases", "build_chain"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """Where the network is evaluated: a batch of `rows` images, and parameters of its own."""
+
+    name: str
+    rows: int
+    dtype: torch.dtype
+    public: bool = False
+    random_cotangent: bool = False
+    combined: bool = False
+
+
+POINTS = (
+    Point(name="mnist", rows=64, dtype=torch.float32, public=True),
+    Point(name="mnist_hidden", rows=48, dtype=torch.float32),
+    Point(name="vjp", rows=17, dtype=torch.float64, random_cotangent=True),
+    Point(name="linear", rows=17, dtype=torch.float64, random_cotangent=True, combined=True),
+)
+"""Batch sizes differ, so that a constant copied from one fails on the next; none is 1, where `squeeze()` bites."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Case:
+    """
+    One call of one exercise.
+
+    Attributes:
+        arguments: By name, in the function's order, of dtype `dtype` where floating.
+        expected: Autograd's gradient of each target, float64.
+        terms: Length of the longest sum in a gradient, for the tolerance.
+    """
+
+    name: str
+    public: bool
+    dtype: torch.dtype
+    arguments: dict[str, torch.Tensor]
+    expected: tuple[torch.Tensor, ...]
+    terms: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ChainCase:
+    """The backward pass on the public batch: inputs and parameters (float32), true gradients, autograd's losses."""
+
+    inputs: dict[str, torch.Tensor]
+    parameters: dict[str, torch.Tensor]
+    expected: dict[str, torch.Tensor]
+    losses: tuple[float, ...]
+    terms: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Evaluated:
+    """The network at a point: every named tensor of the graph in float64, and the gradient of the loss for each."""
+
+    inputs: dict[str, torch.Tensor]
+    parameters: dict[str, torch.Tensor]
+    values: dict[str, torch.Tensor]
+    gradients: dict[str, torch.Tensor]
+
+
+@functools.lru_cache(maxsize=32)
+def build_cases(assignment: Assignment) -> dict[str, tuple[Case, ...]]:
+    """
+    The cases of every exercise, checked: the instructor's solution agrees with autograd on each.
+
+    Raises:
+        SourceError: The forward pass fails, or an exercise names something that it does not return.
+        SolutionError: A solution raises or disagrees.
+    """
+    evaluated = {point.name: _evaluate(assignment, point) for point in POINTS}
+    cases = {
+        exercise.name: tuple(
+            _case(assignment, exercise, point, evaluated)
+            for point in POINTS
+            if not point.combined or _upstream(exercise, evaluated["mnist"])
+        )
+        for exercise in assignment.exercises
+    }
+    for exercise in assignment.exercises:
+        for case in cases[exercise.name]:
+            _check_solution(assignment, exercise, case)
+    return cases
+
+
+@functools.lru_cache(maxsize=32)
+def build_chain(assignment: Assignment) -> ChainCase:
+    """The public batch for the whole backward pass, with autograd's training curve."""
+    evaluated = _evaluate(assignment, POINTS[0])
+    inputs = {name: _rounded(tensor, torch.float32) for name, tensor in evaluated.inputs.items()}
+    parameters = {name: _rounded(tensor, torch.float32) for name, tensor in evaluated.parameters.items()}
+    targets = {f"d{target}" for exercise in assignment.exercises for target in exercise.targets}
+    return ChainCase(
+        inputs=inputs,
+        parameters=parameters,
+        expected={name: gradient for name, gradient in evaluated.gradients.items() if name in targets},
+        losses=_train(assignment, inputs, parameters),
+        terms=_terms(list(evaluated.values.values())),
+    )
+
+
+def _evaluate(assignment: Assignment, point: Point) -> _Evaluated:
+    # `linear` looks at the same place as `vjp`, with other cotangents.
+    seed = _seed(assignment, "vjp" if point.combined else point.name, hidden=not point.public)
+    images, labels = read_split("test")
+    rows = np.random.RandomState(seed).permutation(len(images))[: point.rows]
+    inputs = {
+        "x": torch.from_numpy(images[rows]).double().div_(255).float().double(),
+        "y": torch.from_numpy(labels[rows].astype(np.float64))[:, None],
+    }
+    try:
+        parameters = {
+            name: tensor.detach().double().requires_grad_()
+            for name, tensor in assignment.init_parameters(torch.Generator().manual_seed(seed)).items()
+        }
+        leaves = {name: tensor.clone().requires_grad_() for name, tensor in inputs.items()}
+        outputs = assignment.forward(**leaves, **parameters)
+        values = {**leaves, **parameters, **outputs}
+        loss = outputs["loss"]
+        named = {name: value for name, value in values.items() if _is_differentiable(value)}
+        gradients = torch.autograd.grad(loss, list(named.values()), retain_graph=True, allow_unused=True)
+    except Exception as error:
+        raise SourceError(
+            f"The network of {assignment.id} cannot be evaluated: {type(error).__name__}: {error}",
+            "`forward(x, y, **parameters)` must return a dict of tensors with a scalar `loss`, in float64 too.",
+        ) from error
+    return _Evaluated(
+        inputs=inputs,
+        parameters={name: tensor.detach() for name, tensor in parameters.items()},
+        values=values,
+        gradients={
+            f"d{name}": torch.zeros_like(value) if gradient is None else gradient
+            for (name, value), gradient in zip(named.items(), gradients, strict=True)
+        },
+    )
+
+
+def _case(assignment: Assignment, exercise: Exercise, point: Point, evaluated: dict[str, _Evaluated]) -> Case:
+    network = evaluated[point.name]
+    cotangents = {
+        name: _cotangent(assignment, exercise, point, name, like=network.gradients[name])
+        for name in _upstream(exercise, network)
+    }
+    arguments = {}
+    for name in exercise.arguments:
+        if name in cotangents:
+            arguments[name] = _rounded(cotangents[name], point.dtype)
+        elif isinstance(network.values.get(name), torch.Tensor):
+            arguments[name] = _rounded(network.values[name], point.dtype)
+        else:
+            raise SourceError(
+                f"{exercise.name} of {assignment.id} takes `{name}`, which the network does not have.",
+                "Arguments are x, y, parameters and intermediates by name, or d and one of those names.",
+            )
+    outputs = [network.values[name[1:]] for name in cotangents] or [network.values["loss"]]
+    grad_outputs = [arguments[name].double() for name in cotangents] or None
+    try:
+        targets = [network.values[target] for target in exercise.targets]
+        expected = torch.autograd.grad(outputs, targets, grad_outputs, retain_graph=True)
+    except (KeyError, RuntimeError) as error:
+        raise SourceError(
+            f"Autograd has no gradient of {', '.join(exercise.targets)} for {exercise.name} ({error}).",
+            "The targets must be what the upstream gradients' tensors were computed from.",
+        ) from error
+    return Case(
+        name=point.name,
+        public=point.public,
+        dtype=point.dtype,
+        arguments=arguments,
+        expected=tuple(gradient.detach() for gradient in expected),
+        terms=_terms([*arguments.values(), *targets]),
+    )
+
+
+def _upstream(exercise: Exercise, network: _Evaluated) -> tuple[str, ...]:
+    """The arguments that are gradients of the loss."""
+    return tuple(name for name in exercise.arguments if name not in network.values and name in network.gradients)
+
+
+def _cotangent(
+    assignment: Assignment, exercise: Exercise, point: Point, name: str, *, like: torch.Tensor
+) -> torch.Tensor:
+    if not point.random_cotangent:
+        return like
+
+    def draw(case: str) -> torch.Tensor:
+        # Of its own for each exercise: what one is given must not be another one's answer.
+        seed = _seed(assignment, f"{case}/{exercise.name}/{name}", hidden=True)
+        return torch.from_numpy(np.random.RandomState(seed).standard_normal(tuple(like.shape)))
+
+    return 3 * draw("vjp") - 0.5 * draw("linear") if point.combined else draw("vjp")
+
+
+def _seed(assignment: Assignment, purpose: str, *, hidden: bool) -> int:
+    secret = assignment.hidden_seed if hidden else "public"
+    return int.from_bytes(hashlib.sha256(f"{assignment.id}/{purpose}/{secret}".encode()).digest()[:4], "big")
+
+
+def _terms(tensors: list[Any]) -> int:
+    """No sum in a gradient is longer than the longest axis in sight, and a few terms more for what surrounds it."""
+    return 8 + max(int(size) for tensor in tensors if isinstance(tensor, torch.Tensor) for size in (*tensor.shape, 1))
+
+
+def _rounded(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    tensor = tensor.detach().clone()
+    return tensor.to(dtype) if tensor.is_floating_point() else tensor
+
+
+def _is_differentiable(value: Any) -> bool:
+    return isinstance(value, torch.Tensor) and value.requires_grad
+
+
+def _check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> None:
+    try:
+        returned = assignment.solutions[exercise.name](**{name: a.clone() for name, a in case.arguments.items()})
+    except Exception as error:
+        raise SolutionError(
+            f"The solution of {exercise.name} in {assignment.id} raised {type(error).__name__} on {case.name}: {error}",
+            "Mend it in the source notebook; nothing was graded.",
+        ) from error
+    returned = returned if isinstance(returned, tuple) else (returned,)
+    agrees = len(returned) == len(case.expected) and all(
+        isinstance(got, torch.Tensor)
+        and compare(got, expected, terms=case.terms, given=case.dtype).outcome is Outcome.MATCH
+        for got, expected in zip(returned, case.expected, strict=True)
+    )
+    if not agrees:
+        raise SolutionError(
+            f"The solution of {exercise.name} in {assignment.id} disagrees with autograd on {case.name}.",
+            "Mend it, or the forward pass, in the source notebook; nothing was graded.",
+        )
+
+
+def _train(
+    assignment: Assignment, inputs: dict[str, torch.Tensor], parameters: dict[str, torch.Tensor]
+) -> tuple[float, ...]:
+    """Losses before each step of gradient descent with autograd's gradients, and after the last."""
+    current = {name: tensor.clone().requires_grad_() for name, tensor in parameters.items()}
+    losses = []
+    for _ in range(assignment.steps + 1):
+        loss = assignment.forward(**inputs, **current)["loss"]
+        losses.append(float(loss.detach()))
+        gradients = torch.autograd.grad(loss, list(current.values()))
+        current = {
+            name: (tensor - assignment.learning_rate * gradient).detach().requires_grad_()
+            for (name, tensor), gradient in zip(current.items(), gradients, strict=True)
+        }
+    return tuple(losses)

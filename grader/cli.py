@@ -1,0 +1,193 @@
+"""
+The command line: `grader --help`.
+
+Human talk goes to stderr, what was asked for to files. Exit codes: 0 all full marks, 1 some not, 2 usage, configuration
+or unreadable input, 3 a fault of the grader's. Nothing heavy is imported before a command needs it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from grader import __version__
+from grader.errors import GraderError, GraderFault
+
+if TYPE_CHECKING:
+    from grader.model import Report
+
+__all__ = ["main"]
+
+FORMATS = ("html", "json")
+EXIT_FULL_MARKS, EXIT_NOT_ALL, EXIT_USAGE, EXIT_FAULT = 0, 1, 2, 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the only place where exceptions become a sentence and an exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in given
+    try:
+        code = cli.main(given, prog_name="grader", standalone_mode=False)
+    except click.exceptions.Exit as leave:
+        return leave.exit_code
+    except click.Abort:
+        _say("Stopped.")
+        return EXIT_USAGE
+    except click.ClickException as error:
+        error.show()
+        return EXIT_USAGE
+    except GraderError as error:
+        if debug:
+            raise
+        _say(f"grader: {error}")
+        return error.exit_code
+    except Exception as error:
+        if debug:
+            raise
+        _say(f"grader: it failed itself ({type(error).__name__}: {error}). Run it again with --debug and report that.")
+        return EXIT_FAULT
+    return code if isinstance(code, int) else EXIT_FULL_MARKS
+
+
+def _say(text: str) -> None:
+    click.echo(text, err=True)
+
+
+solutions_option = click.option(
+    "--solutions",
+    type=click.Path(path_type=Path),
+    help="Folder of source notebooks. [default: solutions/ here, else the ones shipped]",
+)
+output_option = click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("reports"), show_default=True
+)
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, help="Show tracebacks of the grader's own faults."
+)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="grader")
+def cli() -> None:
+    """Grade hand-derived gradients in Jupyter notebooks, and say why a wrong one is wrong."""
+
+
+@cli.command()
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("grader-demo"), show_default=True
+)
+@quiet_option
+@debug_option
+def demo(output: Path, quiet: bool) -> int:
+    """Grade the bundled sample submissions, and say where the reports are."""
+    from grader.demo import run_demo
+
+    reports = run_demo(output, tell=_say if not quiet else lambda _: None)
+    if not quiet:
+        for report, page in reports:
+            _say(f"  {report.score:4g} / {report.max_score:g}   {page}")
+        _say("Open one of them in a browser.")
+    return EXIT_FULL_MARKS
+
+
+@cli.command()
+@click.argument("notebook", type=click.Path(path_type=Path))
+@click.option("-a", "--assignment", "assignment_id", metavar="ID", help="[default: the one the notebook names]")
+@output_option
+@click.option(
+    "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable. [default: html and json]"
+)
+@solutions_option
+@click.option(
+    "--hidden-seed",
+    type=click.IntRange(0, 2**32 - 1),
+    envvar="GRADER_HIDDEN_SEED",
+    help="Draws the hidden batches, in place of the seed in the source notebook. [env: GRADER_HIDDEN_SEED]",
+)
+@quiet_option
+@debug_option
+def grade(
+    notebook: Path,
+    assignment_id: str | None,
+    output: Path,
+    formats: tuple[str, ...],
+    solutions: Path | None,
+    hidden_seed: int | None,
+    quiet: bool,
+) -> int:
+    """Grade one submission: OUTPUT/<stem>.html and OUTPUT/<stem>.json."""
+    from grader.assignment import load_assignment, solutions_directory
+    from grader.notebook import read_submission
+    from grader.pipeline import choose_assignment, fault_report
+    from grader.pipeline import grade as grade_submission
+    from grader.reports.write import write_reports
+
+    submission = read_submission(notebook)
+    path = choose_assignment(submission, solutions_directory(solutions), assignment_id)
+    assignment = load_assignment(path, hidden_seed=hidden_seed)
+    fault: GraderError | None = None
+    try:
+        report = grade_submission(submission, assignment)
+    except GraderFault as error:
+        fault, report = error, fault_report(submission, assignment, error)
+    written = write_reports(report, output, formats or FORMATS)
+    if not quiet:
+        _tell(report)
+        for file in written:
+            _say(f"  {file}")
+    if fault is not None:
+        raise fault
+    return _exit_code(report)
+
+
+@cli.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("assignments"), show_default=True
+)
+@solutions_option
+@quiet_option
+@debug_option
+def release(ids: tuple[str, ...], output: Path, solutions: Path | None, quiet: bool) -> int:
+    """Make the students' notebooks from the source notebooks: all of them, or those named."""
+    from grader.assignment import find_assignment, solutions_directory
+    from grader.release import write_release
+    from grader.source import find_sources, read_source
+
+    directory = solutions_directory(solutions)
+    for assignment_id in ids or find_sources(directory):
+        for file in write_release(read_source(find_assignment(assignment_id, directory)), output):
+            if not quiet:
+                _say(f"  {file}")
+    return EXIT_FULL_MARKS
+
+
+def _tell(report: Report) -> None:
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    console = Console(stderr=True, highlight=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
+    marks = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]?[/]"}
+    for exercise in report.exercises:
+        points = f"{exercise.points:g} / {exercise.max_points:g}"
+        table.add_row(marks[exercise.passed], escape(exercise.name), points, escape(_printable(exercise.message)))
+    console.print(table)
+    name = escape(_printable(report.submission.name))
+    console.print(f"[bold]{name}: {report.score:g} / {report.max_score:g}[/]", soft_wrap=True)
+
+
+def _printable(text: str) -> str:
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def _exit_code(report: Report) -> int:
+    if report.notebook.problem is not None:
+        return EXIT_USAGE
+    return EXIT_FULL_MARKS if all(exercise.passed for exercise in report.exercises) else EXIT_NOT_ALL

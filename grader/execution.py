@@ -1,0 +1,212 @@
+"""
+Runs a notebook with nbclient, then lets the harness in its kernel answer requests, one after the other.
+
+Requests are sent one at a time, each only when the answer to the one before is in: what one exercise is given may be
+the answer to another one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import re
+import socket
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from nbclient import NotebookClient
+from nbclient.exceptions import DeadKernelError
+from nbformat import NotebookNode
+
+from grader.kernels import RunningKernel, start_kernel
+from grader.model import CallError, Limits
+from grader.notebook import code_cells
+from grader.wire import PREFIX, WireError, pack, unpack_all, unpack_header, unpack_prefix
+
+__all__ = ["Answer", "Execution", "Request", "execute"]
+
+SERVE = "__import__('grader.harness', fromlist=['serve']).serve()"
+_READY_S = 30.0
+_GRACE_S = 3.0
+_TIMED_OUT = {"ename": "<the cell took too long>", "evalue": "", "traceback": []}
+_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What the harness is asked: see `grader.harness`. `key` tells the answers apart."""
+
+    key: str
+    header: dict[str, Any]
+    payload: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """
+    What came back, not yet believed.
+
+    `status` is done, timed_out, too_large, crashed or unreachable; `records` are headers and payloads by case.
+    """
+
+    status: str
+    detail: str = ""
+    records: dict[str, tuple[dict[str, Any], bytes]] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Execution:
+    """How a notebook ran. `errors` maps the number of a cell, `In [n]`, to what it raised."""
+
+    executed: int
+    errors: dict[int, CallError]
+    stopped: str | None
+    answers: dict[str, Answer]
+    layers: tuple[str, ...]
+
+
+Requests = Callable[[Mapping[str, Answer]], Iterable[Request]]
+"""Yields requests, each of which may depend on the answers so far."""
+
+
+async def execute(notebook: NotebookNode, requests: Requests, limits: Limits) -> Execution:
+    """
+    Execute every cell, whatever the ones before it raised, and then every request.
+
+    Raises:
+        SandboxError: No kernel could be started.
+    """
+    async with start_kernel(limits) as kernel:
+        run = _Run(notebook, kernel, limits)
+        stopped = await run.cells()
+        answers = await run.ask(requests)
+    return Execution(executed=run.executed, errors=run.errors, stopped=stopped, answers=answers, layers=kernel.layers)
+
+
+class _ErrorsOnly(NotebookClient):
+    """Keeps what cells raise and drops what they show: a notebook may print without end."""
+
+    def output(self, outs: list[NotebookNode], msg: dict[str, Any], _: str | None, cell_index: int) -> None:
+        if msg["msg_type"] == "error" and not outs:
+            super().output(outs, msg, None, cell_index)
+
+
+class _Run:
+    """One notebook in one kernel."""
+
+    def __init__(self, notebook: NotebookNode, kernel: RunningKernel, limits: Limits) -> None:
+        self.notebook = notebook
+        self.kernel = kernel
+        self.limits = limits
+        self.executed = 0
+        self.errors: dict[int, CallError] = {}
+        self._timed_out = False
+
+    async def cells(self) -> str | None:
+        """Run the cells; a sentence if not all of them could run."""
+        client = _ErrorsOnly(
+            self.notebook,
+            km=self.kernel.manager,
+            timeout=self.limits.cell_s,
+            interrupt_on_timeout=True,
+            error_on_timeout=_TIMED_OUT,
+            allow_errors=True,
+            store_widget_state=False,
+            record_timing=False,
+            coalesce_streams=False,
+        )
+        client.reset_execution_trackers()
+        client.kc = self.kernel.client
+        try:
+            await asyncio.wait_for(self._cells(client), self.limits.notebook_s)
+        except asyncio.TimeoutError:
+            self._time_out(self.executed + 1, self.limits.notebook_s)
+            await self.kernel.manager.interrupt_kernel()
+            return f"The notebook took longer than {self.limits.notebook_s:g} seconds and was stopped."
+        except DeadKernelError:
+            return f"The kernel died while In [{self.executed + 1}] was running."
+        return None
+
+    async def _cells(self, client: NotebookClient) -> None:
+        for number, cell in code_cells(self.notebook):
+            await client.async_execute_cell(cell, self.notebook.cells.index(cell))
+            self.executed = number
+            assert client.task_poll_for_reply is not None
+            reply = client.task_poll_for_reply.result()
+            if reply["content"].get("ename") == _TIMED_OUT["ename"]:
+                self._time_out(number, self.limits.cell_s)
+            elif cell.outputs:
+                self.errors[number] = _cell_error(cell.outputs[0], number)
+            cell.outputs = []
+
+    def _time_out(self, number: int, seconds: float) -> None:
+        self._timed_out = True
+        self.errors[number] = CallError(type="TimeoutError", message=f"stopped after {seconds:g} seconds", cell=number)
+
+    async def ask(self, requests: Requests) -> dict[str, Answer]:
+        """Put each request to the harness and wait for its answer; once it is gone, no answer is to be had."""
+        answers: dict[str, Answer] = {}
+        reachable = await self._serve()
+        for request in requests(answers):
+            answer = await self._exchange(request) if reachable else None
+            reachable = answer is not None
+            answers[request.key] = answer or Answer(status="unreachable")
+        return answers
+
+    async def _serve(self) -> bool:
+        """Start the harness. A kernel that is still busy with a cell gets less patience than one that has to import."""
+        if not await self.kernel.manager.is_alive():
+            return False
+        self.kernel.client.execute(SERVE, silent=True, store_history=False)
+        try:
+            await asyncio.wait_for(_receive(self.kernel.channel, limit=0), _GRACE_S if self._timed_out else _READY_S)
+        except (asyncio.TimeoutError, WireError, OSError):
+            return False
+        return True
+
+    async def _exchange(self, request: Request) -> Answer | None:
+        channel, seconds = self.kernel.channel, float(request.header["seconds"])
+        sending = asyncio.get_running_loop().sock_sendall(channel, pack(request.header, request.payload))
+        try:
+            await asyncio.wait_for(sending, seconds)
+            return await asyncio.wait_for(_answer(channel, limit=self.limits.result_bytes), seconds + _GRACE_S)
+        except (asyncio.TimeoutError, WireError, OSError):
+            return None
+
+
+async def _answer(channel: socket.socket, *, limit: int) -> Answer:
+    header, payload = await _receive(channel, limit=limit)
+    status = header.get("status")
+    records: dict[str, tuple[dict[str, Any], bytes]] = {}
+    for record, content in unpack_all(payload):
+        case = record.get("case")
+        if isinstance(case, str) and case not in records:
+            records[case] = (record, content)
+    if status not in ("done", "timed_out", "too_large", "crashed"):
+        raise WireError(f"unknown status {str(status)[:40]!r}")
+    detail = f"signal {header['signal']}" if isinstance(header.get("signal"), int) else ""
+    return Answer(status=status, detail=detail, records=records)
+
+
+async def _receive(channel: socket.socket, *, limit: int) -> tuple[dict[str, Any], bytes]:
+    prefix = await _read_exactly(channel, PREFIX.size)
+    header_length, payload_length = unpack_prefix(prefix, payload_limit=limit)
+    header = await _read_exactly(channel, header_length)
+    return unpack_header(header), await _read_exactly(channel, payload_length)
+
+
+async def _read_exactly(channel: socket.socket, length: int) -> bytes:
+    loop = asyncio.get_running_loop()
+    content = bytearray()
+    while len(content) < length:
+        chunk = await loop.sock_recv(channel, min(1 << 20, length - len(content)))
+        if not chunk:
+            raise WireError("the channel was closed")
+        content += chunk
+    return bytes(content)
+
+
+def _cell_error(output: NotebookNode, number: int) -> CallError:
+    """What a cell raised, from the kernel's error message: any of its parts may be of any kind and length."""
+    name, value = str(output.get("ename", ""))[:100], _ANSI.sub("", str(output.get("evalue", "")))[:2_000]
+    return CallError(type=_ANSI.sub("", name), message=value, cell=number)

@@ -1,0 +1,334 @@
+"""
+Runs inside the student's process: calls functions on the cases it is sent, and sends back what they return.
+
+Nothing here is trusted or secret. The notebook may have changed this module, torch or Python itself: what leaves is
+data, and every decision is made by the process at the other end of the channel.
+
+For each request a child is forked from the state that the notebook left. It writes its results into a pipe, one message
+per case, so that a function that exits, hangs or crashes loses no more than its own remaining cases.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import inspect
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from IPython.core.getipython import get_ipython
+from safetensors.torch import load, save
+
+from grader.wire import PREFIX, pack, unpack_header, unpack_prefix
+
+__all__ = ["CHANNEL_VARIABLE", "serve"]
+
+CHANNEL_VARIABLE = "GRADER_CHANNEL"
+"""Names the environment variable that says where the channel is: `fd:7`."""
+
+_MESSAGE_CHARACTERS = 2_000
+_FRAMES = 12
+_REQUEST_LIMIT_BYTES = 1 << 30
+
+
+def serve() -> None:
+    """Say hello on the channel, then answer requests until it is closed. Called in the kernel, after the last cell."""
+    shell: Any = get_ipython()
+    namespace: dict[str, Any] = shell.user_ns
+    filenames: Mapping[str, int] = shell.compile._filename_map  # the file name of each cell, and its execution count
+    kind, _, where = os.environ[CHANNEL_VARIABLE].partition(":")
+    if kind != "fd":
+        raise ValueError(f"unknown channel {kind!r}")
+    with socket.socket(fileno=int(where)) as channel:
+        channel.setblocking(True)
+        channel.sendall(pack({"status": "ready"}))
+        while (request := _receive(channel)) is not None:
+            header, payload = request
+            operation = {"call": _call_cases, "chain": _run_chain}[header["operation"]]
+            work = functools.partial(operation, header, payload, namespace, filenames)
+            status, results = _in_child(work, seconds=float(header["seconds"]), limit=int(header["limit"]))
+            channel.sendall(pack(status, results))
+
+
+def _receive(channel: socket.socket) -> tuple[dict[str, Any], bytes] | None:
+    prefix = _read_exactly(channel, PREFIX.size)
+    if prefix is None:
+        return None
+    header_length, payload_length = unpack_prefix(prefix, payload_limit=_REQUEST_LIMIT_BYTES)
+    header = _read_exactly(channel, header_length)
+    payload = _read_exactly(channel, payload_length)
+    if header is None or payload is None:
+        return None
+    return unpack_header(header), payload
+
+
+def _read_exactly(channel: socket.socket, length: int) -> bytes | None:
+    content = bytearray()
+    while len(content) < length:
+        chunk = channel.recv(min(1 << 20, length - len(content)))
+        if not chunk:
+            return None
+        content += chunk
+    return bytes(content)
+
+
+# ---------------------------------------------------------------------------------------------------- one child
+
+
+def _in_child(
+    work: Callable[[Callable[[bytes], None]], None], *, seconds: float, limit: int
+) -> tuple[dict[str, Any], bytes]:
+    """Fork, let the child work, and gather what it writes until it ends, its time is up, or it wrote too much."""
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        # The student's functions may print. Nobody reads it, and a full pipe must not block them.
+        status = 1
+        try:
+            os.close(read_end)
+            _be_quiet()
+            torch.set_num_threads(1)
+            work(lambda content: _write_all(write_end, content))
+            status = 0
+        finally:
+            os._exit(status)
+    os.close(write_end)
+    try:
+        results, ending = _gather(read_end, seconds=seconds, limit=limit)
+    finally:
+        os.close(read_end)
+        with contextlib.suppress(ProcessLookupError):
+            if ending != "closed":
+                os.kill(child, signal.SIGKILL)
+        exit_status = _reap(child, seconds=1.0)
+    if ending != "closed":
+        return {"status": ending}, results
+    if exit_status is None or os.WIFSIGNALED(exit_status):
+        number = signal.SIGKILL if exit_status is None else os.WTERMSIG(exit_status)
+        return {"status": "crashed", "signal": int(number)}, results
+    if os.WEXITSTATUS(exit_status):
+        return {"status": "crashed", "exit": os.WEXITSTATUS(exit_status)}, results
+    return {"status": "done"}, results
+
+
+def _gather(read_end: int, *, seconds: float, limit: int) -> tuple[bytes, str]:
+    content = bytearray()
+    deadline = time.monotonic() + seconds
+    poller = select.poll()
+    poller.register(read_end, select.POLLIN | select.POLLHUP)
+    while True:
+        if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
+            return bytes(content), "timed_out"
+        chunk = os.read(read_end, 1 << 20)
+        if not chunk:
+            return bytes(content), "closed"
+        content += chunk
+        if len(content) > limit:
+            return bytes(content[:limit]), "too_large"
+
+
+def _reap(child: int, *, seconds: float) -> int | None:
+    """The child's wait status; a child that closed its pipe and still does not end is killed."""
+    deadline = time.monotonic() + seconds
+    while True:
+        pid, status = os.waitpid(child, os.WNOHANG)
+        if pid:
+            return status
+        if time.monotonic() > deadline:
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+            return None
+        time.sleep(0.0005)
+
+
+def _be_quiet() -> None:
+    nowhere = os.open(os.devnull, os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(nowhere, descriptor)
+    sys.stdout = sys.stderr = open(nowhere, "w", closefd=False)  # noqa: SIM115 - lives as long as the child
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    view = memoryview(content)
+    while view:
+        view = view[os.write(descriptor, view) :]
+
+
+# ------------------------------------------------------------------------------------------------------- calls
+
+
+def _call_cases(
+    header: dict[str, Any],
+    payload: bytes,
+    namespace: dict[str, Any],
+    filenames: Mapping[str, int],
+    write: Callable[[bytes], None],
+) -> None:
+    tensors = load(payload)
+    for case in header["cases"]:
+        arguments = {name: tensors[f"{case}/{name}"] for name in header["arguments"]}
+        result, described = _call(namespace, header["function"], arguments, filenames)
+        narrow = described["status"] == "raised" or any(dtype == "float32" for dtype in described.get("dtypes", ()))
+        if narrow and any(tensor.dtype == torch.float64 for tensor in arguments.values()):
+            # float32 constants in a right answer either raise among float64 arguments or narrow them.
+            narrowed = {
+                name: tensor.float() if tensor.dtype == torch.float64 else tensor for name, tensor in arguments.items()
+            }
+            again, described_again = _call(namespace, header["function"], narrowed, filenames)
+            if described_again["status"] == "returned":
+                result, described = again, {**described_again, "narrowed": True}
+        write(pack({"case": case, **described}, _encode(result, described, limit=int(header["limit"]))))
+
+
+def _call(
+    namespace: dict[str, Any], name: str, arguments: dict[str, torch.Tensor], filenames: Mapping[str, int]
+) -> tuple[list[torch.Tensor], dict[str, Any]]:
+    """Call a function on fresh copies; what it returned as tensors, and a description of what it was."""
+    function = namespace.get(name)
+    if not callable(function):
+        return [], {"status": "missing", "type": None if name not in namespace else _type_name(function)}
+    copies = {key: tensor.clone() for key, tensor in arguments.items()}
+    try:
+        with torch.inference_mode():
+            value = _bind(function, copies)
+    except MemoryError as error:
+        return [], {"status": "out_of_memory", "error": _describe_exception(error, filenames)}
+    except BaseException as error:  # SystemExit and KeyboardInterrupt too: the student's function raised it
+        status = "out_of_memory" if "can't allocate memory" in str(error) else "raised"
+        return [], {"status": status, "error": _describe_exception(error, filenames)}
+    parts = value if type(value) is tuple else (value,)
+    described: dict[str, Any] = {
+        "status": "returned",
+        "type": _type_name(value),
+        "tuple": len(parts) if type(value) is tuple else None,
+        "mutated": [key for key, copy in copies.items() if not _same(copy, arguments[key])],
+    }
+    if not all(isinstance(part, torch.Tensor) for part in parts):
+        return [], described
+    tensors = [part.detach().as_subclass(torch.Tensor) for part in parts]
+    described["shapes"] = [list(tensor.shape) for tensor in tensors]
+    described["dtypes"] = [str(tensor.dtype).removeprefix("torch.") for tensor in tensors]
+    described["requires_grad"] = any(part.requires_grad for part in parts)
+    return tensors, described
+
+
+def _bind(function: Callable[..., Any], arguments: dict[str, torch.Tensor]) -> Any:
+    """By name where the function's parameters are just the expected ones in another order; by position otherwise."""
+    try:
+        parameters = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        parameters = []
+    if parameters != list(arguments) and sorted(parameters) == sorted(arguments):
+        return function(**arguments)
+    return function(*arguments.values())
+
+
+def _same(first: torch.Tensor, second: torch.Tensor) -> bool:
+    if first.shape != second.shape or first.dtype != second.dtype:
+        return False
+    return (
+        bool(((first == second) | (first.isnan() & second.isnan())).all())
+        if first.is_floating_point()
+        else bool(torch.equal(first, second))
+    )
+
+
+def _encode(tensors: list[torch.Tensor], described: dict[str, Any], *, limit: int) -> bytes:
+    """As safetensors; nothing where the tensors are too large or of a kind that has no plain numbers."""
+    if not tensors or sum(tensor.numel() * tensor.element_size() for tensor in tensors) > limit // 4:
+        return b""
+    try:
+        return save({str(number): tensor.clone().contiguous() for number, tensor in enumerate(tensors)})
+    except BaseException as error:  # sparse, meta, quantized: the shapes above say enough
+        described["unreadable"] = type(error).__name__
+        return b""
+
+
+def _type_name(value: object) -> str:
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return name[:100]
+
+
+def _describe_exception(error: BaseException, filenames: Mapping[str, int]) -> dict[str, Any]:
+    frames = [
+        {"cell": filenames[frame.filename], "line": frame.lineno, "function": frame.name[:100]}
+        for frame in traceback.extract_tb(error.__traceback__, limit=None)[-200:]
+        if frame.filename in filenames
+    ]
+    return {
+        "type": type(error).__qualname__[:100],
+        "message": str(error)[:_MESSAGE_CHARACTERS],
+        "frames": frames[-_FRAMES:],
+    }
+
+
+# ------------------------------------------------------------------------------------------------------- chain
+
+
+def _run_chain(
+    header: dict[str, Any],
+    payload: bytes,
+    namespace: dict[str, Any],
+    filenames: Mapping[str, int],
+    write: Callable[[bytes], None],
+) -> None:
+    """One backward pass made of the student's functions, then gradient descent with it."""
+    tensors = load(payload)
+    network: dict[str, Any] = {}
+    exec(compile(header["network"], "<network>", "exec"), network)  # noqa: S102 - the assignment's own
+    inputs = {name: tensors[name] for name in header["inputs"]}
+    parameters = {name: tensors[name].clone() for name in header["parameters"]}
+
+    gradients, failed = _backward(header, network, inputs, parameters, namespace, filenames)
+    readable = {name: tensor for name, tensor in gradients.items() if tensor.numel() <= 10_000_000}
+    write(pack({"case": "chain", "status": "returned", **failed}, save(readable) if readable else b""))
+
+    losses = []
+    with torch.inference_mode():
+        for step in range(int(header["steps"]) + 1):
+            losses.append(float(network["forward"](**inputs, **parameters)["loss"]))
+            if step == header["steps"]:
+                break
+            gradients, _ = _backward(header, network, inputs, parameters, namespace, filenames)
+            for name, parameter in parameters.items():
+                gradient = gradients.get(f"d{name}")
+                if gradient is not None and gradient.shape == parameter.shape:
+                    parameter.sub_(header["learning_rate"] * gradient)
+    write(pack({"case": "training", "status": "returned", "losses": losses}))
+
+
+def _backward(
+    header: dict[str, Any],
+    network: dict[str, Any],
+    inputs: dict[str, torch.Tensor],
+    parameters: dict[str, torch.Tensor],
+    namespace: dict[str, Any],
+    filenames: Mapping[str, int],
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The gradients that could be made, by name; and which exercises failed, with the first one's exception."""
+    with torch.inference_mode():
+        values: dict[str, Any] = {**inputs, **parameters, **network["forward"](**inputs, **parameters)}
+    gradients: dict[str, torch.Tensor] = {}
+    failed: dict[str, Any] = {"failed": []}
+    for exercise in header["exercises"]:
+        known = {**values, **gradients}
+        if not all(isinstance(known.get(name), torch.Tensor) for name in exercise["arguments"]):
+            failed["failed"].append(exercise["function"])
+            continue
+        arguments = {name: known[name] for name in exercise["arguments"]}
+        results, described = _call(namespace, exercise["function"], arguments, filenames)
+        if len(results) != len(exercise["targets"]):
+            failed["failed"].append(exercise["function"])
+            failed.setdefault("error", described.get("error"))
+            continue
+        gradients.update(zip((f"d{target}" for target in exercise["targets"]), results, strict=True))
+    return gradients, failed

@@ -1,0 +1,117 @@
+"""
+How a kernel is started: the one seam between executing a notebook and whatever it is executed in.
+
+`start_kernel` yields a kernel that is ready for nbclient, with a channel to the harness in it. Here it is an ordinary
+process of its own with a clean environment and a scratch folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+
+from grader.errors import SandboxError
+from grader.model import Limits
+
+__all__ = ["RunningKernel", "clean_environment", "start_kernel"]
+
+START_TIMEOUT_S = 60.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RunningKernel:
+    """
+    A kernel that answers.
+
+    Attributes:
+        manager: For nbclient; it owns the process.
+        client: Its channels are started.
+        channel: A stream socket; the other end is `GRADER_CHANNEL` in the kernel.
+        layers: What keeps the kernel from the rest of the machine, by name.
+    """
+
+    manager: AsyncKernelManager
+    client: AsyncKernelClient
+    channel: socket.socket
+    layers: tuple[str, ...]
+
+
+def clean_environment(home: Path) -> dict[str, str]:
+    """What a student's process may know: an allow-list, with nothing of ours in it."""
+    environment = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ") if name in os.environ}
+    folder = str(home)
+    return environment | {
+        "HOME": folder,
+        "TMPDIR": folder,
+        "IPYTHONDIR": folder,
+        "MPLCONFIGDIR": folder,
+        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+
+
+@contextlib.asynccontextmanager
+async def start_kernel(limits: Limits) -> AsyncIterator[RunningKernel]:  # noqa: ARG001
+    """
+    A kernel for one submission. It and its scratch folder are gone when the context is left.
+
+    Raises:
+        SandboxError: It did not start.
+    """
+    # A unix socket's path may have 107 bytes at most: the folder's name must be short.
+    folder = Path(tempfile.mkdtemp(prefix="grader-"))
+    ours, theirs = socket.socketpair()
+    manager = AsyncKernelManager(
+        transport="ipc", ip=str(folder / "ipc"), connection_file=str(folder / "connection.json")
+    )
+    manager._kernel_spec = KernelSpec(
+        argv=[
+            sys.executable,
+            "-m",
+            "ipykernel_launcher",
+            "-f",
+            "{connection_file}",
+            "--HistoryManager.enabled=False",
+        ],
+        display_name="Graded Python",
+        language="python",
+    )
+    scratch = folder / "scratch"
+    scratch.mkdir()
+    environment = clean_environment(scratch) | {"GRADER_CHANNEL": f"fd:{theirs.fileno()}"}
+    client = None
+    try:
+        await manager.start_kernel(cwd=str(scratch), env=environment, pass_fds=(theirs.fileno(),))
+        theirs.close()
+        client = manager.client()
+        client.start_channels()
+        await client.wait_for_ready(timeout=START_TIMEOUT_S)
+        client.allow_stdin = False
+        ours.setblocking(False)
+        yield RunningKernel(manager, client, ours, ("own_process", "clean_environment", "time_limits"))
+    except (RuntimeError, OSError) as error:
+        if client is not None and client.channels_running and "ready" not in str(error):
+            raise
+        raise SandboxError(f"A kernel did not start ({error}).", "Try `grader doctor`.") from error
+    finally:
+        ours.close()
+        theirs.close()
+        if client is not None:
+            client.stop_channels()
+        with contextlib.suppress(RuntimeError):
+            await manager.shutdown_kernel(now=True)
+        manager.context.destroy(linger=0)
+        shutil.rmtree(folder, ignore_errors=True)

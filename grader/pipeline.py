@@ -1,0 +1,194 @@
+"""
+One submission in, one report out: the only place where reading, executing, comparing and judging meet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import torch
+from nbformat import NotebookNode
+
+from grader.assignment import Assignment, find_assignment
+from grader.calls import CHAIN, call_request, chain_request, read_call, read_losses, read_tensors
+from grader.cases import ChainCase, build_cases, build_chain
+from grader.compare import compare
+from grader.errors import GraderError, UsageError
+from grader.execution import Answer, Execution, Request, execute
+from grader.extract import look
+from grader.judge import judge_exercise, unread_exercise
+from grader.model import Chain, Curve, ExerciseResult, Flag, NotebookSummary, Outcome, Report, Submission
+from grader.notebook import Unreadable, code_cells, read_notebook
+from grader.source import find_sources, read_source
+
+__all__ = ["choose_assignment", "fault_report", "grade"]
+
+
+def grade(submission: Submission, assignment: Assignment) -> Report:
+    """
+    Grade one submission.
+
+    Raises:
+        SolutionError: The assignment's own solution disagrees with autograd.
+        SandboxError: No kernel could be started.
+    """
+    started = time.perf_counter()
+    notebook = read_notebook(submission)
+    if isinstance(notebook, Unreadable):
+        return _unread(submission, assignment, notebook.problem)
+    marked = notebook.metadata["grader"].get("assignment")
+    if marked is not None and marked != assignment.id:
+        return _unread(
+            submission,
+            assignment,
+            f"This notebook belongs to the assignment {marked[:80]!r}; here {assignment.id!r} is graded.",
+            cells=sum(1 for _ in code_cells(notebook)),
+        )
+    report = _grade_notebook(submission, assignment, notebook)
+    return dataclasses.replace(report, seconds=time.perf_counter() - started)
+
+
+def choose_assignment(submission: Submission, directory: Path, assignment_id: str | None) -> Path:
+    """
+    The source notebook to grade a submission by.
+
+    It is the one that was named, else the one that the notebook names, else the one whose functions it defines most of.
+
+    Raises:
+        UsageError: There is no such assignment, or nothing says which one it is.
+    """
+    if assignment_id is not None:
+        return find_assignment(assignment_id, directory)
+    sources = find_sources(directory)
+    notebook = read_notebook(submission)
+    if isinstance(notebook, Unreadable):
+        if len(sources) == 1:
+            return next(iter(sources.values()))
+        raise UsageError(f"{submission.name}: {notebook.problem}", "Name the assignment with -a to get a report.")
+    marked = notebook.metadata["grader"].get("assignment")
+    if marked is not None:
+        return find_assignment(marked, directory)
+    defined = look(notebook).definitions.keys()
+    shared = {path: len(defined & {e.name for e in read_source(path).exercises}) for path in sources.values()}
+    best = max(shared, key=lambda path: shared[path], default=None)
+    if best is None or (shared[best] == 0 and len(sources) > 1):
+        raise UsageError(f"Nothing in {submission.name} says which assignment it is.", "Name it with -a.")
+    return best
+
+
+def fault_report(submission: Submission, assignment: Assignment, fault: GraderError) -> Report:
+    """The report where the grader itself failed: nothing was decided, and nothing costs a point."""
+    return Report(
+        assignment_id=assignment.id,
+        assignment_title=assignment.title,
+        assignment_version=assignment.version,
+        submission=submission,
+        exercises=tuple(
+            ExerciseResult(
+                name=exercise.name,
+                outcome=Outcome.GRADER_ERROR,
+                points=0.0,
+                max_points=exercise.points,
+                message=f"{exercise.name} could not be graded. This is not your fault: tell your instructor.",
+                question=exercise.question,
+            )
+            for exercise in assignment.exercises
+        ),
+        notebook=NotebookSummary(cells=0, executed=0),
+        notes=(str(fault),),
+    )
+
+
+def _unread(submission: Submission, assignment: Assignment, problem: str, *, cells: int = 0) -> Report:
+    return Report(
+        assignment_id=assignment.id,
+        assignment_title=assignment.title,
+        assignment_version=assignment.version,
+        submission=submission,
+        exercises=tuple(unread_exercise(exercise, problem) for exercise in assignment.exercises),
+        notebook=NotebookSummary(cells=cells, executed=0, problem=problem),
+    )
+
+
+def _grade_notebook(submission: Submission, assignment: Assignment, notebook: NotebookNode) -> Report:
+    limits = assignment.limits
+    cases = build_cases(assignment)
+    chain = build_chain(assignment)
+    statically = look(notebook)
+
+    def requests(answers: Mapping[str, Answer]) -> Iterator[Request]:
+        for exercise in assignment.exercises:
+            yield call_request(exercise, cases[exercise.name], limits)
+        safe = [e for e in assignment.exercises if answers[e.name].status == "done"]
+        yield chain_request(assignment, safe, chain, limits)
+
+    execution = asyncio.run(execute(notebook, requests, limits))
+    results, flags = [], list[Flag]()
+    for exercise in assignment.exercises:
+        answer = execution.answers[exercise.name]
+        returned = read_call(cases[exercise.name], answer, notebook)
+        result, found = judge_exercise(exercise, statically, execution, answer, returned, autograd=assignment.autograd)
+        results.append(result)
+        flags.extend(found)
+    outcomes = {result.name: result.outcome for result in results}
+    return Report(
+        assignment_id=assignment.id,
+        assignment_title=assignment.title,
+        assignment_version=assignment.version,
+        submission=submission,
+        exercises=tuple(results),
+        notebook=_summary(notebook, execution),
+        flags=tuple(flags),
+        chain=_judge_chain(assignment, chain, execution.answers[CHAIN], outcomes),
+        sandbox_layers=execution.layers,
+        notes=_notes(notebook, assignment),
+    )
+
+
+def _summary(notebook: NotebookNode, execution: Execution) -> NotebookSummary:
+    first = None
+    for number in sorted(execution.errors)[:1]:
+        error = execution.errors[number]
+        first = f"In [{number}]: {error.type}: {error.message}".strip().removesuffix(":")
+    if execution.stopped and first is None:
+        first = execution.stopped
+    return NotebookSummary(cells=sum(1 for _ in code_cells(notebook)), executed=execution.executed, first_error=first)
+
+
+def _notes(notebook: NotebookNode, assignment: Assignment) -> tuple[str, ...]:
+    version = notebook.metadata["grader"].get("version")
+    if version is not None and version != assignment.version:
+        return (
+            f"The notebook was made for another version of the assignment ({version[:20]}); "
+            f"it was graded by version {assignment.version}.",
+        )
+    return ()
+
+
+def _judge_chain(
+    assignment: Assignment, chain: ChainCase, answer: Answer, outcomes: Mapping[str, Outcome]
+) -> Chain | None:
+    """How far the student's functions carry when each is fed what the others made."""
+    if CHAIN not in answer.records:
+        return None
+    gradients = read_tensors(answer.records[CHAIN][1])
+    links: dict[str, Outcome] = {}
+    for depth, exercise in enumerate(assignment.exercises, start=1):
+        names = [f"d{target}" for target in exercise.targets]
+        if outcomes[exercise.name].passed is not True and not all(name in gradients for name in names):
+            links[exercise.name] = outcomes[exercise.name]
+        elif not all(name in gradients for name in names):
+            links[exercise.name] = Outcome.SKIPPED
+        else:
+            right = all(
+                compare(gradients[name], chain.expected[name], terms=depth * chain.terms, given=torch.float32).outcome
+                is Outcome.MATCH
+                for name in names
+            )
+            links[exercise.name] = Outcome.MATCH if right else Outcome.MISMATCH
+    losses = read_losses(answer, steps=assignment.steps)
+    return Chain(links=links, training=Curve(reference=chain.losses, student=losses) if losses else None)

@@ -1,0 +1,118 @@
+"""
+A report as JSON, in the schema `grader.report/1` that ships beside this package (`grader/schemas/report-1.json`).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from grader.model import CallError, CaseResult, Chain, ExerciseResult, Report
+
+__all__ = ["SCHEMA", "render_json", "report_to_dict"]
+
+SCHEMA = "grader.report/1"
+
+
+def render_json(report: Report) -> str:
+    """The report as text, numbers that JSON does not know (nan, inf) as null."""
+    return json.dumps(report_to_dict(report), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
+
+
+def report_to_dict(report: Report) -> dict[str, Any]:
+    """The report as plain data."""
+    return {
+        "schema": SCHEMA,
+        "assignment": {
+            "id": report.assignment_id,
+            "title": report.assignment_title,
+            "version": report.assignment_version,
+        },
+        "submission": {
+            "name": report.submission.name,
+            "student": report.submission.student,
+            "sha256": report.submission.sha256,
+        },
+        "score": report.score,
+        "max_score": report.max_score,
+        "exercises": [_exercise(exercise) for exercise in report.exercises],
+        "flags": [{"id": flag.id, "exercise": flag.exercise, "evidence": flag.evidence} for flag in report.flags],
+        "notebook": {
+            "cells": report.notebook.cells,
+            "executed": report.notebook.executed,
+            "first_error": report.notebook.first_error,
+            "problem": report.notebook.problem,
+        },
+        "chain": _chain(report.chain),
+        "sandbox": {"layers": list(report.sandbox_layers)},
+        "notes": list(report.notes),
+        "timing_s": {"total": round(report.seconds, 4)},
+    }
+
+
+def _exercise(exercise: ExerciseResult) -> dict[str, Any]:
+    return {
+        "name": exercise.name,
+        "outcome": exercise.outcome.value,
+        "passed": exercise.passed,
+        "points": exercise.points,
+        "max_points": exercise.max_points,
+        "message": exercise.message,
+        "cases": [_case(case) for case in exercise.cases],
+        "diagnoses": [
+            {"id": diagnosis.id, "message": diagnosis.message, "hint": diagnosis.hint}
+            for diagnosis in exercise.diagnoses
+        ],
+        "notices": [{"id": notice.id, "message": notice.message} for notice in exercise.notices],
+        "error": _error(exercise.error),
+        "cell": exercise.code.cell if exercise.code else None,
+        "line": exercise.code.line if exercise.code else None,
+    }
+
+
+def _case(case: CaseResult) -> dict[str, Any]:
+    return {
+        "name": case.name,
+        "outcome": case.outcome.value,
+        "public": case.public,
+        "max_abs_error": _finite(case.max_abs_error),
+        "max_rel_error": _finite(case.max_rel_error),
+        "tolerance": _finite(case.tolerance),
+        "wrong_entries": case.wrong_entries,
+        "entries": case.entries,
+        "shape": None if case.shape is None else list(case.shape),
+        "expected_shape": None if case.expected_shape is None else list(case.expected_shape),
+        "dtype": case.dtype,
+    }
+
+
+def _error(error: CallError | None) -> dict[str, Any] | None:
+    if error is None:
+        return None
+    return {
+        "type": error.type,
+        "message": error.message,
+        "traceback": error.traceback,
+        "cell": error.cell,
+        "line": error.line,
+    }
+
+
+def _chain(chain: Chain | None) -> dict[str, Any] | None:
+    if chain is None:
+        return None
+    training = chain.training
+    return {
+        "links": {name: outcome.value for name, outcome in chain.links.items()},
+        "training": None
+        if training is None
+        else {
+            "reference": [_finite(loss) for loss in training.reference],
+            "student": [_finite(loss) for loss in training.student],
+        },
+    }
+
+
+def _finite(number: float | None) -> float | None:
+    return number if number is not None and math.isfinite(number) else None

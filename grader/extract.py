@@ -94,10 +94,12 @@ def look(notebook: NotebookNode) -> StaticLook:
 def _parse(source: str, number: int) -> ast.Module | CallError:
     lines = source.split("\n")
     first = next((index for index, line in enumerate(lines) if line.strip()), 0)
+    if first:
+        lines[0] = "pass"  # IPython would drop leading blank lines, and line numbers with them
     if _PYTHON_MAGICS.match(lines[first]):
-        lines[first] = ""  # the body is Python that runs in the notebook's namespace; line numbers stay
+        lines[first] = "pass"  # the body is Python that runs in the notebook's namespace
     elif lines[first].lstrip().startswith("%%"):
-        lines = [""]
+        lines = ["pass"]
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the student's `is 0` and `\d` are not ours to warn about

@@ -87,7 +87,7 @@ def _read_json(text: str) -> NotebookNode | Unreadable:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        if error.pos >= len(text.rstrip()) - 1 or "Unterminated" in error.msg:
+        if error.pos >= len(text.rstrip()) or "Unterminated" in error.msg:
             return Unreadable("The file ends in the middle: it was cut off while saving or uploading. Upload it again.")
         return Unreadable(f"The file is not a notebook: its JSON is broken at line {error.lineno}.")
     except (ValueError, RecursionError):

@@ -1,0 +1,211 @@
+"""
+Reads a source notebook, `solutions/<id>.md`: a file in, plain data out. It executes nothing.
+
+A source is a jupytext MyST notebook. Code cells tagged `network` are run by the grader too: imports, `forward`,
+`init_parameters`. Code cells tagged `exercise` hold one function each, with a docstring and one solution region between
+`### BEGIN SOLUTION` and `### END SOLUTION`.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import jupytext
+from nbformat import NotebookNode
+
+from grader.errors import SourceError
+
+__all__ = ["REGION", "ExerciseCell", "SourceCell", "SourceNotebook", "find_sources", "read_source", "source_version"]
+
+REGION = re.compile(r"^\s*#+\s*(BEGIN|END) SOLUTION\b")
+"""A delimiter of a solution region, in the spelling of nbgrader or of otter."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SourceCell:
+    """A code cell: its `index` in the notebook, and the `line` of the file where its source begins."""
+
+    index: int
+    source: str
+    line: int | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ExerciseCell(SourceCell):
+    """A cell with one exercise in it; the fields are those of `grader.model.Exercise`."""
+
+    name: str
+    targets: tuple[str, ...]
+    arguments: tuple[str, ...]
+    points: float
+    docstring: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class SourceNotebook:
+    """
+    An assignment as its author wrote it.
+
+    Attributes:
+        version: A hash of the file's text.
+        settings: The notebook's `grader` metadata, but for id and title.
+    """
+
+    id: str
+    title: str
+    path: Path
+    version: str
+    notebook: NotebookNode
+    settings: Mapping[str, Any]
+    network: tuple[SourceCell, ...]
+    exercises: tuple[ExerciseCell, ...]
+
+
+def find_sources(directory: Path) -> dict[str, Path]:
+    """The source notebooks of a folder by id, sorted."""
+    return {path.stem: path for path in sorted(directory.glob("*.md")) if _is_source(path)}
+
+
+def source_version(text: str) -> str:
+    """The version of a source: the first 12 hexadecimal digits of its SHA-256, with line ends of one kind."""
+    return hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()[:12]
+
+
+def read_source(path: Path) -> SourceNotebook:
+    """
+    Read and check a source notebook.
+
+    Raises:
+        SourceError: It breaks the contract; the message names file, cell and line.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        notebook = jupytext.reads(text, fmt="md:myst")
+    except OSError as error:
+        raise SourceError(f"{path} cannot be read ({error.strerror}).", "Check the path.") from error
+    except Exception as error:
+        raise SourceError(f"{path.name} is not a MyST notebook ({error}).", "Open it with jupytext.") from error
+    settings = dict(notebook.metadata.get("grader", {}))
+    assignment_id = settings.pop("assignment", path.stem)
+    if assignment_id != path.stem:
+        raise SourceError(f"{path.name} says that it is {assignment_id!r}.", "File name and metadata must agree.")
+    network, exercises = _cells(path, text, notebook)
+    return SourceNotebook(
+        id=path.stem,
+        title=str(settings.pop("title", path.stem)),
+        path=path,
+        version=source_version(text),
+        notebook=notebook,
+        settings=settings,
+        network=tuple(network),
+        exercises=tuple(exercises),
+    )
+
+
+def _is_source(path: Path) -> bool:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        head = file.read(4096)
+    return head.startswith("---") and "jupytext" in head
+
+
+def _cells(path: Path, text: str, notebook: NotebookNode) -> tuple[list[SourceCell], list[ExerciseCell]]:
+    network: list[SourceCell] = []
+    exercises: list[ExerciseCell] = []
+    lines = _first_lines(text, notebook)
+    for index, cell in enumerate(notebook.cells):
+        if cell.cell_type != "code":
+            continue
+        here = SourceCell(index=index, source=cell.source, line=lines.get(index))
+        tags = cell.metadata.get("tags", [])
+        regions = _check_regions(path, here)
+        if "network" in tags:
+            if regions:
+                raise _error(path, here, "a network cell has a solution region", "Students need the network whole.")
+            network.append(here)
+        if "exercise" in tags:
+            exercise = _exercise(path, here, regions, cell.metadata.get("grader", {}))
+            if any(other.name == exercise.name for other in exercises):
+                raise _error(path, here, f"a second exercise is called {exercise.name}", "Rename one of them.")
+            exercises.append(exercise)
+    if not exercises:
+        raise SourceError(f"{path.name} has no exercise.", "Tag a code cell with `exercise`.")
+    return network, exercises
+
+
+def _first_lines(text: str, notebook: NotebookNode) -> dict[int, int]:
+    """For each code cell, the line of the file where its source begins, found in order."""
+    lines = text.split("\n")
+    found: dict[int, int] = {}
+    start = 0
+    for index, cell in enumerate(notebook.cells):
+        source = cell.source.split("\n")
+        if cell.cell_type != "code" or not cell.source.strip():
+            continue
+        for number in range(start, len(lines) - len(source) + 1):
+            if lines[number : number + len(source)] == source:
+                found[index] = number + 1
+                start = number + len(source)
+                break
+    return found
+
+
+def _check_regions(path: Path, cell: SourceCell) -> int:
+    """How many solution regions a cell has."""
+    count, is_open = 0, False
+    for _, kind in _delimiters(cell.source):
+        if (kind == "BEGIN") is is_open:
+            raise _error(path, cell, "solution regions are nested or unclosed", "Each BEGIN needs its own END.")
+        is_open = not is_open
+        count += kind == "BEGIN"
+    if is_open:
+        raise _error(path, cell, "a solution region is not closed", "Add ### END SOLUTION.")
+    return count
+
+
+def _delimiters(source: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(source.split("\n")):
+        if match := REGION.match(line):
+            yield number, match.group(1)
+
+
+def _exercise(path: Path, cell: SourceCell, regions: int, settings: Mapping[str, Any]) -> ExerciseCell:
+    try:
+        tree = ast.parse(cell.source)
+    except SyntaxError as error:
+        raise _error(path, cell, f"it is not Python ({error.msg}, line {error.lineno} of the cell)", "") from error
+    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    if len(functions) != 1:
+        raise _error(path, cell, f"an exercise cell holds {len(functions)} functions", "Give each a cell of its own.")
+    function = functions[0]
+    if regions != 1:
+        raise _error(path, cell, f"{function.name} has {regions} solution regions", "Mark exactly one.")
+    docstring = ast.get_docstring(function)
+    if not docstring:
+        raise _error(path, cell, f"{function.name} has no docstring", "Say what is asked, and the shapes.")
+    targets = settings.get("targets") or [function.name.removeprefix("grad_")]
+    points = settings.get("points", 1)
+    if not isinstance(points, (int, float)) or isinstance(points, bool) or not 0 < points < float("inf"):
+        raise _error(path, cell, f"{function.name} is worth {points!r} points", "Give a positive number.")
+    if "targets" not in settings and not function.name.startswith("grad_"):
+        raise _error(path, cell, f"{function.name} names no target", "Call it grad_<target>, or give `targets`.")
+    return ExerciseCell(
+        index=cell.index,
+        source=cell.source,
+        line=cell.line,
+        name=function.name,
+        targets=tuple(map(str, targets)),
+        arguments=tuple(argument.arg for argument in function.args.args),
+        points=float(points),
+        docstring=docstring,
+    )
+
+
+def _error(path: Path, cell: SourceCell, problem: str, hint: str) -> SourceError:
+    where = f"cell {cell.index + 1}" + (f", line {cell.line}" if cell.line else "")
+    return SourceError(f"{path.name}, {where}: {problem}.", hint)

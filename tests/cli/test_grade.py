@@ -1,0 +1,180 @@
+"""`grader grade` as its users call it: exit codes, files, and sentences."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import nbformat
+import pytest
+
+from grader.cli import main
+from grader.release import fill_blanks, release_notebook
+from grader.source import read_source
+
+ROOT = Path(__file__).parent.parent.parent
+SOURCE = ROOT / "solutions" / "two_layer_mse.md"
+SCHEMA = json.loads((ROOT / "grader" / "schemas" / "report-1.json").read_text())
+NAMES = ["grad_yhat", "grad_w2", "grad_b2", "grad_a1", "grad_z1", "grad_w1", "grad_b1"]
+
+
+def solved(path: Path, answers: str = "") -> Path:
+    """The released notebook with some answers, and the solution's for the rest."""
+    source = read_source(SOURCE)
+    notebook = fill_blanks(release_notebook(source), answers)
+    for exercise in source.exercises:
+        notebook = fill_blanks(notebook, exercise.source)
+    path.write_text(nbformat.writes(notebook))
+    return path
+
+
+def graded(path: Path, *options: str) -> tuple[int, dict[str, Any]]:
+    """The exit code and the JSON, which is always valid."""
+    output = path.parent / "out"
+    code = main(["grade", str(path), "-o", str(output), "--solutions", str(SOURCE.parent), *options])
+    report = json.loads((output / f"{path.stem}.json").read_text())
+    jsonschema.validate(report, SCHEMA)
+    assert (output / f"{path.stem}.html").read_text().startswith("<!")
+    return code, report
+
+
+def test_the_solution_scores_full_marks(tmp_path: Path) -> None:
+    """Exit code 0, every case of every exercise matches, and the sums are right."""
+    code, report = graded(solved(tmp_path / "solution.ipynb"))
+
+    assert code == 0
+    assert report["score"] == report["max_score"] == 10
+    assert [exercise["name"] for exercise in report["exercises"]] == NAMES
+    assert all(case["outcome"] == "match" for exercise in report["exercises"] for case in exercise["cases"])
+    assert [case["name"] for case in report["exercises"][5]["cases"]] == ["mnist", "mnist_hidden", "vjp", "linear"]
+    assert set(report["chain"]["links"].values()) == {"match"}
+    losses = report["chain"]["training"]
+    assert losses["student"] == pytest.approx(losses["reference"], rel=1e-3)
+    assert losses["student"][-1] < losses["student"][0] / 2
+    assert report["notebook"]["first_error"] is None
+
+
+def test_the_released_notebook_scores_nothing(tmp_path: Path) -> None:
+    """Exit code 1, `blank` for all seven."""
+    path = tmp_path / "untouched.ipynb"
+    path.write_bytes((ROOT / "assignments" / "two_layer_mse" / "two_layer_mse.ipynb").read_bytes())
+
+    code, report = graded(path)
+
+    assert code == 1
+    assert report["score"] == 0
+    assert {exercise["outcome"] for exercise in report["exercises"]} == {"blank"}
+
+
+def test_a_mistake_costs_its_own_points_only(tmp_path: Path) -> None:
+    """The first gradient is wrong, everything downstream is graded with right upstream values."""
+    wrong = "# %%\ndef grad_yhat(yhat, y):\n    return 2 * (yhat - y)\n"
+
+    code, report = graded(solved(tmp_path / "wrong.ipynb", wrong))
+
+    assert code == 1
+    assert report["score"] == 9
+    assert [e["name"] for e in report["exercises"] if not e["passed"]] == ["grad_yhat"]
+    assert set(report["chain"]["links"].values()) == {"mismatch"}, "shown: everything after it inherits the error"
+
+
+@pytest.mark.parametrize("suffix", [".md", ".py"])
+def test_text_forms_are_graded_too(tmp_path: Path, suffix: str) -> None:
+    """As jupytext writes them."""
+    import jupytext
+
+    notebook = nbformat.read(solved(tmp_path / "a.ipynb"), as_version=4)
+    path = tmp_path / f"text{suffix}"
+    jupytext.write(notebook, path, fmt="md:myst" if suffix == ".md" else "py:percent")
+
+    assert graded(path)[0] == 0
+
+
+def test_an_unreadable_file_has_a_report_and_exit_code_2(tmp_path: Path) -> None:
+    """Whoever looks for the report finds one that says what is wrong with the file."""
+    path = tmp_path / "cut.ipynb"
+    path.write_bytes((ROOT / "assignments" / "two_layer_mse" / "two_layer_mse.ipynb").read_bytes()[:-200])
+
+    code, report = graded(path, "-a", "two_layer_mse")
+
+    assert code == 2
+    assert "cut off" in report["notebook"]["problem"]
+    assert {exercise["outcome"] for exercise in report["exercises"]} == {"missing"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["grade", "nowhere.ipynb"], "There is no file nowhere.ipynb"),
+        (["grade", "."], "is a folder"),
+        (["grade"], "Missing argument"),
+        (["grade", "x.ipynb", "--format", "pdf"], "'pdf' is not one of"),
+        (["grade", __file__, "-a", "nonsense"], "There is no assignment 'nonsense'"),
+        (["grade", __file__, "--solutions", "nowhere"], "There is no folder nowhere"),
+        (["frobnicate"], "No such command"),
+        (["release", "nonsense"], "There is no assignment 'nonsense'"),
+    ],
+)
+def test_a_wrong_call_is_a_sentence_and_exit_code_2(
+    arguments: list[str], says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """On stderr, without a traceback."""
+    code = main([*arguments, "-o", str(tmp_path)] if len(arguments) > 1 else arguments)
+
+    captured = capsys.readouterr()
+    assert code == 2
+    assert says in " ".join(captured.err.split())
+    assert "Traceback" not in captured.err
+    assert captured.out == ""
+
+
+def test_a_wrong_solution_is_the_graders_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Exit code 3, a report in which nothing costs a point, and the exercise named."""
+    solutions = tmp_path / "solutions"
+    solutions.mkdir()
+    text = SOURCE.read_text()
+    region = text[text.index("### BEGIN SOLUTION") : text.index("### END SOLUTION")]
+    for picture in SOURCE.parent.glob("*.svg"):
+        (solutions / picture.name).write_bytes(picture.read_bytes())
+    (solutions / SOURCE.name).write_text(text.replace(region, "### BEGIN SOLUTION\n    return 3 * yhat\n    "))
+    path = solved(tmp_path / "good.ipynb")
+
+    code = main(["grade", str(path), "-o", str(tmp_path / "out"), "--solutions", str(solutions)])
+
+    report = json.loads((tmp_path / "out" / "good.json").read_text())
+    jsonschema.validate(report, SCHEMA)
+    assert code == 3
+    assert {exercise["passed"] for exercise in report["exercises"]} == {None}
+    assert (report["score"], report["max_score"]) == (0, 0)
+    assert "grad_yhat" in capsys.readouterr().err
+
+
+def test_formats_can_be_chosen(tmp_path: Path) -> None:
+    """Only what was asked for is written; stdout stays empty."""
+    path = solved(tmp_path / "a.ipynb")
+
+    done = subprocess.run(
+        [sys.executable, "-m", "grader", "grade", str(path), "-o", str(tmp_path / "o"), "--format", "json", "-q"],
+        capture_output=True,
+        cwd=ROOT,
+        check=False,
+    )
+
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert [file.name for file in (tmp_path / "o").iterdir()] == ["a.json"]
+
+
+def test_another_hidden_seed_draws_other_batches(tmp_path: Path) -> None:
+    """The hidden batch's numbers change, the public one's do not."""
+    wrong = solved(tmp_path / "wrong.ipynb", "# %%\ndef grad_z1(da1, z1):\n    return da1\n")
+    errors = []
+    for seed in ("1", "2"):
+        _, report = graded(wrong, "--hidden-seed", seed)
+        errors.append({case["name"]: case["max_abs_error"] for case in report["exercises"][4]["cases"]})
+
+    assert errors[0]["mnist"] == errors[1]["mnist"]
+    assert errors[0]["mnist_hidden"] != errors[1]["mnist_hidden"]

@@ -1,0 +1,114 @@
+"""Numbers against numbers: what rounding explains passes, what it does not never does."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.compare import compare, tolerance
+from grader.model import Outcome
+
+
+def reference(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def outcome_of(got: torch.Tensor, expected: torch.Tensor, given: torch.dtype = torch.float32) -> Outcome:
+    return compare(got, expected, terms=784, given=given).outcome
+
+
+def test_float32_rounding_of_the_reference_matches() -> None:
+    """Half a unit in the last place is always within the tolerance."""
+    expected = reference(784, 50)
+
+    assert outcome_of(expected.float(), expected) is Outcome.MATCH
+
+
+@given(st.integers(2, 200), st.integers(0, 2**16), st.booleans())
+def test_any_order_of_summation_matches(rows: int, seed: int, reverse: bool) -> None:
+    """A matrix product in float32, summed forwards, backwards or by a loop, matches the one in float64."""
+    left, right = reference(rows, 7, seed=seed).float(), reference(rows, 5, seed=seed + 1).float()
+    expected = left.double().T @ right.double()
+    order = range(rows - 1, -1, -1) if reverse else range(rows)
+    looped = torch.zeros(7, 5)
+    for row in order:
+        looped += torch.outer(left[row], right[row])
+
+    for got in (left.T @ right, looped, torch.einsum("ni,nj->ij", left, right)):
+        assert compare(got, expected, terms=rows + 8, given=torch.float32).outcome is Outcome.MATCH
+
+
+@given(st.integers(0, 783), st.integers(0, 49), st.floats(1.01, 1e6), st.sampled_from([-1, 1]))
+def test_a_perturbation_beyond_tolerance_is_caught(row: int, column: int, factor: float, sign: int) -> None:
+    """One entry of 39,200 off by a little more than the tolerance is a mismatch, and is the worst entry."""
+    expected = reference(784, 50)
+    bound = tolerance(expected, dtype=torch.float64, terms=784)
+    got = expected.clone()
+    got[row, column] += sign * bound * factor
+
+    result = compare(got, expected, terms=784, given=torch.float64)
+
+    assert result.outcome is Outcome.MISMATCH
+    assert result.wrong_entries == 1
+    assert result.worst is not None
+    assert result.worst.index == (row, column)
+
+
+@given(st.sampled_from([math.nan, math.inf, -math.inf]), st.integers(0, 11))
+def test_nan_and_infinity_never_match(value: float, place: int) -> None:
+    """One entry that is not finite is enough."""
+    expected = reference(3, 4)
+    got = expected.float()
+    got.view(-1)[place] = value
+
+    result = compare(got, expected, terms=8, given=torch.float32)
+
+    assert result.outcome is Outcome.NOT_FINITE
+    assert result.worst is not None
+    assert result.worst.index == divmod(place, 4)
+
+
+@pytest.mark.parametrize("shape", [(50,), (1,), (), (50, 1), (1, 1, 50), (64, 50)])
+def test_a_shape_that_would_broadcast_is_wrong(shape: tuple[int, ...]) -> None:
+    """(50,) is not (1, 50), even where all numbers are right."""
+    expected = torch.ones(1, 50, dtype=torch.float64)
+
+    assert outcome_of(torch.ones(shape), expected) is Outcome.WRONG_SHAPE
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int64, torch.bool, torch.complex64])
+def test_other_dtypes_are_wrong(dtype: torch.dtype) -> None:
+    """Half precision and whole numbers are no gradients, whatever they hold."""
+    expected = torch.ones(2, 2, dtype=torch.float64)
+
+    assert outcome_of(torch.ones(2, 2).to(dtype), expected) is Outcome.WRONG_DTYPE
+
+
+def test_a_wider_result_is_held_to_what_it_was_given() -> None:
+    """float64 numbers made from float32 arguments carry float32's rounding."""
+    expected = reference(10)
+
+    assert outcome_of(expected.float().double(), expected, given=torch.float32) is Outcome.MATCH
+    assert outcome_of(expected.float().double(), expected, given=torch.float64) is Outcome.MISMATCH
+
+
+def test_a_reference_of_zeros_has_a_worst_entry_too() -> None:
+    """Where the right answer is zero everywhere, anything else is wrong, and no division by zero happens."""
+    result = compare(torch.tensor([0.0, 1e-3]), torch.zeros(2, dtype=torch.float64), terms=8, given=torch.float32)
+
+    assert result.outcome is Outcome.MISMATCH
+    assert result.max_rel_error is None
+
+
+def test_the_tolerance_grows_with_the_length_of_sums_and_shrinks_with_precision() -> None:
+    """It is proportional to terms, unit roundoff and the largest entry."""
+    ones = torch.ones(3, dtype=torch.float64)
+    base = tolerance(ones, dtype=torch.float32, terms=100)
+
+    assert tolerance(ones, dtype=torch.float32, terms=200) == pytest.approx(2 * base, rel=1e-3)
+    assert tolerance(10 * ones, dtype=torch.float32, terms=100) == pytest.approx(10 * base)
+    assert tolerance(ones, dtype=torch.float64, terms=100) < 1e-8 * base

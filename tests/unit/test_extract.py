@@ -1,0 +1,114 @@
+"""What can be known of a notebook without running it."""
+
+from __future__ import annotations
+
+import pytest
+from tests.conftest import submission_of
+
+from grader.extract import StaticLook, look
+from grader.notebook import Unreadable, read_notebook
+
+
+def look_at(*cells: str) -> StaticLook:
+    notebook = read_notebook(submission_of(*cells))
+    assert not isinstance(notebook, Unreadable)
+    return look(notebook)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "raise NotImplementedError",
+        "raise NotImplementedError('grad_w1 is still blank')",
+        "pass",
+        "...",
+        "'''words'''",
+        "'''words'''\n    # YOUR CODE HERE\n    raise NotImplementedError()",
+    ],
+)
+def test_a_body_that_does_nothing_is_blank(body: str) -> None:
+    """With or without a docstring."""
+    assert look_at(f"def grad_w1(x, dz1):\n    {body}").definitions["grad_w1"][0].is_blank
+
+
+@pytest.mark.parametrize("body", ["return None", "raise ValueError", "x = 1\n    raise NotImplementedError", "return x"])
+def test_a_body_that_does_something_is_not_blank(body: str) -> None:
+    """However little it is."""
+    assert not look_at(f"def grad_w1(x, dz1):\n    {body}").definitions["grad_w1"][0].is_blank
+
+
+def test_functions_are_found_wherever_they_stand() -> None:
+    """In blocks, behind magics, as lambdas, with decorators; the place is that of the first decorator."""
+    found = look_at(
+        "# words only",
+        "%matplotlib inline\nif True:\n    def grad_a(x):\n        return x",
+        "%%time\ndef grad_b(x):\n    return x",
+        "grad_c = lambda x: x",
+        "import torch\n\n@torch.no_grad()\ndef grad_d(x):\n    return x",
+        "try:\n    grad_e: object = print\nfinally:\n    pass",
+    ).definitions
+
+    assert {name: (places[0].code.cell, places[0].code.line) for name, places in found.items()} == {
+        "grad_a": (2, 3),
+        "grad_b": (3, 2),
+        "grad_c": (4, 1),
+        "grad_d": (5, 3),
+        "grad_e": (6, 2),
+    }
+    assert found["grad_a"][0].code.source == "def grad_a(x):\n    return x"
+
+
+def test_nested_functions_and_methods_are_not_exercises() -> None:
+    """Only names of the notebook's own namespace count."""
+    assert set(look_at("class A:\n    def grad_w1(self): pass\ndef f():\n    def grad_b1(): pass").definitions) == {
+        "A",
+        "f",
+    }
+
+
+def test_a_syntax_error_costs_its_own_cell_only() -> None:
+    """The names that it would have defined are known."""
+    found = look_at("def grad_a(x)\n    return x", "def grad_b(x):\n    return x", "await x")
+
+    assert found.broken_names == {"grad_a": 1}
+    assert found.syntax_errors[1].line == 1
+    assert "grad_b" in found.definitions
+
+
+@pytest.mark.parametrize("source", ["(" * 10_000, "x = " + "-" * 100_000 + "1", "a\0b", "\\" * 50, "%%" + "x" * 9])
+def test_source_that_breaks_parsers_does_not_break_ours(source: str) -> None:
+    """It is a syntax error, or nothing."""
+    look_at(source)
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "def grad_a(x):\n    x.requires_grad_()\n    (x * x).sum().backward()\n    return x.grad",
+        "import torch\ndef grad_a(x):\n    return torch.autograd.grad(x.sum(), x)[0]",
+        "from torch.autograd import grad as g\ndef grad_a(x):\n    return g(x.sum(), x)[0]",
+        "import torch.autograd as ag\ndef grad_a(x):\n    return ag.grad(x.sum(), x)[0]",
+        "import torch as t\ndef grad_a(x):\n    return t.func.vjp(t.sin, x)[1](x)",
+        "from torch.func import jacrev\ndef helper(x):\n    return jacrev(abs)(x)\ndef grad_a(x):\n    return helper(x)",
+        "import torch\ndef grad_a(x):\n    return torch.autograd.functional.vjp(torch.sin, x)",
+    ],
+)
+def test_autograd_in_a_function_is_seen(source: str) -> None:
+    """By any of its names, also in a helper of the notebook's."""
+    assert look_at(source).definitions["grad_a"][0].autograd
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "import torch\nx = torch.ones(1, requires_grad=True)\nx.sum().backward()\ndef grad_a(x):\n    return x",
+        "class Layer:\n    def backward(self, d):\n        return d\ndef grad_a(x):\n    return Layer().backward(x)",
+        "import torch\ndef grad_a(x):\n    return torch.vmap(torch.outer)(x, x).sum(0)",
+        "import torch\ndef grad_a(x):\n    return torch.func.vmap(torch.outer)(x, x).sum(0)",
+        "def grad(x):\n    return x\ndef grad_a(x):\n    return grad(x)",
+        "import torch\n@torch.no_grad()\ndef grad_a(x):\n    return x.detach()",
+    ],
+)
+def test_what_only_looks_like_autograd_is_not_flagged(source: str) -> None:
+    """Scratch cells, a class with a method of that name, vmap."""
+    assert not look_at(source).definitions["grad_a"][0].autograd

@@ -48,7 +48,7 @@ class Assignment:
     hidden_seed: int
     limits: Limits
     autograd: str = "forbid"
-    learning_rate: float = 0.1
+    learning_rate: float = 0.01
     steps: int = 30
 
 
@@ -139,7 +139,7 @@ def _load(path: Path, content: bytes, hidden_seed: int | None) -> Assignment:  #
         hidden_seed=_integer(settings.get("hidden_seed", 0), path) if hidden_seed is None else hidden_seed,
         limits=_limits(settings.get("limits", {}), path),
         autograd=_choice(settings.get("autograd", "forbid"), ("forbid", "flag", "allow"), path),
-        learning_rate=float(settings.get("learning_rate", 0.1)),
+        learning_rate=float(settings.get("learning_rate", 0.01)),
         steps=int(settings.get("steps", 30)),
     )
 

@@ -170,7 +170,9 @@ def _read_error(error: object, notebook: NotebookNode) -> CallError:
         if not isinstance(frame, dict) or frame.get("cell") not in sources or type(frame.get("line")) is not int:
             continue
         source = sources[frame["cell"]].source.split("\n")
-        dropped = next(number for number, text in enumerate(source) if text.strip())  # IPython drops leading blank lines
+        dropped = next(
+            number for number, text in enumerate(source) if text.strip()
+        )  # IPython drops leading blank lines
         if 1 <= frame["line"] <= len(source) - dropped:
             cell, line = frame["cell"], frame["line"] + dropped
             lines.append(f"In [{cell}], line {line}, in {plain(frame.get('function'), 100)}")

@@ -78,7 +78,8 @@ def code_cells(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
 
 def _read_text(text: str, suffix: str) -> NotebookNode | Unreadable:
     try:
-        return jupytext.reads(text, fmt=suffix.removeprefix("."))
+        notebook: NotebookNode = jupytext.reads(text, fmt=suffix.removeprefix("."))
+        return notebook
     except Exception as error:  # whatever a text format's parser raises, the file is at fault
         return Unreadable(f"The file cannot be read as a notebook in text form ({_first_line(error)}).")
 
@@ -110,7 +111,7 @@ def _normalised(notebook: NotebookNode) -> NotebookNode | Unreadable:
         return Unreadable("The file is JSON, but not a notebook: its cells are not cells.")
     if len(cells) > CELL_LIMIT:
         return Unreadable(f"The notebook has more than {CELL_LIMIT:,} cells.")
-    clean = nbformat.v4.new_notebook()
+    clean: NotebookNode = nbformat.v4.new_notebook()
     metadata = notebook.get("metadata")
     mark = metadata.get("grader") if isinstance(metadata, dict) else None
     clean.metadata["grader"] = {
@@ -119,8 +120,8 @@ def _normalised(notebook: NotebookNode) -> NotebookNode | Unreadable:
     for number, cell in enumerate(cells):
         source = cell.get("source", "")
         source = "".join(map(str, source)) if isinstance(source, list) else str(source)
-        make = nbformat.v4.new_code_cell if cell.get("cell_type") == "code" else nbformat.v4.new_markdown_cell
-        clean.cells.append(make(source, id=f"cell-{number}"))
+        kind = nbformat.v4.new_code_cell if cell.get("cell_type") == "code" else nbformat.v4.new_markdown_cell
+        clean.cells.append(kind(source, id=f"cell-{number}"))  # type: ignore[no-untyped-call]
     return clean
 
 

@@ -24,16 +24,18 @@ __all__ = ["fill_blanks", "release_notebook", "write_release"]
 
 _IMAGE = re.compile(r"!\[([^\]]*)\]\((?!\w+:)([^)\s]+)\)")
 _CELL = re.compile(r"^# %%.*\n?", re.MULTILINE)
+_DEFINES = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=", re.MULTILINE)
 _DELETE = re.compile(r"^# %% delete: (\w+)\s*$", re.MULTILINE)
 
 
 def release_notebook(source: SourceNotebook) -> NotebookNode:
     """
-    The notebook for students: signatures and docstrings stay, solutions become a blank that raises, local images are
-    put into the text. The same source gives the same bytes.
+    The notebook for students; the same source gives the same bytes.
+
+    Signatures and docstrings stay, solutions become a blank that raises, local images are put into the text.
     """
     blanks = {exercise.index: exercise.name for exercise in source.exercises}
-    released = nbformat.v4.new_notebook()
+    released: NotebookNode = nbformat.v4.new_notebook()
     released.metadata = nbformat.from_dict(
         {
             "grader": {"assignment": source.id, "version": source.version},
@@ -79,7 +81,7 @@ def fill_blanks(notebook: NotebookNode, answers: str) -> NotebookNode:
             the place of the first one's cell, and the others' cells go. `# %% delete: NAME` deletes a blank. Any other
             cell is put before the next one that takes a place, or at the end.
     """
-    filled = nbformat.from_dict(notebook)
+    filled: NotebookNode = nbformat.from_dict(notebook)
     waiting: list[NotebookNode] = []
     for deleted, text in _answer_cells(answers):
         blanks = _blank_cells(filled)
@@ -130,7 +132,9 @@ def _inlined(match: re.Match[str], folder: Path) -> str:
     try:
         content = base64.b64encode(path.read_bytes()).decode()
     except OSError as error:
-        raise SourceError(f"The picture {path} cannot be read ({error.strerror}).", "Put it beside the source.") from error
+        raise SourceError(
+            f"The picture {path} cannot be read ({error.strerror}).", "Put it beside the source."
+        ) from error
     return f"![{alternative}](data:{kind};base64,{content})"
 
 
@@ -162,9 +166,7 @@ def _functions(text: str) -> list[str]:
     try:
         body = ast.parse(text).body
     except SyntaxError:
-        return re.findall(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=", text, re.MULTILINE) and [
-            a or b for a, b in re.findall(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=", text, re.MULTILINE)
-        ]
+        return [a or b for a, b in _DEFINES.findall(text)]
     names: list[str] = []
     for node in body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):

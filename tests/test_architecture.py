@@ -54,7 +54,7 @@ def imported(path: Path) -> set[str]:
     return names
 
 
-@pytest.mark.parametrize(("name", "path"), modules(), ids=lambda value: getattr(value, "name", value))
+@pytest.mark.parametrize(("name", "path"), list(modules()), ids=lambda value: getattr(value, "name", value))
 def test_imports_go_one_way(name: str, path: Path) -> None:
     """Each module has its place, and imports from above only."""
     assert name in LEVEL, f"{name} has no place in LAYERS"
@@ -74,16 +74,18 @@ def test_no_cycles() -> None:
         graph = {name: needs for name, needs in graph.items() if name not in free}
 
 
-@pytest.mark.parametrize(("name", "path"), modules(), ids=lambda value: getattr(value, "name", value))
+@pytest.mark.parametrize(("name", "path"), list(modules()), ids=lambda value: getattr(value, "name", value))
 def test_what_is_never_done(name: str, path: Path) -> None:
     """No pickle anywhere, no printing."""
     text = path.read_text(encoding="utf-8")
 
-    assert not re.search(r"\b(pickle|marshal|shelve|dill|cloudpickle|torch\.load)\b", text.replace("without pickle", ""))
+    assert not re.search(
+        r"\b(pickle|marshal|shelve|dill|cloudpickle|torch\.load)\b", text.replace("without pickle", "")
+    )
     assert not re.search(r"^\s*print\(", text, re.MULTILINE)
 
 
-@pytest.mark.parametrize(("name", "path"), modules(), ids=lambda value: getattr(value, "name", value))
+@pytest.mark.parametrize(("name", "path"), list(modules()), ids=lambda value: getattr(value, "name", value))
 def test_modules_are_small(name: str, path: Path) -> None:
     """400 lines is the point to split."""
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400

@@ -8,7 +8,6 @@ from typing import Any
 
 import nbformat
 import pytest
-from tests.conftest import raw_submission
 
 from grader.assignment import Assignment
 from grader.model import Report, Submission
@@ -17,6 +16,7 @@ from grader.release import fill_blanks, release_notebook
 from grader.reports.html import render_html
 from grader.reports.json import report_to_dict
 from grader.source import read_source
+from tests.conftest import raw_submission
 
 if sys.version_info >= (3, 11):
     import tomllib

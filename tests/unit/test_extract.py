@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.conftest import submission_of
 
 from grader.extract import StaticLook, look
 from grader.notebook import Unreadable, read_notebook
+from tests.conftest import submission_of
 
 
 def look_at(*cells: str) -> StaticLook:
@@ -31,7 +31,9 @@ def test_a_body_that_does_nothing_is_blank(body: str) -> None:
     assert look_at(f"def grad_w1(x, dz1):\n    {body}").definitions["grad_w1"][0].is_blank
 
 
-@pytest.mark.parametrize("body", ["return None", "raise ValueError", "x = 1\n    raise NotImplementedError", "return x"])
+@pytest.mark.parametrize(
+    "body", ["return None", "raise ValueError", "x = 1\n    raise NotImplementedError", "return x"]
+)
 def test_a_body_that_does_something_is_not_blank(body: str) -> None:
     """However little it is."""
     assert not look_at(f"def grad_w1(x, dz1):\n    {body}").definitions["grad_w1"][0].is_blank

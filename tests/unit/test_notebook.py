@@ -9,10 +9,10 @@ import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.conftest import raw_submission
 
 from grader.errors import SubmissionError, UsageError
 from grader.notebook import FILE_LIMIT_BYTES, Unreadable, code_cells, read_notebook, read_submission
+from tests.conftest import raw_submission
 
 MINIMAL = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 
@@ -42,9 +42,10 @@ def test_version_4_without_ids_or_with_doubled_ones_is_read() -> None:
     """Copied cells share an id; old files have none."""
     cell = {"cell_type": "code", "source": ["x = 1\n", "y = 2"], "metadata": {}, "outputs": [], "execution_count": 1}
 
-    assert sources(json.dumps(MINIMAL | {"cells": [cell, cell | {"id": "a"}, cell | {"id": "a"}]}).encode()) == [
-        "x = 1\ny = 2"
-    ] * 3
+    assert (
+        sources(json.dumps(MINIMAL | {"cells": [cell, cell | {"id": "a"}, cell | {"id": "a"}]}).encode())
+        == ["x = 1\ny = 2"] * 3
+    )
 
 
 def test_byte_order_mark_and_windows_line_ends_are_read() -> None:
@@ -60,7 +61,7 @@ def test_byte_order_mark_and_windows_line_ends_are_read() -> None:
     [("a.py", "# %%\nx = 1\n\n# %%\ny = 2\n"), ("a.md", "```python\nx = 1\n```\n\ntext\n\n```python\ny = 2\n```\n")],
 )
 def test_text_forms_are_read(name: str, text: str) -> None:
-    """jupytext's percent scripts and Markdown."""
+    """Percent scripts and Markdown, as jupytext writes them."""
     assert sources(text.encode(), name) == ["x = 1", "y = 2"]
 
 
@@ -90,11 +91,13 @@ def test_what_is_no_notebook_is_a_sentence(content: bytes, says: str) -> None:
 @given(
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.text(max_size=5),
-        lambda inner: st.lists(inner, max_size=3)
-        | st.dictionaries(
-            st.sampled_from(["cells", "metadata", "grader", "cell_type", "source", "nbformat", "worksheets", "x"]),
-            inner,
-            max_size=5,
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["cells", "metadata", "grader", "cell_type", "source", "nbformat", "worksheets", "x"]),
+                inner,
+                max_size=5,
+            )
         ),
         max_leaves=20,
     )

@@ -49,6 +49,7 @@ class Returned:
     type: str | None = None
     requires_grad: bool = False
     mutated: tuple[str, ...] = ()
+    autograd: tuple[str, ...] = ()
     error: CallError | None = None
 
 
@@ -105,10 +106,11 @@ def read_call(cases: Sequence[Case], answer: Answer, notebook: NotebookNode) -> 
 def _read_record(case: Case, header: dict[str, Any], payload: bytes, notebook: NotebookNode) -> Returned:
     status = header.get("status")
     given = torch.float32 if header.get("narrowed") is True else case.dtype
+    autograd = tuple(plain(use, 100) for use in _list(header.get("autograd"))[:5])
     if status in ("raised", "out_of_memory"):
         error = _read_error(header.get("error"), notebook)
         raised = Outcome.RAISED if status == "raised" else Outcome.OUT_OF_MEMORY
-        return Returned(case=case, outcome=raised, given=given, error=error)
+        return Returned(case=case, outcome=raised, given=given, autograd=autograd, error=error)
     kind = plain(header.get("type"), 100)
     if status == "missing":
         return Returned(case=case, outcome=Outcome.MISSING, given=given, type=kind or None)
@@ -133,6 +135,7 @@ def _read_record(case: Case, header: dict[str, Any], payload: bytes, notebook: N
         dtypes=tuple(str(value.dtype).removeprefix("torch.") for value in values) or dtypes,
         type=kind,
         requires_grad=header.get("requires_grad") is True,
+        autograd=autograd,
         mutated=tuple(name for name in map(str, _list(header.get("mutated"))) if name in case.arguments),
     )
 

@@ -184,7 +184,7 @@ async def _answer(channel: socket.socket, *, limit: int) -> Answer:
             records[case] = (record, content)
     if status not in ("done", "timed_out", "too_large", "crashed"):
         raise WireError(f"unknown status {str(status)[:40]!r}")
-    detail = f"signal {header['signal']}" if isinstance(header.get("signal"), int) else ""
+    detail = next((f"{key} {header[key]}" for key in ("signal", "exit") if type(header.get(key)) is int), "")
     return Answer(status=status, detail=detail, records=records)
 
 

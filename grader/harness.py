@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from IPython.core.getipython import get_ipython
 from safetensors.torch import load, save
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from grader.wire import PREFIX, pack, unpack_header, unpack_prefix
 
@@ -189,26 +190,35 @@ def _call_cases(
 
 
 def _call(
-    namespace: dict[str, Any], name: str, arguments: dict[str, torch.Tensor], filenames: Mapping[str, int]
+    namespace: dict[str, Any],
+    name: str,
+    arguments: dict[str, torch.Tensor],
+    filenames: Mapping[str, int],
+    *,
+    traced: bool = True,
 ) -> tuple[list[torch.Tensor], dict[str, Any]]:
     """Call a function on fresh copies; what it returned as tensors, and a description of what it was."""
     function = namespace.get(name)
     if not callable(function):
         return [], {"status": "missing", "type": None if name not in namespace else _type_name(function)}
     copies = {key: tensor.clone() for key, tensor in arguments.items()}
+    described: dict[str, Any]
+    trace = _AutogradTrace()
     try:
-        with torch.inference_mode():
+        with torch.inference_mode(), trace.hooks(), trace if traced else contextlib.nullcontext():
             value = _bind(function, copies)
     except MemoryError as error:
         return [], {"status": "out_of_memory", "error": _describe_exception(error, filenames)}
     except BaseException as error:  # SystemExit and KeyboardInterrupt too: the student's function raised it
         status = "out_of_memory" if "can't allocate memory" in str(error) else "raised"
-        return [], {"status": status, "error": _describe_exception(error, filenames)}
+        described = {"status": status, "error": _describe_exception(error, filenames), "autograd": trace.evidence}
+        return [], described
     parts = value if type(value) is tuple else (value,)
-    described: dict[str, Any] = {
+    described = {
         "status": "returned",
         "type": _type_name(value),
         "tuple": len(parts) if type(value) is tuple else None,
+        "autograd": trace.evidence,
         "mutated": [key for key, copy in copies.items() if not _same(copy, arguments[key])],
     }
     if not all(isinstance(part, torch.Tensor) for part in parts):
@@ -218,6 +228,41 @@ def _call(
     described["dtypes"] = [str(tensor.dtype).removeprefix("torch.") for tensor in tensors]
     described["requires_grad"] = any(part.requires_grad for part in parts)
     return tensors, described
+
+
+class _AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """
+    Evidence that autograd did the work: operators named `…_backward`, and tensors that a graph saved.
+
+    Evidence, not proof: it lives in the student's process. Without inference mode's protection nothing saves a tensor.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.evidence: list[str] = []
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # skipping it would import it first, for a second
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func._schema.name
+        if name.endswith("_backward"):
+            self._note(f"called {name}")
+        return func(*args, **(kwargs or {}))
+
+    def hooks(self) -> torch.autograd.graph.saved_tensors_hooks:
+        """See what a graph saves for its backward pass."""
+
+        def save_for_backward(tensor: torch.Tensor) -> torch.Tensor:
+            self._note("recorded a graph for autograd")
+            return tensor
+
+        return torch.autograd.graph.saved_tensors_hooks(save_for_backward, lambda tensor: tensor)
+
+    def _note(self, what: str) -> None:
+        if what not in self.evidence and len(self.evidence) < 5:
+            self.evidence.append(what)
 
 
 def _bind(function: Callable[..., Any], arguments: dict[str, torch.Tensor]) -> Any:
@@ -325,7 +370,7 @@ def _backward(
             failed["failed"].append(exercise["function"])
             continue
         arguments = {name: known[name] for name in exercise["arguments"]}
-        results, described = _call(namespace, exercise["function"], arguments, filenames)
+        results, described = _call(namespace, exercise["function"], arguments, filenames, traced=False)
         if len(results) != len(exercise["targets"]):
             failed["failed"].append(exercise["function"])
             failed.setdefault("error", described.get("error"))

@@ -51,7 +51,7 @@ def judge_exercise(
     """
     definitions = look.definitions.get(exercise.name, ())
     last = definitions[-1] if definitions else None
-    flags = _flags(exercise, last) if autograd != "allow" else ()
+    flags = _flags(exercise, last, returned) if autograd != "allow" else ()
     compared = [_compare(call) for call in returned]
     cases = tuple(case for case, _ in compared)
     outcome, message = _decide(exercise, look, execution, answer, last, returned, cases)
@@ -274,8 +274,10 @@ def _notices(exercise: Exercise, definitions: Sequence[Definition], returned: Se
     return tuple(notices)
 
 
-def _flags(exercise: Exercise, last: Definition | None) -> tuple[Flag, ...]:
-    evidence = last.autograd if last is not None else ()
+def _flags(exercise: Exercise, last: Definition | None, returned: Sequence[Returned]) -> tuple[Flag, ...]:
+    """What the source shows, and what was seen when it ran."""
+    traced = dict.fromkeys(f"when called, it {use}" for call in returned for use in call.autograd)
+    evidence = (*(last.autograd if last is not None else ()), *traced)
     return tuple(Flag(id="autograd", exercise=exercise.name, evidence=use) for use in evidence)
 
 

@@ -150,11 +150,16 @@ def graded(name: str, body: str | None = None, **changes: object) -> ExerciseRes
 
 def without_views(name: str, outcome: Outcome, message: str, **changes: object) -> ExerciseResult:
     """One exercise that returned nothing to look at."""
-    cases = () if outcome in (Outcome.BLANK, Outcome.MISSING) else (
-        CaseResult(name="mnist", public=True, outcome=outcome),
-        CaseResult(name="mnist_hidden", public=False, outcome=outcome),
+    cases = (
+        ()
+        if outcome in (Outcome.BLANK, Outcome.MISSING)
+        else (
+            CaseResult(name="mnist", public=True, outcome=outcome),
+            CaseResult(name="mnist_hidden", public=False, outcome=outcome),
+        )
     )
-    result = graded(name, outcome=outcome, points=0.0, message=message, views=(), cases=cases)
+    blank = Code(source=source_of(name, f'    raise NotImplementedError("{name}")'), cell=12, line=1)
+    result = graded(name, outcome=outcome, points=0.0, message=message, views=(), cases=cases, code=blank)
     return dataclasses.replace(result, **changes)
 
 
@@ -217,7 +222,9 @@ def mixed() -> Report:
     """One of nearly everything that happens in a class, and a hostile exception."""
     exercises = (
         graded("grad_yhat", "    return 2 * (yhat - y)", diagnoses=(CONSTANT_FACTOR,)),
-        graded("grad_w2", notices=(Notice(id="defined_twice", message="grad_w2 is defined twice: the last one counts."),)),
+        graded(
+            "grad_w2", notices=(Notice(id="defined_twice", message="grad_w2 is defined twice: the last one counts."),)
+        ),
         without_views("grad_b2", Outcome.BLANK, "grad_b2 is still blank."),
         without_views(
             "grad_a1",

@@ -36,7 +36,7 @@ NEGATIVE, POSITIVE, NEUTRAL, NOT_FINITE = (37, 120, 214), (222, 92, 12), (125, 1
 SIDE = 28
 MAX_TILES = 64
 MAX_CELLS = 128
-BINS = 84
+FEW_POINTS, FEW_BINS, MANY_BINS = 400, 42, 84
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +53,14 @@ class Picture:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Gallery:
-    """All there is to see of one target's gradient. `scale` is the text at the scale's end, None without pictures."""
+    """
+    All there is to see of one target's gradient, and beside it the reference unless `single`: then both agree.
+
+    `scale` is the text at the scale's end, None without pictures.
+    """
 
     target: str
+    single: bool
     caption: tuple[str, ...]
     pictures: tuple[Picture, ...] = ()
     scatter: Scatter | None = None
@@ -69,8 +74,8 @@ def picture_view(view: BatchView, *, right: bool, tolerance: float | None = None
 
     Args:
         view: The gradient and its reference, of any shapes.
-        right: Whether it was found right: then one picture is enough, instead of theirs, the reference, the difference
-            and a scatter.
+        right: Whether it was found right. Then, and where it only agrees with the reference here, one picture is
+            enough instead of theirs, the reference, the difference and a scatter.
         tolerance: Entries this far apart count as equal; without it, a hundred-thousandth of the largest entry.
     """
     got, expected = np.asarray(view.got, dtype=np.float64), np.asarray(view.expected, dtype=np.float64)
@@ -79,19 +84,21 @@ def picture_view(view: BatchView, *, right: bool, tolerance: float | None = None
     close = tolerance if tolerance is not None and np.isfinite(tolerance) else 1e-5 * largest
     scale = _scale(expected) or _scale(got) or 1.0
     with np.errstate(over="ignore", invalid="ignore"):
-        difference = got - expected if same and not right else None
+        difference = got - expected if same else None
+    single = right or (difference is not None and bool((np.abs(difference) <= close).all()))
     pictures = [_draw(got, scale, "yours", f"Your gradient of {view.target}")]
-    if not right:
+    if not single:
         pictures.append(_draw(expected, scale, "reference", f"The reference gradient of {view.target}"))
         if difference is not None:
             pictures.append(_draw(difference, scale, "difference", f"Yours minus the reference, for {view.target}"))
     drawn = tuple(picture for picture in pictures if picture is not None)
     return Gallery(
         target=view.target,
-        caption=tuple(_caption(got, expected, right=right, close=close, scale=scale, tiles=_is_sheet(drawn))),
+        single=single,
+        caption=tuple(_caption(got, expected, close=close, scale=scale, single=single)),
         pictures=drawn,
-        scatter=_scatter(got, expected) if same and not right else None,
-        scale=number(scale) if drawn else None,
+        scatter=_scatter(got, expected) if same and not single else None,
+        scale=number(scale, digits=2) if drawn else None,
         legend=_legend() if drawn else "",
     )
 
@@ -179,10 +186,6 @@ def _picture(kind: Literal["sheet", "heat", "strip"], label: str, alt: str, pixe
     return Picture(kind=kind, label=label, alt=alt, uri=uri, width=pixels.shape[1], height=pixels.shape[0])
 
 
-def _is_sheet(pictures: tuple[Picture, ...]) -> bool:
-    return any(picture.kind == "sheet" for picture in pictures)
-
-
 @functools.cache
 def _diverging() -> tuple[bytes, bytes]:
     """Colours and opacities of the scale, LINE and BAD."""
@@ -194,7 +197,7 @@ def _diverging() -> tuple[bytes, bytes]:
 @functools.cache
 def _density() -> tuple[bytes, bytes]:
     """Colours and opacities of a scatter: nothing at 0, then darker with the logarithm of the count."""
-    return bytes(NEGATIVE) * 16, bytes([0, *(115 + round(140 * step / 14) for step in range(15))])
+    return bytes(NEGATIVE) * 16, bytes([0, *(150 + round(105 * step / 14) for step in range(15))])
 
 
 @functools.cache
@@ -220,9 +223,10 @@ def _scatter(got: Array, expected: Array) -> Scatter | None:
         return None
     x, y = expected[finite], got[finite]
     (left, right), (bottom, top) = _ranges(x, y)
-    across = np.minimum((x - left) / (right - left) * BINS, BINS - 1).astype(np.intp)
-    down = np.minimum((top - y) / (top - bottom) * BINS, BINS - 1).astype(np.intp)
-    counts = np.bincount(down * BINS + across, minlength=BINS * BINS).reshape(BINS, BINS)
+    bins = MANY_BINS if x.size > FEW_POINTS else FEW_BINS
+    across = np.minimum((x - left) / (right - left) * bins, bins - 1).astype(np.intp)
+    down = np.minimum((top - y) / (top - bottom) * bins, bins - 1).astype(np.intp)
+    counts = np.bincount(down * bins + across, minlength=bins * bins).reshape(bins, bins)
     shades = 1 + np.floor(14 * np.log1p(counts - 1.0 * (counts > 0)) / max(np.log1p(counts.max() - 1.0), 1e-9))
     pixels = np.where(counts > 0, shades, 0).astype(np.uint8)
     return scatter_axes(_png(pixels, *_density()), (left, right), (bottom, top), points=int(finite.sum()))
@@ -250,30 +254,26 @@ def _padded(low: float, high: float) -> tuple[float, float]:
 # --------------------------------------------------------------------------------------------------------- caption
 
 
-def _caption(
-    got: Array, expected: Array, *, right: bool, close: float, scale: float, tiles: bool
-) -> list[str]:
+def _caption(got: Array, expected: Array, *, close: float, scale: float, single: bool) -> list[str]:
     """What is to be seen, in sentences that the numbers prove."""
-    if right:
-        if tiles:
-            return ["How much each pixel's weight would change the loss: orange raises it, blue lowers it."]
-        return [] if got.size > 1 else _single(got, expected)
-    said = []
-    bad = int(got.size - np.isfinite(got).sum())
-    if bad:
-        said.append(f"{_share(bad, got.size)} of your entries are not finite: nan or infinite.")
+    if single:
+        if got.size == 1:
+            return _single(got, expected)
+        meaning = "How the loss answers when an entry grows: orange, it rises; blue, it falls."
+        return [meaning, "On this batch every entry agrees with the reference."] if got.size else []
     if got.shape != expected.shape:
-        if got.size == 0:
-            return ["There is nothing to draw: yours has no entries that fit here."]
-        return [*said, f"Yours has the shape {got.shape}, the reference {expected.shape}: no entry has its counterpart."]
+        return [f"Yours has the shape {got.shape}, the reference {expected.shape}: entries have no counterparts."]
     if got.size == 1:
         return _single(got, expected)
-    if bad < got.size and expected.size:
-        said += _compared(got, expected, close)
-        finite = np.isfinite(got)
-        beyond = int((np.abs(got[finite]) > scale).sum())
-        if beyond > 0.02 * got.size:
-            said.append(f"{_share(beyond, got.size)} of yours are beyond the colour scale, which is the reference's.")
+    finite = np.isfinite(got)
+    bad = int(got.size - finite.sum())
+    if bad == got.size:
+        return ["None of your entries is a finite number."]
+    said = [f"{_share(bad, got.size)} of your entries are not finite: nan or infinite, magenta here."] if bad else []
+    said += _compared(got, expected, close)
+    beyond = int((np.abs(got[finite]) > scale).sum())
+    if beyond > 0.02 * got.size:
+        said.append(f"{_share(beyond, got.size)} of yours are beyond the colour scale, which is the reference’s.")
     return said
 
 
@@ -286,19 +286,20 @@ def _single(got: Array, expected: Array) -> list[str]:
 def _compared(got: Array, expected: Array, close: float) -> list[str]:
     finite = np.isfinite(got) & np.isfinite(expected)
     with np.errstate(over="ignore", invalid="ignore"):
-        differs = ~(np.abs(got - expected) <= close)
+        differs = finite & ~(np.abs(got - expected) <= close)
     wrong = int(differs.sum())
     if not wrong:
-        return ["On this batch every entry agrees with the reference."]
+        return ["The others agree with the reference."]
     slope = _slope(got[finite], expected[finite])
     if slope == 0.0:
-        return ["All of your entries are zero."]
+        return ["All of your entries are zero." if bool(finite.all()) else "The others are zero."]
     if bool(finite.all()) and np.ptp(got) == 0.0:
         return [f"All of your entries are {number(float(got.flat[0]))}."]
     if slope is not None:
-        return [f"All of your entries lie on a line of slope {number(slope)} through zero; right ones have slope 1."]
+        all_of = "All of your entries" if bool(finite.all()) else "The others"
+        return [f"{all_of} lie on a line of slope {number(slope)} through zero; right ones have slope 1."]
     said = [f"{_share(wrong, differs.size)} of the entries differ."]
-    return said + _where(got, expected, differs, close)
+    return said + _where(got, expected, differs)
 
 
 def _slope(got: Array, expected: Array) -> float | None:
@@ -315,7 +316,7 @@ def _slope(got: Array, expected: Array) -> float | None:
     return slope if np.isfinite(slope) and off <= 1e-4 * largest else None
 
 
-def _where(got: Array, expected: Array, differs: npt.NDArray[np.bool_], close: float) -> list[str]:
+def _where(got: Array, expected: Array, differs: npt.NDArray[np.bool_]) -> list[str]:
     """On which nameable part the entries differ, where there is one."""
     said = []
     zero = expected == 0
@@ -334,9 +335,10 @@ def _where(got: Array, expected: Array, differs: npt.NDArray[np.bool_], close: f
         said.append("Wherever they differ, yours is exactly zero.")
     if differs.ndim == 2 and min(differs.shape) > 1:
         for axis, name in ((1, "rows"), (0, "columns")):
-            touched = int(differs.any(axis=axis).sum())
-            if touched < 0.5 * differs.shape[1 - axis]:
-                said.append(f"They lie in {touched} of the {differs.shape[1 - axis]} {name}.")
+            touched = np.flatnonzero(differs.any(axis=axis))
+            if touched.size < 0.5 * differs.shape[1 - axis]:
+                which = f" ({', '.join(map(str, touched))})" if touched.size <= 4 else ""
+                said.append(f"They lie in {touched.size} of the {differs.shape[1 - axis]} {name}{which}.")
     return said
 
 

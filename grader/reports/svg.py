@@ -14,9 +14,11 @@ from grader.model import Curve
 
 __all__ = ["CurvePlot", "Label", "Scatter", "Tick", "number", "plot_curve", "scatter_axes"]
 
-WIDTH, HEIGHT = 460, 250
-LEFT, TOP, RIGHT, BOTTOM = 56, 14, 372, 212
+WIDTH, HEIGHT = 460, 246
+LEFT, TOP, RIGHT, BOTTOM = 56, 28, 372, 218
 LABEL_GAP = 16.0
+HUGE = 1e150
+"""No larger number is drawn: there is arithmetic to be done with them."""
 OFF_SCALE = 1e3
 """A student's loss beyond this many times the largest reference loss leaves the picture."""
 FINE = 30
@@ -72,14 +74,14 @@ class Scatter:
     alt: str
 
 
-def number(value: float) -> str:
+def number(value: float, digits: int = 4) -> str:
     """
-    A number as it is shown to people: four digits, a true minus sign.
+    A number as it is shown to people: so many significant digits, a true minus sign.
 
     >>> number(-0.000123456), number(64), number(float("nan"))
     ('−1.235e−04', '64', 'nan')
     """
-    return f"{value:.4g}".replace("-", "−")
+    return f"{value:.{digits}g}".replace("-", "−")
 
 
 # ------------------------------------------------------------------------------------------------- training curve
@@ -87,30 +89,28 @@ def number(value: float) -> str:
 
 def plot_curve(curve: Curve) -> CurvePlot | None:
     """Lay the training curve out; None where there is no finite loss to show."""
-    drawable = [loss for loss in (*curve.reference, *curve.student) if math.isfinite(loss)]
-    if not drawable or max(len(curve.reference), len(curve.student)) < 2:
-        return None
-    low, high = min(drawable), max(drawable)
-    anchor = [abs(loss) for loss in curve.reference if math.isfinite(loss)]
-    if anchor and max(anchor) > 0:
-        high, low = min(high, OFF_SCALE * max(anchor)), max(low, -OFF_SCALE * max(anchor))
-    scale = _Scale.over(low, high)
     steps = max(len(curve.reference), len(curve.student)) - 1
-    reference, _, _ = _path(curve.reference, steps, scale)
-    student, last, stopped = _path(curve.student, steps, scale)
+    drawable = [loss for loss in (*curve.reference, *curve.student) if abs(loss) < HUGE]
+    if not drawable or steps < 1:
+        return None
+    anchor = OFF_SCALE * max((abs(loss) for loss in curve.reference if abs(loss) < HUGE), default=0.0) or HUGE
+    scale = _Scale.over(max(min(drawable), -anchor), min(max(drawable), anchor))
+    reference, student = _trace(curve.reference, steps, scale), _trace(curve.student, steps, scale)
     same = _alike(curve)
+    reference_label, student_label = _labels(reference, student, same=same)
     return CurvePlot(
         width=WIDTH,
         height=HEIGHT,
         box=(LEFT, TOP, RIGHT, BOTTOM),
         x_ticks=tuple(Tick(at=_x(step, steps), text=str(step)) for step in _whole_ticks(steps)),
-        y_ticks=tuple(Tick(at=scale.y(value), text=number(value)) for value in scale.ticks()),
+        y_ticks=tuple(Tick(at=scale.y(value), text=_tick_text(value)) for value in scale.ticks()),
         y_title="loss (log)" if scale.log else "loss",
-        reference=reference,
-        student=student,
-        **_labels(curve, scale, same=same, lost=stopped),
-        lost=Label(x=last[0], y=last[1], text="×") if stopped and last else None,
-        description=_describe(curve, same=same),
+        reference=reference.path,
+        student=student.path,
+        reference_label=reference_label,
+        student_label=student_label,
+        lost=Label(x=student.end[0], y=student.end[1], text="×") if student.lost is not None and student.end else None,
+        description=_describe(curve, student, same=same),
     )
 
 
@@ -125,7 +125,8 @@ class _Scale:
     @classmethod
     def over(cls, low: float, high: float) -> _Scale:
         if low > 0 and high / low > FINE:
-            return cls(low=low, high=high, log=True)
+            room = (math.log10(high) - math.log10(low)) * 0.06
+            return cls(low=low / 10**room, high=high * 10**room, log=True)
         low = min(low, 0.0) if high > 0 and low < 0.5 * high else low
         room = 0.05 * (high - low) or abs(high) or 1.0
         return cls(low=low if low == 0.0 else low - room, high=high + room, log=False)
@@ -134,8 +135,7 @@ class _Scale:
         if self.log:
             share = (math.log10(value) - math.log10(self.low)) / (math.log10(self.high) - math.log10(self.low))
         else:
-            # Halves, since the difference of two huge numbers may overflow.
-            share = (value / 2 - self.low / 2) / (self.high / 2 - self.low / 2)
+            share = (value - self.low) / (self.high - self.low)
         return round(BOTTOM - share * (BOTTOM - TOP), 1)
 
     def ticks(self) -> list[float]:
@@ -149,8 +149,8 @@ class _Scale:
 
 
 def _linear_ticks(low: float, high: float) -> list[float]:
-    rough = (high / 2 - low / 2) / 2
-    if not (math.isfinite(rough) and rough > 1e-300):
+    rough = (high - low) / 4
+    if not rough > 1e-300:
         return []
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(multiple * power for multiple in (1, 2, 5, 10) if multiple * power >= rough)
@@ -167,19 +167,26 @@ def _x(step: int, steps: int) -> float:
     return round(LEFT + (RIGHT - LEFT) * step / steps, 1)
 
 
-def _path(losses: Sequence[float], steps: int, scale: _Scale) -> tuple[str, tuple[float, float] | None, bool]:
-    """Path data up to the first loss that cannot be shown; the last point; and whether there was such a loss."""
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Trace:
+    """One curve as drawn: `lost` is the step whose loss could not be shown any more, `end` the last point drawn."""
+
+    path: str
+    end: tuple[float, float] | None
+    lost: int | None
+
+
+def _trace(losses: Sequence[float], steps: int, scale: _Scale) -> _Trace:
     parts: list[str] = []
-    point = None
+    end = None
     for step, loss in enumerate(losses):
-        if not math.isfinite(loss):
-            return "".join(parts), point, True
-        inside = scale.low <= loss <= scale.high
-        point = (_x(step, steps), scale.y(min(max(loss, scale.low), scale.high)))
-        parts.append(f"{'L' if parts else 'M'}{point[0]:g} {point[1]:g}")
-        if not inside:
-            return "".join(parts), point, True
-    return "".join(parts), point, False
+        if not abs(loss) < HUGE:
+            return _Trace(path="".join(parts), end=end, lost=step)
+        end = (_x(step, steps), scale.y(min(max(loss, scale.low), scale.high)))
+        parts.append(f"{'L' if parts else 'M'}{end[0]:g} {end[1]:g}")
+        if not scale.low <= loss <= scale.high:
+            return _Trace(path="".join(parts), end=end, lost=step)
+    return _Trace(path="".join(parts), end=end, lost=None)
 
 
 def _alike(curve: Curve) -> bool:
@@ -188,45 +195,52 @@ def _alike(curve: Curve) -> bool:
     )
 
 
-def _labels(curve: Curve, scale: _Scale, *, same: bool, lost: bool) -> dict[str, Label | None]:
-    ends = [
-        next((scale.y(min(max(loss, scale.low), scale.high)) for loss in reversed(losses) if math.isfinite(loss)), None)
-        for losses in (curve.reference, curve.student)
+def _labels(reference: _Trace, student: _Trace, *, same: bool) -> tuple[Label | None, Label | None]:
+    """Each curve's name beside its end, moved apart where they would touch."""
+    ends = [trace.end for trace in (reference, student)]
+    if same and ends[1]:
+        return None, Label(x=ends[1][0] + 8, y=ends[1][1] + 4, text="both")
+    heights = [end[1] if end else 0.0 for end in ends]
+    if ends[0] and ends[1] and abs(heights[0] - heights[1]) < LABEL_GAP and abs(ends[0][0] - ends[1][0]) < RIGHT / 4:
+        middle = min(max(sum(heights) / 2, TOP + LABEL_GAP / 2), BOTTOM - LABEL_GAP / 2)
+        upwards = LABEL_GAP / 2 if heights[1] <= heights[0] else -LABEL_GAP / 2
+        heights = [middle + upwards, middle - upwards]
+    labels = [
+        Label(x=end[0] + 10, y=height + 4, text=text) if end else None
+        for end, height, text in zip(ends, heights, ("autograd’s", "yours"), strict=True)
     ]
-    at, theirs = ends
-    x = RIGHT + 8.0
-    if same and at is not None:
-        return {"reference_label": None, "student_label": Label(x=x, y=at + 4, text="yours and")}
-    if at is not None and theirs is not None and abs(at - theirs) < LABEL_GAP and not lost:
-        middle = min(max((at + theirs) / 2, TOP + LABEL_GAP / 2), BOTTOM - LABEL_GAP / 2)
-        above = -LABEL_GAP / 2 if theirs <= at else LABEL_GAP / 2
-        at, theirs = middle - above, middle + above
-    steps = max(len(curve.reference), len(curve.student)) - 1
-    student_label = None
-    if theirs is not None:
-        shown = _path(curve.student, steps, scale)[1]
-        early = lost and shown is not None and shown[0] < RIGHT - 40
-        student_label = Label(x=shown[0] + 10 if early and shown else x, y=theirs + 4, text="yours")
-    reference_label = Label(x=x, y=at + 4, text="autograd’s") if at is not None else None
-    return {"reference_label": reference_label, "student_label": student_label}
+    return labels[0], labels[1]
 
 
-def _describe(curve: Curve, *, same: bool) -> tuple[str, ...]:
+def _describe(curve: Curve, student: _Trace, *, same: bool) -> tuple[str, ...]:
     """The curve in words: the drawing's text alternative, and what stands below it."""
     said = []
     if len(curve.reference) >= 2:
         first, last = curve.reference[0], curve.reference[-1]
-        steps = len(curve.reference) - 1
-        said.append(f"With autograd’s gradients the loss goes from {number(first)} to {number(last)} in {steps} steps.")
+        said.append(
+            f"With autograd’s gradients the loss goes from {number(first)} to {number(last)} "
+            f"in {_steps(len(curve.reference) - 1)}."
+        )
     if same:
         return (*said, "With yours it takes the same course.")
     lost = next((step for step, loss in enumerate(curve.student) if not math.isfinite(loss)), None)
+    leaves = student.lost is not None and student.lost != lost
+    if leaves and student.lost is not None:
+        said.append(f"With yours it leaves the picture (×) after {_steps(student.lost)}.")
     if lost is not None:
-        said.append(f"With yours it is no longer a finite number after {lost} {'step' if lost == 1 else 'steps'}.")
+        said.append(f"{'Then' if leaves else 'With yours'} it is no longer a finite number after {_steps(lost)}.")
     elif len(curve.student) >= 2:
         first, last = curve.student[0], curve.student[-1]
-        said.append(f"With yours it goes from {number(first)} to {number(last)} in {len(curve.student) - 1} steps.")
+        said.append(f"With yours it goes from {number(first)} to {number(last)} in {_steps(len(curve.student) - 1)}.")
     return tuple(said)
+
+
+def _steps(count: int) -> str:
+    return f"{count} step" if count == 1 else f"{count} steps"
+
+
+def _tick_text(value: float) -> str:
+    return f"{value:,.0f}" if 1000 <= value < 1e6 else number(value)
 
 
 # -------------------------------------------------------------------------------------------------------- scatter
@@ -246,10 +260,10 @@ def scatter_axes(
     return Scatter(
         uri=uri,
         size=size,
-        left=number(left),
-        right=number(right),
-        bottom=number(bottom),
-        top=number(top),
+        left=number(left, digits=3),
+        right=number(right, digits=3),
+        bottom=number(bottom, digits=3),
+        top=number(top, digits=3),
         line=line,
         alt=f"{points:,} entries: the reference’s value across, from {number(left)} to {number(right)}, yours upwards, "
         f"from {number(bottom)} to {number(top)}. Right entries lie on the line on which both are equal.",

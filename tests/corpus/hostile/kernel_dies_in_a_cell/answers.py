@@ -1,0 +1,6 @@
+# %%
+import os, signal
+os.kill(os.getpid(), signal.SIGKILL)
+# %%
+def grad_b1(dz1):
+    return dz1.sum(0, keepdim=True)

@@ -1,0 +1,250 @@
+"""Pictures say what the numbers are."""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+from PIL import Image
+
+from grader.model import BatchView
+from grader.reports.pictures import BAD, LEVELS, LINE, Gallery, levels, picture_view
+
+finite = st.floats(-1e30, 1e30, width=32)
+anything = hnp.arrays(np.float32, hnp.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=6))
+
+
+def view(got: object, expected: object, *, right: bool = False, tolerance: float | None = None) -> Gallery:
+    arrays = [np.asarray(each, dtype=np.float32) for each in (got, expected)]
+    return picture_view(BatchView(target="w1", got=arrays[0], expected=arrays[1]), right=right, tolerance=tolerance)
+
+
+def image(uri: str) -> Image.Image:
+    header, _, content = uri.partition(",")
+    assert header == "data:image/png;base64"
+    opened = Image.open(io.BytesIO(base64.b64decode(content)))
+    opened.load()
+    return opened
+
+
+def pixels(uri: str) -> np.ndarray:
+    return np.asarray(image(uri))
+
+
+# ------------------------------------------------------------------------------------------------- values to pixels
+
+
+@given(values=hnp.arrays(np.float64, 7, elements=st.floats(-1e300, 1e300)), scale=st.floats(1e-30, 1e30))
+def test_levels_are_symmetric_and_in_order(values: np.ndarray, scale: float) -> None:
+    shades = levels(values, scale).astype(int)
+
+    assert (shades + levels(-values, scale) == 2 * LEVELS).all()
+    assert (np.diff(shades[np.argsort(values)]) >= 0).all()
+    assert (shades[values == 0] == LEVELS).all()
+    assert (shades < LINE).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_not_finite_has_a_pixel_of_its_own(value: float) -> None:
+    assert levels(np.array([value, 1.0]), 1.0).tolist() == [BAD, 2 * LEVELS]
+
+
+def test_colours_are_opposite_zero_is_clear_and_bad_is_solid() -> None:
+    gallery = view([[-1.0, 0.0], [1.0, np.nan]], np.ones((2, 2)))
+
+    blue, nothing, orange, bad = np.asarray(image(gallery.pictures[0].uri).convert("RGBA")).reshape(4, 4).tolist()
+
+    assert blue[3] == orange[3] == bad[3] == 255
+    assert nothing[3] == 0
+    assert blue[2] > blue[0]
+    assert orange[0] > orange[2]
+    assert bad[:3] not in (blue[:3], orange[:3])
+    assert "1 of them are not finite" in gallery.pictures[0].alt
+
+
+def test_one_scale_for_all() -> None:
+    """Yours being twice as large must not be normalised away."""
+    gallery = view([[1.0, 2.0], [0.0, 1.0]], [[0.5, 1.0], [0.0, 0.5]])
+    yours, reference, difference = (pixels(picture.uri) for picture in gallery.pictures)
+
+    assert (reference == difference).all()
+    assert yours[0, 0] == reference[0, 1] == 2 * LEVELS
+    assert gallery.scale == "1"
+
+
+# ----------------------------------------------------------------------------------------------------------- shapes
+
+
+def test_pixels_of_weights_become_tiles() -> None:
+    gradient = np.zeros((784, 50), dtype=np.float32)
+    gradient[30, 1] = 1.0
+
+    gallery = view(gradient, gradient * 2)
+
+    assert [picture.kind for picture in gallery.pictures] == ["sheet"] * 3
+    sheet = pixels(gallery.pictures[0].uri)
+    assert sheet.shape == (5 * 29 + 1, 10 * 29 + 1)
+    assert np.argwhere((sheet != LEVELS) & (sheet != LINE)).tolist() == [[1 + 30 // 28, 1 + 29 + 30 % 28]]
+    assert "50 images of 28 × 28 pixels, one for each column" in gallery.pictures[0].alt
+
+
+def test_transposed_shows_the_same_images() -> None:
+    gradient = np.random.RandomState(0).randn(784, 10)
+
+    gallery = view(gradient.T, gradient)
+
+    assert len(gallery.pictures) == 2
+    assert (pixels(gallery.pictures[0].uri) == pixels(gallery.pictures[1].uri)).all()
+    assert gallery.scatter is None
+    assert gallery.caption == ("Yours has the shape (10, 784), the reference (784, 10): entries have no counterparts.",)
+
+
+@pytest.mark.parametrize(
+    ("shape", "kind"),
+    [
+        ((64, 50), "heat"),
+        ((64, 1), "strip"),
+        ((1, 50), "strip"),
+        ((50,), "strip"),
+        ((2, 3, 4), "heat"),
+        ((3, 2, 28, 28), "sheet"),
+        ((784,), "sheet"),
+        ((16, 784), "sheet"),
+        ((784, 300), "sheet"),
+        ((3000, 2000), "heat"),
+    ],
+)
+def test_each_shape_has_its_picture(shape: tuple[int, ...], kind: str) -> None:
+    gallery = view(np.ones(shape), np.zeros(shape))
+
+    assert {picture.kind for picture in gallery.pictures} == {kind}
+    assert gallery.caption == ("All of your entries are 1.",)
+    assert all(picture.width * picture.height < 70_000 for picture in gallery.pictures)
+
+
+@pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
+def test_single_numbers_are_told(shape: tuple[int, ...]) -> None:
+    gallery = view(np.full(shape, 2.0), np.full(shape, -1.5))
+
+    assert not gallery.pictures
+    assert gallery.scale is None
+    assert gallery.caption == ("One number: yours is 2, the reference −1.5.",)
+
+
+@given(got=anything, expected=anything, right=st.booleans())
+def test_never_raises(got: np.ndarray, expected: np.ndarray, right: bool) -> None:
+    view(got, expected, right=right)
+    view(got, got[::-1] if got.ndim else got, right=right)
+
+
+@pytest.mark.parametrize("size", [1e-40, 1e-30, 1e30, 3e38])
+def test_extreme_sizes(size: float) -> None:
+    values = np.linspace(-1, 1, 60).reshape(6, 10) * size
+
+    gallery = view(values[::-1], values)
+
+    assert len(gallery.pictures) == 3
+    assert gallery.scatter is not None
+    assert "nan" not in " ".join(gallery.caption)
+
+
+def test_nothing_to_draw() -> None:
+    gallery = view(np.zeros((0, 5)), np.zeros((0, 5)))
+
+    assert not gallery.pictures
+    assert gallery.caption == ()
+
+
+# ---------------------------------------------------------------------------------------------------------- caption
+
+REFERENCE = np.random.RandomState(0).randn(40, 20) * (np.random.RandomState(1).rand(40, 20) > 0.5)
+ZEROS = int((REFERENCE == 0).sum())
+
+
+def caption(got: np.ndarray, **options: float) -> str:
+    return " ".join(view(got, REFERENCE, **options).caption)
+
+
+@pytest.mark.parametrize(("factor", "shown"), [(64.0, "64"), (-1.0, "−1"), (0.5, "0.5")])
+def test_caption_names_a_slope(factor: float, shown: str) -> None:
+    assert f"on a line of slope {shown} through zero" in caption(factor * REFERENCE)
+
+
+def test_caption_names_zeros_that_are_not() -> None:
+    got = np.where(REFERENCE == 0, 0.25, REFERENCE)
+
+    assert f"({ZEROS:,} of {ZEROS:,} such entries). Everywhere else yours agree." in caption(got)
+
+
+def test_caption_names_zeros_that_should_not_be() -> None:
+    got = np.where(REFERENCE > 0, 0.0, REFERENCE)
+
+    assert "Wherever they differ, yours is exactly zero." in caption(got)
+    assert caption(0 * REFERENCE) == "All of your entries are zero."
+
+
+def test_caption_names_rows_and_columns() -> None:
+    row, column = REFERENCE.copy(), REFERENCE.copy()
+    row[7] += 1
+    column[:, [2, 5]] += 1
+
+    assert "They lie in 1 of the 40 rows (7)." in caption(row)
+    assert "They lie in 2 of the 20 columns (2, 5)." in caption(column)
+
+
+def test_caption_counts_what_is_not_finite() -> None:
+    got = REFERENCE.copy()
+    got[0, :3] = np.nan
+    got[1, 1] = np.inf
+
+    assert caption(got).startswith("4 of 800 (0.5 %) of your entries are not finite")
+    assert "The others agree with the reference." in caption(got)
+    assert caption(got * np.nan) == "None of your entries is a finite number."
+
+
+def test_agreeing_here_needs_one_picture() -> None:
+    """A function may be right on the public batch and wrong on hidden ones."""
+    gallery = view(REFERENCE, REFERENCE)
+
+    assert gallery.single
+    assert len(gallery.pictures) == 1
+    assert gallery.scatter is None
+    assert gallery.caption[-1] == "On this batch every entry agrees with the reference."
+
+
+def test_tolerance_decides_what_differs() -> None:
+    assert "differ" in caption(REFERENCE + 1e-3 * (REFERENCE > 0))
+    assert view(REFERENCE + 1e-3, REFERENCE, tolerance=1e-2).single
+
+
+# ---------------------------------------------------------------------------------------------------------- scatter
+
+
+def test_scatter_puts_points_where_they_belong() -> None:
+    """Entries that are equal lie on the dashed line, from the lower left to the upper right corner."""
+    values = np.linspace(-1, 1, 500)
+    got = values.copy()
+    got[0] = 1.0
+
+    scatter = view(got, values).scatter
+
+    assert scatter is not None
+    raster = pixels(scatter.uri)
+    side = len(raster)
+    rows, columns = np.nonzero(raster)
+    off = rows + columns != side - 1
+    assert off.sum() <= 1 + side // 20
+    assert raster[: side // 8, : side // 8].any(), "the one that differs, upper left"
+    x1, y1, x2, y2 = scatter.line or (0, 0, 0, 0)
+    assert (x1, y2) == (0, 0)
+    assert (y1, x2) == (scatter.size, scatter.size)
+
+
+def test_scatter_needs_points() -> None:
+    assert view(np.ones(4), np.zeros(4)).scatter is None
+    assert view(np.full(20, np.nan), np.zeros(20)).scatter is None

@@ -1,14 +1,17 @@
 """
 How a kernel is started: the one seam between executing a notebook and whatever it is executed in.
 
-`start_kernel` yields a kernel that is ready for nbclient, with a channel to the harness in it. Here it is an ordinary
-process of its own with a clean environment and a scratch folder.
+`start_kernel` yields a kernel that is ready for nbclient, with a channel to the harness in it. Where the platform can fork
+safely (Linux) it comes from a warm forkserver, within a sandbox; elsewhere it is an ordinary process of its own, with a
+clean environment and a scratch folder, and its layers say so.
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import dataclasses
+import functools
 import os
 import shutil
 import socket
@@ -23,10 +26,13 @@ from jupyter_client.manager import AsyncKernelManager
 
 from grader.errors import SandboxError
 from grader.model import Limits
+from grader.walls.server import ForkServer, fork_kernel
 
-__all__ = ["RunningKernel", "clean_environment", "start_kernel"]
+__all__ = ["RunningKernel", "forkserver", "start_kernel", "start_ordinary_kernel"]
 
 START_TIMEOUT_S = 60.0
+HIDDEN = tuple(Path(__file__).parent / name for name in ("bundled", "samples"))
+"""Folders of the installed package with answers in them: students' processes must not see those."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -47,7 +53,7 @@ class RunningKernel:
     layers: tuple[str, ...]
 
 
-def clean_environment(home: Path) -> dict[str, str]:
+def _clean_environment(home: Path) -> dict[str, str]:
     """What a student's process may know: an allow-list, with nothing of ours in it."""
     environment = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ") if name in os.environ}
     folder = str(home)
@@ -64,9 +70,33 @@ def clean_environment(home: Path) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def start_kernel(limits: Limits) -> AsyncIterator[RunningKernel]:  # noqa: ARG001
+async def start_kernel(limits: Limits) -> AsyncIterator[RunningKernel]:
     """
-    A kernel for one submission. It and its scratch folder are gone when the context is left.
+    A kernel for one submission. It, and everything that it started, is gone when the context is left.
+
+    Raises:
+        SandboxError: It did not start.
+    """
+    if ForkServer.is_available():
+        async with fork_kernel(forkserver(), limits) as (manager, client, channel, layers):
+            yield RunningKernel(manager, client, channel, layers)
+    else:
+        async with start_ordinary_kernel() as kernel:
+            yield kernel
+
+
+@functools.cache
+def forkserver() -> ForkServer:
+    """The one forkserver of this process, started when the first kernel is asked for; it ends with us."""
+    server = ForkServer(hidden=HIDDEN)
+    atexit.register(server.close)
+    return server
+
+
+@contextlib.asynccontextmanager
+async def start_ordinary_kernel() -> AsyncIterator[RunningKernel]:
+    """
+    A kernel without a sandbox, in a process of its own. It and its scratch folder are gone when the context is left.
 
     Raises:
         SandboxError: It did not start.
@@ -91,7 +121,7 @@ async def start_kernel(limits: Limits) -> AsyncIterator[RunningKernel]:  # noqa:
     )
     scratch = folder / "scratch"
     scratch.mkdir()
-    environment = clean_environment(scratch) | {"GRADER_CHANNEL": f"fd:{theirs.fileno()}"}
+    environment = _clean_environment(scratch) | {"GRADER_CHANNEL": f"fd:{theirs.fileno()}"}
     client = None
     try:
         await manager.start_kernel(cwd=str(scratch), env=environment, pass_fds=(theirs.fileno(),))

@@ -1,403 +1,312 @@
 """
-The walls around a student's process, one function each, for a process that is about to become a kernel.
+Puts a freshly forked process into its sandbox, layer by layer, and probes what came of it.
 
-Everything is asked of Linux directly: `ctypes` reaches the calls that the standard library has no names for. Each
-function raises `OSError` where the platform refuses; whoever composes them decides what to do without.
-See `docs/decisions/0001-sandbox.md` for why this is not a library's.
+The order matters: namespaces first (they need no powers, and give some), then the view of files, then everything that
+takes powers away, and the system call filter last. A layer that the platform refuses is left out, and not reported.
+
+    supervisor (outside)        enter_namespaces, then forks
+    └── kernel (process 1)      build_root, give_up_powers, probe; then student code
 """
 
 from __future__ import annotations
 
-import ctypes
+import contextlib
+import dataclasses
 import os
-import platform
 import resource
-import stat
-import struct
-from collections.abc import Iterable
+import signal
+from collections.abc import Callable
 from pathlib import Path
 
-from grader.model import Limits
+from grader.sandbox import linux
+from grader.sandbox.installation import View, allowed_trees
+from grader.sandbox.landlock import restrict_files
+from grader.sandbox.seccomp import install_filter
 
-__all__ = [
-    "NAMESPACES",
-    "be_dumpable",
-    "bind_read_only",
-    "detach",
-    "detach_from_parent",
-    "die_with_parent",
-    "drop_capabilities",
-    "enter_namespaces",
-    "filter_system_calls",
-    "limit_resources",
-    "make_read_only",
-    "map_user",
-    "mount_proc",
-    "mount_tmpfs",
-    "no_new_privileges",
-    "pivot",
-    "restrict_files",
-]
+__all__ = ["SCRATCH", "Bounds", "Identity", "build_root", "enter_namespaces", "give_up_powers", "namespace_ids", "probe"]
 
-_libc = ctypes.CDLL(None, use_errno=True)
-_MACHINE = platform.machine()
+SCRATCH = Path("/scratch")
+"""Home, working folder and temporary folder of a kernel with a private root."""
 
-NAMESPACES = {
-    "user_namespace": 0x10000000,
-    "mount_namespace": 0x00020000,
-    "pid_namespace": 0x20000000,
-    "network_namespace": 0x40000000,
-    "ipc_namespace": 0x08000000,
-    "uts_namespace": 0x04000000,
+_DEVICES = tuple(Path("/dev") / name for name in ("null", "zero", "full", "random", "urandom"))
+_INNER_ID = 1000  # whom a kernel believes to be
+_NAMESPACES = {
+    "user_namespace": ("user", linux.CLONE_NEWUSER),
+    "mount_namespace": ("mnt", linux.CLONE_NEWNS),
+    "pid_namespace": ("pid", linux.CLONE_NEWPID),
+    "network_namespace": ("net", linux.CLONE_NEWNET),
+    "ipc_namespace": ("ipc", linux.CLONE_NEWIPC),
+    "uts_namespace": ("uts", linux.CLONE_NEWUTS),
 }
-"""CLONE_NEW… flags by the name of their layer."""
-
-_MS_RDONLY, _MS_NOSUID, _MS_NODEV, _MS_NOEXEC = 1, 2, 4, 8
-_MS_BIND, _MS_REC, _MS_PRIVATE, _MS_SLAVE = 4096, 16384, 1 << 18, 1 << 19
+_MIB = 1 << 20
+_PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 2, 4
+_PR_GET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _PR_GET_NO_NEW_PRIVS = 21, 38, 39
+_MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_RDONLY, _MS_REMOUNT = 2, 4, 8, 1, 32
+_MS_REC_PRIVATE = 0x4000 | 0x40000
 _MNT_DETACH = 2
-_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_CAPBSET_DROP, _PR_SET_NO_NEW_PRIVS, _PR_CAP_AMBIENT = 1, 4, 24, 38, 47
+_UNLISTED = "/outside-of-the-rules"  # in the root, but not among what Landlock allows: for the probe
+
+_PASSWD = f"student:x:{_INNER_ID}:{_INNER_ID}:student:{SCRATCH}:/bin/sh\n"
+_GROUP = f"student:x:{_INNER_ID}:\n"
+_HOSTS = "127.0.0.1 localhost\n"
 
 
-def _check(result: int, what: str) -> int:
-    if result < 0:
-        number = ctypes.get_errno()
-        raise OSError(number, f"{what}: {os.strerror(number)}")
-    return result
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What one process of a kernel may use. The memory is on top of what the warm process already has."""
+
+    memory_mib: int
+    processes: int
+    cpu_s: int
+    file_size_mib: int
+    scratch_mib: int
 
 
-def _system_call(name: str, *arguments: object) -> int:
-    number = _NUMBERS[name][0 if _MACHINE == "x86_64" else 1]
-    return _check(_libc.syscall(ctypes.c_long(number), *arguments), name)
+@dataclasses.dataclass(frozen=True, slots=True)
+class Identity:
+    """Whom a kernel is outside of its user namespace: an otherwise unused id for root, else the grader's own user."""
+
+    user: int
+    group: int
 
 
-# -------------------------------------------------------------------------------------------- namespaces, mounts
+def namespace_ids() -> dict[str, int]:
+    """Which namespaces this process is in, by layer. Needs a `/proc`."""
+    ids = {}
+    for layer, (name, _) in _NAMESPACES.items():
+        with contextlib.suppress(OSError):
+            ids[layer] = os.stat(f"/proc/self/ns/{name}").st_ino
+    return ids
 
 
-def enter_namespaces(flags: int) -> None:
-    """Leave the machine's namespaces for new ones; those of processes hold for children only."""
-    _check(_libc.unshare(ctypes.c_int(flags)), "unshare")
+def enter_namespaces(identity: Identity, *, write_maps: Callable[[], bool] | None) -> bool:
+    """
+    Leave every namespace for a new one; processes forked from now on are in a new PID namespace.
+
+    Args:
+        identity: Whom to be outside.
+        write_maps: Has a process with powers outside say who we are: true if it did. None where we say it ourselves.
+
+    Returns:
+        bool: Whether it was granted. Nothing has changed if not.
+    """
+    flags = linux.CLONE_NEWCGROUP
+    for _, flag in _NAMESPACES.values():
+        flags |= flag
+    try:
+        linux.unshare(flags)
+    except OSError:
+        return False
+    if write_maps is None:
+        Path("/proc/self/setgroups").write_text("deny")
+        write_maps_of("self", identity)
+    elif not write_maps():
+        raise OSError("the user namespace got no user")
+    return True
 
 
-def map_user(inside: int, outside: int, outside_group: int) -> None:
-    """In a new user namespace: be the user `inside`, who is `outside` to everyone else, and nobody besides."""
-    Path("/proc/self/setgroups").write_text("deny")
-    Path("/proc/self/uid_map").write_text(f"{inside} {outside} 1")
-    Path("/proc/self/gid_map").write_text(f"{inside} {outside_group} 1")
+def write_maps_of(process: int | str, identity: Identity) -> None:
+    """Say who a process in a new user namespace is."""
+    Path(f"/proc/{process}/gid_map").write_text(f"{_INNER_ID} {identity.group} 1")
+    Path(f"/proc/{process}/uid_map").write_text(f"{_INNER_ID} {identity.user} 1")
 
 
-def detach_from_parent() -> None:
-    """In a new mount namespace: nothing that is mounted here is seen outside."""
-    _mount("none", "/", None, _MS_REC | _MS_PRIVATE)
+def become_inner_user() -> None:
+    """Be, in a new user namespace, the only user there is. Keeps the powers within."""
+    with contextlib.suppress(OSError):
+        os.setgroups([])
+    os.setresgid(_INNER_ID, _INNER_ID, _INNER_ID)
+    os.setresuid(_INNER_ID, _INNER_ID, _INNER_ID)
 
 
-def mount_tmpfs(target: str, *, size: int, inodes: int, mode: str = "0755", read_only: bool = False) -> None:
-    """A folder in memory, with a bound on bytes and on files."""
-    os.makedirs(target, exist_ok=True)
-    flags = _MS_NOSUID | _MS_NODEV | (_MS_RDONLY if read_only else 0)
-    _mount("tmpfs", target, "tmpfs", flags, f"size={size},nr_inodes={inodes},mode={mode}")
+def build_root(view: View, bounds: Bounds) -> bool:
+    """
+    Make a root that has the view's trees, a scratch folder and a few devices, enter it, and let go of the old one.
+
+    Called by process 1 of the PID namespace, still as the user it was outside: that one may reach the sources.
+
+    Returns:
+        bool: Whether it was granted.
+
+    Raises:
+        OSError: It failed half-way: the process must not go on.
+    """
+    attributes = linux.MOUNT_RDONLY | linux.MOUNT_NOSUID
+    try:
+        linux.libc.mount(b"none", b"/", None, _MS_REC_PRIVATE, None)
+        trees = [(path, linux.open_tree(path, attributes | linux.MOUNT_NODEV)) for path in view.trees]
+        trees += [(path, linux.open_tree(path, attributes)) for path in _DEVICES if path.exists()]
+        kinds = {path: path.is_dir() for path, _ in trees}
+        become_inner_user()
+        base = "/tmp"  # noqa: S108 - only a place to mount on, in a namespace of our own
+        linux.mount("tmpfs", base, "mode=755,size=1m,nr_inodes=2k", _MS_NOSUID | _MS_NODEV)
+    except OSError:
+        return False
+    os.chdir(base)
+    for path, tree in trees:
+        target = f"{base}{path}"
+        _make_place(target, is_folder=kinds[path])
+        linux.move_tree(tree, target)
+    for path, destination in view.links:
+        os.symlink(destination, f"{base}{path}")
+    for path in view.hidden:
+        if path.is_dir():
+            linux.mount("tmpfs", f"{base}{path}", "mode=555,size=4k,nr_inodes=1", _MS_NOSUID | _MS_NODEV | _MS_RDONLY)
+        else:
+            linux.move_tree(linux.open_tree("/dev/null", attributes), f"{base}{path}")
+    os.mkdir(f"{base}{SCRATCH}")
+    linux.mount(
+        "tmpfs",
+        f"{base}{SCRATCH}",
+        f"mode=700,size={bounds.scratch_mib}m,nr_inodes=16k",
+        _MS_NOSUID | _MS_NODEV | _MS_NOEXEC,
+    )
+    os.makedirs(f"{base}/etc", exist_ok=True)
+    for name, content in (("passwd", _PASSWD), ("group", _GROUP), ("hosts", _HOSTS)):
+        Path(f"{base}/etc/{name}").write_text(content)
+    os.symlink(str(SCRATCH), f"{base}/tmp")
+    os.symlink(str(SCRATCH), f"{base}/dev/shm")
+    os.symlink("/proc/self/fd", f"{base}/dev/fd")
+    Path(f"{base}{_UNLISTED}").touch(0o644)
+    os.mkdir(f"{base}/proc")
+    _mount_proc(f"{base}/proc")
+    linux.pivot_root(".", ".")
+    linux.umount(".", _MNT_DETACH)
+    os.chdir("/")
+    linux.check(
+        linux.libc.mount(b"none", b"/", None, _MS_REMOUNT | 0x1000 | _MS_RDONLY | _MS_NOSUID | _MS_NODEV, None),
+        "remount of the root",
+    )
+    return True
 
 
-def bind_read_only(source: str, target: str) -> None:
-    """Show a file or folder at another place too: to read, not to write, without set-uid bits, devices only if it is one."""
-    device = stat.S_ISCHR(os.stat(source).st_mode)
-    if os.path.isdir(source):
+def _make_place(target: str, *, is_folder: bool) -> None:
+    if is_folder:
         os.makedirs(target, exist_ok=True)
     else:
         os.makedirs(os.path.dirname(target), exist_ok=True)
-        os.close(os.open(target, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))
-    _mount(source, target, None, _MS_BIND | _MS_REC)
-    _set_attributes(target, _MS_NOSUID if device else _MS_RDONLY | _MS_NOSUID | _MS_NODEV, recursive=True)
+        Path(target).touch()
 
 
-def mount_proc(root: str = "") -> None:
-    """The processes of this PID namespace, and no others."""
-    os.makedirs(root + "/proc", exist_ok=True)
-    _mount("proc", root + "/proc", "proc", _MS_NOSUID | _MS_NODEV | _MS_NOEXEC)
+def _mount_proc(target: str) -> None:
+    """Only processes, only our own. Containers that mask parts of `/proc` refuse it: then there is none."""
+    for options in ("subset=pid,hidepid=invisible", "hidepid=2", ""):
+        with contextlib.suppress(OSError):
+            linux.mount("proc", target, options, _MS_NOSUID | _MS_NODEV | _MS_NOEXEC | _MS_RDONLY)
+            return
 
 
-def pivot(root: str, old: str) -> None:
-    """Make `root` the root folder, and put the one before it at `old`, a folder in `root`."""
-    _system_call("pivot_root", root.encode(), old.encode())
-    os.chdir("/")
-
-
-def detach(target: str) -> None:
-    """Let go of everything that is mounted below a folder."""
-    _check(_libc.umount2(target.encode(), _MNT_DETACH), "umount2")
-
-
-def make_read_only(target: str) -> None:
-    """No more changes in a mount."""
-    _set_attributes(target, _MS_RDONLY, recursive=False)
-
-
-def _set_attributes(target: str, attributes: int, *, recursive: bool) -> None:
-    # Unlike a remount, this adds to what a mount has already, and so never asks for less than is allowed.
-    structure = struct.pack("QQQQ", attributes, 0, 0, 0)
-    flags = ctypes.c_uint(0x8000 if recursive else 0)
-    _system_call("mount_setattr", -100, target.encode(), flags, structure, ctypes.c_size_t(32))
-
-
-def _mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
-    result = _libc.mount(
-        source.encode(), target.encode(), kind.encode() if kind else None, ctypes.c_ulong(flags), options.encode() or None
-    )
-    _check(result, f"mount {target}")
-
-
-# ------------------------------------------------------------------------------------------------- privileges
-
-
-def die_with_parent(signal_number: int = 9) -> None:
-    """Be killed when the parent ends."""
-    _check(_libc.prctl(_PR_SET_PDEATHSIG, signal_number, 0, 0, 0), "prctl")
-
-
-def be_dumpable() -> None:
-    """Own one's files in /proc again, which a change of user has taken away."""
-    _check(_libc.prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0), "prctl")
-
-
-def no_new_privileges() -> None:
-    """No program gives more rights than its caller has (no_new_privs)."""
-    _check(_libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "prctl")
-
-
-def drop_capabilities() -> None:
-    """Give up every capability, for this process and whatever it starts."""
-    for number in range(64):
-        if _libc.prctl(_PR_CAPBSET_DROP, number, 0, 0, 0) < 0:
-            break
-    _libc.prctl(_PR_CAP_AMBIENT, 4, 0, 0, 0)  # PR_CAP_AMBIENT_CLEAR_ALL
-    header = struct.pack("II", 0x20080522, 0)
-    _check(_libc.capset(header, struct.pack("6I", *[0] * 6)), "capset")
-
-
-def limit_resources(limits: Limits, inherited: int) -> None:
+def give_up_powers(view: View, bounds: Bounds, *, filter_program: bytes | None, scratch: Path, warm: tuple[int, int]) -> None:
     """
-    Processor time, memory, processes, the size of a file, open files; no core dumps.
+    Everything that takes away: limits, capabilities, privileges, files, system calls; and die with the parent.
 
     Args:
-        inherited: Bytes of data that the process had from the start; they are not the student's.
+        view: What may be read.
+        bounds: The limits.
+        filter_program: From `grader.sandbox.seccomp.build_filter`, if there is one for this architecture.
+        scratch: Where may be written.
+        warm: Bytes of address space and of data that the forked process had to begin with.
     """
-    mebibyte = 2**20
-    bounds = {
-        resource.RLIMIT_CPU: limits.cpu_s,
-        resource.RLIMIT_DATA: inherited + limits.memory_mib * mebibyte,
-        resource.RLIMIT_NPROC: limits.processes,
-        resource.RLIMIT_FSIZE: limits.file_size_mib * mebibyte,
-        resource.RLIMIT_NOFILE: 256,
-        resource.RLIMIT_CORE: 0,
-        resource.RLIMIT_MEMLOCK: 0,
-        resource.RLIMIT_MSGQUEUE: 0,
+    linux.prctl(_PR_SET_DUMPABLE, 0)  # no core files, not even into a handler outside; no tracing
+    address_space, data = warm
+    memory = bounds.memory_mib * _MIB
+    for kind, value in (
+        (resource.RLIMIT_AS, address_space + memory + 512 * _MIB),  # room for stacks and reserved, unused arenas
+        (resource.RLIMIT_DATA, data + memory),
+        (resource.RLIMIT_NPROC, bounds.processes),
+        (resource.RLIMIT_FSIZE, bounds.file_size_mib * _MIB),
+        (resource.RLIMIT_CPU, bounds.cpu_s),
+        (resource.RLIMIT_NOFILE, 512),
+        (resource.RLIMIT_CORE, 0),
+        (resource.RLIMIT_MEMLOCK, 0),
+        (resource.RLIMIT_MSGQUEUE, 0),
+        (resource.RLIMIT_NICE, 0),
+        (resource.RLIMIT_RTPRIO, 0),
+    ):
+        _, hard = resource.getrlimit(kind)
+        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (value, value))
+    with contextlib.suppress(OSError):
+        linux.drop_capabilities()
+    linux.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # after the last change of user or powers, which would clear it
+    linux.prctl(_PR_SET_NO_NEW_PRIVS, 1)
+    with contextlib.suppress(OSError):
+        has_root = scratch == SCRATCH
+        restrict_files(
+            read=view.trees + tuple(map(Path, ("/etc", "/proc"))) if has_root else allowed_trees(view),
+            listed=view.trees,
+            write=[scratch],
+            devices=_DEVICES,
+        )
+    if filter_program is not None:
+        with contextlib.suppress(OSError):
+            install_filter(filter_program)
+
+
+def probe(outside: dict[str, int], inside: dict[str, int], bounds: Bounds, *, has_root: bool, root_device: int) -> tuple[str, ...]:
+    """
+    The layers that hold, each found out by trying.
+
+    Args:
+        outside: `namespace_ids` of the process that forked the supervisor.
+        inside: Those of this process, read while there was a `/proc` to read them from.
+        bounds: The limits that were asked for.
+        has_root: Whether `build_root` said so.
+        root_device: The device of the old root.
+    """
+    layers = [layer for layer in _NAMESPACES if layer in inside and inside[layer] != outside.get(layer)]
+    if has_root and os.stat("/").st_dev != root_device and not os.access("/", os.W_OK):
+        layers.append("private_root")
+    probes: dict[str, Callable[[], bool]] = {
+        "landlock": lambda: _is_denied(_UNLISTED if has_root else "/"),
+        "seccomp": lambda: linux.prctl(_PR_GET_SECCOMP) == 2 and _is_filtered(),
+        "no_new_privs": lambda: linux.prctl(_PR_GET_NO_NEW_PRIVS) == 1,
+        "no_capabilities": lambda: not linux.has_capabilities() and not _bounding_set(),
+        "rlimits": lambda: _has_limits(bounds),
+        "die_with_parent": _dies_with_parent,
     }
-    for which, value in bounds.items():
-        _, hard = resource.getrlimit(which)
-        most = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(which, (most, most))
+    for layer, holds in probes.items():
+        with contextlib.suppress(OSError):
+            if holds():
+                layers.append(layer)
+    return tuple(layers)
 
 
-# ---------------------------------------------------------------------------------------------------- landlock
-
-_READ_FILE, _READ_DIR, _EXECUTE, _WRITE_FILE = 1 << 2, 1 << 3, 1 << 0, 1 << 1
-_MAKE_SOCK, _REMOVE_FILE = 1 << 9, 1 << 5
-_ALL_BY_ABI = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
-_ALL_LATEST = (1 << 16) - 1
-_IOCTL_DEV = 1 << 15
-
-
-def landlock_version() -> int:
-    """The version of the kernel's Landlock interface; 0 where there is none."""
+def _is_denied(path: str) -> bool:
     try:
-        return _system_call("landlock_create_ruleset", None, ctypes.c_size_t(0), ctypes.c_uint(1))
-    except OSError:
-        return 0
+        os.close(os.open(path, os.O_RDONLY))
+    except PermissionError:
+        return True
+    return False
 
 
-def restrict_files(*, readable: Iterable[str], writable: Iterable[str], sockets: Iterable[str]) -> None:
-    """
-    Landlock: no file but these, whatever the mounts say; no TCP; no signals or abstract sockets beyond the sandbox.
+def _is_filtered() -> bool:
+    try:
+        linux.unshare(0)  # changes nothing, and would be granted to anybody
+    except PermissionError:
+        return True
+    return False
 
-    Args:
-        readable: Files and folders to read and execute.
-        writable: Folders to do anything in.
-        sockets: Folders in which unix sockets may be made, and nothing else.
-    """
-    version = landlock_version()
-    if version == 0:
-        raise OSError(38, "Landlock is not available")
-    handled = _ALL_BY_ABI.get(version, _ALL_LATEST)
-    network = 3 if version >= 4 else 0
-    scoped = 3 if version >= 6 else 0
-    attributes = struct.pack("QQQ", handled, network, scoped)[: 8 if version < 4 else 16 if version < 6 else 24]
-    ruleset = _system_call(
-        "landlock_create_ruleset", attributes, ctypes.c_size_t(len(attributes)), ctypes.c_uint(0)
+
+def _bounding_set() -> bool:
+    try:
+        return any(linux.prctl(23, capability) == 1 for capability in range(64))
+    except OSError:  # past the last one
+        return False
+
+
+def _has_limits(bounds: Bounds) -> bool:
+    return (
+        resource.getrlimit(resource.RLIMIT_DATA)[1] != resource.RLIM_INFINITY
+        and resource.getrlimit(resource.RLIMIT_AS)[1] != resource.RLIM_INFINITY
+        and resource.getrlimit(resource.RLIMIT_NPROC)[1] <= bounds.processes
+        and resource.getrlimit(resource.RLIMIT_CPU)[1] <= bounds.cpu_s
+        and resource.getrlimit(resource.RLIMIT_FSIZE)[1] <= bounds.file_size_mib * _MIB
+        and resource.getrlimit(resource.RLIMIT_CORE)[1] == 0
     )
-    try:
-        reading = _READ_FILE | _READ_DIR | _EXECUTE
-        rules = [(path, reading) for path in readable]
-        rules += [(path, handled & ~_IOCTL_DEV) for path in writable]
-        rules += [(path, _MAKE_SOCK | _REMOVE_FILE | _READ_DIR) for path in sockets]
-        for path, access in rules:
-            _allow(ruleset, path, access & handled)
-        _system_call("landlock_restrict_self", ctypes.c_int(ruleset), ctypes.c_uint(0))
-    finally:
-        os.close(ruleset)
 
 
-def _allow(ruleset: int, path: str, access: int) -> None:
-    try:
-        descriptor = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except FileNotFoundError:
-        return
-    try:
-        if not os.path.isdir(path):  # noqa: PTH112 - a Path costs more, and this runs for each submission
-            access &= _READ_FILE | _EXECUTE | _WRITE_FILE
-        rule = struct.pack("=QI", access, descriptor)
-        _system_call("landlock_add_rule", ctypes.c_int(ruleset), ctypes.c_int(1), rule, ctypes.c_uint(0))
-    finally:
-        os.close(descriptor)
-
-
-# ----------------------------------------------------------------------------------------------------- seccomp
-
-_NUMBERS: dict[str, tuple[int, int]] = {
-    # name: number on x86_64, number on aarch64 (-1: not there)
-    "pivot_root": (155, 41),
-    "mount_setattr": (442, 442),
-    "landlock_create_ruleset": (444, 444),
-    "landlock_add_rule": (445, 445),
-    "landlock_restrict_self": (446, 446),
-    "seccomp": (317, 277),
-    "socket": (41, 198),
-    "socketpair": (53, 199),
-    "clone": (56, 220),
-    "clone3": (435, 435),
-}
-
-_DENIED: dict[str, tuple[int, int]] = {
-    "ptrace": (101, 117),
-    "process_vm_readv": (310, 270),
-    "process_vm_writev": (311, 271),
-    "process_madvise": (440, 440),
-    "kcmp": (312, 272),
-    "pidfd_getfd": (438, 438),
-    "mount": (165, 40),
-    "umount2": (166, 39),
-    "pivot_root": (155, 41),
-    "chroot": (161, 51),
-    "move_mount": (429, 429),
-    "open_tree": (428, 428),
-    "fsopen": (430, 430),
-    "fsconfig": (431, 431),
-    "fsmount": (432, 432),
-    "fspick": (433, 433),
-    "mount_setattr": (442, 442),
-    "unshare": (272, 97),
-    "setns": (308, 268),
-    "add_key": (248, 217),
-    "request_key": (249, 218),
-    "keyctl": (250, 219),
-    "bpf": (321, 280),
-    "perf_event_open": (298, 241),
-    "userfaultfd": (323, 282),
-    "io_uring_setup": (425, 425),
-    "io_uring_enter": (426, 426),
-    "io_uring_register": (427, 427),
-    "open_by_handle_at": (304, 265),
-    "name_to_handle_at": (303, 264),
-    "init_module": (175, 105),
-    "finit_module": (313, 273),
-    "delete_module": (176, 106),
-    "kexec_load": (246, 104),
-    "kexec_file_load": (320, 294),
-    "reboot": (169, 142),
-    "swapon": (167, 224),
-    "swapoff": (168, 225),
-    "acct": (163, 89),
-    "quotactl": (179, 60),
-    "settimeofday": (164, 170),
-    "clock_settime": (227, 112),
-    "adjtimex": (159, 171),
-    "clock_adjtime": (305, 266),
-    "sethostname": (170, 161),
-    "setdomainname": (171, 162),
-    "syslog": (103, 116),
-    "vhangup": (153, 58),
-    "personality": (135, 92),
-    "lookup_dcookie": (212, 18),
-    "fanotify_init": (300, 262),
-    "memfd_secret": (447, 447),
-    "mbind": (237, 235),
-    "move_pages": (279, 239),
-    "migrate_pages": (256, 238),
-    "ioperm": (173, -1),
-    "iopl": (172, -1),
-    "modify_ldt": (154, -1),
-    "mknod": (133, -1),
-    "mknodat": (259, 33),
-}
-"""System calls that no notebook needs: answered with EPERM."""
-
-_ARCHITECTURES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-_LOAD, _JUMP_EQUAL, _JUMP_ANY_BIT, _JUMP_ABOVE, _RETURN = 0x20, 0x15, 0x45, 0x35, 0x06
-_ALLOW, _KILL, _ERRNO = 0x7FFF0000, 0x80000000, 0x00050000
-_EPERM, _ENOSYS, _EOPNOTSUPP = 1, 38, 95  # ZeroMQ aborts if a socket fails in another way
-_AF_UNIX = 1
-
-
-def filter_system_calls() -> None:
-    """
-    Seccomp: deny what no notebook needs, sockets that are not unix ones, and new namespaces; for good.
-
-    A call in another architecture's convention (32 bit, x32) kills the process: it would be counted otherwise.
-    """
-    program = _filter()
-    instructions = ctypes.create_string_buffer(program, len(program))
-    described = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(instructions))
-    _system_call("seccomp", ctypes.c_uint(1), ctypes.c_uint(0), described)
-
-
-def _filter() -> bytes:
-    if _MACHINE not in _ARCHITECTURES:
-        raise OSError(38, f"no system call table for {_MACHINE}")
-    column = 0 if _MACHINE == "x86_64" else 1
-
-    def number(name: str) -> int:
-        return _NUMBERS[name][column]
-
-    def instruction(code: int, if_true: int, if_false: int, operand: int) -> bytes:
-        return struct.pack("HBBI", code, if_true, if_false, operand)
-
-    def deny(operand: int, error: int, code: int = _JUMP_EQUAL) -> list[bytes]:
-        return [instruction(code, 0, 1, operand), instruction(_RETURN, 0, 0, _ERRNO | error)]
-
-    program = [
-        instruction(_LOAD, 0, 0, 4),  # the architecture
-        instruction(_JUMP_EQUAL, 1, 0, _ARCHITECTURES[_MACHINE]),
-        instruction(_RETURN, 0, 0, _KILL),
-        instruction(_LOAD, 0, 0, 0),  # the number of the call
-    ]
-    if _MACHINE == "x86_64":
-        program += [instruction(_JUMP_ABOVE, 0, 1, 0x40000000), instruction(_RETURN, 0, 0, _KILL)]
-    for numbers in _DENIED.values():
-        if numbers[column] >= 0:
-            program += deny(numbers[column], _EPERM)
-    program += deny(number("clone3"), _ENOSYS)  # its flags stand in memory, where no filter can look; libc uses clone then
-    for name in ("socket", "socketpair"):
-        program += [
-            instruction(_JUMP_EQUAL, 0, 4, number(name)),
-            instruction(_LOAD, 0, 0, 16),  # the first argument: the family
-            instruction(_JUMP_EQUAL, 1, 0, _AF_UNIX),
-            instruction(_RETURN, 0, 0, _ERRNO | _EOPNOTSUPP),
-            instruction(_RETURN, 0, 0, _ALLOW),
-        ]
-    namespaces = 0x00020000 | 0x02000000 | 0x04000000 | 0x08000000 | 0x10000000 | 0x20000000 | 0x40000000
-    program += [
-        instruction(_JUMP_EQUAL, 0, 3, number("clone")),
-        instruction(_LOAD, 0, 0, 16),
-        instruction(_JUMP_ANY_BIT, 0, 1, namespaces),
-        instruction(_RETURN, 0, 0, _ERRNO | _EPERM),
-        instruction(_RETURN, 0, 0, _ALLOW),
-    ]
-    return b"".join(program)
+def _dies_with_parent() -> bool:
+    value = linux.ctypes.c_int()
+    linux.check(linux.libc.prctl(_PR_GET_PDEATHSIG, linux.ctypes.byref(value), 0, 0, 0), "prctl")
+    return value.value == signal.SIGKILL

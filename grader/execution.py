@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import logging
+import queue
 import re
 import socket
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -28,6 +31,9 @@ __all__ = ["Answer", "Execution", "Request", "execute"]
 SERVE = "__import__('grader.harness', fromlist=['serve']).serve()"
 _READY_S = 30.0
 _GRACE_S = 3.0
+_RESTARTS = 3
+_SILENT = logging.getLogger("grader.nbclient")
+_SILENT.disabled = True
 _TIMED_OUT = {"ename": "<the cell took too long>", "evalue": "", "traceback": []}
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
@@ -65,6 +71,10 @@ class Execution:
     layers: tuple[str, ...]
 
 
+class _Stuck(Exception):  # noqa: N818 - a signal, not an error
+    """A cell that does not stop when it is interrupted."""
+
+
 Requests = Callable[[Mapping[str, Answer]], Iterable[Request]]
 """Yields requests, each of which may depend on the answers so far."""
 
@@ -73,14 +83,28 @@ async def execute(notebook: NotebookNode, requests: Requests, limits: Limits) ->
     """
     Execute every cell, whatever the ones before it raised, and then every request.
 
+    A cell that kills the kernel, or that nothing can stop, must not cost more than itself: the notebook is run again
+    without it, in a new kernel, as often as there is time.
+
     Raises:
         SandboxError: No kernel could be started.
     """
-    async with start_kernel(limits) as kernel:
-        run = _Run(notebook, kernel, limits)
-        stopped = await run.cells()
-        answers = await run.ask(requests)
-    return Execution(executed=run.executed, errors=run.errors, stopped=stopped, answers=answers, layers=kernel.layers)
+    deadline = time.monotonic() + limits.notebook_s
+    lost: dict[int, CallError] = {}
+    while True:
+        async with start_kernel(limits) as kernel:
+            run = _Run(notebook, kernel, limits, without=lost)
+            culprit = await run.cells(deadline)
+            if culprit is None or len(lost) >= _RESTARTS or time.monotonic() > deadline:
+                answers = await run.ask(requests)
+                return Execution(
+                    executed=run.executed,
+                    errors=run.errors | lost,
+                    stopped=run.stopped,
+                    answers=answers,
+                    layers=kernel.layers,
+                )
+            lost[culprit] = run.errors[culprit]
 
 
 class _ErrorsOnly(NotebookClient):
@@ -92,18 +116,22 @@ class _ErrorsOnly(NotebookClient):
 
 
 class _Run:
-    """One notebook in one kernel."""
+    """One notebook in one kernel, some of its cells left out."""
 
-    def __init__(self, notebook: NotebookNode, kernel: RunningKernel, limits: Limits) -> None:
+    def __init__(
+        self, notebook: NotebookNode, kernel: RunningKernel, limits: Limits, *, without: Mapping[int, CallError]
+    ) -> None:
         self.notebook = notebook
         self.kernel = kernel
         self.limits = limits
+        self.without = without
         self.executed = 0
         self.errors: dict[int, CallError] = {}
-        self._timed_out = False
+        self.stopped: str | None = None
+        self._running = 0
 
-    async def cells(self) -> str | None:
-        """Run the cells; a sentence if not all of them could run."""
+    async def cells(self, deadline: float) -> int | None:
+        """Run the cells; returns the number of the one that the kernel did not survive, if there is one."""
         client = _ErrorsOnly(
             self.notebook,
             km=self.kernel.manager,
@@ -114,34 +142,59 @@ class _Run:
             store_widget_state=False,
             record_timing=False,
             coalesce_streams=False,
+            log=_SILENT,
         )
         client.reset_execution_trackers()
         client.kc = self.kernel.client
         try:
-            await asyncio.wait_for(self._cells(client), self.limits.notebook_s)
+            await asyncio.wait_for(self._cells(client), max(0.1, deadline - time.monotonic()))
         except asyncio.TimeoutError:
-            self._time_out(self.executed + 1, self.limits.notebook_s)
+            self.stopped = f"The notebook took longer than {self.limits.notebook_s:g} seconds and was stopped."
+            self._fail("TimeoutError", "stopped: the notebook's time was up")
             await self.kernel.manager.interrupt_kernel()
-            return f"The notebook took longer than {self.limits.notebook_s:g} seconds and was stopped."
+            return None
+        except _Stuck:
+            self.stopped = f"In [{self._running}] took too long, and could not be interrupted."
         except DeadKernelError:
-            return f"The kernel died while In [{self.executed + 1}] was running."
-        return None
+            self.stopped = f"The kernel died while In [{self._running}] was running."
+            self._fail("KernelDied", "the notebook's process ended here")
+        except Exception as error:  # nbclient lets through whatever a message that is none makes it raise
+            self.stopped = f"In [{self._running}] sent what is no Jupyter message."
+            self._fail("KernelDied", f"the notebook's process sent what is no Jupyter message ({type(error).__name__})")
+        else:
+            return None
+        return self._running
 
     async def _cells(self, client: NotebookClient) -> None:
         for number, cell in code_cells(self.notebook):
+            if number in self.without:
+                continue
+            self._running = number
             await client.async_execute_cell(cell, self.notebook.cells.index(cell))
-            self.executed = number
+            self.executed += 1
             assert client.task_poll_for_reply is not None
             reply = client.task_poll_for_reply.result()
             if reply["content"].get("ename") == _TIMED_OUT["ename"]:
-                self._time_out(number, self.limits.cell_s)
+                self._fail("TimeoutError", f"stopped after {self.limits.cell_s:g} seconds")
+                await self._settle()
             elif cell.outputs:
                 self.errors[number] = _cell_error(cell.outputs[0], number)
             cell.outputs = []
 
-    def _time_out(self, number: int, seconds: float) -> None:
-        self._timed_out = True
-        self.errors[number] = CallError(type="TimeoutError", message=f"stopped after {seconds:g} seconds", cell=number)
+    async def _settle(self) -> None:
+        """After an interrupt: does the kernel answer again?"""
+        client = self.kernel.client
+        asked = client.kernel_info()
+        while True:
+            try:
+                reply = await client.get_shell_msg(timeout=_GRACE_S)
+            except queue.Empty:
+                raise _Stuck from None
+            if reply["parent_header"].get("msg_id") == asked:
+                return
+
+    def _fail(self, kind: str, message: str) -> None:
+        self.errors[self._running] = CallError(type=kind, message=message, cell=self._running)
 
     async def ask(self, requests: Requests) -> dict[str, Answer]:
         """Put each request to the harness and wait for its answer; once it is gone, no answer is to be had."""
@@ -159,7 +212,7 @@ class _Run:
             return False
         self.kernel.client.execute(SERVE, silent=True, store_history=False)
         try:
-            await asyncio.wait_for(_receive(self.kernel.channel, limit=0), _GRACE_S if self._timed_out else _READY_S)
+            await asyncio.wait_for(_receive(self.kernel.channel, limit=0), _GRACE_S if self.stopped else _READY_S)
         except (asyncio.TimeoutError, WireError, OSError):
             return False
         return True

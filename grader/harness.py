@@ -37,6 +37,7 @@ CHANNEL_VARIABLE = "GRADER_CHANNEL"
 
 _MESSAGE_CHARACTERS = 2_000
 _FRAMES = 12
+_LOOK_MS = 20
 _REQUEST_LIMIT_BYTES = 1 << 30
 
 
@@ -50,6 +51,7 @@ def serve() -> None:
         raise ValueError(f"unknown channel {kind!r}")
     with socket.socket(fileno=int(where)) as channel:
         channel.setblocking(True)
+        _be_alone()
         channel.sendall(pack({"status": "ready"}))
         while (request := _receive(channel)) is not None:
             header, payload = request
@@ -57,6 +59,16 @@ def serve() -> None:
             work = functools.partial(operation, header, payload, namespace, filenames)
             status, results = _in_child(work, seconds=float(header["seconds"]), limit=int(header["limit"]))
             channel.sendall(pack(status, results))
+
+
+def _be_alone() -> None:
+    """As the first process of a PID namespace: end whatever the notebook, or a function, has left running."""
+    if os.getpid() == 1:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(-1, signal.SIGKILL)
+        with contextlib.suppress(ChildProcessError):
+            while os.waitpid(-1, os.WNOHANG)[0]:
+                pass
 
 
 def _receive(channel: socket.socket) -> tuple[dict[str, Any], bytes] | None:
@@ -103,51 +115,54 @@ def _in_child(
             os._exit(status)
     os.close(write_end)
     try:
-        results, ending = _gather(read_end, seconds=seconds, limit=limit)
+        results, ending, exit_status = _gather(child, read_end, seconds=seconds, limit=limit)
     finally:
         os.close(read_end)
-        with contextlib.suppress(ProcessLookupError):
-            if ending != "closed":
-                os.kill(child, signal.SIGKILL)
-        exit_status = _reap(child, seconds=1.0)
-    if ending != "closed":
+        _be_alone()
+    if ending != "ended":
         return {"status": ending}, results
-    if exit_status is None or os.WIFSIGNALED(exit_status):
-        number = signal.SIGKILL if exit_status is None else os.WTERMSIG(exit_status)
-        return {"status": "crashed", "signal": int(number)}, results
+    if os.WIFSIGNALED(exit_status):
+        return {"status": "crashed", "signal": os.WTERMSIG(exit_status)}, results
     if os.WEXITSTATUS(exit_status):
         return {"status": "crashed", "exit": os.WEXITSTATUS(exit_status)}, results
     return {"status": "done"}, results
 
 
-def _gather(read_end: int, *, seconds: float, limit: int) -> tuple[bytes, str]:
+def _gather(child: int, read_end: int, *, seconds: float, limit: int) -> tuple[bytes, str, int]:
+    """
+    What a child wrote, how it came to an end, and its wait status.
+
+    The pipe may outlive the child, in a process that the child left behind: its end is what counts.
+    """
     content = bytearray()
     deadline = time.monotonic() + seconds
+    os.set_blocking(read_end, False)
     poller = select.poll()
-    poller.register(read_end, select.POLLIN | select.POLLHUP)
-    while True:
-        if not poller.poll(max(0.0, deadline - time.monotonic()) * 1000):
-            return bytes(content), "timed_out"
-        chunk = os.read(read_end, 1 << 20)
-        if not chunk:
-            return bytes(content), "closed"
-        content += chunk
+    poller.register(read_end, select.POLLIN)
+    ending, has_closed = "", False
+    while not ending:
+        if has_closed:
+            time.sleep(0.0005)
+        else:
+            poller.poll(_LOOK_MS)
+        pid, exit_status = os.waitpid(child, os.WNOHANG)
+        while not has_closed and len(content) <= limit:
+            try:
+                chunk = os.read(read_end, 1 << 20)
+            except BlockingIOError:
+                break
+            has_closed = not chunk
+            content += chunk
         if len(content) > limit:
-            return bytes(content[:limit]), "too_large"
-
-
-def _reap(child: int, *, seconds: float) -> int | None:
-    """The child's wait status; a child that closed its pipe and still does not end is killed."""
-    deadline = time.monotonic() + seconds
-    while True:
-        pid, status = os.waitpid(child, os.WNOHANG)
-        if pid:
-            return status
-        if time.monotonic() > deadline:
-            os.kill(child, signal.SIGKILL)
-            os.waitpid(child, 0)
-            return None
-        time.sleep(0.0005)
+            ending = "too_large"
+        elif pid:
+            ending = "ended"
+        elif time.monotonic() > deadline:
+            ending = "timed_out"
+    if not pid:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+    return bytes(content[:limit]), ending, exit_status
 
 
 def _be_quiet() -> None:
@@ -213,12 +228,21 @@ def _call(
         status = "out_of_memory" if "can't allocate memory" in str(error) else "raised"
         described = {"status": status, "error": _describe_exception(error, filenames), "autograd": trace.evidence}
         return [], described
+    try:
+        return _describe(value, arguments, copies, trace.evidence)
+    except BaseException as error:  # a subclass of Tensor may raise wherever it is touched
+        return [], {"status": "raised", "error": _describe_exception(error, filenames), "autograd": trace.evidence}
+
+
+def _describe(
+    value: Any, arguments: dict[str, torch.Tensor], copies: dict[str, torch.Tensor], evidence: list[str]
+) -> tuple[list[torch.Tensor], dict[str, Any]]:
     parts = value if type(value) is tuple else (value,)
-    described = {
+    described: dict[str, Any] = {
         "status": "returned",
         "type": _type_name(value),
         "tuple": len(parts) if type(value) is tuple else None,
-        "autograd": trace.evidence,
+        "autograd": evidence,
         "mutated": [key for key, copy in copies.items() if not _same(copy, arguments[key])],
     }
     if not all(isinstance(part, torch.Tensor) for part in parts):
@@ -247,6 +271,8 @@ class _AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func._schema.name
+        if not torch.is_inference_mode_enabled():
+            self._note("switched inference mode off")
         if name.endswith("_backward"):
             self._note(f"called {name}")
         return func(*args, **(kwargs or {}))

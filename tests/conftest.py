@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from pathlib import Path
 
 import nbformat
 import pytest
 from hypothesis import settings
+from nbformat import NotebookNode
 
 from grader.assignment import Assignment, load_assignment
 from grader.model import Submission
+from grader.release import fill_blanks, release_notebook
+from grader.source import read_source
 
 ROOT = Path(__file__).parent.parent
+SOURCE = ROOT / "solutions" / "two_layer_mse.md"
 
 settings.register_profile("suite", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("suite")
@@ -22,7 +27,7 @@ settings.load_profile("suite")
 @pytest.fixture(scope="session")
 def assignment() -> Assignment:
     """`two_layer_mse`, with limits short enough for tests of endless loops."""
-    loaded = load_assignment(ROOT / "solutions" / "two_layer_mse.md")
+    loaded = load_assignment(SOURCE)
     return dataclasses.replace(
         loaded, limits=dataclasses.replace(loaded.limits, cell_s=4.0, notebook_s=20.0, call_s=3.0)
     )
@@ -34,6 +39,19 @@ def submission_of(*cells: str, name: str = "submission.ipynb", metadata: dict | 
         cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata=metadata or {}
     )
     return raw_submission(nbformat.writes(notebook).encode(), name=name)
+
+
+def handed_in(answers: str, *, base: str = "solution") -> NotebookNode:
+    """The released notebook with some answers; the exercises that they leave out are solved, or stay blank."""
+    source = read_source(SOURCE)
+    notebook = fill_blanks(release_notebook(source), answers)
+    if base == "solution":
+        for exercise in source.exercises:
+            if not re.search(
+                rf"^\s*(def {exercise.name}\b|{exercise.name} =|# %% delete: {exercise.name}$)", answers, re.MULTILINE
+            ):
+                notebook = fill_blanks(notebook, exercise.source)
+    return notebook
 
 
 def raw_submission(content: bytes, *, name: str = "submission.ipynb") -> Submission:

@@ -12,18 +12,15 @@ import pytest
 from grader.assignment import Assignment
 from grader.model import Report, Submission
 from grader.pipeline import grade
-from grader.release import fill_blanks, release_notebook
 from grader.reports.html import render_html
 from grader.reports.json import report_to_dict
-from grader.source import read_source
-from tests.conftest import raw_submission
+from tests.conftest import ROOT, handed_in, raw_submission
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-ROOT = Path(__file__).parent.parent
 CORPUS = ROOT / "tests" / "corpus" / "two_layer_mse"
 CASES = sorted(folder for folder in CORPUS.iterdir() if folder.is_dir())
 
@@ -33,12 +30,7 @@ def submission_in(folder: Path, *, base: str) -> Submission:
     raw = [path for path in folder.iterdir() if path.stem == "submission"]
     if raw:
         return raw_submission(raw[0].read_bytes(), name=raw[0].name)
-    source = read_source(ROOT / "solutions" / "two_layer_mse.md")
-    notebook = fill_blanks(release_notebook(source), (folder / "answers.py").read_text(encoding="utf-8"))
-    if base == "solution":
-        for exercise in source.exercises:
-            if exercise.name not in (folder / "answers.py").read_text(encoding="utf-8"):
-                notebook = fill_blanks(notebook, exercise.source)
+    notebook = handed_in((folder / "answers.py").read_text(encoding="utf-8"), base=base)
     return raw_submission(nbformat.writes(notebook).encode(), name=f"{folder.name}.ipynb")
 
 

@@ -209,7 +209,8 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
         galleries=tuple(
             picture_view(view, right=right, tolerance=_tolerance(result.cases, view.target))
             for view in result.views
-            if view.got.size
+            # A single number stands in the table already.
+            if view.got.size > (public is not None and public.worst is not None)
         ),
         question=clip(result.question.strip(), MAX_QUESTION),
     )

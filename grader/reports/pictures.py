@@ -262,7 +262,7 @@ def _caption(got: Array, expected: Array, *, close: float, scale: float, single:
         meaning = "How the loss answers when an entry grows: orange, it rises; blue, it falls."
         return [meaning, "On this batch every entry agrees with the reference."] if got.size else []
     if got.shape != expected.shape:
-        return [f"Yours has the shape {got.shape}, the reference {expected.shape}: entries have no counterparts."]
+        return [f"Yours has the shape {got.shape}, the reference {expected.shape}: entries cannot be compared."]
     if got.size == 1:
         return _single(got, expected)
     finite = np.isfinite(got)

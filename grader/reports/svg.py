@@ -19,7 +19,7 @@ LEFT, TOP, RIGHT, BOTTOM = 56, 28, 372, 218
 LABEL_GAP = 16.0
 HUGE = 1e150
 """No larger number is drawn: there is arithmetic to be done with them."""
-OFF_SCALE = 1e3
+OFF_SCALE = 1e6
 """A student's loss beyond this many times the largest reference loss leaves the picture."""
 FINE = 30
 """Losses that span more than this factor are drawn on a logarithmic scale."""
@@ -78,8 +78,8 @@ def number(value: float, digits: int = 4) -> str:
     """
     A number as it is shown to people: so many significant digits, a true minus sign.
 
-    >>> number(-0.000123456), number(64), number(float("nan"))
-    ('−1.235e−04', '64', 'nan')
+    >>> number(-0.0000123456), number(64), number(float("nan"))
+    ('−1.235e−05', '64', 'nan')
     """
     return f"{value:.{digits}g}".replace("-", "−")
 
@@ -228,7 +228,9 @@ def _describe(curve: Curve, student: _Trace, *, same: bool) -> tuple[str, ...]:
     if leaves and student.lost is not None:
         said.append(f"With yours it leaves the picture (×) after {_steps(student.lost)}.")
     if lost is not None:
-        said.append(f"{'Then' if leaves else 'With yours'} it is no longer a finite number after {_steps(lost)}.")
+        said.append(f"{'It' if leaves else 'With yours it'} is no longer a finite number after {_steps(lost)}.")
+    elif leaves:
+        said.append(f"It is {number(curve.student[-1])} after {_steps(len(curve.student) - 1)}.")
     elif len(curve.student) >= 2:
         first, last = curve.student[0], curve.student[-1]
         said.append(f"With yours it goes from {number(first)} to {number(last)} in {_steps(len(curve.student) - 1)}.")

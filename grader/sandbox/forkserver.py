@@ -1,16 +1,12 @@
 """
-A warm process that forks kernels: everything slow is imported once, no operation has run, no thread was started.
+The warm process: imports everything once, then forks a supervised, sandboxed kernel for each request.
 
-`python -m grader.sandbox.forkserver FD` serves requests from a socket (`grader.sandbox.server` is the other end) until it
-is closed. It is a fresh interpreter with a clean environment: nothing of the grader's is in the memory that students'
-processes inherit.
+It has one thread, runs no tensor operation, is given no secret, and ends when its socket is closed. A request is one
+packet of JSON with descriptors; the first of them is that kernel's own control socket, over which its supervisor says
+what became of it, and is told which signals to send. Closing it kills the kernel.
 
-For each request:
-
-    forkserver ─ fork ─► supervisor ─ new namespaces, fork ─► kernel, PID 1 of its own world
-                           waits                              builds its root, drops everything, starts IPython
-
-If any of the three dies, the ones to its right are killed by Linux.
+    grader ── control ──► forkserver
+       └───── one per kernel ──► supervisor ──► kernel (process 1 of its namespace) ──► what student code starts
 """
 
 from __future__ import annotations
@@ -19,161 +15,354 @@ import array
 import contextlib
 import gc
 import importlib
+import itertools
 import json
 import os
+import select
+import shutil
 import signal
 import socket
 import sys
-from typing import Any
+import traceback
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NoReturn
 
-from grader.sandbox import layers
-from grader.sandbox.confine import confine
-
-__all__ = ["PRELOAD", "main"]
-
-PRELOAD = (
-    "torch",
-    "numpy",
-    "IPython",
-    "ipykernel.kernelapp",
-    "ipykernel.ipkernel",
-    "ipykernel.zmqshell",
-    "matplotlib",
-    "matplotlib.figure",
-    "matplotlib.pyplot",
-    "matplotlib_inline.backend_inline",
-    "matplotlib.backends.backend_agg",
-    "safetensors.torch",
-    "grader.data",
-    "grader.harness",
-    "IPython.core.completerlib",
-    "IPython.core.ultratb",
-    "PIL.PngImagePlugin",
+from grader.sandbox import linux
+from grader.sandbox.installation import View, view_of_installation
+from grader.sandbox.layers import (
+    SCRATCH,
+    Bounds,
+    Identity,
+    become_inner_user,
+    build_root,
+    enter_namespaces,
+    give_up_powers,
+    namespace_ids,
+    probe,
+    write_maps_of,
 )
-MESSAGE_LIMIT_BYTES = 1 << 16
+from grader.sandbox.seccomp import build_filter
+
+__all__ = ["main"]
+
+_USERS = range(61184, 65520)  # what systemd gives to dynamic users: nobody else's
+_PACKET = 1 << 16
+_WATCH_S = 0.1
+_MIB = 1 << 20
 
 
-def main(descriptor: int) -> None:
-    """Serve until the socket is closed."""
-    layers.die_with_parent()
-    with socket.socket(fileno=descriptor) as control:
-        _preload()
-        control.send(json.dumps({"ready": True}).encode())
-        signal.signal(signal.SIGCHLD, _reap)
+class _Server:
+    def __init__(self, control: socket.socket, preload: list[str], hide: list[str]) -> None:
+        self.control = control
+        self.users: Iterator[int] = itertools.cycle(_USERS)
+        self.app = _import_everything(preload)
+        self.view = view_of_installation(hide=map(Path, hide))
+        self.namespaces = namespace_ids()
+        self.root_device = os.stat("/").st_dev
+        self.is_root = os.geteuid() == 0
+        self.filters = {}
+        with contextlib.suppress(OSError):
+            self.filters = {isolated: build_filter(unix_sockets=isolated) for isolated in (False, True)}
+        self.warm = _memory_of_self()
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors leave no zombies
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the grader, which closes the socket
+        gc.collect()
+        gc.freeze()
+
+    def serve(self) -> None:
+        """Answer requests until the grader is gone."""
+        self.control.send(b'{"ready": true}')
         while True:
-            message, descriptors = _receive(control)
-            if not message:
+            packet, descriptors = _receive_packet(self.control)
+            if not packet:
                 return
-            report, channel = descriptors
-            if os.fork() == 0:
-                control.close()
-                _supervise(json.loads(message), report, channel)
-            os.close(report)
-            os.close(channel)
+            self._start(json.loads(packet), descriptors)
+
+    def _start(self, request: dict[str, Any], descriptors: list[int]) -> None:
+        user = next(self.users)
+        identity = Identity(user, user) if self.is_root else Identity(os.geteuid(), os.getegid())
+        ours, theirs = socket.socketpair()
+        process = os.fork()
+        if process == 0:
+            _run_and_exit(lambda: _Supervisor(self, request, descriptors, identity, theirs).run())
+        theirs.close()
+        for descriptor in descriptors:
+            os.close(descriptor)
+        with ours:
+            if self.is_root and ours.recv(1):  # nothing comes where namespaces were refused
+                with contextlib.suppress(OSError):
+                    write_maps_of(process, identity)
+                    ours.send(b"1")
 
 
-def _preload() -> None:
-    for name in PRELOAD:
-        importlib.import_module(name)
-    import torch
-    from grader.data import read_split
+class _Supervisor:
+    """Stays outside of the sandbox: carries signals into it, watches its memory, and tells what became of it."""
 
-    torch.set_num_threads(1)
-    read_split("test")
-    gc.collect()
-    gc.freeze()
+    def __init__(
+        self, server: _Server, request: dict[str, Any], descriptors: list[int], identity: Identity, maps: socket.socket
+    ) -> None:
+        self.server = server
+        self.request = request
+        self.identity = identity
+        self.maps = maps
+        self.bounds = Bounds(**request["bounds"])
+        self.control = socket.socket(fileno=descriptors[0])
+        self.channel, *listeners = descriptors[1:]
+        self.listeners = dict(zip(request["listeners"], listeners, strict=True))
+        self.kernel = 0
+
+    def run(self) -> None:
+        os.setsid()  # a process group of our own: `kill(0)` in there must not reach the server
+        linux.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+        linux.prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: where there is no PID namespace, orphans come to us
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        keep = {self.control.fileno(), self.maps.fileno(), self.channel, *self.listeners.values()}
+        _close_all_but(keep)
+        with open("/proc/self/oom_score_adj", "w") as file, contextlib.suppress(OSError):
+            file.write("1000")
+        self.isolated = enter_namespaces(
+            self.identity, write_maps=self._ask_for_maps if self.server.is_root else None
+        )
+        self.maps.close()
+        told, tells = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self.kernel = os.fork()
+        if self.kernel == 0:
+            told.close()
+            _run_and_exit(lambda: _Inside(self, tells).run())
+        tells.close()
+        os.close(self.channel)
+        for listener in self.listeners.values():
+            os.close(listener)
+        if self.isolated:
+            become_inner_user()
+        with contextlib.suppress(OSError):
+            linux.drop_capabilities()
+        linux.prctl(1, signal.SIGKILL)
+        self._watch(told)
+
+    def _ask_for_maps(self) -> bool:
+        self.maps.send(b"?")
+        return self.maps.recv(1) == b"1"
+
+    def _watch(self, told: socket.socket) -> None:
+        process = os.pidfd_open(self.kernel)
+        poll = select.poll()
+        for descriptor in (self.control.fileno(), process, told.fileno()):
+            poll.register(descriptor, select.POLLIN)
+        why = ""
+        while True:
+            ready = {descriptor for descriptor, _ in poll.poll(_WATCH_S * 1000)}
+            if told.fileno() in ready:
+                if message := told.recv(_PACKET):
+                    self._tell(message)
+                else:
+                    poll.unregister(told.fileno())
+            if self.control.fileno() in ready:
+                try:
+                    command = self.control.recv(16)
+                except OSError:
+                    command = b""
+                if not command or int(command) == signal.SIGKILL:
+                    self._kill()
+                    poll.unregister(self.control.fileno())
+                else:
+                    os.kill(self.kernel, int(command))
+            if process in ready:
+                break
+            if not why and self._memory_mib() > self.bounds.memory_mib:
+                why = "memory"
+                self._kill()
+        self._kill()
+        _, status = os.waitpid(self.kernel, 0)
+        self._kill_orphans()
+        self._tell(json.dumps({"exit": os.waitstatus_to_exitcode(status), "why": why}).encode())
+
+    def _tell(self, message: bytes) -> None:
+        with contextlib.suppress(OSError):
+            self.control.send(message)
+
+    def _kill(self) -> None:
+        os.kill(self.kernel, signal.SIGKILL)
+        if not self.isolated:
+            self._kill_orphans()
+
+    def _kill_orphans(self) -> None:
+        """Where killing process 1 does not end everything: end, one by one, whoever descends from us."""
+        if self.isolated:
+            return
+        for _ in range(1000):
+            family = _descendants(os.getpid())
+            if not family - {self.kernel}:
+                return
+            for process in family:
+                with contextlib.suppress(OSError):
+                    os.kill(process, signal.SIGKILL)
+            with contextlib.suppress(ChildProcessError):
+                while True:
+                    waited, _ = os.waitpid(-1, os.WNOHANG)
+                    if waited == 0:
+                        break
+
+    def _memory_mib(self) -> float:
+        """What the sandbox's processes have of their own, beyond what they were forked with."""
+        with contextlib.suppress(OSError):
+            return _memory_of_others(None if self.isolated else os.getpid())
+        return 0.0
 
 
-def _reap(*_: object) -> None:
-    with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, os.WNOHANG)[0]:
-            pass
+class _Inside:
+    """The kernel's process, from its fork until student code runs."""
+
+    def __init__(self, supervisor: _Supervisor, tells: socket.socket) -> None:
+        self.supervisor = supervisor
+        self.tells = tells
+
+    def run(self) -> None:
+        outer, server = self.supervisor, self.supervisor.server
+        bounds = outer.bounds
+        outer.control.close()
+        os.setsid()
+        inside = namespace_ids()
+        has_root = outer.isolated and build_root(server.view, bounds)
+        if not has_root:
+            _change_user(outer.identity, isolated=outer.isolated)
+        if outer.isolated:
+            linux.libc.sethostname(b"sandbox", 7)
+        scratch = SCRATCH if has_root else Path(outer.request["scratch"])
+        os.chdir(scratch)
+        _set_environment(scratch, outer.channel)
+        _silence()
+        give_up_powers(
+            server.view, bounds, filter_program=server.filters.get(has_root), scratch=scratch, warm=server.warm
+        )
+        layers = probe(
+            server.namespaces, inside, bounds, has_root=has_root, root_device=server.root_device
+        )
+        self.tells.send(json.dumps({"layers": layers}).encode())
+        if outer.request.get("probe"):
+            return
+        from grader.sandbox.kernel import run_kernel
+
+        run_kernel(
+            server.app,
+            key=outer.request["key"].encode(),
+            listeners=outer.listeners,
+            name=outer.request["name"],
+            ready=self._ready,
+        )
+
+    def _ready(self) -> None:
+        self.tells.send(b'{"ready": true}')
+        self.tells.close()
 
 
-def _receive(control: socket.socket) -> tuple[bytes, list[int]]:
+def _run_and_exit(work: Any) -> NoReturn:
+    """Run in a forked child, and never return into the server's code."""
+    status = 1
+    try:
+        work()
+        status = 0
+    except BaseException:  # noqa: BLE001 - there is nobody above
+        with contextlib.suppress(BaseException):
+            traceback.print_exc(file=sys.__stderr__)
+            sys.__stderr__.flush()
+    finally:
+        os._exit(status)
+
+
+def _change_user(identity: Identity, *, isolated: bool) -> None:
+    """Without a private root: be somebody else than root, if that one can still read Python's own files."""
+    if isolated:
+        become_inner_user()
+    elif os.geteuid() == 0:
+        with contextlib.suppress(OSError):
+            os.setgroups([])
+            os.setegid(identity.group)
+            os.seteuid(identity.user)
+            can_read = os.access(os.__file__, os.R_OK, effective_ids=True)
+            os.seteuid(0)
+            os.setegid(0)
+            if can_read:
+                os.setresgid(identity.group, identity.group, identity.group)
+                os.setresuid(identity.user, identity.user, identity.user)
+
+
+def _set_environment(scratch: Path, channel: int) -> None:
+    folder = str(scratch)
+    os.environ.update(
+        HOME=folder,
+        TMPDIR=folder,
+        IPYTHONDIR=folder,
+        MPLCONFIGDIR=folder,
+        USER="student",
+        GRADER_CHANNEL=f"fd:{channel}",
+    )
+
+
+def _silence() -> None:
+    null = os.open("/dev/null", os.O_RDWR)
+    for descriptor in (0, 1, 2):
+        os.dup2(null, descriptor)
+    os.close(null)
+
+
+def _close_all_but(keep: set[int]) -> None:
+    previous = 2
+    for descriptor in [*sorted(keep), 1 << 20]:
+        os.closerange(previous + 1, descriptor)
+        previous = descriptor
+
+
+def _receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:
+    packet, ancillary, _, _ = control.recvmsg(_PACKET, socket.CMSG_SPACE(16 * 4), socket.MSG_CMSG_CLOEXEC)
     descriptors = array.array("i")
-    message, ancillary, _, _ = control.recvmsg(MESSAGE_LIMIT_BYTES, socket.CMSG_SPACE(2 * descriptors.itemsize))
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
-            descriptors.frombytes(data)
-    return message, list(descriptors)
+            descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
+    return packet, descriptors.tolist()
 
 
-def _supervise(request: dict[str, Any], report: int, channel: int) -> None:
-    """Enter new namespaces, fork the kernel into them, and wait for it."""
-    try:
-        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-        os.setsid()
-        layers.die_with_parent()
-        with socket.socket(fileno=report) as reporting:
-            entered = _enter_namespaces()
-            kernel = os.fork()
-            if kernel == 0:
-                try:
-                    _become_kernel(request, reporting, channel, entered)
-                except BaseException as error:
-                    import traceback; reporting.send(json.dumps({"error": traceback.format_exc()[-3000:]}).encode())
-                finally:
-                    os._exit(1)
-            os.close(channel)
-            _send(reporting, {"started": True}, [os.pidfd_open(kernel)])
-        os.waitpid(kernel, 0)
-    finally:
-        os._exit(0)
+def _memory_of_self() -> tuple[int, int]:
+    fields = [int(field) for field in Path("/proc/self/statm").read_text().split()]
+    page = os.sysconf("SC_PAGE_SIZE")
+    return fields[0] * page, fields[5] * page
 
 
-def _send(reporting: socket.socket, message: dict[str, Any], descriptors: list[int]) -> None:
-    rights = array.array("i", descriptors).tobytes()
-    reporting.sendmsg([json.dumps(message).encode()], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+def _memory_of_others(family_of: int | None) -> float:
+    return 0.0
 
 
-def _enter_namespaces() -> list[str]:
-    """As many as may be had; the user namespace comes last for root, who needs its powers to build the others."""
-    wanted = dict(layers.NAMESPACES)
-    if os.geteuid() == 0:
-        del wanted["user_namespace"]
-    user, group = os.getuid(), os.getgid()
-    flags = 0
-    for flag in wanted.values():
-        flags |= flag
-    try:
-        layers.enter_namespaces(flags)
-        if user != 0:
-            layers.map_user(user, user, group)
-    except OSError:
-        return []
-    return list(wanted)
+def _descendants(process: int) -> set[int]:
+    parents: dict[int, int] = {}
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            with contextlib.suppress(OSError, IndexError, ValueError):
+                stat = Path(f"/proc/{entry}/stat").read_text()
+                parents[int(entry)] = int(stat.rpartition(")")[2].split()[1])
+    found: set[int] = set()
+    while True:
+        more = {child for child, parent in parents.items() if parent == process or parent in found} - found
+        if not more:
+            return found
+        found |= more
 
 
-def _become_kernel(request: dict[str, Any], reporting: socket.socket, channel: int, entered: list[str]) -> None:
-    layers.die_with_parent()
-    confined = confine(request, entered)
-    os.environ.clear()
-    os.environ.update(request["environment"], GRADER_CHANNEL=f"fd:{channel}")
-    os.environ.update(dict.fromkeys(("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR"), confined.scratch))
-    os.environ["USER"] = "student"
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for standard in (0, 1, 2):
-        os.dup2(nowhere, standard)
-    os.close(nowhere)
+def _import_everything(preload: list[str]) -> Any:
+    from grader.sandbox.kernel import prepare_kernel
 
-    from ipykernel.kernelapp import IPKernelApp
-    from traitlets.config import Config
-
-    connection = f"{confined.scratch}/connection.json"
-    descriptor = os.open(connection, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "w") as file:
-        json.dump(request["connection"] | {"ip": f"{confined.sockets}/ipc"}, file)
-    application = IPKernelApp.instance(connection_file=connection, parent_handle=0)
-    application.update_config(Config({"HistoryManager": {"enabled": False}}))
-    application.initialize([])
-    os.chdir(confined.scratch)
-    folder = os.open(confined.sockets, os.O_PATH | os.O_DIRECTORY)
-    _send(reporting, {"ready": True, "layers": confined.probe()}, [folder])
-    os.close(folder)
-    reporting.close()
-    application.start()
+    app = prepare_kernel()
+    for name in preload:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(name)
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+    return app
 
 
-if __name__ == "__main__":
-    main(int(sys.argv[1]))
+def main(arguments: str) -> None:
+    """Run the server. `arguments` is JSON: the number of the control socket, and what `ForkServer` was given."""
+    options = json.loads(arguments)
+    control = socket.socket(fileno=options["control"])
+    with control:
+        _Server(control, options["preload"], options["hide"]).serve()

@@ -86,6 +86,8 @@ def _allow(ruleset: int, path: Path, rights: int) -> None:
     try:
         if not path.is_dir():
             rights &= _FILE_RIGHTS
+        if not rights:
+            return
         rule = _PathRule(rights, handle)
         syscall(_ADD_RULE, ruleset, _PATH_BENEATH, ctypes.byref(rule), 0)
     finally:

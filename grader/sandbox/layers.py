@@ -164,7 +164,8 @@ def build_root(view: View, bounds: Bounds) -> bool:
     os.makedirs(f"{base}/etc", exist_ok=True)
     for name, content in (("passwd", _PASSWD), ("group", _GROUP), ("hosts", _HOSTS)):
         Path(f"{base}/etc/{name}").write_text(content)
-    os.symlink(str(SCRATCH), f"{base}/tmp")
+    if not os.path.lexists(f"{base}/tmp"):  # there is one where Python itself is installed below
+        os.symlink(str(SCRATCH), f"{base}/tmp")
     os.symlink(str(SCRATCH), f"{base}/dev/shm")
     os.symlink("/proc/self/fd", f"{base}/dev/fd")
     Path(f"{base}{_UNLISTED}").touch(0o644)

@@ -13,21 +13,15 @@ import nbformat
 import pytest
 
 from grader.cli import main
-from grader.release import fill_blanks, release_notebook
-from grader.source import read_source
+from tests.conftest import ROOT, SOURCE, handed_in
 
-ROOT = Path(__file__).parent.parent.parent
-SOURCE = ROOT / "solutions" / "two_layer_mse.md"
 SCHEMA = json.loads((ROOT / "grader" / "schemas" / "report-1.json").read_text())
 NAMES = ["grad_yhat", "grad_w2", "grad_b2", "grad_a1", "grad_z1", "grad_w1", "grad_b1"]
 
 
 def solved(path: Path, answers: str = "") -> Path:
     """The released notebook with some answers, and the solution's for the rest."""
-    source = read_source(SOURCE)
-    notebook = fill_blanks(release_notebook(source), answers)
-    for exercise in source.exercises:
-        notebook = fill_blanks(notebook, exercise.source)
+    notebook = handed_in(answers)
     path.write_text(nbformat.writes(notebook))
     return path
 

@@ -453,8 +453,15 @@ def test_diverging_curve_leaves_the_picture() -> None:
     assert plot.lost is not None
     assert plot.description[1:] == (
         "With yours it leaves the picture (×) after 1 step.",
-        "Then it is no longer a finite number after 2 steps.",
+        "It is no longer a finite number after 2 steps.",
     )
+
+
+def test_curve_that_comes_back() -> None:
+    plot = plot_curve(Curve(reference=(4.0, 2.0, 1.0), student=(4.0, 1e9, 8.0)))
+
+    assert plot is not None
+    assert plot.description[-1] == "It is 8 after 2 steps."
 
 
 @given(curve=curves)

@@ -101,7 +101,7 @@ def test_transposed_shows_the_same_images() -> None:
     assert len(gallery.pictures) == 2
     assert (pixels(gallery.pictures[0].uri) == pixels(gallery.pictures[1].uri)).all()
     assert gallery.scatter is None
-    assert gallery.caption == ("Yours has the shape (10, 784), the reference (784, 10): entries have no counterparts.",)
+    assert gallery.caption == ("Yours has the shape (10, 784), the reference (784, 10): entries cannot be compared.",)
 
 
 @pytest.mark.parametrize(

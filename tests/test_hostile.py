@@ -1,0 +1,140 @@
+"""Every hostile notebook is contained: nothing gained, nothing lost, the right outcome, the grader as well as before."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import jsonschema
+import nbformat
+import pytest
+from tests.conftest import ROOT, handed_in, raw_submission
+
+from grader.assignment import Assignment
+from grader.kernels import forkserver
+from grader.pipeline import grade
+from grader.reports.html import render_html
+from grader.reports.json import render_json, report_to_dict
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+HOSTILE = ROOT / "tests" / "corpus" / "hostile"
+SECRET = "GRADER_TEST_SECRET"
+
+pytestmark = pytest.mark.skipif(not forkserver().is_available(), reason="the sandbox needs Linux")
+
+
+@pytest.fixture(scope="module")
+def bait(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
+    """What there is to steal: a file, an environment variable, servers on loopback, on a path and by abstract name."""
+    folder = tmp_path_factory.mktemp("bait")
+    other = folder / "other-student.ipynb"
+    other.write_text("LEAKED SUBMISSION")
+    os.environ[SECRET] = "secret of the grader"
+    connections: list[str] = []
+    servers = []
+    for family, address in (
+        (socket.AF_INET, ("127.0.0.1", 0)),
+        (socket.AF_UNIX, str(folder / "s")),
+        (socket.AF_UNIX, f"\0grader-bait-{os.getpid()}"),
+    ):
+        server = socket.socket(family, socket.SOCK_STREAM)
+        server.bind(address)
+        server.listen()
+        servers.append(server)
+
+        def accept(server: socket.socket = server) -> None:
+            while True:
+                try:
+                    server.accept()
+                except OSError:
+                    return
+                connections.append("somebody")
+
+        threading.Thread(target=accept, daemon=True).start()
+    yield {
+        "@OTHER@": str(other),
+        "@SOLUTIONS@": str(ROOT),
+        "@SECRET@": SECRET,
+        "@PORT@": str(servers[0].getsockname()[1]),
+        "@UNIX@": str(folder / "s"),
+        "@ABSTRACT@": f"grader-bait-{os.getpid()}",
+        "@MARKER@": str(folder / "unpickled"),
+    }
+    for server in servers:
+        server.close()
+    del os.environ[SECRET]
+    assert not connections, "a sandboxed process reached a server"
+    assert not (folder / "unpickled").exists(), "something was unpickled"
+
+
+def descendants(pid: int) -> set[int]:
+    """Every process below one."""
+    children = {
+        int(child)
+        for task in Path(f"/proc/{pid}/task").glob("*/children")
+        for child in task.read_text().split()
+    }
+    return children | {below for child in children for below in descendants(child)}
+
+
+@pytest.mark.parametrize("folder", sorted(HOSTILE.iterdir()), ids=lambda folder: folder.name)
+def test_hostile(folder: Path, assignment: Assignment, bait: dict[str, str]) -> None:
+    """The outcomes are those of `expect.toml`; no LEAK, no process left, no disk used, no markup in the page."""
+    answers = (folder / "answers.py").read_text(encoding="utf-8")
+    for name, value in bait.items():
+        answers = answers.replace(name, value)
+    expect = tomllib.loads((folder / "expect.toml").read_text(encoding="utf-8"))
+    submission = raw_submission(nbformat.writes(handed_in(answers)).encode(), name=f"{folder.name}.ipynb")
+    free = shutil.disk_usage("/tmp").free
+    descriptors = len(os.listdir("/proc/self/fd"))
+    started = time.monotonic()
+
+    report = grade(submission, assignment)
+
+    text = render_json(report)
+    page = render_html(report)
+    jsonschema.validate(report_to_dict(report), json_schema())
+    assert "LEAK" not in text
+    assert "secret of the grader" not in text + page
+    assert "<script" not in page.lower()
+    assert "onerror=alert(1)>" not in page
+    assert "\x1b" not in text + page
+    wanted = expect.get("outcomes", {})
+    for exercise in report.exercises:
+        outcome = wanted.get(exercise.name, wanted.get("default", "match"))
+        if outcome == "any":
+            assert exercise.outcome.value != "grader_error"
+            assert exercise.name != "grad_b1" or "dz1 * 0" not in answers or not exercise.passed
+        else:
+            assert exercise.outcome.value == outcome, (exercise.name, exercise.message)
+    assert expect.get("report", {}).get("first_error_contains", "") in (report.notebook.first_error or "")
+    assert time.monotonic() - started < 60
+    assert shutil.disk_usage("/tmp").free > free - (64 << 20), "the disk was filled"
+    assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
+    server = forkserver().pid
+    assert server is not None
+    time.sleep(0.05)
+    assert not descendants(server), "a process was left behind"
+
+
+def test_the_grader_is_healthy_afterwards(assignment: Assignment) -> None:
+    """A right submission after all of that has full marks."""
+    submission = raw_submission(nbformat.writes(handed_in("")).encode())
+
+    assert grade(submission, assignment).score == 10
+
+
+def json_schema() -> dict:
+    import json
+
+    return json.loads((ROOT / "grader" / "schemas" / "report-1.json").read_text())

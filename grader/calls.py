@@ -103,12 +103,19 @@ def read_call(cases: Sequence[Case], answer: Answer, notebook: NotebookNode) -> 
     )
 
 
+def _withheld(error: CallError) -> CallError:
+    """What a hidden case raised, without its message: a student may have put the case's numbers there."""
+    message = "" if not error.message else "(what it said is withheld: it was raised on a hidden case)"
+    return dataclasses.replace(error, message=message)
+
+
 def _read_record(case: Case, header: dict[str, Any], payload: bytes, notebook: NotebookNode) -> Returned:
     status = header.get("status")
     given = torch.float32 if header.get("narrowed") is True else case.dtype
     autograd = tuple(plain(use, 100) for use in _list(header.get("autograd"))[:5])
     if status in ("raised", "out_of_memory"):
         error = _read_error(header.get("error"), notebook)
+        error = error if case.public else _withheld(error)
         raised = Outcome.RAISED if status == "raised" else Outcome.OUT_OF_MEMORY
         return Returned(case=case, outcome=raised, given=given, autograd=autograd, error=error)
     kind = plain(header.get("type"), 100)

@@ -32,6 +32,7 @@ SERVE = "__import__('grader.harness', fromlist=['serve']).serve()"
 _READY_S = 30.0
 _GRACE_S = 3.0
 _RESTARTS = 3
+_IOPUB_S = 2
 _SILENT = logging.getLogger("grader.nbclient")
 _SILENT.disabled = True
 _TIMED_OUT = {"ename": "<the cell took too long>", "evalue": "", "traceback": []}
@@ -138,6 +139,7 @@ class _Run:
             timeout=self.limits.cell_s,
             interrupt_on_timeout=True,
             error_on_timeout=_TIMED_OUT,
+            iopub_timeout=_IOPUB_S,
             allow_errors=True,
             store_widget_state=False,
             record_timing=False,

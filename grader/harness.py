@@ -67,8 +67,8 @@ def _be_alone() -> None:
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
-            while os.waitpid(-1, os.WNOHANG)[0]:
-                pass
+            while True:
+                os.wait()  # orphans become children of the first process: after this there is no other
 
 
 def _receive(channel: socket.socket) -> tuple[dict[str, Any], bytes] | None:
@@ -247,11 +247,12 @@ def _describe(
     }
     if not all(isinstance(part, torch.Tensor) for part in parts):
         return [], described
-    tensors = [part.detach().as_subclass(torch.Tensor) for part in parts]
-    described["shapes"] = [list(tensor.shape) for tensor in tensors]
-    described["dtypes"] = [str(tensor.dtype).removeprefix("torch.") for tensor in tensors]
+    described["shapes"] = [list(torch.Tensor.size(part)) for part in parts]
+    described["dtypes"] = [str(part.dtype).removeprefix("torch.") for part in parts]
     described["requires_grad"] = any(part.requires_grad for part in parts)
-    return tensors, described
+    if not all(part.layout is torch.strided and part.device.type == "cpu" for part in parts):
+        return [], described  # sparse or meta: there are no plain numbers to send
+    return [part.detach().as_subclass(torch.Tensor) for part in parts], described
 
 
 class _AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -29,7 +29,7 @@ def assignment() -> Assignment:
     """`two_layer_mse`, with limits short enough for tests of endless loops."""
     loaded = load_assignment(SOURCE)
     return dataclasses.replace(
-        loaded, limits=dataclasses.replace(loaded.limits, cell_s=4.0, notebook_s=20.0, call_s=3.0)
+        loaded, limits=dataclasses.replace(loaded.limits, cell_s=4.0, notebook_s=30.0, call_s=3.0)
     )
 
 

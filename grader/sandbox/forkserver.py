@@ -19,7 +19,6 @@ import itertools
 import json
 import os
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -49,7 +48,7 @@ __all__ = ["main"]
 _USERS = range(61184, 65520)  # what systemd gives to dynamic users: nobody else's
 _PACKET = 1 << 16
 _WATCH_S = 0.1
-_MIB = 1 << 20
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 class _Server:
@@ -60,11 +59,12 @@ class _Server:
         self.view = view_of_installation(hide=map(Path, hide))
         self.namespaces = namespace_ids()
         self.root_device = os.stat("/").st_dev
-        self.is_root = os.geteuid() == 0
+        self.gives_users = _can_give_users()
         self.filters = {}
         with contextlib.suppress(OSError):
             self.filters = {isolated: build_filter(unix_sockets=isolated) for isolated in (False, True)}
-        self.warm = _memory_of_self()
+        self.warm = _size_of_self()
+        self.warm_mib = _memory_mib("self", exact=False)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors leave no zombies
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the grader, which closes the socket
         gc.collect()
@@ -80,8 +80,11 @@ class _Server:
             self._start(json.loads(packet), descriptors)
 
     def _start(self, request: dict[str, Any], descriptors: list[int]) -> None:
-        user = next(self.users)
-        identity = Identity(user, user) if self.is_root else Identity(os.geteuid(), os.getegid())
+        identity = Identity(os.geteuid(), os.getegid())
+        if self.gives_users:
+            user = next(self.users)
+            identity = Identity(user, user)
+            os.chown(request["scratch"], user, user)
         ours, theirs = socket.socketpair()
         process = os.fork()
         if process == 0:
@@ -90,7 +93,7 @@ class _Server:
         for descriptor in descriptors:
             os.close(descriptor)
         with ours:
-            if self.is_root and ours.recv(1):  # nothing comes where namespaces were refused
+            if self.gives_users and ours.recv(1):  # nothing comes where namespaces were refused
                 with contextlib.suppress(OSError):
                     write_maps_of(process, identity)
                     ours.send(b"1")
@@ -114,15 +117,16 @@ class _Supervisor:
 
     def run(self) -> None:
         os.setsid()  # a process group of our own: `kill(0)` in there must not reach the server
-        linux.prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-        linux.prctl(36, 1)  # PR_SET_CHILD_SUBREAPER: where there is no PID namespace, orphans come to us
+        linux.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        linux.prctl(_PR_SET_CHILD_SUBREAPER, 1)  # where there is no PID namespace, orphans come to us
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         keep = {self.control.fileno(), self.maps.fileno(), self.channel, *self.listeners.values()}
         _close_all_but(keep)
-        with open("/proc/self/oom_score_adj", "w") as file, contextlib.suppress(OSError):
-            file.write("1000")
+        with contextlib.suppress(OSError):
+            Path("/proc/self/oom_score_adj").write_text("1000")  # if anything must go, then this
+            Path("/proc/self/coredump_filter").write_text("0")  # a crash has nothing to tell the machine
         self.isolated = enter_namespaces(
-            self.identity, write_maps=self._ask_for_maps if self.server.is_root else None
+            self.identity, write_maps=self._ask_for_maps if self.server.gives_users else None
         )
         self.maps.close()
         told, tells = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -136,9 +140,8 @@ class _Supervisor:
             os.close(listener)
         if self.isolated:
             become_inner_user()
-        with contextlib.suppress(OSError):
             linux.drop_capabilities()
-        linux.prctl(1, signal.SIGKILL)
+            linux.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # which the change of user has cleared
         self._watch(told)
 
     def _ask_for_maps(self) -> bool:
@@ -150,11 +153,12 @@ class _Supervisor:
         poll = select.poll()
         for descriptor in (self.control.fileno(), process, told.fileno()):
             poll.register(descriptor, select.POLLIN)
-        why = ""
+        why, is_inside = "", False
         while True:
             ready = {descriptor for descriptor, _ in poll.poll(_WATCH_S * 1000)}
             if told.fileno() in ready:
                 if message := told.recv(_PACKET):
+                    is_inside = True
                     self._tell(message)
                 else:
                     poll.unregister(told.fileno())
@@ -170,7 +174,7 @@ class _Supervisor:
                     os.kill(self.kernel, int(command))
             if process in ready:
                 break
-            if not why and self._memory_mib() > self.bounds.memory_mib:
+            if not why and is_inside and self._uses_too_much():
                 why = "memory"
                 self._kill()
         self._kill()
@@ -204,11 +208,21 @@ class _Supervisor:
                     if waited == 0:
                         break
 
-    def _memory_mib(self) -> float:
-        """What the sandbox's processes have of their own, beyond what they were forked with."""
-        with contextlib.suppress(OSError):
-            return _memory_of_others(None if self.isolated else os.getpid())
-        return 0.0
+    def _uses_too_much(self) -> bool:
+        """
+        Whether all processes together have more memory than one may have, which no limit on one process tells.
+
+        Pages that a fork shares are counted for each process at first, since that is cheap, and rightly in case of doubt.
+        """
+        limit = self.bounds.memory_mib + self.server.warm_mib
+        for exact in (False, True):
+            if self.isolated:  # our root is theirs
+                processes = [name for name in os.listdir("/proc") if name.isdigit()] if os.path.exists("/proc") else []
+            else:
+                processes = [str(process) for process in _descendants(os.getpid())]
+            if sum(_memory_mib(process, exact=exact) for process in processes) <= limit:
+                return False
+        return True
 
 
 class _Inside:
@@ -226,7 +240,7 @@ class _Inside:
         inside = namespace_ids()
         has_root = outer.isolated and build_root(server.view, bounds)
         if not has_root:
-            _change_user(outer.identity, isolated=outer.isolated)
+            _change_user(outer.identity, isolated=outer.isolated, is_given=server.gives_users)
         if outer.isolated:
             linux.libc.sethostname(b"sandbox", 7)
         scratch = SCRATCH if has_root else Path(outer.request["scratch"])
@@ -271,11 +285,11 @@ def _run_and_exit(work: Any) -> NoReturn:
         os._exit(status)
 
 
-def _change_user(identity: Identity, *, isolated: bool) -> None:
+def _change_user(identity: Identity, *, isolated: bool, is_given: bool) -> None:
     """Without a private root: be somebody else than root, if that one can still read Python's own files."""
     if isolated:
         become_inner_user()
-    elif os.geteuid() == 0:
+    elif is_given:
         with contextlib.suppress(OSError):
             os.setgroups([])
             os.setegid(identity.group)
@@ -286,6 +300,21 @@ def _change_user(identity: Identity, *, isolated: bool) -> None:
             if can_read:
                 os.setresgid(identity.group, identity.group, identity.group)
                 os.setresuid(identity.user, identity.user, identity.user)
+
+
+def _can_give_users() -> bool:
+    """Whether we are root, with the power to make others of ourselves, and the users to give are there to be given."""
+    if os.geteuid() != 0:
+        return False
+    status = dict(line.split(":\t", 1) for line in Path("/proc/self/status").read_text().splitlines() if ":\t" in line)
+    set_users_and_groups = 1 << 6 | 1 << 7 | 1 << 0  # CAP_SETGID, CAP_SETUID, CAP_CHOWN
+    if int(status["CapEff"], 16) & set_users_and_groups != set_users_and_groups:
+        return False
+    for kind in ("uid", "gid"):
+        ranges = [[int(field) for field in line.split()] for line in Path(f"/proc/self/{kind}_map").read_text().splitlines()]
+        if not any(first <= _USERS.start and _USERS.stop <= first + count for first, _, count in ranges):
+            return False
+    return True
 
 
 def _set_environment(scratch: Path, channel: int) -> None:
@@ -323,14 +352,22 @@ def _receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:
     return packet, descriptors.tolist()
 
 
-def _memory_of_self() -> tuple[int, int]:
+def _size_of_self() -> tuple[int, int]:
+    """Bytes of address space and of data."""
     fields = [int(field) for field in Path("/proc/self/statm").read_text().split()]
     page = os.sysconf("SC_PAGE_SIZE")
     return fields[0] * page, fields[5] * page
 
 
-def _memory_of_others(family_of: int | None) -> float:
-    return 0.0
+def _memory_mib(process: str, *, exact: bool) -> float:
+    """What a process has in memory that is not a file's; 0 if it is gone. What is shared counts in parts if exact."""
+    names = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:") if exact else ("RssAnon:", "RssShmem:", "VmSwap:")
+    total = 0
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc", process, "smaps_rollup" if exact else "status").read_text().splitlines():
+            if line.startswith(names):
+                total += int(line.split()[1])
+    return total / 1024
 
 
 def _descendants(process: int) -> set[int]:

@@ -208,7 +208,7 @@ def give_up_powers(view: View, bounds: Bounds, *, filter_program: bytes | None, 
         scratch: Where may be written.
         warm: Bytes of address space and of data that the forked process had to begin with.
     """
-    linux.prctl(_PR_SET_DUMPABLE, 0)  # no core files, not even into a handler outside; no tracing
+    linux.prctl(_PR_SET_DUMPABLE, 1)  # the supervisor may measure it; a change of user has taken that away
     address_space, data = warm
     memory = bounds.memory_mib * _MIB
     for kind, value in (

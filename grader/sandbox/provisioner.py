@@ -145,7 +145,9 @@ class ForkServerProvisioner(KernelProvisionerBase):
         self._folder = Path(tempfile.mkdtemp(prefix="grader-"))
         name = str(self._folder / "k")
         key = uuid.uuid4().hex
-        scratch = self._folder / "scratch"
+        scratch = self._folder / "scratch"  # used only where there can be no private one
+        scratch.mkdir(0o700)
+        self._folder.chmod(0o711)  # the kernel may be another user; the sockets are nobody else's still
         listeners: list[socket.socket] = []
         try:
             for number in range(1, len(CHANNELS) + 1):

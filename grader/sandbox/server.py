@@ -8,10 +8,10 @@ import array
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -36,6 +36,7 @@ DEFAULT_PRELOAD = (
     "grader.harness",
 )
 _START_S = 60.0
+_PROBE_BOUNDS = {"memory_mib": 256, "processes": 16, "cpu_s": 10, "file_size_mib": 1, "scratch_mib": 1}
 _PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH")
 
 
@@ -167,29 +168,26 @@ class ForkServer:
             self._process.kill()
             self._process.wait()
             self._process = None
-            raise SandboxError("The forkserver did not start.", "Run `python -m grader.sandbox.forkserver` to see why.")
+            raise SandboxError("The forkserver did not start.", "What it said is on standard error.")
         ours.settimeout(None)
         self._control = ours
 
     def _probe(self) -> tuple[str, ...]:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        channel, _other = socket.socketpair()
-        with ours, theirs, channel, _other:
-            folder = None
-            request = {"probe": True, "listeners": [], "bounds": PROBE_BOUNDS, "scratch": "/"}
-            self.submit(request, [theirs.fileno(), channel.fileno()])
+        channel, other_end = socket.socketpair()
+        with ours, theirs, channel, other_end, tempfile.TemporaryDirectory(prefix="grader-") as scratch:
+            request = {"probe": True, "listeners": [], "bounds": _PROBE_BOUNDS, "scratch": scratch}
+            self.submit(request, [theirs.fileno(), other_end.fileno()])
             theirs.close()
             ours.settimeout(_START_S)
-            try:
+            report: dict[str, Any] = {}
+            with contextlib.suppress(OSError):
                 report = json.loads(ours.recv(1 << 16) or b"{}")
-            except OSError:
-                report = {}
+                while ours.recv(1 << 16):  # until the probe is gone
+                    pass
         if "layers" not in report:
             raise SandboxError("The forkserver forks nothing.", "Try `grader doctor`.")
         return tuple(report["layers"])
-
-
-PROBE_BOUNDS = {"memory_mib": 256, "processes": 16, "cpu_s": 10, "file_size_mib": 1, "scratch_mib": 1}
 
 
 def _environment() -> dict[str, str]:

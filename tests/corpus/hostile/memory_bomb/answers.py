@@ -2,8 +2,7 @@
 def grad_b1(dz1):
     blocks = []
     for _ in range(256):
-        blocks.append(bytearray(64 * 2**20))
-        blocks[-1][::4096] = b"x" * len(blocks[-1][::4096])
+        blocks.append(torch.empty(64 * 2**20, dtype=torch.uint8))
     raise RuntimeError("LEAK no limit on memory")
 # %%
 def grad_b2(dyhat):

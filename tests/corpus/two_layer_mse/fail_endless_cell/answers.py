@@ -1,0 +1,6 @@
+# %%
+while True:
+    pass
+# %%
+def grad_b1(dz1):
+    return dz1.sum(0, keepdim=True)

@@ -1,0 +1,1 @@
+# %% delete: grad_w1

@@ -1,0 +1,2 @@
+# %%
+grad_b1 = torch.zeros(1, 50)

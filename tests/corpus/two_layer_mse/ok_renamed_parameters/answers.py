@@ -1,0 +1,3 @@
+# %%
+def grad_w1(inputs, upstream):
+    return inputs.T @ upstream

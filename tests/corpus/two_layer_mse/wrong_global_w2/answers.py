@@ -1,0 +1,3 @@
+# %%
+def grad_a1(dyhat, w2):
+    return dyhat @ parameters['w2'].T

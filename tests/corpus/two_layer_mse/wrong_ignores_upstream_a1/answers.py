@@ -1,0 +1,3 @@
+# %%
+def grad_a1(dyhat, w2):
+    return w2.T.expand(len(dyhat), -1)

@@ -4,8 +4,9 @@ Runs inside the student's process: calls functions on the cases it is sent, and 
 Nothing here is trusted or secret. The notebook may have changed this module, torch or Python itself: what leaves is
 data, and every decision is made by the process at the other end of the channel.
 
-For each request a child is forked from the state that the notebook left. It writes its results into a pipe, one message
-per case, so that a function that exits, hangs or crashes loses no more than its own remaining cases.
+Calls are made in a child, forked from the state that the notebook left (`grader.worker`). It writes one message per
+case, so that a function that exits, hangs or crashes loses no more than its own remaining cases; the next exercise gets
+a new child.
 """
 
 from __future__ import annotations
@@ -14,11 +15,7 @@ import contextlib
 import functools
 import inspect
 import os
-import select
-import signal
 import socket
-import sys
-import time
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -29,6 +26,7 @@ from safetensors.torch import load, save
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from grader.wire import PREFIX, pack, unpack_header, unpack_prefix
+from grader.worker import Worker, be_alone, has_company
 
 __all__ = ["CHANNEL_VARIABLE", "serve"]
 
@@ -37,7 +35,6 @@ CHANNEL_VARIABLE = "GRADER_CHANNEL"
 
 _MESSAGE_CHARACTERS = 2_000
 _FRAMES = 12
-_LOOK_MS = 20
 _REQUEST_LIMIT_BYTES = 1 << 30
 
 
@@ -49,26 +46,33 @@ def serve() -> None:
     kind, _, where = os.environ[CHANNEL_VARIABLE].partition(":")
     if kind != "fd":
         raise ValueError(f"unknown channel {kind!r}")
+    be_alone()
+    worker: Worker | None = None
     with socket.socket(fileno=int(where)) as channel:
         channel.setblocking(True)
-        _be_alone()
         channel.sendall(pack({"status": "ready"}))
         while (request := _receive(channel)) is not None:
             header, payload = request
-            operation = {"call": _call_cases, "chain": _run_chain}[header["operation"]]
-            work = functools.partial(operation, header, payload, namespace, filenames)
-            status, results = _in_child(work, seconds=float(header["seconds"]), limit=int(header["limit"]))
+            if worker is None or worker.has_ended:
+                worker = Worker(functools.partial(_work, namespace, filenames))
+            status, results = worker.ask(header, payload, seconds=float(header["seconds"]), limit=int(header["limit"]))
+            if worker.has_ended or has_company(expected=2):
+                if not worker.has_ended:
+                    worker.end()
+                be_alone()
             channel.sendall(pack(status, results))
 
 
-def _be_alone() -> None:
-    """As the first process of a PID namespace: end whatever the notebook, or a function, has left running."""
-    if os.getpid() == 1:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(-1, signal.SIGKILL)
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                os.wait()  # orphans become children of the first process: after this there is no other
+def _work(
+    namespace: dict[str, Any],
+    filenames: Mapping[str, int],
+    header: dict[str, Any],
+    payload: bytes,
+    write: Callable[[bytes], None],
+) -> None:
+    torch.set_num_threads(1)
+    operation = {"call": _call_cases, "chain": _run_chain}[header["operation"]]
+    operation(header, payload, namespace, filenames, write)
 
 
 def _receive(channel: socket.socket) -> tuple[dict[str, Any], bytes] | None:
@@ -91,94 +95,6 @@ def _read_exactly(channel: socket.socket, length: int) -> bytes | None:
             return None
         content += chunk
     return bytes(content)
-
-
-# ---------------------------------------------------------------------------------------------------- one child
-
-
-def _in_child(
-    work: Callable[[Callable[[bytes], None]], None], *, seconds: float, limit: int
-) -> tuple[dict[str, Any], bytes]:
-    """Fork, let the child work, and gather what it writes until it ends, its time is up, or it wrote too much."""
-    read_end, write_end = os.pipe()
-    child = os.fork()
-    if child == 0:
-        # The student's functions may print. Nobody reads it, and a full pipe must not block them.
-        status = 1
-        try:
-            os.close(read_end)
-            _be_quiet()
-            torch.set_num_threads(1)
-            work(lambda content: _write_all(write_end, content))
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(write_end)
-    try:
-        results, ending, exit_status = _gather(child, read_end, seconds=seconds, limit=limit)
-    finally:
-        os.close(read_end)
-        _be_alone()
-    if ending != "ended":
-        return {"status": ending}, results
-    if os.WIFSIGNALED(exit_status):
-        return {"status": "crashed", "signal": os.WTERMSIG(exit_status)}, results
-    if os.WEXITSTATUS(exit_status):
-        return {"status": "crashed", "exit": os.WEXITSTATUS(exit_status)}, results
-    return {"status": "done"}, results
-
-
-def _gather(child: int, read_end: int, *, seconds: float, limit: int) -> tuple[bytes, str, int]:
-    """
-    What a child wrote, how it came to an end, and its wait status.
-
-    The pipe may outlive the child, in a process that the child left behind: its end is what counts.
-    """
-    content = bytearray()
-    deadline = time.monotonic() + seconds
-    os.set_blocking(read_end, False)
-    poller = select.poll()
-    poller.register(read_end, select.POLLIN)
-    ending, has_closed = "", False
-    while not ending:
-        if has_closed:
-            time.sleep(0.0005)
-        else:
-            poller.poll(_LOOK_MS)
-        pid, exit_status = os.waitpid(child, os.WNOHANG)
-        while not has_closed and len(content) <= limit:
-            try:
-                chunk = os.read(read_end, 1 << 20)
-            except BlockingIOError:
-                break
-            has_closed = not chunk
-            content += chunk
-        if len(content) > limit:
-            ending = "too_large"
-        elif pid:
-            ending = "ended"
-        elif time.monotonic() > deadline:
-            ending = "timed_out"
-    if not pid:
-        os.kill(child, signal.SIGKILL)
-        os.waitpid(child, 0)
-    return bytes(content[:limit]), ending, exit_status
-
-
-def _be_quiet() -> None:
-    nowhere = os.open(os.devnull, os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(nowhere, descriptor)
-    sys.stdout = sys.stderr = open(nowhere, "w", closefd=False)  # noqa: SIM115 - lives as long as the child
-
-
-def _write_all(descriptor: int, content: bytes) -> None:
-    view = memoryview(content)
-    while view:
-        view = view[os.write(descriptor, view) :]
-
-
-# ------------------------------------------------------------------------------------------------------- calls
 
 
 def _call_cases(

@@ -163,7 +163,8 @@ def _why_missing(
         error = execution.errors.get(last.code.cell)
         because = f", because that cell stopped: {_sentence(error)}" if error else ""
         return f"{name} stands in In [{last.code.cell}], but was never defined{because}."
-    near = difflib.get_close_matches(name, look.definitions, n=1, cutoff=0.75)
+    others = [other for other in look.definitions if other not in execution.answers]
+    near = difflib.get_close_matches(name, others, n=1, cutoff=0.75)
     if near:
         return f"There is no function {name}. There is one called {near[0]}: was it renamed?"
     return f"There is no function {name} in the notebook. Was its cell deleted, or made a text cell?"

@@ -1,16 +1,15 @@
 """
 How a kernel is started: the one seam between executing a notebook and whatever it is executed in.
 
-`start_kernel` yields a kernel that is ready for nbclient, with a channel to the harness in it. Where the platform can fork
-safely (Linux) it comes from a warm forkserver, within a sandbox; elsewhere it is an ordinary process of its own, with a
-clean environment and a scratch folder, and its layers say so.
+`start_kernel` yields a kernel that is ready for nbclient, with a channel to the harness in it. Where the platform can
+fork safely (Linux) it comes from a warm forkserver, within a sandbox; elsewhere it is an ordinary process of its own,
+with a clean environment and a scratch folder, and its layers say so.
 """
 
 from __future__ import annotations
 
 import atexit
 import contextlib
-import dataclasses
 import functools
 import os
 import shutil
@@ -20,37 +19,18 @@ import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 
-from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
 from grader.errors import SandboxError
 from grader.model import Limits
-from grader.walls.server import ForkServer, fork_kernel
+from grader.sandbox import ForkServer, Level, RunningKernel, refusal, start_forked_kernel
 
 __all__ = ["RunningKernel", "forkserver", "start_kernel", "start_ordinary_kernel"]
 
 START_TIMEOUT_S = 60.0
 HIDDEN = tuple(Path(__file__).parent / name for name in ("bundled", "samples"))
 """Folders of the installed package with answers in them: students' processes must not see those."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RunningKernel:
-    """
-    A kernel that answers.
-
-    Attributes:
-        manager: For nbclient; it owns the process.
-        client: Its channels are started.
-        channel: A stream socket; the other end is `GRADER_CHANNEL` in the kernel.
-        layers: What keeps the kernel from the rest of the machine, by name.
-    """
-
-    manager: AsyncKernelManager
-    client: AsyncKernelClient
-    channel: socket.socket
-    layers: tuple[str, ...]
 
 
 def _clean_environment(home: Path) -> dict[str, str]:
@@ -70,16 +50,21 @@ def _clean_environment(home: Path) -> dict[str, str]:
 
 
 @contextlib.asynccontextmanager
-async def start_kernel(limits: Limits) -> AsyncIterator[RunningKernel]:
+async def start_kernel(limits: Limits, *, require: Level = Level.NONE) -> AsyncIterator[RunningKernel]:
     """
     A kernel for one submission. It, and everything that it started, is gone when the context is left.
 
+    Args:
+        require: The sandbox that it must have.
+
     Raises:
-        SandboxError: It did not start.
+        SandboxError: It did not start, or the platform cannot give it that sandbox.
     """
     if ForkServer.is_available():
-        async with fork_kernel(forkserver(), limits) as (manager, client, channel, layers):
-            yield RunningKernel(manager, client, channel, layers)
+        async with start_forked_kernel(forkserver(), limits, require=require) as kernel:
+            yield kernel
+    elif require > Level.NONE:
+        raise refusal((), require)
     else:
         async with start_ordinary_kernel() as kernel:
             yield kernel
@@ -88,7 +73,7 @@ async def start_kernel(limits: Limits) -> AsyncIterator[RunningKernel]:
 @functools.cache
 def forkserver() -> ForkServer:
     """The one forkserver of this process, started when the first kernel is asked for; it ends with us."""
-    server = ForkServer(hidden=HIDDEN)
+    server = ForkServer(hide=HIDDEN)
     atexit.register(server.close)
     return server
 

@@ -48,7 +48,7 @@ def handed_in(answers: str, *, base: str = "solution") -> NotebookNode:
     if base == "solution":
         for exercise in source.exercises:
             if not re.search(
-                rf"^\s*(def {exercise.name}\b|{exercise.name} =|# %% delete: {exercise.name}$)", answers, re.MULTILINE
+                rf"^\s*((async )?def {exercise.name}\b|{exercise.name} =|# %% delete: {exercise.name}$)", answers, re.MULTILINE
             ):
                 notebook = fill_blanks(notebook, exercise.source)
     return notebook

@@ -7,11 +7,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from grader.files import write_atomically
-from grader.reports.html import render_html
-
 from grader.errors import UsageError
+from grader.files import write_atomically
 from grader.model import Report
+from grader.reports.html import render_html
 from grader.reports.json import render_json
 
 __all__ = ["RENDERERS", "write_reports"]

@@ -22,13 +22,14 @@ import select
 import signal
 import socket
 import sys
+import tempfile
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NoReturn
 
 from grader.sandbox import linux
-from grader.sandbox.installation import View, view_of_installation
+from grader.sandbox.installation import view_of_installation
 from grader.sandbox.layers import (
     SCRATCH,
     Bounds,
@@ -250,9 +251,7 @@ class _Inside:
         give_up_powers(
             server.view, bounds, filter_program=server.filters.get(has_root), scratch=scratch, warm=server.warm
         )
-        layers = probe(
-            server.namespaces, inside, bounds, has_root=has_root, root_device=server.root_device
-        )
+        layers = probe(server.namespaces, inside, bounds, has_root=has_root, root_device=server.root_device)
         self.tells.send(json.dumps({"layers": layers}).encode())
         if outer.request.get("probe"):
             return
@@ -277,7 +276,7 @@ def _run_and_exit(work: Any) -> NoReturn:
     try:
         work()
         status = 0
-    except BaseException:  # noqa: BLE001 - there is nobody above
+    except BaseException:
         with contextlib.suppress(BaseException):
             traceback.print_exc(file=sys.__stderr__)
             sys.__stderr__.flush()
@@ -311,7 +310,9 @@ def _can_give_users() -> bool:
     if int(status["CapEff"], 16) & set_users_and_groups != set_users_and_groups:
         return False
     for kind in ("uid", "gid"):
-        ranges = [[int(field) for field in line.split()] for line in Path(f"/proc/self/{kind}_map").read_text().splitlines()]
+        ranges = [
+            [int(field) for field in line.split()] for line in Path(f"/proc/self/{kind}_map").read_text().splitlines()
+        ]
         if not any(first <= _USERS.start and _USERS.stop <= first + count for first, _, count in ranges):
             return False
     return True
@@ -327,6 +328,7 @@ def _set_environment(scratch: Path, channel: int) -> None:
         USER="student",
         GRADER_CHANNEL=f"fd:{channel}",
     )
+    tempfile.tempdir = None  # what was found out in the warm process does not hold here
 
 
 def _silence() -> None:

@@ -63,6 +63,7 @@ def prepare_kernel() -> Any:
         def init_iopub(self, context: zmq.Context[Any]) -> None:
             # As in the base class, but with no socket for forked children's output: that one would be TCP.
             self.iopub_socket = context.socket(zmq.XPUB)
+            self.iopub_socket.xpub_verbose = True  # every subscriber is welcomed, not only the first
             self.iopub_port = self._bind_socket(self.iopub_socket, self.iopub_port)
             self.configure_tornado_logger()
             self.iopub_thread = IOPubThread(self.iopub_socket, pipe=False, session=self.session)
@@ -86,7 +87,13 @@ def prepare_kernel() -> Any:
 
 def _warm_up(shell: Any) -> None:
     """Take the paths that every notebook takes: what they import and cache is then there."""
-    for name in ("tornado.platform.asyncio", "IPython.core.logger", "stack_data", "pygments.formatters", "pygments.styles"):
+    for name in (
+        "tornado.platform.asyncio",
+        "IPython.core.logger",
+        "stack_data",
+        "pygments.formatters",
+        "pygments.styles",
+    ):
         importlib.import_module(name)
     shell.run_cell("import sys\nsys", store_history=False, silent=True)
     try:

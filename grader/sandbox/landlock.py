@@ -27,13 +27,13 @@ _READ = _EXECUTE | _READ_FILE | _READ_DIR
 
 
 class _Ruleset(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint64) for name in ("files", "network", "scopes")]  # noqa: RUF012
+    _fields_ = [(name, ctypes.c_uint64) for name in ("files", "network", "scopes")]
 
 
 class _PathRule(ctypes.Structure):
     _pack_ = 1
     _layout_ = "ms"
-    _fields_ = [("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32)]  # noqa: RUF012
+    _fields_ = [("allowed", ctypes.c_uint64), ("parent", ctypes.c_int32)]
 
 
 def landlock_version() -> int:
@@ -44,7 +44,9 @@ def landlock_version() -> int:
         return 0
 
 
-def restrict_files(*, read: Iterable[Path], listed: Iterable[Path], write: Iterable[Path], devices: Iterable[Path]) -> None:
+def restrict_files(
+    *, read: Iterable[Path], listed: Iterable[Path], write: Iterable[Path], devices: Iterable[Path]
+) -> None:
     """
     Allow this process these files, and no others, for good. Needs no_new_privs.
 

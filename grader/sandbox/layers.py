@@ -23,7 +23,16 @@ from grader.sandbox.installation import View, allowed_trees
 from grader.sandbox.landlock import restrict_files
 from grader.sandbox.seccomp import install_filter
 
-__all__ = ["SCRATCH", "Bounds", "Identity", "build_root", "enter_namespaces", "give_up_powers", "namespace_ids", "probe"]
+__all__ = [
+    "SCRATCH",
+    "Bounds",
+    "Identity",
+    "build_root",
+    "enter_namespaces",
+    "give_up_powers",
+    "namespace_ids",
+    "probe",
+]
 
 SCRATCH = Path("/scratch")
 """Home, working folder and temporary folder of a kernel with a private root."""
@@ -197,7 +206,9 @@ def _mount_proc(target: str) -> None:
             return
 
 
-def give_up_powers(view: View, bounds: Bounds, *, filter_program: bytes | None, scratch: Path, warm: tuple[int, int]) -> None:
+def give_up_powers(
+    view: View, bounds: Bounds, *, filter_program: bytes | None, scratch: Path, warm: tuple[int, int]
+) -> None:
     """
     Everything that takes away: limits, capabilities, privileges, files, system calls; and die with the parent.
 
@@ -244,7 +255,9 @@ def give_up_powers(view: View, bounds: Bounds, *, filter_program: bytes | None, 
             install_filter(filter_program)
 
 
-def probe(outside: dict[str, int], inside: dict[str, int], bounds: Bounds, *, has_root: bool, root_device: int) -> tuple[str, ...]:
+def probe(
+    outside: dict[str, int], inside: dict[str, int], bounds: Bounds, *, has_root: bool, root_device: int
+) -> tuple[str, ...]:
     """
     The layers that hold, each found out by trying.
 

@@ -97,7 +97,7 @@ def umount(target: str, flags: int) -> None:
 
 
 class _MountAttributes(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "user_namespace")]  # noqa: RUF012
+    _fields_ = [(name, ctypes.c_uint64) for name in ("set", "clear", "propagation", "user_namespace")]
 
 
 def open_tree(source: Path | str, attributes: int) -> int:
@@ -106,9 +106,7 @@ def open_tree(source: Path | str, attributes: int) -> int:
     tree = syscall(_OPEN_TREE, _AT_FDCWD, os.fsencode(source), flags)
     wanted = _MountAttributes(attributes, 0, 0, 0)
     try:
-        syscall(
-            _MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH | _AT_RECURSIVE, ctypes.byref(wanted), ctypes.sizeof(wanted)
-        )
+        syscall(_MOUNT_SETATTR, tree, b"", _AT_EMPTY_PATH | _AT_RECURSIVE, ctypes.byref(wanted), ctypes.sizeof(wanted))
     except OSError:
         os.close(tree)
         raise
@@ -127,7 +125,7 @@ def pivot_root(new: str, old: str) -> None:
 
 
 class _CapabilityHeader(ctypes.Structure):
-    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]  # noqa: RUF012
+    _fields_ = [("version", ctypes.c_uint32), ("pid", ctypes.c_int)]
 
 
 _CapabilityData = ctypes.c_uint32 * 6

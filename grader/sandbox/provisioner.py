@@ -8,7 +8,6 @@ import asyncio
 import contextlib
 import dataclasses
 import json
-import os
 import shutil
 import signal
 import socket
@@ -20,7 +19,6 @@ from pathlib import Path
 from queue import Empty
 from typing import Any
 
-import zmq.asyncio
 from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
@@ -114,11 +112,11 @@ class ForkServerProvisioner(KernelProvisionerBase):
         with contextlib.suppress(OSError):
             self._control.send(str(int(signum)).encode())
 
-    async def kill(self, restart: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+    async def kill(self, restart: bool = False) -> None:  # noqa: ARG002
         """End the kernel and all that it started."""
         await self.send_signal(signal.SIGKILL)
 
-    async def terminate(self, restart: bool = False) -> None:  # noqa: FBT001, FBT002
+    async def terminate(self, restart: bool = False) -> None:
         """As `kill`: there is nothing in there that is worth an orderly end."""
         await self.kill(restart)
 
@@ -158,9 +156,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
             limits = self.limits
             bounds = {field: getattr(limits, field) for field in ("memory_mib", "processes", "cpu_s")}
             bounds |= {field: getattr(limits, field) for field in ("file_size_mib", "scratch_mib")}
-            request = {
-                "bounds": bounds, "key": key, "name": name, "listeners": CHANNELS, "scratch": str(scratch)
-            }
+            request = {"bounds": bounds, "key": key, "name": name, "listeners": CHANNELS, "scratch": str(scratch)}
             server.submit(request, [theirs.fileno(), other_end.fileno(), *(each.fileno() for each in listeners)])
         except BaseException:
             ours.close()
@@ -179,7 +175,11 @@ class ForkServerProvisioner(KernelProvisionerBase):
         self._follower = loop.create_task(self._follow(ours))
         ports = {f"{channel}_port": number for number, channel in enumerate(CHANNELS, 1)}
         self.connection_info = {
-            "transport": "ipc", "ip": name, "key": key.encode(), "signature_scheme": "hmac-sha256", **ports
+            "transport": "ipc",
+            "ip": name,
+            "key": key.encode(),
+            "signature_scheme": "hmac-sha256",
+            **ports,
         }
 
     async def started(self) -> None:
@@ -218,7 +218,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
             self._started.set_exception(EOFError())
             self._started.exception()  # looked at: nobody may be waiting
 
-    async def cleanup(self, restart: bool = False) -> None:  # noqa: ARG002, FBT001, FBT002
+    async def cleanup(self, restart: bool = False) -> None:  # noqa: ARG002
         """Close the sockets, which ends the kernel if it still runs, and remove the folder."""
         if self._follower is not None:
             self._follower.cancel()
@@ -239,10 +239,22 @@ class PromptKernelClient(AsyncKernelClient):
     """A client that learns of readiness from the message that answers its subscription, and has no heartbeat."""
 
     def start_channels(
-        self, shell: bool = True, iopub: bool = True, stdin: bool = True, hb: bool = False, control: bool = True  # noqa: FBT001, FBT002
+        self, shell: bool = True, iopub: bool = True, stdin: bool = True, hb: bool = False, control: bool = True
     ) -> None:
         """As in the base class; no heartbeat, which is a thread that polls."""
         super().start_channels(shell=shell, iopub=iopub, stdin=stdin, hb=hb, control=control)
+
+    def stop_channels(self) -> None:
+        """Stop the channels that there are; the base class makes those that there are not, to stop them."""
+        for channel in (
+            self._shell_channel,
+            self._iopub_channel,
+            self._stdin_channel,
+            self._hb_channel,
+            self._control_channel,
+        ):
+            if channel is not None and channel.is_alive():
+                channel.stop()
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """
@@ -261,6 +273,21 @@ class PromptKernelClient(AsyncKernelClient):
                 return
 
 
+class _Manager(AsyncKernelManager):
+    """A manager all of whose clients share its context, with bounds on what may queue up on our side."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(client_class=f"{__name__}.{PromptKernelClient.__name__}", **kwargs)
+        self._kernel_spec = _SPEC
+        self.context.linger = 0
+        self.context.rcvhwm = _QUEUED_MESSAGES
+        self.context.maxmsgsize = _MESSAGE_BYTES
+
+    def client(self, **kwargs: Any) -> AsyncKernelClient:
+        """A client of this kernel."""
+        return super().client(context=self.context, **kwargs)
+
+
 @contextlib.asynccontextmanager
 async def start_forked_kernel(
     server: ForkServer, limits: Limits, *, require: Level = Level.NONE
@@ -271,12 +298,9 @@ async def start_forked_kernel(
     Raises:
         SandboxError: It did not start, or the platform does not offer the level that is asked for.
     """
-    manager = AsyncKernelManager(client_class="grader.sandbox.provisioner.PromptKernelClient")
-    manager._kernel_spec = _SPEC
+    manager = _Manager()
     provisioner = ForkServerProvisioner(server=server, limits=limits, kernel_spec=_SPEC, parent=manager)
     await asyncio.to_thread(server.start)
-    context = manager.context
-    context.linger, context.rcvhwm, context.maxmsgsize = 0, _QUEUED_MESSAGES, _MESSAGE_BYTES
     client = None
     try:
         provisioner.begin()
@@ -300,7 +324,7 @@ async def start_forked_kernel(
         with contextlib.suppress(asyncio.TimeoutError):
             await asyncio.wait_for(provisioner.wait(), END_TIMEOUT_S)
         await provisioner.cleanup()
-        context.destroy(linger=0)
+        manager.context.destroy(linger=0)
 
 
 async def _first(ready: Any, gone: Any) -> None:

@@ -16,7 +16,7 @@ import struct
 
 from grader.sandbox.linux import check, libc
 
-__all__ = ["DENIED", "LAST_KNOWN", "build_filter", "install_filter"]
+__all__ = ["DENIED", "LAST_KNOWN", "build_filter", "install_filter", "native_number"]
 
 # Each name with its number on x86_64 and on aarch64; None where it does not exist. Checked against libseccomp by a test.
 DENIED: dict[str, tuple[int | None, int | None]] = {
@@ -132,6 +132,12 @@ _LOAD, _JUMP_EQUAL, _JUMP_GREATER, _JUMP_SET, _RETURN = 0x20, 0x15, 0x25, 0x45, 
 _NUMBER, _ARCHITECTURE = 0, 4
 
 
+def native_number(numbers: tuple[int | None, int | None]) -> int | None:
+    """The number of a call on this machine; None if there is none, or the machine is not in the table."""
+    known = _ARCHITECTURES.get(platform.machine())
+    return numbers[known[0]] if known is not None else None
+
+
 def _error(number: int) -> int:
     return 0x00050000 | number
 
@@ -228,7 +234,7 @@ def install_filter(program: bytes) -> None:
     buffer = ctypes.create_string_buffer(program, len(program))
 
     class Program(ctypes.Structure):
-        _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]  # noqa: RUF012 - as ctypes wants it
+        _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]
 
     description = Program(len(program) // 8, ctypes.cast(buffer, ctypes.c_void_p))
     # PR_SET_SECCOMP, SECCOMP_MODE_FILTER

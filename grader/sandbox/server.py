@@ -78,6 +78,12 @@ class ForkServer:
             self._layers = self._probe()
         return self._layers
 
+    @property
+    def pid(self) -> int | None:
+        """The warm process, if it runs."""
+        process = self._process
+        return process.pid if process is not None and process.poll() is None else None
+
     def start(self) -> None:
         """Start the warm process, if it does not run, and wait until it is warm."""
         with self._lock:

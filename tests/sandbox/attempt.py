@@ -1,0 +1,50 @@
+"""Run by other users and in other places than the tests: starts a kernel, tries what it should not, prints JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+
+from grader.model import Limits
+from grader.sandbox import ForkServer, level_of, start_forked_kernel
+
+CODE = """
+import os, socket, ctypes, subprocess
+result = {}
+def attempt(name, what):
+    try:
+        result[name] = repr(what())[:80]
+    except BaseException as error:
+        result[name] = type(error).__name__
+attempt("shadow", lambda: open("/etc/shadow").read())
+attempt("passwd", lambda: "root" in open("/etc/passwd").read())
+attempt("parent_environment", lambda: open("/proc/PARENT/environ").read())
+attempt("solutions", lambda: os.listdir("REPOSITORY/solutions") and open("REPOSITORY/pyproject.toml").read())
+attempt("kill_parent", lambda: os.kill(PARENT, 0))
+attempt("kill_group", lambda: os.kill(0, 0))
+attempt("loopback", lambda: socket.socket())
+attempt("plant", lambda: open("/tmp/planted-by-a-kernel", "w").close() or os.path.realpath("/tmp"))
+attempt("write", lambda: open("mine", "w").write("x"))
+attempt("fork", lambda: os.waitpid(os.fork() or os._exit(3), 0)[1])
+attempt("user", lambda: (os.getuid(), os.geteuid()))
+attempt("import", lambda: __import__("wsgiref.handlers").__name__)
+"""
+
+
+async def _attempt(server: ForkServer) -> dict[str, object]:
+    limits = Limits(memory_mib=512, processes=32, scratch_mib=16)
+    code = CODE.replace("PARENT", str(os.getpid())).replace("REPOSITORY", sys.argv[1])
+    async with start_forked_kernel(server, limits) as kernel:
+        await kernel.client.execute(code, reply=True, timeout=20)
+        reply = await kernel.client.execute("", reply=True, timeout=20, user_expressions={"result": "result"})
+        child = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0: time.sleep(60)\n    os._exit(0)"
+        await kernel.client.execute(child, reply=True, timeout=20)
+        layers = kernel.layers
+    value = eval(reply["content"]["user_expressions"]["result"]["data"]["text/plain"])
+    return {"layers": layers, "level": level_of(layers).label, "result": value}
+
+
+with ForkServer(preload=["torch"]) as warm:
+    print(json.dumps(asyncio.run(_attempt(warm))))

@@ -1,0 +1,69 @@
+"""One warm forkserver for all of the sandbox's tests, and a way to run code in kernels of it."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.model import Limits
+from grader.sandbox import ForkServer, Level, level_of, start_forked_kernel
+
+SANDBOX_LIMITS = Limits(memory_mib=512, processes=32, scratch_mib=16, file_size_mib=8, cpu_s=20)
+
+
+@dataclasses.dataclass(frozen=True)
+class SandboxRunner:
+    """Runs cells in a new kernel."""
+
+    server: ForkServer
+
+    def run(self, *cells: str, limits: Limits = SANDBOX_LIMITS, timeout_s: float = 20.0) -> Any:
+        """The value of the name `result` after the cells; a string if it is the name of what a cell raised."""
+        return asyncio.run(self._run(cells, limits, timeout_s))
+
+    async def _run(self, cells: tuple[str, ...], limits: Limits, timeout_s: float) -> Any:
+        async with start_forked_kernel(self.server, limits) as kernel:
+            for cell in cells[:-1]:
+                await kernel.client.execute(cell, reply=True, timeout=timeout_s)
+            reply = await kernel.client.execute(
+                cells[-1], reply=True, timeout=timeout_s, user_expressions={"result": "result"}
+            )
+        content = reply["content"]
+        if content["status"] != "ok":
+            return f"{content['ename']}: {content['evalue']}"
+        value = content["user_expressions"]["result"]
+        return eval(value["data"]["text/plain"]) if value["status"] == "ok" else value["ename"]
+
+
+@pytest.fixture(scope="session")
+def sandbox_secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("secret") / "solution.txt"
+    path.write_text("42")
+    return path
+
+
+@pytest.fixture(scope="session")
+def sandbox_server() -> Iterator[ForkServer]:
+    if not ForkServer.is_available():
+        pytest.skip("kernels are forked on Linux only")
+    os.environ["SANDBOX_TEST_SECRET"] = "a secret of the grader's"
+    with ForkServer(hide=[Path(__file__).parents[2] / "grader" / "samples"]) as server:
+        yield server
+
+
+@pytest.fixture
+def sandbox_runner(sandbox_server: ForkServer) -> SandboxRunner:
+    return SandboxRunner(sandbox_server)
+
+
+@pytest.fixture
+def isolated_runner(sandbox_server: ForkServer) -> SandboxRunner:
+    if level_of(sandbox_server.layers) < Level.ISOLATED:
+        pytest.skip(f"namespaces are refused here: {sandbox_server.layers}")
+    return SandboxRunner(sandbox_server)

@@ -66,6 +66,14 @@ output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("reports"), show_default=True
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+sandbox_option = click.option(
+    "--require-sandbox",
+    "level",
+    type=click.Choice(("none", "process", "filtered", "isolated")),
+    default="none",
+    show_default=True,
+    help="Refuse to execute anything in a sandbox below this level; `grader doctor` tells which one there is.",
+)
 debug_option = click.option(
     "--debug", is_flag=True, expose_value=False, help="Show tracebacks of the grader's own faults."
 )
@@ -109,6 +117,7 @@ def demo(output: Path, quiet: bool) -> int:
     envvar="GRADER_HIDDEN_SEED",
     help="Draws the hidden batches, in place of the seed in the source notebook. [env: GRADER_HIDDEN_SEED]",
 )
+@sandbox_option
 @quiet_option
 @debug_option
 def grade(
@@ -118,6 +127,7 @@ def grade(
     formats: tuple[str, ...],
     solutions: Path | None,
     hidden_seed: int | None,
+    level: str,
     quiet: bool,
 ) -> int:
     """Grade one submission: OUTPUT/<stem>.html and OUTPUT/<stem>.json."""
@@ -126,13 +136,14 @@ def grade(
     from grader.pipeline import choose_assignment, fault_report
     from grader.pipeline import grade as grade_submission
     from grader.reports.write import write_reports
+    from grader.sandbox import Level
 
     submission = read_submission(notebook)
     path = choose_assignment(submission, solutions_directory(solutions), assignment_id)
     assignment = load_assignment(path, hidden_seed=hidden_seed)
     fault: GraderError | None = None
     try:
-        report = grade_submission(submission, assignment)
+        report = grade_submission(submission, assignment, require=Level[level.upper()])
     except GraderFault as error:
         fault, report = error, fault_report(submission, assignment, error)
     written = write_reports(report, output, formats or FORMATS)
@@ -165,6 +176,26 @@ def release(ids: tuple[str, ...], output: Path, solutions: Path | None, quiet: b
             if not quiet:
                 _say(f"  {file}")
     return EXIT_FULL_MARKS
+
+
+@cli.command()
+@debug_option
+def doctor() -> int:
+    """Look at the installation: versions, the data's checksums, the sandbox layers in force."""
+    from rich.console import Console
+    from rich.markup import escape
+
+    from grader.doctor import examine
+
+    console = Console(highlight=False)
+    marks = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]![/]"}
+    is_well = True
+    for finding in examine():
+        console.print(
+            f"{marks[finding.is_well]} [bold]{escape(finding.name)}[/]: {escape(finding.text)}", soft_wrap=True
+        )
+        is_well = is_well and finding.is_well is not False
+    return EXIT_FULL_MARKS if is_well else EXIT_FAULT
 
 
 def _tell(report: Report) -> None:

@@ -24,6 +24,7 @@ from nbformat import NotebookNode
 from grader.kernels import RunningKernel, start_kernel
 from grader.model import CallError, Limits
 from grader.notebook import code_cells
+from grader.sandbox import Level
 from grader.wire import PREFIX, WireError, pack, unpack_all, unpack_header, unpack_prefix
 
 __all__ = ["Answer", "Execution", "Request", "execute"]
@@ -80,20 +81,25 @@ Requests = Callable[[Mapping[str, Answer]], Iterable[Request]]
 """Yields requests, each of which may depend on the answers so far."""
 
 
-async def execute(notebook: NotebookNode, requests: Requests, limits: Limits) -> Execution:
+async def execute(
+    notebook: NotebookNode, requests: Requests, limits: Limits, *, require: Level = Level.NONE
+) -> Execution:
     """
     Execute every cell, whatever the ones before it raised, and then every request.
 
     A cell that kills the kernel, or that nothing can stop, must not cost more than itself: the notebook is run again
     without it, in a new kernel, as often as there is time.
 
+    Args:
+        require: The sandbox that the kernel must have.
+
     Raises:
-        SandboxError: No kernel could be started.
+        SandboxError: No kernel could be started, or none with that sandbox.
     """
     deadline = time.monotonic() + limits.notebook_s
     lost: dict[int, CallError] = {}
     while True:
-        async with start_kernel(limits) as kernel:
+        async with start_kernel(limits, require=require) as kernel:
             run = _Run(notebook, kernel, limits, without=lost)
             culprit = await run.cells(deadline)
             if culprit is None or len(lost) >= _RESTARTS or time.monotonic() > deadline:

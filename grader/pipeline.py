@@ -5,10 +5,12 @@ One submission in, one report out: the only place where reading, executing, comp
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 from nbformat import NotebookNode
@@ -23,18 +25,22 @@ from grader.extract import look
 from grader.judge import judge_exercise, unread_exercise
 from grader.model import Chain, Curve, ExerciseResult, Flag, NotebookSummary, Outcome, Report, Submission
 from grader.notebook import Unreadable, code_cells, read_notebook
+from grader.sandbox import Level
 from grader.source import find_sources, read_source
 
 __all__ = ["choose_assignment", "fault_report", "grade"]
 
 
-def grade(submission: Submission, assignment: Assignment) -> Report:
+def grade(submission: Submission, assignment: Assignment, *, require: Level = Level.NONE) -> Report:
     """
     Grade one submission.
 
+    Args:
+        require: The sandbox without which nothing is executed.
+
     Raises:
         SolutionError: The assignment's own solution disagrees with autograd.
-        SandboxError: No kernel could be started.
+        SandboxError: No kernel could be started, or none with the sandbox that is required.
     """
     started = time.perf_counter()
     notebook = read_notebook(submission)
@@ -48,7 +54,7 @@ def grade(submission: Submission, assignment: Assignment) -> Report:
             f"This notebook belongs to the assignment {marked[:80]!r}; here {assignment.id!r} is graded.",
             cells=sum(1 for _ in code_cells(notebook)),
         )
-    report = _grade_notebook(submission, assignment, notebook)
+    report = _grade_notebook(submission, assignment, notebook, require)
     return dataclasses.replace(report, seconds=time.perf_counter() - started)
 
 
@@ -114,7 +120,7 @@ def _unread(submission: Submission, assignment: Assignment, problem: str, *, cel
     )
 
 
-def _grade_notebook(submission: Submission, assignment: Assignment, notebook: NotebookNode) -> Report:
+def _grade_notebook(submission: Submission, assignment: Assignment, notebook: NotebookNode, require: Level) -> Report:
     limits = assignment.limits
     cases = build_cases(assignment)
     chain = build_chain(assignment)
@@ -126,7 +132,7 @@ def _grade_notebook(submission: Submission, assignment: Assignment, notebook: No
         safe = [e for e in assignment.exercises if answers[e.name].status == "done"]
         yield chain_request(assignment, safe, chain, limits)
 
-    execution = asyncio.run(execute(notebook, requests, limits))
+    execution = _run(execute(notebook, requests, limits, require=require))
     results, flags = [], list[Flag]()
     for exercise in assignment.exercises:
         answer = execution.answers[exercise.name]
@@ -147,6 +153,16 @@ def _grade_notebook(submission: Submission, assignment: Assignment, notebook: No
         sandbox_layers=execution.layers,
         notes=_notes(notebook, assignment),
     )
+
+
+def _run(work: Coroutine[Any, Any, Execution]) -> Execution:
+    """Run a coroutine to its end, also for a caller that has an event loop already: a notebook, a server."""
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(work)
+    with concurrent.futures.ThreadPoolExecutor(1) as thread:
+        return thread.submit(asyncio.run, work).result()
 
 
 def _summary(notebook: NotebookNode, execution: Execution) -> NotebookSummary:

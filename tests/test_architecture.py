@@ -22,13 +22,13 @@ LAYERS = [
     ["errors", "model", "wire", "files"],
     ["data", "notebook", "source"],
     ["extract", "release", "assignment", "compare"],
-    ["cases", "harness", "sandbox", "kernels"],
+    ["cases", "worker", "harness", "sandbox", "kernels"],
     ["execution"],
     ["calls"],
     ["judge"],
     ["pipeline"],
     ["reports"],
-    ["demo"],
+    ["demo", "doctor"],
     ["cli", "__main__"],
 ]
 """A module may import those above it, and its neighbours in the same folder or layer, but nothing below."""

@@ -9,6 +9,9 @@ what became of it, and is told which signals to send. Closing it kills the kerne
        └───── one per kernel ──► supervisor ──► kernel (process 1 of its namespace) ──► what student code starts
 """
 
+# Between two roots, plain strings say best which path is meant.
+# ruff: noqa: PTH102, PTH103, PTH110, PTH115, PTH116, PTH120, PTH208, PTH211, S108
+
 from __future__ import annotations
 
 import array
@@ -158,7 +161,7 @@ class _Supervisor:
         while True:
             ready = {descriptor for descriptor, _ in poll.poll(_WATCH_S * 1000)}
             if told.fileno() in ready:
-                if message := told.recv(_PACKET):
+                if message := told.recv(_PACKET):  # before student code runs: the socket is closed by then
                     is_inside = True
                     self._tell(message)
                 else:
@@ -234,6 +237,15 @@ class _Inside:
         self.tells = tells
 
     def run(self) -> None:
+        """Go in, say so, and be a kernel; say what went wrong if it did."""
+        try:
+            self._go_in()
+        except Exception as error:
+            with contextlib.suppress(OSError):
+                self.tells.send(json.dumps({"problem": f"{type(error).__name__}: {error}"[:1000]}).encode())
+            raise
+
+    def _go_in(self) -> None:
         outer, server = self.supervisor, self.supervisor.server
         bounds = outer.bounds
         outer.control.close()
@@ -262,6 +274,7 @@ class _Inside:
             key=outer.request["key"].encode(),
             listeners=outer.listeners,
             name=outer.request["name"],
+            output_bytes=outer.request["output_bytes"],
             ready=self._ready,
         )
 
@@ -278,8 +291,7 @@ def _run_and_exit(work: Any) -> NoReturn:
         status = 0
     except BaseException:
         with contextlib.suppress(BaseException):
-            traceback.print_exc(file=sys.__stderr__)
-            sys.__stderr__.flush()
+            print(traceback.format_exc(), file=sys.__stderr__, flush=True)
     finally:
         os._exit(status)
 

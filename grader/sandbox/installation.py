@@ -2,6 +2,9 @@
 Which parts of the file system a kernel may see: what Python needs to run, and nothing else.
 """
 
+# Between two roots, plain strings say best which path is meant.
+# ruff: noqa: PTH102, PTH103, PTH110, PTH115, PTH116, PTH120, PTH208, PTH211, S108
+
 from __future__ import annotations
 
 import dataclasses

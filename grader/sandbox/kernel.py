@@ -17,6 +17,10 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import zmq
+from ipykernel.compiler import XCachingCompiler
+from ipykernel.iostream import IOPubThread, OutStream
+from ipykernel.kernelapp import IPKernelApp
+from ipykernel.zmqshell import ZMQInteractiveShell
 from IPython.core.profiledir import ProfileDir
 from traitlets import observe
 from traitlets.config import Config
@@ -27,12 +31,67 @@ CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 """In the order of their port numbers, from 1 on."""
 
 
+class BoundedStream(OutStream):
+    """
+    Standard output that runs dry: what is printed past the limit is dropped, with one line that says so.
+
+    A courtesy to whoever prints too much by mistake. What holds against intent is on the other side of the sockets.
+    """
+
+    left_bytes = 1 << 20
+
+    def write(self, string: str) -> int:
+        """Write as much as there is room for."""
+        if self.left_bytes <= 0 or not isinstance(string, str):
+            return len(string) if isinstance(string, str) else int(super().write(string) or 0)
+        self.left_bytes -= len(string)
+        if self.left_bytes <= 0:
+            super().write(string[: self.left_bytes + len(string)] + "\n[more was printed than is kept]\n")
+        else:
+            super().write(string)
+        return len(string)
+
+
 class _NoProfile(ProfileDir):
     """A profile that is never read, and no folder."""
 
     @observe("location")
     def _location_changed(self, change: object) -> None:
         pass
+
+
+class _ForkedKernelApp(IPKernelApp):
+    """The kernel's application, with sockets that were bound elsewhere."""
+
+    listeners: Mapping[int, int] = {}
+    prepared_shell: Any = None
+
+    def _bind_socket(self, socket: Any, port: int) -> int:
+        socket.setsockopt(zmq.USE_FD, self.listeners[port])
+        socket.bind(f"ipc://{self.ip}-{port}")  # the name is not used: the descriptor is bound already
+        return port
+
+    def init_iopub(self, context: Any) -> None:
+        """As in the base class, but with no socket for forked children's output: that one would be TCP."""
+        self.iopub_socket = context.socket(zmq.XPUB)
+        self.iopub_socket.xpub_verbose = True  # every subscriber is welcomed, not only the first
+        self.iopub_socket.sndhwm = 20_000  # what its reader has no room for waits here, in this process's own memory
+        self.iopub_port = self._bind_socket(self.iopub_socket, self.iopub_port)
+        self.configure_tornado_logger()
+        self.iopub_thread = IOPubThread(self.iopub_socket, pipe=False, session=self.session)
+        self.iopub_thread.start()
+        self.iopub_socket = self.iopub_thread.background_socket
+
+    def init_heartbeat(self) -> None:
+        """None: it is a thread and a context more, and the supervisor knows better who is alive."""
+
+
+class _ForkedShell(ZMQInteractiveShell):
+    """A shell without a terminal."""
+
+    def system(self, cmd: str) -> None:
+        """Run a `!command`: it writes where the kernel's own output goes."""
+        self.system_raw(cmd)
 
 
 def prepare_kernel() -> Any:
@@ -45,43 +104,16 @@ def prepare_kernel() -> Any:
     no_debugger: Any = types.ModuleType("ipykernel.debugger")
     no_debugger._is_debugpy_available = False
     no_debugger.Debugger = type("Debugger", (), {})
-    sys.modules.setdefault("ipykernel.debugger", no_debugger)
+    sys.modules["ipykernel.debugger"] = no_debugger
 
-    from ipykernel.compiler import XCachingCompiler
-    from ipykernel.iostream import IOPubThread
-    from ipykernel.kernelapp import IPKernelApp
-    from ipykernel.zmqshell import ZMQInteractiveShell
-
-    class ForkedKernelApp(IPKernelApp):
-        listeners: Mapping[int, int] = {}
-
-        def _bind_socket(self, socket: zmq.Socket[bytes], port: int) -> int:
-            socket.setsockopt(zmq.USE_FD, self.listeners[port])
-            socket.bind(f"ipc://{self.ip}-{port}")  # the name is not used: the descriptor is bound already
-            return port
-
-        def init_iopub(self, context: zmq.Context[Any]) -> None:
-            # As in the base class, but with no socket for forked children's output: that one would be TCP.
-            self.iopub_socket = context.socket(zmq.XPUB)
-            self.iopub_socket.xpub_verbose = True  # every subscriber is welcomed, not only the first
-            self.iopub_port = self._bind_socket(self.iopub_socket, self.iopub_port)
-            self.configure_tornado_logger()
-            self.iopub_thread = IOPubThread(self.iopub_socket, pipe=False, session=self.session)
-            self.iopub_thread.start()
-            self.iopub_socket = self.iopub_thread.background_socket
-
-    class ForkedShell(ZMQInteractiveShell):
-        def system(self, cmd: str) -> None:
-            """Run a `!command` with no terminal, since there is none; it writes where the kernel's own output goes."""
-            self.system_raw(cmd)
-
-    app = ForkedKernelApp.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    app = _ForkedKernelApp.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    app.outstream_class = f"{__name__}.{BoundedStream.__name__}"
     app.profile_dir = _NoProfile(location="/nowhere")
     app.init_pdb()
-    app.kernel_shell = ForkedShell.instance(
+    app.prepared_shell = _ForkedShell.instance(
         parent=app, profile_dir=app.profile_dir, user_ns={}, compiler_class=XCachingCompiler
     )
-    _warm_up(app.kernel_shell)
+    _warm_up(app.prepared_shell)
     return app
 
 
@@ -104,7 +136,9 @@ def _warm_up(shell: Any) -> None:
     shell.display_formatter.format(1)
 
 
-def run_kernel(app: Any, *, key: bytes, listeners: Mapping[str, int], name: str, ready: Callable[[], None]) -> None:
+def run_kernel(
+    app: Any, *, key: bytes, listeners: Mapping[str, int], name: str, output_bytes: int, ready: Callable[[], None]
+) -> None:
     """
     Serve until killed.
 
@@ -113,6 +147,7 @@ def run_kernel(app: Any, *, key: bytes, listeners: Mapping[str, int], name: str,
         key: Signs messages.
         listeners: A listening unix socket's descriptor for each of `CHANNELS`.
         name: What the sockets' names begin with, outside.
+        output_bytes: How much of standard output is kept, and of standard error.
         ready: Called when requests will be answered.
     """
     app.listeners = {number: listeners[channel] for number, channel in enumerate(CHANNELS, 1)}
@@ -123,11 +158,12 @@ def run_kernel(app: Any, *, key: bytes, listeners: Mapping[str, int], name: str,
     session.session = uuid.uuid4().hex
     session.pid = os.getpid()
     session.key = key
+    BoundedStream.left_bytes = output_bytes
     app.init_sockets()
     app.init_io()
     app.init_signal()
     app.init_kernel()
-    shell = app.kernel_shell
+    shell = app.prepared_shell
     shell.kernel, shell.parent = app.kernel, app.kernel
     app.init_shell()
     ready()

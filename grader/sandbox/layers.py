@@ -8,9 +8,13 @@ takes powers away, and the system call filter last. A layer that the platform re
     └── kernel (process 1)      build_root, give_up_powers, probe; then student code
 """
 
+# Between two roots, plain strings say best which path is meant.
+# ruff: noqa: PTH102, PTH103, PTH110, PTH115, PTH116, PTH120, PTH208, PTH211, S108
+
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import dataclasses
 import os
 import resource
@@ -321,6 +325,6 @@ def _has_limits(bounds: Bounds) -> bool:
 
 
 def _dies_with_parent() -> bool:
-    value = linux.ctypes.c_int()
-    linux.check(linux.libc.prctl(_PR_GET_PDEATHSIG, linux.ctypes.byref(value), 0, 0, 0), "prctl")
-    return value.value == signal.SIGKILL
+    value = ctypes.c_int()
+    linux.check(linux.libc.prctl(_PR_GET_PDEATHSIG, ctypes.byref(value), 0, 0, 0), "prctl")
+    return bool(value.value == signal.SIGKILL)

@@ -20,6 +20,7 @@ from queue import Empty
 from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
+from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
@@ -72,6 +73,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         server: Which one to ask; the process's own if None.
         limits: What the kernel may use.
         layers: What keeps the kernel from the machine; empty before it is started.
+        problem: What kept it from starting, if anything did.
         end: Why the kernel was ended, if the sandbox ended it: `memory`, else empty.
     """
 
@@ -81,6 +83,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         self.limits = limits or Limits()
         self.layers: tuple[str, ...] = ()
         self.end = ""
+        self.problem = ""
         self.channel: socket.socket | None = None
         self._control: socket.socket | None = None
         self._folder: Path | None = None
@@ -124,7 +127,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         """Nothing of what a command line would need is used."""
         return {**await super().pre_launch(**kwargs), "cmd": []}
 
-    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> dict[str, Any]:  # noqa: ARG002
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:  # noqa: ARG002
         """
         Start a kernel, and wait until it is in its sandbox.
 
@@ -133,7 +136,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         """
         self.begin()
         await self.started()
-        return dict(self.connection_info)
+        return self.connection_info
 
     def begin(self) -> None:
         """Ask for a kernel. Its sockets listen already when this returns."""
@@ -156,7 +159,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
             limits = self.limits
             bounds = {field: getattr(limits, field) for field in ("memory_mib", "processes", "cpu_s")}
             bounds |= {field: getattr(limits, field) for field in ("file_size_mib", "scratch_mib")}
-            request = {"bounds": bounds, "key": key, "name": name, "listeners": CHANNELS, "scratch": str(scratch)}
+            request = {"bounds": bounds, "key": key, "name": name, "listeners": CHANNELS, "scratch": str(scratch), "output_bytes": limits.output_bytes}
             server.submit(request, [theirs.fileno(), other_end.fileno(), *(each.fileno() for each in listeners)])
         except BaseException:
             ours.close()
@@ -179,7 +182,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
             "ip": name,
             "key": key.encode(),
             "signature_scheme": "hmac-sha256",
-            **ports,
+            **ports,  # type: ignore[typeddict-item]  # they are the keys that it knows
         }
 
     async def started(self) -> None:
@@ -193,7 +196,9 @@ class ForkServerProvisioner(KernelProvisionerBase):
         try:
             await asyncio.wait_for(asyncio.shield(self._started), START_TIMEOUT_S)
         except (asyncio.TimeoutError, EOFError) as error:
-            raise SandboxError("A kernel could not be put into its sandbox.", "Try `grader doctor`.") from error
+            raise SandboxError(
+                f"A kernel could not be put into its sandbox ({self.problem or 'no answer'}).", "Try `grader doctor`."
+            ) from error
 
     async def _follow(self, control: socket.socket) -> None:
         """Read what the supervisor tells, until it is gone."""
@@ -210,6 +215,8 @@ class ForkServerProvisioner(KernelProvisionerBase):
             if "layers" in message:
                 self.layers = tuple(message["layers"])
                 self._started.set_result(None)
+            elif "problem" in message:
+                self.problem = message["problem"]
             elif "exit" in message:
                 self._exit_code, self.end = message["exit"], message["why"]
         if self._exit_code is None:
@@ -283,7 +290,7 @@ class _Manager(AsyncKernelManager):
         self.context.rcvhwm = _QUEUED_MESSAGES
         self.context.maxmsgsize = _MESSAGE_BYTES
 
-    def client(self, **kwargs: Any) -> AsyncKernelClient:
+    def client(self, **kwargs: Any) -> AsyncKernelClient:  # type: ignore[override]  # as the base class has it
         """A client of this kernel."""
         return super().client(context=self.context, **kwargs)
 
@@ -314,7 +321,8 @@ async def start_forked_kernel(
         try:
             await _first(client.wait_for_ready(START_TIMEOUT_S), provisioner.wait())
         except RuntimeError as error:
-            raise SandboxError(f"A kernel did not get ready ({error}).", "Try `grader doctor`.") from error
+            problem = provisioner.problem or str(error)
+            raise SandboxError(f"A kernel did not get ready ({problem}).", "Try `grader doctor`.") from error
         assert provisioner.channel is not None
         yield RunningKernel(manager, client, provisioner.channel, provisioner.layers)
     finally:

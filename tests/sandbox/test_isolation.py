@@ -22,18 +22,37 @@ def call(*arguments):
 
 @pytest.mark.parametrize(
     "path",
-    ["/etc/shadow", "/etc/hostname", "/root/.bashrc", "/root/.ssh", "/home", "/var/log", "/sys", "/run", "/dev/sda", "/proc/1/root/etc/shadow"],
+    [
+        "/etc/shadow",
+        "/etc/hostname",
+        "/root/.bashrc",
+        "/root/.ssh",
+        "/home",
+        "/var/log",
+        "/sys",
+        "/run",
+        "/dev/sda",
+        "/proc/1/root/etc/shadow",
+    ],
 )
 def test_files_of_the_machine_are_not_there(sandbox_runner: SandboxRunner, path: str) -> None:
     if "root" in path.split("/")[1:2] and os.geteuid() != 0:
         pytest.skip("not ours to read either")
-    result = sandbox_runner.run(f"import os\ntry:\n    result = os.listdir({path!r}) if os.path.isdir({path!r}) else open({path!r}).read()\nexcept OSError as error:\n    result = type(error).__name__")
+    result = sandbox_runner.run(
+        f"import os\ntry:\n    result = os.listdir({path!r}) if os.path.isdir({path!r}) else open({path!r}).read()\nexcept OSError as error:\n    result = type(error).__name__"
+    )
     assert result in ("FileNotFoundError", "PermissionError", "NotADirectoryError")
 
 
 def test_the_repository_and_other_folders_are_not_there(sandbox_runner: SandboxRunner, sandbox_secret: Path) -> None:
     repository = Path(__file__).parents[2]
-    for path in (repository / "solutions", repository / "tests", repository / ".git", repository / "pyproject.toml", sandbox_secret):
+    for path in (
+        repository / "solutions",
+        repository / "tests",
+        repository / ".git",
+        repository / "pyproject.toml",
+        sandbox_secret,
+    ):
         result = sandbox_runner.run(
             f"import os\ntry:\n    result = os.stat({str(path)!r}) and open({str(path)!r}).read()\nexcept OSError as error:\n    result = type(error).__name__"
         )
@@ -42,7 +61,9 @@ def test_the_repository_and_other_folders_are_not_there(sandbox_runner: SandboxR
 
 
 def _is_empty(runner: SandboxRunner, path: Path) -> bool:
-    return bool(runner.run(f"import os\ntry:\n    result = not os.listdir({str(path)!r})\nexcept OSError:\n    result = True"))
+    return bool(
+        runner.run(f"import os\ntry:\n    result = not os.listdir({str(path)!r})\nexcept OSError:\n    result = True")
+    )
 
 
 def test_hidden_folders_of_the_package_are_empty(isolated_runner: SandboxRunner) -> None:
@@ -77,7 +98,12 @@ def test_other_processes_are_not_there(isolated_runner: SandboxRunner) -> None:
 
 
 def test_killing_everybody_kills_only_itself(sandbox_runner: SandboxRunner, sandbox_server: object) -> None:
-    assert sandbox_runner.run("import os, signal\ntry:\n    os.kill(-1, signal.SIGTERM)\nexcept OSError:\n    pass\ntry:\n    os.kill(0, signal.SIGTERM)\nexcept OSError:\n    pass\nresult = 1") == 1
+    assert (
+        sandbox_runner.run(
+            "import os, signal\ntry:\n    os.kill(-1, signal.SIGTERM)\nexcept OSError:\n    pass\ntry:\n    os.kill(0, signal.SIGTERM)\nexcept OSError:\n    pass\nresult = 1"
+        )
+        == 1
+    )
     assert sandbox_runner.run("result = 2") == 2
 
 
@@ -86,7 +112,9 @@ def test_the_loopback_of_the_machine_is_out_of_reach(sandbox_runner: SandboxRunn
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
-        result = sandbox_runner.run(f"import socket\ntry:\n    socket.create_connection(('127.0.0.1', {port}), 2); result = 'connected'\nexcept OSError as error:\n    result = type(error).__name__")
+        result = sandbox_runner.run(
+            f"import socket\ntry:\n    socket.create_connection(('127.0.0.1', {port}), 2); result = 'connected'\nexcept OSError as error:\n    result = type(error).__name__"
+        )
     assert result != "connected"
 
 
@@ -107,12 +135,33 @@ def test_unix_sockets_of_the_machine_are_out_of_reach(sandbox_runner: SandboxRun
 
 @pytest.mark.parametrize("family", ["AF_INET", "AF_INET6", "AF_NETLINK", "AF_PACKET", "AF_ALG", "AF_VSOCK"])
 def test_no_other_sockets_can_be_made(sandbox_runner: SandboxRunner, family: str) -> None:
-    result = sandbox_runner.run(f"import socket\ntry:\n    socket.socket(socket.{family}); result = 'made'\nexcept OSError as error:\n    result = error.errno")
+    result = sandbox_runner.run(
+        f"import socket\ntry:\n    socket.socket(socket.{family}); result = 'made'\nexcept OSError as error:\n    result = error.errno"
+    )
     assert result == 97  # EAFNOSUPPORT
 
 
 @pytest.mark.parametrize(
-    "name", ["ptrace", "mount", "unshare", "setns", "keyctl", "add_key", "bpf", "userfaultfd", "io_uring_setup", "perf_event_open", "process_vm_readv", "pivot_root", "chroot", "open_by_handle_at", "memfd_create", "seccomp", "personality"],
+    "name",
+    [
+        "ptrace",
+        "mount",
+        "unshare",
+        "setns",
+        "keyctl",
+        "add_key",
+        "bpf",
+        "userfaultfd",
+        "io_uring_setup",
+        "perf_event_open",
+        "process_vm_readv",
+        "pivot_root",
+        "chroot",
+        "open_by_handle_at",
+        "memfd_create",
+        "seccomp",
+        "personality",
+    ],
 )
 def test_system_calls_are_refused(sandbox_runner: SandboxRunner, name: str) -> None:
     from grader.sandbox.seccomp import DENIED, native_number

@@ -23,7 +23,9 @@ def _notebook(*sources: str) -> nbformat.NotebookNode:
     return nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(source) for source in sources])
 
 
-def _execute(server: ForkServer, notebook: nbformat.NotebookNode, *, give_client: bool = True, timeout: int = 20) -> float:
+def _execute(
+    server: ForkServer, notebook: nbformat.NotebookNode, *, give_client: bool = True, timeout: int = 20
+) -> float:
     async def execute() -> float:
         async with start_forked_kernel(server, SANDBOX_LIMITS) as kernel:
             client = NotebookClient(
@@ -157,7 +159,9 @@ def test_layers_are_probed_and_required(sandbox_server: ForkServer, monkeypatch:
 
     assert asyncio.run(run()).layers == sandbox_server.layers
     without = tuple(layer for layer in sandbox_server.layers if layer != "rlimits")
-    monkeypatch.setattr(ForkServerProvisioner, "layers", property(lambda self: without, lambda self, value: None), raising=False)
+    monkeypatch.setattr(
+        ForkServerProvisioner, "layers", property(lambda self: without, lambda self, value: None), raising=False
+    )
     with pytest.raises(SandboxError, match="rlimits"):
         asyncio.run(run())
 
@@ -166,7 +170,11 @@ def test_the_environment_has_nothing_of_ours(sandbox_runner: SandboxRunner) -> N
     names = sandbox_runner.run("import os; result = sorted(os.environ)")
     assert "SANDBOX_TEST_SECRET" not in names
     assert "GRADER_CHANNEL" in names
-    found = sandbox_runner.run("result = 'secret' in open('/proc/self/environ').read() if os.path.exists('/proc/self') else False" if False else "import os\nresult = os.path.exists('/proc/self') and 'secret' in open('/proc/self/environ').read()")
+    found = sandbox_runner.run(
+        "result = 'secret' in open('/proc/self/environ').read() if os.path.exists('/proc/self') else False"
+        if False
+        else "import os\nresult = os.path.exists('/proc/self') and 'secret' in open('/proc/self/environ').read()"
+    )
     assert found is False
 
 
@@ -176,5 +184,12 @@ def test_descriptors_are_the_expected_ones(sandbox_runner: SandboxRunner) -> Non
         "links = [os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd') if os.path.lexists(f'/proc/self/fd/{n}')]\n"
         "result = sorted({re.sub('[0-9]+', 'N', link) for link in links})"
     )
-    assert set(kinds) <= {"/dev/null", "/proc/N/fd", "anon_inode:[eventfd]", "anon_inode:[eventpoll]", "pipe:[N]", "socket:[N]"}
+    assert set(kinds) <= {
+        "/dev/null",
+        "/proc/N/fd",
+        "anon_inode:[eventfd]",
+        "anon_inode:[eventpoll]",
+        "pipe:[N]",
+        "socket:[N]",
+    }
     assert Limits().processes

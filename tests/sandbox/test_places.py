@@ -16,7 +16,15 @@ import grader.sandbox
 
 _REPOSITORY = Path(grader.sandbox.__file__).parents[2]
 _AS_USER = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "--no-new-privs"]
-_NO_NAMESPACES = ["unshare", "--user", "--map-root-user", "sh", "-c", 'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"', "sh"]
+_NO_NAMESPACES = [
+    "unshare",
+    "--user",
+    "--map-root-user",
+    "sh",
+    "-c",
+    'echo 0 > /proc/sys/user/max_user_namespaces && exec "$@"',
+    "sh",
+]
 
 
 def _interpreter() -> str:
@@ -31,7 +39,11 @@ def _interpreter() -> str:
 
 def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
     packages = [str(Path(__import__(name).__file__).parents[1]) for name in ("torch", "ipykernel")]
-    environment = {"PATH": os.environ["PATH"], "PYTHONPATH": os.pathsep.join([str(_REPOSITORY), *packages]), "HOME": "/nonexistent"}
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join([str(_REPOSITORY), *packages]),
+        "HOME": "/nonexistent",
+    }
     return subprocess.run(command, env=environment, cwd="/", capture_output=True, text=True, timeout=120, check=False)
 
 

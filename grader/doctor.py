@@ -1,0 +1,79 @@
+"""
+Looks at the installation: versions, data, and the sandbox as it is in force on this machine.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import importlib.metadata
+import platform
+import sys
+from collections.abc import Iterator
+
+from grader import __version__
+from grader.data import checksums
+from grader.errors import GraderError
+from grader.kernels import start_kernel
+from grader.model import Limits
+from grader.sandbox import Level, level_of, missing_layers
+
+__all__ = ["Finding", "examine"]
+
+LIBRARIES = (
+    "torch",
+    "numpy",
+    "ipython",
+    "ipykernel",
+    "jupyter-client",
+    "nbclient",
+    "nbformat",
+    "jupytext",
+    "safetensors",
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """One line: `is_well` is False for what keeps the grader from working, None for what one should know of."""
+
+    name: str
+    text: str
+    is_well: bool | None = True
+
+
+def examine() -> Iterator[Finding]:
+    """Look at one thing after the other; nothing here raises."""
+    yield Finding("grader", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
+    for library in LIBRARIES:
+        try:
+            yield Finding(library, importlib.metadata.version(library))
+        except importlib.metadata.PackageNotFoundError:
+            yield Finding(library, "is not installed", is_well=False)
+    for name, is_published in checksums().items():
+        yield Finding(
+            name, "as published" if is_published else "missing or changed: install again", is_well=is_published
+        )
+    yield from _examine_sandbox()
+
+
+def _examine_sandbox() -> Iterator[Finding]:
+    try:
+        layers = asyncio.run(_layers())
+    except GraderError as error:
+        yield Finding("kernel", str(error), is_well=False)
+        return
+    level = level_of(layers)
+    yield Finding("kernel", "starts")
+    yield Finding("sandbox layers", ", ".join(layers) or "none")
+    if level is Level.ISOLATED:
+        yield Finding("sandbox level", level.label)
+    else:
+        missing = ", ".join(missing_layers(layers, Level.ISOLATED))
+        hint = "grade strangers' notebooks on Linux" if sys.platform != "linux" else "see `--require-sandbox isolated`"
+        yield Finding("sandbox level", f"{level.label}; for isolated there is no {missing}: {hint}", is_well=None)
+
+
+async def _layers() -> tuple[str, ...]:
+    async with start_kernel(Limits()) as kernel:
+        return kernel.layers

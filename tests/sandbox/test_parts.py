@@ -1,0 +1,132 @@
+"""The parts that can be looked at without a kernel."""
+
+from __future__ import annotations
+
+import ctypes
+import ctypes.util
+import pickle
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from grader.errors import SandboxError
+from grader.sandbox import Level, level_of, missing_layers, refusal
+from grader.sandbox.installation import View, allowed_trees, view_of_installation
+from grader.sandbox.seccomp import DENIED, LAST_KNOWN, build_filter
+
+PROCESS = ["rlimits", "no_new_privs", "die_with_parent"]
+FILTERED = [*PROCESS, "seccomp", "landlock", "no_capabilities"]
+
+
+def test_levels_are_ordered_and_cumulative() -> None:
+    assert level_of([]) is Level.NONE
+    assert level_of(PROCESS) is Level.PROCESS
+    assert level_of(FILTERED) is Level.FILTERED
+    assert level_of([*FILTERED, *missing_layers(FILTERED, Level.ISOLATED)]) is Level.ISOLATED
+    assert level_of([*missing_layers(FILTERED, Level.ISOLATED)]) is Level.NONE
+
+
+def test_a_refusal_says_what_was_asked_what_is_there_and_what_to_do() -> None:
+    error = refusal(FILTERED, Level.ISOLATED)
+    assert isinstance(error, SandboxError)
+    assert "isolated" in error.message
+    assert "filtered" in error.message
+    assert "private_root" in error.message
+    assert "apparmor_restrict_unprivileged_userns" in error.hint
+    assert str(pickle.loads(pickle.dumps(error))) == str(error)
+    assert "Landlock" in refusal(PROCESS, Level.ISOLATED).hint
+
+
+@pytest.mark.parametrize(("machine", "column", "audit"), [("x86_64", 0, 0xC000003E), ("aarch64", 1, 0xC00000B7)])
+def test_numbers_are_those_of_libseccomp(machine: str, column: int, audit: int) -> None:
+    name = ctypes.util.find_library("seccomp")
+    if name is None:
+        pytest.skip("no libseccomp to compare with")
+    library = ctypes.CDLL(name)
+    wrong = {}
+    for call, numbers in DENIED.items():
+        expected = library.seccomp_syscall_resolve_name_arch(ctypes.c_uint32(audit), call.encode())
+        if expected != -1:  # -1: this libseccomp is older than the call
+            number = numbers[column]
+            if number != (expected if expected >= 0 else None):
+                wrong[call] = (number, expected)
+    assert not wrong
+    assert max(number for numbers in DENIED.values() for number in numbers if number) <= LAST_KNOWN
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("unix_sockets", [True, False])
+def test_programs_answer_as_they_should(machine: str, unix_sockets: bool) -> None:
+    program = build_filter(machine, unix_sockets=unix_sockets)
+    column, audit = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}[machine]
+    allowed, refused, unknown, no_family, killed = 0x7FFF0000, 0x50001, 0x50026, 0x50061, 0x80000000
+
+    def answer(number: int, *arguments: int, architecture: int = audit) -> int:
+        return _run(program, number, architecture, arguments)
+
+    assert len(program) // 8 < 4096
+    read, clone, socket, socketpair, prctl = ((0, 56, 41, 53, 157), (63, 220, 198, 199, 167))[column]
+    assert answer(read) == allowed
+    assert answer(read, architecture=0x40000003) == killed
+    assert answer(LAST_KNOWN) in (allowed, refused)
+    assert {answer(numbers[column]) for numbers in DENIED.values() if numbers[column] is not None} == {refused}
+    assert answer(435) == unknown  # clone3
+    assert answer(LAST_KNOWN + 1) == unknown
+    assert answer(clone, 0x1200011) == allowed
+    assert answer(clone, 0x10000000 | 17) == refused
+    assert answer(socket, 1) == (allowed if unix_sockets else no_family)
+    assert answer(socket, 2) == no_family
+    assert answer(socketpair, 1) == allowed
+    assert answer(socketpair, 2) == no_family
+    assert answer(prctl, 15) == allowed
+    assert answer(prctl, 1) == refused
+    if machine == "x86_64":
+        assert answer(0x40000000 | 101) == killed
+
+
+def _run(program: bytes, number: int, architecture: int, arguments: tuple[int, ...]) -> int:
+    """A classic BPF machine, as far as the filter needs one."""
+    data = struct.pack("=IIQ6Q", number, architecture, 0, *(arguments + (0,) * 6)[:6])
+    code = [struct.unpack_from("=HBBI", program, offset) for offset in range(0, len(program), 8)]
+    position = accumulator = 0
+    while True:
+        operation, if_true, if_false, operand = code[position]
+        position += 1
+        if operation == 0x20:
+            accumulator = struct.unpack_from("=I", data, operand)[0]
+        elif operation == 0x06:
+            return operand
+        else:
+            holds = {0x15: accumulator == operand, 0x25: accumulator > operand, 0x45: accumulator & operand != 0}
+            position += if_true if holds[operation] else if_false
+
+
+def test_an_unknown_machine_has_no_filter() -> None:
+    with pytest.raises(OSError, match="architecture"):
+        build_filter("vax", unix_sockets=False)
+
+
+def test_the_view_has_python_and_not_the_repository(tmp_path: Path) -> None:
+    package = Path(__file__).parents[2] / "grader"
+    view = view_of_installation(hide=[package / "samples", tmp_path])
+    assert any(package.is_relative_to(tree) for tree in view.trees)
+    assert any(Path(sys.executable).is_relative_to(tree) for tree in view.trees)
+    for secret in (package.parent / "solutions", package.parent / "tests", Path("/etc/shadow"), tmp_path):
+        assert not any(secret.is_relative_to(tree) for tree in view.trees)
+    assert view.hidden == (package / "samples",)
+
+
+def test_what_is_hidden_is_not_among_what_is_allowed(tmp_path: Path) -> None:
+    (tmp_path / "a" / "hidden").mkdir(parents=True)
+    (tmp_path / "a" / "shown").mkdir()
+    (tmp_path / "b").mkdir()
+    view = View(trees=(tmp_path,), links=(), hidden=(tmp_path / "a" / "hidden",))
+    assert set(allowed_trees(view)) == {tmp_path / "a" / "shown", tmp_path / "b"}
+
+
+def test_importing_the_package_imports_no_tensor_library() -> None:
+    code = "import sys, grader.sandbox; sys.exit('torch' in sys.modules or 'IPython' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

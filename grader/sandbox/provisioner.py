@@ -159,7 +159,14 @@ class ForkServerProvisioner(KernelProvisionerBase):
             limits = self.limits
             bounds = {field: getattr(limits, field) for field in ("memory_mib", "processes", "cpu_s")}
             bounds |= {field: getattr(limits, field) for field in ("file_size_mib", "scratch_mib")}
-            request = {"bounds": bounds, "key": key, "name": name, "listeners": CHANNELS, "scratch": str(scratch), "output_bytes": limits.output_bytes}
+            request = {
+                "bounds": bounds,
+                "key": key,
+                "name": name,
+                "listeners": CHANNELS,
+                "scratch": str(scratch),
+                "output_bytes": limits.output_bytes,
+            }
             server.submit(request, [theirs.fileno(), other_end.fileno(), *(each.fileno() for each in listeners)])
         except BaseException:
             ours.close()

@@ -74,7 +74,9 @@ async def _main(count: int) -> None:
     for name, column in zip(("ready", "first cell", "end"), zip(*times, strict=True), strict=True):
         quarter = max(1, count // 4)
         first, last = statistics.median(column[:quarter]), statistics.median(column[-quarter:])
-        print(f"{name}: {statistics.median(column) * 1e3:.1f} ms (first quarter {first * 1e3:.1f}, last {last * 1e3:.1f})")
+        print(
+            f"{name}: {statistics.median(column) * 1e3:.1f} ms (first quarter {first * 1e3:.1f}, last {last * 1e3:.1f})"
+        )
     for name, value in before.items():
         print(f"{name}: {value:g} before, {after[name]:g} after")
 

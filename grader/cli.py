@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 FORMATS = ("html", "json")
+REPORT_IT = "Run it again with --debug and report that."
 EXIT_FULL_MARKS, EXIT_NOT_ALL, EXIT_USAGE, EXIT_FAULT = 0, 1, 2, 3
 
 
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if debug:
             raise
-        _say(f"grader: it failed itself ({type(error).__name__}: {error}). Run it again with --debug and report that.")
+        _say(f"grader: It failed itself ({error!r}). {REPORT_IT}")
         return EXIT_FAULT
     return code if isinstance(code, int) else EXIT_FULL_MARKS
 
@@ -144,8 +145,10 @@ def grade(
     fault: GraderError | None = None
     try:
         report = grade_submission(submission, assignment, require=Level[level.upper()])
-    except GraderFault as error:
-        fault, report = error, fault_report(submission, assignment, error)
+    except Exception as error:
+        fault = error if isinstance(error, GraderError) else GraderFault(f"It failed itself ({error!r}).", REPORT_IT)
+        fault.__cause__ = None if fault is error else error
+        report = fault_report(submission, assignment, fault)
     written = write_reports(report, output, formats or FORMATS)
     if not quiet:
         _tell(report)

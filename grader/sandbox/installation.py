@@ -2,9 +2,6 @@
 Which parts of the file system a kernel may see: what Python needs to run, and nothing else.
 """
 
-# Between two roots, plain strings say best which path is meant.
-# ruff: noqa: PTH102, PTH103, PTH110, PTH115, PTH116, PTH120, PTH208, PTH211, S108
-
 from __future__ import annotations
 
 import dataclasses
@@ -81,7 +78,7 @@ def view_of_installation(*, hide: Iterable[Path] = ()) -> View:
     links: list[tuple[Path, str]] = []
     for path in map(Path, _SYSTEM):
         if path.is_symlink() and len(path.parts) == 2:
-            links.append((path, os.readlink(path)))
+            links.append((path, str(path.readlink())))
         elif path.exists():
             wanted.append(path)
     trees = _outermost(both for path in wanted for both in {path, path.resolve()})

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import importlib
 import os
+import subprocess
 import sys
 import types
 import uuid
@@ -90,8 +91,19 @@ class _ForkedShell(ZMQInteractiveShell):
     """A shell without a terminal."""
 
     def system(self, cmd: str) -> None:
-        """Run a `!command`: it writes where the kernel's own output goes."""
-        self.system_raw(cmd)
+        """Run a `!command` and show what it writes."""
+        command = self.var_expand(cmd, depth=1)
+        with subprocess.Popen(  # noqa: S602 - a shell is what was asked for
+            command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+        ) as process:
+            try:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    sys.stdout.write(line.decode(errors="replace"))
+            except KeyboardInterrupt:
+                process.kill()
+                raise
+        self.user_ns["_exit_code"] = process.returncode
 
 
 def prepare_kernel() -> Any:

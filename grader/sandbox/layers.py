@@ -9,7 +9,7 @@ takes powers away, and the system call filter last. A layer that the platform re
 """
 
 # Between two roots, plain strings say best which path is meant.
-# ruff: noqa: PTH102, PTH103, PTH110, PTH115, PTH116, PTH120, PTH208, PTH211, S108
+# ruff: noqa: PTH102, PTH103, PTH110, PTH112, PTH116, PTH120, PTH211, S108
 
 from __future__ import annotations
 
@@ -151,7 +151,7 @@ def build_root(view: View, bounds: Bounds) -> bool:
         trees += [(path, linux.open_tree(path, attributes)) for path in _DEVICES if path.exists()]
         kinds = {path: path.is_dir() for path, _ in trees}
         become_inner_user()
-        base = "/tmp"  # noqa: S108 - only a place to mount on, in a namespace of our own
+        base = "/tmp"  # only a place to mount on, in a namespace of our own
         linux.mount("tmpfs", base, "mode=755,size=1m,nr_inodes=2k", _MS_NOSUID | _MS_NODEV)
     except OSError:
         return False
@@ -163,7 +163,9 @@ def build_root(view: View, bounds: Bounds) -> bool:
     for path, destination in view.links:
         os.symlink(destination, f"{base}{path}")
     for path in view.hidden:
-        if path.is_dir():
+        if not os.path.exists(f"{base}{path}"):
+            continue
+        if os.path.isdir(f"{base}{path}"):  # not `path` itself, which `base` may cover by now
             linux.mount("tmpfs", f"{base}{path}", "mode=555,size=4k,nr_inodes=1", _MS_NOSUID | _MS_NODEV | _MS_RDONLY)
         else:
             linux.move_tree(linux.open_tree("/dev/null", attributes), f"{base}{path}")
@@ -240,8 +242,8 @@ def give_up_powers(
         (resource.RLIMIT_RTPRIO, 0),
     ):
         _, hard = resource.getrlimit(kind)
-        value = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (value, value))
+        granted = value if hard == resource.RLIM_INFINITY else min(value, hard)
+        resource.setrlimit(kind, (granted, granted))
     with contextlib.suppress(OSError):
         linux.drop_capabilities()
     linux.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # after the last change of user or powers, which would clear it

@@ -18,7 +18,7 @@ from grader.sandbox.linux import check, libc
 
 __all__ = ["DENIED", "LAST_KNOWN", "build_filter", "install_filter", "native_number"]
 
-# Each name with its number on x86_64 and on aarch64; None where it does not exist. Checked against libseccomp by a test.
+# Each name with its number on x86_64 and on aarch64; None where there is none. A test compares them with libseccomp's.
 DENIED: dict[str, tuple[int | None, int | None]] = {
     # other processes' memory and handles
     "ptrace": (101, 117),
@@ -146,7 +146,7 @@ def _argument(index: int, *, high: bool = False) -> int:
     return 16 + 8 * index + (4 if high else 0)  # both architectures are little-endian
 
 
-def build_filter(machine: str | None = None, *, unix_sockets: bool) -> bytes:
+def build_filter(machine: str | None = None, *, unix_sockets: bool) -> bytes:  # noqa: C901 - one small block for each kind of call
     """
     The program, for `seccomp(2)`.
 

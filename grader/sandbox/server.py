@@ -150,12 +150,14 @@ class ForkServer:
             raise SandboxError("This platform cannot fork kernels.", "Use Linux, or a Linux container.")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         options = {"control": theirs.fileno(), "preload": self._preload, "hide": self._hide}
+        own, *others = _import_folders()
         code = (
-            f"import sys; sys.path += [p for p in {_import_folders()!r} if p not in sys.path]; "
+            f"import sys; sys.path[:0] = [p for p in {[own]!r} if p not in sys.path]; "
+            f"sys.path += [p for p in {others!r} if p not in sys.path]; "
             "from grader.sandbox.forkserver import main; main(sys.argv[1])"
         )
         with theirs:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # noqa: S603 - ourselves
                 [sys.executable, "-I", "-X", "frozen_modules=on", "-c", code, json.dumps(options)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -202,7 +204,7 @@ def _environment() -> dict[str, str]:
     environment.setdefault("LANG", "C.UTF-8")
     return environment | {
         "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
-        "HOME": os.path.expanduser("~"),
+        "HOME": str(Path.home()),
         "MPLBACKEND": "module://matplotlib_inline.backend_inline",
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
@@ -213,7 +215,7 @@ def _environment() -> dict[str, str]:
 
 
 def _import_folders() -> list[str]:
-    """Where this interpreter finds the grader and what it needs: the warm one must find the same."""
+    """Where this interpreter finds the grader, then what it needs: the warm one must find the same."""
     folders: dict[str, None] = {}
     for name in ("grader", "ipykernel", "torch", "numpy", "zmq", "matplotlib"):
         spec = find_spec(name)

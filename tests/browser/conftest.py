@@ -24,7 +24,7 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # not longer: an event loop runs as long as it does
 def browser() -> Iterator[sync_api.Browser]:
     """Chromium, from $CHROMIUM or the path; without one the tests are skipped."""
     executable = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")

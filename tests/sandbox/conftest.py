@@ -27,6 +27,17 @@ class SandboxRunner:
         """The value of the name `result` after the cells; a string if it is the name of what a cell raised."""
         return asyncio.run(self._run(cells, limits, timeout_s))
 
+    def attempt(self, expression: str, *, imports: str = "os, socket") -> Any:
+        """The expression's value, or the name of the `OSError` that it raised."""
+        code = (
+            f"import {imports}\n"
+            "try:\n"
+            f"    result = {expression}\n"
+            "except OSError as error:\n"
+            "    result = type(error).__name__"
+        )
+        return self.run(code)
+
     async def _run(self, cells: tuple[str, ...], limits: Limits, timeout_s: float) -> Any:
         async with start_forked_kernel(self.server, limits) as kernel:
             for cell in cells[:-1]:

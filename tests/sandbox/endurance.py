@@ -4,11 +4,12 @@ Measures forked kernels, and what many of them leave behind: `python -m tests.sa
 Not a test: it takes as long as it is told to. It prints medians in milliseconds, and counts before and after.
 """
 
+# ruff: noqa: T201
+
 from __future__ import annotations
 
 import asyncio
 import gc
-import os
 import statistics
 import sys
 import tempfile
@@ -47,7 +48,7 @@ async def _whole(server: ForkServer) -> tuple[float, float, float]:
 def _count(warm: psutil.Process) -> dict[str, float]:
     gc.collect()
     return {
-        "descriptors": len(os.listdir("/proc/self/fd")),
+        "descriptors": psutil.Process().num_fds(),
         "threads": psutil.Process().num_threads(),
         "rss_mib": psutil.Process().memory_info().rss >> 20,
         "forkserver_descriptors": warm.num_fds(),

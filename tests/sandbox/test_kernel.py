@@ -171,9 +171,7 @@ def test_the_environment_has_nothing_of_ours(sandbox_runner: SandboxRunner) -> N
     assert "SANDBOX_TEST_SECRET" not in names
     assert "GRADER_CHANNEL" in names
     found = sandbox_runner.run(
-        "result = 'secret' in open('/proc/self/environ').read() if os.path.exists('/proc/self') else False"
-        if False
-        else "import os\nresult = os.path.exists('/proc/self') and 'secret' in open('/proc/self/environ').read()"
+        "import os\nresult = os.path.exists('/proc/self') and 'secret' in open('/proc/self/environ').read()"
     )
     assert found is False
 
@@ -181,7 +179,8 @@ def test_the_environment_has_nothing_of_ours(sandbox_runner: SandboxRunner) -> N
 def test_descriptors_are_the_expected_ones(sandbox_runner: SandboxRunner) -> None:
     kinds = sandbox_runner.run(
         "import os, re\n"
-        "links = [os.readlink(f'/proc/self/fd/{n}') for n in os.listdir('/proc/self/fd') if os.path.lexists(f'/proc/self/fd/{n}')]\n"
+        "names = [f'/proc/self/fd/{n}' for n in os.listdir('/proc/self/fd')]\n"
+        "links = [os.readlink(name) for name in names if os.path.lexists(name)]\n"
         "result = sorted({re.sub('[0-9]+', 'N', link) for link in links})"
     )
     assert set(kinds) <= {

@@ -1,0 +1,35 @@
+"""
+Grades with otter's documented Python interface, in otter's own environment: imported once, then one call a submission.
+
+Reads one JSON object a line, the path of a notebook, and answers each with seconds and score. That is cheaper than the
+command line, `otter run`, which starts Python and imports otter for each submission.
+
+    python otter_driver.py AUTOGRADER.ZIP
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+
+from otter.api import grade_submission
+
+__all__: list[str] = []
+
+
+def _serve(autograder: str) -> None:
+    replies = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        path = json.loads(line)["path"]
+        started = time.perf_counter()
+        results = grade_submission(path, autograder, quiet=True)
+        seconds = time.perf_counter() - started
+        reply = {"seconds": seconds, "score": results.total, "max_score": results.possible}
+        print(json.dumps(reply), file=replies, flush=True)
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])

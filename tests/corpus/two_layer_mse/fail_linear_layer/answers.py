@@ -1,0 +1,2 @@
+# %%
+grad_b1 = torch.nn.Linear(50, 1)

@@ -1,0 +1,6 @@
+# %%
+len = x.shape[0]
+
+# %%
+def grad_yhat(yhat, y):
+    return 2 * (yhat - y) / len(y)

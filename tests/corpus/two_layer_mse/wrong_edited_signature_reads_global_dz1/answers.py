@@ -1,0 +1,3 @@
+# %%
+def grad_w1(x, dz):
+    return x.T @ dz1

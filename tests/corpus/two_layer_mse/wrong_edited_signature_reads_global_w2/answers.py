@@ -1,0 +1,3 @@
+# %%
+def grad_a1(dyhat, weights):
+    return dyhat @ w2.T

@@ -1,0 +1,3 @@
+# %%
+def grad_w2(a1, dyhat):
+    return (a1 * dyhat).sum(0)

@@ -1,0 +1,3 @@
+# %%
+def grad_b2(dyhat):
+    return dyhat

@@ -12,7 +12,7 @@ demo: $(STAMP) ## Grade the sample submissions and say where the reports are
 	$(VENV)/bin/grader demo
 
 test: $(STAMP) ## Run the whole suite
-	$(VENV)/bin/python -m pytest
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(STAMP) ## Lint, format and types
 	$(VENV)/bin/ruff check

@@ -31,11 +31,15 @@ def _serve(calls_path: Path) -> None:
     from grader.data import read_split
 
     torch.set_num_threads(1)
-    calls: list[tuple[str, list[list[torch.Tensor]]]] = torch.load(calls_path)
-    read_split("test")
-    shell = InteractiveShell.instance(config=Config({"HistoryManager": {"enabled": False}}))
-    shell.enable_gui = lambda gui: None  # noqa: ARG005 - there is no window
+
+    class Shell(InteractiveShell):
+        def enable_gui(self, gui: Any = None) -> None:
+            """There is no window."""
+
+    shell: Any = Shell.instance(config=Config({"HistoryManager": {"enabled": False}}))
     shell.enable_matplotlib("inline")  # figures are drawn, as a kernel would
+    read_split("test")
+    calls: list[tuple[str, list[list[torch.Tensor]]]] = torch.load(calls_path)
     replies = os.fdopen(os.dup(1), "w")
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)

@@ -7,6 +7,7 @@ set up as its documentation says, and wherever that leaves a choice, the cheapes
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import json
 import os
@@ -98,7 +99,8 @@ class Floor:
         path = folder / "floor" / "calls.pt"
         path.parent.mkdir()
         torch.save(calls, path)
-        self._process = _Conversation([sys.executable, str(HERE / "floor.py"), str(path)], {"OMP_NUM_THREADS": "1"})
+        command = [sys.executable, str(HERE / "floor.py"), str(path)]
+        self._process = _Conversation(command, {"OMP_NUM_THREADS": "1"}, log=path.with_name("log"))
 
     def grade(self, submissions: Sequence[HandedIn]) -> list[Graded]:
         """Run each; nothing is compared, so there is no score."""
@@ -220,7 +222,7 @@ class Otter:
             "-m", "otter", "generate", "--no-requirements", "--no-environment", "--no-config", folder=tests.parent
         )
         driver = [str(environment.python), str(HERE / "otter_driver.py"), str(tests.parent / "autograder.zip")]
-        self._process = _Conversation(driver, environment.variables)
+        self._process = _Conversation(driver, environment.variables, log=tests.parent / "log")
 
     def grade(self, submissions: Sequence[HandedIn]) -> list[Graded]:
         """Grade each in the process that has otter imported."""
@@ -288,31 +290,41 @@ PEERS: dict[str, tuple[str | None, Any]] = {
 class _Conversation:
     """A process that answers one line of JSON with another."""
 
-    def __init__(self, command: Sequence[str], variables: dict[str, str]) -> None:
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ | variables
-        )
+    def __init__(self, command: Sequence[str], variables: dict[str, str], *, log: Path) -> None:
+        self._log = log
+        with log.open("wb") as errors:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=errors,
+                text=True,
+                env=os.environ | variables,
+            )
 
     def ask(self, **question: str) -> dict[str, Any]:
         assert self._process.stdin is not None
         assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps(question) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
+        line = ""
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.write(json.dumps(question) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self._process.args!r} ended before its time.")
+            raise RuntimeError(f"{self._process.args!r} ended before its time:\n{self._log.read_text()[-4000:]}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
     def close(self) -> None:
-        self._process.communicate()
+        with contextlib.suppress(BrokenPipeError):
+            self._process.communicate()
 
 
 def _nbgrader_source(classroom: Classroom) -> nbformat.NotebookNode:
     """The instructor's notebook, with nbgrader's marks: who writes which cell, and what it is worth."""
     exercises = {exercise.index: exercise for exercise in classroom.source.exercises}
     first = min(exercises)
-    notebook = nbformat.v4.new_notebook(
+    notebook: nbformat.NotebookNode = nbformat.v4.new_notebook(
         metadata={"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}}
     )
     for index, cell in enumerate(classroom.source.notebook.cells):
@@ -334,4 +346,5 @@ def _nbgrader_source(classroom: Classroom) -> nbformat.NotebookNode:
 
 def _marked(source: str, name: str, **marks: bool | float) -> nbformat.NotebookNode:
     mark = {"grade_id": name, "schema_version": 3, "grade": False, "solution": False, "locked": False, "task": False}
-    return nbformat.v4.new_code_cell(source, metadata={"nbgrader": {**mark, **marks}})
+    cell: nbformat.NotebookNode = nbformat.v4.new_code_cell(source, metadata={"nbgrader": {**mark, **marks}})
+    return cell

@@ -1,4 +1,4 @@
-"""Every hostile notebook is contained: nothing gained, nothing lost, the right outcome, the grader as well as before."""
+"""Every hostile notebook is contained: nothing gained, nothing lost, the right outcome, a healthy grader."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from pathlib import Path
 import jsonschema
 import nbformat
 import pytest
-from tests.conftest import ROOT, handed_in, raw_submission
 
 from grader.assignment import Assignment
 from grader.kernels import forkserver
 from grader.pipeline import grade
 from grader.reports.html import render_html
 from grader.reports.json import render_json, report_to_dict
+from tests.conftest import ROOT, handed_in, raw_submission
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -77,12 +77,15 @@ def bait(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
     assert not (folder / "unpickled").exists(), "something was unpickled"
 
 
+def open_descriptors() -> int:
+    """How many this process has."""
+    return sum(1 for _ in Path("/proc/self/fd").iterdir())
+
+
 def descendants(pid: int) -> set[int]:
     """Every process below one."""
     children = {
-        int(child)
-        for task in Path(f"/proc/{pid}/task").glob("*/children")
-        for child in task.read_text().split()
+        int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()
     }
     return children | {below for child in children for below in descendants(child)}
 
@@ -96,7 +99,7 @@ def test_hostile(folder: Path, assignment: Assignment, bait: dict[str, str]) -> 
     expect = tomllib.loads((folder / "expect.toml").read_text(encoding="utf-8"))
     submission = raw_submission(nbformat.writes(handed_in(answers)).encode(), name=f"{folder.name}.ipynb")
     free = shutil.disk_usage("/tmp").free
-    descriptors = len(os.listdir("/proc/self/fd"))
+    descriptors = open_descriptors()
     started = time.monotonic()
 
     report = grade(submission, assignment)
@@ -120,7 +123,7 @@ def test_hostile(folder: Path, assignment: Assignment, bait: dict[str, str]) -> 
     assert expect.get("report", {}).get("first_error_contains", "") in (report.notebook.first_error or "")
     assert time.monotonic() - started < 60
     assert shutil.disk_usage("/tmp").free > free - (64 << 20), "the disk was filled"
-    assert len(os.listdir("/proc/self/fd")) <= descriptors + 2
+    assert open_descriptors() <= descriptors + 2
     server = forkserver().pid
     assert server is not None
     time.sleep(0.05)

@@ -45,6 +45,7 @@ from grader.sandbox.layers import (
     probe,
     write_maps_of,
 )
+from grader.sandbox.processes import descendants, memory_mib, size_of_self
 from grader.sandbox.seccomp import build_filter
 
 __all__ = ["main"]
@@ -67,8 +68,8 @@ class _Server:
         self.filters = {}
         with contextlib.suppress(OSError):
             self.filters = {isolated: build_filter(unix_sockets=isolated) for isolated in (False, True)}
-        self.warm = _size_of_self()
-        self.warm_mib = _memory_mib("self", exact=False)
+        self.warm = size_of_self()
+        self.warm_mib = memory_mib("self", exact=False)
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors leave no zombies
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the grader, which closes the socket
         gc.collect()
@@ -200,7 +201,7 @@ class _Supervisor:
         if self.isolated:
             return
         for _ in range(1000):
-            family = _descendants(os.getpid())
+            family = descendants(os.getpid())
             if not family - {self.kernel}:
                 return
             for process in family:
@@ -220,8 +221,8 @@ class _Supervisor:
             if self.isolated:  # our root is theirs
                 processes = [name for name in os.listdir("/proc") if name.isdigit()] if os.path.exists("/proc") else []
             else:
-                processes = [str(process) for process in _descendants(os.getpid())]
-            if sum(_memory_mib(process, exact=exact) for process in processes) <= limit:
+                processes = [str(process) for process in descendants(os.getpid())]
+            if sum(memory_mib(process, exact=exact) for process in processes) <= limit:
                 return False
         return True
 
@@ -361,39 +362,6 @@ def _receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             descriptors.frombytes(data[: len(data) - len(data) % descriptors.itemsize])
     return packet, descriptors.tolist()
-
-
-def _size_of_self() -> tuple[int, int]:
-    """Bytes of address space and of data."""
-    fields = [int(field) for field in Path("/proc/self/statm").read_text().split()]
-    page = os.sysconf("SC_PAGE_SIZE")
-    return fields[0] * page, fields[5] * page
-
-
-def _memory_mib(process: str, *, exact: bool) -> float:
-    """What a process has in memory that is not a file's; 0 if it is gone. What is shared counts in parts if exact."""
-    names = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:") if exact else ("RssAnon:", "RssShmem:", "VmSwap:")
-    total = 0
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path("/proc", process, "smaps_rollup" if exact else "status").read_text().splitlines():
-            if line.startswith(names):
-                total += int(line.split()[1])
-    return total / 1024
-
-
-def _descendants(process: int) -> set[int]:
-    parents: dict[int, int] = {}
-    for entry in os.listdir("/proc"):
-        if entry.isdigit():
-            with contextlib.suppress(OSError, IndexError, ValueError):
-                stat = Path(f"/proc/{entry}/stat").read_text()
-                parents[int(entry)] = int(stat.rpartition(")")[2].split()[1])
-    found: set[int] = set()
-    while True:
-        more = {child for child, parent in parents.items() if parent == process or parent in found} - found
-        if not more:
-            return found
-        found |= more
 
 
 def _import_everything(preload: list[str]) -> Any:

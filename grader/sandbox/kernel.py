@@ -78,7 +78,7 @@ class _ForkedKernelApp(IPKernelApp):
         self.iopub_socket.xpub_verbose = True  # every subscriber is welcomed, not only the first
         self.iopub_socket.sndhwm = 20_000  # what its reader has no room for waits here, in this process's own memory
         self.iopub_port = self._bind_socket(self.iopub_socket, self.iopub_port)
-        self.configure_tornado_logger()
+        self.configure_tornado_logger()  # type: ignore[no-untyped-call]
         self.iopub_thread = IOPubThread(self.iopub_socket, pipe=False, session=self.session)
         self.iopub_thread.start()
         self.iopub_socket = self.iopub_thread.background_socket
@@ -92,7 +92,7 @@ class _ForkedShell(ZMQInteractiveShell):
 
     def system(self, cmd: str) -> None:
         """Run a `!command` and show what it writes."""
-        command = self.var_expand(cmd, depth=1)
+        command = self.var_expand(cmd, depth=1)  # type: ignore[no-untyped-call]
         with subprocess.Popen(  # noqa: S602 - a shell is what was asked for
             command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process:
@@ -121,7 +121,7 @@ def prepare_kernel() -> Any:
     app = _ForkedKernelApp.instance(config=Config({"HistoryManager": {"enabled": False}}))
     app.outstream_class = f"{__name__}.{BoundedStream.__name__}"
     app.profile_dir = _NoProfile(location="/nowhere")
-    app.init_pdb()
+    app.init_pdb()  # type: ignore[no-untyped-call]
     app.prepared_shell = _ForkedShell.instance(
         parent=app, profile_dir=app.profile_dir, user_ns={}, compiler_class=XCachingCompiler
     )

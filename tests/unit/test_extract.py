@@ -91,7 +91,7 @@ def test_source_that_breaks_parsers_does_not_break_ours(source: str) -> None:
         "from torch.autograd import grad as g\ndef grad_a(x):\n    return g(x.sum(), x)[0]",
         "import torch.autograd as ag\ndef grad_a(x):\n    return ag.grad(x.sum(), x)[0]",
         "import torch as t\ndef grad_a(x):\n    return t.func.vjp(t.sin, x)[1](x)",
-        "from torch.func import jacrev\ndef helper(x):\n    return jacrev(abs)(x)\ndef grad_a(x):\n    return helper(x)",
+        "from torch.func import jacrev\ndef f(x):\n    return jacrev(abs)(x)\ndef grad_a(x):\n    return f(x)",
         "import torch\ndef grad_a(x):\n    return torch.autograd.functional.vjp(torch.sin, x)",
     ],
 )

@@ -1,3 +1,5 @@
+# %% delete: grad_b1
+
 # %%
 def grad_w1(x, dz1):
     return x.T @ dz1

@@ -1,3 +1,7 @@
+# %% delete: grad_w1
+
+# %% delete: grad_b1
+
 # %%
 if __name__ == "__main__":
     def grad_w1(x, dz1):

@@ -1,3 +1,0 @@
-# %%
-def grad_b1(dz1):
-    return dz1.sum(0, keepdim=True) + 0j

@@ -69,9 +69,10 @@ class MemorySampler:
 
     def _look(self) -> None:
         while not self._is_over.wait(_LOOK_S):
-            new = {process: pss_mib(process) for process in descendants(os.getpid()) - self._known}
-            own, others = sum(new.values()), sum(map(pss_mib, self._known))
-            if own > self.footprint.own:
+            new = descendants(os.getpid()) - self._known
+            own, others = sum(map(pss_mib, new)), sum(map(pss_mib, self._known))
+            # Shares change with each process that comes or goes: what was added up meanwhile would be no sum.
+            if own > self.footprint.own and descendants(os.getpid()) - self._known == new:
                 self.footprint = Footprint(own, own + others - self._before)
 
     def __enter__(self) -> Self:

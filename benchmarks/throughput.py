@@ -104,7 +104,12 @@ def _check(contender: Contender, classroom: Classroom) -> None:
 def _time(
     contenders: Sequence[Contender], submissions: Sequence[HandedIn], rounds: int, *, full_marks: float
 ) -> dict[str, list[float]]:
-    """Seconds per submission of each. They take turns at each submission, and another one begins each time."""
+    """
+    Seconds per submission of each.
+
+    They take turns at each submission, and another one begins each time. Whoever wants the whole class at once has it
+    when the others are half through.
+    """
     seconds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
 
     def turn(contender: Contender, some: Sequence[HandedIn]) -> None:
@@ -114,15 +119,16 @@ def _time(
         seconds[contender.name] += [each.seconds for each in graded]
 
     singly = [contender for contender in contenders if not contender.at_once]
+    at_once = [contender for contender in contenders if contender.at_once]
     for number in range(1, rounds + 1):
         _say(f"Round {number} of {rounds} ...")
         for place, handed_in in enumerate(submissions):
+            if place == len(submissions) // 2:
+                for contender in at_once:
+                    turn(contender, submissions)
             first = place % len(singly)
             for contender in singly[first:] + singly[:first]:
                 turn(contender, [handed_in])
-        for contender in contenders:
-            if contender.at_once:
-                turn(contender, submissions)
     return seconds
 
 

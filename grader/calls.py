@@ -53,14 +53,15 @@ class Returned:
     error: CallError | None = None
 
 
-def call_request(exercise: Exercise, cases: Sequence[Case], limits: Limits) -> Request:
-    """Call an exercise on its cases."""
+def call_request(exercise: Exercise, cases: Sequence[Case], limits: Limits, *, autograd: str = "forbid") -> Request:
+    """Call an exercise on its cases, in inference mode where autograd is forbidden."""
     tensors = {f"{case.name}/{name}": a.contiguous() for case in cases for name, a in case.arguments.items()}
     header = {
         "operation": "call",
         "function": exercise.name,
         "arguments": list(exercise.arguments),
         "cases": [case.name for case in cases],
+        "inference": autograd == "forbid",
         "seconds": limits.call_s,
         "limit": limits.result_bytes,
     }
@@ -92,6 +93,7 @@ def read_call(cases: Sequence[Case], answer: Answer, notebook: NotebookNode) -> 
         "done": Outcome.CRASHED,  # it ended before its time, without a word: os._exit
         "timed_out": Outcome.TIMED_OUT,
         "too_large": Outcome.CRASHED,
+        "out_of_memory": Outcome.OUT_OF_MEMORY,
         "crashed": Outcome.CRASHED,
         "unreachable": Outcome.CRASHED,
     }[answer.status]
@@ -128,11 +130,15 @@ def _read_record(case: Case, header: dict[str, Any], payload: bytes, notebook: N
     tensors = read_tensors(payload)
     values = tuple(tensors[str(n)] for n in range(len(tensors)) if str(n) in tensors)
     outcome: Outcome | None = None
-    if len(values) != len(case.expected):
+    if header.get("tuple") is not None and len(case.expected) == 1:
+        outcome = Outcome.WRONG_TYPE  # also a tuple of one, which a comma at the end makes
+    elif len(values) != len(case.expected):
         # More or fewer than asked for; or tensors that were not sent, because they are huge or have no plain numbers.
         outcome = Outcome.WRONG_TYPE
         if not values and len(shapes) == len(case.expected) and shapes != tuple(tuple(e.shape) for e in case.expected):
             outcome = Outcome.WRONG_SHAPE
+        elif not values and any(dtype not in ("float32", "float64") for dtype in dtypes):
+            outcome = Outcome.WRONG_DTYPE
     return Returned(
         case=case,
         outcome=outcome,

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import logging
 import queue
 import re
 import socket
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from nbclient import NotebookClient
@@ -34,6 +35,7 @@ _READY_S = 30.0
 _GRACE_S = 3.0
 _RESTARTS = 3
 _IOPUB_S = 2
+_VERDICT_S = 0.2
 _SILENT = logging.getLogger("grader.nbclient")
 _SILENT.disabled = True
 _TIMED_OUT = {"ename": "<the cell took too long>", "evalue": "", "traceback": []}
@@ -54,11 +56,13 @@ class Answer:
     """
     What came back, not yet believed.
 
-    `status` is done, timed_out, too_large, crashed or unreachable; `records` are headers and payloads by case.
+    `status` is done, timed_out, too_large, out_of_memory, crashed or unreachable; `records` are headers and payloads by
+    case. `is_fatal` where the kernel is lost too.
     """
 
     status: str
     detail: str = ""
+    is_fatal: bool = False
     records: dict[str, tuple[dict[str, Any], bytes]] = dataclasses.field(default_factory=dict)
 
 
@@ -88,7 +92,8 @@ async def execute(
     Execute every cell, whatever the ones before it raised, and then every request.
 
     A cell that kills the kernel, or that nothing can stop, must not cost more than itself: the notebook is run again
-    without it, in a new kernel, as often as there is time.
+    without it, in a new kernel, as often as there is time. So must a function that takes the kernel with it: the
+    notebook is run again, and the calls go on with the next one.
 
     Args:
         require: The sandbox that the kernel must have.
@@ -98,20 +103,24 @@ async def execute(
     """
     deadline = time.monotonic() + limits.notebook_s
     lost: dict[int, CallError] = {}
-    while True:
+    answers: dict[str, Answer] = {}
+    pending = iter(requests(answers))
+    for restart in itertools.count():
+        is_last = restart >= _RESTARTS or time.monotonic() > deadline
         async with start_kernel(limits, require=require) as kernel:
             run = _Run(notebook, kernel, limits, without=lost)
             culprit = await run.cells(deadline)
-            if culprit is None or len(lost) >= _RESTARTS or time.monotonic() > deadline:
-                answers = await run.ask(requests)
-                return Execution(
-                    executed=run.executed,
-                    errors=run.errors | lost,
-                    stopped=run.stopped,
-                    answers=answers,
-                    layers=kernel.layers,
-                )
-            lost[culprit] = run.errors[culprit]
+            if culprit is not None and not is_last:
+                lost[culprit] = run.errors[culprit]
+                continue
+            if await run.ask(pending, answers) or is_last:
+                # Where the kernel is gone for good, there are no more answers to be had.
+                for request in pending:
+                    answers[request.key] = Answer(status="unreachable")
+                break
+    return Execution(
+        executed=run.executed, errors=run.errors | lost, stopped=run.stopped, answers=answers, layers=kernel.layers
+    )
 
 
 class _ErrorsOnly(NotebookClient):
@@ -165,7 +174,10 @@ class _Run:
             self.stopped = f"In [{self._running}] took too long, and could not be interrupted."
         except DeadKernelError:
             self.stopped = f"The kernel died while In [{self._running}] was running."
-            self._fail("KernelDied", "the notebook's process ended here")
+            if _ran_out_of_memory(self.kernel):
+                self._fail("MemoryError", "the notebook took more memory than it may have")
+            else:
+                self._fail("KernelDied", "the notebook's process ended here")
         except Exception as error:  # nbclient lets through whatever a message that is none makes it raise
             self.stopped = f"In [{self._running}] sent what is no Jupyter message."
             self._fail("KernelDied", f"the notebook's process sent what is no Jupyter message ({type(error).__name__})")
@@ -204,15 +216,15 @@ class _Run:
     def _fail(self, kind: str, message: str) -> None:
         self.errors[self._running] = CallError(type=kind, message=message, cell=self._running)
 
-    async def ask(self, requests: Requests) -> dict[str, Answer]:
-        """Put each request to the harness and wait for its answer; once it is gone, no answer is to be had."""
-        answers: dict[str, Answer] = {}
-        reachable = await self._serve()
-        for request in requests(answers):
-            answer = await self._exchange(request) if reachable else None
-            reachable = answer is not None
-            answers[request.key] = answer or Answer(status="unreachable")
-        return answers
+    async def ask(self, pending: Iterator[Request], answers: dict[str, Answer]) -> bool:
+        """Put requests to the harness; False where one of them took the kernel with it, and the next may go on."""
+        if not await self._serve():
+            return True
+        for request in pending:
+            answers[request.key] = answer = await self._exchange(request)
+            if answer.is_fatal:
+                return False
+        return True
 
     async def _serve(self) -> bool:
         """Start the harness. A kernel that is still busy with a cell gets less patience than one that has to import."""
@@ -225,14 +237,23 @@ class _Run:
             return False
         return True
 
-    async def _exchange(self, request: Request) -> Answer | None:
+    async def _exchange(self, request: Request) -> Answer:
         channel, seconds = self.kernel.channel, float(request.header["seconds"])
         sending = asyncio.get_running_loop().sock_sendall(channel, pack(request.header, request.payload))
         try:
             await asyncio.wait_for(sending, seconds)
             return await asyncio.wait_for(_answer(channel, limit=self.limits.result_bytes), seconds + _GRACE_S)
-        except (asyncio.TimeoutError, WireError, OSError):
-            return None
+        except asyncio.TimeoutError:
+            return Answer(status="timed_out", is_fatal=True)
+        except (WireError, OSError):
+            await asyncio.sleep(_VERDICT_S)  # until whoever ended it has said why
+            status = "out_of_memory" if _ran_out_of_memory(self.kernel) else "crashed"
+            return Answer(status=status, detail="and the notebook's process with it", is_fatal=True)
+
+
+def _ran_out_of_memory(kernel: RunningKernel) -> bool:
+    """Did whoever watches a kernel's memory end it?"""
+    return getattr(kernel.manager.provisioner, "end", None) == "memory"
 
 
 async def _answer(channel: socket.socket, *, limit: int) -> Answer:

@@ -192,13 +192,30 @@ class _Autograd:
         queue = [(node, cell)]
         while queue:
             current, number = queue.pop(0)
-            for inner in ast.walk(current):
-                if use := self._use(inner):
-                    found.append(f"In [{number}], line {getattr(inner, 'lineno', 0)}: {use}")
-                if isinstance(inner, ast.Name) and inner.id in self._functions and inner.id not in seen:
-                    seen.add(inner.id)
-                    queue.append(self._functions[inner.id])
+            found += [
+                f"In [{number}], line {getattr(inner, 'lineno', 0)}: {use}"
+                for inner in ast.walk(current)
+                if (use := self._use(inner))
+            ]
+            for name in self._helpers(current) - seen:
+                seen.add(name)
+                queue.append(self._functions[name])
         return tuple(dict.fromkeys(found))
+
+    def _helpers(self, node: ast.stmt) -> set[str]:
+        """Functions of the notebook that a definition uses: not its own arguments and variables, and no mere data."""
+        inside = list(ast.walk(node))
+        names = [inner for inner in inside if isinstance(inner, ast.Name)]
+        own = {inner.arg for inner in inside if isinstance(inner, ast.arg)}
+        own |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+        called = {inner.func.id for inner in inside if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)}
+        return {
+            name.id
+            for name in names
+            if name.id in self._functions
+            and name.id not in own
+            and (name.id in called or not isinstance(self._functions[name.id][0], (ast.Assign, ast.AnnAssign)))
+        }
 
     def _use(self, node: ast.AST) -> str | None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward":

@@ -107,14 +107,15 @@ def _call_cases(
     tensors = load(payload)
     for case in header["cases"]:
         arguments = {name: tensors[f"{case}/{name}"] for name in header["arguments"]}
-        result, described = _call(namespace, header["function"], arguments, filenames)
+        inference = bool(header["inference"])
+        result, described = _call(namespace, header["function"], arguments, filenames, inference=inference)
         narrow = described["status"] == "raised" or any(dtype == "float32" for dtype in described.get("dtypes", ()))
         if narrow and any(tensor.dtype == torch.float64 for tensor in arguments.values()):
             # float32 constants in a right answer either raise among float64 arguments or narrow them.
             narrowed = {
                 name: tensor.float() if tensor.dtype == torch.float64 else tensor for name, tensor in arguments.items()
             }
-            again, described_again = _call(namespace, header["function"], narrowed, filenames)
+            again, described_again = _call(namespace, header["function"], narrowed, filenames, inference=inference)
             if described_again["status"] == "returned":
                 result, described = again, {**described_again, "narrowed": True}
         write(pack({"case": case, **described}, _encode(result, described, limit=int(header["limit"]))))
@@ -127,6 +128,7 @@ def _call(
     filenames: Mapping[str, int],
     *,
     traced: bool = True,
+    inference: bool = True,
 ) -> tuple[list[torch.Tensor], dict[str, Any]]:
     """Call a function on fresh copies; what it returned as tensors, and a description of what it was."""
     function = namespace.get(name)
@@ -134,9 +136,10 @@ def _call(
         return [], {"status": "missing", "type": None if name not in namespace else _type_name(function)}
     copies = {key: tensor.clone() for key, tensor in arguments.items()}
     described: dict[str, Any]
-    trace = _AutogradTrace()
+    trace = _AutogradTrace(inference=inference)
+    mode = torch.inference_mode() if inference else torch.enable_grad()
     try:
-        with torch.inference_mode(), trace.hooks(), trace if traced else contextlib.nullcontext():
+        with mode, trace.hooks(), trace if traced else contextlib.nullcontext():
             value = _bind(function, copies)
     except MemoryError as error:
         return [], {"status": "out_of_memory", "error": _describe_exception(error, filenames)}
@@ -178,8 +181,9 @@ class _AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     Evidence, not proof: it lives in the student's process. Without inference mode's protection nothing saves a tensor.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, inference: bool) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
+        self._inference = inference
         self.evidence: list[str] = []
 
     @classmethod
@@ -188,7 +192,7 @@ class _AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func._schema.name
-        if not torch.is_inference_mode_enabled():
+        if self._inference and not torch.is_inference_mode_enabled():
             self._note("switched inference mode off")
         if name.endswith("_backward"):
             self._note(f"called {name}")

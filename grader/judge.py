@@ -89,6 +89,7 @@ def _compare(call: Returned) -> tuple[CaseResult, Comparison | None]:
             shape=call.shapes[0] if len(call.shapes) == 1 else None,
             expected_shape=tuple(case.expected[0].shape) if len(case.expected) == 1 else None,
             dtype=call.dtypes[0] if len(call.dtypes) == 1 else None,
+            expected_dtype=str(call.given).removeprefix("torch."),
             type=call.type,
             error=call.error,
         )

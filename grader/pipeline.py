@@ -128,7 +128,7 @@ def _grade_notebook(submission: Submission, assignment: Assignment, notebook: No
 
     def requests(answers: Mapping[str, Answer]) -> Iterator[Request]:
         for exercise in assignment.exercises:
-            yield call_request(exercise, cases[exercise.name], limits)
+            yield call_request(exercise, cases[exercise.name], limits, autograd=assignment.autograd)
         safe = [e for e in assignment.exercises if answers[e.name].status == "done"]
         yield chain_request(assignment, safe, chain, limits)
 

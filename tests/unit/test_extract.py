@@ -109,6 +109,9 @@ def test_autograd_in_a_function_is_seen(source: str) -> None:
         "import torch\ndef grad_a(x):\n    return torch.func.vmap(torch.outer)(x, x).sum(0)",
         "def grad(x):\n    return x\ndef grad_a(x):\n    return grad(x)",
         "import torch\n@torch.no_grad()\ndef grad_a(x):\n    return x.detach()",
+        "from torch.func import vjp\ndef grad_b(x):\n    return vjp(x)\nd = grad_b(1)\ndef grad_a(d):\n    return d",
+        "from torch.func import vjp\nd = vjp(1)\ndef grad_a(x):\n    d = x\n    return d",
+        "from torch.func import vjp\nd = vjp(1)\ndef grad_a(x):\n    return d",
     ],
 )
 def test_what_only_looks_like_autograd_is_not_flagged(source: str) -> None:

@@ -1,0 +1,93 @@
+"""What an assignment may decide, and what holds where the platform offers no sandbox."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import nbformat
+import pytest
+
+from grader.assignment import Assignment
+from grader.errors import SandboxError
+from grader.model import Outcome, Report
+from grader.pipeline import grade
+from grader.sandbox import ForkServer, Level
+from tests.conftest import handed_in, raw_submission
+
+AUTOGRAD = """
+# %%
+def grad_b1(dz1):
+    b1 = torch.zeros(1, 50, dtype=dz1.dtype, requires_grad=True)
+    (torch.ones_like(dz1) * b1).backward(dz1)
+    return b1.grad
+"""
+
+
+def graded(assignment: Assignment, answers: str = "", **options: Level) -> Report:
+    return grade(raw_submission(nbformat.writes(handed_in(answers)).encode()), assignment, **options)
+
+
+@pytest.mark.parametrize(
+    ("policy", "outcome", "flagged"),
+    [("forbid", Outcome.FORBIDDEN, True), ("flag", Outcome.MATCH, True), ("allow", Outcome.MATCH, False)],
+)
+def test_autograd_is_forbidden_flagged_or_allowed(
+    assignment: Assignment, policy: str, outcome: Outcome, flagged: bool
+) -> None:
+    """The evidence names cell and line, or what was seen when it ran."""
+    report = graded(dataclasses.replace(assignment, autograd=policy), AUTOGRAD)
+
+    assert report.exercises[-1].outcome is outcome
+    assert bool(report.flags) is flagged
+    if flagged:
+        assert all(flag.exercise == "grad_b1" for flag in report.flags)
+        assert any("line 3: .backward()" in flag.evidence for flag in report.flags)
+
+
+def test_without_a_forkserver_an_ordinary_kernel_is_used(
+    assignment: Assignment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Right and wrong are told apart there too, and the layers claim no sandbox."""
+    monkeypatch.setattr(ForkServer, "is_available", staticmethod(lambda: False))
+
+    report = graded(assignment, "# %%\ndef grad_b1(dz1):\n    while True:\n        pass\n")
+
+    assert report.score == 9
+    assert report.exercises[-1].outcome is Outcome.TIMED_OUT
+    assert report.sandbox_layers == ("own_process", "clean_environment", "time_limits")
+
+
+def test_a_level_that_cannot_be_had_is_refused(assignment: Assignment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing is executed, and the message says what to do."""
+    monkeypatch.setattr(ForkServer, "is_available", staticmethod(lambda: False))
+
+    with pytest.raises(SandboxError, match="isolated is asked for"):
+        graded(assignment, require=Level.ISOLATED)
+
+
+@pytest.mark.skipif(not ForkServer.is_available(), reason="the sandbox needs Linux")
+def test_a_function_that_takes_the_kernel_with_it_costs_its_own_points(assignment: Assignment) -> None:
+    """Memory that many processes take together: the watchdog ends all of them, and the rest is graded anew."""
+    hogs = """
+# %%
+def grad_w2(a1, dyhat):
+    import os, time
+    if not hasattr(torch, "called"):
+        torch.called = 0
+    torch.called += 1
+    if len(a1) != 1000:
+        for _ in range(20):
+            if os.fork() == 0:
+                block = bytearray(300 << 20)
+                block[::4096] = b"x" * len(block[::4096])
+                time.sleep(30)
+                os._exit(0)
+        time.sleep(4)
+    return a1.T @ dyhat
+"""
+
+    report = graded(assignment, hogs)
+
+    outcomes = {exercise.name: exercise.outcome for exercise in report.exercises}
+    assert outcomes.pop("grad_w2") in (Outcome.OUT_OF_MEMORY, Outcome.TIMED_OUT)
+    assert set(outcomes.values()) == {Outcome.MATCH}

@@ -1,0 +1,125 @@
+"""The students' notebook is what the source generates, and holds no trace of the solution."""
+
+from __future__ import annotations
+
+import ast
+import json
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+
+from grader.release import fill_blanks, release_notebook, write_release
+from grader.source import REGION, read_source
+from tests.conftest import ROOT, SOURCE
+
+RELEASED = ROOT / "assignments" / "two_layer_mse"
+NAMES = ["grad_yhat", "grad_w2", "grad_b2", "grad_a1", "grad_z1", "grad_w1", "grad_b1"]
+
+
+def test_the_committed_pair_is_what_the_source_generates(tmp_path: Path) -> None:
+    """Byte for byte."""
+    for path in write_release(read_source(SOURCE), tmp_path):
+        assert path.read_bytes() == (RELEASED / path.name).read_bytes(), f"run `grader release`: {path.name} differs"
+
+
+def test_notebook_and_text_are_a_pair() -> None:
+    """Same cells, as jupytext reads them."""
+    notebook = nbformat.read(RELEASED / "two_layer_mse.ipynb", as_version=4)
+    text = jupytext.read(RELEASED / "two_layer_mse.md")
+
+    assert [(cell.cell_type, cell.source) for cell in notebook.cells] == [
+        (cell.cell_type, cell.source) for cell in text.cells
+    ]
+    assert notebook.metadata["grader"] == text.metadata["grader"]
+
+
+def test_blanks_keep_signature_and_docstring() -> None:
+    """And raise NotImplementedError, naming the exercise."""
+    source = read_source(SOURCE)
+    released = release_notebook(source)
+
+    for exercise in source.exercises:
+        cell = released.cells[exercise.index]
+        function = ast.parse(cell.source).body[0]
+        assert isinstance(function, ast.FunctionDef)
+        assert [argument.arg for argument in function.args.args] == list(exercise.arguments)
+        assert ast.get_docstring(function) == exercise.docstring
+        assert ast.unparse(function.body[-1]) == f"raise NotImplementedError('{exercise.name} is still blank')"
+        assert len(function.body) == 2
+        assert cell.metadata["tags"] == ["exercise"]
+
+
+@pytest.mark.parametrize("name", ["two_layer_mse.ipynb", "two_layer_mse.md"])
+def test_no_trace_of_the_solution(name: str) -> None:
+    """None of its lines, no delimiters, no seed, no outputs."""
+    text = (RELEASED / name).read_text(encoding="utf-8")
+    for exercise in read_source(SOURCE).exercises:
+        inside = False
+        for line in exercise.source.split("\n"):
+            if match := REGION.match(line):
+                inside = match.group(1) == "BEGIN"
+            elif inside:
+                assert line.strip() not in text
+    assert "SOLUTION" not in text
+    assert "hidden_seed" not in text
+    assert str(read_source(SOURCE).settings["hidden_seed"]) not in text
+
+
+def test_the_released_notebook_is_clean() -> None:
+    """Valid, self-contained, without outputs, marked with assignment and version."""
+    notebook = nbformat.read(RELEASED / "two_layer_mse.ipynb", as_version=4)
+    nbformat.validate(notebook)
+
+    assert notebook.metadata["grader"] == {"assignment": "two_layer_mse", "version": read_source(SOURCE).version}
+    assert all(cell.outputs == [] and cell.execution_count is None for cell in notebook.cells if "outputs" in cell)
+    assert any("](data:image/svg+xml;base64," in cell.source for cell in notebook.cells)
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+
+
+def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
+    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(folder)}}).execute()
+
+
+@pytest.mark.filterwarnings("ignore")  # of the kernel that nbclient starts, about its transport
+def test_it_runs_up_to_its_first_blank(tmp_path: Path) -> None:
+    """The story before the first exercise works as it is handed out."""
+    notebook = nbformat.read(RELEASED / "two_layer_mse.ipynb", as_version=4)
+
+    with pytest.raises(CellExecutionError, match="grad_yhat is still blank"):
+        run(notebook, tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_solution_runs_and_the_loss_goes_down(tmp_path: Path) -> None:
+    """The closing section holds what it promises."""
+    notebook = read_source(SOURCE).notebook
+
+    run(notebook, tmp_path)
+
+    said = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
+    first, last = (float(number) for number in said.split("The loss goes from ")[1].split("'")[0].split(" to "))
+    assert 24 < first < 30
+    assert last < 4
+    assert "52% of z1 is negative" in said
+
+
+def test_answers_take_the_place_of_blanks() -> None:
+    """Functions by name, helpers before them, deletions, and what is left at the end."""
+    notebook = release_notebook(read_source(SOURCE))
+
+    filled = fill_blanks(
+        notebook,
+        "# %%\nhelper = 1\n# %%\ndef grad_w2(a1, dyhat):\n    return helper\n# %% delete: grad_b1\n# %%\nlast = 2\n",
+    )
+
+    sources = [cell.source for cell in filled.cells]
+    place = sources.index("def grad_w2(a1, dyhat):\n    return helper")
+    assert sources[place - 1] == "helper = 1"
+    assert sources[-1] == "last = 2"
+    assert not any("grad_b1 is still blank" in source for source in sources)
+    assert sum("is still blank" in source for source in sources) == 5
+    assert len(sources) == len(notebook.cells) + 1

@@ -1,0 +1,108 @@
+"""A source notebook is read, or refused with the place and the reason."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grader.errors import SourceError
+from grader.source import find_sources, read_source, source_version
+from tests.conftest import SOURCE
+
+EXERCISE = '''```{code-cell} ipython3
+:tags: [exercise]
+
+def grad_w(x, dz):
+    """What is asked."""
+    ### BEGIN SOLUTION
+    return x.T @ dz
+    ### END SOLUTION
+```
+'''
+HEAD = """---
+jupytext:
+  text_representation:
+    extension: .md
+    format_name: myst
+kernelspec:
+  display_name: Python 3
+  language: python
+  name: python3
+---
+
+# Title
+
+"""
+
+
+def source(folder: Path, body: str) -> Path:
+    path = folder / "small.md"
+    path.write_text(HEAD + body, encoding="utf-8")
+    return path
+
+
+def test_the_shipped_source_is_read() -> None:
+    """Exercises in order, with arguments, targets and points; the place of each in the file."""
+    read = read_source(SOURCE)
+
+    assert [(e.name, e.arguments, e.targets, e.points) for e in read.exercises] == [
+        ("grad_yhat", ("yhat", "y"), ("yhat",), 1.0),
+        ("grad_w2", ("a1", "dyhat"), ("w2",), 2.0),
+        ("grad_b2", ("dyhat",), ("b2",), 1.0),
+        ("grad_a1", ("dyhat", "w2"), ("a1",), 1.0),
+        ("grad_z1", ("da1", "z1"), ("z1",), 2.0),
+        ("grad_w1", ("x", "dz1"), ("w1",), 2.0),
+        ("grad_b1", ("dz1",), ("b1",), 1.0),
+    ]
+    lines = SOURCE.read_text(encoding="utf-8").split("\n")
+    for exercise in read.exercises:
+        assert exercise.line is not None
+        assert lines[exercise.line - 1].startswith(f"def {exercise.name}(")
+
+
+def test_a_version_is_a_hash_of_the_text() -> None:
+    """Line ends do not matter, anything else does."""
+    assert source_version("a\nb") == source_version("a\r\nb")
+    assert source_version("a\nb") != source_version("a\nc")
+
+
+def test_only_notebooks_are_sources(tmp_path: Path) -> None:
+    """A README beside them is none."""
+    source(tmp_path, EXERCISE)
+    (tmp_path / "README.md").write_text("# Read me\n")
+
+    assert list(find_sources(tmp_path)) == ["small"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("    ### END SOLUTION\n", "", r"small\.md, cell 2, line \d+: a solution region is not closed"),
+        ("    ### BEGIN SOLUTION\n", "", "nested or unclosed"),
+        ("    return x.T @ dz\n", "    ### BEGIN SOLUTION\n", "nested or unclosed"),
+        ('    """What is asked."""\n', "", "grad_w has no docstring"),
+        ("def grad_w(x, dz):", "def grad_w(x, dz)", "not Python"),
+        ("    ### END SOLUTION\n", "    ### END SOLUTION\ndef other():\n    pass\n", "holds 2 functions"),
+        ("def grad_w(", "def weight(", "weight names no target"),
+        (":tags: [exercise]", ":tags: [other]", "has no exercise"),
+        (":tags: [exercise]", "---\ntags: [exercise]\ngrader: {points: -1}\n---", "worth -1 points"),
+        (":tags: [exercise]", ":tags: [exercise, network]", "a network cell has a solution region"),
+        (EXERCISE, EXERCISE + "\n" + EXERCISE, "a second exercise is called grad_w"),
+    ],
+)
+def test_what_breaks_the_contract_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
+    """With file, cell and line."""
+    assert old in EXERCISE
+
+    with pytest.raises(SourceError, match=says):
+        read_source(source(tmp_path, EXERCISE.replace(old, new)))
+
+
+def test_name_and_metadata_must_agree(tmp_path: Path) -> None:
+    """The file's name is the id."""
+    path = source(tmp_path, EXERCISE)
+    path.write_text(path.read_text().replace("kernelspec:", "grader:\n  assignment: other\nkernelspec:", 1))
+
+    with pytest.raises(SourceError, match="says that it is 'other'"):
+        read_source(path)

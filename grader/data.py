@@ -83,9 +83,15 @@ def load_mnist(
     >>> images.shape, labels[:4].tolist()
     (torch.Size([10000, 784]), [7, 2, 1, 0])
     """
+    images, labels = _as_tensors(split, None if directory is None else Path(directory))
+    return images.clone(), labels.clone()
+
+
+@functools.lru_cache(maxsize=2)
+def _as_tensors(split: str, directory: Path | None) -> tuple[torch.Tensor, torch.Tensor]:
     import torch
 
-    images, labels = read_split(split, directory=None if directory is None else Path(directory))
+    images, labels = read_split(split, directory=directory)
     return torch.from_numpy(images).float().div_(255), torch.from_numpy(labels).long()
 
 

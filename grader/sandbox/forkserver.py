@@ -18,6 +18,7 @@ import array
 import contextlib
 import gc
 import importlib
+import io
 import itertools
 import json
 import os
@@ -375,6 +376,12 @@ def _import_everything(preload: list[str]) -> Any:
         torch = sys.modules["torch"]
         torch.set_num_threads(1)
         torch.zeros(8).half().sum()  # has it look at /proc/cpuinfo, which a kernel does not see
+    if "grader.data" in sys.modules:
+        sys.modules["grader.data"].load_mnist()  # what every notebook reads
+    if "matplotlib.figure" in sys.modules:
+        figure = sys.modules["matplotlib.figure"].Figure((1, 1))
+        figure.subplots().set_title("0")
+        figure.savefig(io.BytesIO(), format="png")  # finds its fonts
     return app
 
 

@@ -16,6 +16,12 @@ from grader import data, load_mnist
 from grader.errors import DataError
 
 
+def forget() -> None:
+    """Have the files read again."""
+    data.read_split.cache_clear()
+    data._as_tensors.cache_clear()
+
+
 def test_the_test_split_ships_with_the_package() -> None:
     """10,000 images in [0, 1], and the labels of the published order."""
     images, labels = load_mnist()
@@ -48,22 +54,22 @@ def test_a_changed_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         content[-1] ^= 1
         (tmp_path / name).write_bytes(content)
     monkeypatch.setattr(data, "MNIST_DIRECTORY", tmp_path)
-    data.read_split.cache_clear()
+    forget()
 
     with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte\.gz is not the published one"):
         load_mnist()
     assert not any(data.checksums().values())
-    data.read_split.cache_clear()
+    forget()
 
 
 def test_a_missing_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what to do about it."""
     monkeypatch.setattr(data, "MNIST_DIRECTORY", tmp_path)
-    data.read_split.cache_clear()
+    forget()
 
     with pytest.raises(DataError, match="cannot be read"):
         load_mnist()
-    data.read_split.cache_clear()
+    forget()
 
 
 @pytest.fixture
@@ -108,13 +114,13 @@ def test_the_training_split_is_fetched_once_and_checked(
     monkeypatch.setattr(data, "MIRRORS", (f"{url}missing/", f"{url}bad/", f"{url}good/"))
 
     _, got = load_mnist("train", directory=tmp_path / "cache")
-    data.read_split.cache_clear()
+    forget()
     monkeypatch.setattr(data, "MIRRORS", ("http://127.0.0.1:9/",))
     again, _ = load_mnist("train", directory=tmp_path / "cache")
 
     assert got.tolist() == [3, 4]
     assert again.shape == (2, 784)
-    data.read_split.cache_clear()
+    forget()
 
 
 def test_no_mirror_at_all_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

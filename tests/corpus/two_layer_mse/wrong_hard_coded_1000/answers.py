@@ -1,3 +1,0 @@
-# %%
-def grad_yhat(yhat, y):
-    return 2 * (yhat - y) / 1000

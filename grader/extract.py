@@ -10,7 +10,7 @@ import ast
 import dataclasses
 import re
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
@@ -20,6 +20,7 @@ from grader.notebook import code_cells
 
 __all__ = ["Definition", "StaticLook", "look"]
 
+_TRANSFORMER = TransformerManager()
 _PYTHON_MAGICS = re.compile(r"^\s*%%(time|timeit|capture|prun)\b.*")
 _DEFINES = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=[^=]", re.MULTILINE)
 _AUTOGRAD_FUNCTIONS = frozenset({"grad", "vjp", "jvp", "jacrev", "jacfwd", "hessian", "grad_and_value", "linearize"})
@@ -65,8 +66,13 @@ class _Cell:
     tree: ast.Module
 
 
-def look(notebook: NotebookNode) -> StaticLook:
-    """Find every module-level function of a notebook, and the cells that are not Python."""
+def look(notebook: NotebookNode, exercises: Collection[str] = ()) -> StaticLook:
+    """
+    Find every module-level function of a notebook, and the cells that are not Python.
+
+    Args:
+        exercises: The functions in which autograd is looked for.
+    """
     cells: list[_Cell] = []
     syntax_errors: dict[int, CallError] = {}
     broken_names: dict[str, int] = {}
@@ -85,7 +91,7 @@ def look(notebook: NotebookNode) -> StaticLook:
                 name=name,
                 code=Code(source=_segment(cell.source, node), cell=cell.number, line=_first_line(node)),
                 is_blank=isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _is_blank(node),
-                autograd=autograd.evidence(node, cell.number),
+                autograd=autograd.evidence(node, cell.number) if name in exercises else (),
             )
             definitions[name] = (*definitions.get(name, ()), definition)
     return StaticLook(definitions=definitions, syntax_errors=syntax_errors, broken_names=broken_names)
@@ -103,7 +109,7 @@ def _parse(source: str, number: int) -> ast.Module | CallError:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the student's `is 0` and `\d` are not ours to warn about
-            python = TransformerManager().transform_cell("\n".join(lines))
+            python = _TRANSFORMER.transform_cell("\n".join(lines))
             flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
             tree = compile(python, "<cell>", "exec", flags=flags, dont_inherit=True)
     except SyntaxError as error:

@@ -111,7 +111,7 @@ def _normalised(notebook: NotebookNode) -> NotebookNode | Unreadable:
         return Unreadable("The file is JSON, but not a notebook: its cells are not cells.")
     if len(cells) > CELL_LIMIT:
         return Unreadable(f"The notebook has more than {CELL_LIMIT:,} cells.")
-    clean: NotebookNode = nbformat.v4.new_notebook()
+    clean: NotebookNode = nbformat.from_dict({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []})
     metadata = notebook.get("metadata")
     mark = metadata.get("grader") if isinstance(metadata, dict) else None
     clean.metadata["grader"] = {
@@ -120,8 +120,10 @@ def _normalised(notebook: NotebookNode) -> NotebookNode | Unreadable:
     for number, cell in enumerate(cells):
         source = cell.get("source", "")
         source = "".join(map(str, source)) if isinstance(source, list) else str(source)
-        kind = nbformat.v4.new_code_cell if cell.get("cell_type") == "code" else nbformat.v4.new_markdown_cell
-        clean.cells.append(kind(source, id=f"cell-{number}"))  # type: ignore[no-untyped-call]
+        kept = {"id": f"cell-{number}", "cell_type": "markdown", "metadata": {}, "source": source}
+        if cell.get("cell_type") == "code":
+            kept |= {"cell_type": "code", "outputs": [], "execution_count": None}  # type: ignore[dict-item]
+        clean.cells.append(nbformat.from_dict(kept))
     return clean
 
 

@@ -124,7 +124,7 @@ def _grade_notebook(submission: Submission, assignment: Assignment, notebook: No
     limits = assignment.limits
     cases = build_cases(assignment)
     chain = build_chain(assignment)
-    statically = look(notebook)
+    statically = look(notebook, [exercise.name for exercise in assignment.exercises])
 
     def requests(answers: Mapping[str, Answer]) -> Iterator[Request]:
         for exercise in assignment.exercises:

@@ -12,7 +12,7 @@ from tests.conftest import submission_of
 def look_at(*cells: str) -> StaticLook:
     notebook = read_notebook(submission_of(*cells))
     assert not isinstance(notebook, Unreadable)
-    return look(notebook)
+    return look(notebook, ["grad_a"])
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ import functools
 import inspect
 import os
 import socket
+import sys
 import traceback
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -47,6 +48,9 @@ def serve() -> None:
     if kind != "fd":
         raise ValueError(f"unknown channel {kind!r}")
     be_alone()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.flush()  # a thread that still publishes what the notebook printed would slow down the calls
     worker: Worker | None = None
     with socket.socket(fileno=int(where)) as channel:
         channel.setblocking(True)

@@ -28,6 +28,8 @@ def unread_exercise(exercise: Exercise, problem: str) -> ExerciseResult:
         outcome=Outcome.MISSING,
         points=0.0,
         max_points=exercise.points,
+        arguments=exercise.arguments,
+        targets=exercise.targets,
         message=problem,
         question=exercise.question,
     )
@@ -65,6 +67,8 @@ def judge_exercise(
         outcome=outcome,
         points=exercise.points if outcome.passed else 0.0,
         max_points=exercise.points,
+        arguments=exercise.arguments,
+        targets=exercise.targets,
         message=message,
         cases=cases if looked_at else (),
         notices=_notices(exercise, definitions, returned) if looked_at else (),

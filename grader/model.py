@@ -181,11 +181,22 @@ class CaseResult:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """A named explanation of a wrong gradient: what was observed, and a hint that asks rather than tells."""
+    """
+    A named explanation of a wrong gradient: what was observed, and hints that ask rather than tell.
+
+    Attributes:
+        id: Stable, such as `missing_mask`.
+        message: What was observed, in the student's own names and shapes.
+        hint: The first rung of the ladder.
+        more: The rungs above it, each saying more than the one before.
+        analogy: The same thought, worked through for another formula: never the answer itself.
+    """
 
     id: str
     message: str
     hint: str = ""
+    more: tuple[str, ...] = ()
+    analogy: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -223,13 +234,20 @@ class ExerciseResult:
     """
     What is said about one exercise.
 
-    `message` is one sentence for the student; `views` are for pictures (public batch only), one per target.
+    Attributes:
+        message: One sentence for the student.
+        arguments: What the function is given, by name; with `targets`, its place in the network's graph.
+        fingerprint: The same for two submissions whose wrong answers are the same; None where there is no wrong answer.
+        views: For pictures (public batch only), one per target.
     """
 
     name: str
     outcome: Outcome
     points: float
     max_points: float
+    arguments: tuple[str, ...] = ()
+    targets: tuple[str, ...] = ()
+    fingerprint: str | None = None
     message: str = ""
     cases: tuple[CaseResult, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()

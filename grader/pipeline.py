@@ -99,6 +99,8 @@ def fault_report(submission: Submission, assignment: Assignment, fault: GraderEr
                 outcome=Outcome.GRADER_ERROR,
                 points=0.0,
                 max_points=exercise.points,
+                arguments=exercise.arguments,
+                targets=exercise.targets,
                 message=f"{exercise.name} could not be graded. This is not your fault: tell your instructor.",
                 question=exercise.question,
             )

@@ -10,7 +10,7 @@ import dataclasses
 import time
 from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from nbformat import NotebookNode
@@ -21,7 +21,7 @@ from grader.cases import ChainCase, build_cases, build_chain
 from grader.compare import compare
 from grader.errors import GraderError, UsageError
 from grader.execution import Answer, Execution, Request, execute
-from grader.extract import look
+from grader.extract import StaticLook, look
 from grader.judge import judge_exercise, unread_exercise
 from grader.model import Chain, Curve, ExerciseResult, Flag, NotebookSummary, Outcome, Report, Submission
 from grader.notebook import Unreadable, code_cells, read_notebook
@@ -29,6 +29,8 @@ from grader.sandbox import Level
 from grader.source import find_sources, read_source
 
 __all__ = ["choose_assignment", "fault_report", "grade"]
+
+T = TypeVar("T")
 
 
 def grade(submission: Submission, assignment: Assignment, *, require: Level = Level.NONE) -> Report:
@@ -126,7 +128,7 @@ def _grade_notebook(submission: Submission, assignment: Assignment, notebook: No
     limits = assignment.limits
     cases = build_cases(assignment)
     chain = build_chain(assignment)
-    statically = look(notebook, [exercise.name for exercise in assignment.exercises])
+    names = [exercise.name for exercise in assignment.exercises]
 
     def requests(answers: Mapping[str, Answer]) -> Iterator[Request]:
         for exercise in assignment.exercises:
@@ -134,7 +136,13 @@ def _grade_notebook(submission: Submission, assignment: Assignment, notebook: No
         safe = [e for e in assignment.exercises if answers[e.name].status == "done"]
         yield chain_request(assignment, safe, chain, limits)
 
-    execution = _run(execute(notebook, requests, limits, require=require))
+    async def look_and_execute() -> tuple[StaticLook, Execution]:
+        # The kernel takes a while to start: time enough to look.
+        looking = asyncio.create_task(asyncio.to_thread(look, notebook, names))
+        execution = await execute(notebook, requests, limits, require=require)
+        return await looking, execution
+
+    statically, execution = _run(look_and_execute())
     results, flags = [], list[Flag]()
     for exercise in assignment.exercises:
         answer = execution.answers[exercise.name]
@@ -157,7 +165,7 @@ def _grade_notebook(submission: Submission, assignment: Assignment, notebook: No
     )
 
 
-def _run(work: Coroutine[Any, Any, Execution]) -> Execution:
+def _run(work: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine to its end, also for a caller that has an event loop already: a notebook, a server."""
     try:
         asyncio.get_running_loop()

@@ -58,10 +58,10 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 class _Server:
-    def __init__(self, control: socket.socket, preload: list[str], hide: list[str]) -> None:
+    def __init__(self, control: socket.socket, preload: list[str], hide: list[str], *, figures: bool) -> None:
         self.control = control
         self.users: Iterator[int] = itertools.cycle(_USERS)
-        self.app = _import_everything(preload)
+        self.app = _import_everything(preload, figures=figures)
         self.view = view_of_installation(hide=map(Path, hide))
         self.namespaces = namespace_ids()
         self.root_device = os.stat("/").st_dev
@@ -365,10 +365,10 @@ def _receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:
     return packet, descriptors.tolist()
 
 
-def _import_everything(preload: list[str]) -> Any:
+def _import_everything(preload: list[str], *, figures: bool) -> Any:
     from grader.sandbox.kernel import prepare_kernel
 
-    app = prepare_kernel()
+    app = prepare_kernel(figures=figures)
     for name in preload:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
@@ -390,4 +390,4 @@ def main(arguments: str) -> None:
     options = json.loads(arguments)
     control = socket.socket(fileno=options["control"])
     with control:
-        _Server(control, options["preload"], options["hide"]).serve()
+        _Server(control, options["preload"], options["hide"], figures=options["figures"]).serve()

@@ -9,6 +9,7 @@ file, so it needs no folder that it shares with anybody, and a client may connec
 from __future__ import annotations
 
 import importlib
+import logging
 import os
 import subprocess
 import sys
@@ -40,6 +41,17 @@ class BoundedStream(OutStream):
     """
 
     left_bytes = 1 << 20
+    _is_clean = True
+
+    def flush(self) -> None:
+        """Send what was written, and wait for it; where nothing was, do not wake the thread that sends."""
+        if not self._is_clean:
+            self._is_clean = True
+            super().flush()  # type: ignore[no-untyped-call]
+
+    def _schedule_flush(self) -> None:
+        self._is_clean = False
+        super()._schedule_flush()  # type: ignore[no-untyped-call]
 
     def write(self, string: str) -> int:
         """Write as much as there is room for."""
@@ -71,6 +83,11 @@ class _ForkedKernelApp(IPKernelApp):
         socket.setsockopt(zmq.USE_FD, self.listeners[port])
         socket.bind(f"ipc://{self.ip}-{port}")  # the name is not used: the descriptor is bound already
         return port
+
+    def init_control(self, context: Any) -> None:
+        """As in the base class, but without a thread for subshells: each cell would wake it, and nobody opens one."""
+        super().init_control(context)  # type: ignore[no-untyped-call]
+        self.shell_channel_thread = None
 
     def init_iopub(self, context: Any) -> None:
         """As in the base class, but with no socket for forked children's output: that one would be TCP."""
@@ -106,11 +123,14 @@ class _ForkedShell(ZMQInteractiveShell):
         self.user_ns["_exit_code"] = process.returncode
 
 
-def prepare_kernel() -> Any:
+def prepare_kernel(*, figures: bool = True) -> Any:
     """
     The kernel's application with its shell, before the fork: no thread is started, no socket made.
 
     Importing matplotlib's inline backend after this lets it find the shell.
+
+    Args:
+        figures: False where nobody looks at what a cell shows: figures are then made and closed as ever, but not drawn.
     """
     # The debugger is of no use here, and importing it costs more than all the rest.
     no_debugger: Any = types.ModuleType("ipykernel.debugger")
@@ -118,7 +138,11 @@ def prepare_kernel() -> Any:
     no_debugger.Debugger = type("Debugger", (), {})
     sys.modules["ipykernel.debugger"] = no_debugger
 
-    app = _ForkedKernelApp.instance(config=Config({"HistoryManager": {"enabled": False}}))
+    config = Config({"HistoryManager": {"enabled": False}})
+    if not figures:
+        config.InlineBackend.figure_formats = set()
+    app = _ForkedKernelApp.instance(config=config)
+    app.log.setLevel(logging.WARNING)
     app.outstream_class = f"{__name__}.{BoundedStream.__name__}"
     app.profile_dir = _NoProfile(location="/nowhere")
     app.init_pdb()  # type: ignore[no-untyped-call]
@@ -175,6 +199,7 @@ def run_kernel(
     app.init_io()
     app.init_signal()
     app.init_kernel()
+    app.kernel._execute_sleep = 0  # it is there for output to overtake a reply, and nobody looks at output
     shell = app.prepared_shell
     shell.kernel, shell.parent = app.kernel, app.kernel
     app.init_shell()

@@ -11,7 +11,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from grader.errors import SourceError, UsageError
 from grader.model import Exercise, Limits
@@ -19,6 +19,7 @@ from grader.source import SourceCell, SourceNotebook, find_sources, read_source
 
 __all__ = ["Assignment", "find_assignment", "load_assignment", "shipped_solutions", "solutions_directory"]
 
+T = TypeVar("T")
 BUNDLED = Path(__file__).parent / "bundled"
 
 
@@ -31,9 +32,11 @@ class Assignment:
         forward: `forward(x, y, **parameters)`; returns every named intermediate and `loss`.
         init_parameters: `init_parameters(generator)`; returns the parameters by name, float32.
         solutions: The instructor's gradient functions by exercise.
+        sources: Their cells, as text.
         network: The source of the cells that define the network, as students have them too.
         hidden_seed: Draws the batches that students do not see.
         learning_rate: For the training curve, per step.
+        hints: How far reports go, from 0 (what was observed) to 3 (every hint).
         steps: How many steps of gradient descent the training curve has.
     """
 
@@ -44,10 +47,12 @@ class Assignment:
     forward: Callable[..., dict[str, Any]]
     init_parameters: Callable[..., dict[str, Any]]
     solutions: Mapping[str, Callable[..., Any]]
+    sources: Mapping[str, str]
     network: str
     hidden_seed: int
     limits: Limits
     autograd: str = "forbid"
+    hints: int = 3
     learning_rate: float = 0.01
     steps: int = 30
 
@@ -135,10 +140,12 @@ def _load(path: Path, content: bytes, hidden_seed: int | None) -> Assignment:  #
         forward=namespace["forward"],
         init_parameters=namespace["init_parameters"],
         solutions={cell.name: namespace[cell.name] for cell in source.exercises},
+        sources={cell.name: cell.source for cell in source.exercises},
         network="\n\n".join(cell.source for cell in source.network),
         hidden_seed=_integer(settings.get("hidden_seed", 0), path) if hidden_seed is None else hidden_seed,
         limits=_limits(settings.get("limits", {}), path),
-        autograd=_choice(settings.get("autograd", "forbid"), ("forbid", "flag", "allow"), path),
+        autograd=_choice(settings.get("autograd", "forbid"), ("forbid", "flag", "allow"), path, "autograd"),
+        hints=_choice(settings.get("hints", 3), (0, 1, 2, 3), path, "hints"),
         learning_rate=float(settings.get("learning_rate", 0.01)),
         steps=int(settings.get("steps", 30)),
     )
@@ -164,10 +171,10 @@ def _integer(value: Any, path: Path) -> int:
     return value
 
 
-def _choice(value: Any, choices: tuple[str, ...], path: Path) -> str:
-    if value not in choices:
-        raise SourceError(f"{path.name}: autograd is {value!r}.", f"It must be one of {', '.join(choices)}.")
-    return str(value)
+def _choice(value: Any, choices: tuple[T, ...], path: Path, name: str) -> T:
+    if type(value) is not type(choices[0]) or value not in choices:
+        raise SourceError(f"{path.name}: {name} is {value!r}.", f"It must be one of {', '.join(map(str, choices))}.")
+    return choices[choices.index(value)]
 
 
 def _limits(settings: Any, path: Path) -> Limits:

@@ -22,7 +22,16 @@ from grader.data import read_split
 from grader.errors import SolutionError, SourceError
 from grader.model import Exercise, Outcome
 
-__all__ = ["Case", "ChainCase", "build_cases", "build_chain"]
+__all__ = [
+    "Case",
+    "ChainCase",
+    "Network",
+    "build_cases",
+    "build_chain",
+    "generic_arguments",
+    "network_at",
+    "network_names",
+]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +63,14 @@ class Case:
     Attributes:
         arguments: By name, in the function's order, of dtype `dtype` where floating.
         expected: Autograd's gradient of each target, float64.
+        rows: The size of the batch, N.
         terms: Length of the longest sum in a gradient, for the tolerance.
     """
 
     name: str
     public: bool
     dtype: torch.dtype
+    rows: int
     arguments: dict[str, torch.Tensor]
     expected: tuple[torch.Tensor, ...]
     terms: int
@@ -77,7 +88,7 @@ class ChainCase:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class _Evaluated:
+class Network:
     """The network at a point: every named tensor of the graph in float64, and the gradient of the loss for each."""
 
     inputs: dict[str, torch.Tensor]
@@ -126,20 +137,60 @@ def build_chain(assignment: Assignment) -> ChainCase:
     )
 
 
-def _evaluate(assignment: Assignment, point: Point) -> _Evaluated:
+@functools.lru_cache(maxsize=32)
+def network_names(assignment: Assignment) -> frozenset[str]:
+    """The names of all tensors in the network, and of their gradients."""
+    names = _evaluate(assignment, POINTS[0]).values
+    return frozenset(names) | {f"d{name}" for name in names}
+
+
+def network_at(assignment: Assignment, case: str) -> Network:
+    """The network where a case looks at it."""
+    return _evaluate(assignment, next(point for point in POINTS if point.name == case))
+
+
+def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, seed: int) -> dict[str, torch.Tensor]:
+    """
+    An exercise's arguments where nothing is special: parameters and cotangents from a bell curve, on images, float64.
+
+    What two functions compute there, they compute in general; where parameters start, perhaps only by accident.
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(like: torch.Tensor) -> torch.Tensor:
+        return torch.randn(like.shape, generator=generator, dtype=torch.float64)
+
+    inputs = _inputs(rows, seed)
+    shapes = assignment.init_parameters(torch.Generator().manual_seed(seed))
+    parameters = {name: draw(tensor) / max(1, tensor.shape[0]) ** 0.5 for name, tensor in shapes.items()}
+    network = _network(assignment, inputs, parameters)
+    upstream = _upstream(exercise, network)
+    return {
+        name: draw(network.gradients[name]) if name in upstream else network.values[name].detach()
+        for name in exercise.arguments
+    }
+
+
+def _inputs(rows: int, seed: int) -> dict[str, torch.Tensor]:
+    images, labels = read_split("test")
+    chosen = np.random.RandomState(seed).permutation(len(images))[:rows]
+    return {
+        "x": torch.from_numpy(images[chosen]).double().div_(255).float().double(),
+        "y": torch.from_numpy(labels[chosen].astype(np.float64))[:, None],
+    }
+
+
+def _evaluate(assignment: Assignment, point: Point) -> Network:
     # `linear` looks at the same place as `vjp`, with other cotangents.
     seed = _seed(assignment, "vjp" if point.combined else point.name, hidden=not point.public)
-    images, labels = read_split("test")
-    rows = np.random.RandomState(seed).permutation(len(images))[: point.rows]
-    inputs = {
-        "x": torch.from_numpy(images[rows]).double().div_(255).float().double(),
-        "y": torch.from_numpy(labels[rows].astype(np.float64))[:, None],
-    }
+    return _network(
+        assignment, _inputs(point.rows, seed), assignment.init_parameters(torch.Generator().manual_seed(seed))
+    )
+
+
+def _network(assignment: Assignment, inputs: dict[str, torch.Tensor], parameters: dict[str, torch.Tensor]) -> Network:
     try:
-        parameters = {
-            name: tensor.detach().double().requires_grad_()
-            for name, tensor in assignment.init_parameters(torch.Generator().manual_seed(seed)).items()
-        }
+        parameters = {name: tensor.detach().double().requires_grad_() for name, tensor in parameters.items()}
         leaves = {name: tensor.clone().requires_grad_() for name, tensor in inputs.items()}
         outputs = assignment.forward(**leaves, **parameters)
         values = {**leaves, **parameters, **outputs}
@@ -151,7 +202,7 @@ def _evaluate(assignment: Assignment, point: Point) -> _Evaluated:
             f"The network of {assignment.id} cannot be evaluated: {type(error).__name__}: {error}",
             "`forward(x, y, **parameters)` must return a dict of tensors with a scalar `loss`, in float64 too.",
         ) from error
-    return _Evaluated(
+    return Network(
         inputs=inputs,
         parameters={name: tensor.detach() for name, tensor in parameters.items()},
         values=values,
@@ -162,7 +213,7 @@ def _evaluate(assignment: Assignment, point: Point) -> _Evaluated:
     )
 
 
-def _case(assignment: Assignment, exercise: Exercise, point: Point, evaluated: dict[str, _Evaluated]) -> Case:
+def _case(assignment: Assignment, exercise: Exercise, point: Point, evaluated: dict[str, Network]) -> Case:
     network = evaluated[point.name]
     cotangents = {
         name: _cotangent(assignment, exercise, point, name, like=network.gradients[name])
@@ -193,13 +244,14 @@ def _case(assignment: Assignment, exercise: Exercise, point: Point, evaluated: d
         name=point.name,
         public=point.public,
         dtype=point.dtype,
+        rows=point.rows,
         arguments=arguments,
         expected=tuple(gradient.detach() for gradient in expected),
         terms=_terms([*arguments.values(), *targets]),
     )
 
 
-def _upstream(exercise: Exercise, network: _Evaluated) -> tuple[str, ...]:
+def _upstream(exercise: Exercise, network: Network) -> tuple[str, ...]:
     """The arguments that are gradients of the loss."""
     return tuple(name for name in exercise.arguments if name not in network.values and name in network.gradients)
 

@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 
 from grader.model import CallError, Code
 from grader.notebook import code_cells
+from grader.scope import Scope, notebook_data, scope_of
 
 __all__ = ["Definition", "StaticLook", "look"]
 
@@ -35,12 +36,14 @@ class Definition:
     Attributes:
         is_blank: The body only raises NotImplementedError, or does nothing at all.
         autograd: Calls of autograd in it or in functions of the notebook that it uses, as `In [5], line 3: …`.
+        scope: What it gets from elsewhere than its arguments.
     """
 
     name: str
     code: Code
     is_blank: bool
     autograd: tuple[str, ...] = ()
+    scope: Scope = dataclasses.field(default_factory=Scope)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +87,7 @@ def look(notebook: NotebookNode, exercises: Collection[str] = ()) -> StaticLook:
         else:
             cells.append(_Cell(number, code.source, tree))
     autograd = _Autograd(cells)
+    data = notebook_data([cell.tree for cell in cells])
     definitions: dict[str, tuple[Definition, ...]] = {}
     for cell in cells:
         for name, node in _defined(cell.tree.body):
@@ -92,6 +96,7 @@ def look(notebook: NotebookNode, exercises: Collection[str] = ()) -> StaticLook:
                 code=Code(source=_segment(cell.source, node), cell=cell.number, line=_first_line(node)),
                 is_blank=isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _is_blank(node),
                 autograd=autograd.evidence(node, cell.number) if name in exercises else (),
+                scope=scope_of(node, data) if name in exercises else Scope(),
             )
             definitions[name] = (*definitions.get(name, ()), definition)
     return StaticLook(definitions=definitions, syntax_errors=syntax_errors, broken_names=broken_names)

@@ -17,8 +17,9 @@ from nbformat import NotebookNode
 
 from grader.assignment import Assignment, find_assignment
 from grader.calls import CHAIN, call_request, chain_request, read_call, read_losses, read_tensors
-from grader.cases import ChainCase, build_cases, build_chain
+from grader.cases import ChainCase, build_cases, build_chain, network_names
 from grader.compare import compare
+from grader.diagnosis import diagnose, fingerprint
 from grader.errors import GraderError, UsageError
 from grader.execution import Answer, Execution, Request, execute
 from grader.extract import StaticLook, look
@@ -26,6 +27,7 @@ from grader.judge import judge_exercise, unread_exercise
 from grader.model import Chain, Curve, ExerciseResult, Flag, NotebookSummary, Outcome, Report, Submission
 from grader.notebook import Unreadable, code_cells, read_notebook
 from grader.sandbox import Level
+from grader.scope import Scope
 from grader.source import find_sources, read_source
 
 __all__ = ["choose_assignment", "fault_report", "grade"]
@@ -148,7 +150,16 @@ def _grade_notebook(submission: Submission, assignment: Assignment, notebook: No
         answer = execution.answers[exercise.name]
         returned = read_call(cases[exercise.name], answer, notebook)
         result, found = judge_exercise(exercise, statically, execution, answer, returned, autograd=assignment.autograd)
-        results.append(result)
+        definitions = statically.definitions.get(exercise.name, ())
+        scope = definitions[-1].scope if definitions else Scope()
+        named = network_names(assignment)
+        results.append(
+            dataclasses.replace(
+                result,
+                diagnoses=diagnose(assignment, exercise, result.outcome, returned, scope, named=named),
+                fingerprint=fingerprint(exercise, result.outcome, returned),
+            )
+        )
         flags.extend(found)
     outcomes = {result.name: result.outcome for result in results}
     return Report(

@@ -1,0 +1,69 @@
+"""
+All that is known of one wrong exercise, for recognisers to look at.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+
+from grader.assignment import Assignment
+from grader.calls import Returned
+from grader.diagnosis.bank import Seen, agrees, upstream_of
+from grader.diagnosis.wording import observation
+from grader.model import Exercise, Outcome
+from grader.scope import Scope
+
+__all__ = ["Evidence", "Found"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """A diagnosis, in the making."""
+
+    id: str
+    message: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """
+    All that is known of one wrong exercise.
+
+    Attributes:
+        seen: What it returned, where it returned tensors; on all cases, if it is as long as `returned`.
+        named: Every name in the network, and `d` and each of them.
+    """
+
+    assignment: Assignment
+    exercise: Exercise
+    outcome: Outcome
+    returned: tuple[Returned, ...]
+    seen: tuple[Seen, ...]
+    scope: Scope
+    named: frozenset[str]
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether it returned tensors on every case."""
+        return len(self.seen) == len(self.returned) > 0
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The upstream gradients among its arguments."""
+        return upstream_of(self.exercise, [call.case for call in self.returned])
+
+    @property
+    def wrong_target(self) -> int:
+        """The first target that is not right."""
+        for number in range(len(self.exercise.targets)):
+            if not all(
+                number < len(seen.tensors)
+                and agrees((seen.tensors[number],), seen.case, (seen.case.expected[number],), given=seen.given)
+                for seen in self.seen
+            ):
+                return number
+        return 0
+
+    def say(self, key: str, **facts: object) -> str:
+        """An observation about the target that is wrong."""
+        return observation(key, function=self.exercise.name, target=self.exercise.targets[self.wrong_target], **facts)

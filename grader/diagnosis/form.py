@@ -1,0 +1,177 @@
+"""
+Recognisers of form: what kind of thing came back, in which shape and precision, and on which part of it the error lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+
+from grader.compare import compare
+from grader.diagnosis.bank import agrees
+from grader.diagnosis.evidence import Evidence, Found
+from grader.model import Outcome
+
+__all__ = ["broadcast", "low_precision", "not_finite", "region", "right_in_another_form", "wrong_dtype", "wrong_type"]
+
+_HALF = 4e-3
+
+
+def not_finite(evidence: Evidence) -> Iterator[Found]:
+    """There is nan or inf in it."""
+    if evidence.outcome is Outcome.NOT_FINITE:
+        yield Found(id="not_finite", message=evidence.say("not_finite"))
+
+
+def wrong_type(evidence: Evidence) -> Iterator[Found]:
+    """It is no tensor."""
+    if evidence.outcome is not Outcome.WRONG_TYPE:
+        return
+    kind = (
+        next((call.type for call in evidence.returned if call.outcome is Outcome.WRONG_TYPE), None) or "something else"
+    )
+    if kind == "NoneType":
+        yield Found(id="returns_none", message=evidence.say("returns_none"))
+    else:
+        yield Found(id="wrong_type", message=evidence.say("wrong_type", type=kind))
+
+
+def wrong_dtype(evidence: Evidence) -> Iterator[Found]:
+    """It is a tensor of numbers that no gradient is made of."""
+    if evidence.outcome is not Outcome.WRONG_DTYPE:
+        return
+    dtypes = [dtype for call in evidence.returned for dtype in call.dtypes]
+    coarse = next((dtype for dtype in dtypes if dtype in ("float16", "bfloat16")), None)
+    if coarse:
+        yield Found(id="low_precision", message=evidence.say("low_precision_dtype", dtype=coarse))
+    elif dtypes:
+        yield Found(id="wrong_dtype", message=evidence.say("wrong_dtype", dtype=dtypes[0]))
+
+
+def right_in_another_form(evidence: Evidence) -> Iterator[Found]:
+    """The right numbers in the wrong shape."""
+    target = evidence.wrong_target
+    pairs = [(seen, seen.tensors[target], seen.case.expected[target]) for seen in evidence.seen]
+    if all(got.shape == expected.shape for _, got, expected in pairs):
+        return
+    got, expected = tuple(pairs[0][1].shape), tuple(pairs[0][2].shape)
+    for key, bring_back in (
+        ("transposed", _transposed),
+        ("dropped_dim", _with_dimension),
+        ("extra_dim", _without_dimension),
+        ("not_summed", _summed),
+        ("repeated", _first_of_repeated),
+    ):
+        back = [bring_back(got, expected) for _, got, expected in pairs]
+        if all(
+            one is not None and agrees((one.to(seen.tensors[target].dtype),), seen.case, (expected,), given=seen.given)
+            for one, (seen, _, expected) in zip(back, pairs, strict=True)
+        ):
+            name = {"extra_dim": "wrong_dimension", "repeated": "broadcast_shape"}.get(key, key)
+            yield Found(id=name, message=evidence.say(key, got=got, expected=expected))
+            return
+
+
+def _transposed(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
+    return got.mT if got.ndim == 2 and got.mT.shape == expected.shape else None
+
+
+def _with_dimension(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
+    return got.reshape(expected.shape) if got.ndim < expected.ndim and _same(got, expected) else None
+
+
+def _without_dimension(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
+    return got.reshape(expected.shape) if got.ndim > expected.ndim and _same(got, expected) else None
+
+
+def _same(got: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether two shapes are the same but for dimensions of size 1."""
+    return [size for size in got.shape if size != 1] == [size for size in expected.shape if size != 1]
+
+
+def _summed(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
+    if got.numel() <= expected.numel() or got.ndim == 0:
+        return None
+    total = got.double().sum(0)
+    return total.reshape(expected.shape) if total.numel() == expected.numel() else None
+
+
+def _first_of_repeated(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
+    try:
+        is_repeated = got.numel() > expected.numel() and torch.equal(got, got[:1].expand_as(got))
+    except (IndexError, RuntimeError):
+        return None
+    return got[:1].reshape(expected.shape) if is_repeated and got[:1].numel() == expected.numel() else None
+
+
+def broadcast(evidence: Evidence) -> Iterator[Found]:
+    """A wrong shape that nothing else explains, if it is that of broadcasting."""
+    target = evidence.wrong_target
+    for seen in evidence.seen:
+        shape, rows = tuple(seen.tensors[target].shape), seen.case.rows
+        if not (len(shape) == 2 and shape == (rows, rows) != tuple(seen.case.expected[target].shape)):
+            return
+    yield Found(
+        id="broadcast_shape", message=evidence.say("broadcast_shape", got=tuple(evidence.seen[0].tensors[target].shape))
+    )
+
+
+def low_precision(evidence: Evidence) -> Iterator[Found]:
+    """It is right to three digits, and no further."""
+    target = evidence.wrong_target
+    for seen in evidence.seen:
+        got, expected = seen.tensors[target].double(), seen.case.expected[target]
+        if got.shape != expected.shape:
+            return
+        if not bool(((got - expected).abs() <= _HALF * (expected.abs() + expected.abs().mean())).all()):
+            return
+    yield Found(id="low_precision", message=evidence.say("low_precision"))
+
+
+def region(evidence: Evidence) -> Iterator[Found]:
+    """It is wrong exactly on a part that has a name."""
+    target = evidence.wrong_target
+    wrong = []
+    for seen in evidence.seen:
+        got, expected = seen.tensors[target].double(), seen.case.expected[target]
+        if got.shape != expected.shape:
+            return
+        bound = compare(seen.tensors[target], expected, terms=seen.case.terms, given=seen.given).tolerance or 0.0
+        wrong.append((got - expected).abs() > bound)
+    for message, regions in _named_regions(evidence, target):
+        # Where both are zero, being right is no evidence.
+        matter = [(seen.tensors[target] != 0) | (seen.case.expected[target] != 0) for seen in evidence.seen]
+        if all(
+            bool((w <= r).all()) and bool(w.any()) and not bool(r.all()) and bool((w | ~m | ~r).all())
+            for w, r, m in zip(wrong, regions, matter, strict=True)
+        ):
+            yield Found(id="wrong_region", message=message)
+            return
+
+
+def _named_regions(evidence: Evidence, target: int) -> Iterator[tuple[str, list[torch.Tensor]]]:
+    shapes = [seen.case.expected[target].shape for seen in evidence.seen]
+    for name in evidence.exercise.arguments:
+        arguments = [seen.case.arguments[name] for seen in evidence.seen]
+        if name in evidence.upstream or not all(a.shape == shape for a, shape in zip(arguments, shapes, strict=True)):
+            continue
+        yield (
+            evidence.say("region_of_sign", argument=name, sign="positive", opposite="not"),
+            [argument <= 0 for argument in arguments],
+        )
+        yield (
+            evidence.say("region_of_sign", argument=name, sign="not positive", opposite="positive"),
+            [argument > 0 for argument in arguments],
+        )
+    if all(len(shape) == 2 for shape in shapes):
+        for place, index in (
+            ("the first row", (0, slice(None))),
+            ("the last row", (-1, slice(None))),
+            ("the first column", (slice(None), 0)),
+            ("the last column", (slice(None), -1)),
+        ):
+            regions = [torch.zeros(tuple(shape), dtype=torch.bool) for shape in shapes]
+            for region in regions:
+                region[index] = True
+            yield evidence.say("region_of_rows", place=place), regions

@@ -1,0 +1,165 @@
+"""
+Which thought was wrong: the evidence, weighed.
+
+An explanation that reproduces a student's numbers exactly, on every case, comes before one that only fits; where
+nothing does, nothing is said. The order of the recognisers in `recognise` is that of their strength.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator
+
+from grader.diagnosis.bank import Seen, agrees, bank, evaluate, fits, project, ratio
+from grader.diagnosis.context import (
+    hard_coded_literal,
+    ignores_upstream,
+    keeps_state,
+    leaves_unused,
+    reading,
+    reads_global,
+    reads_global_and_fails,
+    reads_network_global,
+)
+from grader.diagnosis.evidence import Evidence, Found
+from grader.diagnosis.factors import Factor, name_factor
+from grader.diagnosis.form import (
+    broadcast,
+    low_precision,
+    not_finite,
+    region,
+    right_in_another_form,
+    wrong_dtype,
+    wrong_type,
+)
+from grader.diagnosis.mutants import Mutant
+
+__all__ = ["recognise"]
+
+_KINDS_OF_FACTOR = ("mean_not_sum", "sum_not_mean")
+
+Recogniser = Callable[[Evidence], Iterable[Found]]
+
+
+def recognise(evidence: Evidence) -> tuple[Found, ...]:
+    """The diagnoses of a wrong exercise, the best one first; none where nothing explains it."""
+    if evidence.is_complete:
+        order: tuple[Recogniser, ...] = (
+            not_finite, wrong_dtype, right_in_another_form, _factor, _mutant, reads_network_global, keeps_state,
+            ignores_upstream, low_precision, _mutant_and_factor, region, _pair, broadcast, reads_global, leaves_unused,
+        )  # fmt: skip
+    else:
+        order = (not_finite, wrong_dtype, wrong_type, hard_coded_literal, reads_global_and_fails, leaves_unused)
+    for recogniser in order:
+        found = tuple(recogniser(evidence))
+        if found:
+            return found
+    return ()
+
+
+def _factor(evidence: Evidence) -> Iterator[Found]:
+    """A constant times the right gradient, on every case."""
+    factor = _factor_of(evidence)
+    if factor is None:
+        return
+    if factor.power == 0 and factor.text == "−1":
+        yield Found(id="sign", message=evidence.say("sign"))
+        return
+    special = next((m for m in _matching(evidence) if m.edits[0].diagnosis in _KINDS_OF_FACTOR), None)
+    if special is not None and factor.is_plain:
+        yield _of_mutant(evidence, special)
+    if factor.power and evidence.scope.reads:
+        yield reading(evidence, evidence.scope.reads)
+    elif factor.hard_coded:
+        yield Found(id="hard_coded_size", message=evidence.say("hard_coded_size", size=factor.hard_coded))
+    else:
+        yield Found(id="constant_factor", message=_say_factor(evidence, factor))
+
+
+def _factor_of(evidence: Evidence) -> Factor | None:
+    target = evidence.wrong_target
+    observed = []
+    for seen in evidence.seen:
+        got, expected = seen.tensors[target].double(), seen.case.expected[target]
+        square = float((expected * expected).sum())
+        if got.shape != expected.shape or square == 0:
+            return None
+        factor = float((got * expected).sum()) / square
+        if factor == 0 or not agrees((seen.tensors[target],), seen.case, (factor * expected,), given=seen.given):
+            return None
+        observed.append((factor, seen.case.rows))
+    return name_factor(observed, _sizes(evidence))
+
+
+def _say_factor(evidence: Evidence, factor: Factor) -> str:
+    if factor.power:
+        return evidence.say("factor_rows", factor=factor.text, rows=evidence.seen[0].case.rows)
+    return evidence.say("factor", factor=factor.text)
+
+
+def _sizes(evidence: Evidence) -> dict[str, list[int]]:
+    """Sizes of the arguments that are the same in every case."""
+    cases = [seen.case for seen in evidence.seen]
+    return {
+        name: [size for n, size in enumerate(a.shape) if all(case.arguments[name].shape[n] == size for case in cases)]
+        for name, a in cases[0].arguments.items()
+    }
+
+
+def _mutant(evidence: Evidence) -> Iterator[Found]:
+    for mutant in _matching(evidence):
+        yield _of_mutant(evidence, mutant)
+        return
+
+
+def _pair(evidence: Evidence) -> Iterator[Found]:
+    """Two mistakes at once."""
+    for mutant in _matching(evidence, pairs=True):
+        yield _of_mutant(evidence, mutant)
+        yield _of_mutant(evidence, dataclasses.replace(mutant, edits=mutant.edits[1:]))
+        return
+
+
+def _matching(evidence: Evidence, *, pairs: bool = False) -> Iterator[Mutant]:
+    """The mutants that return what the student's function returned, on every case."""
+    mine = [tuple(map(project, seen.tensors)) for seen in evidence.seen]
+    for entry in bank(evidence.assignment, evidence.exercise, pairs=pairs):
+        if all(
+            fits(seen, one, theirs) for seen, one, theirs in zip(evidence.seen, mine, entry.cases, strict=True)
+        ) and all(_reproduces(evidence, entry.mutant, seen, 1.0) for seen in evidence.seen):
+            yield entry.mutant
+
+
+def _mutant_and_factor(evidence: Evidence) -> Iterator[Found]:
+    """A mistake, and a constant that is wrong as well."""
+    if any(seen.tensors[0].numel() == 1 for seen in evidence.seen):
+        return  # any two numbers have a ratio
+    mine = [tuple(map(project, seen.tensors)) for seen in evidence.seen]
+    for entry in bank(evidence.assignment, evidence.exercise):
+        ratios = [ratio(one, theirs) for one, theirs in zip(mine, entry.cases, strict=True)]
+        observed = [(r, seen.case.rows) for r, seen in zip(ratios, evidence.seen, strict=True) if r is not None]
+        factor = name_factor(observed, _sizes(evidence)) if len(observed) == len(ratios) else None
+        if factor is None or not factor.is_plain or (factor.power and factor.text not in ("N", "1/N")):
+            continue
+        if all(
+            _reproduces(evidence, entry.mutant, seen, r) for (r, _), seen in zip(observed, evidence.seen, strict=True)
+        ):
+            yield _of_mutant(evidence, entry.mutant)
+            if factor.power == 0 and factor.text == "−1":
+                yield Found(id="sign", message=evidence.say("sign"))
+            else:
+                yield Found(id="constant_factor", message=evidence.say("also_factor", factor=factor.text))
+            return
+
+
+def _reproduces(evidence: Evidence, mutant: Mutant, seen: Seen, factor: float) -> bool:
+    result = evaluate(evidence.assignment, evidence.exercise, mutant, seen.case)
+    expected = None if result is None else tuple(factor * tensor for tensor in result)
+    return expected is not None and agrees(seen.tensors, seen.case, expected, given=seen.given)
+
+
+def _of_mutant(evidence: Evidence, mutant: Mutant) -> Found:
+    edit = mutant.edits[0]
+    target = evidence.exercise.targets[evidence.wrong_target]
+    message = edit.observation.format(function=evidence.exercise.name, target=target, operand=mutant.operand or "it")
+    return Found(id=edit.diagnosis, message=message)

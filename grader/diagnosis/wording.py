@@ -1,0 +1,46 @@
+"""
+The words of diagnoses, from the tables in `texts/`: one folder to translate.
+"""
+
+from __future__ import annotations
+
+import functools
+import importlib.resources
+import sys
+from typing import Any
+
+from grader.model import Diagnosis
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+__all__ = ["HINT_LEVELS", "observation", "worded"]
+
+HINT_LEVELS = range(4)
+"""How far a report goes: 0 what was observed; 1 a question as well; 2 a second one, and an analogy; 3 all three."""
+
+
+@functools.cache
+def _table(name: str) -> dict[str, Any]:
+    text = importlib.resources.files("grader.diagnosis").joinpath(f"texts/{name}.toml").read_text(encoding="utf-8")
+    return tomllib.loads(text)
+
+
+def observation(key: str, **facts: object) -> str:
+    """What was observed, in a sentence."""
+    return str(_table("observations")[key]).format(**facts)
+
+
+def worded(diagnosis_id: str, message: str, facts: dict[str, str], *, level: int) -> Diagnosis:
+    """A diagnosis with the hints that an instructor lets students see."""
+    entry = _table("hints").get(diagnosis_id, {})
+    hints = [hint.format(**facts) for hint in entry.get("hints", ())][:level]
+    return Diagnosis(
+        id=diagnosis_id,
+        message=message,
+        hint=hints[0] if hints else "",
+        more=tuple(hints[1:]),
+        analogy=entry.get("analogy", "").strip() if level >= 2 else "",
+    )

@@ -1,0 +1,99 @@
+"""
+What a function gets from elsewhere than its arguments: variables of the notebook, numbers written down.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+from collections.abc import Iterable, Iterator
+
+__all__ = ["Scope", "notebook_data", "scope_of"]
+
+_SMALLEST_SIZE = 8
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """
+    What one function gets from outside.
+
+    Attributes:
+        reads: Variables of the notebook that hold data (no functions, modules or classes), in the order of their names.
+        unused: The function's own arguments that it never looks at.
+        numbers: Whole numbers written into it that are large enough to be a size.
+    """
+
+    reads: tuple[str, ...] = ()
+    unused: tuple[str, ...] = ()
+    numbers: tuple[int, ...] = ()
+
+
+def notebook_data(trees: Iterable[ast.Module]) -> frozenset[str]:
+    """Names that a notebook gives to data at its top level."""
+    data: set[str] = set()
+    for tree in trees:
+        for node in _top_level(tree.body):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                data.add(node.id)
+    return frozenset(data)
+
+
+def _top_level(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    for node in body:
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
+            continue
+        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.comprehension)):
+            yield node
+            yield from _top_level(ast.iter_child_nodes(node))
+
+
+def scope_of(node: ast.stmt, data: frozenset[str]) -> Scope:
+    """
+    Look into a definition.
+
+    >>> tree = ast.parse("N = len(x)" + chr(10) + "def f(a, b): return a / N / 256")
+    >>> scope_of(tree.body[1], notebook_data([tree]))
+    Scope(reads=('N',), unused=('b',), numbers=(256,))
+    """
+    if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return Scope()
+    inside = list(ast.walk(node))
+    arguments = [inner.arg for inner in ast.walk(node.args) if isinstance(inner, ast.arg)]
+    names = [inner for inner in inside if isinstance(inner, ast.Name)]
+    is_global = {name for inner in inside if isinstance(inner, ast.Global) for name in inner.names}
+    own = {inner.arg for inner in inside if isinstance(inner, ast.arg)}
+    own |= {name.id for name in names if isinstance(name.ctx, ast.Store)} - is_global
+    loaded = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+    in_defaults = {
+        inner.id
+        for default in (*node.args.defaults, *node.args.kw_defaults)
+        if default is not None
+        for inner in ast.walk(default)
+        if isinstance(inner, ast.Name)
+    }
+    numbers = {
+        inner.value
+        for statement in node.body
+        for inner in ast.walk(statement)
+        if isinstance(inner, ast.Constant) and type(inner.value) is int and inner.value >= _SMALLEST_SIZE
+    }
+    return Scope(
+        reads=tuple(sorted((loaded - own | in_defaults | _by_key(inside)) & data)),
+        unused=tuple(name for name in arguments if name not in loaded),
+        numbers=tuple(sorted(numbers)),
+    )
+
+
+def _by_key(inside: list[ast.AST]) -> set[str]:
+    """Names that are read as `globals()["name"]`."""
+    return {
+        inner.slice.value
+        for inner in inside
+        if isinstance(inner, ast.Subscript)
+        and isinstance(inner.slice, ast.Constant)
+        and isinstance(inner.slice.value, str)
+        and isinstance(inner.value, ast.Call)
+        and isinstance(inner.value.func, ast.Name)
+        and inner.value.func.id == "globals"
+    }

@@ -1,0 +1,284 @@
+"""
+Is an assignment sound?
+
+Three ways to a gradient agree, blanks earn nothing, the solution everything, and its cases tell every realistic mistake
+from the right answer.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import statistics
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import torch
+from torch.fx import GraphModule, Interpreter, Node
+from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from grader.assignment import Assignment, load_assignment
+from grader.cases import Case, Network, build_cases, generic_arguments, network_at
+from grader.diagnosis.bank import agrees, evaluate, upstream_of
+from grader.diagnosis.mutants import Mutant, make_mutants
+from grader.errors import SourceError
+from grader.model import Exercise, Outcome, Report, Submission
+from grader.pipeline import grade
+from grader.release import fill_blanks, release_notebook
+from grader.source import SourceNotebook, read_source
+
+__all__ = ["ExerciseCheck", "Survivor", "Validation", "validate"]
+
+_DIRECTIONS = 8
+_STEP = 1e-6
+_CLOSE = 1e-5
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Survivor:
+    """A mutant that no case tells from the solution: `is_hole` where it computes something else in general."""
+
+    edit: str
+    site: str
+    is_hole: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ExerciseCheck:
+    """
+    One exercise of an assignment.
+
+    Attributes:
+        difference: The largest relative error of central differences along random directions, against autograd.
+        mutants: How many there are; `caught` of them are told from the solution.
+        milliseconds: Of the solution, on the public batch.
+        kib: What the solution allocates there.
+    """
+
+    name: str
+    difference: float
+    mutants: int
+    caught: int
+    survivors: tuple[Survivor, ...]
+    milliseconds: float
+    kib: float
+
+    @property
+    def holes(self) -> tuple[Survivor, ...]:
+        """Survivors that are real mistakes."""
+        return tuple(survivor for survivor in self.survivors if survivor.is_hole)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What has to be mended, in sentences."""
+        found = [f"{self.name}: {_hole(hole)}" for hole in self.holes]
+        if self.difference > _CLOSE:
+            found.append(
+                f"{self.name}: central differences and autograd disagree by {self.difference:.1e} of the gradient. Is "
+                "there a kink or a detached tensor in the forward pass?"
+            )
+        return tuple(found)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Validation:
+    """What there is to say about an assignment; it is sound if there are no `problems`."""
+
+    assignment_id: str
+    exercises: tuple[ExerciseCheck, ...]
+    problems: tuple[str, ...]
+
+
+def validate(path: Path) -> Validation:
+    """
+    Check an assignment.
+
+    Args:
+        path: Its source notebook.
+
+    Raises:
+        SolutionError: A solution disagrees with autograd.
+        SourceError: The network cannot be evaluated.
+    """
+    assignment = load_assignment(path)
+    cases = build_cases(assignment)  # raises where autograd and a solution disagree
+    exercises = tuple(_check(assignment, exercise, cases[exercise.name]) for exercise in assignment.exercises)
+    problems = [problem for exercise in exercises for problem in exercise.problems]
+    problems += _grades(assignment, read_source(path))
+    return Validation(assignment_id=assignment.id, exercises=exercises, problems=tuple(problems))
+
+
+# ---------------------------------------------------------------------------------------------------------- mutants
+
+
+def _check(assignment: Assignment, exercise: Exercise, cases: tuple[Case, ...]) -> ExerciseCheck:
+    mutants = make_mutants(assignment.sources[exercise.name], exercise.name, upstream_of(exercise, cases))
+    survivors = tuple(
+        Survivor(edit=m.edits[0].name, site=m.site, is_hole=not _is_equivalent(assignment, exercise, m, cases[0]))
+        for m in mutants
+        if all(_survives(assignment, exercise, m, case) for case in cases)
+    )
+    milliseconds, kib = _cost(assignment, exercise, cases[0])
+    return ExerciseCheck(
+        name=exercise.name,
+        difference=_difference(assignment, exercise, cases),
+        mutants=len(mutants),
+        caught=len(mutants) - len(survivors),
+        survivors=survivors,
+        milliseconds=milliseconds,
+        kib=kib,
+    )
+
+
+def _survives(assignment: Assignment, exercise: Exercise, mutant: Mutant, case: Case) -> bool:
+    result = evaluate(assignment, exercise, mutant, case)
+    return result is not None and agrees(result, case, case.expected)
+
+
+def _is_equivalent(assignment: Assignment, exercise: Exercise, mutant: Mutant, like: Case) -> bool:
+    """Whether a mutant is the solution in other words: the same in a place where nothing is special."""
+    for seed in range(3):
+        arguments = generic_arguments(assignment, exercise, rows=13 + seed, seed=seed)
+        case = dataclasses.replace(like, arguments=arguments, dtype=torch.float64)
+        right = assignment.solutions[exercise.name](**{name: a.clone() for name, a in arguments.items()})
+        result = evaluate(assignment, exercise, mutant, case)
+        expected = right if isinstance(right, tuple) else (right,)
+        if result is None or not agrees(result, case, expected):
+            return False
+    return True
+
+
+def _hole(survivor: Survivor) -> str:
+    return {
+        "drop_mask": f"no case tests the mask `{survivor.site}`: whoever forgets it gets full marks. In the batches "
+        "that are drawn, everything passes: does init_parameters draw around zero (randn, not rand)?",
+        "flip_sign": f"no case tests a sign (`{survivor.site}`).",
+    }.get(survivor.edit, f"no case notices the mistake {survivor.edit.replace('_', ' ')!r} in `{survivor.site}`.")
+
+
+# ----------------------------------------------------------------------------------------------- central differences
+
+
+def _difference(assignment: Assignment, exercise: Exercise, cases: tuple[Case, ...]) -> float:
+    """
+    Directional derivatives by central differences in float64, without autograd: (f(t + hv) − f(t − hv)) / 2h.
+
+    The forward pass is traced once, and run again from the target on.
+    """
+    worst = 0.0
+    for case in cases:
+        network = network_at(assignment, case.name)
+        replay = _Replay(assignment, network)
+        outputs = [name[1:] for name in upstream_of(exercise, cases)] or ["loss"]
+        cotangents = [case.arguments[f"d{name}"].double() if name != "loss" else torch.ones(()) for name in outputs]
+        for target, expected in zip(exercise.targets, case.expected, strict=True):
+            at = network.values[target].detach().double()
+            generator = torch.Generator().manual_seed(0)
+            scale = float(expected.norm()) or 1.0
+            for _ in range(_DIRECTIONS):
+                v = torch.randn(at.shape, generator=generator, dtype=torch.float64)
+                step = _STEP * max(1.0, float(at.abs().max()))
+                above, below = (replay.run({target: at + sign * step * v}, outputs) for sign in (1, -1))
+                slope = sum(
+                    float((c.reshape(a.shape) * (a - b)).sum() / (2 * step))
+                    for c, a, b in zip(cotangents, above, below, strict=True)
+                )
+                worst = max(worst, abs(slope - float((expected * v).sum())) / scale)
+    return worst
+
+
+class _Replay:
+    """A traced forward pass, in which any named tensor can be given another value."""
+
+    def __init__(self, assignment: Assignment, network: Network) -> None:
+        self._given = {**network.inputs, **network.parameters}
+        names = list(self._given)
+
+        made = list(assignment.forward(**self._given))
+
+        def forward(*tensors: torch.Tensor) -> list[torch.Tensor]:
+            named = assignment.forward(**dict(zip(names, tensors, strict=True)))
+            return [named[name] for name in made]
+
+        try:
+            self._graph: GraphModule = make_fx(forward)(*self._given.values())
+        except Exception as error:
+            raise SourceError(
+                f"The forward pass of {assignment.id} cannot be traced: {type(error).__name__}: {error}",
+                "It must not depend on the values of tensors (`if tensor > 0`).",
+            ) from error
+        outputs = next(node for node in self._graph.graph.nodes if node.op == "output").args[0]
+        placeholders = [node for node in self._graph.graph.nodes if node.op == "placeholder"]
+        self._nodes: dict[str, Node] = dict(zip([*names, *made], [*placeholders, *outputs], strict=True))
+
+    def run(self, replaced: dict[str, torch.Tensor], outputs: list[str]) -> list[torch.Tensor]:
+        """The values of `outputs` when some tensors are replaced."""
+        by_node = {self._nodes[name]: tensor for name, tensor in replaced.items()}
+        values: dict[Node, torch.Tensor] = {}
+
+        class Run(Interpreter):
+            def run_node(self, n: Node) -> object:
+                made = super().run_node(n)  # also where it is replaced: a placeholder takes its turn
+                values[n] = by_node.get(n, made)
+                return values[n]
+
+        with torch.no_grad():
+            Run(self._graph).run(*self._given.values())
+        return [values[self._nodes[name]] for name in outputs]
+
+
+# ------------------------------------------------------------------------------------------------------ what it costs
+
+
+class _Allocated(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Counts the bytes of new tensors."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.bytes = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        given = {a.untyped_storage().data_ptr() for a in args if isinstance(a, torch.Tensor)}
+        if isinstance(result, torch.Tensor) and result.untyped_storage().data_ptr() not in given:
+            self.bytes += result.untyped_storage().nbytes()
+        return result
+
+
+def _cost(assignment: Assignment, exercise: Exercise, case: Case) -> tuple[float, float]:
+    function = assignment.solutions[exercise.name]
+    seconds = []
+    for _ in range(5):
+        started = time.perf_counter()
+        function(**case.arguments)
+        seconds.append(time.perf_counter() - started)
+    with _Allocated() as allocated:
+        function(**{name: a.clone() for name, a in case.arguments.items()})
+    return 1000 * statistics.median(seconds), allocated.bytes / 1024
+
+
+# ------------------------------------------------------------------------------------------------------------ grading
+
+
+def _grades(assignment: Assignment, source: SourceNotebook) -> Iterator[str]:
+    """The released blanks and the solution, graded as submissions are."""
+    released = release_notebook(source)
+    blank = _graded(assignment, released)
+    if blank.score or any(exercise.outcome is not Outcome.BLANK for exercise in blank.exercises):
+        yield f"The released blanks score {blank.score:g} points, instead of being told from answers."
+    answers = "\n".join(f"# %%\n{text}" for text in assignment.sources.values())
+    for exercise in _graded(assignment, fill_blanks(released, answers)).exercises:
+        if exercise.outcome is not Outcome.MATCH:
+            yield f"The solution does not get full marks from the grader: {exercise.message}"
+
+
+def _graded(assignment: Assignment, notebook: nbformat.NotebookNode) -> Report:
+    content = nbformat.writes(notebook).encode()
+    digest = hashlib.sha256(content).hexdigest()
+    return grade(
+        Submission(name=f"{assignment.id}.ipynb", student=assignment.id, sha256=digest, content=content), assignment
+    )

@@ -21,14 +21,14 @@ PACKAGE = ROOT / "grader"
 LAYERS = [
     ["errors", "model", "wire", "files"],
     ["data", "notebook", "source"],
-    ["extract", "release", "assignment", "compare"],
+    ["scope", "extract", "release", "assignment", "compare"],
     ["cases", "worker", "harness", "sandbox", "kernels"],
     ["execution"],
     ["calls"],
-    ["judge"],
+    ["judge", "diagnosis"],
     ["pipeline"],
     ["reports"],
-    ["demo", "doctor"],
+    ["demo", "doctor", "validate"],
     ["cli", "__main__"],
 ]
 """A module may import those above it, and its neighbours in the same folder or layer, but nothing below."""

@@ -22,6 +22,15 @@ else:
     import tomli as tomllib
 
 CORPUS = ROOT / "tests" / "corpus" / "two_layer_mse"
+EXPRESSIONS = (
+    "2 * (yhat - y)",
+    "a1.T @ dyhat",
+    "dyhat.sum(",
+    "dyhat @ w2.T",
+    "(z1 > 0)",
+    "x.T @ dz1",
+    "dz1.sum(",
+)
 CASES = sorted(path.parent for path in CORPUS.glob("*/expect.toml"))
 
 
@@ -46,6 +55,15 @@ def check(report: Report, expect: dict[str, Any]) -> None:
     for exercise in report.exercises:
         ids = {notice.id for notice in exercise.notices}
         assert set(notices.get(exercise.name, ())) <= ids, (exercise.name, ids)
+
+    first = {e.name: e.diagnoses[0].id if e.diagnoses else None for e in report.exercises}
+    assert {name: first[name] for name in expect.get("diagnoses", {})} == expect.get("diagnoses", {})
+    assert all(first[name] is None for name, outcome in outcomes.items() if outcome == "match")
+
+    texts = [" ".join((d.message, d.hint, *d.more, d.analogy)) for e in report.exercises for d in e.diagnoses]
+    assert not any(expression in text for text in texts for expression in EXPRESSIONS), (
+        "a diagnosis gives the answer away"
+    )
 
     told = expect.get("report", {})
     assert bool(report.notebook.problem) is bool(told.get("unreadable"))

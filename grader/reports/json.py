@@ -61,9 +61,18 @@ def _exercise(exercise: ExerciseResult) -> dict[str, Any]:
         "message": exercise.message,
         "cases": [_case(case) for case in exercise.cases],
         "diagnoses": [
-            {"id": diagnosis.id, "message": diagnosis.message, "hint": diagnosis.hint}
+            {
+                "id": diagnosis.id,
+                "message": diagnosis.message,
+                "hint": diagnosis.hint,
+                "more": list(diagnosis.more),
+                "analogy": diagnosis.analogy,
+            }
             for diagnosis in exercise.diagnoses
         ],
+        "arguments": list(exercise.arguments),
+        "targets": list(exercise.targets),
+        "fingerprint": exercise.fingerprint,
         "notices": [{"id": notice.id, "message": notice.message} for notice in exercise.notices],
         "error": _error(exercise.error),
         "cell": exercise.code.cell if exercise.code else None,

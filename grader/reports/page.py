@@ -194,7 +194,13 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
         points="not counted" if result.passed is None else f"{result.points:g} / {result.max_points:g}",
         message=clip(result.message),
         diagnoses=tuple(
-            Diagnosis(id=diagnosis.id, message=clip(diagnosis.message), hint=clip(diagnosis.hint))
+            Diagnosis(
+                id=diagnosis.id,
+                message=clip(diagnosis.message),
+                hint=clip(diagnosis.hint),
+                more=tuple(clip(hint) for hint in diagnosis.more[:MAX_ITEMS]),
+                analogy=clip(diagnosis.analogy, MAX_QUESTION),
+            )
             for diagnosis in result.diagnoses[:MAX_ITEMS]
         ),
         notices=tuple(clip(notice.message) for notice in result.notices[:MAX_ITEMS]),

@@ -1,0 +1,101 @@
+"""Mutants: every realistic edit, told by name; equivalent ones are no answer to anything."""
+
+from __future__ import annotations
+
+import sys
+from importlib.resources import files
+
+import pytest
+
+from grader.assignment import Assignment
+from grader.cases import build_cases
+from grader.diagnosis.bank import agrees, bank
+from grader.diagnosis.factors import name_factor
+from grader.diagnosis.mutants import EDITS, make_mutants, make_pairs
+from grader.diagnosis.wording import worded
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+SOURCE = '''
+def grad_z1(da1, z1):
+    """What is asked."""
+    return da1 * (z1 > 0)
+'''
+
+
+def sources_of(*kinds: str) -> set[str]:
+    mutants = make_mutants(SOURCE, "grad_z1", ("da1",))
+    return {mutant.source.splitlines()[-1].strip() for mutant in mutants if mutant.edits[0].name in kinds}
+
+
+def test_edits_of_a_mask() -> None:
+    assert "return da1" in sources_of("drop_mask")
+    assert sources_of("flip_comparison") == {"return da1 * (z1 <= 0)"}
+    assert sources_of("move_boundary") == {"return da1 * (z1 >= 0)"}
+    assert "return z1 > 0" in sources_of("drop_upstream")
+
+
+def test_no_mutant_twice_and_none_is_the_original() -> None:
+    sources = [mutant.source for mutant in make_mutants(SOURCE, "grad_z1", ("da1",))]
+
+    assert len(sources) == len(set(sources)) > 10
+    assert not any("return da1 * (z1 > 0)" in source for source in sources)
+
+
+def test_pairs_are_of_two_kinds() -> None:
+    for pair in make_pairs(SOURCE, "grad_z1", ("da1",)):
+        assert len(pair.edits) == 2
+        assert pair.edits[0].diagnosis != pair.edits[1].diagnosis
+
+
+def test_the_bank_holds_no_equivalent_mutant(assignment: Assignment) -> None:
+    cases = build_cases(assignment)
+    for exercise in assignment.exercises:
+        names = [entry.mutant.edits[0].name for entry in bank(assignment, exercise)]
+        assert names
+        assert all(agrees(case.expected, case, case.expected) for case in cases[exercise.name])
+        if exercise.name == "grad_z1":
+            assert "drop_mask" in names
+            assert "move_boundary" not in names, "at the kink every subgradient is right"
+
+
+def test_every_edit_leads_to_hints() -> None:
+    hints = tomllib.loads(files("grader.diagnosis").joinpath("texts/hints.toml").read_text(encoding="utf-8"))
+
+    assert {edit.diagnosis for edit in EDITS.values()} <= hints.keys()
+    assert all(len(entry["hints"]) == 3 and entry["analogy"].strip() for entry in hints.values())
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+def test_the_instructor_chooses_how_far_hints_go(level: int) -> None:
+    facts = dict.fromkeys(("function", "target", "expected", "got", "arguments"), "…")
+
+    diagnosis = worded("transposed", "What was observed.", facts, level=level)
+
+    assert bool(diagnosis.hint) + len(diagnosis.more) == level
+    assert bool(diagnosis.analogy) is (level >= 2)
+
+
+@pytest.mark.parametrize(
+    ("observed", "text", "hard_coded"),
+    [
+        ([(2.0, 64), (2.0, 48), (2.0, 17)], "2", None),
+        ([(-1.0, 64), (-1.0, 48), (-1.0, 17)], "−1", None),
+        ([(64.0, 64), (48.0, 48), (17.0, 17)], "N", None),
+        ([(1 / 64, 64), (1 / 48, 48), (1 / 17, 17)], "1/N", None),
+        ([(1.0, 64), (0.75, 48), (17 / 64, 17)], "1/64 · N", 64),
+        ([(1 / 784, 64), (1 / 784, 48), (1 / 784, 17)], "1/784 (784 is a size of x)", None),
+    ],
+)
+def test_factors_have_names(observed: list[tuple[float, int]], text: str, hard_coded: int | None) -> None:
+    factor = name_factor(observed, {"x": [784]})
+
+    assert factor is not None
+    assert (factor.text, factor.hard_coded) == (text, hard_coded)
+
+
+def test_what_differs_from_case_to_case_is_no_factor() -> None:
+    assert name_factor([(2.0, 64), (2.1, 48), (2.0, 17)], {}) is None

@@ -1,0 +1,37 @@
+"""`grader validate`: a sound assignment is told from one whose cases have a hole."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grader.cli import main
+from grader.validate import validate
+from tests.conftest import ROOT
+
+SOURCE = ROOT / "solutions" / "two_layer_mse.md"
+
+
+def test_the_shipped_assignment_is_sound() -> None:
+    validation = validate(SOURCE)
+
+    assert validation.problems == ()
+    for exercise in validation.exercises:
+        assert exercise.caught >= 15
+        assert exercise.holes == ()
+        assert exercise.difference < 1e-6
+
+
+def test_positive_weights_leave_the_mask_untested(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With `torch.rand`, z1 is never negative, and whoever forgets the relu gets full marks."""
+    text = SOURCE.read_text(encoding="utf-8").replace("scale * torch.randn(", "scale * torch.rand(")
+    (tmp_path / SOURCE.name).write_text(text, encoding="utf-8")
+    picture = SOURCE.with_suffix(".svg")
+    (tmp_path / picture.name).write_bytes(picture.read_bytes())
+
+    assert main(["validate", "--solutions", str(tmp_path)]) == 1
+
+    shown = capsys.readouterr().out
+    assert "grad_z1: no case tests the mask" in shown
+    assert "is sound" not in shown

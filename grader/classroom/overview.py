@@ -223,7 +223,7 @@ def _clusters(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
             Group(
                 tag=_tag_all(tags, [result for result, _ in pairs], f"the same: {title}"),
                 title=title,
-                where="",
+                where=clip(exercise, MAX_NAME),
                 message=clip(pairs[0][1].message, MAX_MESSAGE),
                 students=_students(result for result, _ in pairs),
             )

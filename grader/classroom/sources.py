@@ -12,6 +12,7 @@ A source is recognised by the names in it, whether it is still an archive or has
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime as dt
 import re
@@ -293,6 +294,10 @@ def _stamp(file: File) -> float:
 
 
 def _seconds(moment: Any) -> float:
+    """A moment as YAML reads it; what Ruby writes, `2026-02-01 10:00:00 +0000`, is text to it."""
+    if isinstance(moment, str):
+        with contextlib.suppress(ValueError):
+            moment = dt.datetime.strptime(moment.replace("UTC", "+0000"), "%Y-%m-%d %H:%M:%S %z")
     if not isinstance(moment, dt.datetime):
         return 0.0
     if moment.tzinfo is None:

@@ -7,6 +7,7 @@ or unreadable input, 3 a fault of the grader's. Nothing heavy is imported before
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,9 +16,10 @@ from typing import TYPE_CHECKING
 import click
 
 from grader import __version__
-from grader.errors import GraderError, GraderFault
+from grader.errors import GraderError
 
 if TYPE_CHECKING:
+    from grader.classroom.run import ClassResult
     from grader.model import Report
     from grader.validate import Validation
 
@@ -67,6 +69,18 @@ solutions_option = click.option(
 output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("reports"), show_default=True
 )
+assignment_option = click.option(
+    "-a", "--assignment", "assignment_id", metavar="ID", help="[default: the one the notebook names]"
+)
+format_option = click.option(
+    "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable. [default: html and json]"
+)
+hidden_seed_option = click.option(
+    "--hidden-seed",
+    type=click.IntRange(0, 2**32 - 1),
+    envvar="GRADER_HIDDEN_SEED",
+    help="Draws the hidden batches, in place of the seed in the source notebook. [env: GRADER_HIDDEN_SEED]",
+)
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
 sandbox_option = click.option(
     "--require-sandbox",
@@ -107,18 +121,11 @@ def demo(output: Path, quiet: bool) -> int:
 
 @cli.command()
 @click.argument("notebook", type=click.Path(path_type=Path))
-@click.option("-a", "--assignment", "assignment_id", metavar="ID", help="[default: the one the notebook names]")
+@assignment_option
 @output_option
-@click.option(
-    "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable. [default: html and json]"
-)
+@format_option
 @solutions_option
-@click.option(
-    "--hidden-seed",
-    type=click.IntRange(0, 2**32 - 1),
-    envvar="GRADER_HIDDEN_SEED",
-    help="Draws the hidden batches, in place of the seed in the source notebook. [env: GRADER_HIDDEN_SEED]",
-)
+@hidden_seed_option
 @sandbox_option
 @quiet_option
 @debug_option
@@ -134,22 +141,16 @@ def grade(
 ) -> int:
     """Grade one submission: OUTPUT/<stem>.html and OUTPUT/<stem>.json."""
     from grader.assignment import load_assignment, solutions_directory
+    from grader.classroom.worker import grade_or_fault
     from grader.notebook import read_submission
-    from grader.pipeline import choose_assignment, fault_report
-    from grader.pipeline import grade as grade_submission
+    from grader.pipeline import choose_assignment
     from grader.reports.write import write_reports
     from grader.sandbox import Level
 
     submission = read_submission(notebook)
     path = choose_assignment(submission, solutions_directory(solutions), assignment_id)
     assignment = load_assignment(path, hidden_seed=hidden_seed)
-    fault: GraderError | None = None
-    try:
-        report = grade_submission(submission, assignment, require=Level[level.upper()])
-    except Exception as error:
-        fault = error if isinstance(error, GraderError) else GraderFault(f"It failed itself ({error!r}).", REPORT_IT)
-        fault.__cause__ = None if fault is error else error
-        report = fault_report(submission, assignment, fault)
+    report, fault = grade_or_fault(submission, assignment, require=Level[level.upper()])
     written = write_reports(report, output, formats or FORMATS)
     if not quiet:
         _tell(report)
@@ -158,6 +159,77 @@ def grade(
     if fault is not None:
         raise fault
     return _exit_code(report)
+
+
+@cli.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", type=click.Path(path_type=Path))
+@assignment_option
+@output_option
+@click.option("--jobs", type=click.IntRange(1, 256), help="How many to grade at a time. [default: one per core]")
+@click.option("--regrade", is_flag=True, help="Grade also what has been graded before.")
+@format_option
+@click.option("--gradebook", metavar="PATH-OR-URL", help="Where results are kept. [default: OUTPUT/gradebook.db]")
+@click.option(
+    "--fill",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    help="A gradebook exported by Canvas or Moodle: fill a copy of it in. Repeatable.",
+)
+@click.option("--fill-column", metavar="HEADING", help="The column to fill, where that is not plain.")
+@solutions_option
+@hidden_seed_option
+@sandbox_option
+@quiet_option
+@debug_option
+def batch(
+    sources: tuple[Path, ...],
+    assignment_id: str | None,
+    output: Path,
+    jobs: int | None,
+    regrade: bool,
+    formats: tuple[str, ...],
+    gradebook: str | None,
+    fill: tuple[Path, ...],
+    fill_column: str | None,
+    solutions: Path | None,
+    hidden_seed: int | None,
+    level: str,
+    quiet: bool,
+) -> int:
+    """
+    Grade a class: a report for each student, gradebook.csv, and the class at a glance in index.html.
+
+    A SOURCE is a folder of notebooks, what Canvas, Moodle or Gradescope let you download (the zip, or unpacked), or an
+    nbgrader course. Of several attempts the newest counts. What has been graded before is not graded again.
+    """
+    from grader.assignment import solutions_directory
+    from grader.classroom.run import choose_for_class, grade_class
+    from grader.classroom.sources import find_submissions
+    from grader.sandbox import Level
+
+    roster = find_submissions(sources, assignment_id=assignment_id)
+    source = choose_for_class(roster.received, solutions_directory(solutions), assignment_id)
+    try:
+        result = grade_class(
+            roster,
+            source,
+            output,
+            gradebook=gradebook,
+            hidden_seed=hidden_seed,
+            jobs=jobs or os.cpu_count() or 1,
+            require=Level[level.upper()],
+            regrade=regrade,
+            formats=formats or FORMATS,
+            fill=fill,
+            fill_column=fill_column,
+            is_quiet=quiet,
+        )
+    except KeyboardInterrupt:
+        _say("What has been graded is kept: run it again to go on.")
+        raise
+    if not quiet:
+        _tell_class(result)
+    return _exit_code_of_class(result)
 
 
 @cli.command()
@@ -271,6 +343,20 @@ def _tell(report: Report) -> None:
     console.print(f"[bold]{name}: {report.score:g} / {report.max_score:g}[/]", soft_wrap=True)
 
 
+def _tell_class(result: ClassResult) -> None:
+    for problem in result.problems:
+        _say(_printable(f"  {problem.where}: {problem.message}"))
+    for each in result.results:
+        if each.is_undecided:
+            _say(_printable(f"  {each.received.student}: could not be graded. {each.fault}"))
+    for filled in result.filled:
+        _say(_printable(f"  {filled.rows} rows of {filled.column!r} are filled in."))
+        for note in filled.notes:
+            _say(_printable(f"  {note}"))
+    for path in result.written:
+        _say(f"  {path}")
+
+
 def _printable(text: str) -> str:
     return "".join(character if character.isprintable() else " " for character in text)
 
@@ -279,3 +365,12 @@ def _exit_code(report: Report) -> int:
     if report.notebook.problem is not None:
         return EXIT_USAGE
     return EXIT_FULL_MARKS if all(exercise.passed for exercise in report.exercises) else EXIT_NOT_ALL
+
+
+def _exit_code_of_class(result: ClassResult) -> int:
+    if any(each.is_undecided for each in result.results):
+        return EXIT_FAULT
+    if any(each.problem for each in result.results) or any(problem.is_serious for problem in result.problems):
+        return EXIT_USAGE
+    is_right = all(finding.passed for each in result.results for finding in each.findings)
+    return EXIT_FULL_MARKS if is_right else EXIT_NOT_ALL

@@ -4,11 +4,14 @@ Writes files whole or not at all.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
-__all__ = ["write_atomically"]
+__all__ = ["replace_atomically", "write_atomically"]
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -22,11 +25,22 @@ def write_atomically(path: Path, content: bytes | str) -> None:
     Raises:
         OSError: The folder is not there or cannot be written to; nothing has changed then.
     """
-    data = content.encode("utf-8") if isinstance(content, str) else content
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    with replace_atomically(path) as file:
+        file.write(content.encode("utf-8") if isinstance(content, str) else content)
+
+
+@contextlib.contextmanager
+def replace_atomically(path: Path) -> Iterator[BinaryIO]:
+    """
+    A file to write to, which takes its name when the context is left well, and is gone otherwise.
+
+    Raises:
+        OSError: The folder is not there or cannot be written to; nothing has changed then.
+    """
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:30]}.")
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(data)
+        with os.fdopen(descriptor, "w+b") as file:
+            yield file
             file.flush()
             os.fsync(file.fileno())
         umask = os.umask(0)

@@ -28,7 +28,7 @@ LAYERS = [
     ["judge", "diagnosis"],
     ["pipeline"],
     ["reports"],
-    ["demo", "doctor", "validate"],
+    ["demo", "doctor", "validate", "classroom"],
     ["cli", "__main__"],
 ]
 """A module may import those above it, and its neighbours in the same folder or layer, but nothing below."""

@@ -20,22 +20,24 @@ from grader.model import Report
 from grader.reports.page import build_page
 from grader.reports.words import visible
 
-__all__ = ["render_html"]
+__all__ = ["STYLE", "content_policy", "open_templates", "render_html"]
 
 TEMPLATES = Path(__file__).parent / "templates"
+STYLE = TEMPLATES / "report.css"
 
 
 def render_html(report: Report) -> str:
     """The report as one self-contained page. The same report gives the same page, byte for byte."""
     style, policy = _style()
-    template = _environment().get_template("report.html.jinja")
+    template = open_templates(TEMPLATES).get_template("report.html.jinja")
     return template.render(page=build_page(report), style=style, policy=policy)
 
 
 @functools.cache
-def _environment() -> jinja2.Environment:
+def open_templates(*folders: Path) -> jinja2.Environment:
+    """Templates that escape whatever they print, after making visible what would hide in it."""
     return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATES),
+        loader=jinja2.FileSystemLoader(folders),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         finalize=_finalize,
@@ -43,6 +45,18 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
         auto_reload=False,
     )
+
+
+def content_policy(style: str, script: str = "") -> str:
+    """The Content-Security-Policy of a page that may use this style sheet, this script, and nothing else."""
+    scripts = f"script-src {_source(script)}; " if script else ""
+    return (
+        f"default-src 'none'; {scripts}img-src data:; style-src {_source(style)}; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _source(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
 
 
 def _finalize(value: object) -> object:
@@ -53,7 +67,5 @@ def _finalize(value: object) -> object:
 @functools.cache
 def _style() -> tuple[Markup, str]:
     """The style sheet, and the policy that allows it and nothing else."""
-    style = (TEMPLATES / "report.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode("utf-8")).digest()).decode("ascii")
-    policy = f"default-src 'none'; img-src data:; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    return Markup(style), policy  # noqa: S704 -- ours, from a file of the package
+    style = STYLE.read_text(encoding="utf-8")
+    return Markup(style), content_policy(style)  # noqa: S704 -- ours, from a file of the package

@@ -1,0 +1,96 @@
+"""
+Grades a class. Each result is kept in the gradebook when it is made, and yielded; nothing is held on to.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Generator, Iterable, Iterator
+from pathlib import Path
+
+from grader.classroom.gradebook import Gradebook, Settings, result_key
+from grader.classroom.pool import DEATHS_LIMIT, OpenWorkers, Pool, local_workers
+from grader.classroom.records import Graded, Problem, Received, Result
+from grader.classroom.worker import Task, set_aside
+from grader.errors import GraderFault
+from grader.notebook import Unreadable
+from grader.sandbox import Level
+
+__all__ = ["Batch", "Done"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Done:
+    """A submission's result, and its key in the gradebook; `is_new` if it was graded now, and not known already."""
+
+    received: Received
+    key: str
+    graded: Graded
+    is_new: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """
+    How a class is graded.
+
+    Attributes:
+        source: The source notebook of the assignment.
+        jobs: How many submissions are graded at a time.
+        regrade: Grade also what the gradebook knows already.
+        open_workers: See `Pool`.
+    """
+
+    gradebook: Gradebook
+    settings: Settings
+    source: Path
+    jobs: int
+    require: Level = Level.NONE
+    regrade: bool = False
+    open_workers: OpenWorkers = local_workers
+
+    def grade(self, received: Iterable[Received]) -> Generator[Done | Problem, None, None]:
+        """
+        Grade submissions: what is new, what has changed, and what the grader failed at the last time.
+
+        Yields:
+            Done | Problem: In the order in which they are done; a problem for a file that cannot be read.
+
+        Raises:
+            UsageError: The gradebook cannot be used any more.
+            GraderFault: The worker processes keep dying.
+        """
+        with Pool[tuple[Received, str]](self.open_workers, self.jobs) as pool:
+            for each in received:
+                submission = each.read()
+                if isinstance(submission, Unreadable):
+                    yield Problem(each.file.name, submission.problem, each.platform, each.student)
+                    continue
+                key = result_key(each, submission, self.settings)
+                known = None if self.regrade else self.gradebook.find(key)
+                if known is not None and not Result.of(each, "", known).is_undecided:
+                    yield Done(each, key, known, is_new=False)
+                    continue
+                task = Task(
+                    submission=submission,
+                    source=self.source,
+                    version=self.settings.assignment_version,
+                    hidden_seed=self.settings.hidden_seed,
+                    require=self.require,
+                )
+                pool.add((each, key), task)
+                while len(pool) > self.jobs:
+                    yield from self._take(pool)
+            while len(pool):
+                yield from self._take(pool)
+
+    def _take(self, pool: Pool[tuple[Received, str]]) -> Iterator[Done]:
+        for (received, key), task, graded in pool.take():
+            done = graded
+            if done is None:
+                fault = GraderFault(
+                    f"{DEATHS_LIMIT} worker processes died while grading it.", "Look at the notebook by hand."
+                )
+                done = set_aside(task, fault)
+            self.gradebook.keep(key, received, task.submission.sha256, self.settings, done)
+            yield Done(received, key, done, is_new=True)

@@ -1,0 +1,218 @@
+"""
+Fills points into the instructor's own gradebook, a CSV from Canvas or Moodle, and leaves every other byte as it was.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from grader.classroom.outputs import points
+from grader.classroom.records import Result
+from grader.errors import UsageError
+from grader.files import write_atomically
+
+__all__ = ["Filled", "fill_gradebook"]
+
+BOM = b"\xef\xbb\xbf"
+SIZE_LIMIT_BYTES = 64 * 1024 * 1024
+CANVAS_COLUMN = re.compile(r".+ \(\d+\)")
+MOODLE_ID = re.compile(r"\D+ (\d+)")
+SIS = ("SIS User ID", "SIS Login ID")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Filled:
+    """The file that was written, how many of its rows have got points, and what the instructor should know."""
+
+    path: Path
+    column: str
+    rows: int
+    notes: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Sheet:
+    """A CSV as rows of cells that are still in their quotes; joined again, they are the file."""
+
+    rows: list[list[str]]
+    separator: str
+
+    def values(self, row: int) -> list[str]:
+        return [_value(cell) for cell in self.rows[row]]
+
+    def __str__(self) -> str:
+        return "".join(self.separator.join(row) for row in self.rows)
+
+
+def fill_gradebook(path: Path, results: Sequence[Result], directory: Path, *, column: str | None = None) -> Filled:
+    """
+    Write `directory/<stem>-filled.csv`, where each student who has a mark has it.
+
+    A student is found by the platform's id, never by name. No column is added, and a row is left alone where there is
+    nothing to say: nobody of that id, no submission, or a fault of the grader's.
+
+    Args:
+        path: What Canvas exports as its gradebook, or Moodle as a grading worksheet.
+        column: The heading to fill, where that is not plain.
+
+    Raises:
+        UsageError: The file is not such a one, or has not exactly one column to fill.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}).", "Check the path given with --fill.") from error
+    if len(content) > SIZE_LIMIT_BYTES:
+        raise UsageError(f"{path} is larger than any gradebook.", "Check the path given with --fill.")
+    try:
+        text = content.removeprefix(BOM).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path} is not in UTF-8.", "Export it again, and do not save it in a spreadsheet.") from error
+    sheet = _parse(text)
+    header = sheet.values(0) if sheet.rows else []
+    if len(header) > 2 and "Student" in header[0] and "ID" in header[1]:
+        filled, notes, place = _fill_canvas(sheet, header, results, column)
+    elif any(MOODLE_ID.fullmatch(sheet.values(row)[0]) for row in range(1, len(sheet.rows))):
+        filled, notes, place = _fill_moodle(sheet, header, results, column)
+    else:
+        raise UsageError(
+            f"{path} is neither a gradebook of Canvas's nor a grading worksheet of Moodle's.",
+            "Export it from the platform, and fill in that file.",
+        )
+    target = directory / f"{path.stem}-filled.csv"
+    start = BOM if content.startswith(BOM) else b""
+    write_atomically(target, start + str(sheet).encode("utf-8"))
+    return Filled(target, header[place], filled, tuple(notes))
+
+
+def _fill_canvas(
+    sheet: _Sheet, header: list[str], results: Sequence[Result], column: str | None
+) -> tuple[int, list[str], int]:
+    read_only = {
+        place
+        for row in range(1, min(4, len(sheet.rows)))
+        if sheet.values(row)[0].strip().startswith("Points Possible")
+        for place, value in enumerate(sheet.values(row))
+        if "(read only)" in value
+    }
+    candidates = [
+        place for place, title in enumerate(header) if CANVAS_COLUMN.fullmatch(title.strip()) and place not in read_only
+    ]
+    place = _choose(header, candidates, column)
+    by_id = _marks(results, "canvas")
+    by_sis = _marks([result for result in results if result.received.platform not in ("canvas", "moodle")], None)
+    sis = [header.index(name) for name in SIS if name in header]
+    filled, notes = 0, list[str]()
+    for row in range(1, len(sheet.rows)):
+        values = sheet.values(row)
+        if values[0].strip().startswith("Points Possible"):
+            notes += _note_maximum(values[place] if place < len(values) else "", results, header[place])
+            continue
+        if len(values) <= max(1, place):
+            continue
+        found = by_id.get(values[1].strip())
+        found = found or next((by_sis[values[each]] for each in sis if values[each] in by_sis), None)
+        if found is not None:
+            sheet.rows[row][place] = _cell(sheet.rows[row][place], points(found.score))
+            filled += 1
+    return filled, notes, place
+
+
+def _fill_moodle(
+    sheet: _Sheet, header: list[str], results: Sequence[Result], column: str | None
+) -> tuple[int, list[str], int]:
+    place = _choose(header, [place for place, title in enumerate(header) if title == "Grade"], column)
+    maximum = header.index("Maximum Grade") if "Maximum Grade" in header else None
+    may_change = header.index("Grade can be changed") if "Grade can be changed" in header else None
+    marks = _marks(results, "moodle")
+    filled, notes, locked = 0, list[str](), 0
+    for row in range(1, len(sheet.rows)):
+        values = sheet.values(row)
+        match = MOODLE_ID.fullmatch(values[0])
+        found = marks.get(match[1]) if match else None
+        if found is None or len(values) <= place:
+            continue
+        if may_change is not None and len(values) > may_change and values[may_change] == "No":
+            locked += 1
+            continue
+        if maximum is not None and len(values) > maximum and not notes:
+            notes += _note_maximum(values[maximum], [found], header[place])
+        sheet.rows[row][place] = _cell(sheet.rows[row][place], points(found.score))
+        filled += 1
+    if locked:
+        notes.append(f"{locked} rows are locked in Moodle, and were left alone.")
+    return filled, notes, place
+
+
+def _choose(header: list[str], candidates: list[int], column: str | None) -> int:
+    if column is not None:
+        candidates = [place for place, title in enumerate(header) if title.strip() == column.strip()]
+    if len(candidates) != 1:
+        titles = ", ".join(repr(header[place]) for place in candidates) or "none"
+        raise UsageError(
+            f"It is not plain which column to fill (found: {titles}).", "Name its heading with --fill-column."
+        )
+    return candidates[0]
+
+
+def _marks(results: Sequence[Result], platform: str | None) -> Mapping[str, Result]:
+    """The results that say something, by the student's id."""
+    return {
+        result.received.student: result
+        for result in results
+        if platform in (None, result.received.platform) and not result.is_undecided
+    }
+
+
+def _note_maximum(text: str, results: Sequence[Result], title: str) -> Iterator[str]:
+    ours = max((result.max_score for result in results), default=0.0)
+    try:
+        theirs = float(text.replace(",", "."))
+    except ValueError:
+        return
+    if theirs != ours:
+        yield f"{title!r} is out of {theirs:g} points, but the assignment is out of {ours:g}: none were scaled."
+
+
+# -------------------------------------------------------------------------------------------------------------- CSV
+
+
+def _parse(text: str) -> _Sheet:
+    """Split a CSV into cells, quotes and line ends kept."""
+    first = text.partition("\n")[0]
+    separator = ";" if first.count(";") > first.count(",") else ","
+    cell = rf'"(?:[^"]|"")*"[^{separator}\r\n]*|[^{separator}\r\n]*'
+    pattern = re.compile(rf"(?P<cell>{cell})(?P<end>{separator}|\r\n|\n|\r|\Z)")
+    rows, row, place = list[list[str]](), list[str](), 0
+    while place < len(text):
+        match = pattern.match(text, place)
+        if match is None:
+            raise UsageError("The CSV to fill has a quote without its end.", "Export it again from the platform.")
+        place = match.end()
+        if match["end"] == separator:
+            row.append(match["cell"])
+            if place < len(text):
+                continue
+            row.append("")
+        else:
+            row.append(match["cell"] + match["end"])
+        rows.append(row)
+        row = []
+    return _Sheet(rows, separator)
+
+
+def _value(cell: str) -> str:
+    bare = cell.rstrip("\r\n")
+    if len(bare) > 1 and bare.startswith('"') and bare.endswith('"'):
+        return bare[1:-1].replace('""', '"')
+    return bare
+
+
+def _cell(old: str, value: str) -> str:
+    """A new value in the old one's quotes, with the old one's line end."""
+    bare = old.rstrip("\r\n")
+    quote = '"' if bare.startswith('"') else ""
+    return f"{quote}{value}{quote}{old[len(bare) :]}"

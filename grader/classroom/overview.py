@@ -1,0 +1,333 @@
+"""
+The class at a glance: what `index.html` shows, as plain data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from urllib.parse import quote
+
+from grader.classroom.outputs import points
+from grader.classroom.records import Finding, Problem, Result
+from grader.model import Outcome
+from grader.reports.words import VERDICTS, Verdict, clip
+
+__all__ = ["Overview", "build_overview"]
+
+BINS = 10
+MAX_NAME, MAX_MESSAGE = 80, 300
+KINDS = ("right", "wrong", "open", "unknown")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Student:
+    """A student to link to: the name on the page, and the report's relative address."""
+
+    name: str
+    link: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Bar:
+    """A bar of the distribution, or a stretch of an exercise's bar; `label` says how many."""
+
+    label: str
+    count: int
+    share: float
+    kind: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ExerciseRow:
+    """How the class did on one exercise."""
+
+    name: str
+    stretches: tuple[Bar, ...]
+    right: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Group:
+    """Students who have something in common: a diagnosis, a wrong answer, a flag."""
+
+    tag: str
+    title: str
+    where: str
+    message: str
+    students: tuple[Student, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A student in the table. `tags` are what it can be filtered by."""
+
+    student: Student
+    display: str
+    score: str
+    score_value: float
+    verdicts: tuple[Verdict, ...]
+    remarks: tuple[str, ...]
+    tags: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """Everything on the page, in words. `filters` are (tag, label, how many)."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    summary: tuple[str, ...]
+    mean: str
+    max_score: str
+    bars: tuple[Bar, ...]
+    exercises: tuple[ExerciseRow, ...]
+    diagnoses: tuple[Group, ...]
+    clusters: tuple[Group, ...]
+    flags: tuple[Group, ...]
+    faults: tuple[Group, ...]
+    problems: tuple[Problem, ...]
+    notes: tuple[Problem, ...]
+    rows: tuple[Row, ...]
+    filters: tuple[tuple[str, str, int], ...]
+
+
+def build_overview(
+    results: Sequence[Result], problems: Sequence[Problem], *, title: str, facts: Sequence[tuple[str, str]]
+) -> Overview:
+    """Put a class into the words and numbers that the page shows."""
+    tags = _Tags()
+    diagnoses = _diagnoses(results, tags)
+    clusters = _clusters(results, tags)
+    flags = _flags(results, tags)
+    faults = _faults(results, tags)
+    rows = tuple(_row(result, tags) for result in results)
+    decided = [result for result in results if not result.is_undecided and not result.problem]
+    scores = [result.score for result in decided]
+    top = max((result.max_score for result in decided), default=0.0)
+    return Overview(
+        title=clip(title, 200),
+        facts=tuple(facts),
+        summary=tuple(_summary(results, decided, problems)),
+        mean=f"{statistics.fmean(scores):.1f}" if scores else "–",
+        max_score=f"{top:g}" if scores else "–",
+        bars=tuple(_distribution(scores, top)),
+        exercises=tuple(_exercises(results)),
+        diagnoses=diagnoses,
+        clusters=clusters,
+        flags=flags,
+        faults=faults,
+        problems=tuple(_clipped(problem) for problem in problems if problem.is_serious),
+        notes=tuple(_clipped(problem) for problem in problems if not problem.is_serious),
+        rows=rows,
+        filters=tags.filters(),
+    )
+
+
+class _Tags:
+    """Short names for what students can be filtered by: made here, so that nothing foreign is ever one."""
+
+    def __init__(self) -> None:
+        self._names: dict[str, str] = {}
+        self._owners: dict[str, set[int]] = defaultdict(set)
+
+    def give(self, result: Result, label: str) -> str:
+        tag = self._names.setdefault(label, f"t{len(self._names)}")
+        self._owners[tag].add(id(result))
+        return tag
+
+    def of(self, result: Result) -> str:
+        return " ".join(tag for tag, owners in self._owners.items() if id(result) in owners)
+
+    def filters(self) -> tuple[tuple[str, str, int], ...]:
+        return tuple((tag, label, len(self._owners[tag])) for label, tag in self._names.items())
+
+
+# ------------------------------------------------------------------------------------------------------------ parts
+
+
+def _summary(results: Sequence[Result], decided: Sequence[Result], problems: Sequence[Problem]) -> Iterable[str]:
+    yield f"{len(decided):,} of {_count(len(results), 'submission')} graded."
+    full = sum(result.score == result.max_score for result in decided)
+    if decided:
+        median = statistics.median(result.score for result in decided)
+        yield f"{full:,} with full marks; the median is {median:g}."
+    late = sum(result.received.is_late for result in results)
+    if late:
+        yield f"{late:,} came late."
+    unreadable = sum(bool(result.problem) for result in results) + sum(problem.is_serious for problem in problems)
+    if unreadable:
+        yield f"{unreadable:,} could not be read."
+
+
+def _distribution(scores: Sequence[float], top: float) -> Iterable[Bar]:
+    if not scores or not top:
+        return
+    places = Counter(min(BINS, int(score / top * BINS + 1e-9)) for score in scores)
+    most = max(places.values())
+    for place in range(BINS + 1):
+        low, high = top * place / BINS, top * (place + 1) / BINS
+        label = f"{top:g}" if place == BINS else f"{low:g} to below {high:g}"
+        yield Bar(label, places[place], places[place] / most)
+
+
+def _exercises(results: Sequence[Result]) -> Iterable[ExerciseRow]:
+    kinds: dict[str, Counter[str]] = {}
+    for result in results:
+        for finding in result.findings:
+            kinds.setdefault(finding.exercise, Counter())[_verdict(finding).kind] += 1
+    for name, counts in kinds.items():
+        total = counts.total()
+        tried = total - counts["unknown"]
+        yield ExerciseRow(
+            name=clip(name, MAX_NAME),
+            stretches=tuple(Bar(kind, counts[kind], counts[kind] / total, kind) for kind in KINDS if counts[kind]),
+            right=f"{100 * counts['right'] / tried:.0f} %" if tried else "–",
+        )
+
+
+def _diagnoses(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
+    having: dict[str, list[tuple[Result, Finding]]] = defaultdict(list)
+    for result in results:
+        for finding in result.findings:
+            if finding.diagnosis:
+                having[finding.diagnosis].append((result, finding))
+    return _ranked(
+        Group(
+            tag=_tag_all(tags, [result for result, _ in pairs], f"diagnosis: {name}"),
+            title=clip(name.replace("_", " "), MAX_NAME),
+            where=_exercise_counts(finding for _, finding in pairs),
+            message=clip(pairs[0][1].observed, MAX_MESSAGE),
+            students=_students(result for result, _ in pairs),
+        )
+        for name, pairs in having.items()
+    )
+
+
+def _clusters(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
+    """Wrong answers that several students share and that nothing explains yet."""
+    sharing: dict[tuple[str, str], list[tuple[Result, Finding]]] = defaultdict(list)
+    for result in results:
+        for finding in result.findings:
+            if finding.fingerprint and not finding.diagnosis and finding.passed is False:
+                sharing[finding.exercise, finding.fingerprint].append((result, finding))
+    shared = sorted((item for item in sharing.items() if len(item[1]) > 1), key=lambda item: -len(item[1]))
+    counts: Counter[str] = Counter()
+    groups = []
+    for (exercise, _), pairs in shared:
+        counts[exercise] += 1
+        title = f"{clip(exercise, MAX_NAME)}, answer {counts[exercise]}"
+        groups.append(
+            Group(
+                tag=_tag_all(tags, [result for result, _ in pairs], f"the same: {title}"),
+                title=title,
+                where=clip(exercise, MAX_NAME),
+                message=clip(pairs[0][1].message, MAX_MESSAGE),
+                students=_students(result for result, _ in pairs),
+            )
+        )
+    return tuple(groups)
+
+
+def _flags(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
+    raised: dict[str, list[tuple[Result, str]]] = defaultdict(list)
+    for result in results:
+        for name, evidence in result.flags:
+            raised[name].append((result, evidence))
+        for outcome in (Outcome.CRASHED, Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY):
+            message = next((each.message for each in result.findings if each.outcome == outcome.value), None)
+            if message is not None:
+                raised[outcome.value].append((result, message))
+    return _ranked(
+        Group(
+            tag=_tag_all(tags, [result for result, _ in pairs], f"flag: {name}"),
+            title=clip(name.replace("_", " "), MAX_NAME),
+            where="",
+            message=clip(pairs[0][1], MAX_MESSAGE),
+            students=_students(result for result, _ in pairs),
+        )
+        for name, pairs in raised.items()
+    )
+
+
+def _faults(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
+    failed: dict[str, list[Result]] = defaultdict(list)
+    for result in results:
+        if result.is_undecided:
+            failed[result.fault or "The grader failed at a part of it."].append(result)
+    return _ranked(
+        Group(
+            tag=_tag_all(tags, theirs, "the grader failed"),
+            title="",
+            where="",
+            message=clip(message, MAX_MESSAGE),
+            students=_students(theirs),
+        )
+        for message, theirs in failed.items()
+    )
+
+
+def _row(result: Result, tags: _Tags) -> Row:
+    remarks = []
+    if result.is_undecided:
+        remarks.append("grader failed")
+    if result.problem:
+        tags.give(result, "unreadable")
+        remarks.append("unreadable")
+    if result.received.is_late:
+        tags.give(result, "late")
+        remarks.append("late")
+    remarks += sorted({clip(name.replace("_", " "), 40) for name, _ in result.flags})
+    is_full = all(finding.passed for finding in result.findings)
+    tags.give(result, "full marks" if is_full else "not all right")
+    return Row(
+        student=_student(result),
+        display=clip(result.received.display, MAX_NAME),
+        score="–" if result.is_undecided else points(result.score).removesuffix(".00"),
+        score_value=-1.0 if result.is_undecided else result.score,
+        verdicts=tuple(_verdict(finding) for finding in result.findings),
+        remarks=tuple(remarks),
+        tags=tags.of(result),
+    )
+
+
+# ------------------------------------------------------------------------------------------------------------ words
+
+
+def _verdict(finding: Finding) -> Verdict:
+    return VERDICTS[Outcome(finding.outcome)]
+
+
+def _student(result: Result) -> Student:
+    return Student(clip(result.received.student, MAX_NAME), f"{quote(result.stem)}.html")
+
+
+def _students(results: Iterable[Result]) -> tuple[Student, ...]:
+    return tuple(dict.fromkeys(_student(result) for result in results))
+
+
+def _tag_all(tags: _Tags, results: Sequence[Result], label: str) -> str:
+    for result in results:
+        tag = tags.give(result, clip(label, MAX_NAME))
+    return tag
+
+
+def _ranked(groups: Iterable[Group]) -> tuple[Group, ...]:
+    return tuple(sorted(groups, key=lambda group: (-len(group.students), group.title)))
+
+
+def _exercise_counts(findings: Iterable[Finding]) -> str:
+    counts = Counter(finding.exercise for finding in findings)
+    return ", ".join(f"{clip(name, MAX_NAME)} ({count})" for name, count in counts.most_common(10))
+
+
+def _clipped(problem: Problem) -> Problem:
+    return dataclasses.replace(
+        problem, where=clip(problem.where, MAX_MESSAGE), message=clip(problem.message, MAX_MESSAGE)
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

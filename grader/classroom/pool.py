@@ -1,0 +1,165 @@
+"""
+Worker processes that may die: what they were at is tried again, and given up after a bounded number of deaths.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import multiprocessing
+import os
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
+from types import TracebackType
+from typing import Generic, TypeVar
+
+from typing_extensions import Self
+
+from grader.classroom.records import Graded
+from grader.classroom.worker import Task, grade_task, prepare_worker
+from grader.errors import GraderFault
+
+__all__ = ["DEATHS_LIMIT", "OpenWorkers", "Pool", "local_workers"]
+
+DEATHS_LIMIT = 3
+"""How many workers may die with a submission before it is given up."""
+LOST_LIMIT = 5
+"""How many submissions in a row may be given up before nothing more is tried."""
+GRACE_S = 10.0
+
+OpenWorkers = Callable[[int], contextlib.AbstractContextManager[Executor]]
+Label = TypeVar("Label")
+
+
+class _Item(Generic[Label]):
+    def __init__(self, label: Label, task: Task) -> None:
+        self.label = label
+        self.task = task
+        self.deaths = 0
+
+
+class Pool(Generic[Label]):
+    """
+    Tasks in, results out, in the order in which they are done.
+
+    When a worker dies, an executor does not say with whose task. So all that were in flight are suspects, and each is
+    tried again alone: the guilty one is known then, and the others get their results.
+
+    Args:
+        open_workers: Makes an executor of that many workers, and another one when a worker has died.
+        jobs: How many tasks run at a time.
+    """
+
+    def __init__(self, open_workers: OpenWorkers, jobs: int) -> None:
+        self.jobs = jobs
+        self._open_workers = open_workers
+        self._context = contextlib.ExitStack()
+        self._executor: Executor | None = None
+        self._queue = deque[_Item[Label]]()
+        self._suspects = deque[_Item[Label]]()
+        self._running: dict[Future[Graded], _Item[Label]] = {}
+        self._lost = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._context.__exit__(kind, error, traceback)
+
+    def __len__(self) -> int:
+        return len(self._queue) + len(self._suspects) + len(self._running)
+
+    def add(self, label: Label, task: Task) -> None:
+        """Have a task done; the label comes back with its result."""
+        self._queue.append(_Item(label, task))
+        self._start()
+
+    def take(self) -> Iterator[tuple[Label, Task, Graded | None]]:
+        """
+        Wait until something is done.
+
+        Yields:
+            tuple: The label, the task, and the result; None in its place for a task that kills workers.
+
+        Raises:
+            GraderFault: The workers keep dying, whatever they are given.
+        """
+        self._start()
+        done, _ = concurrent.futures.wait(self._running, return_when=concurrent.futures.FIRST_COMPLETED)
+        if any(_has_died(future) for future in done):
+            # The executor is beyond use: all that it had ends now, one way or the other.
+            done, _ = concurrent.futures.wait(self._running)
+            self._close()
+        for future in done:
+            item = self._running.pop(future)
+            if not _has_died(future):
+                self._lost = 0
+                yield item.label, item.task, future.result()
+            else:
+                item.deaths += 1
+                if item.deaths < DEATHS_LIMIT:
+                    self._suspects.append(item)
+                    continue
+                self._lost += 1
+                if self._lost >= LOST_LIMIT:
+                    raise GraderFault(
+                        "The worker processes keep dying.", "Try `grader doctor`; results so far are kept."
+                    )
+                yield item.label, item.task, None
+
+    def _start(self) -> None:
+        """Give the workers what there is for them: one more than they are, or a single suspect."""
+        if self._suspects:
+            if not self._running:
+                self._submit(self._suspects.popleft())
+            return
+        while self._queue and len(self._running) <= self.jobs:
+            self._submit(self._queue.popleft())
+
+    def _submit(self, item: _Item[Label]) -> None:
+        if self._executor is None:
+            self._executor = self._context.enter_context(self._open_workers(self.jobs))
+        try:
+            self._running[self._executor.submit(grade_task, item.task)] = item
+        except BrokenExecutor as error:
+            died: Future[Graded] = Future()
+            died.set_exception(error)
+            self._running[died] = item
+
+    def _close(self) -> None:
+        self._executor = None
+        self._context.close()
+
+
+def _has_died(future: Future[Graded]) -> bool:
+    return isinstance(future.exception(), (BrokenExecutor, SystemExit))
+
+
+@contextlib.contextmanager
+def local_workers(jobs: int) -> Iterator[Executor]:
+    """Processes on this machine. None of them is left when the context is, and no kernel of theirs."""
+    before = set(multiprocessing.active_children())
+    threads = max(1, (os.cpu_count() or 1) // jobs)
+    executor = concurrent.futures.ProcessPoolExecutor(
+        jobs, multiprocessing.get_context("spawn"), initializer=prepare_worker, initargs=(threads,)
+    )
+    is_well = False
+    try:
+        yield executor
+        is_well = True
+    finally:
+        executor.shutdown(wait=False, cancel_futures=True)
+        workers = set(multiprocessing.active_children()) - before
+        deadline = time.monotonic() + GRACE_S
+        for worker in workers if not is_well else ():
+            worker.terminate()
+        for worker in workers:
+            worker.join(max(0.0, deadline - time.monotonic()))
+            if worker.is_alive():
+                worker.kill()
+                worker.join()
+        executor.shutdown(wait=True)

@@ -1,0 +1,107 @@
+"""
+How far a class is: a live bar on a terminal, a line now and then everywhere else. Always on stderr.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+__all__ = ["Tally", "show_progress"]
+
+LINE_EVERY_S = 10.0
+
+
+class Tally:
+    """
+    Counts what is done.
+
+    Attributes:
+        known: Of these, results that the gradebook had already.
+        failed: Of these, files that cannot be read and faults of the grader.
+    """
+
+    def __init__(self, total: int) -> None:
+        self.total = total
+        self.done = self.known = self.failed = 0
+        self._started = time.monotonic()
+
+    def add(self, *, is_new: bool, has_failed: bool) -> None:
+        """Count one."""
+        self.done += 1
+        self.known += not is_new
+        self.failed += has_failed
+
+    @property
+    def rate(self) -> float:
+        """Submissions graded per second."""
+        return (self.done - self.known) / max(time.monotonic() - self._started, 1e-9)
+
+    def __str__(self) -> str:
+        known = f", {self.known} known already" if self.known else ""
+        return f"{self.done} of {self.total} done{known}, {self.failed} failed, {self.rate:.1f} per second"
+
+    @property
+    def left(self) -> str:
+        """How long the rest will take, if that can be told."""
+        if not self.rate or self.done == self.total:
+            return ""
+        seconds = round((self.total - self.done) / self.rate)
+        return f", {seconds // 60} min {seconds % 60} s left" if seconds >= 60 else f", {seconds} s left"
+
+
+@contextmanager
+def show_progress(total: int, *, is_quiet: bool = False) -> Iterator[Tally]:
+    """A tally to count on, shown while the context lasts."""
+    console = Console(stderr=True, highlight=False, quiet=is_quiet)
+    tally = _Bar(total, console) if console.is_terminal else _Lines(total, console)
+    with tally:
+        yield tally
+
+
+class _Lines(Tally):
+    def __init__(self, total: int, console: Console) -> None:
+        super().__init__(total)
+        self._console = console
+        self._said = time.monotonic()
+
+    def __enter__(self) -> None:
+        self._console.print(f"Grading {self.total} submissions.", soft_wrap=True)
+
+    def __exit__(self, *_: object) -> None:
+        self._console.print(f"{self}.", soft_wrap=True)
+
+    def add(self, *, is_new: bool, has_failed: bool) -> None:
+        super().add(is_new=is_new, has_failed=has_failed)
+        if time.monotonic() - self._said >= LINE_EVERY_S and self.done < self.total:
+            self._said = time.monotonic()
+            self._console.print(f"{self}{self.left}", soft_wrap=True)
+
+
+class _Bar(Tally):
+    def __init__(self, total: int, console: Console) -> None:
+        super().__init__(total)
+        self._progress = Progress(
+            TextColumn("Grading"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("{task.fields[more]}"),
+            TimeRemainingColumn(),
+            console=console,
+        )
+        self._task = self._progress.add_task("", total=total, more="")
+
+    def __enter__(self) -> None:
+        self._progress.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def add(self, *, is_new: bool, has_failed: bool) -> None:
+        super().add(is_new=is_new, has_failed=has_failed)
+        more = f"{self.rate:.1f}/s" + (f" · {self.failed} failed" if self.failed else "")
+        self._progress.update(self._task, completed=self.done, more=more)

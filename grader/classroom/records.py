@@ -1,0 +1,179 @@
+"""
+What is known of a class: what was received, what cannot be read, and what came of the rest. Plain data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from grader.model import Submission
+from grader.notebook import Unreadable
+
+__all__ = ["File", "Finding", "Graded", "Problem", "Received", "Result"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Problem:
+    """
+    Something that could not be read, or was left out, in a sentence for the instructor.
+
+    Attributes:
+        platform, student: Whose it is, as far as that is known.
+        is_serious: False for what merely deserves a word, such as an older attempt.
+    """
+
+    where: str
+    message: str
+    platform: str = ""
+    student: str = ""
+    is_serious: bool = True
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class File:
+    """
+    One file of a folder or an archive, not read yet.
+
+    Attributes:
+        name: Its place there, in Unicode's normal form C, with `/` between the parts.
+        modified: Seconds; only compared with others from the same platform.
+        read: Its content, bounded; or why there is none.
+    """
+
+    name: str
+    modified: float
+    read: Callable[[], bytes | Unreadable] = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Received:
+    """
+    One file that somebody handed in.
+
+    Attributes:
+        platform: `canvas`, `moodle`, `gradescope`, `nbgrader` or `plain`.
+        student: The platform's id of the student, or what stands for it.
+        display: The student's name as the platform gives it, for display only.
+        order: Of two attempts, the larger is the newer one.
+        give_back: The path under which the platform takes feedback back; empty if it does not.
+    """
+
+    platform: str
+    student: str
+    file: File
+    name: str
+    display: str = ""
+    is_late: bool = False
+    order: float = 0.0
+    give_back: str = ""
+
+    def read(self) -> Submission | Unreadable:
+        """The submission, with its bytes; or why it cannot be read."""
+        content = self.file.read()
+        if isinstance(content, Unreadable):
+            return content
+        digest = hashlib.sha256(content).hexdigest()
+        return Submission(name=self.name, student=self.student, sha256=digest, content=content)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Graded:
+    """
+    A graded submission as documents.
+
+    Attributes:
+        report: The report's JSON.
+        page: The report's HTML, compressed by zlib.
+        fingerprints: Of wrong answers, by exercise.
+        fault: What went wrong with the grader, if it did: then the report decides nothing.
+    """
+
+    report: str
+    page: bytes = dataclasses.field(repr=False)
+    fingerprints: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    fault: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """What is said about one exercise of one student, as far as the class is concerned."""
+
+    exercise: str
+    outcome: str
+    passed: bool | None
+    points: float
+    max_points: float
+    message: str = ""
+    diagnosis: str = ""
+    observed: str = ""
+    fingerprint: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """
+    One student's line in the gradebook.
+
+    Attributes:
+        stem: Of the names of the student's reports.
+        problem: Why the file is no notebook, if it is none; it was graded for all that.
+        fault: What the grader failed at.
+        flags: Ids with their evidence.
+    """
+
+    received: Received
+    stem: str
+    sha256: str
+    score: float
+    max_score: float
+    findings: tuple[Finding, ...]
+    flags: tuple[tuple[str, str], ...] = ()
+    problem: str = ""
+    fault: str = ""
+
+    @property
+    def is_undecided(self) -> bool:
+        """Whether the grader failed at any of it, so that there is no mark yet."""
+        return bool(self.fault) or any(finding.outcome == "grader_error" for finding in self.findings)
+
+    @property
+    def status(self) -> str:
+        """One word for the gradebook."""
+        if self.is_undecided:
+            return "grader_error"
+        return "unreadable" if self.problem else "graded"
+
+    @staticmethod
+    def of(received: Received, stem: str, graded: Graded) -> Result:
+        """A line, from the documents."""
+        report: dict[str, Any] = json.loads(graded.report)
+        return Result(
+            received=received,
+            stem=stem,
+            sha256=report["submission"]["sha256"],
+            score=report["score"],
+            max_score=report["max_score"],
+            findings=tuple(_finding(exercise, graded.fingerprints) for exercise in report["exercises"]),
+            flags=tuple((flag["id"], flag["evidence"]) for flag in report["flags"]),
+            problem=report["notebook"].get("problem") or "",
+            fault=graded.fault,
+        )
+
+
+def _finding(exercise: Mapping[str, Any], fingerprints: Mapping[str, str]) -> Finding:
+    diagnosis = next(iter(exercise["diagnoses"]), None)
+    return Finding(
+        exercise=exercise["name"],
+        outcome=exercise["outcome"],
+        passed=exercise["passed"],
+        points=exercise["points"],
+        max_points=exercise["max_points"],
+        message=exercise["message"],
+        diagnosis=diagnosis["id"] if diagnosis else "",
+        observed=diagnosis["message"] if diagnosis else "",
+        fingerprint=fingerprints.get(exercise["name"], ""),
+    )

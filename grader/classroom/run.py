@@ -1,0 +1,170 @@
+"""
+A class from its sources to its reports: the one place where reading, grading, keeping and writing meet.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import zlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from grader import __version__
+from grader.assignment import Assignment, find_assignment, load_assignment
+from grader.cases import build_cases
+from grader.classroom.batch import Batch
+from grader.classroom.fill import Filled, fill_gradebook
+from grader.classroom.gradebook import Gradebook, Settings
+from grader.classroom.outputs import name_reports, write_feedback, write_gradebook, write_reports
+from grader.classroom.overview import build_overview
+from grader.classroom.page import render_overview
+from grader.classroom.pool import OpenWorkers, local_workers
+from grader.classroom.progress import show_progress
+from grader.classroom.records import Problem, Received, Result
+from grader.classroom.sources import Roster
+from grader.errors import UsageError
+from grader.files import write_atomically
+from grader.notebook import Unreadable
+from grader.pipeline import choose_assignment
+from grader.sandbox import Level
+
+__all__ = ["ClassResult", "choose_for_class", "grade_class"]
+
+ASKED = 25
+"""How many notebooks are asked which assignment they are."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClassResult:
+    """What came of a class, in the order of its sources, and what was written besides the reports."""
+
+    results: tuple[Result, ...]
+    problems: tuple[Problem, ...]
+    written: tuple[Path, ...]
+    filled: tuple[Filled, ...]
+
+
+def choose_for_class(received: Sequence[Received], directory: Path, assignment_id: str | None) -> Path:
+    """
+    The source notebook to grade a class by: the one that was named, else the one that most of its notebooks are of.
+
+    Raises:
+        UsageError: There is no such assignment, or nothing says which one it is.
+    """
+    if assignment_id is not None:
+        return find_assignment(assignment_id, directory)
+    votes, reason = Counter[Path](), UsageError("No notebook says which assignment it is.", "Name it with -a.")
+    for each in received[:ASKED]:
+        submission = each.read()
+        if not isinstance(submission, Unreadable):
+            try:
+                votes[choose_assignment(submission, directory, None)] += 1
+            except UsageError as error:
+                reason = error
+    if not votes:
+        raise reason
+    return votes.most_common(1)[0][0]
+
+
+def grade_class(
+    roster: Roster,
+    source: Path,
+    output: Path,
+    *,
+    gradebook: str | None = None,
+    hidden_seed: int | None = None,
+    jobs: int = 1,
+    require: Level = Level.NONE,
+    regrade: bool = False,
+    formats: Sequence[str] = ("html", "json"),
+    fill: Sequence[Path] = (),
+    fill_column: str | None = None,
+    is_quiet: bool = False,
+    open_workers: OpenWorkers = local_workers,
+) -> ClassResult:
+    """
+    Grade a class, and write into `output` a report for each student, the gradebook, and the class at a glance.
+
+    Args:
+        source: The source notebook of the assignment.
+        gradebook: A file or a database URL. [default: `output/gradebook.db`]
+        fill: The instructor's own gradebooks to fill in.
+
+    Raises:
+        SourceError, SolutionError: Nothing can be graded with that source notebook.
+        UsageError: The gradebook, the output folder or a file to fill in cannot be used.
+        GraderFault: The worker processes keep dying.
+    """
+    assignment = load_assignment(source, hidden_seed=hidden_seed)
+    build_cases(assignment)  # where the solution disagrees with autograd, better no report than a fault in each
+    settings = Settings(
+        assignment_id=assignment.id, assignment_version=assignment.version, hidden_seed=assignment.hidden_seed
+    )
+    with _writing(output):
+        output.mkdir(parents=True, exist_ok=True)
+    stems = name_reports(roster.received)
+    results, problems = dict[tuple[str, str], Result](), list(roster.problems)
+    keys = dict[tuple[str, str], str]()
+    with contextlib.closing(Gradebook(gradebook or str(output / "gradebook.db"))) as kept:
+        batch = Batch(
+            gradebook=kept,
+            settings=settings,
+            source=source.resolve(),
+            jobs=jobs,
+            require=require,
+            regrade=regrade,
+            open_workers=open_workers,
+        )
+        with (
+            show_progress(len(roster.received), is_quiet=is_quiet) as tally,
+            contextlib.closing(batch.grade(roster.received)) as graded,
+        ):
+            for each in graded:
+                if isinstance(each, Problem):
+                    problems.append(each)
+                    tally.add(is_new=True, has_failed=True)
+                    continue
+                owner = (each.received.platform, each.received.student)
+                result = Result.of(each.received, stems[owner], each.graded)
+                results[owner], keys[owner] = result, each.key
+                with _writing(output):
+                    write_reports(output, result.stem, each.graded, formats)
+                tally.add(is_new=each.is_new, has_failed=result.status != "graded")
+        ordered = tuple(results[owner] for owner in stems if owner in results)
+
+        def read_page(result: Result) -> bytes:
+            document = kept.find(keys[result.received.platform, result.received.student])
+            return zlib.decompress(document.page) if document else b""
+
+        with _writing(output):
+            archives = write_feedback(output, ordered, read_page) if "html" in formats else []
+    with _writing(output):
+        write_gradebook(output, ordered, problems)
+        index = _write_index(output, ordered, problems, assignment)
+        filled = tuple(fill_gradebook(path, ordered, output, column=fill_column) for path in fill)
+    written = (index, output / "gradebook.csv", output / "gradebook.json", *archives, *(each.path for each in filled))
+    return ClassResult(results=ordered, problems=tuple(problems), written=written, filled=filled)
+
+
+def _write_index(output: Path, results: Sequence[Result], problems: Sequence[Problem], assignment: Assignment) -> Path:
+    facts = (
+        ("Assignment", f"{assignment.id}, version {assignment.version}"),
+        ("Graded by", f"grader {__version__}"),
+        ("As a table", "gradebook.csv, gradebook.json"),
+    )
+    overview = build_overview(results, problems, title=assignment.title or assignment.id, facts=facts)
+    path = output / "index.html"
+    write_atomically(path, render_overview(overview))
+    return path
+
+
+@contextlib.contextmanager
+def _writing(output: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(
+            f"The reports cannot be written to {output} ({error.strerror}).", "Name another folder with -o."
+        ) from error

@@ -1,0 +1,305 @@
+"""
+Who handed in what: submissions as the course platforms hand them out.
+
+A source is recognised by the names in it, whether it is still an archive or has been unpacked:
+
+    canvas      lovelaceada_LATE_4021_998877_notebook.ipynb
+    moodle      Ada Lovelace_12345_assignsubmission_file/notebook.ipynb
+    gradescope  submission_metadata.yml, submission_123456/notebook.ipynb
+    nbgrader    submitted/ada/two_layer_mse/notebook.ipynb
+    plain       anything else: notebooks, each named after its student
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import re
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from grader.classroom.records import File, Problem, Received
+from grader.classroom.trees import open_file, open_tree
+from grader.errors import UsageError
+from grader.notebook import Unreadable
+
+__all__ = ["Roster", "find_submissions"]
+
+SUFFIXES = (".ipynb", ".md", ".py")
+"""What is read as a notebook; of several files in one attempt, the first kind counts."""
+CANVAS = re.compile(
+    r"(?P<name>[^/]*?)(?:_(?P<late>LATE))?_(?:anon_(?P<anon>\w+?)|(?P<user>\d+))_(?P<attachment>\d+)_(?P<file>[^/]+)"
+)
+CANVAS_ANONYMOUS = re.compile(r"anon_(?P<user>[^/_]+)_(?:(?P<late>LATE)_)?(?P<attachment>\d+)_(?P<file>[^/]+)")
+MOODLE = re.compile(
+    r"(?P<prefix>(?P<name>[^/]*?)_(?P<user>\d+)_assignsubmission_(?P<plugin>[a-z]+)(?:_/|/|_))(?P<file>.+)"
+)
+GRADESCOPE = "submission_metadata.yml"
+TYPED_IN = re.compile(r"_(text|link)\.html$|onlinetext")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Roster:
+    """What is to be graded, one submission for each student, and what could not be read or was left out."""
+
+    received: tuple[Received, ...]
+    problems: tuple[Problem, ...]
+
+
+def find_submissions(sources: Sequence[Path], *, assignment_id: str | None = None) -> Roster:
+    """
+    The newest submission of every student in the sources.
+
+    Args:
+        sources: Folders, zip archives, or single notebooks.
+        assignment_id: Tells which folders count where a course's tree holds several assignments.
+
+    Raises:
+        UsageError: A source is not there, or there is no submission in any of them.
+    """
+    found, problems = list[Received](), list[Problem]()
+    for source in sources:
+        try:
+            received, refused = _read_source(source, assignment_id)
+        except UsageError as error:
+            if len(sources) == 1 or not source.exists():
+                raise
+            problems.append(Problem(str(source), str(error)))
+            continue
+        found += received
+        problems += refused
+    newest, left_out = _newest(found)
+    if not newest and not any(problem.is_serious for problem in problems):
+        names = ", ".join(map(str, sources))
+        raise UsageError(f"There is no submission in {names}.", f"Notebooks end in {', '.join(SUFFIXES)}.")
+    having = {(each.platform, each.student) for each in newest}
+    # A student's other files are worth a word only if nothing else came.
+    problems = [each for each in problems if (each.platform, each.student) not in having]
+    return Roster(tuple(newest), (*problems, *left_out))
+
+
+def _read_source(source: Path, assignment_id: str | None) -> tuple[list[Received], list[Problem]]:
+    if source.is_file() and _suffix(source.name) in SUFFIXES:
+        return [each for each in _plain([open_file(source)]) if isinstance(each, Received)], []
+    files, problems = open_tree(source)
+    submissions = list[Received]()
+    for each in _recognise(source, files, assignment_id):
+        if isinstance(each, Received):
+            submissions.append(each)
+        else:
+            problems.append(each)
+    return submissions, problems
+
+
+def _recognise(source: Path, files: list[File], assignment_id: str | None) -> Iterable[Received | Problem]:
+    """
+    By what the platform itself names: never by names that a student may choose.
+
+    What students choose stands below the top level, so that is looked at only under a single folder that holds it all.
+    """
+    if any(MOODLE.fullmatch(file.name) for file in files):
+        return _moodle(files)
+    tops = {file.name.partition("/")[0] for file in files if "/" in file.name}
+    wrapper = f"{tops.pop()}/" if len(tops) == 1 and all("/" in file.name for file in files) else ""
+    for root in dict.fromkeys(("", wrapper)):
+        metadata = next((file for file in files if file.name == root + GRADESCOPE), None)
+        if metadata is not None:
+            return _gradescope(files, metadata)
+        course = "" if source.name == "submitted" and not root else f"{root}submitted/"
+        submitted = [
+            (parts, file)
+            for file in files
+            if file.name.startswith(course) and len(parts := tuple(file.name[len(course) :].split("/"))) == 3
+        ]
+        if submitted:
+            return _nbgrader(submitted, assignment_id)
+    notebooks = [file for file in files if _suffix(file.name) in SUFFIXES]
+    if 2 * sum(_canvas_match(file) is not None for file in notebooks) > len(notebooks):
+        return _canvas(files)
+    return _plain(files)
+
+
+def _newest(found: Iterable[Received]) -> tuple[list[Received], list[Problem]]:
+    by_student = defaultdict[tuple[str, str], list[Received]](list)
+    for each in found:
+        by_student[each.platform, each.student].append(each)
+    newest, left_out = list[Received](), list[Problem]()
+    for attempts in by_student.values():
+        best = max(attempts, key=lambda each: (-SUFFIXES.index(_suffix(each.name)), each.order))
+        newest.append(best)
+        left_out += [
+            Problem(
+                each.file.name,
+                f"{best.file.name} was graded in its place.",
+                each.platform,
+                each.student,
+                is_serious=False,
+            )
+            for each in attempts
+            if each is not best
+        ]
+    return newest, left_out
+
+
+def _suffix(name: str) -> str:
+    return PurePosixPath(name).suffix.lower()
+
+
+def _no_notebook(file: File, platform: str, student: str) -> Problem:
+    what = "It was typed in" if TYPED_IN.search(file.name) else "It is no notebook"
+    return Problem(file.name, f"{what}: nothing to grade. Notebooks end in {', '.join(SUFFIXES)}.", platform, student)
+
+
+# -------------------------------------------------------------------------------------------------------- platforms
+
+
+def _plain(files: Iterable[File]) -> Iterator[Received | Problem]:
+    for file in files:
+        path = PurePosixPath(file.name)
+        if path.suffix.lower() in SUFFIXES and path.name.lower() != "readme.md":
+            student = str(path.with_suffix(""))
+            yield Received(platform="plain", student=student, file=file, name=path.name, order=file.modified)
+
+
+def _canvas_match(file: File) -> re.Match[str] | None:
+    name = PurePosixPath(file.name).name
+    return CANVAS_ANONYMOUS.fullmatch(name) or CANVAS.fullmatch(name)
+
+
+def _canvas(files: Iterable[File]) -> Iterator[Received | Problem]:
+    for file in files:
+        match = _canvas_match(file)
+        if match is None:
+            if _suffix(file.name) in SUFFIXES:
+                yield Problem(file.name, "Its name is not one that Canvas gives, so it is not known whose it is.")
+            continue
+        groups = match.groupdict()
+        student = (
+            f"anon_{groups['user']}" if match.re is CANVAS_ANONYMOUS else groups["user"] or f"anon_{groups['anon']}"
+        )
+        if _suffix(file.name) not in SUFFIXES:
+            yield _no_notebook(file, "canvas", student)
+            continue
+        yield Received(
+            platform="canvas",
+            student=student,
+            file=file,
+            name=groups["file"],
+            display=groups.get("name") or "",
+            is_late=bool(groups["late"]),
+            order=float(groups["attachment"]),
+            give_back=str(PurePosixPath(file.name).with_suffix(".html").name),
+        )
+
+
+def _moodle(files: Iterable[File]) -> Iterator[Received | Problem]:
+    for file in files:
+        match = MOODLE.fullmatch(file.name)
+        if match is None:
+            if _suffix(file.name) in SUFFIXES:
+                yield Problem(file.name, "Its name is not one that Moodle gives, so it is not known whose it is.")
+            continue
+        if _suffix(file.name) not in SUFFIXES:
+            yield _no_notebook(file, "moodle", match["user"])
+            continue
+        yield Received(
+            platform="moodle",
+            student=match["user"],
+            file=file,
+            name=PurePosixPath(match["file"]).name,
+            display=match["name"],
+            order=file.modified,
+            give_back=f"{match['prefix']}feedback.html",
+        )
+
+
+def _gradescope(files: Iterable[File], metadata: File) -> Iterator[Received | Problem]:
+    content = metadata.read()
+    if isinstance(content, Unreadable):
+        yield Problem(metadata.name, content.problem)
+        return
+    try:
+        described = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+    except (yaml.YAMLError, UnicodeError, ValueError, RecursionError) as error:
+        yield Problem(metadata.name, f"It cannot be read as YAML ({str(error).splitlines()[0][:200]}).")
+        return
+    root = PurePosixPath(metadata.name).parent
+    described = described if isinstance(described, dict) else {}
+    for file in files:
+        path = PurePosixPath(file.name)
+        if file is metadata or not path.is_relative_to(root) or len(path.relative_to(root).parts) < 2:
+            continue
+        folder = path.relative_to(root).parts[0]
+        entry = described.get(folder)
+        entry = entry if isinstance(entry, dict) else {}
+        submitters = entry.get(":submitters")
+        people = [each for each in submitters if isinstance(each, dict)] if isinstance(submitters, list) else []
+        for person in people or [{}]:
+            student = _text(person.get(":sid")) or _text(person.get(":email")) or folder
+            if path.suffix.lower() not in SUFFIXES:
+                yield _no_notebook(file, "gradescope", student)
+                continue
+            yield Received(
+                platform="gradescope",
+                student=student,
+                file=file,
+                name=path.name,
+                display=_text(person.get(":name")),
+                order=_seconds(entry.get(":created_at")) or file.modified,
+            )
+
+
+def _nbgrader(files: Sequence[tuple[tuple[str, ...], File]], assignment_id: str | None) -> Iterator[Received | Problem]:
+    folders = sorted({parts[1] for parts, _ in files})
+    if len(folders) > 1:
+        if assignment_id not in folders:
+            raise UsageError(f"The course holds several assignments: {', '.join(folders)}.", "Say which one with -a.")
+        folders = [assignment_id]
+    stamps = {parts[:2]: file for parts, file in files if parts[2] == "timestamp.txt"}
+    for parts, file in files:
+        student, folder, name = parts
+        if folder not in folders or name == "timestamp.txt":
+            continue
+        if _suffix(name) not in SUFFIXES:
+            yield _no_notebook(file, "nbgrader", student)
+            continue
+        stamp = stamps.get(parts[:2])
+        yield Received(
+            platform="nbgrader",
+            student=student,
+            file=file,
+            name=name,
+            order=(_stamp(stamp) if stamp else 0.0) or file.modified,
+            give_back=f"feedback/{student}/{folder}/{PurePosixPath(name).with_suffix('.html')}",
+        )
+
+
+def _text(value: Any) -> str:
+    return str(value).strip() if isinstance(value, (str, int)) else ""
+
+
+def _stamp(file: File) -> float:
+    content = file.read()
+    text = b"" if isinstance(content, Unreadable) else content[:100]
+    words = text.decode("ascii", "replace").split()
+    try:
+        return _seconds(dt.datetime.fromisoformat(" ".join(words[:2])))
+    except ValueError:
+        return 0.0
+
+
+def _seconds(moment: Any) -> float:
+    """A moment as YAML reads it; what Ruby writes, `2026-02-01 10:00:00 +0000`, is text to it."""
+    if isinstance(moment, str):
+        with contextlib.suppress(ValueError):
+            moment = dt.datetime.strptime(moment.replace("UTC", "+0000"), "%Y-%m-%d %H:%M:%S %z")
+    if not isinstance(moment, dt.datetime):
+        return 0.0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.timezone.utc)
+    return float(moment.timestamp())

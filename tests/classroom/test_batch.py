@@ -1,0 +1,273 @@
+"""`grader batch` as its users call it."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import psutil
+import pytest
+
+from grader.classroom import worker
+from grader.classroom.records import Graded
+from grader.cli import main
+from tests.conftest import ROOT, SOURCE
+
+SCHEMA = json.loads((ROOT / "grader" / "schemas" / "report-1.json").read_text())
+
+
+def batch(output: Path, *arguments: object) -> int:
+    return main(["batch", "--solutions", str(SOURCE.parent), "-o", str(output), *map(str, arguments)])
+
+
+def rows_of(output: Path) -> dict[str, dict[str, str]]:
+    with (output / "gradebook.csv").open(newline="", encoding="utf-8") as file:
+        return {row["student"]: row for row in csv.DictReader(file)}
+
+
+def at_fault(task: worker.Task) -> Graded:
+    """In a worker, in place of grading."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("the machine")
+
+    worker.grade = fail  # type: ignore[assignment]
+    return worker.grade_task(task)
+
+
+def graded_at(database: Path) -> dict[str, tuple[str, str]]:
+    with sqlite3.connect(database) as connection:
+        rows = connection.execute("SELECT student, key, report FROM grader_results").fetchall()
+    connection.close()
+    return {student: (key, hashlib.sha256(report.encode()).hexdigest()) for student, key, report in rows}
+
+
+def test_a_class_twice(folder: Path, tmp_path: Path, notebook_of: Callable[[str], bytes], capsys: Any) -> None:
+    """Reports, gradebook, index; then only what is new or has changed is graded, and `--regrade` grades all."""
+    output = tmp_path / "out"
+
+    assert batch(output, folder, "--jobs", 2) == 1
+
+    rows = rows_of(output)
+    assert {student: row["score"] for student, row in rows.items()} == {
+        "s1001": "10.00",
+        "s1002": "8.00",
+        "s1003": "9.00",
+        "s1004": "9.00",
+    }
+    assert rows["s1002"]["grad_z1"] == "0.00"
+    for student in rows:
+        report = json.loads((output / f"{student}.json").read_text())
+        jsonschema.validate(report, SCHEMA)
+        assert f"{report['score']:.2f}" == rows[student]["score"]
+        assert report["submission"]["student"] == student
+        assert (output / f"{student}.html").read_text().startswith("<!")
+    gradebook = json.loads((output / "gradebook.json").read_text())
+    assert [result["student"] for result in gradebook["results"]] == sorted(rows)
+    assert "Content-Security-Policy" in (output / "index.html").read_text()
+    assert "4 of 4 done" in capsys.readouterr().err
+
+    first = graded_at(output / "gradebook.db")
+    before = {path.name: path.stat().st_mtime_ns for path in output.glob("s*")}
+    (output / "s1001.html").unlink()
+    (folder / "s1002.ipynb").write_bytes(notebook_of("full"))
+    (folder / "s1005.ipynb").write_bytes(b"\x89PNG no notebook")
+
+    assert batch(output, folder) == 2
+
+    second = graded_at(output / "gradebook.db")
+    assert "3 known already" in capsys.readouterr().err
+    assert {student for student in first if second[student] != first[student]} == {"s1002"}
+    assert (output / "s1001.html").is_file()
+    assert (output / "s1003.html").stat().st_mtime_ns == before["s1003.html"]
+    assert rows_of(output)["s1005"]["status"] == "unreadable"
+    assert "was another file uploaded" in (output / "s1005.html").read_text()
+    (folder / "s1005.ipynb").unlink()
+
+    assert batch(output, folder, "--regrade", "-q") == 1
+
+    third = graded_at(output / "gradebook.db")
+    assert all(third[student][0] == second[student][0] for student in third)
+    assert all(third[student][1] != second[student][1] for student in third if student != "s1005")  # the time it took
+    assert capsys.readouterr().err == ""
+
+    assert batch(output, folder, "--hidden-seed", 7, "-q") == 1
+
+    assert graded_at(output / "gradebook.db").keys() == third.keys()
+
+
+def test_exit_code_0(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> None:
+    (tmp_path / "index.ipynb").write_bytes(notebook_of("full"))
+
+    assert batch(tmp_path / "out", tmp_path / "index.ipynb", "--format", "json", "--jobs", 1) == 0
+
+    assert (tmp_path / "out" / "index-2.json").is_file()
+    assert not (tmp_path / "out" / "index-2.html").exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["missing"],
+        ["class", "-a", "no_such_assignment"],
+        ["class", "--gradebook", "nonsense://x"],
+        ["class", "--gradebook", "class/s1001.ipynb"],
+        ["class", "--jobs", "0"],
+        ["class", "--solutions", "nowhere"],
+        [],
+    ],
+)
+def test_exit_code_2(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any, arguments: list[str]) -> None:
+    monkeypatch.chdir(folder.parent)
+
+    assert batch(folder.parent / "out", *arguments) == 2
+
+    assert "Traceback" not in capsys.readouterr().err
+
+
+def test_exit_code_3(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """A fault costs no points, is loud, and is tried again the next time."""
+    output = tmp_path / "out"
+    monkeypatch.setattr("grader.classroom.pool.grade_task", at_fault)
+
+    assert batch(output, folder) == 3
+
+    assert {row["status"] for row in rows_of(output).values()} == {"grader_error"}
+    assert {row["score"] for row in rows_of(output).values()} == {""}
+    page = (output / "index.html").read_text()
+    assert page.index("The grader failed") < page.index("Distribution")
+    assert "s1001: could not be graded. It failed itself" in capsys.readouterr().err
+    monkeypatch.undo()
+
+    assert batch(output, folder) == 1
+
+    assert {row["status"] for row in rows_of(output).values()} == {"graded"}
+
+
+def test_platforms_together_and_what_goes_back(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> None:
+    """Keyed by ids; the feedback is named as each platform wants it; the instructor's own gradebooks are filled in."""
+    canvas, moodle = tmp_path / "submissions.zip", tmp_path / "course.zip"
+    with zipfile.ZipFile(canvas, "w") as archive:
+        archive.writestr("lovelaceada_4021_998877_two_layer_mse.ipynb", notebook_of("full"))
+        archive.writestr("hoppergrace_LATE_4022_998878_two_layer_mse-1.ipynb", notebook_of("mask"))
+    with zipfile.ZipFile(moodle, "w") as archive:
+        archive.writestr("Ada Lovelace_4021_assignsubmission_file/work.ipynb", notebook_of("sign"))
+    theirs = tmp_path / "grades.csv"
+    theirs.write_bytes(
+        b"\xef\xbb\xbfStudent,ID,SIS User ID,SIS Login ID,Section,two_layer_mse (87568490),Final Score\r\n"
+        b"    Points Possible,,,,,10,(read only)\r\n"
+        b'"Lovelace, Ada",4021,S1,ada,"Section ""1""",,\r\n'
+        b'"Hopper, Grace",4022,S2,grace,Section 1,"3",\r\n'
+        b'"Noether, Emmy",4023,S3,emmy,Section 1,5,\r\n'
+    )
+    output = tmp_path / "out"
+
+    assert batch(output, canvas, moodle, "-a", "two_layer_mse", "--fill", theirs) == 1
+
+    assert {path.name for path in output.iterdir() if "4" in path.name} == {
+        *("4021.html", "4021.json", "4022.html", "4022.json", "4021-2.html", "4021-2.json")
+    }
+    with zipfile.ZipFile(output / "feedback-canvas.zip") as archive:
+        assert archive.namelist() == [
+            "hoppergrace_LATE_4022_998878_two_layer_mse-1.html",
+            "lovelaceada_4021_998877_two_layer_mse.html",
+        ]
+        assert archive.read(archive.namelist()[1]) == (output / "4021.html").read_bytes()
+    with zipfile.ZipFile(output / "feedback-moodle.zip") as archive:
+        assert archive.namelist() == ["Ada Lovelace_4021_assignsubmission_file/feedback.html"]
+    filled = (output / "grades-filled.csv").read_bytes()
+    assert filled == theirs.read_bytes().replace(b'""",,', b'""",10.00,').replace(b'"3"', b'"8.00"')
+
+
+class Interrupted:
+    """`grader batch` in a process of its own, with nothing left of it afterwards."""
+
+    def __init__(self, folder: Path, output: Path) -> None:
+        command = [sys.executable, "-m", "grader", "batch", str(folder), "-o", str(output), "--jobs", "2"]
+        command += ["--solutions", str(SOURCE.parent)]
+        self.process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+    def wait_for(self, output: Path, reports: int) -> None:
+        deadline = time.monotonic() + 120
+        while len(list(output.glob("s*.json"))) < reports and time.monotonic() < deadline:
+            assert self.process.poll() is None
+            time.sleep(0.01)
+
+    def stop(self, number: int) -> tuple[int, str]:
+        family = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.send_signal(number)
+        _, said = self.process.communicate(timeout=60)
+        _, alive = psutil.wait_procs(family, timeout=30)
+        assert not alive
+        return self.process.returncode, said
+
+
+def make_class(folder: Path, notebook_of: Callable[[str], bytes], size: int) -> None:
+    folder.mkdir()
+    for number in range(size):
+        kind = ("full", "mask", "sign", "raises")[number % 4]
+        (folder / f"s{1001 + number}.ipynb").write_bytes(notebook_of(kind) + b"\n" * number)
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> None:
+    """The final gradebook is that of an undisturbed run; nothing is half-written, nothing graded is lost."""
+    folder, output, calm = tmp_path / "class", tmp_path / "out", tmp_path / "calm"
+    make_class(folder, notebook_of, 16)
+    chance = random.Random(5)
+    kept: dict[str, tuple[str, str]] = {}
+    for reports in (0, 1, 4, 9, 13):
+        running = Interrupted(folder, output)
+        running.wait_for(output, reports)
+        time.sleep(chance.random())
+        if running.process.poll() is None:
+            running.stop(signal.SIGKILL)
+        else:
+            running.process.communicate()
+        if (output / "gradebook.db").exists() and reports:
+            now = graded_at(output / "gradebook.db")
+            assert all(now[student] == kept[student] for student in kept)
+            kept = now
+        for path in output.glob("s*.json"):
+            jsonschema.validate(json.loads(path.read_text()), SCHEMA)
+
+    assert batch(output, folder, "-q") == 1
+    assert batch(calm, folder, "-q") == 1
+
+    final = graded_at(output / "gradebook.db")
+    assert all(final[student] == kept[student] for student in kept)
+    assert len(kept) > 8
+    for name in ("gradebook.csv", "gradebook.json", "index.html"):
+        assert (output / name).read_bytes() == (calm / name).read_bytes()
+    assert {path.name for path in output.glob("s*")} == {path.name for path in calm.glob("s*")}
+    assert {key for key, _ in final.values()} == {key for key, _ in graded_at(calm / "gradebook.db").values()}
+
+
+@pytest.mark.slow
+def test_ctrl_c(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> None:
+    """What is graded is kept, no process is left, and there is one sentence."""
+    folder, output = tmp_path / "class", tmp_path / "out"
+    make_class(folder, notebook_of, 12)
+    running = Interrupted(folder, output)
+    running.wait_for(output, 2)
+
+    code, said = running.stop(signal.SIGINT)
+
+    assert code == 2
+    assert "run it again to go on" in said
+    assert "Traceback" not in said
+    assert 2 <= len(graded_at(output / "gradebook.db")) < 12
+    assert not list(output.glob(".*"))
+    assert any(output.iterdir())

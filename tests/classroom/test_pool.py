@@ -1,0 +1,82 @@
+"""Workers that die, real ones."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import multiprocessing
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from grader.classroom.pool import DEATHS_LIMIT, LOST_LIMIT, Pool
+from grader.classroom.records import Graded
+from grader.classroom.worker import Task
+from grader.errors import GraderFault
+from grader.sandbox import Level
+from tests.conftest import raw_submission
+
+
+def task_of(content: bytes) -> Task:
+    return Task(
+        submission=raw_submission(content), source=Path("none.md"), version="", hidden_seed=0, require=Level.NONE
+    )
+
+
+def obey(task: Task) -> Graded:
+    """In place of grading: do as the submission says."""
+    content = task.submission.content.decode()
+    if content.startswith("die"):
+        os.kill(os.getpid(), signal.SIGKILL)
+    if content.startswith("die once "):
+        raise AssertionError
+    if content.startswith("once ") and not Path(content[5:]).exists():
+        Path(content[5:]).touch()
+        os._exit(3)
+    if content.startswith("leave"):
+        raise SystemExit
+    time.sleep(0.02)
+    return Graded(report=content, page=b"")
+
+
+class Obedient(concurrent.futures.ProcessPoolExecutor):
+    def submit(self, _, /, task):  # type: ignore[override]
+        return super().submit(obey, task)
+
+
+@contextlib.contextmanager
+def open_obedient(jobs: int) -> Iterator[concurrent.futures.Executor]:
+    with Obedient(jobs, multiprocessing.get_context("spawn")) as executor:
+        yield executor
+
+
+def run(*contents: str) -> dict[str, str | None]:
+    results: dict[str, str | None] = {}
+    with Pool[str](open_obedient, 2) as pool:
+        for content in contents:
+            pool.add(content, task_of(content.encode()))
+        while len(pool):
+            for label, _, graded in pool.take():
+                assert label not in results
+                results[label] = graded.report if graded else None
+    return results
+
+
+def test_the_guilty_is_given_up_and_nobody_else(tmp_path: Path) -> None:
+    """Each of the others has its result, once; one that killed by chance has too."""
+    innocent = [f"s{number}" for number in range(12)]
+    chance = f"once {tmp_path / 'mark'}"
+
+    results = run(*innocent[:4], "die", *innocent[4:8], chance, "leave", *innocent[8:])
+
+    assert results == {name: name for name in [*innocent, chance]} | {"die": None, "leave": None}
+    assert DEATHS_LIMIT == 3
+
+
+def test_where_all_die_nothing_more_is_tried() -> None:
+    with pytest.raises(GraderFault, match="keep dying"):
+        run(*(f"die {number}" for number in range(LOST_LIMIT + 2)))

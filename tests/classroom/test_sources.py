@@ -1,0 +1,350 @@
+"""Submissions in the layouts of the platforms, made here byte for byte as they name things; and hostile ones."""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from grader.classroom.records import Received
+from grader.classroom.sources import Roster, find_submissions
+from grader.errors import UsageError
+from grader.model import Submission
+from grader.notebook import FILE_LIMIT_BYTES, Unreadable
+
+NOTEBOOK = b'{"cells": [], "nbformat": 4, "nbformat_minor": 5, "metadata": {}}'
+
+
+def zipped(path: Path, members: dict[str, bytes], **options: int) -> Path:
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return path
+
+
+def unpacked(path: Path, members: dict[str, bytes]) -> Path:
+    for name, content in members.items():
+        (path / name).parent.mkdir(parents=True, exist_ok=True)
+        (path / name).write_bytes(content)
+    return path
+
+
+def students(roster: Roster) -> dict[str, Received]:
+    return {each.student: each for each in roster.received}
+
+
+def content_of(received: Received) -> bytes:
+    submission = received.read()
+    assert isinstance(submission, Submission)
+    return submission.content
+
+
+CANVAS = {
+    "lovelaceada_4021_998877_two_layer_mse.ipynb": NOTEBOOK,
+    "hoppergrace_LATE_4022_998878_two_layer_mse-1.ipynb": NOTEBOOK + b" ",
+    "anon_x7Gq2_998879_mine.ipynb": NOTEBOOK,
+    "noether_4023_998880_text.html": b"<p>I could not do it</p>",
+    "lovelaceada_4021_998870_two_layer_mse.ipynb": b"older",
+}
+MOODLE = {
+    "Ada Lovelace_12345_assignsubmission_file/two_layer_mse.ipynb": NOTEBOOK,
+    "Grace Hopper_12346_assignsubmission_file_/work/two_layer_mse.ipynb": NOTEBOOK,
+    "Émilie du Châtelet_12347_assignsubmission_file_two_layer_mse.ipynb": NOTEBOOK,
+    "Emmy Noether_12348_assignsubmission_onlinetext/onlinetext.html": b"words",
+}
+GRADESCOPE = {
+    "assignment_9100_export/submission_metadata.yml": b"""\
+submission_1:
+  :submitters:
+  - :name: Ada Lovelace
+    :sid: "30001"
+    :email: ada@example.edu
+  - :name: Grace Hopper
+    :sid: 30002
+    :email: grace@example.edu
+  :created_at: 2026-02-01 10:00:00 +0000
+submission_2:
+  :submitters:
+  - :name: Ada Lovelace
+    :sid: "30001"
+  :created_at: 2026-01-01 10:00:00 +0000
+submission_3:
+  :submitters:
+  :created_at: 2026-01-01 10:00:00 +0000
+""",
+    "assignment_9100_export/submission_1/assignment.ipynb": NOTEBOOK,
+    "assignment_9100_export/submission_2/assignment.ipynb": b"older",
+    "assignment_9100_export/submission_3/assignment.ipynb": NOTEBOOK,
+}
+NBGRADER = {
+    "submitted/ada/two_layer_mse/two_layer_mse.ipynb": NOTEBOOK,
+    "submitted/ada/two_layer_mse/timestamp.txt": b"2026-02-02 15:58:23.948203 America/Los_Angeles",
+    "submitted/grace/two_layer_mse/two_layer_mse.ipynb": NOTEBOOK,
+    "release/two_layer_mse/two_layer_mse.ipynb": NOTEBOOK,
+}
+
+
+@pytest.mark.parametrize("make", [zipped, unpacked])
+class TestPlatforms:
+    def test_canvas(self, tmp_path: Path, make) -> None:
+        roster = find_submissions([make(tmp_path / "submissions.zip", CANVAS)])
+
+        found = students(roster)
+        assert found.keys() == {"4021", "4022", "anon_x7Gq2"}
+        assert {each.platform for each in roster.received} == {"canvas"}
+        assert found["4022"].is_late
+        assert not found["4021"].is_late
+        assert content_of(found["4021"]) == NOTEBOOK
+        assert found["4021"].name == "two_layer_mse.ipynb"
+        assert found["4021"].display == "lovelaceada"
+        assert found["4021"].give_back == "lovelaceada_4021_998877_two_layer_mse.html"
+        assert [(each.student, each.is_serious) for each in roster.problems] == [("4023", True), ("4021", False)]
+
+    def test_moodle(self, tmp_path: Path, make) -> None:
+        roster = find_submissions([make(tmp_path / "course-mnist-77.zip", MOODLE)])
+
+        found = students(roster)
+        assert found.keys() == {"12345", "12346", "12347"}
+        assert found["12347"].display == "Émilie du Châtelet"
+        assert found["12345"].give_back == "Ada Lovelace_12345_assignsubmission_file/feedback.html"
+        assert found["12346"].give_back == "Grace Hopper_12346_assignsubmission_file_/feedback.html"
+        assert found["12347"].give_back == "Émilie du Châtelet_12347_assignsubmission_file_feedback.html"
+        assert [each.student for each in roster.problems] == ["12348"]
+
+    def test_gradescope(self, tmp_path: Path, make) -> None:
+        roster = find_submissions([make(tmp_path / "export.zip", GRADESCOPE)])
+
+        found = students(roster)
+        assert found.keys() == {"30001", "30002", "submission_3"}
+        assert content_of(found["30001"]) == NOTEBOOK
+        assert found["30001"].display == "Ada Lovelace"
+        assert [each.is_serious for each in roster.problems] == [False]
+
+    def test_nbgrader(self, tmp_path: Path, make) -> None:
+        roster = find_submissions([make(tmp_path / "course.zip", NBGRADER)])
+
+        found = students(roster)
+        assert found.keys() == {"ada", "grace"}
+        assert found["ada"].give_back == "feedback/ada/two_layer_mse/two_layer_mse.html"
+
+    def test_plain(self, tmp_path: Path, make) -> None:
+        files = {
+            "alice.ipynb": NOTEBOOK,
+            "bob.py": b"x = 1",
+            "README.md": b"#",
+            "notes.txt": b"",
+            "b/alice.ipynb": b"{}",
+        }
+
+        roster = find_submissions([make(tmp_path / "class.zip", files)])
+
+        assert students(roster).keys() == {"alice", "bob", "b/alice"}
+        assert not roster.problems
+
+
+def test_submitted_by_itself_and_one_assignment_of_several(tmp_path: Path) -> None:
+    course = unpacked(tmp_path, NBGRADER | {"submitted/ada/other/other.ipynb": NOTEBOOK})
+
+    assert len(find_submissions([course / "submitted"], assignment_id="two_layer_mse").received) == 2
+    with pytest.raises(UsageError, match="several assignments: other, two_layer_mse"):
+        find_submissions([course])
+
+
+def test_several_sources_at_once_the_newest_wins(tmp_path: Path) -> None:
+    first = zipped(
+        tmp_path / "week1.zip", {"lovelaceada_4021_1_a.ipynb": b"old", "hoppergrace_4022_2_a.ipynb": b"hers"}
+    )
+    second = zipped(tmp_path / "week2.zip", {"lovelaceada_LATE_4021_7_a-1.ipynb": b"new"})
+    alone = tmp_path / "s1001.ipynb"
+    alone.write_bytes(NOTEBOOK)
+
+    for order in ([first, second, alone], [alone, second, first]):
+        found = students(find_submissions(order))
+
+        assert found.keys() == {"4021", "4022", "s1001"}
+        assert content_of(found["4021"]) == b"new"
+        assert found["4021"].is_late
+
+
+def test_a_notebook_comes_before_its_pair_and_scripts(tmp_path: Path) -> None:
+    unpacked(tmp_path, {"alice.ipynb": NOTEBOOK, "alice.md": b"# text", "alice.py": b"x"})
+    os.utime(tmp_path / "alice.ipynb", (0, 0))
+
+    roster = find_submissions([tmp_path])
+
+    assert [each.name for each in roster.received] == ["alice.ipynb"]
+    assert [each.is_serious for each in roster.problems] == [False, False]
+
+
+@pytest.mark.parametrize("name", ["missing", "empty_folder", "no.zip"])
+def test_no_submission_at_all(tmp_path: Path, name: str) -> None:
+    (tmp_path / "empty_folder").mkdir()
+    (tmp_path / "no.zip").write_bytes(b"PK no archive")
+
+    with pytest.raises(UsageError, match=name):
+        find_submissions([tmp_path / name])
+
+
+def test_a_damaged_source_does_not_hide_the_others(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.zip"
+    broken.write_bytes(zipped(tmp_path / "whole.zip", CANVAS).read_bytes()[:-30])
+
+    roster = find_submissions([broken, tmp_path / "whole.zip"])
+
+    assert len(roster.received) == 3
+    assert roster.problems[0].where == str(broken)
+    assert "no zip archive" in roster.problems[0].message
+
+
+class TestHostile:
+    def test_names_that_lead_out(self, tmp_path: Path) -> None:
+        names = ["../up.ipynb", "/etc/root.ipynb", "a/../../b.ipynb", "C:/x.ipynb", "..\\windows.ipynb"]
+
+        roster = find_submissions([zipped(tmp_path / "a.zip", dict.fromkeys([*names, "good.ipynb"], NOTEBOOK))])
+
+        assert students(roster).keys() == {"good"}
+        assert len(roster.problems) == len(names)
+        assert all("leads out" in problem.message for problem in roster.problems)
+
+    def test_links(self, tmp_path: Path) -> None:
+        link = zipfile.ZipInfo("link.ipynb")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.writestr(link, "/etc/passwd")
+            archive.writestr("good.ipynb", NOTEBOOK)
+        folder = unpacked(tmp_path / "folder", {"good.ipynb": NOTEBOOK})
+        (folder / "link.ipynb").symlink_to("/etc/passwd")
+        (folder / "everything").symlink_to("/")
+        os.mkfifo(folder / "pipe.ipynb")
+
+        for source, refused in ((tmp_path / "a.zip", 1), (folder, 3)):
+            roster = find_submissions([source])
+
+            assert students(roster).keys() == {"good"}
+            assert len(roster.problems) == refused
+
+    def test_a_file_that_becomes_a_link(self, tmp_path: Path) -> None:
+        unpacked(tmp_path, {"alice.ipynb": NOTEBOOK})
+        received = find_submissions([tmp_path]).received[0]
+        (tmp_path / "alice.ipynb").unlink()
+        (tmp_path / "alice.ipynb").symlink_to("/etc/passwd")
+
+        assert isinstance(received.read(), Unreadable)
+
+    def test_a_bomb_is_read_to_the_limit(self, tmp_path: Path) -> None:
+        roster = find_submissions([zipped(tmp_path / "a.zip", {"bomb.ipynb": bytes(200 * 2**20)})])
+
+        assert len(content_of(roster.received[0])) == FILE_LIMIT_BYTES + 1
+
+    def test_a_size_that_is_a_lie(self, tmp_path: Path) -> None:
+        path = zipped(tmp_path / "a.zip", {"liar.ipynb": NOTEBOOK, "good.ipynb": NOTEBOOK})
+        content = bytearray(path.read_bytes())
+        place = content.index(b"PK\1\2")
+        content[place + 24 : place + 28] = struct.pack("<I", 5)
+        path.write_bytes(content)
+
+        found = students(find_submissions([path]))
+
+        assert content_of(found["good"]) == NOTEBOOK
+        assert isinstance(found["liar"].read(), Unreadable)
+
+    def test_damage_encryption_and_odd_methods(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.zip"
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
+            archive.writestr("damaged.ipynb", NOTEBOOK)
+            archive.writestr("secret.ipynb", NOTEBOOK)
+            archive.writestr("lzma.ipynb", NOTEBOOK, zipfile.ZIP_LZMA)
+            archive.writestr("good.ipynb", NOTEBOOK)
+        content = bytearray(path.read_bytes())
+        content[content.index(NOTEBOOK) + 3] ^= 1
+        place = content.index(b"PK\1\2", content.index(b"PK\1\2") + 4)
+        content[place + 8] |= 1
+        path.write_bytes(content)
+
+        roster = find_submissions([path])
+
+        found = students(roster)
+        assert found.keys() == {"damaged", "good"}
+        assert isinstance(found["damaged"].read(), Unreadable)
+        assert {problem.where: problem.message.split()[2] for problem in roster.problems} == {
+            "secret.ipynb": "encrypted.",
+            "lzma.ipynb": "compressed",
+        }
+
+    def test_two_files_of_one_name(self, tmp_path: Path) -> None:
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.writestr("alice.ipynb", b"first")
+            with pytest.warns(UserWarning, match="Duplicate"):
+                archive.writestr("alice.ipynb", b"second")
+
+        roster = find_submissions([tmp_path / "a.zip"])
+
+        assert content_of(roster.received[0]) == b"second"
+        assert len(roster.problems) == 1
+
+    def test_names_in_utf8_without_the_flag_and_in_other_forms(self, tmp_path: Path) -> None:
+        """As macOS packs them: decomposed, and in UTF-8 without saying so."""
+        path = tmp_path / "a.zip"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr(zipfile.ZipInfo("e\u0301tude.ipynb"), NOTEBOOK)
+        content = bytearray(path.read_bytes())
+        for sign, place in ((b"PK\3\4", 7), (b"PK\1\2", 9)):
+            content[content.index(sign) + place] &= ~8
+        path.write_bytes(content)
+
+        found = students(find_submissions([path]))
+
+        assert found.keys() == {"étude"}
+        assert content_of(found["étude"]) == NOTEBOOK
+
+    def test_names_that_are_no_unicode(self, tmp_path: Path) -> None:
+        (tmp_path / os.fsdecode(b"\xff\xfe.ipynb")).write_bytes(NOTEBOOK)
+
+        roster = find_submissions([tmp_path])
+
+        assert roster.received[0].student.encode("utf-8")
+
+    def test_junk_is_passed_over(self, tmp_path: Path) -> None:
+        junk = ["__MACOSX/._alice.ipynb", ".ipynb_checkpoints/alice-checkpoint.ipynb", "~lock.ipynb", ".DS_Store"]
+
+        roster = find_submissions([zipped(tmp_path / "a.zip", dict.fromkeys([*junk, "alice.ipynb"], NOTEBOOK))])
+
+        assert students(roster).keys() == {"alice"}
+        assert not roster.problems
+
+    def test_a_student_cannot_pass_for_another(self, tmp_path: Path) -> None:
+        """What a student names stands to the right of what the platform names."""
+        moodle = {
+            "Ada Lovelace_1_assignsubmission_file/Grace Hopper_2_assignsubmission_file/a.ipynb": NOTEBOOK,
+            "Ada Lovelace_1_assignsubmission_file/submission_metadata.yml": b"{}",
+        }
+        canvas = {"lovelaceada_1_10_hoppergrace_2_99_a.ipynb": NOTEBOOK, "x_LATE_3_11_a.ipynb": NOTEBOOK}
+
+        assert students(find_submissions([zipped(tmp_path / "m.zip", moodle)])).keys() == {"1"}
+        assert students(find_submissions([zipped(tmp_path / "c.zip", canvas)])).keys() == {"1", "3"}
+
+    @pytest.mark.parametrize(
+        "metadata", [b"- a", b"a: [", b"\xff\xfe", b"submission_1: {':submitters': 3}", b"x: !!python/name:os.system"]
+    )
+    def test_metadata_of_any_kind(self, tmp_path: Path, metadata: bytes) -> None:
+        files = {"submission_metadata.yml": metadata, "submission_1/a.ipynb": NOTEBOOK}
+
+        roster = find_submissions([zipped(tmp_path / "a.zip", files)])
+
+        assert students(roster).keys() == {"submission_1"} or len(roster.problems) == 1
+
+    @pytest.mark.parametrize("cut", range(0, 400, 7))
+    def test_an_archive_cut_anywhere(self, tmp_path: Path, cut: int) -> None:
+        whole = zipped(tmp_path / "a.zip", CANVAS).read_bytes()
+        (tmp_path / "a.zip").write_bytes(whole[: len(whole) - cut] if cut % 2 else whole[:200] + whole[200 + cut :])
+
+        try:
+            roster = find_submissions([tmp_path / "a.zip"])
+        except UsageError:
+            return
+        for each in roster.received:
+            each.read()

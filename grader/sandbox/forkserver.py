@@ -27,6 +27,7 @@ import signal
 import socket
 import sys
 import tempfile
+import time
 import traceback
 from collections.abc import Iterator
 from pathlib import Path
@@ -193,7 +194,12 @@ class _Supervisor:
             self.control.send(message)
 
     def _kill(self) -> None:
-        os.kill(self.kernel, signal.SIGKILL)
+        for _ in range(300):
+            try:
+                os.kill(self.kernel, signal.SIGKILL)
+                break
+            except PermissionError:
+                time.sleep(0.01)  # the kernel is just about to become the user that we are already
         if not self.isolated:
             self._kill_orphans()
 

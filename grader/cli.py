@@ -171,7 +171,7 @@ def grade(
 @click.option("--gradebook", metavar="PATH-OR-URL", help="Where results are kept. [default: OUTPUT/gradebook.db]")
 @click.option(
     "--fill",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
     multiple=True,
     help="A gradebook exported by Canvas or Moodle: fill a copy of it in. Repeatable.",
 )

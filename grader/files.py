@@ -7,11 +7,15 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["replace_atomically", "write_atomically"]
+__all__ = ["remove_leftovers", "replace_atomically", "write_atomically"]
+
+PARTIAL = ".partial"
+LEFT_OVER_S = 600
 
 
 def write_atomically(path: Path, content: bytes | str) -> None:
@@ -37,7 +41,7 @@ def replace_atomically(path: Path) -> Iterator[BinaryIO]:
     Raises:
         OSError: The folder is not there or cannot be written to; nothing has changed then.
     """
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:30]}.")
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:30]}.", suffix=PARTIAL)
     try:
         with os.fdopen(descriptor, "w+b") as file:
             yield file
@@ -50,3 +54,11 @@ def replace_atomically(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+
+
+def remove_leftovers(directory: Path) -> None:
+    """Remove what a killed process was writing there, once it is old enough to be nobody's any more."""
+    for path in directory.glob(f".*{PARTIAL}"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > LEFT_OVER_S:
+                path.unlink()

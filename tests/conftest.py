@@ -29,7 +29,8 @@ def assignment() -> Assignment:
     """`two_layer_mse`, with limits short enough for tests of endless loops."""
     loaded = load_assignment(SOURCE)
     return dataclasses.replace(
-        loaded, limits=dataclasses.replace(loaded.limits, cell_s=5.0, notebook_s=40.0, call_s=5.0)
+        loaded,
+        limits=dataclasses.replace(loaded.limits, cell_s=5.0, notebook_s=40.0, call_s=5.0, memory_mib=1024),
     )
 
 

@@ -25,7 +25,7 @@ SCHEMA = "grader.gradebook/1"
 RESERVED = ("index", "gradebook")
 NAME_LIMIT_BYTES = 150
 EPOCH = (1980, 1, 1, 0, 0, 0)
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+FORMULA = ("=", "+", "-", "@")
 
 
 def name_reports(received: Iterable[Received]) -> dict[tuple[str, str], str]:
@@ -109,7 +109,7 @@ def _as_csv(results: Sequence[Result], problems: Sequence[Problem]) -> str:
             points(result.max_score) if is_decided else "",
         ]
         row += [points(own[name].points) if own[name].passed is not None else "" for name in exercises]
-        row += [f"{result.stem}.html"]
+        row += [result.report]
         writer.writerow([_inert(cell) for cell in row])
     for problem in problems:
         if problem.student and problem.is_serious:
@@ -119,8 +119,9 @@ def _as_csv(results: Sequence[Result], problems: Sequence[Problem]) -> str:
 
 
 def _inert(cell: str) -> str:
-    """A cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(FORMULA) else cell
+    """A cell on one line that no spreadsheet takes for a formula."""
+    plain = re.sub(r"[\x00-\x1f\x7f]+", " ", cell).strip()
+    return f"'{plain}" if plain.startswith(FORMULA) else plain
 
 
 def _as_json(results: Sequence[Result], problems: Sequence[Problem]) -> str:
@@ -150,7 +151,7 @@ def _as_json(results: Sequence[Result], problems: Sequence[Problem]) -> str:
                     for finding in result.findings
                 ],
                 "flags": sorted({flag for flag, _ in result.flags}),
-                "report": result.stem,
+                "report": result.report,
             }
             for result in results
         ],

@@ -301,7 +301,7 @@ def _verdict(finding: Finding) -> Verdict:
 
 
 def _student(result: Result) -> Student:
-    return Student(clip(result.received.student, MAX_NAME), f"{quote(result.stem)}.html")
+    return Student(clip(result.received.student, MAX_NAME), quote(result.report))
 
 
 def _students(results: Iterable[Result]) -> tuple[Student, ...]:

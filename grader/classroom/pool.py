@@ -10,8 +10,9 @@ import multiprocessing
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future
+from multiprocessing.process import BaseProcess
 from types import TracebackType
 from typing import Generic, TypeVar
 
@@ -27,7 +28,8 @@ DEATHS_LIMIT = 3
 """How many workers may die with a submission before it is given up."""
 LOST_LIMIT = 5
 """How many submissions in a row may be given up before nothing more is tried."""
-GRACE_S = 10.0
+GRACE_S = 5.0
+"""How long a worker has to leave by itself, before it is asked to, and again before it is made to."""
 
 OpenWorkers = Callable[[int], contextlib.AbstractContextManager[Executor]]
 Label = TypeVar("Label")
@@ -147,19 +149,24 @@ def local_workers(jobs: int) -> Iterator[Executor]:
     executor = concurrent.futures.ProcessPoolExecutor(
         jobs, multiprocessing.get_context("spawn"), initializer=prepare_worker, initargs=(threads,)
     )
-    is_well = False
     try:
         yield executor
-        is_well = True
     finally:
         executor.shutdown(wait=False, cancel_futures=True)
         workers = set(multiprocessing.active_children()) - before
-        deadline = time.monotonic() + GRACE_S
-        for worker in workers if not is_well else ():
-            worker.terminate()
-        for worker in workers:
-            worker.join(max(0.0, deadline - time.monotonic()))
-            if worker.is_alive():
+        try:
+            _join(workers)  # what they are at ends by itself, as a rule
+            for worker in workers:
+                worker.terminate()
+            _join(workers)
+        finally:
+            for worker in workers:
                 worker.kill()
                 worker.join()
         executor.shutdown(wait=True)
+
+
+def _join(workers: Iterable[BaseProcess]) -> None:
+    deadline = time.monotonic() + GRACE_S
+    for worker in workers:
+        worker.join(max(0.0, deadline - time.monotonic()))

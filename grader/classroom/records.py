@@ -119,14 +119,14 @@ class Result:
     One student's line in the gradebook.
 
     Attributes:
-        stem: Of the names of the student's reports.
+        report: The name of the file with the student's report.
         problem: Why the file is no notebook, if it is none; it was graded for all that.
         fault: What the grader failed at.
         flags: Ids with their evidence.
     """
 
     received: Received
-    stem: str
+    report: str
     sha256: str
     score: float
     max_score: float
@@ -148,18 +148,18 @@ class Result:
         return "unreadable" if self.problem else "graded"
 
     @staticmethod
-    def of(received: Received, stem: str, graded: Graded) -> Result:
+    def of(received: Received, name: str, graded: Graded) -> Result:
         """A line, from the documents."""
-        report: dict[str, Any] = json.loads(graded.report)
+        content: dict[str, Any] = json.loads(graded.report)
         return Result(
             received=received,
-            stem=stem,
-            sha256=report["submission"]["sha256"],
-            score=report["score"],
-            max_score=report["max_score"],
-            findings=tuple(_finding(exercise, graded.fingerprints) for exercise in report["exercises"]),
-            flags=tuple((flag["id"], flag["evidence"]) for flag in report["flags"]),
-            problem=report["notebook"].get("problem") or "",
+            report=name,
+            sha256=content["submission"]["sha256"],
+            score=content["score"],
+            max_score=content["max_score"],
+            findings=tuple(_finding(exercise, graded.fingerprints) for exercise in content["exercises"]),
+            flags=tuple((flag["id"], flag["evidence"]) for flag in content["flags"]),
+            problem=content["notebook"].get("problem") or "",
             fault=graded.fault,
         )
 

@@ -25,7 +25,7 @@ from grader.classroom.progress import show_progress
 from grader.classroom.records import Problem, Received, Result
 from grader.classroom.sources import Roster
 from grader.errors import UsageError
-from grader.files import write_atomically
+from grader.files import remove_leftovers, write_atomically
 from grader.notebook import Unreadable
 from grader.pipeline import choose_assignment
 from grader.sandbox import Level
@@ -104,6 +104,8 @@ def grade_class(
     )
     with _writing(output):
         output.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(output)
+    linked = "html" if "html" in formats else "json"
     stems = name_reports(roster.received)
     results, problems = dict[tuple[str, str], Result](), list(roster.problems)
     keys = dict[tuple[str, str], str]()
@@ -127,10 +129,10 @@ def grade_class(
                     tally.add(is_new=True, has_failed=True)
                     continue
                 owner = (each.received.platform, each.received.student)
-                result = Result.of(each.received, stems[owner], each.graded)
+                result = Result.of(each.received, f"{stems[owner]}.{linked}", each.graded)
                 results[owner], keys[owner] = result, each.key
                 with _writing(output):
-                    write_reports(output, result.stem, each.graded, formats)
+                    write_reports(output, stems[owner], each.graded, formats)
                 tally.add(is_new=each.is_new, has_failed=result.status != "graded")
         ordered = tuple(results[owner] for owner in stems if owner in results)
 

@@ -32,10 +32,8 @@ __all__ = ["Roster", "find_submissions"]
 
 SUFFIXES = (".ipynb", ".md", ".py")
 """What is read as a notebook; of several files in one attempt, the first kind counts."""
-CANVAS = re.compile(
-    r"(?P<name>[^/]*?)(?:_(?P<late>LATE))?_(?:anon_(?P<anon>\w+?)|(?P<user>\d+))_(?P<attachment>\d+)_(?P<file>[^/]+)"
-)
-CANVAS_ANONYMOUS = re.compile(r"anon_(?P<user>[^/_]+)_(?:(?P<late>LATE)_)?(?P<attachment>\d+)_(?P<file>[^/]+)")
+CANVAS = re.compile(r"(?P<name>[^/]*?)(?P<late>_LATE)?_(?P<user>\d+)_(?P<attachment>\d+)_(?P<file>[^/]+)")
+CANVAS_ANONYMOUS = re.compile(r"(?P<user>anon_(?!LATE_)[^/_]+)(?P<late>_LATE)?_(?P<attachment>\d+)_(?P<file>[^/]+)")
 MOODLE = re.compile(
     r"(?P<prefix>(?P<name>[^/]*?)_(?P<user>\d+)_assignsubmission_(?P<plugin>[a-z]+)(?:_/|/|_))(?P<file>.+)"
 )
@@ -74,9 +72,12 @@ def find_submissions(sources: Sequence[Path], *, assignment_id: str | None = Non
         found += received
         problems += refused
     newest, left_out = _newest(found)
-    if not newest and not any(problem.is_serious for problem in problems):
+    if not newest:
         names = ", ".join(map(str, sources))
-        raise UsageError(f"There is no submission in {names}.", f"Notebooks end in {', '.join(SUFFIXES)}.")
+        hint = f"Notebooks end in {', '.join(SUFFIXES)}."
+        if serious := [problem for problem in problems if problem.is_serious]:
+            hint = f"{len(serious)} files could not be read; the first is {serious[0].where}: {serious[0].message}"
+        raise UsageError(f"There is no submission in {names}.", hint)
     having = {(each.platform, each.student) for each in newest}
     # A student's other files are worth a word only if nothing else came.
     problems = [each for each in problems if (each.platform, each.student) not in having]
@@ -118,8 +119,7 @@ def _recognise(source: Path, files: list[File], assignment_id: str | None) -> It
         ]
         if submitted:
             return _nbgrader(submitted, assignment_id)
-    notebooks = [file for file in files if _suffix(file.name) in SUFFIXES]
-    if 2 * sum(_canvas_match(file) is not None for file in notebooks) > len(notebooks):
+    if 2 * sum(_canvas_match(file) is not None for file in files) > len(files):
         return _canvas(files)
     return _plain(files)
 
@@ -179,9 +179,7 @@ def _canvas(files: Iterable[File]) -> Iterator[Received | Problem]:
                 yield Problem(file.name, "Its name is not one that Canvas gives, so it is not known whose it is.")
             continue
         groups = match.groupdict()
-        student = (
-            f"anon_{groups['user']}" if match.re is CANVAS_ANONYMOUS else groups["user"] or f"anon_{groups['anon']}"
-        )
+        student = groups["user"]
         if _suffix(file.name) not in SUFFIXES:
             yield _no_notebook(file, "canvas", student)
             continue
@@ -219,15 +217,9 @@ def _moodle(files: Iterable[File]) -> Iterator[Received | Problem]:
 
 
 def _gradescope(files: Iterable[File], metadata: File) -> Iterator[Received | Problem]:
-    content = metadata.read()
-    if isinstance(content, Unreadable):
-        yield Problem(metadata.name, content.problem)
-        return
-    try:
-        described = yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
-    except (yaml.YAMLError, UnicodeError, ValueError, RecursionError) as error:
-        yield Problem(metadata.name, f"It cannot be read as YAML ({str(error).splitlines()[0][:200]}).")
-        return
+    described = _described(metadata)
+    if isinstance(described, Problem):
+        yield described  # whose each folder is stays unknown, and its name has to do
     root = PurePosixPath(metadata.name).parent
     described = described if isinstance(described, dict) else {}
     for file in files:
@@ -252,6 +244,16 @@ def _gradescope(files: Iterable[File], metadata: File) -> Iterator[Received | Pr
                 display=_text(person.get(":name")),
                 order=_seconds(entry.get(":created_at")) or file.modified,
             )
+
+
+def _described(metadata: File) -> Any:
+    content = metadata.read()
+    if isinstance(content, Unreadable):
+        return Problem(metadata.name, content.problem)
+    try:
+        return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+    except (yaml.YAMLError, UnicodeError, ValueError, RecursionError) as error:
+        return Problem(metadata.name, f"It cannot be read as YAML ({str(error).splitlines()[0][:200]}).")
 
 
 def _nbgrader(files: Sequence[tuple[tuple[str, ...], File]], assignment_id: str | None) -> Iterator[Received | Problem]:

@@ -127,6 +127,8 @@ def _list(archive: zipfile.ZipFile) -> tuple[list[File], list[Problem]]:
 
 def _refusal(name: str, member: zipfile.ZipInfo) -> str:
     parts = name.split("/")
+    if "\0" in name:
+        return "Its name has a null character in it, so it was not read."
     if name.startswith("/") or ".." in parts or ":" in parts[0][1:2]:
         return "Its name leads out of the archive, so it was not read."
     if stat.S_ISLNK(member.external_attr >> 16):

@@ -115,6 +115,7 @@ def test_exit_code_0(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> Non
 
     assert (tmp_path / "out" / "index-2.json").is_file()
     assert not (tmp_path / "out" / "index-2.html").exists()
+    assert 'href="index-2.json"' in (tmp_path / "out" / "index.html").read_text()
 
 
 @pytest.mark.parametrize(
@@ -267,7 +268,6 @@ def test_ctrl_c(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> None:
 
     assert code == 2
     assert "run it again to go on" in said
-    assert "Traceback" not in said, said
+    assert "Traceback" not in said
     assert 2 <= len(graded_at(output / "gradebook.db")) < 12
     assert not list(output.glob(".*"))
-    assert any(output.iterdir())

@@ -1,0 +1,118 @@
+"""The class at a glance in a real browser, from a file, with a thousand students."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from grader.classroom.overview import build_overview
+from grader.classroom.page import render_overview
+from grader.classroom.records import Problem
+from tests.classroom.class_samples import large_class
+
+ROWS = "#table tbody tr:not([hidden])"
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    problems = [Problem("essay.pdf", "It is no notebook.", "canvas", "9"), Problem("a", "b", is_serious=False)]
+    overview = build_overview(large_class(), problems, title="A network", facts=[("Assignment", "two_layer_mse")])
+    target = tmp_path_factory.mktemp("class") / "index.html"
+    target.write_text(render_overview(overview), encoding="utf-8")
+    return target
+
+
+@pytest.fixture
+def page(browser: Any, path: Path) -> Iterator[Any]:
+    """A console message, a page error or a request for anything but the file fails the test."""
+    context = browser.new_context()
+    opened = context.new_page()
+    complaints, requests = [], []
+    opened.on("console", lambda message: complaints.append(message.text))
+    opened.on("pageerror", lambda error: complaints.append(str(error)))
+    opened.on("request", lambda request: requests.append(request.url))
+    opened.goto(path.as_uri())
+    yield opened
+    context.close()
+    assert not complaints
+    assert set(requests) == {path.as_uri()}
+
+
+def column(page: Any, number: int) -> list[str]:
+    return page.eval_on_selector_all(f"{ROWS} > :nth-child({number})", "cells => cells.map(c => c.textContent)")
+
+
+def test_faults_come_first(page: Any) -> None:
+    assert page.inner_text("main h2") == "The grader failed"
+
+
+def test_sorting(page: Any) -> None:
+    """By number and by text, up and down; said to screen readers too."""
+    head = page.locator("#table thead th", has_text="Points")
+    started = time.monotonic()
+    head.locator("button").click()
+    assert time.monotonic() - started < 5
+    points = [float(text) for text in column(page, 3) if text != "–"]
+    assert points == sorted(points)
+    assert len(points) == 998
+    assert column(page, 3)[:2] == ["–", "–"]
+    assert head.get_attribute("aria-sort") == "ascending"
+
+    head.locator("button").click()
+    points = [float(text) for text in column(page, 3) if text != "–"]
+    assert points == sorted(points, reverse=True)
+
+    page.locator("#table thead th", has_text="Student").locator("button").focus()
+    page.keyboard.press("Enter")
+    assert [int(text) for text in column(page, 1)] == [4000 + 7 * number for number in range(1000)]
+    assert head.get_attribute("aria-sort") is None
+
+
+def test_filtering(page: Any) -> None:
+    """By words, by what students have in common, by both; and one click from a diagnosis."""
+    page.fill("#find", "NAME99")
+    assert page.locator(ROWS).count() == 11
+    assert page.inner_text("#shown") == "11 of 1000 shown"
+
+    page.fill("#find", "")
+    late = page.locator("#show option", has_text="late (")
+    page.select_option("#show", late.get_attribute("value"))
+    shown = page.locator(ROWS).count()
+    assert f"late ({shown})" in late.text_content()
+    assert all("late" in remarks for remarks in column(page, 11))
+
+    first = page.locator(".group").first
+    first.locator("button").click()
+    assert page.locator(ROWS).count() == int(first.locator(".count").inner_text())
+
+
+def test_reports_are_one_click_away(page: Any) -> None:
+    first = page.locator(".group").first
+    assert first.locator("a").first.get_attribute("href").endswith(".html")
+    first.locator("summary").click()
+    assert first.locator(".names a").count() == int(first.locator(".count").inner_text())
+    assert page.locator(f"{ROWS} a").first.get_attribute("href") == "4000.html"
+
+
+@pytest.mark.parametrize("width", [390, 1200])
+def test_it_fits(browser: Any, path: Path, width: int) -> None:
+    context = browser.new_context(viewport={"width": width, "height": 844})
+    opened = context.new_page()
+    opened.goto(path.as_uri())
+
+    assert opened.evaluate("document.documentElement.scrollWidth") <= width
+    context.close()
+
+
+def test_without_scripts_everything_is_there(browser: Any, path: Path) -> None:
+    context = browser.new_context(java_script_enabled=False)
+    opened = context.new_page()
+    opened.goto(path.as_uri())
+
+    assert opened.locator("#table tbody tr").count() == 1000
+    assert not opened.locator("#find").is_visible()
+    context.close()

@@ -1,0 +1,98 @@
+"""The instructor's own gradebook, filled in: nothing but the marks changes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from grader.classroom.fill import fill_gradebook
+from grader.errors import UsageError
+from tests.classroom.class_samples import result_of
+
+CANVAS = (
+    "Student,ID,SIS User ID,SIS Login ID,Section,mnist (11),essay (12),mnist Final Score\n"
+    "    Points Possible,,,,,10,5,(read only)\n"
+    '"Lovelace, Ada",4021,S1,ada,"One, ""A""",,4,x\n'
+    '"Hopper, Grace",4022,S2,grace,One,"3",4,x\n'
+    "Student Test,4099,,,One,,,"
+)
+MOODLE = (
+    "Identifier,Full name,Email address,Status,Grade,Maximum Grade,Grade can be changed,Feedback comments\r\n"
+    'Participant 1,Ada,a@example.edu,Submitted,,10.00,Yes,"two\r\nlines"\r\n'
+    "Participant 2,Grace,g@example.edu,Submitted,1.00,10.00,No,\r\n"
+    "Participant 3,Emmy,e@example.edu,No submission,,10.00,Yes,\r\n"
+)
+RESULTS = [
+    result_of("4021"),
+    result_of("4022", "grad_z1:missing_mask", fault="The machine."),
+    result_of("4023"),
+    result_of("1", "grad_w1:transposed", platform="moodle"),
+    result_of("2", platform="moodle"),
+]
+
+
+def filled(tmp_path: Path, text: str, column: str | None = None, results: list = RESULTS) -> tuple[str, int, tuple]:
+    path = tmp_path / "grades.csv"
+    path.write_bytes(text.encode())
+    done = fill_gradebook(path, results, tmp_path, column=column)
+    assert path.read_bytes() == text.encode()
+    return done.path.read_bytes().decode(), done.rows, done.notes
+
+
+def test_canvas(tmp_path: Path) -> None:
+    """Where the grader failed, and for whoever is not known, the row stays as it was."""
+    text, rows, notes = filled(tmp_path, CANVAS, "mnist (11)")
+
+    assert text == CANVAS.replace('""A""",,', '""A""",10.00,')
+    assert rows == 1
+    assert notes == ()
+
+
+def test_the_column_must_be_plain(tmp_path: Path) -> None:
+    for column in (None, "mnist", "essay"):
+        with pytest.raises(UsageError, match="which column"):
+            filled(tmp_path, CANVAS, column)
+    assert not (tmp_path / "grades-filled.csv").exists()
+
+
+def test_another_maximum_is_told(tmp_path: Path) -> None:
+    text, _, notes = filled(tmp_path, CANVAS, "essay (12)")
+
+    assert '""A""",,10.00,x' in text
+    assert "out of 5 points" in notes[0]
+
+
+def test_semicolons_and_no_line_end(tmp_path: Path) -> None:
+    text = "\ufeffStudent;ID;Section;mnist (11)\n    Points Possible;;;10\nAda;4021;A;"
+
+    assert filled(tmp_path, text)[0] == text + "10.00"
+
+
+def test_students_of_other_platforms_are_found_by_their_sis_ids(tmp_path: Path) -> None:
+    results = [result_of("grace", platform="nbgrader"), result_of("4021", platform="plain")]
+
+    text, rows, _ = filled(tmp_path, CANVAS, "mnist (11)", results)
+
+    assert text == CANVAS.replace('"3"', '"10.00"')
+    assert rows == 1
+
+
+def test_moodle(tmp_path: Path) -> None:
+    """A locked row is left alone, and told of."""
+    text, rows, notes = filled(tmp_path, MOODLE)
+
+    assert text == MOODLE.replace("Submitted,,10.00,Yes", "Submitted,8.00,10.00,Yes")
+    assert rows == 1
+    assert "1 rows are locked" in notes[0]
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfeS\0t\0", b'"', b"\n\n\n", b"Student,ID,x\n"])
+def test_files_that_are_no_gradebook(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "grades.csv"
+    path.write_bytes(content)
+
+    with pytest.raises(UsageError):
+        fill_gradebook(path, RESULTS, tmp_path)
+    with pytest.raises(UsageError):
+        fill_gradebook(tmp_path / "missing.csv", RESULTS, tmp_path)

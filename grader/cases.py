@@ -64,6 +64,7 @@ class Case:
         arguments: By name, in the function's order, of dtype `dtype` where floating.
         expected: Autograd's gradient of each target, float64.
         rows: The size of the batch, N.
+        upstream: Those of the arguments that are gradients of the loss.
         terms: Length of the longest sum in a gradient, for the tolerance.
     """
 
@@ -72,6 +73,7 @@ class Case:
     dtype: torch.dtype
     rows: int
     arguments: dict[str, torch.Tensor]
+    upstream: tuple[str, ...]
     expected: tuple[torch.Tensor, ...]
     terms: int
 
@@ -246,6 +248,7 @@ def _case(assignment: Assignment, exercise: Exercise, point: Point, evaluated: d
         dtype=point.dtype,
         rows=point.rows,
         arguments=arguments,
+        upstream=tuple(cotangents),
         expected=tuple(gradient.detach() for gradient in expected),
         terms=_terms([*arguments.values(), *targets]),
     )

@@ -141,9 +141,8 @@ def grade(
 ) -> int:
     """Grade one submission: OUTPUT/<stem>.html and OUTPUT/<stem>.json."""
     from grader.assignment import load_assignment, solutions_directory
-    from grader.classroom.worker import grade_or_fault
     from grader.notebook import read_submission
-    from grader.pipeline import choose_assignment
+    from grader.pipeline import choose_assignment, grade_or_fault
     from grader.reports.write import write_reports
     from grader.sandbox import Level
 

@@ -61,6 +61,11 @@ class StaticLook:
     syntax_errors: dict[int, CallError]
     broken_names: dict[str, int]
 
+    def last(self, name: str) -> Definition | None:
+        """The definition that counts."""
+        definitions = self.definitions.get(name, ())
+        return definitions[-1] if definitions else None
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Cell:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -118,6 +119,11 @@ class Submission:
     student: str
     sha256: str
     content: bytes = dataclasses.field(repr=False)
+
+    @staticmethod
+    def of(content: bytes, *, name: str, student: str) -> Submission:
+        """A file's bytes as a submission."""
+        return Submission(name=name, student=student, sha256=hashlib.sha256(content).hexdigest(), content=content)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

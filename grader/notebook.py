@@ -7,7 +7,6 @@ A file that cannot be read is a finding about the submission, so `read_notebook`
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -49,9 +48,7 @@ def read_submission(path: Path, *, student: str | None = None) -> Submission:
         raise SubmissionError(f"There is no file {path}.", "Check the path.") from error
     except OSError as error:
         raise SubmissionError(f"{path} cannot be read ({error.strerror}).", "Check its permissions.") from error
-    return Submission(
-        name=path.name, student=student or path.stem, sha256=hashlib.sha256(content).hexdigest(), content=content
-    )
+    return Submission.of(content, name=path.name, student=student or path.stem)
 
 
 def read_notebook(submission: Submission) -> NotebookNode | Unreadable:

@@ -17,10 +17,10 @@ from nbformat import NotebookNode
 
 from grader.assignment import Assignment, find_assignment
 from grader.calls import CHAIN, call_request, chain_request, read_call, read_losses, read_tensors
-from grader.cases import ChainCase, build_cases, build_chain, network_names
+from grader.cases import ChainCase, build_cases, build_chain
 from grader.compare import compare
 from grader.diagnosis import diagnose, fingerprint
-from grader.errors import GraderError, UsageError
+from grader.errors import GraderError, GraderFault, UsageError
 from grader.execution import Answer, Execution, Request, execute
 from grader.extract import StaticLook, look
 from grader.judge import judge_exercise, unread_exercise
@@ -30,7 +30,9 @@ from grader.sandbox import Level
 from grader.scope import Scope
 from grader.source import find_sources, read_source
 
-__all__ = ["choose_assignment", "fault_report", "grade"]
+__all__ = ["REPORT_IT", "as_fault", "choose_assignment", "fault_report", "grade", "grade_or_fault"]
+
+REPORT_IT = "Run it again with --debug and report that."
 
 T = TypeVar("T")
 
@@ -88,6 +90,26 @@ def choose_assignment(submission: Submission, directory: Path, assignment_id: st
     if best is None or (shared[best] == 0 and len(sources) > 1):
         raise UsageError(f"Nothing in {submission.name} says which assignment it is.", "Name it with -a.")
     return best
+
+
+def grade_or_fault(
+    submission: Submission, assignment: Assignment, *, require: Level = Level.NONE
+) -> tuple[Report, GraderError | None]:
+    """Grade a submission. Where the grader fails there is a report too, which decides nothing, and what happened."""
+    try:
+        return grade(submission, assignment, require=require), None
+    except Exception as error:
+        fault = as_fault(error)
+        return fault_report(submission, assignment, fault), fault
+
+
+def as_fault(error: Exception) -> GraderError:
+    """What the grader itself failed at, in a sentence."""
+    if isinstance(error, GraderError):
+        return error
+    fault = GraderFault(f"It failed itself ({error!r}).", REPORT_IT)
+    fault.__cause__ = error
+    return fault
 
 
 def fault_report(submission: Submission, assignment: Assignment, fault: GraderError) -> Report:
@@ -150,13 +172,12 @@ def _grade_notebook(submission: Submission, assignment: Assignment, notebook: No
         answer = execution.answers[exercise.name]
         returned = read_call(cases[exercise.name], answer, notebook)
         result, found = judge_exercise(exercise, statically, execution, answer, returned, autograd=assignment.autograd)
-        definitions = statically.definitions.get(exercise.name, ())
-        scope = definitions[-1].scope if definitions else Scope()
-        named = network_names(assignment)
+        last = statically.last(exercise.name)
+        scope = last.scope if last is not None else Scope()
         results.append(
             dataclasses.replace(
                 result,
-                diagnoses=diagnose(assignment, exercise, result.outcome, returned, scope, named=named),
+                diagnoses=diagnose(assignment, exercise, result.outcome, returned, scope),
                 fingerprint=fingerprint(exercise, result.outcome, returned),
             )
         )

@@ -8,10 +8,9 @@ from the right answer.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import statistics
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,8 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from grader.assignment import Assignment, load_assignment
-from grader.cases import Case, Network, build_cases, generic_arguments, network_at
-from grader.diagnosis.bank import agrees, evaluate, upstream_of
+from grader.cases import Case, build_cases, generic_arguments, network_at
+from grader.diagnosis.bank import agrees, evaluate, survives
 from grader.diagnosis.mutants import Mutant, make_mutants
 from grader.errors import SourceError
 from grader.model import Exercise, Outcome, Report, Submission
@@ -106,7 +105,8 @@ def validate(path: Path) -> Validation:
     """
     assignment = load_assignment(path)
     cases = build_cases(assignment)  # raises where autograd and a solution disagree
-    exercises = tuple(_check(assignment, exercise, cases[exercise.name]) for exercise in assignment.exercises)
+    replays = {case.name: _Replay(assignment, case.name) for exercise in cases.values() for case in exercise}
+    exercises = tuple(_check(assignment, exercise, cases[exercise.name], replays) for exercise in assignment.exercises)
     problems = [problem for exercise in exercises for problem in exercise.problems]
     problems += _grades(assignment, read_source(path))
     return Validation(assignment_id=assignment.id, exercises=exercises, problems=tuple(problems))
@@ -115,17 +115,19 @@ def validate(path: Path) -> Validation:
 # ---------------------------------------------------------------------------------------------------------- mutants
 
 
-def _check(assignment: Assignment, exercise: Exercise, cases: tuple[Case, ...]) -> ExerciseCheck:
-    mutants = make_mutants(assignment.sources[exercise.name], exercise.name, upstream_of(exercise, cases))
+def _check(
+    assignment: Assignment, exercise: Exercise, cases: tuple[Case, ...], replays: Mapping[str, _Replay]
+) -> ExerciseCheck:
+    mutants = make_mutants(assignment.sources[exercise.name], exercise.name, cases[0].upstream)
     survivors = tuple(
         Survivor(edit=m.edits[0].name, site=m.site, is_hole=not _is_equivalent(assignment, exercise, m, cases[0]))
         for m in mutants
-        if all(_survives(assignment, exercise, m, case) for case in cases)
+        if survives(assignment, exercise, m, cases)
     )
     milliseconds, kib = _cost(assignment, exercise, cases[0])
     return ExerciseCheck(
         name=exercise.name,
-        difference=_difference(assignment, exercise, cases),
+        difference=_difference(exercise, cases, replays),
         mutants=len(mutants),
         caught=len(mutants) - len(survivors),
         survivors=survivors,
@@ -134,18 +136,13 @@ def _check(assignment: Assignment, exercise: Exercise, cases: tuple[Case, ...]) 
     )
 
 
-def _survives(assignment: Assignment, exercise: Exercise, mutant: Mutant, case: Case) -> bool:
-    result = evaluate(assignment, exercise, mutant, case)
-    return result is not None and agrees(result, case, case.expected)
-
-
 def _is_equivalent(assignment: Assignment, exercise: Exercise, mutant: Mutant, like: Case) -> bool:
     """Whether a mutant is the solution in other words: the same in a place where nothing is special."""
     for seed in range(3):
         arguments = generic_arguments(assignment, exercise, rows=13 + seed, seed=seed)
         case = dataclasses.replace(like, arguments=arguments, dtype=torch.float64)
         right = assignment.solutions[exercise.name](**{name: a.clone() for name, a in arguments.items()})
-        result = evaluate(assignment, exercise, mutant, case)
+        result = next(evaluate(assignment, exercise, mutant, [case]))
         expected = right if isinstance(right, tuple) else (right,)
         if result is None or not agrees(result, case, expected):
             return False
@@ -163,7 +160,7 @@ def _hole(survivor: Survivor) -> str:
 # ----------------------------------------------------------------------------------------------- central differences
 
 
-def _difference(assignment: Assignment, exercise: Exercise, cases: tuple[Case, ...]) -> float:
+def _difference(exercise: Exercise, cases: tuple[Case, ...], replays: Mapping[str, _Replay]) -> float:
     """
     Directional derivatives by central differences in float64, without autograd: (f(t + hv) − f(t − hv)) / 2h.
 
@@ -171,12 +168,11 @@ def _difference(assignment: Assignment, exercise: Exercise, cases: tuple[Case, .
     """
     worst = 0.0
     for case in cases:
-        network = network_at(assignment, case.name)
-        replay = _Replay(assignment, network)
-        outputs = [name[1:] for name in upstream_of(exercise, cases)] or ["loss"]
+        replay = replays[case.name]
+        outputs = [name[1:] for name in case.upstream] or ["loss"]
         cotangents = [case.arguments[f"d{name}"].double() if name != "loss" else torch.ones(()) for name in outputs]
         for target, expected in zip(exercise.targets, case.expected, strict=True):
-            at = network.values[target].detach().double()
+            at = replay.network.values[target].detach().double()
             generator = torch.Generator().manual_seed(0)
             scale = float(expected.norm()) or 1.0
             for _ in range(_DIRECTIONS):
@@ -192,12 +188,12 @@ def _difference(assignment: Assignment, exercise: Exercise, cases: tuple[Case, .
 
 
 class _Replay:
-    """A traced forward pass, in which any named tensor can be given another value."""
+    """The network where a case looks at it, traced: any named tensor can be given another value."""
 
-    def __init__(self, assignment: Assignment, network: Network) -> None:
-        self._given = {**network.inputs, **network.parameters}
+    def __init__(self, assignment: Assignment, case: str) -> None:
+        self.network = network_at(assignment, case)
+        self._given = {**self.network.inputs, **self.network.parameters}
         names = list(self._given)
-
         made = list(assignment.forward(**self._given))
 
         def forward(*tensors: torch.Tensor) -> list[torch.Tensor]:
@@ -217,18 +213,24 @@ class _Replay:
 
     def run(self, replaced: dict[str, torch.Tensor], outputs: list[str]) -> list[torch.Tensor]:
         """The values of `outputs` when some tensors are replaced."""
-        by_node = {self._nodes[name]: tensor for name, tensor in replaced.items()}
-        values: dict[Node, torch.Tensor] = {}
-
-        class Run(Interpreter):
-            def run_node(self, n: Node) -> object:
-                made = super().run_node(n)  # also where it is replaced: a placeholder takes its turn
-                values[n] = by_node.get(n, made)
-                return values[n]
-
+        run = _Run(self._graph, {self._nodes[name]: tensor for name, tensor in replaced.items()})
         with torch.no_grad():
-            Run(self._graph).run(*self._given.values())
-        return [values[self._nodes[name]] for name in outputs]
+            run.run(*self._given.values())
+        return [run.values[self._nodes[name]] for name in outputs]
+
+
+class _Run(Interpreter):
+    """Runs a graph with some of its values replaced, and keeps them all."""
+
+    def __init__(self, graph: GraphModule, replaced: Mapping[Node, torch.Tensor]) -> None:
+        super().__init__(graph)
+        self._replaced = replaced
+        self.values: dict[Node, torch.Tensor] = {}
+
+    def run_node(self, n: Node) -> torch.Tensor:
+        made = super().run_node(n)  # also where it is replaced: a placeholder takes its turn
+        self.values[n] = self._replaced.get(n, made)
+        return self.values[n]
 
 
 # ------------------------------------------------------------------------------------------------------ what it costs
@@ -278,7 +280,4 @@ def _grades(assignment: Assignment, source: SourceNotebook) -> Iterator[str]:
 
 def _graded(assignment: Assignment, notebook: nbformat.NotebookNode) -> Report:
     content = nbformat.writes(notebook).encode()
-    digest = hashlib.sha256(content).hexdigest()
-    return grade(
-        Submission(name=f"{assignment.id}.ipynb", student=assignment.id, sha256=digest, content=content), assignment
-    )
+    return grade(Submission.of(content, name=f"{assignment.id}.ipynb", student=assignment.id), assignment)

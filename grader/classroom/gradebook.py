@@ -40,7 +40,6 @@ _results = sa.Table(
     sa.Column("grader_version", sa.Text, nullable=False),
     sa.Column("report", sa.Text, nullable=False),
     sa.Column("page", sa.LargeBinary, nullable=False),
-    sa.Column("fingerprints", sa.Text, nullable=False),
     sa.Column("fault", sa.Text, nullable=False),
     sa.Column("graded_at", sa.DateTime, server_default=sa.func.now(), nullable=False),
 )
@@ -99,7 +98,7 @@ class Gradebook:
             row = connection.execute(sa.select(_results).where(_results.c.key == key)).one_or_none()
         if row is None:
             return None
-        return Graded(report=row.report, page=row.page, fingerprints=json.loads(row.fingerprints), fault=row.fault)
+        return Graded(report=row.report, page=row.page, fault=row.fault)
 
     def keep(self, key: str, received: Received, submission_sha256: str, settings: Settings, graded: Graded) -> None:
         """Keep a result for good, in the place of one that was there. When this returns, no crash can take it away."""
@@ -116,7 +115,6 @@ class Gradebook:
                     grader_version=__version__,
                     report=graded.report,
                     page=graded.page,
-                    fingerprints=json.dumps(dict(graded.fingerprints), sort_keys=True),
                     fault=graded.fault,
                 )
             )

@@ -5,7 +5,6 @@ What is known of a class: what was received, what cannot be read, and what came 
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -76,8 +75,7 @@ class Received:
         content = self.file.read()
         if isinstance(content, Unreadable):
             return content
-        digest = hashlib.sha256(content).hexdigest()
-        return Submission(name=self.name, student=self.student, sha256=digest, content=content)
+        return Submission.of(content, name=self.name, student=self.student)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,13 +86,11 @@ class Graded:
     Attributes:
         report: The report's JSON.
         page: The report's HTML, compressed by zlib.
-        fingerprints: Of wrong answers, by exercise.
         fault: What went wrong with the grader, if it did: then the report decides nothing.
     """
 
     report: str
     page: bytes = dataclasses.field(repr=False)
-    fingerprints: Mapping[str, str] = dataclasses.field(default_factory=dict)
     fault: str = ""
 
 
@@ -157,14 +153,14 @@ class Result:
             sha256=content["submission"]["sha256"],
             score=content["score"],
             max_score=content["max_score"],
-            findings=tuple(_finding(exercise, graded.fingerprints) for exercise in content["exercises"]),
+            findings=tuple(map(_finding, content["exercises"])),
             flags=tuple((flag["id"], flag["evidence"]) for flag in content["flags"]),
             problem=content["notebook"].get("problem") or "",
             fault=graded.fault,
         )
 
 
-def _finding(exercise: Mapping[str, Any], fingerprints: Mapping[str, str]) -> Finding:
+def _finding(exercise: Mapping[str, Any]) -> Finding:
     diagnosis = next(iter(exercise["diagnoses"]), None)
     return Finding(
         exercise=exercise["name"],
@@ -175,5 +171,5 @@ def _finding(exercise: Mapping[str, Any], fingerprints: Mapping[str, str]) -> Fi
         message=exercise["message"],
         diagnosis=diagnosis["id"] if diagnosis else "",
         observed=diagnosis["message"] if diagnosis else "",
-        fingerprint=fingerprints.get(exercise["name"], ""),
+        fingerprint=exercise["fingerprint"] or "",
     )

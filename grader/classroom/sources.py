@@ -90,10 +90,12 @@ def _read_source(source: Path, assignment_id: str | None) -> tuple[list[Received
     files, problems = open_tree(source)
     submissions = list[Received]()
     for each in _recognise(source, files, assignment_id):
-        if isinstance(each, Received):
+        if isinstance(each, Problem):
+            problems.append(each)
+        elif _suffix(each.name) in SUFFIXES:
             submissions.append(each)
         else:
-            problems.append(each)
+            problems.append(_no_notebook(each))
     return submissions, problems
 
 
@@ -150,9 +152,10 @@ def _suffix(name: str) -> str:
     return PurePosixPath(name).suffix.lower()
 
 
-def _no_notebook(file: File, platform: str, student: str) -> Problem:
-    what = "It was typed in" if TYPED_IN.search(file.name) else "It is no notebook"
-    return Problem(file.name, f"{what}: nothing to grade. Notebooks end in {', '.join(SUFFIXES)}.", platform, student)
+def _no_notebook(received: Received) -> Problem:
+    what = "It was typed in" if TYPED_IN.search(received.file.name) else "It is no notebook"
+    message = f"{what}: nothing to grade. Notebooks end in {', '.join(SUFFIXES)}."
+    return Problem(received.file.name, message, received.platform, received.student)
 
 
 # -------------------------------------------------------------------------------------------------------- platforms
@@ -179,13 +182,9 @@ def _canvas(files: Iterable[File]) -> Iterator[Received | Problem]:
                 yield Problem(file.name, "Its name is not one that Canvas gives, so it is not known whose it is.")
             continue
         groups = match.groupdict()
-        student = groups["user"]
-        if _suffix(file.name) not in SUFFIXES:
-            yield _no_notebook(file, "canvas", student)
-            continue
         yield Received(
             platform="canvas",
-            student=student,
+            student=groups["user"],
             file=file,
             name=groups["file"],
             display=groups.get("name") or "",
@@ -201,9 +200,6 @@ def _moodle(files: Iterable[File]) -> Iterator[Received | Problem]:
         if match is None:
             if _suffix(file.name) in SUFFIXES:
                 yield Problem(file.name, "Its name is not one that Moodle gives, so it is not known whose it is.")
-            continue
-        if _suffix(file.name) not in SUFFIXES:
-            yield _no_notebook(file, "moodle", match["user"])
             continue
         yield Received(
             platform="moodle",
@@ -232,13 +228,9 @@ def _gradescope(files: Iterable[File], metadata: File) -> Iterator[Received | Pr
         submitters = entry.get(":submitters")
         people = [each for each in submitters if isinstance(each, dict)] if isinstance(submitters, list) else []
         for person in people or [{}]:
-            student = _text(person.get(":sid")) or _text(person.get(":email")) or folder
-            if path.suffix.lower() not in SUFFIXES:
-                yield _no_notebook(file, "gradescope", student)
-                continue
             yield Received(
                 platform="gradescope",
-                student=student,
+                student=_text(person.get(":sid")) or _text(person.get(":email")) or folder,
                 file=file,
                 name=path.name,
                 display=_text(person.get(":name")),
@@ -266,9 +258,6 @@ def _nbgrader(files: Sequence[tuple[tuple[str, ...], File]], assignment_id: str 
     for parts, file in files:
         student, folder, name = parts
         if folder not in folders or name == "timestamp.txt":
-            continue
-        if _suffix(name) not in SUFFIXES:
-            yield _no_notebook(file, "nbgrader", student)
             continue
         stamp = stamps.get(parts[:2])
         yield Received(

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import logging
 import multiprocessing
 import multiprocessing.connection
 import os
@@ -20,18 +19,17 @@ from typing import Any
 
 import torch
 
-from grader.assignment import Assignment, load_assignment
+from grader.assignment import load_assignment
 from grader.classroom.records import Graded
-from grader.errors import GraderError, GraderFault, UsageError
+from grader.errors import GraderError, UsageError
 from grader.model import Report, Submission
-from grader.pipeline import fault_report, grade
+from grader.pipeline import as_fault, fault_report, grade_or_fault
 from grader.reports.html import render_html
 from grader.reports.json import render_json
 from grader.sandbox import Level
 
-__all__ = ["Task", "grade_or_fault", "grade_task", "prepare_worker", "set_aside"]
+__all__ = ["Task", "grade_task", "prepare_worker", "set_aside"]
 
-REPORT_IT = "Run it again with --debug and report that."
 GRACE_S = 5.0
 
 
@@ -50,7 +48,6 @@ def prepare_worker(threads: int) -> None:
     """Make this process a worker: Ctrl-C is for the one who started it, and without that one it ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # a run that is ended has tasks that nobody awaits any more
     torch.set_num_threads(threads)
     parent = multiprocessing.parent_process()
     if parent is not None:
@@ -66,7 +63,7 @@ def grade_task(task: Task) -> Graded:
     try:
         return _documents(report, fault)
     except Exception as error:
-        failed = _as_fault(error)
+        failed = as_fault(error)
         return _documents(fault_report(task.submission, assignment, failed), failed)
 
 
@@ -76,30 +73,10 @@ def set_aside(task: Task, fault: GraderError) -> Graded:
     return _documents(fault_report(task.submission, assignment, fault), fault)
 
 
-def grade_or_fault(
-    submission: Submission, assignment: Assignment, *, require: Level = Level.NONE
-) -> tuple[Report, GraderError | None]:
-    """Grade a submission. Where the grader fails there is a report too, which decides nothing, and what happened."""
-    try:
-        return grade(submission, assignment, require=require), None
-    except Exception as error:
-        fault = _as_fault(error)
-        return fault_report(submission, assignment, fault), fault
-
-
-def _as_fault(error: Exception) -> GraderError:
-    if isinstance(error, GraderError):
-        return error
-    fault = GraderFault(f"It failed itself ({error!r}).", REPORT_IT)
-    fault.__cause__ = error
-    return fault
-
-
 def _documents(report: Report, fault: GraderError | None) -> Graded:
     return Graded(
         report=render_json(report),
         page=zlib.compress(render_html(report).encode("utf-8")),
-        fingerprints={e.name: e.fingerprint for e in report.exercises if e.fingerprint is not None},
         fault="" if fault is None else str(fault),
     )
 

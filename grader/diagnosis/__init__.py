@@ -37,8 +37,6 @@ def diagnose(
     outcome: Outcome,
     returned: Sequence[Returned],
     scope: Scope,
-    *,
-    named: frozenset[str],
 ) -> tuple[Diagnosis, ...]:
     """
     Explain a wrong exercise.
@@ -46,7 +44,6 @@ def diagnose(
     Args:
         returned: What became of each of its cases.
         scope: What its source reads.
-        named: Every name in the network.
 
     Returns:
         The best explanation first; nothing where nothing is certain enough, or nothing is wrong.
@@ -61,10 +58,9 @@ def diagnose(
         seen=tuple(
             Seen(case=call.case, given=call.given, tensors=call.tensors)
             for call in returned
-            if call.outcome is None and all(t.is_floating_point() or t.dtype.is_complex is False for t in call.tensors)
+            if call.outcome is None and not any(tensor.is_complex() for tensor in call.tensors)
         ),
         scope=scope,
-        named=named,
     )
     case = next(iter(returned), None)
     facts = {

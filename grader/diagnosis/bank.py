@@ -11,7 +11,8 @@ import dataclasses
 import functools
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -22,7 +23,7 @@ from grader.compare import compare, tolerance
 from grader.diagnosis.mutants import Mutant, make_mutants, make_pairs
 from grader.model import Exercise, Outcome
 
-__all__ = ["Entry", "Seen", "agrees", "bank", "evaluate", "fits", "project", "ratio", "upstream_of"]
+__all__ = ["Entry", "Projection", "Seen", "agrees", "bank", "evaluate", "fits", "project", "ratio", "survives"]
 
 PROJECTIONS = 3
 _MAX_NUMEL = 400_000
@@ -66,35 +67,37 @@ def bank(assignment: Assignment, exercise: Exercise, *, pairs: bool = False) -> 
     make = make_pairs if pairs else make_mutants
     cases = build_cases(assignment)[exercise.name]
     entries = []
-    for mutant in make(assignment.sources[exercise.name], exercise.name, upstream_of(exercise, cases)):
-        results = [evaluate(assignment, exercise, mutant, case) for case in cases]
-        if all(
-            result is not None and agrees(result, case, case.expected)
-            for result, case in zip(results, cases, strict=True)
-        ):
+    for mutant in make(assignment.sources[exercise.name], exercise.name, cases[0].upstream):
+        if survives(assignment, exercise, mutant, cases):
             continue
-        entries.append(
-            Entry(
-                mutant=mutant,
-                cases=tuple(None if result is None else tuple(map(project, result)) for result in results),
-            )
-        )
+        results = evaluate(assignment, exercise, mutant, cases)
+        projections = tuple(None if result is None else tuple(map(project, result)) for result in results)
+        entries.append(Entry(mutant=mutant, cases=projections))
     return tuple(entries)
 
 
-def upstream_of(exercise: Exercise, cases: Sequence[Case]) -> tuple[str, ...]:
-    """The upstream gradients among an exercise's arguments: what alone differs between `vjp` and `linear`."""
-    by_name = {case.name: case for case in cases}
-    if "linear" not in by_name:
-        return ()
-    one, other = by_name["vjp"].arguments, by_name["linear"].arguments
-    return tuple(name for name in exercise.arguments if not torch.equal(one[name], other[name]))
+def survives(assignment: Assignment, exercise: Exercise, mutant: Mutant, cases: Iterable[Case]) -> bool:
+    """Whether no case tells a mutant from the solution."""
+    cases = tuple(cases)
+    return all(
+        result is not None and agrees(result, case, case.expected)
+        for result, case in zip(evaluate(assignment, exercise, mutant, cases), cases, strict=True)
+    )
 
 
-def evaluate(assignment: Assignment, exercise: Exercise, mutant: Mutant, case: Case) -> Tensors | None:
-    """What a mutant returns on a case, in float64; None where it raises or returns something else."""
+def evaluate(
+    assignment: Assignment, exercise: Exercise, mutant: Mutant, cases: Iterable[Case]
+) -> Iterator[Tensors | None]:
+    """What a mutant returns on each case, in float64; None where it raises or returns something else."""
     try:
         function = mutant.compile(exercise.name, assignment.solutions[exercise.name].__globals__)
+    except Exception:  # a default value may be edited too
+        return (None for _ in cases)
+    return (_call(function, case) for case in cases)
+
+
+def _call(function: Callable[..., Any], case: Case) -> Tensors | None:
+    try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             returned = function(
@@ -103,9 +106,7 @@ def evaluate(assignment: Assignment, exercise: Exercise, mutant: Mutant, case: C
     except Exception:
         return None
     values = returned if isinstance(returned, tuple) else (returned,)
-    if len(values) != len(exercise.targets) or not all(
-        isinstance(v, torch.Tensor) and not v.is_complex() for v in values
-    ):
+    if len(values) != len(case.expected) or not all(isinstance(v, torch.Tensor) and not v.is_complex() for v in values):
         return None
     return tuple(value.double() for value in values)
 

@@ -28,9 +28,8 @@ _ABOUT_SIZES = re.compile(r"size|shape|dimension|index|batch|assert|expand|broad
 
 def reads_network_global(evidence: Evidence) -> Iterator[Found]:
     """It reads x, w2 or dz1 of the notebook: data that it should be given."""
-    names = [name for name in evidence.scope.reads if name in evidence.named]
-    if names:
-        yield reading(evidence, names)
+    if evidence.of_network:
+        yield reading(evidence, evidence.of_network)
 
 
 def reads_global(evidence: Evidence) -> Iterator[Found]:
@@ -41,13 +40,12 @@ def reads_global(evidence: Evidence) -> Iterator[Found]:
 
 def reads_global_and_fails(evidence: Evidence) -> Iterator[Found]:
     """It reads data of the network from the notebook, and fails over sizes or on some cases only."""
-    names = [name for name in evidence.scope.reads if name in evidence.named]
     errors = [call.error for call in evidence.returned if call.error is not None]
     is_about_sizes = (
         any(_ABOUT_SIZES.search(error.message) for error in errors) or evidence.outcome is not Outcome.RAISED
     )
-    if names and (is_about_sizes or evidence.seen):
-        yield reading(evidence, names)
+    if evidence.of_network and (is_about_sizes or evidence.seen):
+        yield reading(evidence, evidence.of_network)
 
 
 def reading(evidence: Evidence, names: Sequence[str]) -> Found:

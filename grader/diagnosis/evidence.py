@@ -5,10 +5,12 @@ All that is known of one wrong exercise, for recognisers to look at.
 from __future__ import annotations
 
 import dataclasses
+import functools
 
 from grader.assignment import Assignment
 from grader.calls import Returned
-from grader.diagnosis.bank import Seen, agrees, upstream_of
+from grader.cases import network_names
+from grader.diagnosis.bank import Projection, Seen, agrees, project
 from grader.diagnosis.wording import observation
 from grader.model import Exercise, Outcome
 from grader.scope import Scope
@@ -24,14 +26,13 @@ class Found:
     message: str
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class Evidence:
     """
     All that is known of one wrong exercise.
 
     Attributes:
         seen: What it returned, where it returned tensors; on all cases, if it is as long as `returned`.
-        named: Every name in the network, and `d` and each of them.
     """
 
     assignment: Assignment
@@ -40,7 +41,6 @@ class Evidence:
     returned: tuple[Returned, ...]
     seen: tuple[Seen, ...]
     scope: Scope
-    named: frozenset[str]
 
     @property
     def is_complete(self) -> bool:
@@ -50,9 +50,20 @@ class Evidence:
     @property
     def upstream(self) -> tuple[str, ...]:
         """The upstream gradients among its arguments."""
-        return upstream_of(self.exercise, [call.case for call in self.returned])
+        return self.returned[0].case.upstream if self.returned else ()
 
     @property
+    def of_network(self) -> tuple[str, ...]:
+        """What it reads of the notebook under a name that is in the network."""
+        named = network_names(self.assignment)
+        return tuple(name for name in self.scope.reads if name in named)
+
+    @functools.cached_property
+    def projections(self) -> tuple[tuple[Projection, ...], ...]:
+        """The fingerprint of what was seen on each case."""
+        return tuple(tuple(map(project, seen.tensors)) for seen in self.seen)
+
+    @functools.cached_property
     def wrong_target(self) -> int:
         """The first target that is not right."""
         for number in range(len(self.exercise.targets)):

@@ -32,6 +32,11 @@ class Factor:
     is_plain: bool
     hard_coded: int | None = None
 
+    @property
+    def is_sign(self) -> bool:
+        """Whether it is −1, and nothing else."""
+        return self.power == 0 and self.text == "−1"
+
 
 def name_factor(observed: Sequence[tuple[float, int]], sizes: Mapping[str, Iterable[int]]) -> Factor | None:
     """

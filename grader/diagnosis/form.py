@@ -139,31 +139,28 @@ def region(evidence: Evidence) -> Iterator[Found]:
             return
         bound = compare(seen.tensors[target], expected, terms=seen.case.terms, given=seen.given).tolerance or 0.0
         wrong.append((got - expected).abs() > bound)
-    for message, regions in _named_regions(evidence, target):
+    for key, facts, regions in _named_regions(evidence, target):
         # Where both are zero, being right is no evidence.
         matter = [(seen.tensors[target] != 0) | (seen.case.expected[target] != 0) for seen in evidence.seen]
         if all(
             bool((w <= r).all()) and bool(w.any()) and not bool(r.all()) and bool((w | ~m | ~r).all())
             for w, r, m in zip(wrong, regions, matter, strict=True)
         ):
-            yield Found(id="wrong_region", message=message)
+            yield Found(id="wrong_region", message=evidence.say(key, **facts))
             return
 
 
-def _named_regions(evidence: Evidence, target: int) -> Iterator[tuple[str, list[torch.Tensor]]]:
+def _named_regions(evidence: Evidence, target: int) -> Iterator[tuple[str, dict[str, str], list[torch.Tensor]]]:
+    """Parts of a gradient that have a name: what to say, the facts in it, and the part itself in each case."""
     shapes = [seen.case.expected[target].shape for seen in evidence.seen]
     for name in evidence.exercise.arguments:
         arguments = [seen.case.arguments[name] for seen in evidence.seen]
         if name in evidence.upstream or not all(a.shape == shape for a, shape in zip(arguments, shapes, strict=True)):
             continue
-        yield (
-            evidence.say("region_of_sign", argument=name, sign="positive", opposite="not"),
-            [argument <= 0 for argument in arguments],
-        )
-        yield (
-            evidence.say("region_of_sign", argument=name, sign="not positive", opposite="positive"),
-            [argument > 0 for argument in arguments],
-        )
+        right_where = {"argument": name, "sign": "positive", "opposite": "not"}
+        yield "region_of_sign", right_where, [argument <= 0 for argument in arguments]
+        right_where = {"argument": name, "sign": "not positive", "opposite": "positive"}
+        yield "region_of_sign", right_where, [argument > 0 for argument in arguments]
     if all(len(shape) == 2 for shape in shapes):
         for place, index in (
             ("the first row", (0, slice(None))),
@@ -174,4 +171,4 @@ def _named_regions(evidence: Evidence, target: int) -> Iterator[tuple[str, list[
             regions = [torch.zeros(tuple(shape), dtype=torch.bool) for shape in shapes]
             for region in regions:
                 region[index] = True
-            yield evidence.say("region_of_rows", place=place), regions
+            yield "region_of_rows", {"place": place}, regions

@@ -12,15 +12,10 @@ import ast
 import copy
 import dataclasses
 import functools
-import importlib.resources
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from grader.diagnosis.wording import table
 
 __all__ = ["EDITS", "Edit", "Mutant", "make_mutants", "make_pairs"]
 
@@ -70,13 +65,7 @@ class Mutant:
         return function
 
 
-def _read_edits() -> dict[str, Edit]:
-    text = importlib.resources.files("grader.diagnosis").joinpath("texts/edits.toml").read_text(encoding="utf-8")
-    table = tomllib.loads(text)
-    return {name: Edit(name=name, rank=rank, **entry) for rank, (name, entry) in enumerate(table.items())}
-
-
-EDITS = _read_edits()
+EDITS = {name: Edit(name=name, rank=rank, **entry) for rank, (name, entry) in enumerate(table("edits").items())}
 
 
 @functools.lru_cache(maxsize=256)

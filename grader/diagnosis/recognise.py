@@ -8,9 +8,9 @@ nothing does, nothing is said. The order of the recognisers in `recognise` is th
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from grader.diagnosis.bank import Seen, agrees, bank, evaluate, fits, project, ratio
+from grader.diagnosis.bank import agrees, bank, evaluate, fits, ratio
 from grader.diagnosis.context import (
     hard_coded_literal,
     ignores_upstream,
@@ -62,7 +62,7 @@ def _factor(evidence: Evidence) -> Iterator[Found]:
     factor = _factor_of(evidence)
     if factor is None:
         return
-    if factor.power == 0 and factor.text == "−1":
+    if factor.is_sign:
         yield Found(id="sign", message=evidence.say("sign"))
         return
     special = next((m for m in _matching(evidence) if m.edits[0].diagnosis in _KINDS_OF_FACTOR), None)
@@ -122,11 +122,11 @@ def _pair(evidence: Evidence) -> Iterator[Found]:
 
 def _matching(evidence: Evidence, *, pairs: bool = False) -> Iterator[Mutant]:
     """The mutants that return what the student's function returned, on every case."""
-    mine = [tuple(map(project, seen.tensors)) for seen in evidence.seen]
+    same = [1.0] * len(evidence.seen)
     for entry in bank(evidence.assignment, evidence.exercise, pairs=pairs):
-        if all(
-            fits(seen, one, theirs) for seen, one, theirs in zip(evidence.seen, mine, entry.cases, strict=True)
-        ) and all(_reproduces(evidence, entry.mutant, seen, 1.0) for seen in evidence.seen):
+        if all(map(fits, evidence.seen, evidence.projections, entry.cases)) and _reproduces(
+            evidence, entry.mutant, same
+        ):
             yield entry.mutant
 
 
@@ -134,28 +134,29 @@ def _mutant_and_factor(evidence: Evidence) -> Iterator[Found]:
     """A mistake, and a constant that is wrong as well."""
     if any(seen.tensors[0].numel() == 1 for seen in evidence.seen):
         return  # any two numbers have a ratio
-    mine = [tuple(map(project, seen.tensors)) for seen in evidence.seen]
     for entry in bank(evidence.assignment, evidence.exercise):
-        ratios = [ratio(one, theirs) for one, theirs in zip(mine, entry.cases, strict=True)]
+        ratios = list(map(ratio, evidence.projections, entry.cases))
         observed = [(r, seen.case.rows) for r, seen in zip(ratios, evidence.seen, strict=True) if r is not None]
         factor = name_factor(observed, _sizes(evidence)) if len(observed) == len(ratios) else None
         if factor is None or not factor.is_plain or (factor.power and factor.text not in ("N", "1/N")):
             continue
-        if all(
-            _reproduces(evidence, entry.mutant, seen, r) for (r, _), seen in zip(observed, evidence.seen, strict=True)
-        ):
+        if _reproduces(evidence, entry.mutant, [r for r, _ in observed]):
             yield _of_mutant(evidence, entry.mutant)
-            if factor.power == 0 and factor.text == "−1":
+            if factor.is_sign:
                 yield Found(id="sign", message=evidence.say("sign"))
             else:
                 yield Found(id="constant_factor", message=evidence.say("also_factor", factor=factor.text))
             return
 
 
-def _reproduces(evidence: Evidence, mutant: Mutant, seen: Seen, factor: float) -> bool:
-    result = evaluate(evidence.assignment, evidence.exercise, mutant, seen.case)
-    expected = None if result is None else tuple(factor * tensor for tensor in result)
-    return expected is not None and agrees(seen.tensors, seen.case, expected, given=seen.given)
+def _reproduces(evidence: Evidence, mutant: Mutant, factors: Sequence[float]) -> bool:
+    """Whether a mutant's answers, each times its factor, are what was seen."""
+    results = evaluate(evidence.assignment, evidence.exercise, mutant, [seen.case for seen in evidence.seen])
+    return all(
+        result is not None
+        and agrees(seen.tensors, seen.case, tuple(factor * tensor for tensor in result), given=seen.given)
+        for result, factor, seen in zip(results, factors, evidence.seen, strict=True)
+    )
 
 
 def _of_mutant(evidence: Evidence, mutant: Mutant) -> Found:

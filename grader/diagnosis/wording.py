@@ -16,26 +16,29 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-__all__ = ["HINT_LEVELS", "observation", "worded"]
-
-HINT_LEVELS = range(4)
-"""How far a report goes: 0 what was observed; 1 a question as well; 2 a second one, and an analogy; 3 all three."""
+__all__ = ["observation", "table", "worded"]
 
 
 @functools.cache
-def _table(name: str) -> dict[str, Any]:
+def table(name: str) -> dict[str, Any]:
+    """One of the tables, `edits`, `hints` or `observations`, in its order."""
     text = importlib.resources.files("grader.diagnosis").joinpath(f"texts/{name}.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
 
 def observation(key: str, **facts: object) -> str:
     """What was observed, in a sentence."""
-    return str(_table("observations")[key]).format(**facts)
+    return str(table("observations")[key]).format(**facts)
 
 
 def worded(diagnosis_id: str, message: str, facts: dict[str, str], *, level: int) -> Diagnosis:
-    """A diagnosis with the hints that an instructor lets students see."""
-    entry = _table("hints").get(diagnosis_id, {})
+    """
+    A diagnosis with the hints that an instructor lets students see.
+
+    Args:
+        level: 0 what was observed; 1 a question as well; 2 a second one, and an analogy; 3 all three.
+    """
+    entry = table("hints").get(diagnosis_id, {})
     hints = [hint.format(**facts) for hint in entry.get("hints", ())][:level]
     return Diagnosis(
         id=diagnosis_id,

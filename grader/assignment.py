@@ -17,10 +17,22 @@ from grader.errors import SourceError, UsageError
 from grader.model import Exercise, Limits
 from grader.source import SourceCell, SourceNotebook, find_sources, read_source
 
-__all__ = ["Assignment", "find_assignment", "load_assignment", "shipped_solutions", "solutions_directory"]
+__all__ = [
+    "Assignment",
+    "default_inputs",
+    "find_assignment",
+    "load_assignment",
+    "shipped_solutions",
+    "solutions_directory",
+]
 
 T = TypeVar("T")
 BUNDLED = Path(__file__).parent / "bundled"
+
+
+def default_inputs(images: Any, labels: Any, generator: Any) -> dict[str, Any]:  # noqa: ARG001 - nothing is random
+    """`x`, pixels between 0 and 1 in rows, float32 (N, 784), and `y`, labels as numbers, float32 (N, 1)."""
+    return {"x": images.reshape(len(images), -1).double().div(255).float(), "y": labels.float()[:, None]}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -29,8 +41,10 @@ class Assignment:
     One assignment, loaded.
 
     Attributes:
-        forward: `forward(x, y, **parameters)`; returns every named intermediate and `loss`.
+        forward: `forward(**inputs, **parameters)`; returns every named intermediate and `loss`.
         init_parameters: `init_parameters(generator)`; returns the parameters by name, float32.
+        make_inputs: `make_inputs(images, labels, generator)`; returns the inputs by name, of any dtype and shape, from
+            images, uint8 (N, 28, 28), labels, int64 (N,), and a torch Generator.
         solutions: The instructor's gradient functions by exercise.
         sources: Their cells, as text.
         network: The source of the cells that define the network, as students have them too.
@@ -51,6 +65,7 @@ class Assignment:
     network: str
     hidden_seed: int
     limits: Limits
+    make_inputs: Callable[..., dict[str, Any]] = default_inputs
     autograd: str = "forbid"
     hints: int = 3
     learning_rate: float = 0.01
@@ -139,6 +154,7 @@ def _load(path: Path, content: bytes, hidden_seed: int | None) -> Assignment:  #
         ),
         forward=namespace["forward"],
         init_parameters=namespace["init_parameters"],
+        make_inputs=_inputs_of(namespace, source),
         solutions={cell.name: namespace[cell.name] for cell in source.exercises},
         sources={cell.name: cell.source for cell in source.exercises},
         network="\n\n".join(cell.source for cell in source.network),
@@ -163,6 +179,16 @@ def _run(cell: SourceCell, namespace: dict[str, Any], source: SourceNotebook) ->
             f"{source.path.name}, {where}: {type(error).__name__}: {error}",
             "Run the source notebook and mend the cell.",
         ) from error
+
+
+def _inputs_of(namespace: Mapping[str, Any], source: SourceNotebook) -> Callable[..., dict[str, Any]]:
+    made: Callable[..., dict[str, Any]] = namespace.get("make_inputs", default_inputs)
+    if not callable(made):
+        raise SourceError(
+            f"In {source.path.name}, `make_inputs` is no function.",
+            "Define `make_inputs(images, labels, generator)` in a cell tagged `network`, or leave it out.",
+        )
+    return made
 
 
 def _integer(value: Any, path: Path) -> int:

@@ -3,7 +3,7 @@ The fixed arguments that exercises are called on, each with autograd's answer.
 
 A case's inputs are drawn by numpy's `RandomState`, whose streams are frozen for good (NEP 19), from a seed made of the
 assignment's id and the case's name: the same on every machine. The forward pass runs in float64; arguments are rounded
-to the case's dtype; the reference stays float64.
+to the case's dtype, integers and booleans left as they are; the reference stays float64.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import math
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -61,9 +63,9 @@ class Case:
     One call of one exercise.
 
     Attributes:
-        arguments: By name, in the function's order, of dtype `dtype` where floating.
+        arguments: By name, in the function's order, of dtype `dtype` where floating; of any shape.
         expected: Autograd's gradient of each target, float64.
-        rows: The size of the batch, N.
+        rows: How many images are in the batch, N, whichever axis they are on.
         upstream: Those of the arguments that are gradients of the loss.
         terms: Length of the longest sum in a gradient, for the tolerance.
     """
@@ -80,7 +82,7 @@ class Case:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ChainCase:
-    """The backward pass on the public batch: inputs and parameters (float32), true gradients, autograd's losses."""
+    """The backward pass on the public batch: inputs and parameters, true gradients (float64), autograd's losses."""
 
     inputs: dict[str, torch.Tensor]
     parameters: dict[str, torch.Tensor]
@@ -91,7 +93,11 @@ class ChainCase:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Network:
-    """The network at a point: every named tensor of the graph in float64, and the gradient of the loss for each."""
+    """
+    The network at a point: every named tensor of the graph in float64, and the gradient of the loss for each.
+
+    What is not floating has no gradient; what the loss does not depend on has one of zeros.
+    """
 
     inputs: dict[str, torch.Tensor]
     parameters: dict[str, torch.Tensor]
@@ -118,6 +124,7 @@ def build_cases(assignment: Assignment) -> dict[str, tuple[Case, ...]]:
         for exercise in assignment.exercises
     }
     for exercise in assignment.exercises:
+        _check_whole(assignment, exercise, cases[exercise.name][0], evaluated["mnist"])
         for case in cases[exercise.name]:
             _check_solution(assignment, exercise, case)
     return cases
@@ -162,9 +169,9 @@ def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, 
     def draw(like: torch.Tensor) -> torch.Tensor:
         return torch.randn(like.shape, generator=generator, dtype=torch.float64)
 
-    inputs = _inputs(rows, seed)
+    inputs = _inputs(assignment, rows, seed)
     shapes = assignment.init_parameters(torch.Generator().manual_seed(seed))
-    parameters = {name: draw(tensor) / max(1, tensor.shape[0]) ** 0.5 for name, tensor in shapes.items()}
+    parameters = {name: draw(tensor) / max(1, *tensor.shape[:1]) ** 0.5 for name, tensor in shapes.items()}
     network = _network(assignment, inputs, parameters)
     upstream = _upstream(exercise, network)
     return {
@@ -173,27 +180,38 @@ def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, 
     }
 
 
-def _inputs(rows: int, seed: int) -> dict[str, torch.Tensor]:
+def _inputs(assignment: Assignment, rows: int, seed: int) -> dict[str, torch.Tensor]:
+    """What the forward pass is given for some images: floating inputs rounded to float32, as float64."""
     images, labels = read_split("test")
     chosen = np.random.RandomState(seed).permutation(len(images))[:rows]
-    return {
-        "x": torch.from_numpy(images[chosen]).double().div_(255).float().double(),
-        "y": torch.from_numpy(labels[chosen].astype(np.float64))[:, None],
-    }
+    try:
+        inputs = assignment.make_inputs(
+            torch.from_numpy(images[chosen]).reshape(-1, 28, 28),
+            torch.from_numpy(labels[chosen]).long(),
+            torch.Generator().manual_seed(seed + 1),  # parameters are drawn from `seed`
+        )
+        return {name: _rounded(_rounded(tensor, torch.float32), torch.float64) for name, tensor in inputs.items()}
+    except Exception as error:
+        raise SourceError(
+            f"The inputs of {assignment.id} cannot be made: {type(error).__name__}: {error}",
+            "`make_inputs(images, labels, generator)` must return a dict of tensors, the inputs of `forward` by name.",
+        ) from error
 
 
 def _evaluate(assignment: Assignment, point: Point) -> Network:
     # `linear` looks at the same place as `vjp`, with other cotangents.
     seed = _seed(assignment, "vjp" if point.combined else point.name, hidden=not point.public)
     return _network(
-        assignment, _inputs(point.rows, seed), assignment.init_parameters(torch.Generator().manual_seed(seed))
+        assignment,
+        _inputs(assignment, point.rows, seed),
+        assignment.init_parameters(torch.Generator().manual_seed(seed)),
     )
 
 
 def _network(assignment: Assignment, inputs: dict[str, torch.Tensor], parameters: dict[str, torch.Tensor]) -> Network:
     try:
         parameters = {name: tensor.detach().double().requires_grad_() for name, tensor in parameters.items()}
-        leaves = {name: tensor.clone().requires_grad_() for name, tensor in inputs.items()}
+        leaves = {name: tensor.clone().requires_grad_(tensor.is_floating_point()) for name, tensor in inputs.items()}
         outputs = assignment.forward(**leaves, **parameters)
         values = {**leaves, **parameters, **outputs}
         loss = outputs["loss"]
@@ -202,7 +220,7 @@ def _network(assignment: Assignment, inputs: dict[str, torch.Tensor], parameters
     except Exception as error:
         raise SourceError(
             f"The network of {assignment.id} cannot be evaluated: {type(error).__name__}: {error}",
-            "`forward(x, y, **parameters)` must return a dict of tensors with a scalar `loss`, in float64 too.",
+            "`forward(**inputs, **parameters)` must return a dict of tensors with a scalar `loss`, in float64 too.",
         ) from error
     return Network(
         inputs=inputs,
@@ -230,18 +248,9 @@ def _case(assignment: Assignment, exercise: Exercise, point: Point, evaluated: d
         else:
             raise SourceError(
                 f"{exercise.name} of {assignment.id} takes `{name}`, which the network does not have.",
-                "Arguments are x, y, parameters and intermediates by name, or d and one of those names.",
+                "Arguments are inputs, parameters and intermediates by name, or d and one of those names.",
             )
-    outputs = [network.values[name[1:]] for name in cotangents] or [network.values["loss"]]
-    grad_outputs = [arguments[name].double() for name in cotangents] or None
-    try:
-        targets = [network.values[target] for target in exercise.targets]
-        expected = torch.autograd.grad(outputs, targets, grad_outputs, retain_graph=True)
-    except (KeyError, RuntimeError) as error:
-        raise SourceError(
-            f"Autograd has no gradient of {', '.join(exercise.targets)} for {exercise.name} ({error}).",
-            "The targets must be what the upstream gradients' tensors were computed from.",
-        ) from error
+    expected = _reference(exercise, network, {name: arguments[name].double() for name in cotangents})
     return Case(
         name=point.name,
         public=point.public,
@@ -249,8 +258,44 @@ def _case(assignment: Assignment, exercise: Exercise, point: Point, evaluated: d
         rows=point.rows,
         arguments=arguments,
         upstream=tuple(cotangents),
-        expected=tuple(gradient.detach() for gradient in expected),
-        terms=_terms([*arguments.values(), *targets]),
+        expected=expected,
+        terms=_terms([*arguments.values(), *(network.values[target] for target in exercise.targets)]),
+    )
+
+
+def _reference(
+    exercise: Exercise, network: Network, cotangents: Mapping[str, torch.Tensor]
+) -> tuple[torch.Tensor, ...]:
+    """
+    Autograd's gradient of each target, given the loss's gradients for some tensors; without any, that of the loss.
+
+    A cotangent is all that the loss has to say to its tensor. So where one such tensor comes after another in the graph
+    (two steps of a recurrent network), a hook lets nothing through the first that is not in its cotangent already.
+    """
+    outputs = [network.values[name[1:]] for name in cotangents] or [network.values["loss"]]
+    given = list(cotangents.values()) or [torch.ones_like(outputs[0])]
+    hooks = [
+        output.register_hook(  # type: ignore[no-untyped-call]
+            lambda _, all_of_it=gradient: all_of_it
+        )
+        for output, gradient in zip(outputs, given, strict=True)
+    ]
+    try:
+        targets = [network.values[target] for target in exercise.targets]
+        gradients = torch.autograd.grad(outputs, targets, given, retain_graph=True, allow_unused=True)
+        if all(gradient is None for gradient in gradients):
+            raise RuntimeError(f"{' and '.join(cotangents) or 'the loss'} cannot reach it")
+    except (KeyError, RuntimeError) as error:
+        raise SourceError(
+            f"Autograd has no gradient of {', '.join(exercise.targets)} for {exercise.name} ({error}).",
+            "The targets must be what the upstream gradients' tensors were computed from.",
+        ) from error
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return tuple(
+        torch.zeros_like(target) if gradient is None else gradient.detach()
+        for target, gradient in zip(targets, gradients, strict=True)
     )
 
 
@@ -268,7 +313,7 @@ def _cotangent(
     def draw(case: str) -> torch.Tensor:
         # Of its own for each exercise: what one is given must not be another one's answer.
         seed = _seed(assignment, f"{case}/{exercise.name}/{name}", hidden=True)
-        return torch.from_numpy(np.random.RandomState(seed).standard_normal(tuple(like.shape)))
+        return torch.from_numpy(np.asarray(np.random.RandomState(seed).standard_normal(tuple(like.shape))))
 
     return 3 * draw("vjp") - 0.5 * draw("linear") if point.combined else draw("vjp")
 
@@ -279,8 +324,13 @@ def _seed(assignment: Assignment, purpose: str, *, hidden: bool) -> int:
 
 
 def _terms(tensors: list[Any]) -> int:
-    """No sum in a gradient is longer than the longest axis in sight, and a few terms more for what surrounds it."""
-    return 8 + max(int(size) for tensor in tensors if isinstance(tensor, torch.Tensor) for size in (*tensor.shape, 1))
+    """
+    No sum in a gradient is longer than this, with a few terms more for what surrounds it.
+
+    A matrix is summed along an axis at a time, a tensor of more dimensions along all axes but one.
+    """
+    sizes = [tuple(tensor.shape) or (1,) for tensor in tensors if isinstance(tensor, torch.Tensor)]
+    return 8 + max(max(*shape, math.prod(shape) // max(1, min(shape))) for shape in sizes)
 
 
 def _rounded(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
@@ -290,6 +340,18 @@ def _rounded(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
 
 def _is_differentiable(value: Any) -> bool:
     return isinstance(value, torch.Tensor) and value.requires_grad
+
+
+def _check_whole(assignment: Assignment, exercise: Exercise, case: Case, network: Network) -> None:
+    """What the true upstream gradients say of a target must be all that the loss has to say to it."""
+    for target, expected in zip(exercise.targets, case.expected, strict=True):
+        whole = network.gradients[f"d{target}"]
+        if compare(expected, whole, terms=case.terms, given=case.dtype).outcome is not Outcome.MATCH:
+            raise SourceError(
+                f"{exercise.name} of {assignment.id} cannot know all of d{target}: the loss depends on {target} in "
+                f"ways that {', '.join(case.upstream) or 'its arguments'} does not cover.",
+                "Give it the gradient of every tensor that is computed from the target.",
+            )
 
 
 def _check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> None:
@@ -322,7 +384,7 @@ def _train(
     for _ in range(assignment.steps + 1):
         loss = assignment.forward(**inputs, **current)["loss"]
         losses.append(float(loss.detach()))
-        gradients = torch.autograd.grad(loss, list(current.values()))
+        gradients = torch.autograd.grad(loss, list(current.values()), allow_unused=True, materialize_grads=True)
         current = {
             name: (tensor - assignment.learning_rate * gradient).detach().requires_grad_()
             for (name, tensor), gradient in zip(current.items(), gradients, strict=True)

@@ -2,8 +2,8 @@
 Reads a source notebook, `solutions/<id>.md`: a file in, plain data out. It executes nothing.
 
 A source is a jupytext MyST notebook. Code cells tagged `network` are run by the grader too: imports, `forward`,
-`init_parameters`. Code cells tagged `exercise` hold one function each, with a docstring and one solution region between
-`### BEGIN SOLUTION` and `### END SOLUTION`.
+`init_parameters`, and `make_inputs` if there is one. Code cells tagged `exercise` hold one function each, with a
+docstring and one solution region between `### BEGIN SOLUTION` and `### END SOLUTION`.
 """
 
 from __future__ import annotations

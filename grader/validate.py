@@ -30,7 +30,7 @@ from grader.pipeline import grade
 from grader.release import fill_blanks, release_notebook
 from grader.source import SourceNotebook, read_source
 
-__all__ = ["ExerciseCheck", "Survivor", "Validation", "validate"]
+__all__ = ["ExerciseCheck", "Replay", "Survivor", "Validation", "central_difference", "replays", "validate"]
 
 _DIRECTIONS = 8
 _STEP = 1e-6
@@ -105,8 +105,8 @@ def validate(path: Path) -> Validation:
     """
     assignment = load_assignment(path)
     cases = build_cases(assignment)  # raises where autograd and a solution disagree
-    replays = {case.name: _Replay(assignment, case.name) for exercise in cases.values() for case in exercise}
-    exercises = tuple(_check(assignment, exercise, cases[exercise.name], replays) for exercise in assignment.exercises)
+    traced = replays(assignment, cases)
+    exercises = tuple(_check(assignment, exercise, cases[exercise.name], traced) for exercise in assignment.exercises)
     problems = [problem for exercise in exercises for problem in exercise.problems]
     problems += _grades(assignment, read_source(path))
     return Validation(assignment_id=assignment.id, exercises=exercises, problems=tuple(problems))
@@ -116,7 +116,7 @@ def validate(path: Path) -> Validation:
 
 
 def _check(
-    assignment: Assignment, exercise: Exercise, cases: tuple[Case, ...], replays: Mapping[str, _Replay]
+    assignment: Assignment, exercise: Exercise, cases: tuple[Case, ...], traced: Mapping[str, Replay]
 ) -> ExerciseCheck:
     mutants = make_mutants(assignment.sources[exercise.name], exercise.name, cases[0].upstream)
     survivors = tuple(
@@ -127,7 +127,7 @@ def _check(
     milliseconds, kib = _cost(assignment, exercise, cases[0])
     return ExerciseCheck(
         name=exercise.name,
-        difference=_difference(exercise, cases, replays),
+        difference=central_difference(exercise, cases, traced),
         mutants=len(mutants),
         caught=len(mutants) - len(survivors),
         survivors=survivors,
@@ -160,17 +160,23 @@ def _hole(survivor: Survivor) -> str:
 # ----------------------------------------------------------------------------------------------- central differences
 
 
-def _difference(exercise: Exercise, cases: tuple[Case, ...], replays: Mapping[str, _Replay]) -> float:
+def replays(assignment: Assignment, cases: Mapping[str, tuple[Case, ...]]) -> dict[str, Replay]:
+    """The network where each case looks at it, by the case's name."""
+    return {name: Replay(assignment, name) for name in {case.name: None for of in cases.values() for case in of}}
+
+
+def central_difference(exercise: Exercise, cases: tuple[Case, ...], traced: Mapping[str, Replay]) -> float:
     """
     Directional derivatives by central differences in float64, without autograd: (f(t + hv) − f(t − hv)) / 2h.
 
-    The forward pass is traced once, and run again from the target on.
+    The forward pass is traced once, and run again from the target on, up to the tensors whose gradients are given.
     """
     worst = 0.0
     for case in cases:
-        replay = replays[case.name]
+        replay = traced[case.name]
         outputs = [name[1:] for name in case.upstream] or ["loss"]
-        cotangents = [case.arguments[f"d{name}"].double() if name != "loss" else torch.ones(()) for name in outputs]
+        cotangents = [case.arguments[f"d{n}"].double() for n in outputs] if case.upstream else [torch.ones(())]
+        held = {name: replay.network.values[name].detach() for name in outputs}
         for target, expected in zip(exercise.targets, case.expected, strict=True):
             at = replay.network.values[target].detach().double()
             generator = torch.Generator().manual_seed(0)
@@ -178,7 +184,7 @@ def _difference(exercise: Exercise, cases: tuple[Case, ...], replays: Mapping[st
             for _ in range(_DIRECTIONS):
                 v = torch.randn(at.shape, generator=generator, dtype=torch.float64)
                 step = _STEP * max(1.0, float(at.abs().max()))
-                above, below = (replay.run({target: at + sign * step * v}, outputs) for sign in (1, -1))
+                above, below = (replay.run({**held, target: at + sign * step * v}, outputs) for sign in (1, -1))
                 slope = sum(
                     float((c.reshape(a.shape) * (a - b)).sum() / (2 * step))
                     for c, a, b in zip(cotangents, above, below, strict=True)
@@ -187,7 +193,7 @@ def _difference(exercise: Exercise, cases: tuple[Case, ...], replays: Mapping[st
     return worst
 
 
-class _Replay:
+class Replay:
     """The network where a case looks at it, traced: any named tensor can be given another value."""
 
     def __init__(self, assignment: Assignment, case: str) -> None:
@@ -212,7 +218,7 @@ class _Replay:
         self._nodes: dict[str, Node] = dict(zip([*names, *made], [*placeholders, *outputs], strict=True))
 
     def run(self, replaced: dict[str, torch.Tensor], outputs: list[str]) -> list[torch.Tensor]:
-        """The values of `outputs` when some tensors are replaced."""
+        """What is computed for `outputs` when some tensors, for all that comes after them, are replaced."""
         run = _Run(self._graph, {self._nodes[name]: tensor for name, tensor in replaced.items()})
         with torch.no_grad():
             run.run(*self._given.values())
@@ -220,7 +226,7 @@ class _Replay:
 
 
 class _Run(Interpreter):
-    """Runs a graph with some of its values replaced, and keeps them all."""
+    """Runs a graph with some of its values replaced for what comes after, and keeps what was computed."""
 
     def __init__(self, graph: GraphModule, replaced: Mapping[Node, torch.Tensor]) -> None:
         super().__init__(graph)
@@ -228,9 +234,8 @@ class _Run(Interpreter):
         self.values: dict[Node, torch.Tensor] = {}
 
     def run_node(self, n: Node) -> torch.Tensor:
-        made = super().run_node(n)  # also where it is replaced: a placeholder takes its turn
-        self.values[n] = self._replaced.get(n, made)
-        return self.values[n]
+        self.values[n] = super().run_node(n)  # also where it is replaced: a placeholder takes its turn
+        return self._replaced.get(n, self.values[n])
 
 
 # ------------------------------------------------------------------------------------------------------ what it costs

@@ -33,7 +33,7 @@ LINE = 2 * LEVELS + 1
 BAD = LINE + 1
 NEGATIVE, POSITIVE, NEUTRAL, NOT_FINITE = (37, 120, 214), (222, 92, 12), (125, 130, 140), (200, 30, 170)
 
-SIDE = 28
+SIDE, MAX_SIDE = 28, 64
 MAX_TILES = 64
 MAX_CELLS = 128
 FEW_POINTS, FEW_BINS, MANY_BINS = 400, 42, 84
@@ -142,7 +142,8 @@ def _draw(values: Array, scale: float, label: str, what: str) -> Picture | None:
         pixels = _sheet(levels(tiles[:MAX_TILES], scale))
         shown = f"the first {MAX_TILES} of {len(tiles)}" if len(tiles) > MAX_TILES else f"{len(tiles)}"
         some = "one image" if len(tiles) == 1 else f"{shown} images"
-        return _picture("sheet", label, f"{what} as {some} of {SIDE} × {SIDE} pixels{each}.", pixels)
+        height, width = tiles.shape[1:]
+        return _picture("sheet", label, f"{what} as {some} of {height} × {width} pixels{each}.", pixels)
     matrix = values.reshape(1, -1) if values.ndim < 2 else values.reshape(-1, values.shape[-1])
     if 1 in matrix.shape:
         pixels = levels(matrix.reshape(1, -1)[:, : 4 * MAX_CELLS], scale)
@@ -154,10 +155,10 @@ def _draw(values: Array, scale: float, label: str, what: str) -> Picture | None:
 
 
 def _tiles(values: Array) -> tuple[Array | None, str]:
-    """Images of 28 × 28 pixels, shape (n, 28, 28), if the shape has any; and what each is for."""
+    """Images, shape (n, height, width), if the shape has any; and what each is for."""
     pixels = SIDE * SIDE
-    if values.ndim >= 2 and values.shape[-2:] == (SIDE, SIDE):
-        return values.reshape(-1, SIDE, SIDE), ""
+    if values.shape == (SIDE, SIDE) or (values.ndim >= 3 and all(2 <= size <= MAX_SIDE for size in values.shape[-2:])):
+        return values.reshape(-1, *values.shape[-2:]), ""
     if values.shape == (pixels,):
         return values.reshape(1, SIDE, SIDE), ""
     if values.ndim == 2 and values.shape[0] == pixels:
@@ -169,13 +170,13 @@ def _tiles(values: Array) -> tuple[Array | None, str]:
 
 def _sheet(tiles: Pixels) -> Pixels:
     """Lay tiles out in a grid about twice as wide as high, with lines between them."""
-    count = len(tiles)
+    count, height, width = tiles.shape
     columns = min(count, max(1, round((2 * count) ** 0.5)))
     rows = -(-count // columns)
-    cells = np.full((rows * columns, SIDE + 1, SIDE + 1), LINE, dtype=np.uint8)
+    cells = np.full((rows * columns, height + 1, width + 1), LINE, dtype=np.uint8)
     cells[:count, 1:, 1:] = tiles
     cells[count:, 1:, 1:] = LEVELS
-    laid = cells.reshape(rows, columns, SIDE + 1, SIDE + 1).swapaxes(1, 2).reshape(rows * (SIDE + 1), -1)
+    laid = cells.reshape(rows, columns, height + 1, width + 1).swapaxes(1, 2).reshape(rows * (height + 1), -1)
     return np.pad(laid, ((0, 1), (0, 1)), constant_values=LINE)
 
 

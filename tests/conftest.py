@@ -1,8 +1,9 @@
-"""What every test may use: the first assignment, and a way to grade what a student might hand in."""
+"""What every test may use: the assignments, and a way to grade what a student might hand in."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import re
 from pathlib import Path
@@ -15,10 +16,11 @@ from nbformat import NotebookNode
 from grader.assignment import Assignment, load_assignment
 from grader.model import Submission
 from grader.release import fill_blanks, release_notebook
-from grader.source import read_source
+from grader.source import SourceNotebook, read_source
 
 ROOT = Path(__file__).parent.parent
-SOURCE = ROOT / "solutions" / "two_layer_mse.md"
+SOURCES = ROOT / "solutions"
+SOURCE = SOURCES / "two_layer_mse.md"
 
 settings.register_profile("suite", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("suite")
@@ -27,7 +29,13 @@ settings.load_profile("suite")
 @pytest.fixture(scope="session")
 def assignment() -> Assignment:
     """`two_layer_mse`, with limits short enough for tests of endless loops."""
-    loaded = load_assignment(SOURCE)
+    return assignment_called("two_layer_mse")
+
+
+@functools.cache
+def assignment_called(assignment_id: str) -> Assignment:
+    """An assignment, with limits short enough for tests of endless loops; the same one at each call."""
+    loaded = load_assignment(SOURCES / f"{assignment_id}.md")
     return dataclasses.replace(
         loaded,
         limits=dataclasses.replace(loaded.limits, cell_s=5.0, notebook_s=40.0, call_s=5.0, memory_mib=1024),
@@ -42,9 +50,9 @@ def submission_of(*cells: str, name: str = "submission.ipynb", metadata: dict | 
     return raw_submission(nbformat.writes(notebook).encode(), name=name)
 
 
-def handed_in(answers: str, *, base: str = "solution") -> NotebookNode:
+def handed_in(answers: str, *, base: str = "solution", assignment_id: str = "two_layer_mse") -> NotebookNode:
     """The released notebook with some answers; the exercises that they leave out are solved, or stay blank."""
-    source = read_source(SOURCE)
+    source = source_called(assignment_id)
     notebook = fill_blanks(release_notebook(source), answers)
     if base == "solution":
         for exercise in source.exercises:
@@ -52,6 +60,12 @@ def handed_in(answers: str, *, base: str = "solution") -> NotebookNode:
             if not re.search(defined, answers, re.MULTILINE):
                 notebook = fill_blanks(notebook, exercise.source)
     return notebook
+
+
+@functools.cache
+def source_called(assignment_id: str) -> SourceNotebook:
+    """The source notebook of an assignment."""
+    return read_source(SOURCES / f"{assignment_id}.md")
 
 
 def raw_submission(content: bytes, *, name: str = "submission.ipynb") -> Submission:

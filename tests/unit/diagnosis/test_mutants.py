@@ -99,3 +99,24 @@ def test_factors_have_names(observed: list[tuple[float, int]], text: str, hard_c
 
 def test_what_differs_from_case_to_case_is_no_factor() -> None:
     assert name_factor([(2.0, 64), (2.1, 48), (2.0, 17)], {}) is None
+
+
+@pytest.mark.parametrize(
+    ("statements", "edit", "mutated"),
+    [
+        ("dt[i:i + 2] += d", "overwrite", "dt[i:i + 2] = d"),
+        ("dt.index_add_(0, i, d)", "overwrite", "dt.index_copy_(0, i, d)"),
+        ("dt = d - (d * t).sum(1, keepdim=True)", "own_entry_only", "dt = d - d * t"),
+        ("dt = d.sum((0, 2), keepdim=True)", "drop_axis", "dt = d.sum(dim=(2,), keepdim=True)"),
+        ("dt = d * mask", "drop_mask", "dt = d"),
+        ("dt = d + -t", "flip_term", "dt = d + t"),
+        ("dt = t.sum(dim=-1)", "change_constant", "dt = t.sum(dim=1)"),
+    ],
+)
+def test_edits_of_statements(statements: str, edit: str, mutated: str) -> None:
+    """What is overwritten instead of added up, who hears from himself alone, what is not summed over all axes."""
+    source = f"def grad_t(t, i, mask, d):\n    {statements}\n    return dt"
+
+    made = {(m.edits[0].name, m.source.splitlines()[1].strip()) for m in make_mutants(source, "grad_t", ("nothing",))}
+
+    assert (edit, mutated) in made

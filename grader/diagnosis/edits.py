@@ -1,0 +1,269 @@
+"""
+The edits of one node of a solution's syntax tree: each a mistake that people make in derivations.
+
+What each kind means to a person stands in `texts/edits.toml`.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+__all__ = ["edits_of", "replaced"]
+
+Alternative = tuple[str, ast.AST, str]
+"""The kind of edit, what stands there instead, and the argument that it is about."""
+
+REDUCTIONS = ("sum", "mean", "amax", "amin", "prod")
+OVERWRITES = {
+    "index_add_": "index_copy_",
+    "index_add": "index_copy",
+    "scatter_add_": "scatter_",
+    "scatter_add": "scatter",
+}
+_OPPOSITE = {ast.Gt: ast.LtE, ast.GtE: ast.Lt, ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}
+_NEIGHBOUR = {ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Lt: ast.LtE, ast.LtE: ast.Lt}
+
+
+def edits_of(node: ast.AST, arguments: Sequence[str]) -> Iterator[Alternative]:
+    """The edits of one node: the kind, what stands there instead, and the argument that it is about."""
+    edits = _EDITS.get(type(node))
+    if edits is not None:
+        yield from edits(node)
+    elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in arguments:
+        yield from _edits_of_argument(node, arguments)
+
+
+def _edits_of_addition(node: ast.AugAssign) -> Iterator[Alternative]:
+    if isinstance(node.op, (ast.Add, ast.Sub)):
+        yield "overwrite", ast.Assign([node.target], node.value), ""
+        yield "drop_term", ast.Pass(), _argument(node.value)
+
+
+def _edits_of_attribute(node: ast.Attribute) -> Iterator[Alternative]:
+    if node.attr in ("T", "mT"):
+        yield "drop_transpose", node.value, ""
+
+
+def _edits_of_constant(node: ast.Constant) -> Iterator[Alternative]:
+    if type(node.value) in (int, float) and node.value not in (0, 1):
+        yield "change_constant", ast.Constant(1), ""
+
+
+def _edits_of_sign(node: ast.UnaryOp) -> Iterator[Alternative]:
+    if isinstance(node.op, (ast.Invert, ast.Not)):
+        yield "flip_comparison", node.operand, ""
+    elif isinstance(node.operand, ast.Constant):
+        yield "change_constant", node.operand, ""  # an exponent, an axis
+    else:
+        yield "flip_term", node.operand, ""
+
+
+def _edits_of_result(node: ast.Return) -> Iterator[Alternative]:
+    value = node.value
+    if value is None:
+        return
+    if isinstance(value, ast.Tuple):
+        if len(value.elts) == 2:
+            yield "swap_targets", ast.Return(ast.Tuple(value.elts[::-1], ast.Load())), ""
+        return
+    yield "flip_sign", ast.Return(ast.UnaryOp(ast.USub(), value)), ""
+    for kind, tail in (
+        ("result_abs", ".abs()"),
+        ("result_clamped", ".clamp(min=0)"),
+        ("mean_of_result", ".mean(0, keepdim=True)"),
+        ("mean_of_result", ".mean(1, keepdim=True)"),
+        ("sum_of_result", ".sum(0, keepdim=True)"),
+        ("sum_of_result", ".sum().expand_as(RESULT)"),
+        ("square_result", ".square()"),
+    ):
+        code = ast.parse(f"(RESULT){tail}", mode="eval").body
+        yield kind, ast.Return(_filled(code, value)), ""
+
+
+def _edits_of_operation(node: ast.BinOp) -> Iterator[Alternative]:
+    left, right = node.left, node.right
+    if isinstance(node.op, ast.Mult):
+        for kept, dropped in ((left, right), (right, left)):
+            yield "drop_mask" if _is_mask(dropped) else "drop_factor", kept, _argument(dropped)
+    elif isinstance(node.op, ast.Div):
+        yield "drop_divisor", left, ""
+        yield "multiply_not_divide", ast.BinOp(left, ast.Mult(), right), ""
+    elif isinstance(node.op, ast.MatMult):
+        yield "swap_operands", ast.BinOp(right, ast.MatMult(), left), ""
+        for kept in (left, right):
+            yield "drop_factor", kept, ""
+        sums = _text("(L).sum(1)[:, None] * (R).sum(0)[None]", left, right)
+        yield "product_of_sums", ast.parse(sums, mode="eval").body, ""
+    elif isinstance(node.op, ast.Add):
+        yield "drop_term", left, _argument(right)
+        yield "drop_term", right, _argument(left)
+        yield "flip_term", ast.BinOp(left, ast.Sub(), right), ""
+    elif isinstance(node.op, ast.Sub):
+        yield "drop_term", left, _argument(right)
+        yield "drop_term", ast.UnaryOp(ast.USub(), right), _argument(left)
+        yield "flip_term", ast.BinOp(left, ast.Add(), right), ""
+    elif isinstance(node.op, ast.Pow):
+        yield "drop_power", left, ""
+    yield from _edits_of_entrywise(node)
+
+
+def _edits_of_entrywise(node: ast.BinOp) -> Iterator[Alternative]:
+    left, right = node.left, node.right
+    if isinstance(node.op, (ast.Add, ast.Sub, ast.Mult)) and isinstance(right, ast.Name):
+        yield "flatten_operand", ast.BinOp(left, node.op, ast.parse(f"{right.id}.flatten()", mode="eval").body), ""
+    if isinstance(node.op, ast.Sub):
+        yield "sign_only", ast.parse(f"({ast.unparse(node)}).sign()", mode="eval").body, ""
+        yield "square_result", ast.parse(f"({ast.unparse(node)}) ** 2", mode="eval").body, ""
+
+
+def _edits_of_comparison(node: ast.Compare) -> Iterator[Alternative]:
+    if len(node.ops) > 1:
+        return
+    operation, left, right = type(node.ops[0]), node.left, node.comparators[0]
+    if operation in _OPPOSITE:
+        yield "flip_comparison", ast.Compare(left, [_OPPOSITE[operation]()], [right]), ""
+    if operation in _NEIGHBOUR:
+        yield "move_boundary", ast.Compare(left, [_NEIGHBOUR[operation]()], [right]), ""
+    yield "drop_comparison", left, _argument(left)
+    yield "drop_mask", ast.Constant(1), _argument(left)
+    yield "sign_not_mask", ast.parse(f"({ast.unparse(left)}).sign()", mode="eval").body, _argument(left)
+
+
+def _edits_of_call(node: ast.Call) -> Iterator[Alternative]:
+    function = node.func
+    if isinstance(function, ast.Attribute):
+        yield from _edits_of_method(node, function)
+    is_of_torch = (
+        isinstance(function, ast.Attribute)
+        and isinstance(function.value, ast.Name)
+        and (function.value.id in ("torch", "F"))
+    )
+    if is_of_torch and isinstance(function, ast.Attribute) and function.attr == "where" and len(node.args) == 3:
+        yield "drop_mask", node.args[1], _argument(node.args[0])
+        yield "flip_comparison", ast.Call(function, [node.args[0], node.args[2], node.args[1]], node.keywords), ""
+    elif is_of_torch and len(node.args) == 1:
+        yield "drop_function", node.args[0], _argument(node.args[0])
+
+
+def _edits_of_method(node: ast.Call, function: ast.Attribute) -> Iterator[Alternative]:
+    receiver = function.value
+    if function.attr in ("sum", "mean"):
+        other = "mean" if function.attr == "sum" else "sum"
+        swapped = ast.Call(ast.Attribute(receiver, other, ast.Load()), node.args, node.keywords)
+        yield f"{other}_for_{function.attr}", swapped, ""
+    if function.attr in OVERWRITES:
+        instead = ast.Attribute(receiver, OVERWRITES[function.attr], ast.Load())
+        yield "overwrite", ast.Call(instead, node.args, node.keywords), ""
+    if function.attr in REDUCTIONS:
+        yield "drop_sum", receiver, ""
+        yield from _edits_of_axis(node, function)
+    elif function.attr in ("t", "transpose", "permute"):
+        yield "drop_transpose", receiver, ""
+    elif function.attr not in ("size", "numel", "dim", "clone", "to", "type", "float", "double"):
+        yield "drop_function", receiver, _argument(receiver)
+
+
+def _edits_of_axis(node: ast.Call, function: ast.Attribute) -> Iterator[Alternative]:
+    keeps = [keyword for keyword in node.keywords if keyword.arg == "keepdim"]
+    rest = [keyword for keyword in node.keywords if keyword.arg not in ("dim", "axis", "keepdim")]
+    given = [keyword.value for keyword in node.keywords if keyword.arg in ("dim", "axis")] + node.args[:1]
+    axis = next((_integer(value) for value in given), None)
+    if keeps:
+        yield "drop_keepdim", ast.Call(function, node.args, [k for k in node.keywords if k.arg != "keepdim"]), ""
+    if axis is not None:
+        other = ast.keyword("dim", ast.Constant(1 if axis == 0 else 0))
+        yield "other_axis", ast.Call(function, [], [other, *keeps, *rest]), ""
+    for axes in (value.elts for value in given if isinstance(value, ast.Tuple)):
+        for left_out in axes:
+            fewer = ast.Tuple([kept for kept in axes if kept is not left_out], ast.Load())
+            yield "drop_axis", ast.Call(function, [], [ast.keyword("dim", fewer), *keeps, *rest]), ""
+    if given:
+        yield "sum_of_everything", ast.Call(function, [], rest), ""
+
+
+def _edits_of_subscript(node: ast.Subscript) -> Iterator[Alternative]:
+    index = _integer(node.slice)
+    if not isinstance(node.ctx, ast.Load):
+        return
+    if index is not None and isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
+        other = ast.Subscript(node.value, ast.Constant(1 if index == 0 else 0), ast.Load())
+        yield "other_size", other, ""
+        number = ast.Call(ast.Attribute(node.value.value, "numel", ast.Load()), [], [])
+        yield "other_size", number, ""
+    elif isinstance(node.slice, (ast.Tuple, ast.Slice)):
+        yield "drop_index", node.value, ""
+
+
+def _edits_of_argument(node: ast.Name, arguments: Sequence[str]) -> Iterator[Alternative]:
+    for other in arguments:
+        if other != node.id:
+            yield "wrong_operand", ast.Name(other, ast.Load()), other
+    for kind, code in (
+        ("add_transpose", f"{node.id}.mT"),
+        ("operand_abs", f"{node.id}.abs()"),
+        ("operand_sign", f"{node.id}.sign()"),
+        ("operand_clamped", f"{node.id}.clamp(min=0)"),
+        ("operand_to_mask", f"({node.id} > 0)"),
+        ("drop_last_row", f"{node.id}[:-1]"),
+        ("only_first_row", f"{node.id}[:1]"),
+        ("operand_of_ones", f"({node.id} * 0 + 1)"),
+    ):
+        yield kind, ast.parse(code, mode="eval").body, node.id
+
+
+_EDITS: dict[type[ast.AST], Callable[[Any], Iterator[Alternative]]] = {
+    ast.Return: _edits_of_result,
+    ast.BinOp: _edits_of_operation,
+    ast.Compare: _edits_of_comparison,
+    ast.UnaryOp: _edits_of_sign,
+    ast.AugAssign: _edits_of_addition,
+    ast.Call: _edits_of_call,
+    ast.Attribute: _edits_of_attribute,
+    ast.Subscript: _edits_of_subscript,
+    ast.Constant: _edits_of_constant,
+}
+
+
+class _Replace(ast.NodeTransformer):
+    def __init__(self, old: ast.AST, new: ast.AST) -> None:
+        self._old, self._new = old, new
+
+    def visit(self, node: ast.AST) -> Any:
+        return self._new if node is self._old else super().generic_visit(node)
+
+
+def replaced(tree: Any, old: ast.AST, new: ast.AST) -> Any:
+    """A tree with one node in another's place; the tree itself may change."""
+    return _Replace(old, new).visit(tree)
+
+
+def _filled(code: ast.expr, value: ast.expr) -> ast.expr:
+    for node in [inner for inner in ast.walk(code) if isinstance(inner, ast.Name) and inner.id == "RESULT"]:
+        code = replaced(code, node, value)
+    return code
+
+
+def _text(template: str, left: ast.expr, right: ast.expr) -> str:
+    return template.replace("(L)", f"({ast.unparse(left)})").replace("(R)", f"({ast.unparse(right)})")
+
+
+def _is_mask(node: ast.expr) -> bool:
+    """Whether there is a comparison in it, or what is called a mask."""
+    return any(
+        isinstance(inner, ast.Compare) or (isinstance(inner, ast.Name) and "mask" in inner.id)
+        for inner in ast.walk(node)
+    )
+
+
+def _argument(node: ast.expr) -> str:
+    return next((inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)), "")
+
+
+def _integer(node: ast.expr) -> int | None:
+    try:
+        value = ast.literal_eval(node)
+    except (ValueError, TypeError, SyntaxError):
+        return None
+    return value if type(value) is int else None

@@ -285,7 +285,7 @@ def _run_chain(
     parameters = {name: tensors[name].clone() for name in header["parameters"]}
 
     gradients, failed = _backward(header, network, inputs, parameters, namespace, filenames)
-    readable = {name: tensor for name, tensor in gradients.items() if tensor.numel() <= 10_000_000}
+    readable = {name: tensor.clone().contiguous() for name, tensor in gradients.items() if tensor.numel() <= 10_000_000}
     write(pack({"case": "chain", "status": "returned", **failed}, save(readable) if readable else b""))
 
     losses = []

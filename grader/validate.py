@@ -284,7 +284,10 @@ def _grades(assignment: Assignment, source: SourceNotebook) -> Iterator[str]:
     if blank.score or any(exercise.outcome is not Outcome.BLANK for exercise in blank.exercises):
         yield f"The released blanks score {blank.score:g} points, instead of being told from answers."
     answers = "\n".join(f"# %%\n{text}" for text in assignment.sources.values())
-    for exercise in _graded(assignment, fill_blanks(released, answers)).exercises:
+    solved = _graded(assignment, fill_blanks(released, answers))
+    if solved.notebook.first_error is not None:
+        yield f"With the solution in it, the notebook does not run through: {solved.notebook.first_error}"
+    for exercise in solved.exercises:
         if exercise.outcome is not Outcome.MATCH:
             yield f"The solution does not get full marks from the grader: {exercise.message}"
 

@@ -11,7 +11,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from grader.model import Report, Submission
+from grader.model import Outcome, Report, Submission
 from grader.pipeline import grade
 from grader.reports.html import render_html
 from grader.reports.json import report_to_dict
@@ -93,6 +93,11 @@ def test_corpus(folder: Path) -> None:
     report = grade(submission_in(folder, base=expect.get("base", "solution")), assignment_called(folder.parent.name))
 
     check(report, expect)
+    if folder.name.startswith("ok_"):
+        assert report.chain is not None
+        assert set(report.chain.links.values()) == {Outcome.MATCH}
+        assert report.chain.training.student == pytest.approx(report.chain.training.reference, rel=1e-3)
+        assert report.chain.training.student[-1] < 0.9 * report.chain.training.student[0]
     assert "<!doctype html>" in render_html(report).lower()
     assert report_to_dict(report)["schema"] == "grader.report/1"
 

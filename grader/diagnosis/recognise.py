@@ -132,7 +132,7 @@ def _matching(evidence: Evidence, *, pairs: bool = False) -> Iterator[Mutant]:
 
 def _mutant_and_factor(evidence: Evidence) -> Iterator[Found]:
     """A mistake, and a constant that is wrong as well."""
-    if any(seen.tensors[0].numel() == 1 for seen in evidence.seen):
+    if any(bool((seen.tensors[0] == seen.tensors[0].flatten()[:1]).all()) for seen in evidence.seen):
         return  # any two numbers have a ratio
     for entry in bank(evidence.assignment, evidence.exercise):
         ratios = list(map(ratio, evidence.projections, entry.cases))

@@ -14,16 +14,18 @@ from nbclient.exceptions import CellExecutionError
 
 from grader.release import fill_blanks, release_notebook, write_release
 from grader.source import REGION, read_source
-from tests.conftest import ROOT, SOURCE
+from tests.conftest import ROOT, SOURCE, SOURCES
 
 RELEASED = ROOT / "assignments" / "two_layer_mse"
 NAMES = ["grad_yhat", "grad_w2", "grad_b2", "grad_a1", "grad_z1", "grad_w1", "grad_b1"]
 
 
-def test_the_committed_pair_is_what_the_source_generates(tmp_path: Path) -> None:
+@pytest.mark.parametrize("source", sorted(SOURCES.glob("*.md")), ids=lambda source: source.stem)
+def test_the_committed_pair_is_what_the_source_generates(source: Path, tmp_path: Path) -> None:
     """Byte for byte."""
-    for path in write_release(read_source(SOURCE), tmp_path):
-        assert path.read_bytes() == (RELEASED / path.name).read_bytes(), f"run `grader release`: {path.name} differs"
+    for path in write_release(read_source(source), tmp_path):
+        committed = ROOT / "assignments" / source.stem / path.name
+        assert path.read_bytes() == committed.read_bytes(), f"run `grader release`: {path.name} differs"
 
 
 def test_notebook_and_text_are_a_pair() -> None:
@@ -53,11 +55,12 @@ def test_blanks_keep_signature_and_docstring() -> None:
         assert cell.metadata["tags"] == ["exercise"]
 
 
-@pytest.mark.parametrize("name", ["two_layer_mse.ipynb", "two_layer_mse.md"])
-def test_no_trace_of_the_solution(name: str) -> None:
+@pytest.mark.parametrize("suffix", [".ipynb", ".md"])
+@pytest.mark.parametrize("source", sorted(SOURCES.glob("*.md")), ids=lambda source: source.stem)
+def test_no_trace_of_the_solution(source: Path, suffix: str) -> None:
     """None of its lines, no delimiters, no seed, no outputs."""
-    text = (RELEASED / name).read_text(encoding="utf-8")
-    for exercise in read_source(SOURCE).exercises:
+    text = (ROOT / "assignments" / source.stem / (source.stem + suffix)).read_text(encoding="utf-8")
+    for exercise in read_source(source).exercises:
         inside = False
         for line in exercise.source.split("\n"):
             if match := REGION.match(line):
@@ -66,7 +69,7 @@ def test_no_trace_of_the_solution(name: str) -> None:
                 assert line.strip() not in text
     assert "SOLUTION" not in text
     assert "hidden_seed" not in text
-    assert str(read_source(SOURCE).settings["hidden_seed"]) not in text
+    assert str(read_source(source).settings["hidden_seed"]) not in text
 
 
 def test_the_released_notebook_is_clean() -> None:

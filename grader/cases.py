@@ -315,7 +315,10 @@ def _cotangent(
         seed = _seed(assignment, f"{case}/{exercise.name}/{name}", hidden=True)
         return torch.from_numpy(np.asarray(np.random.RandomState(seed).standard_normal(tuple(like.shape))))
 
-    return 3 * draw("vjp") - 0.5 * draw("linear") if point.combined else draw("vjp")
+    if not point.combined:
+        return draw("vjp")
+    # A single number gets the other sign, which no single draw could promise.
+    return 3 * draw("vjp") - 0.5 * draw("linear") if like.numel() > 1 else -1.5 * draw("vjp")
 
 
 def _seed(assignment: Assignment, purpose: str, *, hidden: bool) -> int:

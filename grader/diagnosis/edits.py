@@ -97,16 +97,22 @@ def _edits_of_operation(node: ast.BinOp) -> Iterator[Alternative]:
         sums = _text("(L).sum(1)[:, None] * (R).sum(0)[None]", left, right)
         yield "product_of_sums", ast.parse(sums, mode="eval").body, ""
     elif isinstance(node.op, ast.Add):
-        yield "drop_term", left, _argument(right)
-        yield "drop_term", right, _argument(left)
+        yield from _edits_of_terms(node, left, right)
         yield "flip_term", ast.BinOp(left, ast.Sub(), right), ""
     elif isinstance(node.op, ast.Sub):
-        yield "drop_term", left, _argument(right)
-        yield "drop_term", ast.UnaryOp(ast.USub(), right), _argument(left)
+        yield from _edits_of_terms(node, left, ast.UnaryOp(ast.USub(), right))
         yield "flip_term", ast.BinOp(left, ast.Add(), right), ""
     elif isinstance(node.op, ast.Pow):
         yield "drop_power", left, ""
     yield from _edits_of_entrywise(node)
+
+
+def _edits_of_terms(node: ast.BinOp, left: ast.expr, right: ast.expr) -> Iterator[Alternative]:
+    # A lonely 1 is better told as the factor `1 - h` that is missing.
+    if not isinstance(left, ast.Constant):
+        yield "drop_term", left, _argument(node.right)
+    if not isinstance(right, ast.Constant):
+        yield "drop_term", right, _argument(node.left)
 
 
 def _edits_of_entrywise(node: ast.BinOp) -> Iterator[Alternative]:

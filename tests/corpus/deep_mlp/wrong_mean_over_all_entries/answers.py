@@ -1,0 +1,3 @@
+# %%
+def grad_yhat(yhat, t):
+    return 2 * (yhat - t) / yhat.numel()

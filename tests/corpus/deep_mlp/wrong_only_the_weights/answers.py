@@ -1,0 +1,3 @@
+# %%
+def grad_layer2(k1, dz2, w2, dpenalty):
+    return k1.T @ dz2 + dpenalty * DECAY * w2

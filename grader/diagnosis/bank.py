@@ -80,7 +80,7 @@ def survives(assignment: Assignment, exercise: Exercise, mutant: Mutant, cases: 
     """Whether no case tells a mutant from the solution."""
     cases = tuple(cases)
     return all(
-        result is not None and agrees(result, case, case.expected)
+        result is not None and agrees(result, case, case.expected, given=case.dtype)
         for result, case in zip(evaluate(assignment, exercise, mutant, cases), cases, strict=True)
     )
 

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["edits_of", "replaced"]
+__all__ = ["edited_everywhere", "edits_of", "replaced"]
 
 Alternative = tuple[str, ast.AST, str]
 """The kind of edit, what stands there instead, and the argument that it is about."""
@@ -113,6 +113,11 @@ def _edits_of_terms(node: ast.BinOp, left: ast.expr, right: ast.expr) -> Iterato
         yield "drop_term", left, _argument(node.right)
     if not isinstance(right, ast.Constant):
         yield "drop_term", right, _argument(node.left)
+    if isinstance(left, ast.BinOp) and isinstance(left.op, (ast.Add, ast.Sub)):
+        first: ast.expr = left
+        while isinstance(first, ast.BinOp) and isinstance(first.op, (ast.Add, ast.Sub)):
+            first = first.left
+        yield "drop_terms", first, ""
 
 
 def _edits_of_entrywise(node: ast.BinOp) -> Iterator[Alternative]:
@@ -243,6 +248,21 @@ class _Replace(ast.NodeTransformer):
 def replaced(tree: Any, old: ast.AST, new: ast.AST) -> Any:
     """A tree with one node in another's place; the tree itself may change."""
     return _Replace(old, new).visit(tree)
+
+
+class _Everywhere(ast.NodeTransformer):
+    def __init__(self, kind: str, arguments: Sequence[str]) -> None:
+        self._kind, self._arguments = kind, arguments
+
+    def visit(self, node: ast.AST) -> Any:
+        node = self.generic_visit(node)
+        made = (replacement for kind, replacement, _ in edits_of(node, self._arguments) if kind == self._kind)
+        return next(made, node)
+
+
+def edited_everywhere(tree: Any, kind: str, arguments: Sequence[str]) -> Any:
+    """A tree with one kind of edit made wherever it can be; the tree itself changes."""
+    return _Everywhere(kind, arguments).visit(tree)
 
 
 def _filled(code: ast.expr, value: ast.expr) -> ast.expr:

@@ -12,13 +12,17 @@ import ast
 import copy
 import dataclasses
 import functools
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from grader.diagnosis.edits import edits_of, replaced
+from grader.diagnosis.edits import edited_everywhere, edits_of, replaced
 from grader.diagnosis.wording import table
 
 __all__ = ["EDITS", "Edit", "Mutant", "make_mutants", "make_pairs"]
+
+EVERYWHERE = ("other_axis", "mean_for_sum", "sum_for_mean", "drop_keepdim", "drop_transpose")
+"""Edits that are also made at all places at once: who mixes up two axes does so more than once."""
 
 FIRSTS = 50
 """How many mutants get a second edit."""
@@ -80,25 +84,28 @@ def make_mutants(source: str, name: str, upstream: tuple[str, ...]) -> tuple[Mut
     """
     function = _function(source, name)
     arguments = tuple(argument.arg for argument in function.args.args)
+    loads, of_sizes, in_terms = _loads(function), _of_sizes(function), _in_terms(function)
     seen = {ast.unparse(function)}
-    in_terms = _in_terms(function)
     mutants = []
-    for place, node in enumerate(ast.walk(function)):
-        for edit, replacement, operand in edits_of(node, arguments):
-            mutated = _replaced(function, place, replacement)
-            text = ast.unparse(mutated)
-            if text in seen:
-                continue
+
+    def add(kind: str, mutated: ast.FunctionDef, site: ast.AST, operand: str) -> None:
+        text = ast.unparse(mutated)
+        if text not in seen:
             seen.add(text)
-            lost = [name for name in upstream if name in _loads(function) and name not in _loads(mutated)]
-            if edit == "operand_of_ones" and operand in upstream:
+            lost = [one for one in upstream if one in loads and one not in _loads(mutated)]
+            if kind == "operand_of_ones" and operand in upstream and loads.count(operand) == 1:
                 lost = [operand]
-            kind = "drop_upstream" if lost else edit
-            if kind == "drop_sum" and id(node) in in_terms:
-                kind = "own_entry_only"
-            mutants.append(
-                Mutant(edits=(EDITS[kind],), site=ast.unparse(node), operand=lost[0] if lost else operand, source=text)
-            )
+            edit = EDITS["drop_upstream" if lost else kind]
+            operand = lost[0] if lost else operand
+            mutants.append(Mutant(edits=(edit,), site=ast.unparse(site), operand=operand, source=text))
+
+    for place, node in enumerate(ast.walk(function)):
+        for kind, replacement, operand in edits_of(node, arguments) if id(node) not in of_sizes else ():
+            in_a_term = kind == "drop_sum" and id(node) in in_terms
+            add("own_entry_only" if in_a_term else kind, _replaced(function, place, replacement), node, operand)
+    for kind in EVERYWHERE:
+        mutated = edited_everywhere(copy.deepcopy(function), kind, arguments)
+        add(kind, ast.fix_missing_locations(mutated), function.body[-1], "")
     return tuple(sorted(mutants, key=lambda mutant: mutant.edits[0].rank))
 
 
@@ -139,15 +146,31 @@ def _replaced(function: ast.FunctionDef, place: int, replacement: ast.AST) -> as
 
 
 def _in_terms(function: ast.FunctionDef) -> set[int]:
-    """The ids of the nodes within the terms of sums and differences."""
-    sums = [node for node in ast.walk(function) if isinstance(node, ast.BinOp)]
-    return {id(inner) for node in sums if isinstance(node.op, (ast.Add, ast.Sub)) for inner in ast.walk(node)}
-
-
-def _loads(function: ast.FunctionDef) -> set[str]:
+    """The ids of the nodes within the terms of sums and differences, or of what is computed on the way."""
+    nodes = list(ast.walk(function))
+    terms = [node for node in nodes if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))]
     return {
+        id(inner)
+        for node in (*terms, *(node for node in nodes if isinstance(node, (ast.Assign, ast.AugAssign))))
+        for inner in ast.walk(node)
+    }
+
+
+def _of_sizes(function: ast.FunctionDef) -> set[int]:
+    """The ids of names that only say how large something is: `x.shape`, `len(x)`, `zeros_like(x)`."""
+    found: set[int] = set()
+    for node in ast.walk(function):
+        if isinstance(node, ast.Attribute) and node.attr in ("shape", "dtype", "new_zeros", "new_ones"):
+            found.add(id(node.value))
+        elif isinstance(node, ast.Call) and re.fullmatch(r"len|torch\.\w+_like", ast.unparse(node.func)):
+            found.update(map(id, node.args[:1]))
+    return found
+
+
+def _loads(function: ast.FunctionDef) -> list[str]:
+    return [
         node.id
         for statement in function.body
         for node in ast.walk(statement)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-    }
+    ]

@@ -1,0 +1,3 @@
+# %%
+def grad_xhat(dout, gamma):
+    return dout / gamma

@@ -294,7 +294,7 @@ def _reference(
         for hook in hooks:
             hook.remove()
     return tuple(
-        torch.zeros_like(target) if gradient is None else gradient.detach()
+        torch.zeros_like(target) if gradient is None else gradient.detach().clone()
         for target, gradient in zip(targets, gradients, strict=True)
     )
 

@@ -266,8 +266,9 @@ def _cost(assignment: Assignment, exercise: Exercise, case: Case) -> tuple[float
     function = assignment.solutions[exercise.name]
     seconds = []
     for _ in range(5):
+        copies = {name: a.clone() for name, a in case.arguments.items()}
         started = time.perf_counter()
-        function(**case.arguments)
+        function(**copies)
         seconds.append(time.perf_counter() - started)
     with _Allocated() as allocated:
         function(**{name: a.clone() for name, a in case.arguments.items()})

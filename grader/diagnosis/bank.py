@@ -100,9 +100,9 @@ def _call(function: Callable[..., Any], case: Case) -> Tensors | None:
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            returned = function(
-                **{n: a.double() if a.is_floating_point() else a.clone() for n, a in case.arguments.items()}
-            )
+            # Copies: a mutant may change in place what the solution only reads.
+            copies = {n: a.clone() for n, a in case.arguments.items()}
+            returned = function(**{n: a.double() if a.is_floating_point() else a for n, a in copies.items()})
     except Exception:
         return None
     values = returned if isinstance(returned, tuple) else (returned,)

@@ -15,6 +15,8 @@ __all__ = ["edited_everywhere", "edits_of", "replaced"]
 Alternative = tuple[str, ast.AST, str]
 """The kind of edit, what stands there instead, and the argument that it is about."""
 
+ALONG_AN_AXIS = ("softmax", "log_softmax", "logsumexp")
+OTHER_AXIS = {0: 1, -1: -2, -2: -1}
 REDUCTIONS = ("sum", "mean", "amax", "amin", "prod")
 OVERWRITES = {
     "index_add_": "index_copy_",
@@ -154,6 +156,8 @@ def _edits_of_call(node: ast.Call) -> Iterator[Alternative]:
     if is_of_torch and isinstance(function, ast.Attribute) and function.attr == "where" and len(node.args) == 3:
         yield "drop_mask", node.args[1], _argument(node.args[0])
         yield "flip_comparison", ast.Call(function, [node.args[0], node.args[2], node.args[1]], node.keywords), ""
+    elif is_of_torch and isinstance(function, ast.Attribute) and function.attr in ALONG_AN_AXIS:
+        yield from _edits_of_axis(ast.Call(function, node.args[1:], node.keywords), function, node.args[:1])
     elif is_of_torch and len(node.args) == 1:
         yield "drop_function", node.args[0], _argument(node.args[0])
 
@@ -176,7 +180,8 @@ def _edits_of_method(node: ast.Call, function: ast.Attribute) -> Iterator[Altern
         yield "drop_function", receiver, _argument(receiver)
 
 
-def _edits_of_axis(node: ast.Call, function: ast.Attribute) -> Iterator[Alternative]:
+def _edits_of_axis(node: ast.Call, function: ast.Attribute, before: Sequence[ast.expr] = ()) -> Iterator[Alternative]:
+    """Other axes for a reduction's; `before` are the arguments that come before the axis."""
     keeps = [keyword for keyword in node.keywords if keyword.arg == "keepdim"]
     rest = [keyword for keyword in node.keywords if keyword.arg not in ("dim", "axis", "keepdim")]
     given = [keyword.value for keyword in node.keywords if keyword.arg in ("dim", "axis")] + node.args[:1]
@@ -184,13 +189,13 @@ def _edits_of_axis(node: ast.Call, function: ast.Attribute) -> Iterator[Alternat
     if keeps:
         yield "drop_keepdim", ast.Call(function, node.args, [k for k in node.keywords if k.arg != "keepdim"]), ""
     if axis is not None:
-        other = ast.keyword("dim", ast.Constant(1 if axis == 0 else 0))
-        yield "other_axis", ast.Call(function, [], [other, *keeps, *rest]), ""
+        other = ast.keyword("dim", _constant(OTHER_AXIS.get(axis, 0)))
+        yield "other_axis", ast.Call(function, list(before), [other, *keeps, *rest]), ""
     for axes in (value.elts for value in given if isinstance(value, ast.Tuple)):
         for left_out in axes:
             fewer = ast.Tuple([kept for kept in axes if kept is not left_out], ast.Load())
             yield "drop_axis", ast.Call(function, [], [ast.keyword("dim", fewer), *keeps, *rest]), ""
-    if given:
+    if given and not before:
         yield "sum_of_everything", ast.Call(function, [], rest), ""
 
 
@@ -285,6 +290,10 @@ def _is_mask(node: ast.expr) -> bool:
 
 def _argument(node: ast.expr) -> str:
     return next((inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)), "")
+
+
+def _constant(number: int) -> ast.expr:
+    return ast.Constant(number) if number >= 0 else ast.UnaryOp(ast.USub(), ast.Constant(-number))
 
 
 def _integer(node: ast.expr) -> int | None:

@@ -6,12 +6,13 @@ import sys
 from importlib.resources import files
 
 import pytest
+import torch
 
 from grader.assignment import Assignment
 from grader.cases import build_cases
-from grader.diagnosis.bank import agrees, bank
+from grader.diagnosis.bank import agrees, bank, evaluate
 from grader.diagnosis.factors import name_factor
-from grader.diagnosis.mutants import EDITS, make_mutants, make_pairs
+from grader.diagnosis.mutants import EDITS, Mutant, make_mutants, make_pairs
 from grader.diagnosis.wording import worded
 
 if sys.version_info >= (3, 11):
@@ -120,3 +121,16 @@ def test_edits_of_statements(statements: str, edit: str, mutated: str) -> None:
     made = {(m.edits[0].name, m.source.splitlines()[1].strip()) for m in make_mutants(source, "grad_t", ("nothing",))}
 
     assert (edit, mutated) in made
+
+
+def test_a_mutant_that_works_in_place_leaves_the_cases_alone(assignment: Assignment) -> None:
+    """Whatever it does to its arguments, the next one gets the right ones."""
+    exercise = next(e for e in assignment.exercises if e.name == "grad_b1")
+    case = build_cases(assignment)["grad_b1"][-1]
+    before = case.arguments["dz1"].clone()
+    source = "def grad_b1(dz1):\n    dz1 -= 1\n    return dz1.sum(0, keepdim=True)"
+
+    next(evaluate(assignment, exercise, Mutant(edits=(), site="", operand="", source=source), [case]))
+
+    assert case.arguments["dz1"].dtype is torch.float64
+    assert torch.equal(case.arguments["dz1"], before)

@@ -1,0 +1,8 @@
+# %%
+def grad_x(dcols):
+    parts = dcols.reshape(-1, 10, 10, 3, 3).flip(3, 4)
+    dx = dcols.new_zeros(len(dcols), 12, 12)
+    for a in range(3):
+        for b in range(3):
+            dx[:, a : a + 10, b : b + 10] += parts[:, :, :, a, b]
+    return dx

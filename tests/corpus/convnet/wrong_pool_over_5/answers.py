@@ -1,0 +1,3 @@
+# %%
+def grad_r(dg, r):
+    return dg[:, :, None, None].expand_as(r) / r.shape[2]

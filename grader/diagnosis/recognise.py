@@ -124,9 +124,9 @@ def _matching(evidence: Evidence, *, pairs: bool = False) -> Iterator[Mutant]:
     """The mutants that return what the student's function returned, on every case."""
     same = [1.0] * len(evidence.seen)
     for entry in bank(evidence.assignment, evidence.exercise, pairs=pairs):
-        if all(map(fits, evidence.seen, evidence.projections, entry.cases)) and _reproduces(
-            evidence, entry.mutant, same
-        ):
+        last = slice(-len(entry.cases), None)
+        screened = all(map(fits, evidence.seen[last], evidence.projections[last], entry.cases))
+        if screened and _reproduces(evidence, entry.mutant, same):
             yield entry.mutant
 
 

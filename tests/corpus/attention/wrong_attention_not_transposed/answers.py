@@ -1,0 +1,3 @@
+# %%
+def grad_v(a, do):
+    return a @ do

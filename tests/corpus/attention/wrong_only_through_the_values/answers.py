@@ -1,0 +1,3 @@
+# %%
+def grad_x(dq, dk, dv, wq, wk, wv):
+    return dv @ wv.T

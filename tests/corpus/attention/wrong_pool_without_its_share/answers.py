@@ -1,0 +1,3 @@
+# %%
+def grad_o(dlogits, wo, o):
+    return (dlogits @ wo.T)[:, None, :].expand_as(o)

@@ -1,0 +1,3 @@
+# %%
+def grad_q(ds, k):
+    return ds @ k

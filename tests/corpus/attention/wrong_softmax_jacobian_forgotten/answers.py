@@ -1,0 +1,3 @@
+# %%
+def grad_s(da, a):
+    return da

@@ -1,0 +1,3 @@
+# %%
+def grad_s(da, a):
+    return a * (da - da.sum(-1, keepdim=True))

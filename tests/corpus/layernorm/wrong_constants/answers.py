@@ -1,0 +1,3 @@
+# %%
+def grad_h_fused(dr, dxhat, xhat, rstd):
+    return dr + rstd * dxhat

@@ -1,0 +1,3 @@
+# %%
+def grad_centred(dxhat, xhat, rstd):
+    return rstd * (dxhat - (dxhat * xhat).mean(1, keepdim=True))

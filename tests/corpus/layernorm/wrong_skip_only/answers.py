@@ -1,0 +1,3 @@
+# %%
+def grad_h(dcentred, dr):
+    return dr

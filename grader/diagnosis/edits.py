@@ -7,6 +7,7 @@ What each kind means to a person stands in `texts/edits.toml`.
 from __future__ import annotations
 
 import ast
+import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -67,8 +68,10 @@ def _edits_of_result(node: ast.Return) -> Iterator[Alternative]:
     if value is None:
         return
     if isinstance(value, ast.Tuple):
-        if len(value.elts) == 2:
-            yield "swap_targets", ast.Return(ast.Tuple(value.elts[::-1], ast.Load())), ""
+        for one, other in itertools.combinations(range(len(value.elts)), 2):
+            elements = list(value.elts)
+            elements[one], elements[other] = elements[other], elements[one]
+            yield "swap_targets", ast.Return(ast.Tuple(elements, ast.Load())), ""
         return
     yield "flip_sign", ast.Return(ast.UnaryOp(ast.USub(), value)), ""
     for kind, tail in (
@@ -79,6 +82,7 @@ def _edits_of_result(node: ast.Return) -> Iterator[Alternative]:
         ("sum_of_result", ".sum(0, keepdim=True)"),
         ("sum_of_result", ".sum().expand_as(RESULT)"),
         ("square_result", ".square()"),
+        ("transpose_result", ".mT"),
     ):
         code = ast.parse(f"(RESULT){tail}", mode="eval").body
         yield kind, ast.Return(_filled(code, value)), ""
@@ -170,6 +174,11 @@ def _edits_of_method(node: ast.Call, function: ast.Attribute) -> Iterator[Altern
         yield f"{other}_for_{function.attr}", swapped, ""
     if function.attr in OVERWRITES:
         instead = ast.Attribute(receiver, OVERWRITES[function.attr], ast.Load())
+        if function.attr.startswith("index_add") and len(node.args) == 3:
+            # t[index] += source, which adds the last of several only
+            dim, index, source = node.args
+            there = ast.Call(ast.Attribute(receiver, "index_select", ast.Load()), [dim, index], [])
+            yield "overwrite", ast.Call(instead, [dim, index, ast.BinOp(there, ast.Add(), source)], []), ""
         yield "overwrite", ast.Call(instead, node.args, node.keywords), ""
     if function.attr in REDUCTIONS:
         yield "drop_sum", receiver, ""

@@ -21,7 +21,7 @@ from grader.diagnosis.wording import table
 
 __all__ = ["EDITS", "Edit", "Mutant", "make_mutants", "make_pairs"]
 
-EVERYWHERE = ("other_axis", "mean_for_sum", "sum_for_mean", "drop_keepdim", "drop_transpose")
+EVERYWHERE = ("other_axis", "mean_for_sum", "sum_for_mean", "drop_keepdim", "drop_transpose", "overwrite")
 """Edits that are also made at all places at once: who mixes up two axes does so more than once."""
 
 FIRSTS = 50

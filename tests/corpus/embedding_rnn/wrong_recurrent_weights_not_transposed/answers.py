@@ -1,0 +1,3 @@
+# %%
+def grad_h1(dz2, wh):
+    return dz2 @ wh

@@ -200,11 +200,17 @@ def _message(exercise: Exercise, outcome: Outcome, case: CaseResult, answer: Ans
     if outcome is Outcome.WRONG_DTYPE:
         return f"{name} returned {case.dtype} numbers; a gradient is {case.expected_dtype}."
     if outcome is Outcome.WRONG_SHAPE:
-        got, expected = shape_text(case.shape), shape_text(case.expected_shape)
-        return f"{name} returned the shape {got}; {_of(exercise)} has the shape {expected}{where}."
+        return _wrong_shape(exercise, case, where)
     if outcome is Outcome.NOT_FINITE:
         return f"{name} returned numbers that are not finite (nan or inf){where}."
     return _mismatch(name, case, where)
+
+
+def _wrong_shape(exercise: Exercise, case: CaseResult, where: str) -> str:
+    got, expected = shape_text(case.shape), shape_text(case.expected_shape)
+    if len(exercise.targets) > 1:
+        return f"{exercise.name} returned the shape {got} where {expected} belongs{where}."
+    return f"{exercise.name} returned the shape {got}; {exercise.targets[0]} has the shape {expected}{where}."
 
 
 def _wrong_type(exercise: Exercise, case: CaseResult) -> str:
@@ -231,10 +237,6 @@ def shape_text(shape: tuple[int, ...] | None) -> str:
     '(50,)'
     """
     return "?" if shape is None else repr(shape)
-
-
-def _of(exercise: Exercise) -> str:
-    return exercise.targets[0] if len(exercise.targets) == 1 else "each target"
 
 
 def _sentence(error: CallError | None) -> str:

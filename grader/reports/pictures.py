@@ -156,15 +156,15 @@ def _draw(values: Array, scale: float, label: str, what: str) -> Picture | None:
 
 def _tiles(values: Array) -> tuple[Array | None, str]:
     """Images, shape (n, height, width), if the shape has any; and what each is for."""
-    pixels = SIDE * SIDE
     if values.shape == (SIDE, SIDE) or (values.ndim >= 3 and all(2 <= size <= MAX_SIDE for size in values.shape[-2:])):
         return values.reshape(-1, *values.shape[-2:]), ""
-    if values.shape == (pixels,):
-        return values.reshape(1, SIDE, SIDE), ""
-    if values.ndim == 2 and values.shape[0] == pixels:
-        return values.T.reshape(-1, SIDE, SIDE), ", one for each column (hidden unit)"
-    if values.ndim == 2 and values.shape[1] == pixels:
-        return values.reshape(-1, SIDE, SIDE), ", one for each row"
+    for side in (SIDE, SIDE // 2):  # whole digits, and halved ones
+        if values.shape == (side * side,):
+            return values.reshape(1, side, side), ""
+        if values.ndim == 2 and values.shape[0] == side * side:
+            return values.T.reshape(-1, side, side), ", one for each column (hidden unit)"
+        if values.ndim == 2 and values.shape[1] == side * side:
+            return values.reshape(-1, side, side), ", one for each row"
     return None, ""
 
 

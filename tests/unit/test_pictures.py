@@ -116,6 +116,7 @@ def test_transposed_shows_the_same_images() -> None:
         ((2, 3, 80), "heat"),
         ((3, 2, 28, 28), "sheet"),
         ((784,), "sheet"),
+        ((196, 32), "sheet"),
         ((16, 784), "sheet"),
         ((784, 300), "sheet"),
         ((3000, 2000), "heat"),

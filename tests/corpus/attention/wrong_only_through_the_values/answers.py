@@ -1,3 +1,0 @@
-# %%
-def grad_x(dq, dk, dv, wq, wk, wv):
-    return dv @ wv.T

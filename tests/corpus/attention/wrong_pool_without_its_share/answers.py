@@ -1,3 +1,0 @@
-# %%
-def grad_o(dlogits, wo, o):
-    return (dlogits @ wo.T)[:, None, :].expand_as(o)

@@ -1,3 +1,0 @@
-# %%
-def grad_wo(o, dlogits):
-    return o.sum(1).T @ dlogits

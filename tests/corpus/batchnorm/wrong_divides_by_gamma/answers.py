@@ -1,3 +1,0 @@
-# %%
-def grad_xhat(dout, gamma):
-    return dout / gamma

@@ -1,3 +1,0 @@
-# %%
-def grad_gamma(dout, xhat):
-    return (dout * xhat).mean(0, keepdim=True)

@@ -1,3 +1,0 @@
-# %%
-def grad_gamma(dout, xhat):
-    return (dout * z[: len(dout)]).sum(0, keepdim=True)

@@ -1,3 +1,0 @@
-# %%
-def grad_b1(dz):
-    return dz.mean((0, 2, 3))[None]

@@ -1,3 +1,0 @@
-# %%
-def grad_r(dg, r):
-    return dg[:, :, None, None].expand_as(r) / r.shape[2]

@@ -1,3 +1,0 @@
-# %%
-def grad_layer1(x, dz1, w1, dpenalty):
-    return x.T @ dz1 - dpenalty * DECAY * w1, dz1.sum(0, keepdim=True)

@@ -1,3 +1,0 @@
-# %%
-def grad_yhat(yhat, t):
-    return 2 * (yhat - t) / yhat.numel()

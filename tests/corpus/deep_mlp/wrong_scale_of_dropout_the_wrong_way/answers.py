@@ -1,3 +1,0 @@
-# %%
-def grad_h1(dz2, w2, mask):
-    return (dz2 @ w2.T) * mask * KEEP

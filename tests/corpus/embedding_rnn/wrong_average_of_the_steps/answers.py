@@ -1,3 +1,0 @@
-# %%
-def grad_wx_b(e1, dz1, e2, dz2):
-    return (e1.T @ dz1 + e2.T @ dz2) / 2, (dz1.sum(0, keepdim=True) + dz2.sum(0, keepdim=True)) / 2

@@ -1,3 +1,0 @@
-# %%
-def grad_z2(dh2, h2):
-    return dh2 * (1 - h2)

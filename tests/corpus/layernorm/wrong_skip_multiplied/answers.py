@@ -1,3 +1,0 @@
-# %%
-def grad_h(dcentred, dr):
-    return dr * (dcentred - dcentred.mean(1, keepdim=True))

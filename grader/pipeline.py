@@ -68,7 +68,8 @@ def choose_assignment(submission: Submission, directory: Path, assignment_id: st
     """
     The source notebook to grade a submission by.
 
-    It is the one that was named, else the one that the notebook names, else the one whose functions it defines most of.
+    It is the one that was named, else the one that the notebook names, else the one whose functions it defines most of,
+    if there is just one.
 
     Raises:
         UsageError: There is no such assignment, or nothing says which one it is.
@@ -86,10 +87,10 @@ def choose_assignment(submission: Submission, directory: Path, assignment_id: st
         return find_assignment(marked, directory)
     defined = look(notebook).definitions.keys()
     shared = {path: len(defined & {e.name for e in read_source(path).exercises}) for path in sources.values()}
-    best = max(shared, key=lambda path: shared[path], default=None)
-    if best is None or (shared[best] == 0 and len(sources) > 1):
+    best = [path for path in shared if shared[path] == max(shared.values())]
+    if len(best) != 1:
         raise UsageError(f"Nothing in {submission.name} says which assignment it is.", "Name it with -a.")
-    return best
+    return best[0]
 
 
 def grade_or_fault(

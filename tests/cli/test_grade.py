@@ -172,3 +172,15 @@ def test_another_hidden_seed_draws_other_batches(tmp_path: Path) -> None:
 
     assert errors[0]["mnist"] == errors[1]["mnist"]
     assert errors[0]["mnist_hidden"] != errors[1]["mnist_hidden"]
+
+
+@pytest.mark.parametrize(
+    ("functions", "code"),
+    [("grad_yhat grad_w2 grad_b2 grad_a1 grad_z1 grad_w1 grad_b1", 1), ("grad_table grad_wh", 1), ("grad_w1", 2)],
+)
+def test_an_unmarked_notebook_is_known_by_its_functions(tmp_path: Path, functions: str, code: int) -> None:
+    """Where just one assignment has most of them; otherwise it has to be named."""
+    path = tmp_path / "unmarked.py"
+    path.write_text("\n".join(f"def {name}(): ..." for name in functions.split()))
+
+    assert main(["grade", str(path), "-o", str(tmp_path), "--solutions", str(SOURCE.parent)]) == code

@@ -10,11 +10,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.assignment import Assignment
+from grader.assignment import Assignment, load_assignment
 from grader.cases import build_cases, build_chain
 from grader.compare import compare
 from grader.errors import SolutionError, SourceError
 from grader.model import Exercise, Outcome
+from tests.conftest import SOURCES
 
 
 def digest(tensor: torch.Tensor) -> str:
@@ -143,3 +144,31 @@ def test_the_first_assignments_cases_never_change(assignment: Assignment) -> Non
     ]
 
     assert hashlib.sha256("\n".join(sizes).encode()).hexdigest()[:16] == "fab9401cd48cf438"
+
+
+def test_a_single_upstream_number_comes_with_both_signs() -> None:
+    """Otherwise its absolute value would do as well, half of the time."""
+    cases = build_cases(load_assignment(SOURCES / "deep_mlp.md"))["grad_w3"]
+
+    assert {float(case.arguments["dpenalty"].sign()) for case in cases} == {1.0, -1.0}
+
+
+def test_no_window_of_the_max_pool_has_a_tie() -> None:
+    """Which of several largest entries the gradient goes to is a convention: no case may depend on it."""
+    for case in build_cases(load_assignment(SOURCES / "convnet.md"))["grad_z"]:
+        blocks = case.arguments["z"].unfold(2, 2, 2).unfold(3, 2, 2)
+        largest = case.arguments["p"][..., None, None]
+
+        assert bool(((blocks == largest).sum((4, 5)) == 1).all())
+
+
+def test_labels_and_masks_arrive_as_they_are() -> None:
+    """Whole numbers and booleans, of the same values in every precision."""
+    for name, function, argument, dtype in (
+        ("softmax_cross_entropy", "grad_logp", "y", torch.int64),
+        ("deep_mlp", "grad_h1", "mask", torch.bool),
+        ("embedding_rnn", "grad_table", "second", torch.int64),
+    ):
+        for case in build_cases(load_assignment(SOURCES / f"{name}.md"))[function]:
+            assert case.arguments[argument].dtype is dtype
+            assert case.arguments[argument].shape[0] == case.rows

@@ -106,6 +106,13 @@ def make_mutants(source: str, name: str, upstream: tuple[str, ...]) -> tuple[Mut
     for kind in EVERYWHERE:
         mutated = edited_everywhere(copy.deepcopy(function), kind, arguments)
         add(kind, ast.fix_missing_locations(mutated), function.body[-1], "")
+    for one in upstream:
+        add(
+            "pass_through",
+            _function(f"def {name}({', '.join(arguments)}):\n    return {one}", name),
+            function.body[-1],
+            one,
+        )
     return tuple(sorted(mutants, key=lambda mutant: mutant.edits[0].rank))
 
 
@@ -118,6 +125,10 @@ def make_pairs(source: str, name: str, upstream: tuple[str, ...], limit: int = 6
         for second in make_mutants(first.source, name, upstream):
             if second.source in seen or second.edits[0].diagnosis == first.edits[0].diagnosis:
                 continue
+            if "drop_upstream" in (first.edits[0].name, second.edits[0].name) and set(upstream) <= set(
+                _loads(_function(second.source, name))
+            ):
+                continue  # one edit brought back what the other had lost
             seen.add(second.source)
             edits = tuple(sorted((*first.edits, *second.edits), key=lambda edit: edit.rank))
             site = f"{first.site}; {second.site}"

@@ -134,3 +134,14 @@ def test_a_mutant_that_works_in_place_leaves_the_cases_alone(assignment: Assignm
 
     assert case.arguments["dz1"].dtype is torch.float64
     assert torch.equal(case.arguments["dz1"], before)
+
+
+def test_no_pair_ignores_what_it_uses() -> None:
+    """An upstream gradient that one edit takes away and the other brings back is not ignored."""
+    source = "def grad_s(da, a):\n    return a * (da - (da * a).sum(-1, keepdim=True))"
+
+    pairs = make_pairs(source, "grad_s", ("da",))
+
+    ignoring = [pair for pair in pairs if "drop_upstream" in {edit.name for edit in pair.edits}]
+    assert ignoring
+    assert not any("da" in pair.source.split("return")[1] for pair in ignoring)

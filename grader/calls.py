@@ -63,6 +63,7 @@ def call_request(exercise: Exercise, cases: Sequence[Case], limits: Limits, *, a
         "cases": [case.name for case in cases],
         "inference": autograd == "forbid",
         "seconds": limits.call_s,
+        "cpu_seconds": limits.call_cpu_s,
         "limit": limits.result_bytes,
     }
     return Request(key=exercise.name, header=header, payload=save(tensors))
@@ -81,6 +82,7 @@ def chain_request(assignment: Assignment, exercises: Sequence[Exercise], chain: 
         "learning_rate": assignment.learning_rate,
         "steps": assignment.steps,
         "seconds": limits.call_s,
+        "cpu_seconds": limits.call_cpu_s,
         "limit": limits.result_bytes,
     }
     tensors = {**chain.inputs, **chain.parameters}

@@ -8,14 +8,16 @@ the answer to another one.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import itertools
 import logging
 import queue
 import re
+import signal
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from nbclient import NotebookClient
@@ -39,6 +41,11 @@ _VERDICT_S = 0.2
 _SILENT = logging.getLogger("grader.nbclient")
 _SILENT.disabled = True
 _TIMED_OUT = {"ename": "<the cell took too long>", "evalue": "", "traceback": []}
+_ENDS = {
+    "memory": ("MemoryError", "the notebook took more memory than it may have"),
+    "cpu": ("TimeoutError", "the notebook took more CPU time than it may have"),
+    "": ("KernelDied", "the notebook's process ended here"),
+}
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
@@ -86,11 +93,14 @@ Requests = Callable[[Mapping[str, Answer]], Iterable[Request]]
 """Yields requests, each of which may depend on the answers so far."""
 
 
+@contextlib.asynccontextmanager
 async def execute(
     notebook: NotebookNode, requests: Requests, limits: Limits, *, require: Level = Level.NONE
-) -> Execution:
+) -> AsyncIterator[Execution]:
     """
     Execute every cell, whatever the ones before it raised, and then every request.
+
+    What came of it is there while the kernel, told to end, is still on its way: it is gone when the context is left.
 
     A cell that kills the kernel, or that nothing can stop, must not cost more than itself: the notebook is run again
     without it, in a new kernel, as often as there is time. So must a function that takes the kernel with it: the
@@ -118,10 +128,15 @@ async def execute(
                 # Where the kernel is gone for good, there are no more answers to be had.
                 for request in pending:
                     answers[request.key] = Answer(status="unreachable")
-                break
-    return Execution(
-        executed=run.executed, errors=run.errors | lost, stopped=run.stopped, answers=answers, layers=kernel.layers
-    )
+                await kernel.manager.signal_kernel(signal.SIGKILL)
+                yield Execution(
+                    executed=run.executed,
+                    errors=run.errors | lost,
+                    stopped=run.stopped,
+                    answers=answers,
+                    layers=kernel.layers,
+                )
+                return
 
 
 class _ErrorsOnly(NotebookClient):
@@ -175,10 +190,7 @@ class _Run:
             self.stopped = f"In [{self._running}] took too long, and could not be interrupted."
         except DeadKernelError:
             self.stopped = f"The kernel died while In [{self._running}] was running."
-            if _ran_out_of_memory(self.kernel):
-                self._fail("MemoryError", "the notebook took more memory than it may have")
-            else:
-                self._fail("KernelDied", "the notebook's process ended here")
+            self._fail(*_ENDS[_why_ended(self.kernel)])
         except Exception as error:  # nbclient lets through whatever a message that is none makes it raise
             self.stopped = f"In [{self._running}] sent what is no Jupyter message."
             self._fail("KernelDied", f"the notebook's process sent what is no Jupyter message ({type(error).__name__})")
@@ -191,6 +203,7 @@ class _Run:
             if number in self.without:
                 continue
             self._running = number
+            self._allow_cpu(self.limits.cell_cpu_s, then=signal.SIGINT)
             await client.async_execute_cell(cell, self.notebook.cells.index(cell))
             self.executed += 1
             assert client.task_poll_for_reply is not None
@@ -198,6 +211,8 @@ class _Run:
             if reply["content"].get("ename") == _TIMED_OUT["ename"]:
                 self._fail("TimeoutError", f"stopped after {self.limits.cell_s:g} seconds")
                 await self._settle()
+            elif self.kernel.sandbox is not None and self.kernel.sandbox.is_over_allowance:
+                self._fail("TimeoutError", f"stopped after {self.limits.cell_cpu_s:g} seconds of CPU time")
             elif cell.outputs:
                 self.errors[number] = _cell_error(cell.outputs[0], number)
             cell.outputs = []
@@ -240,6 +255,8 @@ class _Run:
 
     async def _exchange(self, request: Request) -> Answer:
         channel, seconds = self.kernel.channel, float(request.header["seconds"])
+        # The harness sees to it; this is for one that does not.
+        self._allow_cpu(self.limits.call_cpu_s + _GRACE_S, then=signal.SIGKILL)
         sending = asyncio.get_running_loop().sock_sendall(channel, pack(request.header, request.payload))
         try:
             await asyncio.wait_for(sending, seconds)
@@ -248,13 +265,17 @@ class _Run:
             return Answer(status="timed_out", is_fatal=True)
         except (WireError, OSError):
             await asyncio.sleep(_VERDICT_S)  # until whoever ended it has said why
-            status = "out_of_memory" if _ran_out_of_memory(self.kernel) else "crashed"
+            status = {"memory": "out_of_memory", "cpu": "timed_out"}.get(_why_ended(self.kernel), "crashed")
             return Answer(status=status, detail="and the notebook's process with it", is_fatal=True)
 
+    def _allow_cpu(self, seconds: float, *, then: signal.Signals) -> None:
+        if self.kernel.sandbox is not None:
+            self.kernel.sandbox.allow_cpu(seconds, then=then)
 
-def _ran_out_of_memory(kernel: RunningKernel) -> bool:
-    """Did whoever watches a kernel's memory end it?"""
-    return getattr(kernel.manager.provisioner, "end", None) == "memory"
+
+def _why_ended(kernel: RunningKernel) -> str:
+    """What the sandbox ended a kernel for, if it did."""
+    return kernel.sandbox.end if kernel.sandbox is not None else ""
 
 
 async def _answer(channel: socket.socket, *, limit: int) -> Answer:

@@ -76,12 +76,15 @@ class Limits:
     """
     What one submission may use. Seconds are wall time unless a name says CPU; sizes are in MiB or bytes as named.
 
-    `call_s` holds for one exercise: all its cases together.
+    `call_s` and `call_cpu_s` hold for one exercise: all its cases together. CPU time is that of all processes together;
+    `cpu_s` is the notebook's, calls included.
     """
 
     cell_s: float = 20.0
     notebook_s: float = 60.0
     call_s: float = 10.0
+    cell_cpu_s: float = 20.0
+    call_cpu_s: float = 10.0
     cpu_s: int = 120
     memory_mib: int = 2048
     processes: int = 64

@@ -161,13 +161,19 @@ def _grade_notebook(submission: Submission, assignment: Assignment, notebook: No
         safe = [e for e in assignment.exercises if answers[e.name].status == "done"]
         yield chain_request(assignment, safe, chain, limits)
 
-    async def look_and_execute() -> tuple[StaticLook, Execution]:
-        # The kernel takes a while to start: time enough to look.
+    async def look_and_execute() -> Report:
+        # The kernel takes a while to start, time enough to look; and a while to end, time enough to judge.
         looking = asyncio.create_task(asyncio.to_thread(look, notebook, names))
-        execution = await execute(notebook, requests, limits, require=require)
-        return await looking, execution
+        async with execute(notebook, requests, limits, require=require) as execution:
+            return _judge(submission, assignment, notebook, await looking, execution)
 
-    statically, execution = _run(look_and_execute())
+    return _run(look_and_execute())
+
+
+def _judge(
+    submission: Submission, assignment: Assignment, notebook: NotebookNode, statically: StaticLook, execution: Execution
+) -> Report:
+    cases = build_cases(assignment)
     results, flags = [], list[Flag]()
     for exercise in assignment.exercises:
         answer = execution.answers[exercise.name]
@@ -192,7 +198,7 @@ def _grade_notebook(submission: Submission, assignment: Assignment, notebook: No
         exercises=tuple(results),
         notebook=_summary(notebook, execution),
         flags=tuple(flags),
-        chain=_judge_chain(assignment, chain, execution.answers[CHAIN], outcomes),
+        chain=_judge_chain(assignment, build_chain(assignment), execution.answers[CHAIN], outcomes),
         sandbox_layers=execution.layers,
         notes=_notes(notebook, assignment),
     )

@@ -7,7 +7,9 @@ Part of the harness: runs inside the student's process, and is no more trusted t
 from __future__ import annotations
 
 import contextlib
+import math
 import os
+import resource
 import select
 import signal
 import sys
@@ -78,7 +80,7 @@ class Worker:
             elif self._done in readable and os.read(self._done, 1):
                 status = {"status": "done"}
             elif self.has_ended:
-                status = {"status": "crashed", **_how(exit_status)}
+                status = _how(exit_status)
             elif time.monotonic() > deadline:
                 status = {"status": "timed_out"}
         self._gather(content, limit)
@@ -126,10 +128,19 @@ def has_company(expected: int) -> bool:
         return False
 
 
-def _how(exit_status: int) -> dict[str, int]:
-    if os.WIFSIGNALED(exit_status):
-        return {"signal": os.WTERMSIG(exit_status)}
-    return {"exit": os.WEXITSTATUS(exit_status)}
+def _how(exit_status: int) -> dict[str, Any]:
+    if not os.WIFSIGNALED(exit_status):
+        return {"status": "crashed", "exit": os.WEXITSTATUS(exit_status)}
+    if os.WTERMSIG(exit_status) == signal.SIGXCPU:
+        return {"status": "timed_out"}
+    return {"status": "crashed", "signal": os.WTERMSIG(exit_status)}
+
+
+def _allow_cpu(seconds: float) -> None:
+    """From now on, until SIGXCPU. The limit of the sandbox stays the highest."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = math.ceil(time.process_time() + seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
 def _work_forever(work: Work, request_end: int, result_end: int, done_end: int) -> None:
@@ -140,6 +151,7 @@ def _work_forever(work: Work, request_end: int, result_end: int, done_end: int) 
             lengths = unpack_prefix(_read_exactly(request_end, PREFIX.size), payload_limit=1 << 30)
             header = unpack_header(_read_exactly(request_end, lengths[0]))
             payload = _read_exactly(request_end, lengths[1])
+            _allow_cpu(float(header["cpu_seconds"]))
             work(header, payload, lambda content: _write_all(result_end, content))
             os.write(done_end, b".")
     finally:

@@ -91,3 +91,45 @@ def grad_w2(a1, dyhat):
     outcomes = {exercise.name: exercise.outcome for exercise in report.exercises}
     assert outcomes.pop("grad_w2") in (Outcome.OUT_OF_MEMORY, Outcome.TIMED_OUT)
     assert set(outcomes.values()) == {Outcome.MATCH}
+
+
+SPINS = "deadline = time.thread_time() + 20\n    while time.thread_time() < deadline:\n        pass\n"
+
+
+@pytest.mark.skipif(not ForkServer.is_available(), reason="CPU time is bounded by the sandbox")
+def test_cpu_time_is_bounded_for_each_function(assignment: Assignment) -> None:
+    """It ends well before the clock on the wall would end it, and the others are graded as ever."""
+    limits = dataclasses.replace(assignment.limits, cell_cpu_s=1, call_s=30, call_cpu_s=1)
+
+    report = graded(
+        dataclasses.replace(assignment, limits=limits), f"# %%\nimport time\ndef grad_b1(dz1):\n    {SPINS}"
+    )
+
+    assert report.exercises[-1].outcome is Outcome.TIMED_OUT
+    assert report.score == 9
+    assert report.seconds < 15
+
+
+@pytest.mark.skipif(not ForkServer.is_available(), reason="CPU time is bounded by the sandbox")
+@pytest.mark.parametrize(
+    ("cell", "limit", "says"),
+    [
+        (f"if True:\n    {SPINS}", {"cell_cpu_s": 1}, "stopped after 1 seconds of CPU time"),
+        (
+            "import os\nif os.fork() == 0:\n    " + SPINS + "os.wait()",
+            {"cpu_s": 1},
+            "took more CPU time than it may have",
+        ),
+    ],
+    ids=["cell", "all processes"],
+)
+def test_cpu_time_is_bounded_for_a_cell_and_for_everything(
+    assignment: Assignment, cell: str, limit: dict[str, float], says: str
+) -> None:
+    """The cell is named, and costs no function its points."""
+    limits = dataclasses.replace(assignment.limits, cell_s=30, **limit)
+
+    report = graded(dataclasses.replace(assignment, limits=limits), f"# %%\nimport time\n{cell}")
+
+    assert says in (report.notebook.first_error or "")
+    assert report.score == report.max_score

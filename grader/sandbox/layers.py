@@ -66,7 +66,11 @@ _HOSTS = "127.0.0.1 localhost\n"
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Bounds:
-    """What one process of a kernel may use. The memory is on top of what the warm process already has."""
+    """
+    What a kernel may use: each of its processes, and memory and CPU time also all of them together.
+
+    The memory is on top of what the warm process already has.
+    """
 
     memory_mib: int
     processes: int
@@ -233,7 +237,7 @@ def give_up_powers(
         (resource.RLIMIT_DATA, data + memory),
         (resource.RLIMIT_NPROC, bounds.processes),
         (resource.RLIMIT_FSIZE, bounds.file_size_mib * _MIB),
-        (resource.RLIMIT_CPU, bounds.cpu_s),
+        (resource.RLIMIT_CPU, bounds.cpu_s + 1),  # the supervisor, which counts them all, comes first
         (resource.RLIMIT_NOFILE, 512),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_MEMLOCK, 0),
@@ -320,7 +324,7 @@ def _has_limits(bounds: Bounds) -> bool:
         resource.getrlimit(resource.RLIMIT_DATA)[1] != resource.RLIM_INFINITY
         and resource.getrlimit(resource.RLIMIT_AS)[1] != resource.RLIM_INFINITY
         and resource.getrlimit(resource.RLIMIT_NPROC)[1] <= bounds.processes
-        and resource.getrlimit(resource.RLIMIT_CPU)[1] <= bounds.cpu_s
+        and resource.getrlimit(resource.RLIMIT_CPU)[1] <= bounds.cpu_s + 1
         and resource.getrlimit(resource.RLIMIT_FSIZE)[1] <= bounds.file_size_mib * _MIB
         and resource.getrlimit(resource.RLIMIT_CORE)[1] == 0
     )

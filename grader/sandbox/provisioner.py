@@ -57,12 +57,14 @@ class RunningKernel:
         client: Its channels are started, and it has its subscription: no output is missed.
         channel: A stream socket, not blocking; the other end is `GRADER_CHANNEL` in the kernel.
         layers: What keeps the kernel from the rest of the machine, by name.
+        sandbox: What watches over it; None for an ordinary kernel.
     """
 
     manager: AsyncKernelManager
     client: AsyncKernelClient
     channel: socket.socket
     layers: tuple[str, ...]
+    sandbox: ForkServerProvisioner | None = None
 
 
 class ForkServerProvisioner(KernelProvisionerBase):
@@ -74,7 +76,8 @@ class ForkServerProvisioner(KernelProvisionerBase):
         limits: What the kernel may use.
         layers: What keeps the kernel from the machine; empty before it is started.
         problem: What kept it from starting, if anything did.
-        end: Why the kernel was ended, if the sandbox ended it: `memory`, else empty.
+        end: Why the kernel was ended, if the sandbox ended it: `memory` or `cpu`, else empty.
+        is_over_allowance: Whether it was interrupted since `allow_cpu`, having used all that it was allowed.
     """
 
     def __init__(self, *, server: ForkServer | None = None, limits: Limits | None = None, **kwargs: Any) -> None:
@@ -83,6 +86,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         self.limits = limits or Limits()
         self.layers: tuple[str, ...] = ()
         self.end = ""
+        self.is_over_allowance = False
         self.problem = ""
         self.channel: socket.socket | None = None
         self._control: socket.socket | None = None
@@ -114,6 +118,18 @@ class ForkServerProvisioner(KernelProvisionerBase):
             return
         with contextlib.suppress(OSError):
             self._control.send(str(int(signum)).encode())
+
+    def allow_cpu(self, seconds: float, *, then: signal.Signals) -> None:
+        """
+        How much CPU time the kernel's processes may use together from now on.
+
+        Args:
+            then: What the kernel gets when they have.
+        """
+        self.is_over_allowance = False
+        if self._control is not None:
+            with contextlib.suppress(OSError):
+                self._control.send(f"cpu {seconds:.3f} {int(then)}".encode())
 
     async def kill(self, restart: bool = False) -> None:  # noqa: ARG002
         """End the kernel and all that it started."""
@@ -224,6 +240,8 @@ class ForkServerProvisioner(KernelProvisionerBase):
                 self._started.set_result(None)
             elif "problem" in message:
                 self.problem = message["problem"]
+            elif "over" in message:
+                self.is_over_allowance = True
             elif "exit" in message:
                 self._exit_code, self.end = message["exit"], message["why"]
         if self._exit_code is None:
@@ -331,7 +349,7 @@ async def start_forked_kernel(
             problem = provisioner.problem or str(error)
             raise SandboxError(f"A kernel did not get ready ({problem}).", "Try `grader doctor`.") from error
         assert provisioner.channel is not None
-        yield RunningKernel(manager, client, provisioner.channel, provisioner.layers)
+        yield RunningKernel(manager, client, provisioner.channel, provisioner.layers, provisioner)
     finally:
         await provisioner.kill()
         if client is not None:

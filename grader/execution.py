@@ -70,7 +70,6 @@ class Answer:
     status: str
     detail: str = ""
     is_fatal: bool = False
-    # Not in its repr: asyncio makes one of a finished task's result, and payloads are megabytes.
     records: dict[str, tuple[dict[str, Any], bytes]] = dataclasses.field(default_factory=dict, repr=False)
 
 

@@ -234,8 +234,8 @@ class BatchView:
     """
 
     target: str
-    got: Any
-    expected: Any
+    got: Any = dataclasses.field(repr=False)
+    expected: Any = dataclasses.field(repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -244,6 +244,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
                 self.is_over_allowance = True
             elif "exit" in message:
                 self._exit_code, self.end = message["exit"], message["why"]
+                break  # the supervisor, which has nothing left to do, goes by itself
         if self._exit_code is None:
             self._exit_code = -int(signal.SIGKILL)  # the supervisor itself was killed, and the kernel with it
         if not self._started.done():

@@ -28,8 +28,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from grader.sandbox.cgroup import Tree
 from grader.sandbox.installation import view_of_installation
-from grader.sandbox.layers import Identity, namespace_ids, write_maps_of
+from grader.sandbox.layers import Bounds, Identity, namespace_ids, write_maps_of
 from grader.sandbox.processes import memory_mib, size_of_self
 from grader.sandbox.seccomp import build_filter
 from grader.sandbox.supervisor import Supervisor, Warm, run_and_exit
@@ -58,6 +59,7 @@ class _Server:
             size=size_of_self(),
             memory_mib=memory_mib("self", exact=False),
         )
+        self.groups = Tree.find()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors leave no zombies
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the grader, which closes the socket
         gc.collect()
@@ -69,8 +71,10 @@ class _Server:
         while True:
             packet, descriptors = _receive_packet(self.control)
             if not packet:
-                return
+                break
             self._start(json.loads(packet), descriptors)
+        if self.groups is not None:
+            self.groups.remove_empty()
 
     def _start(self, request: dict[str, Any], descriptors: list[int]) -> None:
         identity = Identity(os.geteuid(), os.getegid())
@@ -78,13 +82,17 @@ class _Server:
             user = next(self.users)
             identity = Identity(user, user)
             os.chown(request["scratch"], user, user)
+        bounds = Bounds(**request["bounds"])
+        group = self.groups.make(bounds, warm_mib=self.warm.memory_mib) if self.groups is not None else None
         ours, theirs = socket.socketpair()
         process = os.fork()
         if process == 0:
-            run_and_exit(lambda: Supervisor(self.warm, request, descriptors, identity, theirs).run())
+            run_and_exit(lambda: Supervisor(self.warm, request, bounds, descriptors, identity, theirs, group).run())
         theirs.close()
         for descriptor in descriptors:
             os.close(descriptor)
+        if group is not None:
+            group.close()
         with ours:
             if self.warm.gives_users and ours.recv(1):  # nothing comes where namespaces were refused
                 with contextlib.suppress(OSError):

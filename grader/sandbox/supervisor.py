@@ -28,6 +28,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from grader.sandbox import linux
+from grader.sandbox.cgroup import Group
 from grader.sandbox.installation import View
 from grader.sandbox.layers import (
     SCRATCH,
@@ -80,13 +81,21 @@ class Supervisor:
     """Stays outside of the sandbox: carries signals into it, watches what it uses, and tells what became of it."""
 
     def __init__(
-        self, warm: Warm, request: dict[str, Any], descriptors: list[int], identity: Identity, maps: socket.socket
+        self,
+        warm: Warm,
+        request: dict[str, Any],
+        bounds: Bounds,
+        descriptors: list[int],
+        identity: Identity,
+        maps: socket.socket,
+        group: Group | None,
     ) -> None:
         self.warm = warm
         self.request = request
         self.identity = identity
         self.maps = maps
-        self.bounds = Bounds(**request["bounds"])
+        self.bounds = bounds
+        self.group = group
         self.control = socket.socket(fileno=descriptors[0])
         self.channel, *listeners = descriptors[1:]
         self.listeners = dict(zip(request["listeners"], listeners, strict=True))
@@ -101,7 +110,7 @@ class Supervisor:
         linux.prctl(_PR_SET_CHILD_SUBREAPER, 1)  # where there is no PID namespace, orphans come to us
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         keep = {self.control.fileno(), self.maps.fileno(), self.channel, *self.listeners.values()}
-        _close_all_but(keep)
+        _close_all_but(keep | self.group.descriptors if self.group is not None else keep)
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000")  # if anything must go, then this
             Path("/proc/self/coredump_filter").write_text("0")  # a crash has nothing to tell the machine
@@ -118,6 +127,8 @@ class Supervisor:
         os.close(self.channel)
         for listener in self.listeners.values():
             os.close(listener)
+        # Takes milliseconds, in which the kernel is busy with the rest of its sandbox.
+        self.is_in_group = self.group is not None and self.group.add(self.kernel)
         if self.isolated:
             become_inner_user()
             linux.drop_capabilities()
@@ -139,7 +150,7 @@ class Supervisor:
             if told.fileno() in ready:
                 if message := told.recv(_PACKET):  # before student code runs: the socket is closed by then
                     is_inside = True
-                    self._tell(message)
+                    self._tell(self._with_group(message))
                 else:
                     poll.unregister(told.fileno())
             if self.control.fileno() in ready:
@@ -154,6 +165,8 @@ class Supervisor:
         self._kill()
         _, status = os.waitpid(self.kernel, 0)
         self._kill_orphans()
+        if not why and self.group is not None and self.group.ran_out_of_memory():
+            why = "memory"
         self._tell(json.dumps({"exit": os.waitstatus_to_exitcode(status), "why": why}).encode())
 
     def _obey(self) -> bool:
@@ -164,13 +177,19 @@ class Supervisor:
             return False
         if command.startswith("cpu "):
             _, seconds, number = command.split()
-            self.allowed_cpu_s = self.meter.cpu_s() + float(seconds)
+            self.allowed_cpu_s = self._cpu_s() + float(seconds)
             self.at_end_of_allowance = signal.Signals(int(number))
             return True
         if not command or int(command) == signal.SIGKILL:
             return False
         os.kill(self.kernel, int(command))
         return True
+
+    def _with_group(self, message: bytes) -> bytes:
+        told = json.loads(message)
+        if "layers" in told and self.group is not None and self.group.holds and self.is_in_group:
+            told["layers"].append("cgroup")
+        return json.dumps(told).encode()
 
     def _tell(self, message: bytes) -> None:
         with contextlib.suppress(OSError):
@@ -190,6 +209,8 @@ class Supervisor:
         """Where killing process 1 does not end everything: end, one by one, whoever descends from us."""
         if self.isolated:
             return
+        if self.group is not None:
+            self.group.kill()
         for _ in range(1000):
             family = descendants(os.getpid())
             if not family - {self.kernel}:
@@ -206,11 +227,15 @@ class Supervisor:
         # Our root is theirs, where masked parts of `/proc` may have left it without one.
         return filter(str.isdigit, os.listdir("/proc")) if os.path.exists("/proc") else ()
 
+    def _cpu_s(self) -> float:
+        # A group knows what was not waited for too; without one, or not in it, there is the meter.
+        return max(self.meter.cpu_s(), self.group.cpu_s() if self.group is not None else 0.0)
+
     def _limit_that_is_hit(self) -> str:
         """What all processes together use too much of, if anything: to be killed for."""
         if self.meter.has_more_memory(self.bounds.memory_mib + self.warm.memory_mib):
             return "memory"
-        used = self.meter.cpu_s()
+        used = self._cpu_s()
         if used > self.bounds.cpu_s:
             return "cpu"
         if used > self.allowed_cpu_s:
@@ -242,6 +267,8 @@ class _Inside:
         outer, warm = self.supervisor, self.supervisor.warm
         bounds = outer.bounds
         outer.control.close()
+        if outer.group is not None:
+            outer.group.close()
         os.setsid()
         inside = namespace_ids()
         has_root = outer.isolated and build_root(warm.view, bounds)

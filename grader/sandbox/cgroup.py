@@ -1,0 +1,205 @@
+"""
+One control group for each kernel, where a part of the cgroup v2 tree is ours: limits that hold for all its processes.
+
+Sources: https://docs.kernel.org/admin-guide/cgroup-v2.html ("Delegation", "No Internal Process Constraint") and
+https://systemd.io/CGROUP_DELEGATION (the extended attribute).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from grader.sandbox.layers import Bounds
+
+__all__ = ["Group", "Tree"]
+
+_MAIN = "grader-main"  # where processes that are in the way are moved: a group has processes or groups with limits
+_CONTROLLERS = ("memory", "pids")
+_MIB = 1 << 20
+
+
+class Tree:
+    """
+    A group in which we may make others. Made by `find`, in the warm process.
+
+    Attributes:
+        folder: Where it is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._numbers = itertools.count()
+        self._made: list[Path] = []
+        for controller in _CONTROLLERS:
+            self._enable(controller)
+        for path in folder.glob("grader-*-*"):  # of warm processes that were killed
+            if not Path("/proc", path.name.split("-")[1]).exists():
+                with contextlib.suppress(OSError):
+                    path.rmdir()
+
+    @classmethod
+    def find(cls) -> Tree | None:
+        """The one that this process is in; None where there is none, or it was not left to us."""
+        with contextlib.suppress(OSError, ValueError, StopIteration):
+            folder = _own_folder()
+            if folder.name == _MAIN:  # another warm process was here before
+                folder = folder.parent
+            if _is_ours(folder):
+                return cls(folder)
+        return None
+
+    def make(self, bounds: Bounds, *, warm_mib: float) -> Group | None:
+        """
+        A new group, with those limits that are to be had here.
+
+        Args:
+            bounds: For memory, in which files in the scratch folder count too, and for processes.
+            warm_mib: Memory that a kernel has to begin with.
+        """
+        self.remove_empty()
+        path = self.folder / f"grader-{os.getpid()}-{next(self._numbers)}"
+        try:
+            path.mkdir()
+        except OSError:
+            return None
+        self._made.append(path)
+        memory = str((bounds.memory_mib + bounds.scratch_mib + int(warm_mib)) * _MIB)
+        limits = {
+            "memory.max": memory,
+            "memory.swap.max": "0",
+            "memory.oom.group": "1",
+            "pids.max": str(bounds.processes),
+        }
+        for name, value in limits.items():
+            with contextlib.suppress(OSError):
+                (path / name).write_text(value)
+        try:
+            return Group(path, holds=all(_has(path / name, limits[name]) for name in ("memory.max", "pids.max")))
+        except OSError:
+            return None
+
+    def remove_empty(self) -> None:
+        """Remove the groups whose kernels are gone."""
+        for path in self._made[:]:
+            with contextlib.suppress(OSError):
+                path.rmdir()
+                self._made.remove(path)
+
+    def _enable(self, controller: str) -> None:
+        control = self.folder / "cgroup.subtree_control"
+        with contextlib.suppress(OSError):
+            if controller not in (self.folder / "cgroup.controllers").read_text().split():
+                return
+            try:
+                control.write_text(f"+{controller}")
+            except OSError:
+                (self.folder / _MAIN).mkdir(exist_ok=True)
+                for process in (self.folder / "cgroup.procs").read_text().split():
+                    with contextlib.suppress(OSError):
+                        (self.folder / _MAIN / "cgroup.procs").write_text(process)
+                control.write_text(f"+{controller}")
+
+
+class Group:
+    """
+    The group of one kernel, by descriptors: they work behind another root, and as another user.
+
+    Attributes:
+        holds: Whether memory and processes are bounded.
+    """
+
+    def __init__(self, path: Path, *, holds: bool) -> None:
+        self.holds = holds
+        self._processes = os.open(path / "cgroup.procs", os.O_WRONLY)
+        self._cpu = os.open(path / "cpu.stat", os.O_RDONLY)
+        self._kill = _open_if_there(path / "cgroup.kill", os.O_WRONLY)  # since Linux 5.14
+        self._events = _open_if_there(path / "memory.events", os.O_RDONLY)
+
+    @property
+    def descriptors(self) -> set[int]:
+        """What is open."""
+        return {each for each in (self._processes, self._cpu, self._kill, self._events) if each is not None}
+
+    def add(self, process: int) -> bool:
+        """Put a process into the group, and so all that it will start; false where that is refused."""
+        try:
+            os.write(self._processes, str(process).encode())
+        except OSError:
+            return False
+        return True
+
+    def cpu_s(self) -> float:
+        """Seconds of CPU time of all that was ever in the group."""
+        return _field(self._cpu, "usage_usec") / 1e6
+
+    def kill(self) -> None:
+        """Kill all that is in the group."""
+        if self._kill is not None:
+            os.write(self._kill, b"1")
+
+    def ran_out_of_memory(self) -> bool:
+        """Whether something was killed because of the limit on memory."""
+        return self._events is not None and _field(self._events, "oom_kill") > 0
+
+    def close(self) -> None:
+        """Let go of it."""
+        for descriptor in self.descriptors:
+            os.close(descriptor)
+
+
+def _own_folder() -> Path:
+    path = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        fields, _, kind = line.partition(" - ")
+        root, mounted_at = fields.split()[3:5]
+        if kind.startswith("cgroup2 ") and ".." not in path:
+            return Path(mounted_at) / Path(path).relative_to(root).as_posix()
+    raise OSError("no cgroup2 file system shows our group")
+
+
+def _is_ours(folder: Path) -> bool:
+    """Left to us by systemd, or the root of a container or machine; and writable."""
+    attributes: tuple[Callable[[], bool], ...] = (
+        lambda: os.getxattr(folder, "user.delegate") == b"1",
+        lambda: os.getxattr(folder, "trusted.delegate") == b"1",
+        lambda: folder == _root_of(folder),
+    )
+    if not (os.access(folder, os.W_OK) and os.access(folder / "cgroup.procs", os.W_OK)):
+        return False
+    for holds in attributes:
+        with contextlib.suppress(OSError):
+            if holds():
+                return True
+    return False
+
+
+def _root_of(folder: Path) -> Path:
+    while os.path.exists(folder.parent / "cgroup.procs"):  # noqa: PTH110
+        folder = folder.parent
+    return folder
+
+
+def _open_if_there(path: Path, flags: int) -> int | None:
+    try:
+        return os.open(path, flags)
+    except OSError:
+        return None
+
+
+def _has(path: Path, value: str) -> bool:
+    try:
+        return path.read_text().strip() == value
+    except OSError:
+        return False
+
+
+def _field(descriptor: int, name: str) -> int:
+    for line in os.pread(descriptor, 4096, 0).decode().splitlines():
+        key, _, value = line.partition(" ")
+        if key == name:
+            return int(value)
+    return 0

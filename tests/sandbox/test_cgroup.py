@@ -1,0 +1,112 @@
+"""A control group for each kernel, on the machine's real tree: as much of it as there is."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from grader.sandbox import ForkServer, start_forked_kernel
+from grader.sandbox.cgroup import Tree
+
+from .conftest import SANDBOX_LIMITS
+
+TREE = Tree.find()
+pytestmark = pytest.mark.skipif(TREE is None, reason="no part of the cgroup v2 tree is ours")
+FIND = "from grader.sandbox.cgroup import Tree; tree = Tree.find(); print(tree and tree.folder)"
+
+
+def groups(server: ForkServer) -> list[Path]:
+    assert TREE is not None
+    return list(TREE.folder.glob(f"grader-{server.pid}-*"))
+
+
+def test_a_kernel_and_what_it_starts_are_in_a_group_of_their_own(sandbox_server: ForkServer) -> None:
+    """It is removed when the next one is made."""
+
+    async def run() -> tuple[list[Path], int]:
+        async with start_forked_kernel(sandbox_server, SANDBOX_LIMITS) as kernel:
+            await kernel.client.execute("import subprocess; subprocess.Popen(['sleep', '60'])", reply=True, timeout=10)
+            populated = [g for g in groups(sandbox_server) if (g / "cgroup.procs").read_text()]
+            return populated, sum(len((group / "cgroup.procs").read_text().split()) for group in populated)
+
+    first, members = asyncio.run(run())
+    second, _ = asyncio.run(run())
+
+    assert len(first) == len(second) == 1
+    assert members == 2
+    assert first[0] != second[0]
+    assert first[0] not in groups(sandbox_server)
+
+
+def test_time_of_children_that_nobody_waits_for_counts(sandbox_server: ForkServer) -> None:
+    """Each is gone before `/proc` is looked at again; the group has seen them all."""
+    code = (
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "while True:\n"
+        "    if os.fork() == 0:\n"
+        "        while time.process_time() < 0.05: pass\n"
+        "        os._exit(0)\n"
+        "    time.sleep(0.06)"
+    )
+
+    async def run() -> str:
+        async with start_forked_kernel(sandbox_server, dataclasses.replace(SANDBOX_LIMITS, cpu_s=2)) as kernel:
+            assert kernel.sandbox is not None
+            kernel.client.execute(code)
+            await asyncio.wait_for(kernel.sandbox.wait(), 30)
+            return kernel.sandbox.end
+
+    assert asyncio.run(run()) == "cpu"
+
+
+def test_the_layer_is_named_where_memory_and_processes_are_bounded(sandbox_server: ForkServer) -> None:
+    assert TREE is not None
+    bounded = {"memory", "pids"} <= set((TREE.folder / "cgroup.subtree_control").read_text().split())
+
+    async def run() -> tuple[str, ...]:
+        async with start_forked_kernel(sandbox_server, SANDBOX_LIMITS) as kernel:
+            return kernel.layers
+
+    assert ("cgroup" in asyncio.run(run())) is bounded
+
+
+@pytest.fixture
+def group() -> Iterator[Path]:
+    assert TREE is not None
+    path = TREE.folder / f"test-{os.getpid()}"
+    path.mkdir()
+    yield path
+    until = time.monotonic() + 5
+    while path.exists() and time.monotonic() < until:
+        try:
+            for each in [*path.iterdir(), path]:
+                if each.is_dir():
+                    each.rmdir()
+        except OSError:
+            time.sleep(0.01)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="takes root, to give a group to somebody else")
+@pytest.mark.parametrize("mark", [None, "user.delegate"])
+def test_only_a_group_that_was_left_to_us_is_used(group: Path, mark: str | None) -> None:
+    """As systemd marks it: being able to write there is not enough."""
+    if mark is not None:
+        os.setxattr(group, mark, b"1")
+
+    def enter() -> None:
+        (group / "cgroup.procs").write_text("0")
+
+    found = subprocess.run(
+        [sys.executable, "-c", FIND], preexec_fn=enter, capture_output=True, text=True, check=True
+    )
+
+    assert found.stdout.strip() == str(group if mark else None)

@@ -33,7 +33,7 @@ class Tree:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._numbers = itertools.count()
-        self._made: list[Path] = []
+        self._made: list[Group] = []
         for controller in _CONTROLLERS:
             self._enable(controller)
         for path in folder.glob("grader-*-*"):  # of warm processes that were killed
@@ -66,7 +66,6 @@ class Tree:
             path.mkdir()
         except OSError:
             return None
-        self._made.append(path)
         memory = str((bounds.memory_mib + bounds.scratch_mib + int(warm_mib)) * _MIB)
         limits = {
             "memory.max": memory,
@@ -78,16 +77,22 @@ class Tree:
             with contextlib.suppress(OSError):
                 (path / name).write_text(value)
         try:
-            return Group(path, holds=all(_has(path / name, limits[name]) for name in ("memory.max", "pids.max")))
+            group = Group(path, holds=all(_has(path / name, limits[name]) for name in ("memory.max", "pids.max")))
         except OSError:
+            path.rmdir()
             return None
+        self._made.append(group)
+        return group
 
-    def remove_empty(self) -> None:
-        """Remove the groups whose kernels are gone."""
-        for path in self._made[:]:
-            with contextlib.suppress(OSError):
-                path.rmdir()
-                self._made.remove(path)
+    def remove_empty(self) -> bool:
+        """Remove the groups whose kernels are gone; true if none is left."""
+        for group in self._made[:]:
+            # One without a kernel may be waiting for it still.
+            if not Path("/proc", str(group.supervisor)).exists():
+                with contextlib.suppress(OSError):
+                    group.path.rmdir()
+                    self._made.remove(group)
+        return not self._made
 
     def _enable(self, controller: str) -> None:
         control = self.folder / "cgroup.subtree_control"
@@ -109,10 +114,14 @@ class Group:
     The group of one kernel, by descriptors: they work behind another root, and as another user.
 
     Attributes:
+        path: Where it is.
         holds: Whether memory and processes are bounded.
+        supervisor: Who will put a kernel into it.
     """
 
     def __init__(self, path: Path, *, holds: bool) -> None:
+        self.path = path
+        self.supervisor = os.getpid()
         self.holds = holds
         self._processes = os.open(path / "cgroup.procs", os.O_WRONLY)
         self._cpu = os.open(path / "cpu.stat", os.O_RDONLY)

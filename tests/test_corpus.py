@@ -120,4 +120,12 @@ def test_every_assignment_has_right_answers_and_mistakes(name: str) -> None:
 
     assert sum(folder.name.startswith("ok_") for folder in folders) >= 4
     assert len(wrong) >= 8
-    assert len(told) >= 0.7 * len(wrong)
+    assert len(told) >= 0.9 * len(wrong)
+
+
+def test_next_to_every_mistake_is_explained() -> None:
+    """`test_corpus` sees to it that each gets the explanation that it states."""
+    wrong = [folder for folder in CASES if folder.name.startswith("wrong_")]
+    told = [folder for folder in wrong if "[diagnoses]" in (folder / "expect.toml").read_text(encoding="utf-8")]
+
+    assert len(told) >= 0.95 * len(wrong)

@@ -25,6 +25,24 @@ OVERWRITES = {
     "scatter_add_": "scatter_",
     "scatter_add": "scatter",
 }
+_PRODUCTS = (
+    ("product_of_sums", "(L).sum(1)[:, None] * (R).sum(0)[None]"),
+    ("sum_over_other_axis", "((L).mT * (R)).sum(1, keepdim=True)"),
+    ("drop_last_row", "(L)[..., :-1] @ (R)[..., :-1, :]"),
+    ("only_first_row", "(L)[..., :1] @ (R)[..., :1, :]"),
+    ("only_last_row", "(L)[..., -1:] @ (R)[..., -1:, :]"),
+)
+"""What a matrix product is mistaken for."""
+
+_SLOPES = (
+    ("drop_comparison", "(L).clamp(min=0)"),
+    ("leaky_slope", "((L) > (R)).double() * 0.99 + 0.01"),
+    ("sigmoid_slope", "(L).sigmoid() * (1 - (L).sigmoid())"),
+    ("tanh_slope", "1 - (L).tanh() ** 2"),
+    ("shift_boundary", "(L) > (R) + 1"),
+)
+"""What a step is mistaken for."""
+
 _OPPOSITE = {ast.Gt: ast.LtE, ast.GtE: ast.Lt, ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}
 _NEIGHBOUR = {ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Lt: ast.LtE, ast.LtE: ast.Lt}
 
@@ -79,6 +97,8 @@ def _edits_of_result(node: ast.Return) -> Iterator[Alternative]:
         ("result_clamped", ".clamp(min=0)"),
         ("mean_of_result", ".mean(0, keepdim=True)"),
         ("mean_of_result", ".mean(1, keepdim=True)"),
+        ("result_to_number", ".mean()"),
+        ("result_to_number", ".sum()"),
         ("sum_of_result", ".sum(0, keepdim=True)"),
         ("sum_of_result", ".sum().expand_as(RESULT)"),
         ("square_result", ".square()"),
@@ -100,8 +120,8 @@ def _edits_of_operation(node: ast.BinOp) -> Iterator[Alternative]:
         yield "swap_operands", ast.BinOp(right, ast.MatMult(), left), ""
         for kept in (left, right):
             yield "drop_factor", kept, ""
-        sums = _text("(L).sum(1)[:, None] * (R).sum(0)[None]", left, right)
-        yield "product_of_sums", ast.parse(sums, mode="eval").body, ""
+        for kind, template in _PRODUCTS:
+            yield kind, ast.parse(_text(template, left, right), mode="eval").body, ""
     elif isinstance(node.op, ast.Add):
         yield from _edits_of_terms(node, left, right)
         yield "flip_term", ast.BinOp(left, ast.Sub(), right), ""
@@ -130,9 +150,14 @@ def _edits_of_entrywise(node: ast.BinOp) -> Iterator[Alternative]:
     left, right = node.left, node.right
     if isinstance(node.op, (ast.Add, ast.Sub, ast.Mult)) and isinstance(right, ast.Name):
         yield "flatten_operand", ast.BinOp(left, node.op, ast.parse(f"{right.id}.flatten()", mode="eval").body), ""
-    if isinstance(node.op, ast.Sub):
+    if isinstance(node.op, ast.Sub) and not isinstance(left, ast.Constant):
         yield "sign_only", ast.parse(f"({ast.unparse(node)}).sign()", mode="eval").body, ""
         yield "square_result", ast.parse(f"({ast.unparse(node)}) ** 2", mode="eval").body, ""
+        yield (
+            "root_of_loss",
+            ast.parse(_text("((L) - (R)) / ((L) - (R)).square().mean().sqrt()", left, right), mode="eval").body,
+            "",
+        )
 
 
 def _edits_of_comparison(node: ast.Compare) -> Iterator[Alternative]:
@@ -144,6 +169,8 @@ def _edits_of_comparison(node: ast.Compare) -> Iterator[Alternative]:
     if operation in _NEIGHBOUR:
         yield "move_boundary", ast.Compare(left, [_NEIGHBOUR[operation]()], [right]), ""
     yield "drop_comparison", left, _argument(left)
+    for kind, template in _SLOPES:
+        yield kind, ast.parse(_text(template, left, right), mode="eval").body, _argument(left)
     yield "drop_mask", ast.Constant(1), _argument(left)
     yield "sign_not_mask", ast.parse(f"({ast.unparse(left)}).sign()", mode="eval").body, _argument(left)
 
@@ -229,10 +256,12 @@ def _edits_of_argument(node: ast.Name, arguments: Sequence[str]) -> Iterator[Alt
         ("add_transpose", f"{node.id}.mT"),
         ("operand_abs", f"{node.id}.abs()"),
         ("operand_sign", f"{node.id}.sign()"),
+        ("operand_rounded", f"{node.id}.round()"),
         ("operand_clamped", f"{node.id}.clamp(min=0)"),
         ("operand_to_mask", f"({node.id} > 0)"),
         ("drop_last_row", f"{node.id}[:-1]"),
         ("only_first_row", f"{node.id}[:1]"),
+        ("only_last_row", f"{node.id}[-1:]"),
         ("operand_of_ones", f"({node.id} * 0 + 1)"),
     ):
         yield kind, ast.parse(code, mode="eval").body, node.id

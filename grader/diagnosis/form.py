@@ -13,9 +13,21 @@ from grader.diagnosis.bank import agrees
 from grader.diagnosis.evidence import Evidence, Found
 from grader.model import Outcome
 
-__all__ = ["broadcast", "low_precision", "not_finite", "region", "right_in_another_form", "wrong_dtype", "wrong_type"]
+__all__ = [
+    "broadcast",
+    "low_precision",
+    "not_finite",
+    "region",
+    "rescaled",
+    "right_in_another_form",
+    "rounded",
+    "wrong_dtype",
+    "wrong_type",
+]
 
 _HALF = 4e-3
+_ON_BOUNDARY = 0.01
+_HELD = 3  # entries at the bound: one or two may be there by chance
 
 
 def not_finite(evidence: Evidence) -> Iterator[Found]:
@@ -127,6 +139,50 @@ def low_precision(evidence: Evidence) -> Iterator[Found]:
         if not bool(((got - expected).abs() <= _HALF * (expected.abs() + expected.abs().mean())).all()):
             return
     yield Found(id="low_precision", message=evidence.say("low_precision"))
+
+
+def rounded(evidence: Evidence) -> Iterator[Found]:
+    """It is the right gradient, rounded to some places."""
+    target = evidence.wrong_target
+    pairs = [(seen.tensors[target].double(), seen.case.expected[target]) for seen in evidence.seen]
+    if any(got.shape != expected.shape or bool((got == got.flatten()[:1]).all()) for got, expected in pairs):
+        return
+    for what, places, rounding in (
+        ("whole numbers", 0, torch.round),
+        ("the next smaller whole number", 0, torch.floor),
+        ("whole numbers, towards zero", 0, torch.trunc),
+        *((f"{places} decimals" if places > 1 else "one decimal", places, torch.round) for places in range(1, 5)),
+    ):
+        # An entry on the boundary may have gone the other way.
+        if all(
+            float(((rounding(expected * 10**places) / 10**places - got).abs() > 1e-6).double().mean()) < _ON_BOUNDARY
+            for got, expected in pairs
+        ):
+            yield Found(id="low_precision", message=evidence.say("rounded", what=what))
+            return
+
+
+def rescaled(evidence: Evidence) -> Iterator[Found]:
+    """The right gradient has been clipped, or brought to length one."""
+    target = evidence.wrong_target
+    pairs = [(seen, seen.tensors[target].double(), seen.case.expected[target]) for seen in evidence.seen]
+    if any(got.shape != expected.shape or not float(expected.norm()) for _, got, expected in pairs):
+        return
+
+    def is_now(brought: list[torch.Tensor]) -> bool:
+        return all(
+            agrees((seen.tensors[target],), seen.case, (one,), given=seen.given)
+            for one, (seen, _, _) in zip(brought, pairs, strict=True)
+        )
+
+    if is_now([expected / expected.norm() for _, _, expected in pairs]):
+        yield Found(id="rescaled", message=evidence.say("normalised"))
+        return
+    bounds = [float(got.abs().max()) for _, got, expected in pairs if float((got - expected).abs().max()) > 0]
+    bound = min(bounds, default=0.0)
+    held = sum(int((got.abs() >= bound * (1 - 1e-6)).sum()) for _, got, _ in pairs)
+    if bound and held >= _HELD and is_now([expected.clamp(-bound, bound) for _, _, expected in pairs]):
+        yield Found(id="rescaled", message=evidence.say("clipped", bound=f"{bound:.3g}"))
 
 
 def region(evidence: Evidence) -> Iterator[Found]:

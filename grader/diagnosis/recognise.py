@@ -28,7 +28,9 @@ from grader.diagnosis.form import (
     low_precision,
     not_finite,
     region,
+    rescaled,
     right_in_another_form,
+    rounded,
     wrong_dtype,
     wrong_type,
 )
@@ -46,7 +48,8 @@ def recognise(evidence: Evidence) -> tuple[Found, ...]:
     if evidence.is_complete:
         order: tuple[Recogniser, ...] = (
             not_finite, wrong_dtype, right_in_another_form, _factor, _mutant, reads_network_global, keeps_state,
-            ignores_upstream, low_precision, _mutant_and_factor, region, _pair, broadcast, reads_global, leaves_unused,
+            ignores_upstream, low_precision, rounded,
+            rescaled, _mutant_and_factor, region, _pair, broadcast, reads_global, leaves_unused,
         )  # fmt: skip
     else:
         order = (not_finite, wrong_dtype, wrong_type, hard_coded_literal, reads_global_and_fails, leaves_unused)

@@ -1,0 +1,194 @@
+"""Each recogniser on an answer that it is there for, and on one that is nearly that and is not to be taken for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from grader.assignment import Assignment
+from grader.calls import Returned
+from grader.cases import Case, build_cases
+from grader.compare import compare
+from grader.diagnosis import diagnose
+from grader.model import CallError, Outcome
+from grader.scope import Scope
+
+Function = Callable[..., torch.Tensor]
+
+
+def first_id(
+    assignment: Assignment, name: str, function: Function, scope: Scope | None = None, outcome: Outcome | None = None
+) -> str | None:
+    """The first diagnosis of an exercise, as if a function of a student had been called on its cases."""
+    exercise = next(e for e in assignment.exercises if e.name == name)
+    returned = [call(case, function) for case in build_cases(assignment)[name]]
+    wrong = outcome or next((each for each in map(judged, returned) if each is not Outcome.MATCH), Outcome.MATCH)
+    found = diagnose(assignment, exercise, wrong, returned, scope or Scope())
+    return found[0].id if found else None
+
+
+def call(case: Case, function: Function) -> Returned:
+    try:
+        tensor = function(**case.arguments)
+    except (RuntimeError, AssertionError) as error:
+        raised = CallError(type=type(error).__name__, message=str(error), cell=1)
+        return Returned(case=case, outcome=Outcome.RAISED, given=case.dtype, error=raised)
+    return Returned(
+        case=case,
+        outcome=None,
+        given=case.dtype,
+        tensors=(tensor,),
+        shapes=(tuple(tensor.shape),),
+        dtypes=(str(tensor.dtype).removeprefix("torch."),),
+    )
+
+
+def judged(returned: Returned) -> Outcome:
+    if returned.outcome is not None:
+        return returned.outcome
+    case = returned.case
+    return compare(returned.tensors[0], case.expected[0], terms=case.terms, given=returned.given).outcome
+
+
+def grad_w1(x: torch.Tensor, dz1: torch.Tensor) -> torch.Tensor:
+    return x.T @ dz1
+
+
+def grad_b1(dz1: torch.Tensor) -> torch.Tensor:
+    return dz1.sum(0, keepdim=True)
+
+
+def grad_yhat(yhat: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+    return 2 * (yhat - y) / len(y)
+
+
+def grad_z1(da1: torch.Tensor, z1: torch.Tensor) -> torch.Tensor:
+    return da1 * (z1 > 0)
+
+
+def wrong_in_odd_columns(da1: torch.Tensor, z1: torch.Tensor) -> torch.Tensor:
+    is_odd = torch.arange(z1.shape[1]) % 2 == 1
+    return torch.where((z1 > 0) & is_odd, z1.sin() + 2, grad_z1(da1, z1))
+
+
+def noise(like: torch.Tensor, share: float) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return like + share * like.abs().mean() * torch.randn(like.shape, generator=generator).to(like.dtype)
+
+
+TABLE: dict[str, tuple[str, Function, str | None]] = {
+    "factor": ("grad_w1", lambda x, dz1: 3 * grad_w1(x, dz1), "constant_factor"),
+    "factor, of rows": ("grad_w1", lambda x, dz1: grad_w1(x, dz1) / len(x), "constant_factor"),
+    "mean": ("grad_b1", lambda dz1: dz1.mean(0, keepdim=True), "mean_not_sum"),
+    "factor, with some noise": ("grad_w1", lambda x, dz1: noise(3 * grad_w1(x, dz1), 0.05), None),
+    "factor, another on every case": ("grad_w1", lambda x, dz1: grad_w1(x, dz1) * float(dz1.sum()), None),
+    "sign": ("grad_w1", lambda x, dz1: -grad_w1(x, dz1), "sign"),
+    "size written down": ("grad_yhat", lambda yhat, y: 2 * (yhat - y) / 64, "hard_coded_size"),
+    "size, nearly": ("grad_yhat", lambda yhat, y: 2 * (yhat - y) / (len(y) + 0.1), None),
+    "mutant": ("grad_z1", lambda da1, z1: da1, "missing_mask"),
+    "mutant, with some noise": ("grad_z1", lambda da1, z1: noise(da1, 0.05), None),
+    "mutant and factor": ("grad_z1", lambda da1, z1: 5 * da1 * (z1 <= 0), "wrong_region"),
+    "mutant, scaled by row": ("grad_z1", lambda da1, z1: da1 * torch.arange(1, len(da1) + 1)[:, None], None),
+    "two mutants": ("grad_yhat", lambda yhat, y: 2 * (yhat + y), "sign"),
+    "other axis": ("grad_b1", lambda dz1: dz1.sum(1, keepdim=True), "wrong_axis"),
+    "transposed": ("grad_w1", lambda x, dz1: dz1.T @ x, "transposed"),
+    "transposed, other numbers": ("grad_w1", lambda x, dz1: noise(dz1.T @ x, 0.1), None),
+    "dropped dimension": ("grad_b1", lambda dz1: dz1.sum(0), "dropped_dim"),
+    "dropped dimension, other numbers": ("grad_b1", lambda dz1: noise(dz1.sum(0), 0.1), None),
+    "not summed": ("grad_b1", lambda dz1: dz1, "not_summed"),
+    "not summed, other numbers": ("grad_b1", lambda dz1: noise(dz1, 0.1), None),
+    "broadcast": ("grad_yhat", lambda yhat, y: torch.tanh(yhat - y.T), "broadcast_shape"),
+    "low precision": ("grad_w1", lambda x, dz1: grad_w1(x, dz1).bfloat16().to(dz1.dtype), "low_precision"),
+    "low precision, too low": ("grad_w1", lambda x, dz1: noise(grad_w1(x, dz1), 0.02), None),
+    "rounded": ("grad_yhat", lambda yhat, y: grad_yhat(yhat, y).round(decimals=2), "low_precision"),
+    "rounded, of something else": ("grad_yhat", lambda yhat, y: torch.tanh(yhat - y).round(decimals=2), None),
+    "clipped": ("grad_w1", lambda x, dz1: grad_w1(x, dz1).clamp(-0.5, 0.5), "rescaled"),
+    "clipped on one side": ("grad_w1", lambda x, dz1: grad_w1(x, dz1).clamp(max=0.5), None),
+    "normalised": ("grad_w1", lambda x, dz1: grad_w1(x, dz1) / grad_w1(x, dz1).norm(), "rescaled"),
+    "normalised by the largest": ("grad_w1", lambda x, dz1: grad_w1(x, dz1) / grad_w1(x, dz1).abs().max(), None),
+    "region": ("grad_z1", lambda da1, z1: torch.where(z1 > 0, da1, z1.sin() + 2), "wrong_region"),
+    "region, not all of it": ("grad_z1", lambda da1, z1: wrong_in_odd_columns(da1, z1), None),
+    "ignores upstream": ("grad_z1", lambda da1, z1: z1.cos() + 2, "ignores_upstream"),
+    "hardly ignores upstream": ("grad_z1", lambda da1, z1: z1.cos() + 2 + da1 / 1000, None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_a_hit_or_a_near_miss(assignment: Assignment, name: str) -> None:
+    exercise, function, expected = TABLE[name]
+
+    assert first_id(assignment, exercise, function) == expected
+
+
+def test_what_is_right_is_not_explained(assignment: Assignment) -> None:
+    for name, function in (("grad_w1", grad_w1), ("grad_b1", grad_b1), ("grad_yhat", grad_yhat), ("grad_z1", grad_z1)):
+        assert first_id(assignment, name, function, Scope(reads=("x",), unused=("y",), numbers=(64,))) is None
+
+
+@pytest.mark.parametrize(
+    ("scope", "expected"),
+    [
+        (Scope(reads=("dz1",), unused=("x",)), "reads_global"),  # the network has a dz1
+        (Scope(reads=("my_list",), unused=("x",)), "reads_global"),
+        (Scope(reads=("my_list",)), None),
+        (Scope(unused=("x",)), "ignores_argument"),
+        (Scope(unused=("dz1",)), "ignores_upstream"),
+        (Scope(unused=("x", "dz1")), None),
+    ],
+    ids=str,
+)
+def test_what_the_source_reads_counts_where_no_number_speaks(
+    assignment: Assignment, scope: Scope, expected: str | None
+) -> None:
+    def nonsense(x: torch.Tensor, dz1: torch.Tensor) -> torch.Tensor:
+        return noise(grad_w1(x, dz1).sin(), 0.3)
+
+    assert first_id(assignment, "grad_w1", nonsense, scope) == expected
+
+
+def test_state_that_is_kept(assignment: Assignment) -> None:
+    """The first answer for ever, or all of them added up; one that merely looks alike is something else."""
+    kept: list[torch.Tensor] = []
+
+    def remembers(x: torch.Tensor, dz1: torch.Tensor) -> torch.Tensor:
+        kept.append(grad_w1(x, dz1))
+        return kept[0]
+
+    def adds_up(x: torch.Tensor, dz1: torch.Tensor) -> torch.Tensor:
+        kept.append(grad_w1(x, dz1).double())
+        return torch.stack(kept).sum(0)
+
+    assert first_id(assignment, "grad_w1", remembers) == "keeps_state"
+    kept.clear()
+    assert first_id(assignment, "grad_w1", adds_up) == "keeps_state"
+    assert first_id(assignment, "grad_w1", lambda x, dz1: torch.zeros(784, 50)) != "keeps_state"
+
+
+def test_a_size_that_is_written_into_the_source(assignment: Assignment) -> None:
+    """It fails on other batches; a number that the network itself has is no such size."""
+
+    def asserts(x: torch.Tensor, dz1: torch.Tensor) -> torch.Tensor:
+        assert len(x) == 64, "batch"
+        return grad_w1(x, dz1)
+
+    assert first_id(assignment, "grad_w1", asserts, Scope(numbers=(64,))) == "hard_coded_size"
+    assert first_id(assignment, "grad_w1", asserts, Scope(numbers=(784,))) is None
+
+
+def test_kinds_of_result(assignment: Assignment) -> None:
+    exercise = next(e for e in assignment.exercises if e.name == "grad_w1")
+    case = build_cases(assignment)["grad_w1"][0]
+
+    def of(**what: object) -> str | None:
+        returned = [Returned(case=case, given=case.dtype, **what)]  # type: ignore[arg-type]
+        found = diagnose(assignment, exercise, returned[0].outcome or Outcome.NOT_FINITE, returned, Scope())
+        return found[0].id if found else None
+
+    assert of(outcome=Outcome.WRONG_TYPE, type="NoneType") == "returns_none"
+    assert of(outcome=Outcome.WRONG_TYPE, type="list") == "wrong_type"
+    assert of(outcome=Outcome.WRONG_DTYPE, dtypes=("float16",)) == "low_precision"
+    assert of(outcome=Outcome.WRONG_DTYPE, dtypes=("int64",)) == "wrong_dtype"
+    assert of(outcome=None, tensors=(torch.full((784, 50), torch.nan),)) == "not_finite"
+    assert of(outcome=Outcome.RAISED, error=CallError(type="NameError", message="q", cell=1)) is None

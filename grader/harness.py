@@ -284,8 +284,8 @@ def _run_chain(
     inputs = {name: tensors[name] for name in header["inputs"]}
     parameters = {name: tensors[name].clone() for name in header["parameters"]}
 
-    gradients, failed = _backward(header, network, inputs, parameters, namespace, filenames)
-    readable = {name: tensor.clone().contiguous() for name, tensor in gradients.items() if tensor.numel() <= 10_000_000}
+    _, made, failed = _backward(header, network, inputs, parameters, namespace, filenames)
+    readable = {name: tensor.clone().contiguous() for name, tensor in made.items() if tensor.numel() <= 10_000_000}
     write(pack({"case": "chain", "status": "returned", **failed}, save(readable) if readable else b""))
 
     losses = []
@@ -294,7 +294,7 @@ def _run_chain(
             losses.append(float(network["forward"](**inputs, **parameters)["loss"]))
             if step == header["steps"]:
                 break
-            gradients, _ = _backward(header, network, inputs, parameters, namespace, filenames)
+            gradients, _, _ = _backward(header, network, inputs, parameters, namespace, filenames)
             for name, parameter in parameters.items():
                 gradient = gradients.get(f"d{name}")
                 if gradient is not None and gradient.shape == parameter.shape:
@@ -309,11 +309,18 @@ def _backward(
     parameters: dict[str, torch.Tensor],
     namespace: dict[str, Any],
     filenames: Mapping[str, int],
-) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """The gradients that could be made, by name; and which exercises failed, with the first one's exception."""
+) -> tuple[dict[str, torch.Tensor], dict[str, torch.Tensor], dict[str, Any]]:
+    """
+    One pass from the loss to the parameters.
+
+    Returns:
+        tuple: The gradients that could be made, by name, of two derivations of one gradient the first; what each
+        function made, as `function/dname`; which exercises failed, with the first one's exception.
+    """
     with torch.inference_mode():
         values: dict[str, Any] = {**inputs, **parameters, **network["forward"](**inputs, **parameters)}
     gradients: dict[str, torch.Tensor] = {}
+    made: dict[str, torch.Tensor] = {}
     failed: dict[str, Any] = {"failed": []}
     for exercise in header["exercises"]:
         known = {**values, **gradients}
@@ -326,5 +333,7 @@ def _backward(
             failed["failed"].append(exercise["function"])
             failed.setdefault("error", described.get("error"))
             continue
-        gradients.update(zip((f"d{target}" for target in exercise["targets"]), results, strict=True))
-    return gradients, failed
+        for target, result in zip(exercise["targets"], results, strict=True):
+            made[f"{exercise['function']}/d{target}"] = result
+            gradients.setdefault(f"d{target}", result)
+    return gradients, made, failed

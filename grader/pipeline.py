@@ -243,16 +243,16 @@ def _judge_chain(
     gradients = read_tensors(answer.records[CHAIN][1])
     links: dict[str, Outcome] = {}
     for depth, exercise in enumerate(assignment.exercises, start=1):
-        names = [f"d{target}" for target in exercise.targets]
+        names = {f"{exercise.name}/d{target}": f"d{target}" for target in exercise.targets}
         if outcomes[exercise.name].passed is not True and not all(name in gradients for name in names):
             links[exercise.name] = outcomes[exercise.name]
         elif not all(name in gradients for name in names):
             links[exercise.name] = Outcome.SKIPPED
         else:
             right = all(
-                compare(gradients[name], chain.expected[name], terms=depth * chain.terms, given=torch.float32).outcome
+                compare(gradients[name], chain.expected[target], terms=depth * chain.terms, given=torch.float32).outcome
                 is Outcome.MATCH
-                for name in names
+                for name, target in names.items()
             )
             links[exercise.name] = Outcome.MATCH if right else Outcome.MISMATCH
     losses = read_losses(answer, steps=assignment.steps)

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from grader import __version__
 from grader.model import CallError, CaseResult, Chain, Diagnosis, ExerciseResult, Flag, Outcome, Report
+from grader.reports.graph import Box, Edge, draw_graph
 from grader.reports.listing import CodeView, list_code
 from grader.reports.pictures import Gallery, picture_view
 from grader.reports.svg import CurvePlot, number, plot_curve
@@ -89,10 +90,21 @@ class ChainLink:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class GraphView:
+    """The same as a drawing: each box with its function, the loss with none; each edge with how its end holds."""
+
+    width: int
+    height: int
+    boxes: tuple[tuple[Box, ChainLink | None], ...]
+    edges: tuple[tuple[Edge, str], ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ChainView:
     """The whole backward pass."""
 
     links: tuple[ChainLink, ...]
+    graph: GraphView
     summary: str
     message: str
     plot: CurvePlot | None
@@ -313,8 +325,16 @@ def _chain(chain: Chain, results: Sequence[ExerciseResult], anchors: Sequence[st
         if links and right == len(links)
         else f"Each function is fed with what the others made. {right} of {len(links)} links hold."
     )
+    graph = draw_graph([result for result in results if result.name in chain.links])
+    by_name = dict(zip((name for name in chain.links if name in own), links, strict=True))
     return ChainView(
         links=links,
+        graph=GraphView(
+            width=graph.width,
+            height=graph.height,
+            boxes=tuple((box, by_name.get(box.name)) for box in graph.boxes),
+            edges=tuple((edge, by_name[edge.name].verdict.kind) for edge in graph.edges),
+        ),
         summary=summary,
         message=clip(chain.message),
         plot=plot_curve(chain.training) if chain.training else None,

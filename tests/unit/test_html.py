@@ -123,7 +123,7 @@ def test_headings_tables_and_pictures_are_labelled(page: str) -> None:
     assert all(cell.get("scope") in ("row", "col") for cell in parsed.all("th"))
     assert len(parsed.all("caption")) == len(parsed.all("table"))
     assert all(image["alt"] for image in parsed.all("img"))
-    assert all(drawing["role"] == "img" and drawing["aria-label"] for drawing in parsed.all("svg"))
+    assert all(drawing["role"] in ("img", "group") and drawing["aria-label"] for drawing in parsed.all("svg"))
 
 
 def test_same_report_same_page() -> None:
@@ -397,7 +397,7 @@ ELEMENTS = set(
         r"\S+",
         "html head meta title style body header main footer section details summary div span p a h1 h2 h3 h4 "
         "table caption thead tbody tr th td ol ul li dl dt dd pre code figure figcaption img strong "
-        "svg rect line path text image",
+        "svg rect line path text tspan image",
     )
 )
 

@@ -30,9 +30,11 @@ __all__ = [
     "Network",
     "build_cases",
     "build_chain",
+    "exercise_cases",
     "generic_arguments",
     "network_at",
     "network_names",
+    "networks_of",
 ]
 
 
@@ -114,20 +116,28 @@ def build_cases(assignment: Assignment) -> dict[str, tuple[Case, ...]]:
         SourceError: The forward pass fails, or an exercise names something that it does not return.
         SolutionError: A solution raises or disagrees.
     """
-    evaluated = {point.name: _evaluate(assignment, point) for point in POINTS}
-    cases = {
-        exercise.name: tuple(
-            _case(assignment, exercise, point, evaluated)
-            for point in POINTS
-            if not point.combined or _upstream(exercise, evaluated["mnist"])
-        )
-        for exercise in assignment.exercises
-    }
+    networks = networks_of(assignment)
+    cases = {exercise.name: exercise_cases(assignment, exercise, networks) for exercise in assignment.exercises}
     for exercise in assignment.exercises:
-        _check_whole(assignment, exercise, cases[exercise.name][0], evaluated["mnist"])
+        _check_whole(assignment, exercise, cases[exercise.name][0], networks["mnist"])
         for case in cases[exercise.name]:
             _check_solution(assignment, exercise, case)
     return cases
+
+
+def networks_of(assignment: Assignment) -> dict[str, Network]:
+    """The network where each case looks at it, by the case's name."""
+    networks = {point.name: _evaluate(assignment, point) for point in POINTS if not point.combined}
+    return networks | {point.name: networks["vjp"] for point in POINTS if point.combined}
+
+
+def exercise_cases(assignment: Assignment, exercise: Exercise, networks: dict[str, Network]) -> tuple[Case, ...]:
+    """The cases of one exercise, which no solution was tried on. Raises SourceError as `build_cases` does."""
+    return tuple(
+        _case(assignment, exercise, point, networks)
+        for point in POINTS
+        if not point.combined or _upstream(exercise, networks["mnist"])
+    )
 
 
 @functools.lru_cache(maxsize=32)
@@ -170,8 +180,8 @@ def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, 
         return torch.randn(like.shape, generator=generator, dtype=torch.float64)
 
     inputs = _inputs(assignment, rows, seed)
-    shapes = assignment.init_parameters(torch.Generator().manual_seed(seed))
-    parameters = {name: draw(tensor) / max(1, *tensor.shape[:1]) ** 0.5 for name, tensor in shapes.items()}
+    like = assignment.init_parameters(torch.Generator().manual_seed(seed))
+    parameters = {name: draw(tensor) / max(1, *tensor.shape[:1]) ** 0.5 for name, tensor in like.items()}
     network = _network(assignment, inputs, parameters)
     upstream = _upstream(exercise, network)
     return {
@@ -215,7 +225,7 @@ def _network(assignment: Assignment, inputs: dict[str, torch.Tensor], parameters
         outputs = assignment.forward(**leaves, **parameters)
         values = {**leaves, **parameters, **outputs}
         loss = outputs["loss"]
-        named = {name: value for name, value in values.items() if _is_differentiable(value)}
+        named = {name: v for name, v in values.items() if isinstance(v, torch.Tensor) and v.requires_grad}
         gradients = torch.autograd.grad(loss, list(named.values()), retain_graph=True, allow_unused=True)
     except Exception as error:
         raise SourceError(
@@ -233,8 +243,8 @@ def _network(assignment: Assignment, inputs: dict[str, torch.Tensor], parameters
     )
 
 
-def _case(assignment: Assignment, exercise: Exercise, point: Point, evaluated: dict[str, Network]) -> Case:
-    network = evaluated[point.name]
+def _case(assignment: Assignment, exercise: Exercise, point: Point, networks: dict[str, Network]) -> Case:
+    network = networks[point.name]
     cotangents = {
         name: _cotangent(assignment, exercise, point, name, like=network.gradients[name])
         for name in _upstream(exercise, network)
@@ -339,10 +349,6 @@ def _terms(tensors: list[Any]) -> int:
 def _rounded(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     tensor = tensor.detach().clone()
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
-
-
-def _is_differentiable(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and value.requires_grad
 
 
 def _check_whole(assignment: Assignment, exercise: Exercise, case: Case, network: Network) -> None:

@@ -347,8 +347,7 @@ def _terms(tensors: list[Any]) -> int:
 
 
 def _rounded(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    tensor = tensor.detach().clone()
-    return tensor.to(dtype) if tensor.is_floating_point() else tensor
+    return tensor.detach().clone().to(dtype if tensor.is_floating_point() else tensor.dtype)
 
 
 def _check_whole(assignment: Assignment, exercise: Exercise, case: Case, network: Network) -> None:

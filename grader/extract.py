@@ -22,7 +22,7 @@ from grader.scope import Scope, notebook_data, scope_of
 __all__ = ["Definition", "StaticLook", "look", "look_at"]
 
 _TRANSFORMER = TransformerManager()
-_PYTHON_MAGICS = re.compile(r"^\s*%%(time|timeit|capture|prun)\b.*")
+_PYTHON_MAGICS = re.compile(r"^\s*%%(time|timeit|capture|prun|derive)\b.*")
 _DEFINES = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=[^=]", re.MULTILINE)
 _AUTOGRAD_FUNCTIONS = frozenset({"grad", "vjp", "jvp", "jacrev", "jacfwd", "hessian", "grad_and_value", "linearize"})
 _AUTOGRAD_MODULES = ("torch.autograd", "torch.func", "functorch")

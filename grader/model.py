@@ -306,7 +306,12 @@ class NotebookSummary:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything there is to say about one submission: plain data, rendered elsewhere."""
+    """
+    Everything there is to say about one submission: plain data, rendered elsewhere.
+
+    Attributes:
+        gives_marks: False for a student's own check, which tells the same and counts nothing.
+    """
 
     assignment_id: str
     assignment_title: str
@@ -319,6 +324,7 @@ class Report:
     sandbox_layers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    gives_marks: bool = True
 
     @property
     def score(self) -> float:

@@ -28,7 +28,7 @@ LAYERS = [
     ["judge", "diagnosis"],
     ["pipeline"],
     ["reports"],
-    ["demo", "doctor", "validate", "classroom"],
+    ["demo", "doctor", "validate", "classroom", "checking"],
     ["cli", "__main__"],
 ]
 """A module may import those above it, and its neighbours in the same folder or layer, but nothing below."""

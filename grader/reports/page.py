@@ -65,6 +65,7 @@ class ExerciseView:
     ours: bool
     points: str
     message: str
+    because: str
     diagnoses: tuple[Diagnosis, ...]
     notices: tuple[str, ...]
     error: ErrorView | None
@@ -108,6 +109,7 @@ class Page:
     max_score: str
     summary: tuple[str, ...]
     problem: str | None
+    gives_marks: bool
     exercises: tuple[ExerciseView, ...]
     chain: ChainView | None
     flags: tuple[Flag, ...]
@@ -140,6 +142,7 @@ def build_page(report: Report) -> Page:
         max_score=f"{report.max_score:g}" if report.max_score else "–",
         summary=() if problem else tuple(_summary(report.exercises)),
         problem=clip(problem) if problem else None,
+        gives_marks=report.gives_marks,
         exercises=() if problem else exercises,
         chain=_chain(report.chain, report.exercises, anchors) if report.chain and not problem else None,
         flags=tuple(dataclasses.replace(flag, evidence=clip(flag.evidence)) for flag in report.flags[:MAX_ITEMS]),
@@ -193,6 +196,7 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
         ours=result.passed is None,
         points="not counted" if result.passed is None else f"{result.points:g} / {result.max_points:g}",
         message=clip(result.message),
+        because=_because(result),
         diagnoses=tuple(
             Diagnosis(
                 id=diagnosis.id,
@@ -220,6 +224,13 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
         ),
         question=clip(result.question.strip(), MAX_QUESTION),
     )
+
+
+def _because(result: ExerciseResult) -> str:
+    """Where the batch that can be looked at is right, and another case is not: what is special about that one."""
+    public = [case.outcome for case in result.cases if case.public]
+    wrong = next((case for case in result.cases if case.outcome is not Outcome.MATCH), None)
+    return CASES.get(wrong.name, "") if wrong is not None and Outcome.MATCH in public else ""
 
 
 def _error(error: CallError) -> ErrorView:

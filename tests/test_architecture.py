@@ -20,7 +20,7 @@ PACKAGE = ROOT / "grader"
 
 LAYERS = [
     ["errors", "model", "wire", "files"],
-    ["data", "notebook", "source"],
+    ["data", "notebook", "source", "declared"],
     ["scope", "extract", "release", "assignment", "compare"],
     ["cases", "worker", "harness", "sandbox", "kernels"],
     ["execution"],

@@ -8,6 +8,7 @@ what is wrong here is wrong there, and what a grading would find that this does 
 from __future__ import annotations
 
 import ast
+import contextlib
 import dataclasses
 import inspect
 import textwrap
@@ -22,15 +23,15 @@ from nbformat import NotebookNode
 
 from grader.assignment import Assignment, default_inputs
 from grader.calls import call_request, chain_request, read_call
-from grader.cases import ChainCase, Network, build_chain, exercise_cases, networks_of
-from grader.checking.declared import Declared
+from grader.cases import Network, build_chain, exercise_cases, networks_of
+from grader.declared import Declared
 from grader.diagnosis import diagnose
 from grader.errors import GraderError, SourceError
 from grader.execution import Answer, Execution, Request
 from grader.extract import StaticLook, look_at
 from grader.harness import _work
 from grader.judge import judge_chain, judge_exercise
-from grader.model import Exercise, ExerciseResult, Limits, NotebookSummary, Outcome, Report, Submission
+from grader.model import Chain, Exercise, ExerciseResult, Limits, NotebookSummary, Outcome, Report, Submission
 from grader.scope import Scope, scope_of
 from grader.wire import unpack_all
 
@@ -81,22 +82,18 @@ class Live:
     def look_at(self, names: Sequence[str]) -> Report:
         """The verdicts on some functions; a network that cannot be evaluated is a problem of the notebook."""
         try:
-            return self._report([self._check(self._exercise(name)) for name in names])
+            with _one_thread():
+                return self._report([self._check(self._exercise(name)) for name in names])
         except GraderError as error:
             return self._report((), problem=str(error))
 
     def look_at_all(self) -> Report:
         """The verdicts on all functions that are asked for, or that are called `grad_…`, and on their composition."""
         try:
-            exercises = self._declared.exercises or tuple(self._exercise(name) for name in self._gradients())
-            results = [self._check(exercise) for exercise in exercises]
-            assignment = dataclasses.replace(self.assignment, exercises=exercises)
-            chain = build_chain(assignment)
-            outcomes = {result.name: result.outcome for result in results}
-            answer = self._ask_chain(assignment, chain, outcomes)
-            return dataclasses.replace(
-                self._report(results), chain=judge_chain(assignment, chain, answer, outcomes) if results else None
-            )
+            with _one_thread():
+                exercises = self._declared.exercises or tuple(self._exercise(name) for name in self._gradients())
+                results = [self._check(exercise) for exercise in exercises]
+                return dataclasses.replace(self._report(results), chain=self._chain(exercises, results))
         except GraderError as error:
             return self._report((), problem=str(error))
 
@@ -163,9 +160,13 @@ class Live:
             result, diagnoses=diagnose(self.assignment, exercise, result.outcome, returned, scope)
         )
 
-    def _ask_chain(self, assignment: Assignment, chain: ChainCase, outcomes: Mapping[str, Outcome]) -> Answer:
-        able = [e for e in assignment.exercises if outcomes[e.name] not in (Outcome.BLANK, Outcome.MISSING)]
-        return self._ask(chain_request(assignment, able, chain, assignment.limits))
+    def _chain(self, exercises: tuple[Exercise, ...], results: Sequence[ExerciseResult]) -> Chain | None:
+        assignment = dataclasses.replace(self.assignment, exercises=exercises)
+        outcomes = {result.name: result.outcome for result in results}
+        able = [e for e in exercises if outcomes[e.name] not in (Outcome.BLANK, Outcome.MISSING)]
+        case = build_chain(assignment)
+        answer = self._ask(chain_request(assignment, able, case, assignment.limits))
+        return judge_chain(assignment, case, answer, outcomes)
 
     def _ask(self, request: Request) -> Answer:
         """What the harness makes of a request, without a process of its own."""
@@ -177,12 +178,19 @@ class Live:
                 if (header.get("error") or {}).get("type") == "KeyboardInterrupt":
                     raise KeyboardInterrupt  # the student's own, who does not want to wait for the other cases
 
-        threads = torch.get_num_threads()
-        try:
-            _work(self._namespace, _file_names(), request.header, request.payload, keep)
-        finally:
-            torch.set_num_threads(threads)
+        _work(self._namespace, _file_names(), request.header, request.payload, keep)
         return Answer(status="done", records=records)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Small tensors are sooner done with by one thread than shared among several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _undefined(*_: Any, **__: Any) -> dict[str, Any]:

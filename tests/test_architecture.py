@@ -29,6 +29,7 @@ LAYERS = [
     ["pipeline"],
     ["reports"],
     ["demo", "doctor", "validate", "classroom", "checking"],
+    ["commands"],
     ["cli", "__main__"],
 ]
 """A module may import those above it, and its neighbours in the same folder or layer, but nothing below."""

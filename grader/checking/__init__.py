@@ -8,6 +8,7 @@ process, where nothing is trusted. Nothing heavy is imported before the first ch
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import os
 import sys
@@ -19,10 +20,14 @@ from grader.declared import Declared, declare
 if TYPE_CHECKING:
     from grader.model import Report
 
-__all__ = ["Check", "Checked", "check"]
+__all__ = ["IS_RIGHT", "Check", "Checked", "check"]
 
 GRADING = "GRADER_CHANNEL"
 """The environment variable that `grader.harness` is reached by: where it is set, a notebook is being graded."""
+
+
+IS_RIGHT = "application/vnd.grader.right"
+"""The kind of output that says whether all is right, yes or no: for `grader check`."""
 
 
 class Checked:
@@ -90,6 +95,20 @@ class Check:
         self._live = None
         if not os.environ.get(GRADING):
             _import_all()
+
+    def report(self, name: str) -> None:
+        """Show what `all` does as a page of its own, for `grader check`; `name` is that of the notebook's file."""
+        from IPython.display import publish_display_data
+
+        from grader.reports.html import render_html
+
+        checked = self.look_at_all(sys._getframe(1).f_globals)
+        found = checked.report
+        is_right = found.notebook.problem is None and all(exercise.passed for exercise in found.exercises)
+        page = dataclasses.replace(found, submission=dataclasses.replace(found.submission, name=name))
+        publish_display_data(
+            {"text/plain": repr(checked), "text/html": render_html(page), IS_RIGHT: "yes" if is_right else "no"}
+        )
 
     def look(self, function: Any, namespace: dict[str, Any]) -> Checked:
         """What there is to say about one function of a namespace."""

@@ -133,6 +133,8 @@ def build_page(report: Report) -> Page:
         ("Notebook", notebook + (f"; the first error: {clip(first_error)}" if first_error else "; none raised")),
         ("Graded by", f"grader {__version__}"),
     ]
+    if not report.gives_marks:
+        facts = [("Notebook", report.submission.name), ("Checked by", f"grader {__version__}, without marks")]
     anchors = _anchors(report.exercises)
     exercises = tuple(_exercise(result, anchor) for result, anchor in zip(report.exercises, anchors, strict=True))
     return Page(

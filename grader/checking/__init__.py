@@ -119,10 +119,6 @@ class Check:
         """What there is to say about all functions of a namespace."""
         return Checked(self._network(namespace).look_at_all())
 
-    def forward(self, *arguments: Any, **named: Any) -> Any:
-        """The forward pass of the notebook that was looked at last."""
-        return self._live.assignment.forward(*arguments, **named)
-
     def _network(self, namespace: dict[str, Any]) -> Any:
         from grader.checking.live import Live
 

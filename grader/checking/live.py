@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import contextvars
 import dataclasses
 import inspect
 import textwrap
@@ -40,7 +41,8 @@ __all__ = ["Live"]
 NOT_A_SEED = -1
 """In place of the hidden seed: an assignment's is never negative."""
 
-NETWORK = "from grader import check\n\nforward = check.forward"
+NETWORK = "from grader.checking.live import FORWARD\n\nforward = FORWARD.get()"
+FORWARD: contextvars.ContextVar[Any] = contextvars.ContextVar("FORWARD")
 """Where the harness finds the forward pass, for training."""
 
 _PARTS = ("forward", "init_parameters", "make_inputs")
@@ -151,7 +153,7 @@ class Live:
         request = call_request(exercise, cases, self.assignment.limits, autograd=self.assignment.autograd)
         answer = self._ask(request) if last is None or not last.is_blank else Answer(status="done")
         # Nothing is a secret here: what a function says when it raises is told for each case.
-        told = read_call([dataclasses.replace(case, public=True) for case in cases], answer, _notebook(self._namespace))
+        told = read_call([dataclasses.replace(case, public=True) for case in cases], answer, _notebook())
         returned = [dataclasses.replace(each, case=case) for each, case in zip(told, cases, strict=True)]
         nothing = Execution(executed=0, errors={}, stopped=None, answers={}, layers=())
         result, _ = judge_exercise(exercise, seen, nothing, answer, returned, autograd=self.assignment.autograd)
@@ -165,6 +167,7 @@ class Live:
         outcomes = {result.name: result.outcome for result in results}
         able = [e for e in exercises if outcomes[e.name] not in (Outcome.BLANK, Outcome.MISSING)]
         case = build_chain(assignment)
+        FORWARD.set(assignment.forward)
         answer = self._ask(chain_request(assignment, able, case, assignment.limits))
         return judge_chain(assignment, case, answer, outcomes)
 
@@ -210,24 +213,22 @@ def _file_names() -> dict[str, int]:
     return dict(getattr(shell.compile, "_filename_map", {})) if shell is not None else {}
 
 
-def _sources(namespace: Mapping[str, Any]) -> list[str]:
-    """What was run, by number."""
-    ran = namespace.get("In")
-    return [str(source) for source in ran] if isinstance(ran, list) else []
+def _sources() -> list[str]:
+    """What was run, by number, as it was typed."""
+    history = getattr(get_ipython(), "history_manager", None)
+    return list(history.input_hist_raw) if history is not None else []
 
 
-def _notebook(namespace: Mapping[str, Any]) -> NotebookNode:
+def _notebook() -> NotebookNode:
     """What was run, as a notebook: its n-th cell is `In [n]`."""
-    cells = [
-        {"cell_type": "code", "source": source if source.strip() else "pass"} for source in _sources(namespace)[1:]
-    ]
+    cells = [{"cell_type": "code", "source": source if source.strip() else "pass"} for source in _sources()[1:]]
     notebook: NotebookNode = nbformat.from_dict({"cells": cells})
     return notebook
 
 
 def _look(function: Any, name: str, namespace: Mapping[str, Any]) -> StaticLook:
     """A look at a function, and at the notebook's functions that it calls, where they were defined."""
-    numbers, sources = _file_names(), _sources(namespace)
+    numbers, sources = _file_names(), _sources()
     wanted: dict[int, str] = {}
     waiting, known = [function], set()
     while waiting:

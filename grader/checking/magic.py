@@ -23,7 +23,13 @@ def derive(line: str, cell: str) -> None:
         cell: The cell without its first line, in whose place a comment stands: lines keep their numbers.
     """
     shell: Any = get_ipython()
-    if shell.run_cell(f"# %%derive\n{cell}").success:
+    after = shell.execution_count
+    shell.execution_count = len(shell.history_manager.input_hist_raw) - 1  # what it defines is this cell's
+    try:
+        done = shell.run_cell(f"# %%derive\n{cell}")
+    finally:
+        shell.execution_count = after
+    if done.success:
         check.show(line.replace(",", " ").split() or _gradients(shell.transform_cell(cell)), shell.user_ns)
 
 

@@ -48,7 +48,7 @@ def _lines(page: Page) -> Iterator[str]:
         if page.chain.plot:
             yield " ".join(page.chain.plot.description)
     for exercise in page.exercises:
-        if not page.chain or not exercise.right:
+        if not page.chain or exercise.verdict.kind == "wrong":
             yield from _exercise(exercise)
 
 

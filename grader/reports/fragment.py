@@ -19,10 +19,13 @@ from grader.reports.words import visible
 
 __all__ = ["render_fragment", "render_text"]
 
+# Compiled when this is imported, not when somebody waits for the first one.
+_PARTS, _FRAGMENT = (open_templates(TEMPLATES).get_template(f"{name}.html.jinja") for name in ("parts", "check"))
+
 
 def render_fragment(report: Report) -> str:
     """The report as one `<div>`, to be put into any page."""
-    return open_templates(TEMPLATES).get_template("check.html.jinja").render(page=build_page(report), style=_style())
+    return _FRAGMENT.render(page=build_page(report), style=_style())
 
 
 def render_text(report: Report) -> str:

@@ -190,6 +190,7 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
     right = result.passed is True
     # Where an exception stopped everything, the public case has nothing to compare.
     public = next((case for case in result.cases if case.public and case.outcome is not Outcome.MATCH), None)
+    telling = public or next((case for case in result.cases if _shape_matters(case)), None)
     return ExerciseView(
         anchor=anchor,
         name=clip(result.name, 120),
@@ -212,7 +213,7 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
         notices=tuple(clip(notice.message) for notice in result.notices[:MAX_ITEMS]),
         error=_error(result.error) if result.error else None,
         code=list_code(result.code, result.error) if result.code else None,
-        facts=_facts(public or next((case for case in result.cases if _shape_matters(case)), None)),
+        facts=_facts(telling or next((case for case in result.cases if right and case.public), None)),
         worst=_worst(public),
         wrong_share=_wrong_share(public),
         cases=tuple(_case(case) for case in result.cases[:MAX_ITEMS]),

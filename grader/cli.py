@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader import __version__
-from grader.commands.authoring import release, validate
+from grader.commands.authoring import new, release, validate
 from grader.commands.check import check
 from grader.commands.options import (
     EXIT_FAULT,
@@ -78,7 +78,7 @@ def cli() -> None:
     """Grade hand-derived gradients in Jupyter notebooks, and say why a wrong one is wrong."""
 
 
-for command in (check, release, validate):
+for command in (check, new, release, validate):
     cli.add_command(command)
 
 

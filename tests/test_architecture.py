@@ -20,15 +20,15 @@ PACKAGE = ROOT / "grader"
 
 LAYERS = [
     ["errors", "model", "wire", "files"],
-    ["data", "notebook", "source", "declared"],
+    ["data", "notebook", "source", "settings", "declared", "scaffold", "watch"],
     ["scope", "extract", "release", "assignment", "compare"],
-    ["cases", "worker", "harness", "sandbox", "kernels"],
+    ["networks", "cases", "worker", "harness", "sandbox", "kernels"],
     ["execution"],
     ["calls"],
     ["judge", "diagnosis"],
     ["pipeline"],
     ["reports"],
-    ["demo", "doctor", "validate", "classroom", "checking"],
+    ["demo", "doctor", "validate", "soundness", "classroom", "checking"],
     ["commands"],
     ["cli", "__main__"],
 ]

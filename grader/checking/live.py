@@ -24,7 +24,7 @@ from nbformat import NotebookNode
 
 from grader.assignment import Assignment, default_inputs
 from grader.calls import call_request, chain_request, read_call
-from grader.cases import Network, build_chain, exercise_cases, networks_of
+from grader.cases import build_chain, exercise_cases
 from grader.declared import Declared
 from grader.diagnosis import diagnose
 from grader.errors import GraderError, SourceError
@@ -33,6 +33,7 @@ from grader.extract import StaticLook, look_at
 from grader.harness import _work
 from grader.judge import judge_chain, judge_exercise
 from grader.model import Chain, Exercise, ExerciseResult, Limits, NotebookSummary, Outcome, Report, Submission
+from grader.networks import Network, networks_of
 from grader.scope import Scope, scope_of
 from grader.wire import unpack_all
 

@@ -53,8 +53,7 @@ class Live:
     """
     A notebook's network, as long as its functions stay the same, and what is asked of the notebook's other functions.
 
-    Raises:
-        SourceError: The notebook has not defined `forward` and `init_parameters`; said in the report of each look.
+    Where the network is not there yet, or fails, each report says so.
     """
 
     def __init__(self, declared: Declared, namespace: dict[str, Any]) -> None:

@@ -1,7 +1,8 @@
 """
 A check of a whole notebook: all of its cells run in a kernel of their own, then `check.all()` in the same kernel.
 
-What comes back was made by the student's process, for the student: it is shown, and decides nothing.
+What comes back was made by the student's process, for the student: it decides nothing, and is shown so that it can do
+nothing, to a terminal or in a browser.
 """
 
 from __future__ import annotations
@@ -20,11 +21,13 @@ from grader.checking import IS_RIGHT
 from grader.kernels import start_kernel
 from grader.model import Limits, Submission
 from grader.notebook import Unreadable, read_notebook
-from grader.reports.words import visible
+from grader.reports.html import render_frame
+from grader.reports.words import clip, visible
 
 __all__ = ["NotebookCheck", "check_notebook"]
 
 LAST_CELL = "from grader import check\n\ncheck.report({name!r})"
+MAX_TEXT, MAX_PAGE = 100_000, 32 * 1024 * 1024
 _SILENT = logging.getLogger("grader.check")
 _SILENT.disabled = True
 _TOO_LONG = {"ename": "TimeoutError", "evalue": "", "traceback": []}
@@ -63,8 +66,8 @@ def check_notebook(submission: Submission, limits: Limits | None = None) -> Note
     if not shown:
         return NotebookCheck(text=problem)
     return NotebookCheck(
-        text=visible(_text(shown.get("text/plain"))),
-        page=_text(shown.get("text/html")),
+        text=clip(visible(_text(shown.get("text/plain"))), MAX_TEXT),
+        page=render_frame(_text(shown.get("text/html"))[:MAX_PAGE], title=f"{submission.name}: checked"),
         is_right=_text(shown.get(IS_RIGHT)) == "yes",
     )
 

@@ -9,7 +9,10 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from grader.checking.terminal import check_notebook
 from grader.cli import main
+from grader.model import Limits
+from grader.notebook import read_submission
 from tests.conftest import ROOT, handed_in
 
 WRONG = "# %%\ndef grad_w1(x, dz1):\n    return 2 * x.T @ dz1\n"
@@ -40,8 +43,9 @@ def test_one_wrong_and_its_report(tmp_path: Path, capsys: pytest.CaptureFixture[
 
     assert "✗ grad_w1: Wrong values" in capsys.readouterr().out
     page = (tmp_path / "out" / "wrong-check.html").read_text(encoding="utf-8")
-    assert "wrong.ipynb" in page
-    assert "Content-Security-Policy" in page
+    assert "<iframe sandbox " in page
+    assert "wrong.ipynb: checked" in page
+    assert "Yours beside the reference" in page
 
 
 def test_blanks_are_no_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
@@ -58,6 +62,26 @@ def test_no_notebook(tmp_path: Path) -> None:
 
     assert main(["check", str(path)]) == 2
     assert main(["check", str(tmp_path / "nowhere.ipynb")]) == 2
+
+
+def test_a_loop_without_an_end_is_a_sentence(tmp_path: Path) -> None:
+    path = Path(written(tmp_path / "loop.ipynb", "# %%\ndef grad_b1(dz1):\n    while True:\n        pass\n"))
+
+    checked = check_notebook(read_submission(path), Limits(cell_s=2.0))
+
+    assert "is there a loop without one" in checked.text
+    assert not checked.page
+    assert not checked.is_right
+
+
+def test_what_a_notebook_makes_of_its_page_can_do_nothing(tmp_path: Path) -> None:
+    """It may replace everything in its own process: the page that is opened is ours, and its page is text in there."""
+    forged = "# %%\nimport grader.reports.html\ngrader.reports.html.render_html = lambda _: '\"><script>1</script>'\n"
+
+    checked = check_notebook(read_submission(Path(written(tmp_path / "forged.ipynb", forged))))
+
+    assert "<script>" not in checked.page
+    assert "&#34;&gt;&lt;script&gt;" in checked.page
 
 
 def test_a_process_that_ends_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,10 +38,17 @@ def test_all_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["right.ipynb"]
 
 
-def test_one_wrong_and_its_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", written(tmp_path / "wrong.ipynb", WRONG), "-o", str(tmp_path / "out")]) == 1
+def test_one_wrong_and_its_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report is written and opened on request."""
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+
+    assert main(["check", written(tmp_path / "wrong.ipynb", WRONG), "-o", str(tmp_path / "out"), "--open"]) == 1
 
     assert "✗ grad_w1: Wrong values" in capsys.readouterr().out
+    assert opened == [(tmp_path / "out" / "wrong-check.html").as_uri()]
     page = (tmp_path / "out" / "wrong-check.html").read_text(encoding="utf-8")
     assert "<iframe sandbox " in page
     assert "wrong.ipynb: checked" in page

@@ -42,7 +42,10 @@ def line_of(path: Path, beginning: str) -> int:
         ("hints: true", "`hints` is True. It must be one of 0, 1, 2, 3."),
         ("learning_rate: -1", "`learning_rate` is -1. It must be a positive number."),
         ("steps: 2.5", "`steps` is 2.5. It must be a whole number from 1 to 1000."),
-        ("limits: {call_s: -1}", "`limits` is {'call_s': -1}. It must be positive numbers for any of call_s, cell_s"),
+        (
+            "limits: {call_s: -1}",
+            "`limits` is {'call_s': -1}. It must be positive numbers for any of call_cpu_s, call_s",
+        ),
         ("limits: {memory_mib: 0.5}", "`limits` is {'memory_mib': 0.5}. It must be"),
         ("limits: {patience: 3}", "`limits` is {'patience': 3}. It must be"),
         ("cases: [{name: vjp}]", "`cases` is [{'name': 'vjp'}]. It must be a list such as [{name: tiny"),

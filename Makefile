@@ -3,7 +3,7 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check format clean
+.PHONY: help demo test check docs format clean
 
 help: ## Show what there is
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -19,14 +19,17 @@ check: $(STAMP) ## Lint, format and types
 	$(VENV)/bin/ruff format --check
 	$(VENV)/bin/mypy
 
+docs: $(STAMP) ## Make the documentation site, build/docs/index.html
+	$(VENV)/bin/sphinx-build --fail-on-warning --keep-going --quiet -b html docs build/docs
+
 format: $(STAMP) ## Put the code into its form
 	$(VENV)/bin/ruff check --fix
 	$(VENV)/bin/ruff format
 
 clean: ## Remove what was made here
-	rm -rf $(VENV) grader-demo reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) build grader-demo reports .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
 	touch $(STAMP)

@@ -1,7 +1,8 @@
 """
 Grades hand-derived gradients in Jupyter notebooks, and says why a wrong one is wrong.
 
-In a notebook: `from grader import load_mnist`. Everything else is the command line, `grader --help`.
+In a notebook: `from grader import check, load_mnist`, and `%load_ext grader` for the cell magic `%%derive`. Everything
+else is the command line, `grader --help`.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from grader.checking import check
     from grader.data import load_mnist
 
-__all__ = ["load_mnist"]
+__all__ = ["check", "load_ipython_extension", "load_mnist"]
 __version__ = "0.1.0"
 
 
@@ -21,4 +23,15 @@ def __getattr__(name: str) -> Any:
         from grader.data import load_mnist
 
         return load_mnist
+    if name == "check":
+        from grader.checking import check
+
+        return check
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """What `%load_ext grader` calls: `%%derive` becomes a magic of that shell."""
+    from grader.checking.magic import derive
+
+    shell.register_magic_function(derive, "cell")

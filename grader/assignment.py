@@ -11,11 +11,12 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from grader.errors import SourceError, UsageError
-from grader.model import Exercise, Limits
-from grader.source import SourceCell, SourceNotebook, find_sources, read_source
+from grader.model import Exercise, ExtraCase, Limits
+from grader.settings import extra_cases
+from grader.source import SourceCell, SourceNotebook, find_sources, line_in, place_of, read_source
 
 __all__ = [
     "Assignment",
@@ -26,7 +27,6 @@ __all__ = [
     "solutions_directory",
 ]
 
-T = TypeVar("T")
 BUNDLED = Path(__file__).parent / "bundled"
 
 
@@ -45,8 +45,11 @@ class Assignment:
         init_parameters: `init_parameters(generator)`; returns the parameters by name, float32.
         make_inputs: `make_inputs(images, labels, generator)`; returns the inputs by name, of any dtype and shape, from
             images, uint8 (N, 28, 28), labels, int64 (N,), and a torch Generator.
+        extra_cases: The author's own, beside those that every assignment has.
+        case_inputs: What takes the place of `make_inputs` in one of those, by the case's name.
         solutions: The instructor's gradient functions by exercise.
         sources: Their cells, as text.
+        places: Where those stand: file, cell and line.
         network: The source of the cells that define the network, as students have them too.
         hidden_seed: Draws the batches that students do not see.
         learning_rate: For the training curve, per step.
@@ -66,10 +69,18 @@ class Assignment:
     hidden_seed: int
     limits: Limits
     make_inputs: Callable[..., dict[str, Any]] = default_inputs
+    extra_cases: tuple[ExtraCase, ...] = ()
+    case_inputs: Mapping[str, Callable[..., dict[str, Any]]] = dataclasses.field(default_factory=dict)
+    places: Mapping[str, str] = dataclasses.field(default_factory=dict)
     autograd: str = "forbid"
     hints: int = 3
     learning_rate: float = 0.01
     steps: int = 30
+
+    def called(self, exercise: str) -> str:
+        """An exercise, and where it is to be found."""
+        place = self.places.get(exercise)
+        return f"{exercise} of {self.id}" + (f" ({place})" if place else "")
 
 
 def solutions_directory(given: Path | None) -> Path:
@@ -138,6 +149,7 @@ def _load(path: Path, content: bytes, hidden_seed: int | None) -> Assignment:  #
                 f"{path.name} defines no function `{name}`.", "Define it in a code cell tagged `network`."
             )
     settings = source.settings
+    cases = extra_cases(settings)
     return Assignment(
         id=source.id,
         title=source.title,
@@ -148,67 +160,52 @@ def _load(path: Path, content: bytes, hidden_seed: int | None) -> Assignment:  #
                 targets=cell.targets,
                 arguments=cell.arguments,
                 points=cell.points,
+                tolerance=cell.tolerance,
                 question=cell.docstring,
             )
             for cell in source.exercises
         ),
         forward=namespace["forward"],
         init_parameters=namespace["init_parameters"],
-        make_inputs=_inputs_of(namespace, source),
+        make_inputs=_function(namespace, "make_inputs", source) or default_inputs,
+        extra_cases=cases,
+        case_inputs={
+            case.name: make for case in cases if (make := _function(namespace, f"inputs_{case.name}", source))
+        },
         solutions={cell.name: namespace[cell.name] for cell in source.exercises},
         sources={cell.name: cell.source for cell in source.exercises},
+        places={cell.name: place_of(path, cell) for cell in source.exercises},
         network="\n\n".join(cell.source for cell in source.network),
-        hidden_seed=_integer(settings.get("hidden_seed", 0), path) if hidden_seed is None else hidden_seed,
-        limits=_limits(settings.get("limits", {}), path),
-        autograd=_choice(settings.get("autograd", "forbid"), ("forbid", "flag", "allow"), path, "autograd"),
-        hints=_choice(settings.get("hints", 3), (0, 1, 2, 3), path, "hints"),
+        hidden_seed=settings.get("hidden_seed", 0) if hidden_seed is None else hidden_seed,
+        limits=Limits(**settings.get("limits", {})),
+        autograd=settings.get("autograd", "forbid"),
+        hints=settings.get("hints", 3),
         learning_rate=float(settings.get("learning_rate", 0.01)),
-        steps=int(settings.get("steps", 30)),
+        steps=settings.get("steps", 30),
     )
 
 
 def _run(cell: SourceCell, namespace: dict[str, Any], source: SourceNotebook) -> None:
-    where = f"cell {cell.index + 1}" + (f", line {cell.line}" if cell.line else "")
     try:
         tree = ast.parse(cell.source)
         if cell.line:
             ast.increment_lineno(tree, cell.line - 1)
         exec(compile(tree, str(source.path), "exec"), namespace)  # noqa: S102 - the instructor's own code
     except Exception as error:
+        line = line_in(error, source.path.name)
+        if isinstance(error, SyntaxError) and cell.line and error.lineno:
+            line = cell.line + error.lineno - 1
         raise SourceError(
-            f"{source.path.name}, {where}: {type(error).__name__}: {error}",
+            f"{place_of(source.path, cell, line)}: {type(error).__name__}: {getattr(error, 'msg', error)}.",
             "Run the source notebook and mend the cell.",
         ) from error
 
 
-def _inputs_of(namespace: Mapping[str, Any], source: SourceNotebook) -> Callable[..., dict[str, Any]]:
-    made: Callable[..., dict[str, Any]] = namespace.get("make_inputs", default_inputs)
-    if not callable(made):
+def _function(namespace: Mapping[str, Any], name: str, source: SourceNotebook) -> Callable[..., dict[str, Any]] | None:
+    made: Callable[..., dict[str, Any]] | None = namespace.get(name)
+    if made is not None and not callable(made):
         raise SourceError(
-            f"In {source.path.name}, `make_inputs` is no function.",
-            "Define `make_inputs(images, labels, generator)` in a cell tagged `network`, or leave it out.",
+            f"In {source.path.name}, `{name}` is no function.",
+            f"Define `{name}(images, labels, generator)` in a cell tagged `network`, or leave it out.",
         )
     return made
-
-
-def _integer(value: Any, path: Path) -> int:
-    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < 2**32:
-        raise SourceError(f"{path.name}: hidden_seed is {value!r}.", "It must be a whole number from 0 to 4294967295.")
-    return value
-
-
-def _choice(value: Any, choices: tuple[T, ...], path: Path, name: str) -> T:
-    if type(value) is not type(choices[0]) or value not in choices:
-        raise SourceError(f"{path.name}: {name} is {value!r}.", f"It must be one of {', '.join(map(str, choices))}.")
-    return choices[choices.index(value)]
-
-
-def _limits(settings: Any, path: Path) -> Limits:
-    names = {field.name for field in dataclasses.fields(Limits)}
-    if not isinstance(settings, dict) or not all(
-        name in names and isinstance(value, (int, float)) and value > 0 for name, value in settings.items()
-    ):
-        raise SourceError(
-            f"{path.name}: limits cannot be read.", f"Give positive numbers for any of {', '.join(sorted(names))}."
-        )
-    return Limits(**settings)

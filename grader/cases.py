@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import hashlib
 import math
 from collections.abc import Mapping
 from typing import Any
@@ -20,41 +19,28 @@ import torch
 
 from grader.assignment import Assignment
 from grader.compare import compare
-from grader.data import read_split
 from grader.errors import SolutionError, SourceError
 from grader.model import Exercise, Outcome
+from grader.networks import (
+    Network,
+    Point,
+    draw_inputs,
+    evaluate,
+    evaluate_network,
+    networks_of,
+    points_of,
+    rounded,
+    seed_of,
+)
 
 __all__ = [
     "Case",
     "ChainCase",
-    "Network",
     "build_cases",
     "build_chain",
+    "exercise_cases",
     "generic_arguments",
-    "network_at",
-    "network_names",
 ]
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Point:
-    """Where the network is evaluated: a batch of `rows` images, and parameters of its own."""
-
-    name: str
-    rows: int
-    dtype: torch.dtype
-    public: bool = False
-    random_cotangent: bool = False
-    combined: bool = False
-
-
-POINTS = (
-    Point(name="mnist", rows=64, dtype=torch.float32, public=True),
-    Point(name="mnist_hidden", rows=48, dtype=torch.float32),
-    Point(name="vjp", rows=17, dtype=torch.float64, random_cotangent=True),
-    Point(name="linear", rows=17, dtype=torch.float64, random_cotangent=True, combined=True),
-)
-"""Batch sizes differ, so that a constant copied from one fails on the next; none is 1, where `squeeze()` bites."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,20 +77,6 @@ class ChainCase:
     terms: int
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Network:
-    """
-    The network at a point: every named tensor of the graph in float64, and the gradient of the loss for each.
-
-    What is not floating has no gradient; what the loss does not depend on has one of zeros.
-    """
-
-    inputs: dict[str, torch.Tensor]
-    parameters: dict[str, torch.Tensor]
-    values: dict[str, torch.Tensor]
-    gradients: dict[str, torch.Tensor]
-
-
 @functools.lru_cache(maxsize=32)
 def build_cases(assignment: Assignment) -> dict[str, tuple[Case, ...]]:
     """
@@ -114,28 +86,30 @@ def build_cases(assignment: Assignment) -> dict[str, tuple[Case, ...]]:
         SourceError: The forward pass fails, or an exercise names something that it does not return.
         SolutionError: A solution raises or disagrees.
     """
-    evaluated = {point.name: _evaluate(assignment, point) for point in POINTS}
-    cases = {
-        exercise.name: tuple(
-            _case(assignment, exercise, point, evaluated)
-            for point in POINTS
-            if not point.combined or _upstream(exercise, evaluated["mnist"])
-        )
-        for exercise in assignment.exercises
-    }
+    networks = networks_of(assignment)
+    cases = {exercise.name: exercise_cases(assignment, exercise, networks) for exercise in assignment.exercises}
     for exercise in assignment.exercises:
-        _check_whole(assignment, exercise, cases[exercise.name][0], evaluated["mnist"])
+        _check_whole(assignment, exercise, cases[exercise.name][0], networks["mnist"])
         for case in cases[exercise.name]:
             _check_solution(assignment, exercise, case)
     return cases
 
 
+def exercise_cases(assignment: Assignment, exercise: Exercise, networks: dict[str, Network]) -> tuple[Case, ...]:
+    """The cases of one exercise, which no solution was tried on. Raises SourceError as `build_cases` does."""
+    return tuple(
+        _case(assignment, exercise, point, networks)
+        for point in points_of(assignment)
+        if not point.combined or _upstream(exercise, networks["mnist"])
+    )
+
+
 @functools.lru_cache(maxsize=32)
 def build_chain(assignment: Assignment) -> ChainCase:
     """The public batch for the whole backward pass, with autograd's training curve."""
-    evaluated = _evaluate(assignment, POINTS[0])
-    inputs = {name: _rounded(tensor, torch.float32) for name, tensor in evaluated.inputs.items()}
-    parameters = {name: _rounded(tensor, torch.float32) for name, tensor in evaluated.parameters.items()}
+    evaluated = evaluate(assignment, points_of(assignment)[0])
+    inputs = {name: rounded(tensor, torch.float32) for name, tensor in evaluated.inputs.items()}
+    parameters = {name: rounded(tensor, torch.float32) for name, tensor in evaluated.parameters.items()}
     targets = {f"d{target}" for exercise in assignment.exercises for target in exercise.targets}
     return ChainCase(
         inputs=inputs,
@@ -144,18 +118,6 @@ def build_chain(assignment: Assignment) -> ChainCase:
         losses=_train(assignment, inputs, parameters),
         terms=_terms(list(evaluated.values.values())),
     )
-
-
-@functools.lru_cache(maxsize=32)
-def network_names(assignment: Assignment) -> frozenset[str]:
-    """The names of all tensors in the network, and of their gradients."""
-    names = _evaluate(assignment, POINTS[0]).values
-    return frozenset(names) | {f"d{name}" for name in names}
-
-
-def network_at(assignment: Assignment, case: str) -> Network:
-    """The network where a case looks at it."""
-    return _evaluate(assignment, next(point for point in POINTS if point.name == case))
 
 
 def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, seed: int) -> dict[str, torch.Tensor]:
@@ -169,10 +131,10 @@ def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, 
     def draw(like: torch.Tensor) -> torch.Tensor:
         return torch.randn(like.shape, generator=generator, dtype=torch.float64)
 
-    inputs = _inputs(assignment, rows, seed)
-    shapes = assignment.init_parameters(torch.Generator().manual_seed(seed))
-    parameters = {name: draw(tensor) / max(1, *tensor.shape[:1]) ** 0.5 for name, tensor in shapes.items()}
-    network = _network(assignment, inputs, parameters)
+    inputs = draw_inputs(assignment, rows, seed)
+    like = assignment.init_parameters(torch.Generator().manual_seed(seed))
+    parameters = {name: draw(tensor) / max(1, *tensor.shape[:1]) ** 0.5 for name, tensor in like.items()}
+    network = evaluate_network(assignment, inputs, parameters)
     upstream = _upstream(exercise, network)
     return {
         name: draw(network.gradients[name]) if name in upstream else network.values[name].detach()
@@ -180,61 +142,8 @@ def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, 
     }
 
 
-def _inputs(assignment: Assignment, rows: int, seed: int) -> dict[str, torch.Tensor]:
-    """What the forward pass is given for some images: floating inputs rounded to float32, as float64."""
-    images, labels = read_split("test")
-    chosen = np.random.RandomState(seed).permutation(len(images))[:rows]
-    try:
-        inputs = assignment.make_inputs(
-            torch.from_numpy(images[chosen]).reshape(-1, 28, 28),
-            torch.from_numpy(labels[chosen]).long(),
-            torch.Generator().manual_seed(seed + 1),  # parameters are drawn from `seed`
-        )
-        return {name: _rounded(_rounded(tensor, torch.float32), torch.float64) for name, tensor in inputs.items()}
-    except Exception as error:
-        raise SourceError(
-            f"The inputs of {assignment.id} cannot be made: {type(error).__name__}: {error}",
-            "`make_inputs(images, labels, generator)` must return a dict of tensors, the inputs of `forward` by name.",
-        ) from error
-
-
-def _evaluate(assignment: Assignment, point: Point) -> Network:
-    # `linear` looks at the same place as `vjp`, with other cotangents.
-    seed = _seed(assignment, "vjp" if point.combined else point.name, hidden=not point.public)
-    return _network(
-        assignment,
-        _inputs(assignment, point.rows, seed),
-        assignment.init_parameters(torch.Generator().manual_seed(seed)),
-    )
-
-
-def _network(assignment: Assignment, inputs: dict[str, torch.Tensor], parameters: dict[str, torch.Tensor]) -> Network:
-    try:
-        parameters = {name: tensor.detach().double().requires_grad_() for name, tensor in parameters.items()}
-        leaves = {name: tensor.clone().requires_grad_(tensor.is_floating_point()) for name, tensor in inputs.items()}
-        outputs = assignment.forward(**leaves, **parameters)
-        values = {**leaves, **parameters, **outputs}
-        loss = outputs["loss"]
-        named = {name: value for name, value in values.items() if _is_differentiable(value)}
-        gradients = torch.autograd.grad(loss, list(named.values()), retain_graph=True, allow_unused=True)
-    except Exception as error:
-        raise SourceError(
-            f"The network of {assignment.id} cannot be evaluated: {type(error).__name__}: {error}",
-            "`forward(**inputs, **parameters)` must return a dict of tensors with a scalar `loss`, in float64 too.",
-        ) from error
-    return Network(
-        inputs=inputs,
-        parameters={name: tensor.detach() for name, tensor in parameters.items()},
-        values=values,
-        gradients={
-            f"d{name}": torch.zeros_like(value) if gradient is None else gradient
-            for (name, value), gradient in zip(named.items(), gradients, strict=True)
-        },
-    )
-
-
-def _case(assignment: Assignment, exercise: Exercise, point: Point, evaluated: dict[str, Network]) -> Case:
-    network = evaluated[point.name]
+def _case(assignment: Assignment, exercise: Exercise, point: Point, networks: dict[str, Network]) -> Case:
+    network = networks[point.name]
     cotangents = {
         name: _cotangent(assignment, exercise, point, name, like=network.gradients[name])
         for name in _upstream(exercise, network)
@@ -242,15 +151,15 @@ def _case(assignment: Assignment, exercise: Exercise, point: Point, evaluated: d
     arguments = {}
     for name in exercise.arguments:
         if name in cotangents:
-            arguments[name] = _rounded(cotangents[name], point.dtype)
+            arguments[name] = rounded(cotangents[name], point.dtype)
         elif isinstance(network.values.get(name), torch.Tensor):
-            arguments[name] = _rounded(network.values[name], point.dtype)
+            arguments[name] = rounded(network.values[name], point.dtype)
         else:
             raise SourceError(
-                f"{exercise.name} of {assignment.id} takes `{name}`, which the network does not have.",
+                f"{assignment.called(exercise.name)} takes `{name}`, which the network does not have.",
                 "Arguments are inputs, parameters and intermediates by name, or d and one of those names.",
             )
-    expected = _reference(exercise, network, {name: arguments[name].double() for name in cotangents})
+    expected = _reference(assignment, exercise, network, {name: arguments[name].double() for name in cotangents})
     return Case(
         name=point.name,
         public=point.public,
@@ -259,12 +168,13 @@ def _case(assignment: Assignment, exercise: Exercise, point: Point, evaluated: d
         arguments=arguments,
         upstream=tuple(cotangents),
         expected=expected,
-        terms=_terms([*arguments.values(), *(network.values[target] for target in exercise.targets)]),
+        # What rounding explains grows with the number of terms, in proportion.
+        terms=round(exercise.tolerance * _terms([*arguments.values(), *(network.values[t] for t in exercise.targets)])),
     )
 
 
 def _reference(
-    exercise: Exercise, network: Network, cotangents: Mapping[str, torch.Tensor]
+    assignment: Assignment, exercise: Exercise, network: Network, cotangents: Mapping[str, torch.Tensor]
 ) -> tuple[torch.Tensor, ...]:
     """
     Autograd's gradient of each target, given the loss's gradients for some tensors; without any, that of the loss.
@@ -287,7 +197,7 @@ def _reference(
             raise RuntimeError(f"{' and '.join(cotangents) or 'the loss'} cannot reach it")
     except (KeyError, RuntimeError) as error:
         raise SourceError(
-            f"Autograd has no gradient of {', '.join(exercise.targets)} for {exercise.name} ({error}).",
+            f"{assignment.called(exercise.name)}: autograd has no gradient of {', '.join(exercise.targets)} ({error}).",
             "The targets must be what the upstream gradients' tensors were computed from.",
         ) from error
     finally:
@@ -312,18 +222,13 @@ def _cotangent(
 
     def draw(case: str) -> torch.Tensor:
         # Of its own for each exercise: what one is given must not be another one's answer.
-        seed = _seed(assignment, f"{case}/{exercise.name}/{name}", hidden=True)
+        seed = seed_of(assignment, f"{case}/{exercise.name}/{name}", hidden=True)
         return torch.from_numpy(np.asarray(np.random.RandomState(seed).standard_normal(tuple(like.shape))))
 
     if not point.combined:
-        return draw("vjp")
+        return draw(point.name)
     # A single number gets the other sign, which no single draw could promise.
     return 3 * draw("vjp") - 0.5 * draw("linear") if like.numel() > 1 else -1.5 * draw("vjp")
-
-
-def _seed(assignment: Assignment, purpose: str, *, hidden: bool) -> int:
-    secret = assignment.hidden_seed if hidden else "public"
-    return int.from_bytes(hashlib.sha256(f"{assignment.id}/{purpose}/{secret}".encode()).digest()[:4], "big")
 
 
 def _terms(tensors: list[Any]) -> int:
@@ -336,22 +241,13 @@ def _terms(tensors: list[Any]) -> int:
     return 8 + max(max(*shape, math.prod(shape) // max(1, min(shape))) for shape in sizes)
 
 
-def _rounded(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    tensor = tensor.detach().clone()
-    return tensor.to(dtype) if tensor.is_floating_point() else tensor
-
-
-def _is_differentiable(value: Any) -> bool:
-    return isinstance(value, torch.Tensor) and value.requires_grad
-
-
 def _check_whole(assignment: Assignment, exercise: Exercise, case: Case, network: Network) -> None:
     """What the true upstream gradients say of a target must be all that the loss has to say to it."""
     for target, expected in zip(exercise.targets, case.expected, strict=True):
         whole = network.gradients[f"d{target}"]
         if compare(expected, whole, terms=case.terms, given=case.dtype).outcome is not Outcome.MATCH:
             raise SourceError(
-                f"{exercise.name} of {assignment.id} cannot know all of d{target}: the loss depends on {target} in "
+                f"{assignment.called(exercise.name)} cannot know all of d{target}: the loss depends on {target} in "
                 f"ways that {', '.join(case.upstream) or 'its arguments'} does not cover.",
                 "Give it the gradient of every tensor that is computed from the target.",
             )
@@ -362,7 +258,7 @@ def _check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> N
         returned = assignment.solutions[exercise.name](**{name: a.clone() for name, a in case.arguments.items()})
     except Exception as error:
         raise SolutionError(
-            f"The solution of {exercise.name} in {assignment.id} raised {type(error).__name__} on {case.name}: {error}",
+            f"The solution of {assignment.called(exercise.name)} raised {type(error).__name__} on {case.name}: {error}",
             "Mend it in the source notebook; nothing was graded.",
         ) from error
     returned = returned if isinstance(returned, tuple) else (returned,)
@@ -373,7 +269,7 @@ def _check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> N
     )
     if not agrees:
         raise SolutionError(
-            f"The solution of {exercise.name} in {assignment.id} disagrees with autograd on {case.name}.",
+            f"The solution of {assignment.called(exercise.name)} disagrees with autograd on {case.name}.",
             "Mend it, or the forward pass, in the source notebook; nothing was graded.",
         )
 

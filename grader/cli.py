@@ -16,18 +16,33 @@ from typing import TYPE_CHECKING
 import click
 
 from grader import __version__
+from grader.commands.authoring import new, release, validate
+from grader.commands.check import check
+from grader.commands.options import (
+    EXIT_FAULT,
+    EXIT_FULL_MARKS,
+    EXIT_NOT_ALL,
+    EXIT_USAGE,
+    FORMATS,
+    assignment_option,
+    debug_option,
+    format_option,
+    hidden_seed_option,
+    output_option,
+    quiet_option,
+    sandbox_option,
+    say,
+    solutions_option,
+)
 from grader.errors import GraderError
 
 if TYPE_CHECKING:
     from grader.classroom.run import ClassResult
     from grader.model import Report
-    from grader.validate import Validation
 
 __all__ = ["main"]
 
-FORMATS = ("html", "json")
 REPORT_IT = "Run it again with --debug and report that."
-EXIT_FULL_MARKS, EXIT_NOT_ALL, EXIT_USAGE, EXIT_FAULT = 0, 1, 2, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,7 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except click.exceptions.Exit as leave:
         return leave.exit_code
     except click.Abort:
-        _say("Stopped.")
+        say("Stopped.")
         return EXIT_USAGE
     except click.ClickException as error:
         error.show()
@@ -47,58 +62,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GraderError as error:
         if debug:
             raise
-        _say(f"grader: {error}")
+        say(f"grader: {error}")
         return error.exit_code
     except Exception as error:
         if debug:
             raise
-        _say(f"grader: It failed itself ({error!r}). {REPORT_IT}")
+        say(f"grader: It failed itself ({error!r}). {REPORT_IT}")
         return EXIT_FAULT
     return code if isinstance(code, int) else EXIT_FULL_MARKS
-
-
-def _say(text: str) -> None:
-    click.echo(text, err=True)
-
-
-solutions_option = click.option(
-    "--solutions",
-    type=click.Path(path_type=Path),
-    help="Folder of source notebooks. [default: solutions/ here, else the ones shipped]",
-)
-output_option = click.option(
-    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("reports"), show_default=True
-)
-assignment_option = click.option(
-    "-a", "--assignment", "assignment_id", metavar="ID", help="[default: the one the notebook names]"
-)
-format_option = click.option(
-    "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable. [default: html and json]"
-)
-hidden_seed_option = click.option(
-    "--hidden-seed",
-    type=click.IntRange(0, 2**32 - 1),
-    envvar="GRADER_HIDDEN_SEED",
-    help="Draws the hidden batches, in place of the seed in the source notebook. [env: GRADER_HIDDEN_SEED]",
-)
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-sandbox_option = click.option(
-    "--require-sandbox",
-    "level",
-    type=click.Choice(("none", "process", "filtered", "isolated")),
-    default="none",
-    show_default=True,
-    help="Refuse to execute anything in a sandbox below this level; `grader doctor` tells which one there is.",
-)
-debug_option = click.option(
-    "--debug", is_flag=True, expose_value=False, help="Show tracebacks of the grader's own faults."
-)
 
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="grader")
 def cli() -> None:
     """Grade hand-derived gradients in Jupyter notebooks, and say why a wrong one is wrong."""
+
+
+for command in (check, new, release, validate):
+    cli.add_command(command)
 
 
 @cli.command()
@@ -111,11 +92,11 @@ def demo(output: Path, quiet: bool) -> int:
     """Grade the bundled sample submissions, and say where the reports are."""
     from grader.demo import run_demo
 
-    reports = run_demo(output, tell=_say if not quiet else lambda _: None)
+    reports = run_demo(output, tell=say if not quiet else lambda _: None)
     if not quiet:
         for report, page in reports:
-            _say(f"  {report.score:4g} / {report.max_score:g}   {page}")
-        _say("Open one of them in a browser.")
+            say(f"  {report.score:4g} / {report.max_score:g}   {page}")
+        say("Open one of them in a browser.")
     return EXIT_FULL_MARKS
 
 
@@ -154,7 +135,7 @@ def grade(
     if not quiet:
         _tell(report)
         for file in written:
-            _say(f"  {file}")
+            say(f"  {file}")
     if fault is not None:
         raise fault
     return _exit_code(report)
@@ -224,52 +205,11 @@ def batch(
             is_quiet=quiet,
         )
     except KeyboardInterrupt:
-        _say("What has been graded is kept: run it again to go on.")
+        say("What has been graded is kept: run it again to go on.")
         raise
     if not quiet:
         _tell_class(result)
     return _exit_code_of_class(result)
-
-
-@cli.command()
-@click.argument("ids", nargs=-1, metavar="[ID]...")
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("assignments"), show_default=True
-)
-@solutions_option
-@quiet_option
-@debug_option
-def release(ids: tuple[str, ...], output: Path, solutions: Path | None, quiet: bool) -> int:
-    """Make the students' notebooks from the source notebooks: all of them, or those named."""
-    from grader.assignment import find_assignment, solutions_directory
-    from grader.release import write_release
-    from grader.source import find_sources, read_source
-
-    directory = solutions_directory(solutions)
-    for assignment_id in ids or find_sources(directory):
-        for file in write_release(read_source(find_assignment(assignment_id, directory)), output):
-            if not quiet:
-                _say(f"  {file}")
-    return EXIT_FULL_MARKS
-
-
-@cli.command()
-@click.argument("ids", nargs=-1, metavar="[ID]...")
-@solutions_option
-@debug_option
-def validate(ids: tuple[str, ...], solutions: Path | None) -> int:
-    """Is this assignment sound? References agree, blanks score 0, the solution everything, mistakes are caught."""
-    from grader.assignment import find_assignment, solutions_directory
-    from grader.source import find_sources
-    from grader.validate import validate as check
-
-    directory = solutions_directory(solutions)
-    is_sound = True
-    for assignment_id in ids or find_sources(directory):
-        validation = check(find_assignment(assignment_id, directory))
-        _show_validation(validation)
-        is_sound = is_sound and not validation.problems
-    return EXIT_FULL_MARKS if is_sound else EXIT_NOT_ALL
 
 
 @cli.command()
@@ -292,40 +232,6 @@ def doctor() -> int:
     return EXIT_FULL_MARKS if is_well else EXIT_FAULT
 
 
-def _show_validation(validation: Validation) -> None:
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(highlight=False)
-    table = Table(title=validation.assignment_id, title_justify="left", box=None, padding=(0, 2, 0, 0))
-    for heading, justify in (
-        ("exercise", "left"),
-        ("differences", "right"),
-        ("mutants caught", "right"),
-        ("time", "right"),
-        ("memory", "right"),
-    ):
-        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
-    for exercise in validation.exercises:
-        table.add_row(
-            exercise.name,
-            f"{exercise.difference:.0e}",
-            f"{exercise.caught} of {exercise.mutants}",
-            f"{exercise.milliseconds:.2f} ms",
-            f"{exercise.kib:.0f} KiB",
-        )
-    console.print(table)
-    for exercise in validation.exercises:
-        for survivor in exercise.survivors:
-            why = "a hole in the cases" if survivor.is_hole else "equivalent: the same function in other words"
-            line = f"  {exercise.name}: {survivor.edit.replace('_', ' ')} in {survivor.site} survives, {why}"
-            console.print(line, markup=False, soft_wrap=True)
-    for problem in validation.problems:
-        console.print(f"✗ {problem}", markup=False, soft_wrap=True, style="red")
-    if not validation.problems:
-        console.print(f"✓ {validation.assignment_id} is sound.", style="green")
-
-
 def _tell(report: Report) -> None:
     from rich.console import Console
     from rich.markup import escape
@@ -344,16 +250,16 @@ def _tell(report: Report) -> None:
 
 def _tell_class(result: ClassResult) -> None:
     for problem in result.problems:
-        _say(_printable(f"  {problem.where}: {problem.message}"))
+        say(_printable(f"  {problem.where}: {problem.message}"))
     for each in result.results:
         if each.is_undecided:
-            _say(_printable(f"  {each.received.student}: could not be graded. {each.fault}"))
+            say(_printable(f"  {each.received.student}: could not be graded. {each.fault}"))
     for filled in result.filled:
-        _say(_printable(f"  {filled.rows} rows of {filled.column!r} are filled in."))
+        say(_printable(f"  {filled.rows} rows of {filled.column!r} are filled in."))
         for note in filled.notes:
-            _say(_printable(f"  {note}"))
+            say(_printable(f"  {note}"))
     for path in result.written:
-        _say(f"  {path}")
+        say(f"  {path}")
 
 
 def _printable(text: str) -> str:

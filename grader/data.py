@@ -95,7 +95,6 @@ def _as_tensors(split: str, directory: Path | None) -> tuple[torch.Tensor, torch
     return torch.from_numpy(images).float().div_(255), torch.from_numpy(labels).long()
 
 
-@functools.lru_cache(maxsize=2)
 def read_split(split: str, *, directory: Path | None = None) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """
     The bytes of a split, checked: images (rows, 784) and labels (rows,), uint8. Kept after the first read.
@@ -103,6 +102,11 @@ def read_split(split: str, *, directory: Path | None = None) -> tuple[npt.NDArra
     Raises:
         DataError: As for `load_mnist`.
     """
+    return _read_split(split, directory)
+
+
+@functools.lru_cache(maxsize=2)
+def _read_split(split: str, directory: Path | None) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     files = SPLITS[split]
     if split == "test":
         images_path, labels_path = MNIST_DIRECTORY / files.images, MNIST_DIRECTORY / files.labels

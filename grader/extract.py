@@ -10,7 +10,7 @@ import ast
 import dataclasses
 import re
 import warnings
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat import NotebookNode
@@ -19,10 +19,10 @@ from grader.model import CallError, Code
 from grader.notebook import code_cells
 from grader.scope import Scope, notebook_data, scope_of
 
-__all__ = ["Definition", "StaticLook", "look"]
+__all__ = ["Definition", "StaticLook", "look", "look_at"]
 
 _TRANSFORMER = TransformerManager()
-_PYTHON_MAGICS = re.compile(r"^\s*%%(time|timeit|capture|prun)\b.*")
+_PYTHON_MAGICS = re.compile(r"^\s*%%(time|timeit|capture|prun|derive)\b.*")
 _DEFINES = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=[^=]", re.MULTILINE)
 _AUTOGRAD_FUNCTIONS = frozenset({"grad", "vjp", "jvp", "jacrev", "jacfwd", "hessian", "grad_and_value", "linearize"})
 _AUTOGRAD_MODULES = ("torch.autograd", "torch.func", "functorch")
@@ -81,16 +81,21 @@ def look(notebook: NotebookNode, exercises: Collection[str] = ()) -> StaticLook:
     Args:
         exercises: The functions in which autograd is looked for.
     """
+    return look_at({number: cell.source for number, cell in code_cells(notebook)}, exercises)
+
+
+def look_at(sources: Mapping[int, str], exercises: Collection[str] = ()) -> StaticLook:
+    """The same for some cells only: their sources by number, `In [number]`."""
     cells: list[_Cell] = []
     syntax_errors: dict[int, CallError] = {}
     broken_names: dict[str, int] = {}
-    for number, code in code_cells(notebook):
-        tree = _parse(code.source, number)
+    for number, source in sources.items():
+        tree = _parse(source, number)
         if isinstance(tree, CallError):
             syntax_errors[number] = tree
-            broken_names |= {a or b: number for a, b in _DEFINES.findall(code.source)}
+            broken_names |= {a or b: number for a, b in _DEFINES.findall(source)}
         else:
-            cells.append(_Cell(number, code.source, tree))
+            cells.append(_Cell(number, source, tree))
     autograd = _Autograd(cells)
     data = notebook_data([cell.tree for cell in cells])
     definitions: dict[str, tuple[Definition, ...]] = {}

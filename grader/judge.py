@@ -7,18 +7,32 @@ This is the only place where a point is given.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
 
-from grader.calls import Returned
+from grader.assignment import Assignment
+from grader.calls import CHAIN, Returned, read_losses, read_tensors
+from grader.cases import ChainCase
 from grader.compare import Comparison, compare
 from grader.execution import Answer, Execution
 from grader.extract import Definition, StaticLook
-from grader.model import BatchView, CallError, CaseResult, Exercise, ExerciseResult, Flag, Notice, Outcome, most_telling
+from grader.model import (
+    BatchView,
+    CallError,
+    CaseResult,
+    Chain,
+    Curve,
+    Exercise,
+    ExerciseResult,
+    Flag,
+    Notice,
+    Outcome,
+    most_telling,
+)
 
-__all__ = ["judge_exercise", "unread_exercise"]
+__all__ = ["judge_chain", "judge_exercise", "unread_exercise"]
 
 
 def unread_exercise(exercise: Exercise, problem: str) -> ExerciseResult:
@@ -77,6 +91,31 @@ def judge_exercise(
         question=exercise.question,
         views=_views(exercise, returned) if looked_at else (),
     ), flags
+
+
+def judge_chain(
+    assignment: Assignment, chain: ChainCase, answer: Answer, outcomes: Mapping[str, Outcome]
+) -> Chain | None:
+    """How far the student's functions carry when each is fed what the others made. It decides no points."""
+    if CHAIN not in answer.records:
+        return None
+    gradients = read_tensors(answer.records[CHAIN][1])
+    links: dict[str, Outcome] = {}
+    for depth, exercise in enumerate(assignment.exercises, start=1):
+        names = {f"{exercise.name}/d{target}": f"d{target}" for target in exercise.targets}
+        if outcomes[exercise.name].passed is not True and not all(name in gradients for name in names):
+            links[exercise.name] = outcomes[exercise.name]
+        elif not all(name in gradients for name in names):
+            links[exercise.name] = Outcome.SKIPPED
+        else:
+            right = all(
+                compare(gradients[name], chain.expected[target], terms=depth * chain.terms, given=torch.float32).outcome
+                is Outcome.MATCH
+                for name, target in names.items()
+            )
+            links[exercise.name] = Outcome.MATCH if right else Outcome.MISMATCH
+    losses = read_losses(answer, steps=assignment.steps)
+    return Chain(links=links, training=Curve(reference=chain.losses, student=losses) if losses else None)
 
 
 # ------------------------------------------------------------------------------------------------------ one case

@@ -23,6 +23,7 @@ __all__ = [
     "Diagnosis",
     "Exercise",
     "ExerciseResult",
+    "ExtraCase",
     "Flag",
     "Limits",
     "NotebookSummary",
@@ -95,6 +96,23 @@ class Limits:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraCase:
+    """
+    One more set of arguments for every exercise of an assignment, hidden from students.
+
+    Attributes:
+        rows: How many images are in its batch.
+        double: float64 instead of float32.
+        random_upstream: Random upstream gradients instead of the true ones.
+    """
+
+    name: str
+    rows: int
+    double: bool = False
+    random_upstream: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Exercise:
     """
     One gradient function to write.
@@ -104,6 +122,7 @@ class Exercise:
         targets: What the gradient is taken of, in the order in which the function returns them.
         arguments: The parameters' names, in order.
         points: What it is worth.
+        tolerance: How many times more than what rounding explains an entry may be off.
         question: The function's docstring in the released notebook.
     """
 
@@ -111,6 +130,7 @@ class Exercise:
     targets: tuple[str, ...]
     arguments: tuple[str, ...]
     points: float = 1.0
+    tolerance: float = 1.0
     question: str = ""
 
 
@@ -306,7 +326,12 @@ class NotebookSummary:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """Everything there is to say about one submission: plain data, rendered elsewhere."""
+    """
+    Everything there is to say about one submission: plain data, rendered elsewhere.
+
+    Attributes:
+        gives_marks: False for a student's own check, which tells the same and counts nothing.
+    """
 
     assignment_id: str
     assignment_title: str
@@ -319,6 +344,7 @@ class Report:
     sandbox_layers: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
+    gives_marks: bool = True
 
     @property
     def score(self) -> float:

@@ -12,19 +12,17 @@ from collections.abc import Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-import torch
 from nbformat import NotebookNode
 
 from grader.assignment import Assignment, find_assignment
-from grader.calls import CHAIN, call_request, chain_request, read_call, read_losses, read_tensors
-from grader.cases import ChainCase, build_cases, build_chain
-from grader.compare import compare
+from grader.calls import CHAIN, call_request, chain_request, read_call
+from grader.cases import build_cases, build_chain
 from grader.diagnosis import diagnose, fingerprint
 from grader.errors import GraderError, GraderFault, UsageError
 from grader.execution import Answer, Execution, Request, execute
 from grader.extract import StaticLook, look
-from grader.judge import judge_exercise, unread_exercise
-from grader.model import Chain, Curve, ExerciseResult, Flag, NotebookSummary, Outcome, Report, Submission
+from grader.judge import judge_chain, judge_exercise, unread_exercise
+from grader.model import ExerciseResult, Flag, NotebookSummary, Outcome, Report, Submission
 from grader.notebook import Unreadable, code_cells, read_notebook
 from grader.sandbox import Level
 from grader.scope import Scope
@@ -198,7 +196,7 @@ def _judge(
         exercises=tuple(results),
         notebook=_summary(notebook, execution),
         flags=tuple(flags),
-        chain=_judge_chain(assignment, build_chain(assignment), execution.answers[CHAIN], outcomes),
+        chain=judge_chain(assignment, build_chain(assignment), execution.answers[CHAIN], outcomes),
         sandbox_layers=execution.layers,
         notes=_notes(notebook, assignment),
     )
@@ -232,28 +230,3 @@ def _notes(notebook: NotebookNode, assignment: Assignment) -> tuple[str, ...]:
             f"it was graded by version {assignment.version}.",
         )
     return ()
-
-
-def _judge_chain(
-    assignment: Assignment, chain: ChainCase, answer: Answer, outcomes: Mapping[str, Outcome]
-) -> Chain | None:
-    """How far the student's functions carry when each is fed what the others made."""
-    if CHAIN not in answer.records:
-        return None
-    gradients = read_tensors(answer.records[CHAIN][1])
-    links: dict[str, Outcome] = {}
-    for depth, exercise in enumerate(assignment.exercises, start=1):
-        names = {f"{exercise.name}/d{target}": f"d{target}" for target in exercise.targets}
-        if outcomes[exercise.name].passed is not True and not all(name in gradients for name in names):
-            links[exercise.name] = outcomes[exercise.name]
-        elif not all(name in gradients for name in names):
-            links[exercise.name] = Outcome.SKIPPED
-        else:
-            right = all(
-                compare(gradients[name], chain.expected[target], terms=depth * chain.terms, given=torch.float32).outcome
-                is Outcome.MATCH
-                for name, target in names.items()
-            )
-            links[exercise.name] = Outcome.MATCH if right else Outcome.MISMATCH
-    losses = read_losses(answer, steps=assignment.steps)
-    return Chain(links=links, training=Curve(reference=chain.losses, student=losses) if losses else None)

@@ -16,6 +16,7 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
+from grader.declared import declaration
 from grader.errors import SourceError
 from grader.files import write_atomically
 from grader.source import REGION, SourceNotebook
@@ -32,9 +33,11 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
     """
     The notebook for students; the same source gives the same bytes.
 
-    Signatures and docstrings stay, solutions become a blank that raises, local images are put into the text.
+    Signatures and docstrings stay, solutions become a blank that raises, local images are put into the text. After the
+    network comes a cell that tells `check` what is asked for.
     """
     blanks = {exercise.index: exercise.name for exercise in source.exercises}
+    declared_after = max((cell.index for cell in source.network), default=-1)
     released: NotebookNode = nbformat.v4.new_notebook()
     released.metadata = nbformat.from_dict(
         {
@@ -55,8 +58,11 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
         else:
             text = _IMAGE.sub(lambda match: _inlined(match, source.path.parent), cell.source)
             copy = nbformat.v4.new_markdown_cell(text)
-        copy["id"] = hashlib.sha256(f"{source.id}/{index}/{text}".encode()).hexdigest()[:8]
+        copy["id"] = _cell_id(source, index, text)
         released.cells.append(copy)
+        if index == declared_after:
+            text = declaration(source.id, source.exercises, source.settings)
+            released.cells.append(nbformat.v4.new_code_cell(text, id=_cell_id(source, "declaration", text)))
     return released
 
 
@@ -99,6 +105,10 @@ def fill_blanks(notebook: NotebookNode, answers: str) -> NotebookNode:
     for number, cell in enumerate(filled.cells):
         cell["id"] = f"cell-{number}"
     return filled
+
+
+def _cell_id(source: SourceNotebook, place: object, text: str) -> str:
+    return hashlib.sha256(f"{source.id}/{place}/{text}".encode()).hexdigest()[:8]
 
 
 def _blank(text: str, exercise: str | None) -> str:

@@ -12,6 +12,7 @@ import ast
 import dataclasses
 import hashlib
 import re
+import traceback
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,8 +21,19 @@ import jupytext
 from nbformat import NotebookNode
 
 from grader.errors import SourceError
+from grader.settings import EXERCISE, NOTEBOOK, check_settings
 
-__all__ = ["REGION", "ExerciseCell", "SourceCell", "SourceNotebook", "find_sources", "read_source", "source_version"]
+__all__ = [
+    "REGION",
+    "ExerciseCell",
+    "SourceCell",
+    "SourceNotebook",
+    "find_sources",
+    "line_in",
+    "place_of",
+    "read_source",
+    "source_version",
+]
 
 REGION = re.compile(r"^\s*#+\s*(BEGIN|END) SOLUTION\b")
 """A delimiter of a solution region, in the spelling of nbgrader or of otter."""
@@ -44,6 +56,7 @@ class ExerciseCell(SourceCell):
     targets: tuple[str, ...]
     arguments: tuple[str, ...]
     points: float
+    tolerance: float
     docstring: str
 
 
@@ -91,7 +104,13 @@ def read_source(path: Path) -> SourceNotebook:
         raise SourceError(f"{path} cannot be read ({error.strerror}).", "Check the path.") from error
     except Exception as error:
         raise SourceError(f"{path.name} is not a MyST notebook ({error}).", "Open it with jupytext.") from error
-    settings = dict(notebook.metadata.get("grader", {}))
+
+    def where(name: str) -> str:
+        lines = text[: text.find("\n---", 3)].split("\n")
+        found = [number for number, line in enumerate(lines, start=1) if line.strip().startswith(f"{name}:")]
+        return f"{path.name}, line {found[-1]}" if found else path.name
+
+    settings = dict(check_settings(notebook.metadata.get("grader", {}), NOTEBOOK, where))
     assignment_id = settings.pop("assignment", path.stem)
     if assignment_id != path.stem:
         raise SourceError(f"{path.name} says that it is {assignment_id!r}.", "File name and metadata must agree.")
@@ -178,7 +197,8 @@ def _exercise(path: Path, cell: SourceCell, regions: int, settings: Mapping[str,
     try:
         tree = ast.parse(cell.source)
     except SyntaxError as error:
-        raise _error(path, cell, f"it is not Python ({error.msg}, line {error.lineno} of the cell)", "") from error
+        line = cell.line + error.lineno - 1 if cell.line and error.lineno else None
+        raise _error(path, cell, f"it is not Python ({error.msg})", "Mend that line.", line=line) from error
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     if len(functions) != 1:
         raise _error(path, cell, f"an exercise cell holds {len(functions)} functions", "Give each a cell of its own.")
@@ -188,10 +208,8 @@ def _exercise(path: Path, cell: SourceCell, regions: int, settings: Mapping[str,
     docstring = ast.get_docstring(function)
     if not docstring:
         raise _error(path, cell, f"{function.name} has no docstring", "Say what is asked, and the shapes.")
+    settings = check_settings(settings, EXERCISE, lambda _: f"{place_of(path, cell)}, {function.name}")
     targets = settings.get("targets") or [function.name.removeprefix("grad_")]
-    points = settings.get("points", 1)
-    if not isinstance(points, (int, float)) or isinstance(points, bool) or not 0 < points < float("inf"):
-        raise _error(path, cell, f"{function.name} is worth {points!r} points", "Give a positive number.")
     if "targets" not in settings and not function.name.startswith("grad_"):
         raise _error(path, cell, f"{function.name} names no target", "Call it grad_<target>, or give `targets`.")
     return ExerciseCell(
@@ -201,11 +219,23 @@ def _exercise(path: Path, cell: SourceCell, regions: int, settings: Mapping[str,
         name=function.name,
         targets=tuple(map(str, targets)),
         arguments=tuple(argument.arg for argument in function.args.args),
-        points=float(points),
+        points=float(settings.get("points", 1)),
+        tolerance=float(settings.get("tolerance", 1)),
         docstring=docstring,
     )
 
 
-def _error(path: Path, cell: SourceCell, problem: str, hint: str) -> SourceError:
-    where = f"cell {cell.index + 1}" + (f", line {cell.line}" if cell.line else "")
-    return SourceError(f"{path.name}, {where}: {problem}.", hint)
+def place_of(path: Path, cell: SourceCell, line: int | None = None) -> str:
+    """Where a cell stands, `file.md, cell 3, line 40`: its first line, unless another one is named."""
+    line = line or cell.line
+    return f"{path.name}, cell {cell.index + 1}" + (f", line {line}" if line else "")
+
+
+def line_in(error: BaseException, name: str) -> int | None:
+    """The line of a source notebook at which an exception came out of its cells; `name` is the file's."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return next((frame.lineno for frame in reversed(frames) if Path(frame.filename).name == name), None)
+
+
+def _error(path: Path, cell: SourceCell, problem: str, hint: str, *, line: int | None = None) -> SourceError:
+    return SourceError(f"{place_of(path, cell, line)}: {problem}.", hint)

@@ -21,11 +21,12 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from grader.assignment import Assignment, load_assignment
-from grader.cases import Case, build_cases, generic_arguments, network_at
+from grader.cases import Case, build_cases, generic_arguments
 from grader.diagnosis.bank import agrees, evaluate, survives
 from grader.diagnosis.mutants import Mutant, make_mutants
 from grader.errors import SourceError
 from grader.model import Exercise, Outcome, Report, Submission
+from grader.networks import network_at
 from grader.pipeline import grade
 from grader.release import fill_blanks, release_notebook
 from grader.source import SourceNotebook, read_source

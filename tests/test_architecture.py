@@ -20,15 +20,16 @@ PACKAGE = ROOT / "grader"
 
 LAYERS = [
     ["errors", "model", "wire", "files"],
-    ["data", "notebook", "source"],
+    ["data", "notebook", "source", "settings", "declared", "scaffold", "watch"],
     ["scope", "extract", "release", "assignment", "compare"],
-    ["cases", "worker", "harness", "sandbox", "kernels"],
+    ["networks", "cases", "worker", "harness", "sandbox", "kernels"],
     ["execution"],
     ["calls"],
     ["judge", "diagnosis"],
     ["pipeline"],
     ["reports"],
-    ["demo", "doctor", "validate", "classroom"],
+    ["demo", "doctor", "validate", "soundness", "classroom", "checking"],
+    ["commands"],
     ["cli", "__main__"],
 ]
 """A module may import those above it, and its neighbours in the same folder or layer, but nothing below."""

@@ -63,7 +63,12 @@ def bank(assignment: Assignment, exercise: Exercise, *, pairs: bool = False) -> 
 
     Args:
         pairs: Two edits at once, instead of one. There are many: they are evaluated on the last, small case only.
+
+    Returns:
+        Nothing where the assignment has no solution: a student's own check knows none.
     """
+    if exercise.name not in assignment.solutions:
+        return ()
     make = make_pairs if pairs else make_mutants
     cases = build_cases(assignment)[exercise.name]
     entries = []

@@ -9,10 +9,10 @@ import functools
 
 from grader.assignment import Assignment
 from grader.calls import Returned
-from grader.cases import network_names
 from grader.diagnosis.bank import Projection, Seen, agrees, project
 from grader.diagnosis.wording import observation
 from grader.model import Exercise, Outcome
+from grader.networks import network_names
 from grader.scope import Scope
 
 __all__ = ["Evidence", "Found"]

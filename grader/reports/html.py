@@ -20,7 +20,7 @@ from grader.model import Report
 from grader.reports.page import build_page
 from grader.reports.words import visible
 
-__all__ = ["STYLE", "content_policy", "open_templates", "render_html"]
+__all__ = ["STYLE", "TEMPLATES", "content_policy", "open_templates", "render_frame", "render_html"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLE = TEMPLATES / "report.css"
@@ -31,6 +31,12 @@ def render_html(report: Report) -> str:
     style, policy = _style()
     template = open_templates(TEMPLATES).get_template("report.html.jinja")
     return template.render(page=build_page(report), style=style, policy=policy)
+
+
+def render_frame(page: str, *, title: str) -> str:
+    """A page that shows another one, which somebody else has made: no script of it runs, and it loads nothing."""
+    inside = f'<!doctype html><base href="about:srcdoc">{page}'  # links to a part of the page stay in the frame
+    return open_templates(TEMPLATES).get_template("frame.html.jinja").render(page=inside, title=title)
 
 
 @functools.cache

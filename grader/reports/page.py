@@ -66,6 +66,7 @@ class ExerciseView:
     ours: bool
     points: str
     message: str
+    because: str
     diagnoses: tuple[Diagnosis, ...]
     notices: tuple[str, ...]
     error: ErrorView | None
@@ -120,6 +121,7 @@ class Page:
     max_score: str
     summary: tuple[str, ...]
     problem: str | None
+    gives_marks: bool
     exercises: tuple[ExerciseView, ...]
     chain: ChainView | None
     flags: tuple[Flag, ...]
@@ -143,6 +145,8 @@ def build_page(report: Report) -> Page:
         ("Notebook", notebook + (f"; the first error: {clip(first_error)}" if first_error else "; none raised")),
         ("Graded by", f"grader {__version__}"),
     ]
+    if not report.gives_marks:
+        facts = [("Notebook", report.submission.name), ("Checked by", f"grader {__version__}, without marks")]
     anchors = _anchors(report.exercises)
     exercises = tuple(_exercise(result, anchor) for result, anchor in zip(report.exercises, anchors, strict=True))
     return Page(
@@ -152,6 +156,7 @@ def build_page(report: Report) -> Page:
         max_score=f"{report.max_score:g}" if report.max_score else "–",
         summary=() if problem else tuple(_summary(report.exercises)),
         problem=clip(problem) if problem else None,
+        gives_marks=report.gives_marks,
         exercises=() if problem else exercises,
         chain=_chain(report.chain, report.exercises, anchors) if report.chain and not problem else None,
         flags=tuple(dataclasses.replace(flag, evidence=clip(flag.evidence)) for flag in report.flags[:MAX_ITEMS]),
@@ -197,6 +202,7 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
     right = result.passed is True
     # Where an exception stopped everything, the public case has nothing to compare.
     public = next((case for case in result.cases if case.public and case.outcome is not Outcome.MATCH), None)
+    telling = public or next((case for case in result.cases if _shape_matters(case)), None)
     return ExerciseView(
         anchor=anchor,
         name=clip(result.name, 120),
@@ -205,6 +211,7 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
         ours=result.passed is None,
         points="not counted" if result.passed is None else f"{result.points:g} / {result.max_points:g}",
         message=clip(result.message),
+        because=_because(result),
         diagnoses=tuple(
             Diagnosis(
                 id=diagnosis.id,
@@ -218,7 +225,7 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
         notices=tuple(clip(notice.message) for notice in result.notices[:MAX_ITEMS]),
         error=_error(result.error) if result.error else None,
         code=list_code(result.code, result.error) if result.code else None,
-        facts=_facts(public or next((case for case in result.cases if _shape_matters(case)), None)),
+        facts=_facts(telling or next((case for case in result.cases if right and case.public), None)),
         worst=_worst(public),
         wrong_share=_wrong_share(public),
         cases=tuple(_case(case) for case in result.cases[:MAX_ITEMS]),
@@ -232,6 +239,13 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
         ),
         question=clip(result.question.strip(), MAX_QUESTION),
     )
+
+
+def _because(result: ExerciseResult) -> str:
+    """Where the batch that can be looked at is right, and another case is not: what is special about that one."""
+    public = [case.outcome for case in result.cases if case.public]
+    wrong = next((case for case in result.cases if case.outcome is not Outcome.MATCH), None)
+    return CASES.get(wrong.name, "") if wrong is not None and Outcome.MATCH in public else ""
 
 
 def _error(error: CallError) -> ErrorView:

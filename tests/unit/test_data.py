@@ -18,7 +18,7 @@ from grader.errors import DataError
 
 def forget() -> None:
     """Have the files read again."""
-    data.read_split.cache_clear()
+    data._read_split.cache_clear()
     data._as_tensors.cache_clear()
 
 

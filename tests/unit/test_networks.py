@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 
 from grader.assignment import Assignment
 from grader.calls import call_request
-from grader.cases import Case, build_cases, build_chain, generic_arguments, network_at
+from grader.cases import Case, build_cases, build_chain, generic_arguments
 from grader.compare import compare
 from grader.errors import SourceError
 from grader.model import Exercise, Limits, Outcome
+from grader.networks import network_at
 from grader.validate import central_difference, replays
 
 Tensors = dict[str, torch.Tensor]

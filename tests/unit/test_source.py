@@ -86,7 +86,11 @@ def test_only_notebooks_are_sources(tmp_path: Path) -> None:
         ("    ### END SOLUTION\n", "    ### END SOLUTION\ndef other():\n    pass\n", "holds 2 functions"),
         ("def grad_w(", "def weight(", "weight names no target"),
         (":tags: [exercise]", ":tags: [other]", "has no exercise"),
-        (":tags: [exercise]", "---\ntags: [exercise]\ngrader: {points: -1}\n---", "worth -1 points"),
+        (
+            ":tags: [exercise]",
+            "---\ntags: [exercise]\ngrader: {points: -1}\n---",
+            r"line \d+, grad_w: `points` is -1\. It must be a pos",
+        ),
         (":tags: [exercise]", ":tags: [exercise, network]", "a network cell has a solution region"),
         (EXERCISE, EXERCISE + "\n" + EXERCISE, "a second exercise is called grad_w"),
     ],

@@ -1,0 +1,97 @@
+"""
+How long `check(grad_w1)` takes in a notebook, drawing included, beside autograd itself on the same network.
+
+    python benchmarks/check.py
+
+Every exercise of every assignment is checked with its solution in place: a network's first one right after the imports,
+then each again and again. Exits with 1 if a first one, or the median of any, takes longer than LIMIT_MS.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from grader.assignment import default_inputs
+from grader.checking import Check, Checked
+from grader.data import load_mnist, read_split
+from grader.declared import declaration
+from grader.source import SourceNotebook, find_sources, read_source
+
+LIMIT_MS = 50.0
+ROUNDS = 7
+SOLUTIONS = Path(__file__).parent.parent / "solutions"
+
+
+def main() -> int:
+    """Print the table."""
+    torch.set_num_threads(1)
+    load_mnist()  # as every notebook does
+    headings = ("first", "median", "slowest", "all()", "floor")
+    print(f"{'assignment':24}" + "".join(f"{heading:>10}" for heading in headings) + "   milliseconds")
+    slowest = 0.0
+    for path in find_sources(SOLUTIONS).values():
+        source = read_source(path)
+        check, namespace = opened(source)
+        names = [exercise.name for exercise in source.exercises]
+        first = milliseconds(shown, check.look, names[0], namespace)
+        medians = [typical(shown, check.look, name, namespace) for name in names]
+        whole = typical(shown, check.look_at_all, namespace)
+        floor = typical(forward_and_backward, namespace)
+        slowest = max(slowest, first, *medians)
+        numbers = (first, statistics.median(medians), max(medians), whole, floor)
+        print(f"{source.id:24}" + "".join(f"{number:10.1f}" for number in numbers))
+    print(
+        f"The slowest check takes {slowest:.1f} ms, {slowest / LIMIT_MS:.2f} of the {LIMIT_MS:g} ms that it may take."
+    )
+    return 0 if slowest <= LIMIT_MS else 1
+
+
+def opened(source: SourceNotebook) -> tuple[Check, dict[str, Any]]:
+    """A notebook with everything solved and all imports done, and its `check`."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    for cell in (*source.network, *source.exercises):
+        exec(cell.source, namespace)
+    exec(declaration(source.id, source.exercises, source.settings), namespace)
+    return namespace["check"], namespace
+
+
+def forward_and_backward(namespace: dict[str, Any]) -> None:
+    """What autograd needs for the three batches of the cases: the least that a check of a new network has to do."""
+    images, labels = (torch.from_numpy(each) for each in read_split("test"))
+    make_inputs = namespace.get("make_inputs", default_inputs)
+    for rows in (64, 48, 17):
+        generator = torch.Generator().manual_seed(rows)
+        inputs = make_inputs(images[:rows].reshape(-1, 28, 28), labels[:rows].long(), generator)
+        inputs = {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in inputs.items()}
+        drawn = namespace["init_parameters"](generator)
+        parameters = {name: tensor.double().requires_grad_() for name, tensor in drawn.items()}
+        loss = namespace["forward"](**inputs, **parameters)["loss"]
+        torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
+
+
+def shown(look: Callable[..., Checked], *arguments: Any) -> dict[str, str]:
+    """A look, and what a notebook displays of it."""
+    return look(*arguments)._repr_mimebundle_()
+
+
+def milliseconds(work: Callable[..., object], *arguments: Any) -> float:
+    """Wall time of one call."""
+    started = time.perf_counter()
+    work(*arguments)
+    return 1000 * (time.perf_counter() - started)
+
+
+def typical(work: Callable[..., object], *arguments: Any) -> float:
+    """The median of several calls."""
+    return statistics.median(milliseconds(work, *arguments) for _ in range(ROUNDS))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,257 @@
+"""
+Looks at the functions of a running notebook, with the machinery that grades submissions, in the same process.
+
+The cases are those of a grading but for the hidden batches, which are drawn from a seed that no assignment can have. So
+what is wrong here is wrong there, and what a grading would find that this does not, a secret number decides.
+"""
+
+from __future__ import annotations
+
+import ast
+import contextlib
+import contextvars
+import dataclasses
+import inspect
+import textwrap
+import types
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import nbformat
+import torch
+from IPython.core.getipython import get_ipython
+from nbformat import NotebookNode
+
+from grader.assignment import Assignment, default_inputs
+from grader.calls import call_request, chain_request, read_call
+from grader.cases import build_chain, exercise_cases
+from grader.declared import Declared
+from grader.diagnosis import diagnose
+from grader.errors import GraderError, SourceError
+from grader.execution import Answer, Execution, Request
+from grader.extract import StaticLook, look_at
+from grader.harness import _work
+from grader.judge import judge_chain, judge_exercise
+from grader.model import Chain, Exercise, ExerciseResult, Limits, NotebookSummary, Outcome, Report, Submission
+from grader.networks import Network, networks_of
+from grader.scope import Scope, scope_of
+from grader.wire import unpack_all
+
+__all__ = ["Live"]
+
+NOT_A_SEED = -1
+"""In place of the hidden seed: an assignment's is never negative."""
+
+NETWORK = "from grader.checking.live import FORWARD\n\nforward = FORWARD.get()"
+FORWARD: contextvars.ContextVar[Any] = contextvars.ContextVar("FORWARD")
+"""Where the harness finds the forward pass, for training."""
+
+_PARTS = ("forward", "init_parameters", "make_inputs")
+
+
+class Live:
+    """
+    A notebook's network, as long as its functions stay the same, and what is asked of the notebook's other functions.
+
+    Where the network is not there yet, or fails, each report says so.
+    """
+
+    def __init__(self, declared: Declared, namespace: dict[str, Any]) -> None:
+        self._declared = declared
+        self._namespace = namespace
+        self._parts = _parts_of(namespace)
+        self._networks: dict[str, Network] | None = None
+        self.assignment = Assignment(
+            id=declared.assignment_id,
+            title=declared.assignment_id,
+            version="",
+            exercises=(),
+            forward=namespace.get("forward", _undefined),
+            init_parameters=namespace.get("init_parameters", _undefined),
+            make_inputs=namespace.get("make_inputs", default_inputs),
+            solutions={},
+            sources={},
+            network=NETWORK,
+            hidden_seed=NOT_A_SEED,
+            limits=Limits(),
+            **declared.settings,
+        )
+
+    def is_of(self, namespace: dict[str, Any]) -> bool:
+        """Whether this is the network that a namespace has now."""
+        return namespace is self._namespace and _parts_of(namespace) == self._parts
+
+    def look_at(self, names: Sequence[str]) -> Report:
+        """The verdicts on some functions; a network that cannot be evaluated is a problem of the notebook."""
+        try:
+            with _one_thread():
+                return self._report([self._check(self._exercise(name)) for name in names])
+        except GraderError as error:
+            return self._report((), problem=str(error))
+
+    def look_at_all(self) -> Report:
+        """The verdicts on all functions that are asked for, or that are called `grad_…`, and on their composition."""
+        try:
+            with _one_thread():
+                exercises = self._declared.exercises or tuple(self._exercise(name) for name in self._gradients())
+                results = [self._check(exercise) for exercise in exercises]
+                return dataclasses.replace(self._report(results), chain=self._chain(exercises, results))
+        except GraderError as error:
+            return self._report((), problem=str(error))
+
+    def _report(self, results: Sequence[ExerciseResult], *, problem: str | None = None) -> Report:
+        return Report(
+            assignment_id=self.assignment.id,
+            assignment_title=self.assignment.title,
+            assignment_version=self.assignment.version,
+            submission=Submission.of(b"", name="this notebook", student=""),
+            exercises=tuple(results),
+            notebook=NotebookSummary(cells=0, executed=0, problem=problem),
+            gives_marks=False,
+        )
+
+    def _gradients(self) -> Iterator[str]:
+        known = {f"d{name}" for name in self._network()["mnist"].values}
+        for name, value in self._namespace.items():
+            if inspect.isfunction(value) and f"d{name.removeprefix('grad_')}" in known:
+                yield name
+
+    def _exercise(self, name: str) -> Exercise:
+        """As it was declared, else as its name and its arguments say."""
+        for exercise in self._declared.exercises:
+            if exercise.name == name:
+                return exercise
+        target = name.removeprefix("grad_")
+        if target == name:
+            raise SourceError(
+                f"check does not know what {name} is the gradient of.",
+                f"Call it grad_w1 for w1, or say `check.assignment('mine', '{name}(x, dz) -> w, b')` first.",
+            )
+        function = self._namespace.get(name)
+        arguments = tuple(inspect.signature(function).parameters) if callable(function) else ()
+        return Exercise(name=name, targets=(target,), arguments=arguments)
+
+    def _network(self) -> dict[str, Network]:
+        if self._networks is None:
+            missing = [name for name in _PARTS[:2] if name not in self._namespace]
+            if missing:
+                raise SourceError(
+                    f"check needs the notebook's {' and '.join(missing)}, and there is none yet.",
+                    "Run the cells above, from the first one on.",
+                )
+            self._networks = networks_of(self.assignment)
+        return self._networks
+
+    # ------------------------------------------------------------------------------------------------- one exercise
+
+    def _check(self, exercise: Exercise) -> ExerciseResult:
+        cases = exercise_cases(self.assignment, exercise, self._network())
+        function = self._namespace.get(exercise.name)
+        exercise = dataclasses.replace(exercise, question=inspect.getdoc(function) or "" if function else "")
+        seen = _look(function, exercise.name, self._namespace)
+        last = seen.last(exercise.name)
+        request = call_request(exercise, cases, self.assignment.limits, autograd=self.assignment.autograd)
+        answer = self._ask(request) if last is None or not last.is_blank else Answer(status="done")
+        # Nothing is a secret here: what a function says when it raises is told for each case.
+        told = read_call([dataclasses.replace(case, public=True) for case in cases], answer, _notebook())
+        returned = [dataclasses.replace(each, case=case) for each, case in zip(told, cases, strict=True)]
+        nothing = Execution(executed=0, errors={}, stopped=None, answers={}, layers=())
+        result, _ = judge_exercise(exercise, seen, nothing, answer, returned, autograd=self.assignment.autograd)
+        scope = last.scope if last is not None else Scope()
+        return dataclasses.replace(
+            result, diagnoses=diagnose(self.assignment, exercise, result.outcome, returned, scope)
+        )
+
+    def _chain(self, exercises: tuple[Exercise, ...], results: Sequence[ExerciseResult]) -> Chain | None:
+        assignment = dataclasses.replace(self.assignment, exercises=exercises)
+        outcomes = {result.name: result.outcome for result in results}
+        able = [e for e in exercises if outcomes[e.name] not in (Outcome.BLANK, Outcome.MISSING)]
+        case = build_chain(assignment)
+        FORWARD.set(assignment.forward)
+        answer = self._ask(chain_request(assignment, able, case, assignment.limits))
+        return judge_chain(assignment, case, answer, outcomes)
+
+    def _ask(self, request: Request) -> Answer:
+        """What the harness makes of a request, without a process of its own."""
+        records: dict[str, tuple[dict[str, Any], bytes]] = {}
+
+        def keep(content: bytes) -> None:
+            for header, payload in unpack_all(content):
+                records[header["case"]] = header, payload
+                if (header.get("error") or {}).get("type") == "KeyboardInterrupt":
+                    raise KeyboardInterrupt  # the student's own, who does not want to wait for the other cases
+
+        _work(self._namespace, _file_names(), request.header, request.payload, keep)
+        return Answer(status="done", records=records)
+
+
+@contextlib.contextmanager
+def _one_thread() -> Iterator[None]:
+    """Small tensors are sooner done with by one thread than shared among several."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _undefined(*_: Any, **__: Any) -> dict[str, Any]:
+    raise NotImplementedError
+
+
+def _parts_of(namespace: Mapping[str, Any]) -> tuple[Any, ...]:
+    return tuple(namespace.get(name) for name in _PARTS)
+
+
+# ------------------------------------------------------------------------------------------- the notebook's own text
+
+
+def _file_names() -> dict[str, int]:
+    """The file name of each cell that ran, and its number, `In [number]`."""
+    shell = get_ipython()
+    return dict(getattr(shell.compile, "_filename_map", {})) if shell is not None else {}
+
+
+def _sources() -> list[str]:
+    """What was run, by number, as it was typed."""
+    history = getattr(get_ipython(), "history_manager", None)
+    return list(history.input_hist_raw) if history is not None else []
+
+
+def _notebook() -> NotebookNode:
+    """What was run, as a notebook: its n-th cell is `In [n]`."""
+    cells = [{"cell_type": "code", "source": source if source.strip() else "pass"} for source in _sources()[1:]]
+    notebook: NotebookNode = nbformat.from_dict({"cells": cells})
+    return notebook
+
+
+def _look(function: Any, name: str, namespace: Mapping[str, Any]) -> StaticLook:
+    """A look at a function, and at the notebook's functions that it calls, where they were defined."""
+    numbers, sources = _file_names(), _sources()
+    wanted: dict[int, str] = {}
+    waiting, known = [function], set()
+    while waiting:
+        code = getattr(waiting.pop(), "__code__", None)
+        number = numbers.get(code.co_filename) if isinstance(code, types.CodeType) else None
+        if code is None or number is None or code in known or number >= len(sources):
+            continue
+        known.add(code)
+        wanted[number] = sources[number]
+        waiting += [namespace[called] for called in code.co_names if called in namespace]
+    seen = look_at(dict(sorted(wanted.items())), [name])
+    last = seen.last(name)
+    if last is None:
+        return seen
+    node = ast.parse(textwrap.dedent(last.code.source)).body[0]
+    last = dataclasses.replace(last, scope=scope_of(node, _data(namespace)))
+    return dataclasses.replace(seen, definitions={name: (last,)})
+
+
+def _data(namespace: Mapping[str, Any]) -> frozenset[str]:
+    """The names of a notebook's variables that hold data."""
+    return frozenset(
+        name
+        for name, value in namespace.items()
+        if not name.startswith("_") and not callable(value) and not isinstance(value, types.ModuleType)
+    ) - {"In", "Out"}

@@ -1,0 +1,174 @@
+"""
+The commands of an assignment's author: `new`, `release` and `validate`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from grader.commands.options import (
+    EXIT_FULL_MARKS,
+    EXIT_NOT_ALL,
+    debug_option,
+    quiet_option,
+    say,
+    solutions_option,
+)
+from grader.errors import GraderError, UsageError
+
+if TYPE_CHECKING:
+    from grader.validate import Validation
+
+__all__ = ["new", "release", "validate"]
+
+
+@click.command()
+@click.argument("assignment_id", metavar="ID")
+@click.option(
+    "--solutions",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("solutions"),
+    show_default=True,
+    help="Folder of source notebooks.",
+)
+@debug_option
+def new(assignment_id: str, solutions: Path) -> int:
+    """Begin an assignment: a source notebook with one exercise, which is sound as it is."""
+    from grader.scaffold import write_scaffold
+
+    say(f"  {write_scaffold(assignment_id, solutions)}")
+    say(f"Change it in Jupyter or in an editor; `grader validate {assignment_id}` says whether it is still sound.")
+    return EXIT_FULL_MARKS
+
+
+@click.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("assignments"), show_default=True
+)
+@click.option("--watch", is_flag=True, help="Go on doing so whenever a source notebook, or a picture in it, is saved.")
+@solutions_option
+@quiet_option
+@debug_option
+def release(ids: tuple[str, ...], output: Path, watch: bool, solutions: Path | None, quiet: bool) -> int:
+    """Make the students' notebooks from the source notebooks: all of them, or those named."""
+    from grader.assignment import solutions_directory
+
+    directory = solutions_directory(solutions)
+    tell = (lambda _: None) if quiet else say
+    if not watch:
+        for file in _released(ids, directory, output):
+            tell(f"  {file}")
+        return EXIT_FULL_MARKS
+    try:
+        _watch(ids, directory, output, tell)
+    except KeyboardInterrupt:
+        tell("Stopped.")
+    return EXIT_FULL_MARKS
+
+
+def _released(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Path]:
+    from grader.assignment import find_assignment
+    from grader.release import write_release
+    from grader.source import find_sources, read_source
+
+    for assignment_id in ids or find_sources(directory):
+        yield from write_release(read_source(find_assignment(assignment_id, directory)), output)
+
+
+def _watch(ids: Sequence[str], directory: Path, output: Path, tell: Callable[[str], None]) -> None:
+    from grader.source import find_sources
+    from grader.watch import changes
+
+    def release_those(names: Sequence[str]) -> None:
+        for name in names:
+            try:
+                for file in _released([name], directory, output):
+                    tell(f"  {file}")
+            except GraderError as error:  # the next save may mend it
+                say(f"grader: {error}")
+
+    looking = changes(lambda: (path for path in directory.iterdir() if path.is_file()))
+    release_those(ids or list(find_sources(directory)))
+    tell(f"Watching {directory}; Ctrl-C stops.")
+    for changed in looking:
+        names = {path.name for path in changed}
+        sources = find_sources(directory)
+        wanted = [name for name in ids or sources if name in sources]
+        # A picture belongs to every notebook that names it.
+        release_those([name for name in wanted if f"{name}.md" in names or _names_any(sources[name], names)])
+
+
+def _names_any(source: Path, names: set[str]) -> bool:
+    text = source.read_text(encoding="utf-8", errors="replace")
+    return any(f"({name})" in text for name in names)
+
+
+@click.command()
+@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.option(
+    "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write the tables into this file, too."
+)
+@solutions_option
+@debug_option
+def validate(ids: tuple[str, ...], page: Path | None, solutions: Path | None) -> int:
+    """Is this assignment sound? References agree, blanks score 0, the solution everything, mistakes are caught."""
+    from grader.assignment import find_assignment, solutions_directory
+    from grader.files import write_atomically
+    from grader.soundness import render_validations
+    from grader.source import find_sources
+    from grader.validate import validate as check
+
+    directory = solutions_directory(solutions)
+    validations = []
+    for assignment_id in ids or find_sources(directory):
+        validations.append(check(find_assignment(assignment_id, directory)))
+        _show_validation(validations[-1])
+    if page is not None:
+        try:
+            write_atomically(page, render_validations(validations))
+        except OSError as error:
+            raise UsageError(f"{page} cannot be written ({error.strerror}).", "Name another file.") from error
+        say(f"  {page}")
+    is_sound = not any(validation.problems for validation in validations)
+    return EXIT_FULL_MARKS if is_sound else EXIT_NOT_ALL
+
+
+def _show_validation(validation: Validation) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    from grader.soundness import survival
+
+    console = Console(highlight=False)
+    table = Table(title=validation.assignment_id, title_justify="left", box=None, padding=(0, 2, 0, 0))
+    for heading, justify in (
+        ("exercise", "left"),
+        ("differences", "right"),
+        ("mutants caught", "right"),
+        ("time", "right"),
+        ("memory", "right"),
+    ):
+        table.add_column(heading, justify=justify)  # type: ignore[arg-type]
+    for exercise in validation.exercises:
+        table.add_row(
+            exercise.name,
+            f"{exercise.difference:.0e}",
+            f"{exercise.caught} of {exercise.mutants}",
+            f"{exercise.milliseconds:.2f} ms",
+            f"{exercise.kib:.0f} KiB",
+        )
+    console.print(table)
+    for exercise in validation.exercises:
+        for survivor in exercise.survivors:
+            edit, why = survivor.edit.replace("_", " "), survival(survivor.is_hole)
+            line = f"  {exercise.name}: {edit} in {survivor.site} survives, {why}"
+            console.print(line, markup=False, soft_wrap=True)
+    for problem in validation.problems:
+        console.print(f"✗ {problem}", markup=False, soft_wrap=True, style="red")
+    if not validation.problems:
+        console.print(f"✓ {validation.assignment_id} is sound.", style="green")

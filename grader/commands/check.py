@@ -1,0 +1,55 @@
+"""
+`grader check`: a student's own check of a whole notebook.
+"""
+
+from __future__ import annotations
+
+import webbrowser
+from pathlib import Path
+
+import click
+
+from grader.commands.options import EXIT_FULL_MARKS, EXIT_NOT_ALL, EXIT_USAGE, debug_option, say
+
+__all__ = ["check"]
+
+
+@click.command()
+@click.argument("notebook", type=click.Path(path_type=Path))
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Write the report too: OUTPUT/<stem>-check.html.",
+)
+@click.option("--open", "is_opened", is_flag=True, help="Write the report, and open it. [default OUTPUT: reports]")
+@debug_option
+def check(notebook: Path, output: Path | None, is_opened: bool) -> int:
+    """
+    Check your own notebook: public cases and autograd, no solution, no marks.
+
+    It says what `check.all()` says in the notebook, after running all of it from the first cell on.
+    """
+    from grader.checking.terminal import check_notebook
+    from grader.errors import UsageError
+    from grader.files import write_atomically
+    from grader.notebook import read_submission
+
+    checked = check_notebook(read_submission(notebook))
+    click.echo(checked.text)
+    if checked.page and (output is not None or is_opened):
+        folder = output or Path("reports")
+        path = folder / f"{notebook.stem}-check.html"
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_atomically(path, checked.page)
+        except OSError as error:
+            raise UsageError(
+                f"The report cannot be written to {folder} ({error.strerror}).", "Name another folder with -o."
+            ) from error
+        say(f"  {path}")
+        if is_opened:
+            webbrowser.open(path.resolve().as_uri())
+    if checked.is_unreadable:
+        return EXIT_USAGE
+    return EXIT_FULL_MARKS if checked.is_right else EXIT_NOT_ALL

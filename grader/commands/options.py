@@ -1,0 +1,68 @@
+"""
+What several commands share: options, exit codes, and where human talk goes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+__all__ = [
+    "EXIT_FAULT",
+    "EXIT_FULL_MARKS",
+    "EXIT_NOT_ALL",
+    "EXIT_USAGE",
+    "FORMATS",
+    "assignment_option",
+    "debug_option",
+    "format_option",
+    "hidden_seed_option",
+    "output_option",
+    "quiet_option",
+    "sandbox_option",
+    "say",
+    "solutions_option",
+]
+
+FORMATS = ("html", "json")
+EXIT_FULL_MARKS, EXIT_NOT_ALL, EXIT_USAGE, EXIT_FAULT = 0, 1, 2, 3
+
+
+def say(text: str) -> None:
+    """Human talk, on stderr."""
+    click.echo(text, err=True)
+
+
+solutions_option = click.option(
+    "--solutions",
+    type=click.Path(path_type=Path),
+    help="Folder of source notebooks. [default: solutions/ here, else the ones shipped]",
+)
+output_option = click.option(
+    "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("reports"), show_default=True
+)
+assignment_option = click.option(
+    "-a", "--assignment", "assignment_id", metavar="ID", help="[default: the one the notebook names]"
+)
+format_option = click.option(
+    "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable. [default: html and json]"
+)
+hidden_seed_option = click.option(
+    "--hidden-seed",
+    type=click.IntRange(0, 2**32 - 1),
+    envvar="GRADER_HIDDEN_SEED",
+    help="Draws the hidden batches, in place of the seed in the source notebook. [env: GRADER_HIDDEN_SEED]",
+)
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+sandbox_option = click.option(
+    "--require-sandbox",
+    "level",
+    type=click.Choice(("none", "process", "filtered", "isolated")),
+    default="none",
+    show_default=True,
+    help="Refuse to execute anything in a sandbox below this level; `grader doctor` tells which one there is.",
+)
+debug_option = click.option(
+    "--debug", is_flag=True, expose_value=False, help="Show tracebacks of the grader's own faults."
+)

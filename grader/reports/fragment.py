@@ -1,0 +1,72 @@
+"""
+A report as the output of a notebook's cell: a piece of HTML that stands on its own, and the same as text.
+
+The piece takes its ink from whatever page it lands on, so that it fits a light notebook and a dark one. It runs no
+script, loads nothing, and its style sheet reaches nothing but itself.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+
+from markupsafe import Markup
+
+from grader.model import Report
+from grader.reports.html import TEMPLATES, open_templates
+from grader.reports.page import ExerciseView, Page, build_page
+from grader.reports.words import visible
+
+__all__ = ["render_fragment", "render_text"]
+
+# Compiled when this is imported, not when somebody waits for the first one.
+_PARTS, _FRAGMENT = (open_templates(TEMPLATES).get_template(f"{name}.html.jinja") for name in ("parts", "check"))
+
+
+def render_fragment(report: Report) -> str:
+    """The report as one `<div>`, to be put into any page."""
+    return _FRAGMENT.render(page=build_page(report), style=_style())
+
+
+def render_text(report: Report) -> str:
+    r"""The report as lines of text, with nothing in them that would control a terminal but `\n`."""
+    return "\n".join(visible(line) for line in _lines(build_page(report)))
+
+
+@functools.cache
+def _style() -> Markup:
+    return Markup((TEMPLATES / "check.css").read_text(encoding="utf-8"))  # noqa: S704 - ours, from a file of the package
+
+
+def _lines(page: Page) -> Iterator[str]:
+    if page.problem:
+        yield f"This could not be checked. {page.problem}"
+    if len(page.exercises) > 1:
+        yield " ".join(page.summary)
+    if page.chain:
+        yield page.chain.summary
+        width = max((len(link.name) for link in page.chain.links), default=0)
+        for link in page.chain.links:
+            yield f"  {link.verdict.symbol} {link.name:{width}}  {link.verdict.word}"
+        if page.chain.plot:
+            yield " ".join(page.chain.plot.description)
+    for exercise in page.exercises:
+        if not page.chain or exercise.verdict.kind == "wrong":
+            yield from _exercise(exercise)
+
+
+def _exercise(exercise: ExerciseView) -> Iterator[str]:
+    yield f"{exercise.verdict.symbol} {exercise.name}: {exercise.verdict.word}"
+    yield f"  {exercise.message} {exercise.because}".rstrip()
+    for fact in exercise.facts:
+        yield f"  {fact.name}: expected {fact.expected}, yours {fact.got}{'' if fact.agrees else '  ✗ differs'}"
+    for diagnosis in exercise.diagnoses[:1]:
+        yield f"  {diagnosis.message}"
+        if diagnosis.hint:
+            yield f"  To think about: {diagnosis.hint}"
+    if exercise.error:
+        yield f"  {exercise.error.type}: {exercise.error.message}  {exercise.error.where}".rstrip()
+        yield from (f"  {line}" for line in exercise.error.traceback.split("\n") if line)
+    yield from (f"  By the way: {notice}" for notice in exercise.notices)
+    for gallery in exercise.galleries:
+        yield from (f"  {sentence}" for sentence in gallery.caption)

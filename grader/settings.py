@@ -1,0 +1,142 @@
+"""
+What an author may set under `grader`, in a source notebook's metadata and in that of an exercise's cell.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from grader.errors import SourceError
+from grader.model import ExtraCase, Limits
+
+__all__ = ["EXERCISE", "NOTEBOOK", "Setting", "check_settings", "extra_cases"]
+
+BUILT_IN = ("mnist", "mnist_hidden", "vjp", "linear", "chain", "training")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Setting:
+    """`allows` says whether a value will do, `wants` what would, and `means` what it is for."""
+
+    allows: Callable[[Any], bool]
+    wants: str
+    means: str
+
+
+def _is_whole(value: Any, low: int, high: int) -> bool:
+    return type(value) is int and low <= value <= high
+
+
+def _is_positive(value: Any) -> bool:
+    return type(value) in (int, float) and 0 < value < math.inf
+
+
+def _is_name(value: Any) -> bool:
+    return isinstance(value, str) and value.isidentifier()
+
+
+def _are_limits(value: Any) -> bool:
+    kinds = {field.name: type(field.default) for field in dataclasses.fields(Limits)}
+    return isinstance(value, dict) and all(
+        name in kinds and _is_positive(each) and (kinds[name] is float or type(each) is int)
+        for name, each in value.items()
+    )
+
+
+def _are_cases(value: Any) -> bool:
+    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+        return False
+    names = [each.get("name") for each in value]
+    return (
+        all(_is_name(name) and name not in BUILT_IN and names.count(name) == 1 for name in names)
+        and all(each.keys() <= {"name", "rows", "dtype", "upstream"} for each in value)
+        and all(_is_whole(each.get("rows", 2), 2, 1000) for each in value)
+        and all(each.get("dtype", "float32") in ("float32", "float64") for each in value)
+        and all(each.get("upstream", "true") in ("true", "random", True) for each in value)
+    )
+
+
+_ANYTHING = Setting(lambda _: True, "", "mistakes of the author's own, each with its hints")
+
+NOTEBOOK: Mapping[str, Setting] = {
+    "assignment": Setting(_is_name, "the file's name without .md", "the id"),
+    "title": Setting(lambda value: isinstance(value, str), "a line of text", "the heading of reports"),
+    "hidden_seed": Setting(
+        lambda value: _is_whole(value, 0, 2**32 - 1),
+        "a whole number from 0 to 4294967295",
+        "draws the batches that students do not see",
+    ),
+    "autograd": Setting(
+        lambda value: value in ("forbid", "flag", "allow"),
+        "one of forbid, flag, allow",
+        "what using autograd in a gradient function means: no points, a word to the instructor, nothing",
+    ),
+    "hints": Setting(lambda value: _is_whole(value, 0, 3), "one of 0, 1, 2, 3", "how many hints a report gives"),
+    "learning_rate": Setting(_is_positive, "a positive number", "of the training curve"),
+    "steps": Setting(lambda value: _is_whole(value, 1, 1000), "a whole number from 1 to 1000", "of the training curve"),
+    "limits": Setting(
+        _are_limits,
+        "positive numbers for any of " + ", ".join(sorted(field.name for field in dataclasses.fields(Limits))),
+        "time, memory and the like that one submission may use",
+    ),
+    "cases": Setting(
+        _are_cases,
+        "a list such as [{name: tiny, rows: 3, dtype: float64, upstream: random}], each name a new one",
+        "more inputs that every exercise is called on",
+    ),
+    "misconceptions": _ANYTHING,
+}
+
+EXERCISE: Mapping[str, Setting] = {
+    "points": Setting(_is_positive, "a positive number", "what it is worth"),
+    "targets": Setting(
+        lambda value: isinstance(value, list) and bool(value) and all(map(_is_name, value)),
+        "a list of names, such as [w2, b2]",
+        "what the gradient is taken of, where the function's name does not say so",
+    ),
+    "tolerance": Setting(
+        lambda value: _is_positive(value) and value >= 1,
+        "a number from 1 on",
+        "how many times more than what rounding explains an entry may be off",
+    ),
+    "misconceptions": _ANYTHING,
+}
+
+
+def check_settings(settings: Any, allowed: Mapping[str, Setting], where: Callable[[str], str]) -> Mapping[str, Any]:
+    """
+    The same settings, if they are allowed.
+
+    Args:
+        where: Says of a setting in which file and line it stands.
+
+    Raises:
+        SourceError: One is unknown, or has a value that it cannot have; the message says where, and what would do.
+    """
+    if not isinstance(settings, dict):
+        raise SourceError(f"{where('grader')}: `grader` is {settings!r}.", "Write names and values: `{points: 2}`.")
+    for name, value in settings.items():
+        if name not in allowed:
+            near = difflib.get_close_matches(str(name), allowed, n=1)
+            hint = f"Is it {near[0]}?" if near else f"There are {', '.join(allowed)}."
+            raise SourceError(f"{where(str(name))}: there is no setting `{name}` here.", hint)
+        if not allowed[name].allows(value):
+            raise SourceError(f"{where(name)}: `{name}` is {value!r}.", f"It must be {allowed[name].wants}.")
+    return settings
+
+
+def extra_cases(settings: Mapping[str, Any]) -> tuple[ExtraCase, ...]:
+    """The cases that a notebook's settings add, in their order."""
+    return tuple(
+        ExtraCase(
+            name=each["name"],
+            rows=each.get("rows", 8),
+            double=each.get("dtype") == "float64",
+            random_upstream=each.get("upstream") == "random",
+        )
+        for each in settings.get("cases", ())
+    )

@@ -1,0 +1,150 @@
+"""What an author declares is checked, says where it stands when it is wrong, and does what it says."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import pytest
+import torch
+
+from grader.assignment import load_assignment
+from grader.cases import build_cases
+from grader.compare import tolerance
+from grader.errors import SourceError
+from grader.scaffold import scaffold
+from tests.conftest import SOURCE
+
+
+def written(folder: Path, *changes: tuple[str, str]) -> Path:
+    """The scaffold's source, changed."""
+    text = scaffold("mine", hidden_seed=1)
+    for old, new in changes:
+        assert old in text
+        text = text.replace(old, new, 1)
+    path = folder / "mine.md"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def line_of(path: Path, beginning: str) -> int:
+    lines = path.read_text(encoding="utf-8").split("\n")
+    return next(number for number, line in enumerate(lines, start=1) if line.startswith(beginning))
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("hiden_seed: 3", "there is no setting `hiden_seed` here. Is it hidden_seed?"),
+        ("colour: red", "there is no setting `colour` here. There are assignment, title, hidden_seed"),
+        ("autograd: maybe", "`autograd` is 'maybe'. It must be one of forbid, flag, allow."),
+        ("hints: 4", "`hints` is 4. It must be one of 0, 1, 2, 3."),
+        ("hints: true", "`hints` is True. It must be one of 0, 1, 2, 3."),
+        ("learning_rate: -1", "`learning_rate` is -1. It must be a positive number."),
+        ("steps: 2.5", "`steps` is 2.5. It must be a whole number from 1 to 1000."),
+        (
+            "limits: {call_s: -1}",
+            "`limits` is {'call_s': -1}. It must be positive numbers for any of call_cpu_s, call_s",
+        ),
+        ("limits: {memory_mib: 0.5}", "`limits` is {'memory_mib': 0.5}. It must be"),
+        ("limits: {patience: 3}", "`limits` is {'patience': 3}. It must be"),
+        ("cases: [{name: vjp}]", "`cases` is [{'name': 'vjp'}]. It must be a list such as [{name: tiny"),
+        ("cases: [{name: one, rows: 1}]", "`cases` is [{'name': 'one', 'rows': 1}]. It must be"),
+        ("cases: {name: tiny}", "`cases` is {'name': 'tiny'}. It must be"),
+    ],
+)
+def test_a_notebook_s_settings(tmp_path: Path, line: str, says: str) -> None:
+    path = written(tmp_path, ("  steps: 20", f"  {line}"))
+
+    with pytest.raises(SourceError) as raised:
+        load_assignment(path)
+
+    assert str(raised.value).startswith(f"mine.md, line {line_of(path, f'  {line}')}: {says}")
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("{points: 0}", "`points` is 0. It must be a positive number."),
+        ("{points: true}", "`points` is True. It must be a positive number."),
+        ("{point: 2}", "there is no setting `point` here. Is it points?"),
+        ("{tolerance: 0.5}", "`tolerance` is 0.5. It must be a number from 1 on."),
+        ("{targets: w}", "`targets` is 'w'. It must be a list of names, such as [w2, b2]."),
+        ("[2]", "`grader` is [2]. Write names and values: `{points: 2}`."),
+    ],
+)
+def test_an_exercise_s_settings(tmp_path: Path, settings: str, says: str) -> None:
+    path = written(tmp_path, ("grader: {points: 2}", f"grader: {settings}"))
+
+    with pytest.raises(SourceError) as raised:
+        load_assignment(path)
+
+    place, _, told = str(raised.value).partition(", grad_w: ")
+    assert place.endswith(f"line {line_of(path, 'def grad_w')}")
+    assert told == says
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("    return 2 * x.T @ (yhat - y) / len(y)", "    return 2 *", "it is not Python"),
+        ('    return {"w": 0.01', '    retrun {"w": 0.01', "SyntaxError: invalid syntax"),
+        ("def init_parameters(generator):", "1 / 0\ndef init_parameters(generator):", "ZeroDivisionError"),
+    ],
+)
+def test_code_that_cannot_run_is_found_by_its_line(tmp_path: Path, old: str, new: str, says: str) -> None:
+    path = written(tmp_path, (old, new))
+
+    with pytest.raises(
+        SourceError, match=rf"mine\.md, cell \d+, line {line_of(path, new.partition(chr(10))[0])}: {says}"
+    ):
+        load_assignment(path)
+
+
+def test_a_forward_pass_that_fails_is_found_by_its_line(tmp_path: Path) -> None:
+    path = written(tmp_path, ("    yhat = x @ w", "    yhat = x @ w @ w"))
+
+    with pytest.raises(SourceError, match=rf"cannot be evaluated \(line {line_of(path, '    yhat = x')}\)"):
+        build_cases(load_assignment(path))
+
+
+def test_an_argument_that_is_not_there_is_found_by_its_cell(tmp_path: Path) -> None:
+    path = written(tmp_path, ("def grad_w(x, yhat, y):", "def grad_w(x, z, y):"))
+
+    with pytest.raises(SourceError, match=rf"mine\.md, cell \d+, line {line_of(path, 'def grad_w')}\) takes `z`"):
+        build_cases(load_assignment(path))
+
+
+def test_a_tolerance_is_so_many_times_what_rounding_explains() -> None:
+    plain = load_assignment(SOURCE)
+    wide = dataclasses.replace(
+        plain, exercises=tuple(dataclasses.replace(exercise, tolerance=10.0) for exercise in plain.exercises)
+    )
+
+    for one, other in zip(build_cases(plain)["grad_w1"], build_cases(wide)["grad_w1"], strict=True):
+        allowed = [tolerance(case.expected[0], dtype=torch.float32, terms=case.terms) for case in (one, other)]
+        assert allowed[1] == pytest.approx(10 * allowed[0], rel=0.01)
+
+
+def test_cases_of_the_author_s_own(tmp_path: Path) -> None:
+    """Another size, random upstream gradients, and inputs that the author makes."""
+    path = written(
+        tmp_path,
+        ("  steps: 20", "  steps: 20\n  cases: [{name: paper, rows: 3}, {name: wide, rows: 99, dtype: float64}]"),
+        (
+            "def init_parameters",
+            "def inputs_paper(images, labels, generator):\n"
+            '    """Images without a digit."""\n'
+            '    return {"x": torch.zeros(len(images), 784), "y": labels.float()[:, None]}\n\n\ndef init_parameters',
+        ),
+    )
+
+    cases = {case.name: case for case in build_cases(load_assignment(path))["grad_w"]}
+
+    assert list(cases) == ["mnist", "mnist_hidden", "paper", "wide", "vjp"]
+    assert cases["paper"].arguments["x"].shape == (3, 784)
+    assert float(cases["paper"].arguments["x"].abs().max()) == 0
+    assert cases["wide"].arguments["x"].shape == (99, 784)
+    assert cases["wide"].arguments["x"].dtype == torch.float64
+    assert float(cases["wide"].arguments["x"].abs().max()) > 0
+    assert not any(case.public for name, case in cases.items() if name != "mnist")

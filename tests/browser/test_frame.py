@@ -1,0 +1,34 @@
+"""A page that a student's process made, as `grader check` lets it be seen."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from grader.reports.html import render_frame, render_html
+from tests.report_samples import SAMPLES
+
+
+def test_it_is_seen_and_can_do_nothing(browser: Any, tmp_path: Path) -> None:
+    report = render_html(SAMPLES["mixed"]())
+    hostile = report.replace(
+        "<main ",
+        "<script>parent.document.title = document.title = 'taken'</script><img src='http://127.0.0.1:9/'><main ",
+    ).replace('<meta http-equiv="Content-Security-Policy"', "<meta")
+    path = tmp_path / "framed.html"
+    path.write_text(render_frame(hostile, title="mine"), encoding="utf-8")
+    page = browser.new_page()
+    requests: list[str] = []
+    page.on("request", lambda request: requests.append(request.url))
+
+    page.goto(path.as_uri())
+
+    inside = page.frame_locator("iframe")
+    inside.get_by_role("heading", level=1).wait_for()
+    link = inside.get_by_role("link").nth(1)
+    link.click()
+    assert inside.locator(":target").count() == 1
+    assert inside.locator("body").evaluate("each => getComputedStyle(each).marginTop") == "0px"
+    assert page.title() == "mine"
+    assert [url for url in requests if url.startswith("http")] == []
+    page.close()

@@ -1,0 +1,124 @@
+"""`grader check`, and check and `%%derive` in a real kernel."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+
+from grader.checking.terminal import check_notebook
+from grader.cli import main
+from grader.model import Limits
+from grader.notebook import read_submission
+from tests.conftest import ROOT, handed_in
+
+WRONG = "# %%\ndef grad_w1(x, dz1):\n    return 2 * x.T @ dz1\n"
+DERIVED = """%%derive
+
+def grad_b1(dz1):
+    helper = dz1.sum(dim=0)
+    raise ValueError("here")
+"""
+
+
+def written(path: Path, answers: str = "") -> str:
+    nbformat.write(handed_in(answers), path)
+    return str(path)
+
+
+def test_all_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", written(tmp_path / "right.ipynb")]) == 0
+
+    out = capsys.readouterr().out
+    assert "All 7 gradients are right." in out
+    assert "With yours it takes the same course." in out
+    assert [path.name for path in tmp_path.iterdir()] == ["right.ipynb"]
+
+
+def test_one_wrong_and_its_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The report is written and opened on request."""
+    opened: list[str] = []
+    monkeypatch.setattr("webbrowser.open", opened.append)
+
+    assert main(["check", written(tmp_path / "wrong.ipynb", WRONG), "-o", str(tmp_path / "out"), "--open"]) == 1
+
+    assert "✗ grad_w1: Wrong values" in capsys.readouterr().out
+    assert opened == [(tmp_path / "out" / "wrong-check.html").as_uri()]
+    page = (tmp_path / "out" / "wrong-check.html").read_text(encoding="utf-8")
+    assert "<iframe sandbox " in page
+    assert "wrong.ipynb: checked" in page
+    assert "Yours beside the reference" in page
+
+
+def test_blanks_are_no_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(ROOT / "assignments" / "embedding_rnn" / "embedding_rnn.ipynb")]) == 1
+
+    out = capsys.readouterr().out
+    assert "Still to do: grad_logits, grad_last" in out
+    assert "Rethink" not in out
+
+
+def test_no_notebook(tmp_path: Path) -> None:
+    path = tmp_path / "picture.ipynb"
+    path.write_bytes(b"\x89PNG")
+
+    assert main(["check", str(path)]) == 2
+    assert main(["check", str(tmp_path / "nowhere.ipynb")]) == 2
+
+
+def test_a_loop_without_an_end_is_a_sentence(tmp_path: Path) -> None:
+    path = Path(written(tmp_path / "loop.ipynb", "# %%\ndef grad_b1(dz1):\n    while True:\n        pass\n"))
+
+    checked = check_notebook(read_submission(path), Limits(cell_s=2.0))
+
+    assert "is there a loop without one" in checked.text
+    assert not checked.page
+    assert not checked.is_right
+
+
+def test_what_a_notebook_makes_of_its_page_can_do_nothing(tmp_path: Path) -> None:
+    """It may replace everything in its own process: the page that is opened is ours, and its page is text in there."""
+    forged = "# %%\nimport grader.reports.html\ngrader.reports.html.render_html = lambda _: '\"><script>1</script>'\n"
+
+    checked = check_notebook(read_submission(Path(written(tmp_path / "forged.ipynb", forged))))
+
+    assert "<script>" not in checked.page
+    assert "&#34;&gt;&lt;script&gt;" in checked.page
+
+
+def test_a_process_that_ends_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    dies = "# %%\ndef grad_b1(dz1):\n    import os\n    os._exit(1)\n"
+
+    assert main(["check", written(tmp_path / "dies.ipynb", dies)]) == 1
+
+    assert "did not survive" in capsys.readouterr().out
+
+
+@pytest.mark.filterwarnings("ignore")  # of the kernel that nbclient starts, about its transport
+def test_in_a_kernel(tmp_path: Path) -> None:
+    """Rich output in the middle of a cell, lines that point into the cell, and the magic."""
+    notebook = handed_in(WRONG)
+    cells = ("check(grad_w1)\n1 + 1", "%load_ext grader", DERIVED, "check(grad_b1, grad_a1)")
+    ran = [nbformat.v4.new_code_cell(cell) for cell in cells]
+    notebook.cells += ran
+
+    NotebookClient(notebook, timeout=60, resources={"metadata": {"path": str(tmp_path)}}, allow_errors=True).execute()
+
+    rich = [[output.data for output in cell.outputs if output.output_type == "display_data"] for cell in ran]
+    assert [len(shown) for shown in rich] == [1, 0, 1, 2]
+    assert "Wrong values" in rich[0][0]["text/html"]
+    assert "✗ grad_w1: Wrong values" in rich[0][0]["text/plain"]
+    assert ran[0].outputs[-1].data["text/plain"] == "2"
+    for shown in (rich[2][0], rich[3][0]):
+        assert points_at(shown) == f"In [{ran[2].execution_count}], line 5"
+    assert "✓ grad_a1: Right" in rich[3][1]["text/plain"]
+
+
+def points_at(shown: dict[str, Any]) -> str:
+    raised = next(line for line in shown["text/plain"].split("\n") if line.startswith("  ValueError: here"))
+    return raised.partition("here")[2].strip()

@@ -1,6 +1,8 @@
 PYTHON ?= python3
 VENV := .venv
 STAMP := $(VENV)/.installed
+# Apart: what JupyterLab brings along makes every import of nbformat a second slower.
+LAB := $(VENV)/jupyterlab
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check docs format clean
@@ -11,7 +13,7 @@ help: ## Show what there is
 demo: $(STAMP) ## Grade the sample submissions and say where the reports are
 	$(VENV)/bin/grader demo
 
-test: $(STAMP) ## Run the whole suite
+test: $(STAMP) $(LAB)/.installed ## Run the whole suite
 	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(STAMP) ## Lint, format and types
@@ -33,3 +35,8 @@ $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
 	touch $(STAMP)
+
+$(LAB)/.installed: $(STAMP)
+	$(PYTHON) -m venv $(LAB)
+	$(LAB)/bin/python -m pip install --quiet --constraint constraints.txt jupyterlab
+	touch $(LAB)/.installed

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from grader.sandbox.layers import Bounds
@@ -162,34 +161,29 @@ class Group:
 
 def _own_folder() -> Path:
     path = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
+    if ".." in path:
+        raise OSError("our group is outside of what we see")
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         fields, _, kind = line.partition(" - ")
         root, mounted_at = fields.split()[3:5]
-        if kind.startswith("cgroup2 ") and ".." not in path:
-            return Path(mounted_at) / Path(path).relative_to(root).as_posix()
-    raise OSError("no cgroup2 file system shows our group")
+        if kind.startswith("cgroup2 "):
+            return Path(mounted_at) / Path(path).relative_to(root)
+    raise OSError("there is no cgroup2 file system")
 
 
 def _is_ours(folder: Path) -> bool:
     """Left to us by systemd, or the root of a container or machine; and writable."""
-    attributes: tuple[Callable[[], bool], ...] = (
-        lambda: os.getxattr(folder, "user.delegate") == b"1",
-        lambda: os.getxattr(folder, "trusted.delegate") == b"1",
-        lambda: folder == _root_of(folder),
-    )
     if not (os.access(folder, os.W_OK) and os.access(folder / "cgroup.procs", os.W_OK)):
         return False
-    for holds in attributes:
-        with contextlib.suppress(OSError):
-            if holds():
-                return True
-    return False
+    is_root = not (folder.parent / "cgroup.procs").exists()
+    return is_root or any(_attribute(folder, name) == b"1" for name in ("user.delegate", "trusted.delegate"))
 
 
-def _root_of(folder: Path) -> Path:
-    while os.path.exists(folder.parent / "cgroup.procs"):  # noqa: PTH110
-        folder = folder.parent
-    return folder
+def _attribute(folder: Path, name: str) -> bytes:
+    try:
+        return os.getxattr(folder, name)
+    except OSError:
+        return b""
 
 
 def _open_if_there(path: Path, flags: int) -> int | None:

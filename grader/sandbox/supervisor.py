@@ -102,6 +102,7 @@ class Supervisor:
         self.kernel = 0
         self.meter = Meter(self._processes)
         self.allowed_cpu_s, self.at_end_of_allowance = math.inf, signal.SIGKILL
+        self.next_look = 0.0
 
     def run(self) -> None:
         """Fork the kernel, and stay until it has ended."""
@@ -110,7 +111,9 @@ class Supervisor:
         linux.prctl(_PR_SET_CHILD_SUBREAPER, 1)  # where there is no PID namespace, orphans come to us
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         keep = {self.control.fileno(), self.maps.fileno(), self.channel, *self.listeners.values()}
-        _close_all_but(keep | self.group.descriptors if self.group is not None else keep)
+        if self.group is not None:
+            keep |= self.group.descriptors
+        _close_all_but(keep)
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000")  # if anything must go, then this
             Path("/proc/self/coredump_filter").write_text("0")  # a crash has nothing to tell the machine
@@ -128,7 +131,9 @@ class Supervisor:
         for listener in self.listeners.values():
             os.close(listener)
         # Takes milliseconds, in which the kernel is busy with the rest of its sandbox.
-        self.is_in_group = self.group is not None and self.group.add(self.kernel)
+        if self.group is not None and not self.group.add(self.kernel):
+            self.group.close()
+            self.group = None
         if self.isolated:
             become_inner_user()
             linux.drop_capabilities()
@@ -153,11 +158,9 @@ class Supervisor:
                     self._tell(self._with_group(message))
                 else:
                     poll.unregister(told.fileno())
-            if self.control.fileno() in ready:
-                is_to_go_on = self._obey()
-                if not is_to_go_on:
-                    self._kill()
-                    poll.unregister(self.control.fileno())
+            if self.control.fileno() in ready and not self._obey():
+                self._kill()
+                poll.unregister(self.control.fileno())
             if process in ready:
                 break
             if is_inside and not why and (why := self._limit_that_is_hit()):
@@ -187,7 +190,7 @@ class Supervisor:
 
     def _with_group(self, message: bytes) -> bytes:
         told = json.loads(message)
-        if "layers" in told and self.group is not None and self.group.holds and self.is_in_group:
+        if "layers" in told and self.group is not None and self.group.holds:
             told["layers"].append("cgroup")
         return json.dumps(told).encode()
 
@@ -228,11 +231,14 @@ class Supervisor:
         return filter(str.isdigit, os.listdir("/proc")) if os.path.exists("/proc") else ()
 
     def _cpu_s(self) -> float:
-        # A group knows what was not waited for too; without one, or not in it, there is the meter.
-        return max(self.meter.cpu_s(), self.group.cpu_s() if self.group is not None else 0.0)
+        # A group knows of those too that nobody waited for.
+        return self.meter.cpu_s() if self.group is None else self.group.cpu_s()
 
     def _limit_that_is_hit(self) -> str:
-        """What all processes together use too much of, if anything: to be killed for."""
+        """What all processes together use too much of, if anything: to be killed for. Looks as often as is due."""
+        if time.monotonic() < self.next_look:
+            return ""  # commands come often, and looking costs more than they do
+        self.next_look = time.monotonic() + _WATCH_S
         if self.meter.has_more_memory(self.bounds.memory_mib + self.warm.memory_mib):
             return "memory"
         used = self._cpu_s()

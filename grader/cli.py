@@ -18,6 +18,7 @@ import click
 from grader import __version__
 from grader.commands.authoring import new, release, validate
 from grader.commands.check import check
+from grader.commands.export import export
 from grader.commands.options import (
     EXIT_FAULT,
     EXIT_FULL_MARKS,
@@ -78,7 +79,7 @@ def cli() -> None:
     """Grade hand-derived gradients in Jupyter notebooks, and say why a wrong one is wrong."""
 
 
-for command in (check, new, release, validate):
+for command in (check, export, new, release, validate):
     cli.add_command(command)
 
 

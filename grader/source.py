@@ -29,6 +29,7 @@ __all__ = [
     "SourceCell",
     "SourceNotebook",
     "find_sources",
+    "first_lines",
     "line_in",
     "place_of",
     "read_source",
@@ -136,7 +137,7 @@ def _is_source(path: Path) -> bool:
 def _cells(path: Path, text: str, notebook: NotebookNode) -> tuple[list[SourceCell], list[ExerciseCell]]:
     network: list[SourceCell] = []
     exercises: list[ExerciseCell] = []
-    lines = _first_lines(text, notebook)
+    lines = first_lines(text, notebook)
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
@@ -157,7 +158,7 @@ def _cells(path: Path, text: str, notebook: NotebookNode) -> tuple[list[SourceCe
     return network, exercises
 
 
-def _first_lines(text: str, notebook: NotebookNode) -> dict[int, int]:
+def first_lines(text: str, notebook: NotebookNode) -> dict[int, int]:
     """For each code cell, the line of the file where its source begins, found in order."""
     lines = text.split("\n")
     found: dict[int, int] = {}

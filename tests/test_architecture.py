@@ -29,6 +29,7 @@ LAYERS = [
     ["pipeline"],
     ["reports"],
     ["demo", "doctor", "validate", "soundness", "classroom", "checking"],
+    ["exports"],
     ["commands"],
     ["cli", "__main__"],
 ]

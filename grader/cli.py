@@ -108,6 +108,11 @@ def demo(output: Path, quiet: bool) -> int:
 @format_option
 @solutions_option
 @hidden_seed_option
+@click.option(
+    "--public",
+    is_flag=True,
+    help="Grade by autograd alone: read no solution and no seed. [default folder: assignments/ here, if there is one]",
+)
 @sandbox_option
 @quiet_option
 @debug_option
@@ -118,6 +123,7 @@ def grade(
     formats: tuple[str, ...],
     solutions: Path | None,
     hidden_seed: int | None,
+    public: bool,
     level: str,
     quiet: bool,
 ) -> int:
@@ -129,8 +135,8 @@ def grade(
     from grader.sandbox import Level
 
     submission = read_submission(notebook)
-    path = choose_assignment(submission, solutions_directory(solutions), assignment_id)
-    assignment = load_assignment(path, hidden_seed=hidden_seed)
+    path = choose_assignment(submission, solutions_directory(solutions, public=public), assignment_id)
+    assignment = load_assignment(path, hidden_seed=hidden_seed, public=public)
     report, fault = grade_or_fault(submission, assignment, require=Level[level.upper()])
     written = write_reports(report, output, formats or FORMATS)
     if not quiet:

@@ -19,6 +19,7 @@ from grader import __version__
 from grader.commands.authoring import new, release, validate
 from grader.commands.check import check
 from grader.commands.export import export
+from grader.commands.gradescope import gradescope_run, gradescope_zip
 from grader.commands.options import (
     EXIT_FAULT,
     EXIT_FULL_MARKS,
@@ -79,7 +80,7 @@ def cli() -> None:
     """Grade hand-derived gradients in Jupyter notebooks, and say why a wrong one is wrong."""
 
 
-for command in (check, export, new, release, validate):
+for command in (check, export, gradescope_run, gradescope_zip, new, release, validate):
     cli.add_command(command)
 
 

@@ -30,6 +30,7 @@ LAYERS = [
     ["reports"],
     ["demo", "doctor", "validate", "soundness", "classroom", "checking"],
     ["exports"],
+    ["gradescope", "pytest_plugin"],
     ["commands"],
     ["cli", "__main__"],
 ]

@@ -1,4 +1,4 @@
-"""Runs a composite action, as far as ours needs it: its steps in bash as GitHub starts it, with the files they write."""
+"""Runs a composite action, as far as ours needs: its steps, in bash as GitHub starts it, with the files they fill."""
 
 from __future__ import annotations
 

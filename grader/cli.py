@@ -36,6 +36,7 @@ from grader.commands.options import (
     say,
     solutions_option,
 )
+from grader.commands.publishing import leaks, strip
 from grader.errors import GraderError
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def cli() -> None:
     """Grade hand-derived gradients in Jupyter notebooks, and say why a wrong one is wrong."""
 
 
-for command in (check, export, gradescope_run, gradescope_zip, new, release, validate):
+for command in (check, export, gradescope_run, gradescope_zip, leaks, new, release, strip, validate):
     cli.add_command(command)
 
 

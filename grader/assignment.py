@@ -47,7 +47,7 @@ class Assignment:
             images, uint8 (N, 28, 28), labels, int64 (N,), and a torch Generator.
         extra_cases: The author's own, beside those that every assignment has.
         case_inputs: What takes the place of `make_inputs` in one of those, by the case's name.
-        solutions: The instructor's gradient functions by exercise.
+        solutions: The instructor's gradient functions by exercise; none where autograd is all there is to grade by.
         sources: Their cells, as text.
         places: Where those stand: file, cell and line.
         network: The source of the cells that define the network, as students have them too.
@@ -83,9 +83,12 @@ class Assignment:
         return f"{exercise} of {self.id}" + (f" ({place})" if place else "")
 
 
-def solutions_directory(given: Path | None) -> Path:
+def solutions_directory(given: Path | None, *, public: bool = False) -> Path:
     """
     Where source notebooks are: the folder that was named, else `solutions/` here, else the ones shipped.
+
+    Args:
+        public: Released ones will do: `assignments/` takes the place of `solutions/`.
 
     Raises:
         UsageError: The folder that was named is not there.
@@ -94,7 +97,7 @@ def solutions_directory(given: Path | None) -> Path:
         if not given.is_dir():
             raise UsageError(f"There is no folder {given}.", "Name the folder with the solutions.")
         return given
-    here = Path("solutions")
+    here = Path("assignments" if public else "solutions")
     if here.is_dir() and find_sources(here):
         return here
     return shipped_solutions()
@@ -123,25 +126,27 @@ def find_assignment(assignment_id: str, directory: Path) -> Path:
     return sources[assignment_id]
 
 
-def load_assignment(path: Path, *, hidden_seed: int | None = None) -> Assignment:
+def load_assignment(path: Path, *, hidden_seed: int | None = None, public: bool = False) -> Assignment:
     """
-    Read a source notebook and run its network and solution cells.
+    Read a source notebook and run its network and solution cells; or a released notebook, which has no solutions.
 
     Args:
-        path: `solutions/<id>.md`.
+        path: `solutions/<id>.md`, or `assignments/<id>/<id>.md`.
         hidden_seed: Takes the place of the one in the notebook.
+        public: Leave out solutions and seed, even if they are there: nothing that is loaded is a secret.
 
     Raises:
         SourceError: The notebook breaks the contract; the message names cell and line.
     """
-    return _load(path.resolve(), path.read_bytes(), hidden_seed)
+    return _load(path.resolve(), path.read_bytes(), hidden_seed, public)
 
 
 @functools.lru_cache(maxsize=32)
-def _load(path: Path, content: bytes, hidden_seed: int | None) -> Assignment:  # noqa: ARG001 - a key of the cache
+def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> Assignment:  # noqa: ARG001 - a key
     source = read_source(path)
+    solved = () if public or source.is_released else source.exercises
     namespace: dict[str, Any] = {"__name__": f"solutions.{source.id}"}
-    for cell in (*source.network, *source.exercises):
+    for cell in (*source.network, *solved):
         _run(cell, namespace, source)
     for name in ("forward", "init_parameters"):
         if not callable(namespace.get(name)):
@@ -172,11 +177,11 @@ def _load(path: Path, content: bytes, hidden_seed: int | None) -> Assignment:  #
         case_inputs={
             case.name: make for case in cases if (make := _function(namespace, f"inputs_{case.name}", source))
         },
-        solutions={cell.name: namespace[cell.name] for cell in source.exercises},
-        sources={cell.name: cell.source for cell in source.exercises},
+        solutions={cell.name: namespace[cell.name] for cell in solved},
+        sources={cell.name: cell.source for cell in solved},
         places={cell.name: place_of(path, cell) for cell in source.exercises},
         network="\n\n".join(cell.source for cell in source.network),
-        hidden_seed=settings.get("hidden_seed", 0) if hidden_seed is None else hidden_seed,
+        hidden_seed=(0 if public else settings.get("hidden_seed", 0)) if hidden_seed is None else hidden_seed,
         limits=Limits(**settings.get("limits", {})),
         autograd=settings.get("autograd", "forbid"),
         hints=settings.get("hints", 3),

@@ -18,6 +18,8 @@ import click
 from grader import __version__
 from grader.commands.authoring import new, release, validate
 from grader.commands.check import check
+from grader.commands.export import export
+from grader.commands.gradescope import gradescope_run, gradescope_zip
 from grader.commands.options import (
     EXIT_FAULT,
     EXIT_FULL_MARKS,
@@ -34,6 +36,7 @@ from grader.commands.options import (
     say,
     solutions_option,
 )
+from grader.commands.publishing import leaks, strip
 from grader.errors import GraderError
 
 if TYPE_CHECKING:
@@ -78,7 +81,7 @@ def cli() -> None:
     """Grade hand-derived gradients in Jupyter notebooks, and say why a wrong one is wrong."""
 
 
-for command in (check, new, release, validate):
+for command in (check, export, gradescope_run, gradescope_zip, leaks, new, release, strip, validate):
     cli.add_command(command)
 
 
@@ -107,6 +110,11 @@ def demo(output: Path, quiet: bool) -> int:
 @format_option
 @solutions_option
 @hidden_seed_option
+@click.option(
+    "--public",
+    is_flag=True,
+    help="Grade by autograd alone: read no solution and no seed. [default folder: assignments/ here, if there is one]",
+)
 @sandbox_option
 @quiet_option
 @debug_option
@@ -117,6 +125,7 @@ def grade(
     formats: tuple[str, ...],
     solutions: Path | None,
     hidden_seed: int | None,
+    public: bool,
     level: str,
     quiet: bool,
 ) -> int:
@@ -128,8 +137,8 @@ def grade(
     from grader.sandbox import Level
 
     submission = read_submission(notebook)
-    path = choose_assignment(submission, solutions_directory(solutions), assignment_id)
-    assignment = load_assignment(path, hidden_seed=hidden_seed)
+    path = choose_assignment(submission, solutions_directory(solutions, public=public), assignment_id)
+    assignment = load_assignment(path, hidden_seed=hidden_seed, public=public)
     report, fault = grade_or_fault(submission, assignment, require=Level[level.upper()])
     written = write_reports(report, output, formats or FORMATS)
     if not quiet:

@@ -223,10 +223,13 @@ def _summary(notebook: NotebookNode, execution: Execution) -> NotebookSummary:
 
 
 def _notes(notebook: NotebookNode, assignment: Assignment) -> tuple[str, ...]:
+    notes = []
     version = notebook.metadata["grader"].get("version")
     if version is not None and version != assignment.version:
-        return (
+        notes.append(
             f"The notebook was made for another version of the assignment ({version[:20]}); "
-            f"it was graded by version {assignment.version}.",
+            f"it was graded by version {assignment.version}."
         )
-    return ()
+    if not assignment.solutions:
+        notes.append("Graded by autograd alone, without a solution.")
+    return tuple(notes)

@@ -26,6 +26,7 @@ __all__ = ["fill_blanks", "release_notebook", "write_release"]
 _IMAGE = re.compile(r"!\[([^\]]*)\]\((?!\w+:)([^)\s]+)\)")
 _CELL = re.compile(r"^# %%.*\n?", re.MULTILINE)
 _DEFINES = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=", re.MULTILINE)
+_KEPT = ("autograd", "hints", "learning_rate", "steps", "limits", "cases")
 _DELETE = re.compile(r"^# %% delete: (\w+)\s*$", re.MULTILINE)
 
 
@@ -34,14 +35,18 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
     The notebook for students; the same source gives the same bytes.
 
     Signatures and docstrings stay, solutions become a blank that raises, local images are put into the text. After the
-    network comes a cell that tells `check` what is asked for.
+    network comes a cell that tells `check` what is asked for. Cells keep their tags, and the notebook those settings
+    that give nothing away: it can be graded by.
     """
+    if source.is_released:
+        raise SourceError(f"{source.path} is made for students already.", "Release the source notebook.")
     blanks = {exercise.index: exercise.name for exercise in source.exercises}
+    kept = {name: source.settings[name] for name in _KEPT if name in source.settings}
     declared_after = max((cell.index for cell in source.network), default=-1)
     released: NotebookNode = nbformat.v4.new_notebook()
     released.metadata = nbformat.from_dict(
         {
-            "grader": {"assignment": source.id, "version": source.version},
+            "grader": {"assignment": source.id, "version": source.version, "title": source.title, **kept},
             "jupytext": {
                 "cell_metadata_filter": "grader,tags",
                 "formats": "ipynb,md:myst",
@@ -128,11 +133,9 @@ def _blank(text: str, exercise: str | None) -> str:
 
 
 def _released_metadata(cell: NotebookNode) -> dict[str, object]:
-    tags = [tag for tag in cell.metadata.get("tags", []) if tag != "network"]
-    metadata: dict[str, object] = {"tags": tags} if tags else {}
-    if "grader" in cell.metadata:
-        metadata["grader"] = dict(cell.metadata["grader"])
-    return metadata
+    metadata: dict[str, object] = {"tags": list(cell.metadata["tags"])} if cell.metadata.get("tags") else {}
+    settings = {name: value for name, value in cell.metadata.get("grader", {}).items() if name != "misconceptions"}
+    return metadata | ({"grader": settings} if settings else {})
 
 
 def _inlined(match: re.Match[str], folder: Path) -> str:

@@ -4,6 +4,8 @@ Reads a source notebook, `solutions/<id>.md`: a file in, plain data out. It exec
 A source is a jupytext MyST notebook. Code cells tagged `network` are run by the grader too: imports, `forward`,
 `init_parameters`, and `make_inputs` if there is one. Code cells tagged `exercise` hold one function each, with a
 docstring and one solution region between `### BEGIN SOLUTION` and `### END SOLUTION`.
+
+What `grader release` makes of it, `<id>/<id>.md`, can be read in its place: everything is there but the solutions.
 """
 
 from __future__ import annotations
@@ -29,6 +31,7 @@ __all__ = [
     "SourceCell",
     "SourceNotebook",
     "find_sources",
+    "first_lines",
     "line_in",
     "place_of",
     "read_source",
@@ -66,8 +69,9 @@ class SourceNotebook:
     An assignment as its author wrote it.
 
     Attributes:
-        version: A hash of the file's text.
+        version: A hash of the file's text; of a released one, that of the source's.
         settings: The notebook's `grader` metadata, but for id and title.
+        is_released: It was made from the source for students, and has no solutions.
     """
 
     id: str
@@ -78,11 +82,13 @@ class SourceNotebook:
     settings: Mapping[str, Any]
     network: tuple[SourceCell, ...]
     exercises: tuple[ExerciseCell, ...]
+    is_released: bool = False
 
 
 def find_sources(directory: Path) -> dict[str, Path]:
-    """The source notebooks of a folder by id, sorted."""
-    return {path.stem: path for path in sorted(directory.glob("*.md")) if _is_source(path)}
+    """The source notebooks of a folder by id, sorted; of released ones, each is in a folder of its own."""
+    released = (path for path in directory.glob("*/*.md") if path.stem == path.parent.name)
+    return {path.stem: path for path in sorted([*released, *directory.glob("*.md")]) if _is_source(path)}
 
 
 def source_version(text: str) -> str:
@@ -110,20 +116,25 @@ def read_source(path: Path) -> SourceNotebook:
         found = [number for number, line in enumerate(lines, start=1) if line.strip().startswith(f"{name}:")]
         return f"{path.name}, line {found[-1]}" if found else path.name
 
-    settings = dict(check_settings(notebook.metadata.get("grader", {}), NOTEBOOK, where))
+    given = notebook.metadata.get("grader", {})
+    version = given.get("version") if isinstance(given, dict) else None
+    if version is not None:
+        given = {name: value for name, value in given.items() if name != "version"}
+    settings = dict(check_settings(given, NOTEBOOK, where))
     assignment_id = settings.pop("assignment", path.stem)
     if assignment_id != path.stem:
         raise SourceError(f"{path.name} says that it is {assignment_id!r}.", "File name and metadata must agree.")
-    network, exercises = _cells(path, text, notebook)
+    network, exercises = _cells(path, text, notebook, regions=0 if version else 1)
     return SourceNotebook(
         id=path.stem,
         title=str(settings.pop("title", path.stem)),
         path=path,
-        version=source_version(text),
+        version=str(version) if version else source_version(text),
         notebook=notebook,
         settings=settings,
         network=tuple(network),
         exercises=tuple(exercises),
+        is_released=bool(version),
     )
 
 
@@ -133,22 +144,28 @@ def _is_source(path: Path) -> bool:
     return head.startswith("---") and "jupytext" in head
 
 
-def _cells(path: Path, text: str, notebook: NotebookNode) -> tuple[list[SourceCell], list[ExerciseCell]]:
+def _cells(
+    path: Path, text: str, notebook: NotebookNode, *, regions: int
+) -> tuple[list[SourceCell], list[ExerciseCell]]:
+    """The cells of the network, and the exercises, each of which has so many solution regions."""
     network: list[SourceCell] = []
     exercises: list[ExerciseCell] = []
-    lines = _first_lines(text, notebook)
+    lines = first_lines(text, notebook)
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
         here = SourceCell(index=index, source=cell.source, line=lines.get(index))
         tags = cell.metadata.get("tags", [])
-        regions = _check_regions(path, here)
+        found = _check_regions(path, here)
         if "network" in tags:
-            if regions:
+            if found:
                 raise _error(path, here, "a network cell has a solution region", "Students need the network whole.")
             network.append(here)
         if "exercise" in tags:
-            exercise = _exercise(path, here, regions, cell.metadata.get("grader", {}))
+            exercise = _exercise(path, here, cell.metadata.get("grader", {}))
+            if found != regions:
+                hint = "Mark exactly one." if regions else "A notebook for students has none: release it again."
+                raise _error(path, here, f"{exercise.name} has {found} solution regions", hint)
             if any(other.name == exercise.name for other in exercises):
                 raise _error(path, here, f"a second exercise is called {exercise.name}", "Rename one of them.")
             exercises.append(exercise)
@@ -157,7 +174,7 @@ def _cells(path: Path, text: str, notebook: NotebookNode) -> tuple[list[SourceCe
     return network, exercises
 
 
-def _first_lines(text: str, notebook: NotebookNode) -> dict[int, int]:
+def first_lines(text: str, notebook: NotebookNode) -> dict[int, int]:
     """For each code cell, the line of the file where its source begins, found in order."""
     lines = text.split("\n")
     found: dict[int, int] = {}
@@ -193,7 +210,7 @@ def _delimiters(source: str) -> Iterator[tuple[int, str]]:
             yield number, match.group(1)
 
 
-def _exercise(path: Path, cell: SourceCell, regions: int, settings: Mapping[str, Any]) -> ExerciseCell:
+def _exercise(path: Path, cell: SourceCell, settings: Mapping[str, Any]) -> ExerciseCell:
     try:
         tree = ast.parse(cell.source)
     except SyntaxError as error:
@@ -203,8 +220,6 @@ def _exercise(path: Path, cell: SourceCell, regions: int, settings: Mapping[str,
     if len(functions) != 1:
         raise _error(path, cell, f"an exercise cell holds {len(functions)} functions", "Give each a cell of its own.")
     function = functions[0]
-    if regions != 1:
-        raise _error(path, cell, f"{function.name} has {regions} solution regions", "Mark exactly one.")
     docstring = ast.get_docstring(function)
     if not docstring:
         raise _error(path, cell, f"{function.name} has no docstring", "Say what is asked, and the shapes.")

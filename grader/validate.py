@@ -102,9 +102,11 @@ def validate(path: Path) -> Validation:
 
     Raises:
         SolutionError: A solution disagrees with autograd.
-        SourceError: The network cannot be evaluated.
+        SourceError: The network cannot be evaluated, or there are no solutions to measure with.
     """
     assignment = load_assignment(path)
+    if not assignment.solutions:
+        raise SourceError(f"{path} has no solutions.", "Validate the source notebook.")
     cases = build_cases(assignment)  # raises where autograd and a solution disagree
     traced = replays(assignment, cases)
     exercises = tuple(_check(assignment, exercise, cases[exercise.name], traced) for exercise in assignment.exercises)

@@ -21,7 +21,7 @@ PACKAGE = ROOT / "grader"
 LAYERS = [
     ["errors", "model", "wire", "files"],
     ["data", "notebook", "source", "settings", "declared", "scaffold", "watch"],
-    ["scope", "extract", "release", "assignment", "compare"],
+    ["scope", "extract", "release", "assignment", "compare", "leaks"],
     ["networks", "cases", "worker", "harness", "sandbox", "kernels"],
     ["execution"],
     ["calls"],
@@ -29,6 +29,8 @@ LAYERS = [
     ["pipeline"],
     ["reports"],
     ["demo", "doctor", "validate", "soundness", "classroom", "checking"],
+    ["exports"],
+    ["gradescope", "pytest_plugin"],
     ["commands"],
     ["cli", "__main__"],
 ]

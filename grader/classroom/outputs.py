@@ -19,7 +19,7 @@ from grader import __version__
 from grader.classroom.records import Graded, Problem, Received, Result
 from grader.files import replace_atomically, write_atomically
 
-__all__ = ["name_reports", "points", "write_feedback", "write_gradebook", "write_reports"]
+__all__ = ["inert", "name_reports", "points", "write_feedback", "write_gradebook", "write_reports"]
 
 SCHEMA = "grader.gradebook/1"
 RESERVED = ("index", "gradebook")
@@ -110,15 +110,15 @@ def _as_csv(results: Sequence[Result], problems: Sequence[Problem]) -> str:
         ]
         row += [points(own[name].points) if own[name].passed is not None else "" for name in exercises]
         row += [result.report]
-        writer.writerow([_inert(cell) for cell in row])
+        writer.writerow([inert(cell) for cell in row])
     for problem in problems:
         if problem.student and problem.is_serious:
             row = [problem.student, "", problem.platform, problem.where, "", "not_read"]
-            writer.writerow([_inert(cell) for cell in row] + [""] * (len(exercises) + 3))
+            writer.writerow([inert(cell) for cell in row] + [""] * (len(exercises) + 3))
     return text.getvalue()
 
 
-def _inert(cell: str) -> str:
+def inert(cell: str) -> str:
     """A cell on one line that no spreadsheet takes for a formula."""
     plain = re.sub(r"[\x00-\x1f\x7f]+", " ", cell).strip()
     return f"'{plain}" if plain.startswith(FORMULA) else plain

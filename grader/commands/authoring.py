@@ -4,6 +4,7 @@ The commands of an assignment's author: `new`, `release` and `validate`.
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,16 +51,26 @@ def new(assignment_id: str, solutions: Path) -> int:
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("assignments"), show_default=True
 )
+@click.option(
+    "--check", "is_check", is_flag=True, help="Write nothing: say what would change. Exit code 1 if anything."
+)
 @click.option("--watch", is_flag=True, help="Go on doing so whenever a source notebook, or a picture in it, is saved.")
 @solutions_option
 @quiet_option
 @debug_option
-def release(ids: tuple[str, ...], output: Path, watch: bool, solutions: Path | None, quiet: bool) -> int:
+def release(
+    ids: tuple[str, ...], output: Path, is_check: bool, watch: bool, solutions: Path | None, quiet: bool
+) -> int:
     """Make the students' notebooks from the source notebooks: all of them, or those named."""
     from grader.assignment import solutions_directory
 
     directory = solutions_directory(solutions)
     tell = (lambda _: None) if quiet else say
+    if is_check:
+        stale = list(_stale(ids, directory, output))
+        for file in stale:
+            say(f"{file} is not what its source generates: run `grader release`.")
+        return EXIT_NOT_ALL if stale else EXIT_FULL_MARKS
     if not watch:
         for file in _released(ids, directory, output):
             tell(f"  {file}")
@@ -78,6 +89,15 @@ def _released(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Pat
 
     for assignment_id in ids or find_sources(directory):
         yield from write_release(read_source(find_assignment(assignment_id, directory)), output)
+
+
+def _stale(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Path]:
+    """Files that a release would change."""
+    with tempfile.TemporaryDirectory(prefix="grader-") as folder:
+        for made in _released(ids, directory, Path(folder)):
+            there = output / made.relative_to(folder)
+            if not there.is_file() or there.read_bytes() != made.read_bytes():
+                yield there
 
 
 def _watch(ids: Sequence[str], directory: Path, output: Path, tell: Callable[[str], None]) -> None:

@@ -14,6 +14,7 @@ __all__ = [
     "EXIT_NOT_ALL",
     "EXIT_USAGE",
     "FORMATS",
+    "LEVELS",
     "assignment_option",
     "debug_option",
     "format_option",
@@ -55,10 +56,11 @@ hidden_seed_option = click.option(
     help="Draws the hidden batches, in place of the seed in the source notebook. [env: GRADER_HIDDEN_SEED]",
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+LEVELS = ("none", "process", "filtered", "isolated")
 sandbox_option = click.option(
     "--require-sandbox",
     "level",
-    type=click.Choice(("none", "process", "filtered", "isolated")),
+    type=click.Choice(LEVELS),
     default="none",
     show_default=True,
     help="Refuse to execute anything in a sandbox below this level; `grader doctor` tells which one there is.",

@@ -77,7 +77,13 @@ def test_the_released_notebook_is_clean() -> None:
     notebook = nbformat.read(RELEASED / "two_layer_mse.ipynb", as_version=4)
     nbformat.validate(notebook)
 
-    assert notebook.metadata["grader"] == {"assignment": "two_layer_mse", "version": read_source(SOURCE).version}
+    assert notebook.metadata["grader"] == {
+        "assignment": "two_layer_mse",
+        "version": read_source(SOURCE).version,
+        "title": "Backpropagation by hand",
+        "learning_rate": 0.01,
+        "steps": 20,
+    }
     assert all(cell.outputs == [] and cell.execution_count is None for cell in notebook.cells if "outputs" in cell)
     assert any("](data:image/svg+xml;base64," in cell.source for cell in notebook.cells)
     assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)

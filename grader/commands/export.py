@@ -1,0 +1,54 @@
+"""
+`grader export`: reports as other programs want them.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from grader.commands.options import EXIT_FULL_MARKS, debug_option
+
+__all__ = ["export"]
+
+NAMES = ("junit", "gradescope", "github", "markdown", "classroom", "gitlab", "csv")
+
+
+@click.command()
+@click.argument("reports", nargs=-1, required=True, metavar="REPORT...", type=click.Path(path_type=Path))
+@click.option("--format", "name", type=click.Choice(NAMES), required=True, help="What to write.")
+@click.option(
+    "--notebook",
+    "notebooks",
+    type=click.Path(path_type=Path, dir_okay=False),
+    multiple=True,
+    help="A file that was graded: lines are looked up in it. Repeatable.",
+)
+@click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: stdout]")
+@debug_option
+def export(reports: tuple[Path, ...], name: str, notebooks: tuple[Path, ...], output: Path | None) -> int:
+    r"""
+    Put reports, `<stem>.json`, into a format.
+
+    \b
+    junit       JUnit XML                        gradescope  results.json
+    github      annotations, on stdout           classroom   lines for GITHUB_ENV
+    markdown    a step summary                   gitlab      Code Quality
+    csv         a row for each exercise
+    """
+    from grader.errors import UsageError
+    from grader.exports.formats import render
+    from grader.exports.result import read_result
+    from grader.files import write_atomically
+
+    text = render([read_result(report, notebooks) for report in reports], name)
+    if output is None:
+        click.echo(text, nl=False)
+        return EXIT_FULL_MARKS
+    try:
+        output.parent.mkdir(parents=True, exist_ok=True)
+        write_atomically(output, text)
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written ({error.strerror}).", "Name another file with -o.") from error
+    return EXIT_FULL_MARKS

@@ -1,0 +1,54 @@
+"""
+`grader leaks` and `grader strip`: before an instructor lets files go. Exit code 1 where there was something to find.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from grader.commands.options import EXIT_FULL_MARKS, EXIT_NOT_ALL, debug_option, say, solutions_option
+
+__all__ = ["leaks", "strip"]
+
+
+@click.command()
+@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path, dir_okay=False))
+@solutions_option
+@debug_option
+def leaks(files: tuple[Path, ...], solutions: Path | None) -> int:
+    """Is anything of the solutions in these files? Delimiters, the hidden seed, a function that does what they do."""
+    from grader.assignment import solutions_directory
+    from grader.leaks import find_leaks, solution_bodies
+
+    directory = solutions_directory(solutions)
+    bodies = solution_bodies(directory)
+    sources = directory.resolve()
+    outside = (path for path in files if sources not in path.resolve().parents)
+    found = [leak for path in outside for leak in find_leaks(path, bodies)]
+    for leak in found:
+        say(leak)
+    return EXIT_NOT_ALL if found else EXIT_FULL_MARKS
+
+
+@click.command()
+@click.argument("files", nargs=-1, metavar="[NOTEBOOK]...", type=click.Path(path_type=Path, dir_okay=False))
+@debug_option
+def strip(files: tuple[Path, ...]) -> int:
+    """Take the outputs out of notebooks, in place. The exit code is 1 if there were any."""
+    from grader.errors import UsageError
+    from grader.files import write_atomically
+    from grader.leaks import strip_outputs
+
+    changed = False
+    for path in files:
+        text = strip_outputs(path)
+        if text is not None:
+            changed = True
+            try:
+                write_atomically(path, text)
+            except OSError as error:
+                raise UsageError(f"{path} cannot be written ({error.strerror}).", "Check its permissions.") from error
+            say(f"  {path}")
+    return EXIT_NOT_ALL if changed else EXIT_FULL_MARKS

@@ -1,0 +1,100 @@
+"""
+Gradescope's `results.json`: an exercise is a test, with its points, whether it passed, and why not.
+
+The total stands at the top, where it counts. Text is sent as plain text, so that nothing in it is markup. What is meant
+for the instructor goes into `extra_data`, which students do not see; only where the grader failed is there a hidden
+test too, since a hidden test hides the total as well.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from grader import __version__
+from grader.exports.result import Finding, Result, amount
+
+__all__ = ["render_failure", "render_gradescope"]
+
+UNDECIDED = "This could not be graded. It is not your fault: tell your instructor. Nothing was deducted."
+
+
+def render_gradescope(result: Result) -> str:
+    """One report as `results.json`."""
+    tests = [_test(number, finding) for number, finding in enumerate(result.findings, start=1)]
+    if result.is_undecided:
+        tests.append(_for_instructor("\n".join(result.notes) or "The report says no more."))
+    wrong = sum(finding.passed is False for finding in result.findings)
+    right = sum(finding.passed is True for finding in result.findings)
+    said = f"{right} of {len(result.findings)} gradients are right."
+    if result.problem:
+        said = result.problem
+    elif result.is_undecided and not wrong and not right:
+        said = UNDECIDED
+    return _written(
+        {
+            "score": amount(result.score),
+            "execution_time": round(result.seconds, 3),
+            "output": said,
+            "output_format": "text",
+            "test_output_format": "text",
+            "test_name_format": "text",
+            "visibility": "visible",
+            "stdout_visibility": "hidden",
+            "extra_data": {
+                "schema": "grader.report/1",
+                "grader_version": __version__,
+                "assignment": result.assignment,
+                "assignment_version": result.version,
+                "sha256": result.sha256,
+                "outcomes": {finding.name: finding.outcome.value for finding in result.findings},
+                "diagnoses": {finding.name: list(finding.diagnoses) for finding in result.findings},
+                "flags": list(result.flags),
+                "notes": list(result.notes),
+                "sandbox": list(result.layers),
+            },
+            "tests": tests,
+        }
+    )
+
+
+def render_failure(message: str) -> str:
+    """
+    A valid `results.json` where there is no report at all.
+
+    Args:
+        message: What happened; only instructors see it.
+    """
+    could_not = {"name": "Grading", "status": "failed", "output": UNDECIDED, "visibility": "visible"}
+    return _written(
+        {
+            "score": 0,
+            "output": UNDECIDED,
+            "output_format": "text",
+            "visibility": "visible",
+            "stdout_visibility": "hidden",
+            "extra_data": {"grader_version": __version__},
+            "tests": [could_not, _for_instructor(message)],
+        }
+    )
+
+
+def _test(number: int, finding: Finding) -> dict[str, Any]:
+    test: dict[str, Any] = {"name": finding.title, "number": str(number), "visibility": "visible"}
+    if finding.passed is None:  # a line that is told, and that neither gives nor takes a point
+        return test | {"status": "failed", "output": UNDECIDED}
+    return test | {
+        "score": amount(finding.points),
+        "max_score": amount(finding.max_points),
+        "status": "passed" if finding.passed else "failed",
+        "output": finding.text,
+        "tags": [finding.outcome.value, *finding.diagnoses],
+    }
+
+
+def _for_instructor(message: str) -> dict[str, Any]:
+    return {"name": "For the instructor", "status": "failed", "output": message, "visibility": "hidden"}
+
+
+def _written(content: dict[str, Any]) -> str:
+    return json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False) + "\n"

@@ -1,0 +1,104 @@
+"""
+GitHub-flavoured Markdown, for a job's step summary: the table, the hints, and the training curve.
+
+Platforms leave out pictures that are not files of theirs, `data:` URIs too; GitHub draws Mermaid charts, so the curve
+is one. Foreign text is in character references throughout, which Markdown never takes for its own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from grader.exports.result import Finding, Result, amount
+from grader.reports.words import VERDICTS
+
+__all__ = ["MAX_BYTES", "render_markdown"]
+
+MAX_BYTES = 900_000
+"""Of a summary of more than 1 MiB GitHub shows nothing at all."""
+
+_SIGNIFICANT = re.compile(r"[\\`*_{}\[\]()#+\-.!|~>$:@&<\"'=/^]")
+MAX_POINTS = 60
+
+
+def render_markdown(results: Sequence[Result]) -> str:
+    """A section per report, as many as there is room for."""
+    written: list[str] = []
+    room = MAX_BYTES
+    for number, result in enumerate(results):
+        section = _section(result)
+        room -= len(section.encode("utf-8"))
+        if room < 0:
+            written.append(f"**{len(results) - number} more reports find no room here: see the files.**\n")
+            break
+        written.append(section)
+    return "\n".join(written)
+
+
+def _section(result: Result) -> str:
+    heading = f"## {_plain(result.title or result.assignment)}: {amount(result.score)} of {amount(result.max_score)}"
+    lines = [heading, "", f"{_plain(result.submission)}", ""]
+    if result.problem:
+        return "\n".join([*lines, _plain(result.problem), ""])
+    if result.is_undecided:
+        lines += ["**Not everything could be graded. That is not the student's fault, and nothing was deducted.**", ""]
+    lines += ["| | gradient | points | |", "| --- | --- | ---: | --- |"]
+    lines += [_row(finding) for finding in result.findings]
+    hints = [line for finding in result.findings if finding.details for line in _details(finding)]
+    if hints:
+        lines += ["", *hints]
+    return "\n".join([*lines, "", *_curve(result)])
+
+
+def _row(finding: Finding) -> str:
+    verdict = VERDICTS[finding.outcome]
+    points = f"{amount(finding.points)} / {amount(finding.max_points)}" if finding.passed is not None else "–"
+    where = (
+        f" ({_plain(finding.place.file)}, line {finding.place.line})" if finding.place and not finding.passed else ""
+    )
+    return f"| {verdict.symbol} {verdict.word} | {_plain(finding.name)} | {points} | {_plain(finding.message)}{where} |"
+
+
+def _details(finding: Finding) -> list[str]:
+    said = "<br>".join(_plain(line) for line in finding.details)
+    return [f"<details><summary>{_plain(finding.name)}: a hint</summary>", "", said, "", "</details>", ""]
+
+
+def _curve(result: Result) -> list[str]:
+    """Losses of training with autograd's gradients, and with the student's, as far as both are finite."""
+    if result.losses is None:
+        return []
+    reference, student = ([*losses[:MAX_POINTS]] for losses in result.losses)
+    pairs = []
+    for one, other in zip(reference, student, strict=False):
+        if one is None or other is None or not abs(other) < 1e6:
+            break
+        pairs.append((one, other))
+    if len(pairs) < 2:
+        return []
+    values = [f"[{', '.join(f'{pair[side]:.6g}' for pair in pairs)}]" for side in (0, 1)]
+    return [
+        "Training a network with these gradients (green) and with autograd's (grey): the loss, step by step.",
+        "",
+        "```mermaid",
+        '%%{init: {"themeVariables": {"xyChart": {"plotColorPalette": "#8a8a8a, #1a7f37"}}}}%%',
+        "xychart-beta",
+        f'  x-axis "step" 0 --> {len(pairs) - 1}',
+        '  y-axis "loss"',
+        f"  line {values[0]}",
+        f"  line {values[1]}",
+        "```",
+        "",
+    ]
+
+
+def _plain(text: str) -> str:
+    r"""
+    Text that is nothing but text, on one line.
+
+    >>> _plain("a|b\n<b>")
+    'a&#124;b<br>&#60;b&#62;'
+    """
+    escaped = _SIGNIFICANT.sub(lambda match: f"&#{ord(match[0])};", text)
+    return escaped.replace("\n", "<br>")

@@ -1,0 +1,77 @@
+"""
+What runs on Gradescope: the submission's folder in, `results.json` out, whatever was handed in.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from grader.assignment import find_assignment, load_assignment
+from grader.errors import GraderError
+from grader.exports.gradescope import render_failure, render_gradescope
+from grader.exports.result import result_of
+from grader.files import write_atomically
+from grader.model import Submission
+from grader.notebook import Unreadable, read_notebook, read_submission
+from grader.pipeline import as_fault, grade_or_fault
+from grader.reports.json import report_to_dict
+from grader.sandbox import Level
+
+__all__ = ["choose_file", "run"]
+
+FORMS = (".ipynb", ".md", ".py")
+IGNORED = ("__MACOSX", ".ipynb_checkpoints", ".git")
+MAX_FILES = 1_000
+
+
+def run(root: Path) -> GraderError | None:
+    """
+    Grade what is in `root/submission` by `root/source`, into `root/results/results.json`.
+
+    Returns:
+        What the grader failed at, which is in the file for instructors.
+
+    Raises:
+        OSError: The result cannot be written.
+    """
+    try:
+        text, fault = _graded(root)
+    except Exception as error:
+        fault = as_fault(error)
+        text = render_failure(str(fault))
+    (root / "results").mkdir(exist_ok=True)
+    write_atomically(root / "results" / "results.json", text)
+    return fault
+
+
+def _graded(root: Path) -> tuple[str, GraderError | None]:
+    source = root / "source"
+    settings = json.loads((source / "settings.json").read_text(encoding="utf-8"))
+    path = find_assignment(settings["assignment"], source / "solutions")
+    assignment = load_assignment(path, hidden_seed=settings["hidden_seed"])
+    submission = choose_file(root / "submission", assignment.id)
+    report, fault = grade_or_fault(submission, assignment, require=Level[settings["level"].upper()])
+    return render_gradescope(result_of(report_to_dict(report))), fault
+
+
+def choose_file(folder: Path, assignment_id: str) -> Submission:
+    """
+    The file to grade among those that were handed in: a notebook, one of this assignment, not in a subfolder.
+
+    In that order; where no file is a notebook it is the first one, whose report says what is wrong with it.
+    """
+    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
+    files = [path for path in found if not set(IGNORED) & set(path.relative_to(folder).parts)][:MAX_FILES]
+    if not files:
+        return Submission.of(b"", name="nothing", student="")
+    notebooks = [path for path in files if path.suffix.lower() in FORMS]
+    ranked = sorted((_rank(path, folder, assignment_id), path.as_posix(), path) for path in (notebooks or files[:1]))
+    return read_submission(ranked[0][-1])
+
+
+def _rank(path: Path, folder: Path, assignment_id: str) -> tuple[bool, int, int]:
+    notebook = read_notebook(read_submission(path))
+    is_marked = not isinstance(notebook, Unreadable) and notebook.metadata["grader"].get("assignment") == assignment_id
+    suffix = path.suffix.lower()
+    return not is_marked, FORMS.index(suffix) if suffix in FORMS else 0, len(path.relative_to(folder).parts)

@@ -1,0 +1,167 @@
+"""
+`pytest --grader-notebook alice.ipynb`: each exercise is a test, and what is wrong with it the text of its failure.
+
+Every pytest run in an environment with the grader in it imports this module: nothing heavy is imported before it is
+asked for.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from grader.assignment import Assignment
+    from grader.exports.result import Finding, Result
+    from grader.model import Submission
+
+__all__ = ["ExerciseItem", "NotebookFile", "pytest_addoption", "pytest_collect_file", "pytest_configure"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The options, none of which changes anything without the first."""
+    group = parser.getgroup("grader", "gradients in notebooks")
+    group.addoption(
+        "--grader-notebook",
+        action="append",
+        default=[],
+        metavar="NOTEBOOK",
+        help="grade this notebook: each exercise is a test (repeatable)",
+    )
+    group.addoption("--grader-assignment", metavar="ID", help="the assignment, if the notebook does not say it")
+    group.addoption("--grader-solutions", metavar="DIR", type=Path, help="folder of source or of released notebooks")
+    group.addoption("--grader-public", action="store_true", help="grade by autograd alone, without a solution")
+    group.addoption(
+        "--grader-require-sandbox",
+        metavar="LEVEL",
+        choices=("none", "process", "filtered", "isolated"),
+        default="none",
+        help="refuse to run the notebook in a sandbox below this level",
+    )
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Collect the notebooks: beside the tests that were named, in place of those that were not."""
+    wanted: list[str] = config.getoption("grader_notebook")
+    if not wanted:
+        return
+    for notebook in wanted:
+        if not (config.invocation_params.dir / notebook).is_file():
+            raise pytest.UsageError(f"--grader-notebook: there is no file {notebook}.")
+    if config.args_source is not pytest.Config.ArgsSource.ARGS:
+        config.args = []
+    config.args += [notebook for notebook in wanted if notebook not in config.args]
+
+
+def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+    """A notebook that was asked for."""
+    config = parent.config
+    wanted = {(config.invocation_params.dir / name).resolve() for name in config.getoption("grader_notebook")}
+    if file_path.resolve() not in wanted:
+        return None
+    collector: pytest.Collector = NotebookFile.from_parent(parent, path=file_path)
+    return collector
+
+
+class NotebookFile(pytest.File):
+    """A notebook; it is graded when the first of its exercises is run, and only once."""
+
+    def __init__(self, **arguments: Any) -> None:
+        super().__init__(**arguments)
+        self._graded: Result | None = None
+        self._read: tuple[Submission, Assignment] | None = None
+
+    def collect(self) -> Iterator[pytest.Item]:
+        """Its assignment's exercises."""
+        from grader.assignment import load_assignment, solutions_directory
+        from grader.errors import GraderError
+        from grader.notebook import read_submission
+        from grader.pipeline import choose_assignment
+
+        option = self.config.option
+        try:
+            submission = read_submission(self.path)
+            directory = solutions_directory(option.grader_solutions, public=option.grader_public)
+            source = choose_assignment(submission, directory, option.grader_assignment)
+            assignment = load_assignment(source, hidden_seed=_hidden_seed(), public=option.grader_public)
+        except GraderError as error:
+            raise self.CollectError(str(error)) from error
+        self._read = submission, assignment
+        for exercise in assignment.exercises:
+            yield ExerciseItem.from_parent(self, name=exercise.name)
+
+    def result(self) -> Result:
+        """
+        What became of it.
+
+        Raises:
+            GraderError: The grader failed; nothing is said about the notebook then.
+        """
+        from grader.exports.places import find_places
+        from grader.exports.result import result_of
+        from grader.pipeline import grade
+        from grader.reports.json import report_to_dict
+        from grader.sandbox import Level
+
+        if self._graded is None:
+            assert self._read is not None
+            submission, assignment = self._read
+            level = Level[self.config.option.grader_require_sandbox.upper()]
+            report = report_to_dict(grade(submission, assignment, require=level))
+            self._graded = result_of(report, find_places(report, [self.path]))
+        return self._graded
+
+
+class ExerciseItem(pytest.Item):
+    """One exercise."""
+
+    _finding: Finding | None = None
+
+    def setup(self) -> None:
+        """Grade. What is the grader's own fault happens here: pytest tells an error in a set-up from a failure."""
+        assert isinstance(self.parent, NotebookFile)
+        result = self.parent.result()
+        self._finding = next(finding for finding in result.findings if finding.name == self.name)
+        self.user_properties += [("points", self._finding.points), ("max_points", self._finding.max_points)]
+        self.user_properties += [("outcome", self._finding.outcome.value)]
+        if self._finding.passed is None:
+            raise _Undecided("\n".join((self._finding.message, *result.notes)))
+
+    def runtest(self) -> None:
+        """Say whether it is right."""
+        assert self._finding is not None
+        if not self._finding.passed:
+            raise _Wrong(self._finding.text)
+
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """What is wrong, and where; a traceback of ours would tell nothing."""
+        from grader.errors import GraderError
+
+        if isinstance(excinfo.value, (_Wrong, _Undecided, GraderError)):
+            place = self._finding.place if self._finding else None
+            where = f"{place.file}:{place.line}: {self._finding.title}\n" if place and self._finding else ""
+            return where + str(excinfo.value)
+        return super().repr_failure(excinfo, style)
+
+    def reportinfo(self) -> tuple[Path, int | None, str]:
+        """The file, and the exercise's name."""
+        return self.path, None, self.name
+
+
+class _Wrong(Exception):  # noqa: N818 - a verdict, not an error
+    """The exercise is not right; the message says why."""
+
+
+class _Undecided(Exception):  # noqa: N818 - likewise
+    """The exercise could not be graded."""
+
+
+def _hidden_seed() -> int | None:
+    text = os.environ.get("GRADER_HIDDEN_SEED", "")
+    if text and not text.isdecimal():
+        raise pytest.UsageError("GRADER_HIDDEN_SEED must be a whole number.")
+    return int(text) if text else None

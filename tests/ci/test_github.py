@@ -1,0 +1,179 @@
+"""The action's steps, run as a runner would; the workflows, as GitHub's schemas want them."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import junitparser
+import pytest
+import yaml
+from markdown_it import MarkdownIt
+
+from tests.ci.runner import Job, Runner
+from tests.conftest import ROOT, SOURCES
+from tests.exports.readers import classroom
+
+WORKFLOWS = sorted((ROOT / "ci" / "github").glob("*.yml"))
+CHECK = [str(Path(sys.executable).with_name("check-jsonschema")), "--regex-variant", "python", "--builtin-schema"]
+
+
+@pytest.mark.parametrize("path", [*WORKFLOWS, ROOT / "action.yml"], ids=lambda path: path.stem)
+def test_github_s_own_schemas_accept_it(path: Path) -> None:
+    schema = "vendor.github-actions" if path.stem == "action" else "vendor.github-workflows"
+
+    done = subprocess.run([*CHECK, schema, str(path)], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
+def test_workflows_give_the_action_what_it_takes(path: Path) -> None:
+    """And keep no token beside the student's code, write nothing, and never run on what only a fork's author sees."""
+    workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
+    inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
+    steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
+
+    (ours,) = (step for step in steps if step["uses"].startswith("your-course/grader"))
+    assert ours["with"].keys() <= inputs.keys()
+    assert all(name in ours["with"] for name, spec in inputs.items() if spec.get("required"))
+    assert all(s["with"]["persist-credentials"] is False for s in steps if s["uses"].startswith("actions/checkout"))
+    assert "pull_request_target" not in workflow[True]
+    assert workflow["permissions"]["contents"] == "read"
+    assert all("run" not in step for step in steps)
+
+
+def run(repository: Path, notebook: str, **inputs: str) -> Job:
+    temporary = repository.parent / "temporary"
+    temporary.mkdir(exist_ok=True)
+    job = Runner(repository, temporary).run({"notebook": notebook, **inputs}, ACTIONS_TOKEN="secret of the job")
+    assert "forged" not in {p.get("title") for _, p, _ in job.commands}
+    assert {name for name, _, _ in job.commands} <= {"error", "warning", "notice"}
+    assert not any(message.startswith("owned") for _, _, message in job.commands)
+    assert "secret of the job" not in job.log + job.summary
+    return job
+
+
+def shown(job: Job, kind: str) -> list[str]:
+    return [properties["title"] for name, properties, _ in job.commands if name == kind]
+
+
+@pytest.mark.slow
+def test_a_perfect_submission(repository: Path) -> None:
+    job = run(repository, "perfect.ipynb")
+
+    assert job.code == 0, job.log
+    assert (shown(job, "error"), shown(job, "warning")) == ([], [])
+    assert [message for name, _, message in job.commands if name == "notice"] == ["10 of 10 points"]
+    assert job.outputs == {
+        "score": "10.0",
+        "max-score": "10.0",
+        "exit-code": "0",
+        "report": "grader-reports/perfect.html",
+        "junit": "grader-reports/perfect.xml",
+    }
+    assert (repository / job.outputs["report"]).read_text(encoding="utf-8").startswith("<!")
+    assert "actions/upload-artifact@v4" in job.used
+    assert "xychart-beta" in job.summary
+    assert job.environment == {}
+
+
+@pytest.mark.slow
+def test_a_wrong_submission_is_told_at_its_line(repository: Path) -> None:
+    """With the hint; the table, the artefact and JUnit say the same, and the job fails."""
+    job = run(repository, "wrong.ipynb")
+
+    lines = (repository / "wrong.ipynb").read_text(encoding="utf-8").split("\n")
+    ((_, properties, message),) = [command for command in job.commands if command[0] == "error"]
+    assert job.code == 1
+    assert properties["file"] == "wrong.ipynb"
+    assert "def grad_z1(" in lines[int(properties["line"]) - 1]
+    assert properties["title"] == "grad_z1: Wrong values"
+    assert message.count("\n") >= 1, "what it is, and a question to begin with"
+    assert "8 of 10" in job.summary
+    suite = next(iter(junitparser.JUnitXml.fromfile(str(repository / job.outputs["junit"]))))
+    assert (suite.tests, suite.failures) == (7, 1)
+
+
+@pytest.mark.slow
+def test_a_blank_submission(repository: Path) -> None:
+    job = run(repository, "blank.ipynb")
+
+    assert job.code == 1
+    assert len(shown(job, "warning")) == 7
+    assert shown(job, "error") == []
+    assert job.outputs["score"] == "0.0"
+
+
+@pytest.mark.slow
+def test_a_hanging_submission_costs_its_own_points(repository: Path, tmp_path: Path) -> None:
+    """The instructor's own limits hold: released notebooks have them."""
+    solutions = tmp_path / "solutions"
+    solutions.mkdir()
+    text = (SOURCES / "two_layer_mse.md").read_text(encoding="utf-8")
+    (solutions / "two_layer_mse.md").write_text(
+        text.replace("  steps: 20\n", "  steps: 20\n  limits: {call_s: 2, cell_s: 2}\n")
+    )
+
+    job = run(repository, "hanging.ipynb", solutions=str(solutions), **{"hidden-seed": "12"})
+
+    assert job.code == 1
+    assert shown(job, "error") == ["grad_b1: Timed out"]
+    assert job.outputs["score"] == "9.0"
+
+
+@pytest.mark.slow
+def test_a_hostile_submission_commands_nothing(repository: Path) -> None:
+    """What it prints, raises and is called stays text: in the log, in annotations, in the summary."""
+    job = run(repository, "hostile.ipynb", **{"hidden-seed": "987654321"})
+
+    assert job.code == 1
+    assert shown(job, "error") == ["grad_w1: Raised an error", "grad_b1: Raised an error"]
+    assert job.outputs["exit-code"] == "1"
+    assert "987654321" not in job.log + job.summary
+    assert "GITHUB_" not in job.log + job.summary
+    page = MarkdownIt("gfm-like", {"linkify": False}).render(job.summary)
+    assert page.count("<tr>") == 8
+    assert page.count("<h2>") == 1
+
+
+@pytest.mark.slow
+def test_a_notebook_of_that_name_is_read_as_a_name(repository: Path) -> None:
+    """A path with commands for shells and runners in it."""
+    name = "a'b $(touch owned)\n::error::owned.ipynb"
+    (repository / "blank.ipynb").rename(repository / name)
+
+    job = run(repository, name)
+
+    assert job.code == 1
+    assert not (repository / "owned").exists()
+    assert len(shown(job, "warning")) == 7
+
+
+@pytest.mark.slow
+def test_classroom_is_sent_what_its_table_shows(repository: Path) -> None:
+    """The reporter decides whether the job fails; also a file that cannot be read has a result."""
+    wrong = run(repository, "wrong.ipynb", classroom="true")
+    cut = run(repository, "cut.ipynb", classroom="true", assignment="two_layer_mse")
+
+    assert (wrong.code, cut.code) == (0, 0)
+    assert classroom(wrong.environment) == {"shown": 8, "sent": 8, "most": 10, "failed": True}
+    assert classroom(cut.environment) == {"shown": 0, "sent": 0, "most": 10, "failed": True}
+
+
+@pytest.mark.slow
+def test_what_is_not_there_fails_the_job(repository: Path) -> None:
+    job = run(repository, "nowhere.ipynb", fail="false")
+
+    assert job.code == 2
+    assert "There is no file nowhere.ipynb" in job.log
+    assert shown(job, "error") == ["Nothing could be graded"]
+
+
+def test_classroom_reads_what_the_action_leaves() -> None:
+    text = (ROOT / "ci" / "github" / "classroom.yml").read_text(encoding="utf-8")
+
+    reporter = r"uses: classroom-resources/autograding-grading-reporter@v1\n\s+with:\n\s+runners: (.*)"
+    assert re.findall(reporter, text) == ["${{ env.GRADER_RUNNERS }}"]

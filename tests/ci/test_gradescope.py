@@ -1,0 +1,182 @@
+"""The zip, unpacked as Gradescope lays it out, grades whatever is handed in, and always leaves a valid result."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+
+from grader.assignment import find_assignment
+from grader.cli import main
+from grader.gradescope.run import choose_file
+from grader.sandbox import Level
+from tests.conftest import ROOT, SOURCES, handed_in
+from tests.exports.readers import validate_gradescope
+
+STEAL = (ROOT / "tests" / "corpus" / "hostile" / "read_solution" / "answers.py").read_text()
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("zip") / "autograder.zip"
+    assert main(["gradescope-zip", "two_layer_mse", "--solutions", str(SOURCES), "-o", str(path)]) == 0
+    return path
+
+
+@pytest.fixture
+def autograder(archive: Path, tmp_path: Path) -> Path:
+    """`/autograder`: `source` is the zip, and its `run_autograder` stands above it."""
+    root = tmp_path / "autograder"
+    (root / "submission").mkdir(parents=True)
+    with zipfile.ZipFile(archive) as packed:
+        packed.extractall(root / "source")
+        for member in packed.infolist():
+            (root / "source" / member.filename).chmod(member.external_attr >> 16)
+    shutil.copy(root / "source" / "run_autograder", root)
+    (root / "submission_metadata.json").write_text(json.dumps({"id": 1, "users": [{"email": "a@example.edu"}]}))
+    return root
+
+
+def run(root: Path, **environment: str) -> dict[str, Any]:
+    """`run_autograder` as Gradescope starts it; its `results.json`, which is valid."""
+    plain = {"HOME": str(root), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run([str(root / "run_autograder")], cwd=root, env=plain | environment, check=False, timeout=120)
+    content = json.loads((root / "results" / "results.json").read_text(encoding="utf-8"))
+    validate_gradescope(content)
+    return content
+
+
+def outcomes(content: dict[str, Any]) -> list[str]:
+    return list(content["extra_data"]["outcomes"].values())
+
+
+def test_the_zip_has_its_scripts_at_its_root(archive: Path) -> None:
+    """Executable; of all solutions only the one that is asked for is in it, and none of the samples."""
+    with zipfile.ZipFile(archive) as packed:
+        members = {member.filename: member for member in packed.infolist()}
+    for name in ("setup.sh", "run_autograder"):
+        assert members[name].external_attr >> 16 & stat.S_IXUSR
+    assert [name for name in members if name.startswith("solutions/")] == ["solutions/two_layer_mse.md"]
+    assert not any("samples" in name or "bundled" in name or "__pycache__" in name for name in members)
+    assert "lib/grader/mnist/t10k-images-idx3-ubyte.gz" in members
+
+
+@pytest.mark.parametrize("script", ["setup.sh", "run_autograder"])
+def test_scripts_are_bash(archive: Path, script: str) -> None:
+    with zipfile.ZipFile(archive) as packed:
+        subprocess.run(["bash", "-n"], input=packed.read(script), check=True)
+
+
+def test_requirements_are_those_of_the_grader(archive: Path) -> None:
+    """As pip reads them, and none for developers."""
+    with zipfile.ZipFile(archive) as packed:
+        lines = packed.read("requirements.txt").decode().splitlines()
+
+    assert any(line.startswith("torch") for line in lines)
+    assert not any("pytest" in line or "sphinx" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_submissions_of_all_kinds(autograder: Path, repository: Path) -> None:
+    """Right, wrong, hostile, cut off, no notebook, nothing at all."""
+    submission = autograder / "submission"
+    shutil.copy(repository / "perfect.ipynb", submission)
+
+    perfect = run(autograder)
+
+    assert (perfect["score"], set(outcomes(perfect))) == (10, {"match"})
+
+    (submission / "perfect.ipynb").unlink()
+    (submission / "essay.pdf").write_bytes(b"%PDF-1.7\n\xff\xfe")
+    other = run(autograder)
+    assert other["score"] == 0
+    assert "was another file uploaded?" in other["output"]
+
+    shutil.copy(repository / "cut.ipynb", submission)
+    cut = run(autograder)
+    assert cut["score"] == 0
+    assert "The file" in cut["output"]
+
+    shutil.copy(repository / "hostile.ipynb", submission / "a.ipynb")
+    hostile = run(autograder, SECRET="in the environment of Gradescope")
+    assert hostile["score"] == 7
+    assert "in the environment" not in json.dumps(hostile)
+
+    shutil.rmtree(submission)
+    submission.mkdir()
+    assert "nothing was saved or uploaded" in run(autograder)["output"]
+
+
+@pytest.mark.slow
+def test_the_solution_beside_it_cannot_be_read(autograder: Path) -> None:
+    """By code that looks for it where Gradescope puts it."""
+    steal = STEAL.replace("@SOLUTIONS@", str(autograder / "source"))
+    assert str(autograder) in steal
+    nbformat.write(handed_in(steal), autograder / "submission" / "thief.ipynb")
+
+    content = run(autograder)
+
+    assert "LEAK" not in json.dumps(content)
+    assert content["score"] == 10, "it looked, found nothing, and answered"
+
+
+@pytest.mark.slow
+def test_a_bad_day_has_a_result_too(autograder: Path, repository: Path) -> None:
+    """A solution that contradicts itself, a sandbox that is not to be had, a grader that does not even start."""
+    shutil.copy(repository / "perfect.ipynb", autograder / "submission")
+    source = find_assignment("two_layer_mse", autograder / "source" / "solutions")
+    good = source.read_text(encoding="utf-8")
+
+    source.write_text(good.replace("return 2 * (yhat - y)", "return 3 * (yhat - y)"))
+    contradicted = run(autograder)
+    source.write_text("no notebook")
+    unreadable = run(autograder)
+    source.write_text(good)
+    shutil.rmtree(autograder / "source" / "lib" / "grader" / "reports")
+    broken = run(autograder)
+
+    for content in (contradicted, unreadable, broken):
+        visible = [test for test in content["tests"] if test["visibility"] == "visible"]
+        assert content["score"] == 0
+        assert all("not your fault" in test["output"] for test in visible)
+        assert [test["visibility"] for test in content["tests"]].count("hidden") == 1
+    assert "disagrees with autograd" in contradicted["tests"][-1]["output"]
+    assert "disagrees" not in json.dumps(contradicted["tests"][:-1])
+    assert "There is no assignment" in unreadable["tests"][-1]["output"]
+    assert "did not come to an end" in broken["tests"][-1]["output"]
+
+
+def test_the_file_to_grade(tmp_path: Path, repository: Path) -> None:
+    """A notebook of this assignment before others, a notebook before text, the top before what is below."""
+    folder = tmp_path / "submission"
+    (folder / "__MACOSX").mkdir(parents=True)
+    (folder / "deep").mkdir()
+    shutil.copy(repository / "perfect.ipynb", folder / "__MACOSX" / "._perfect.ipynb")
+    assert choose_file(folder, "two_layer_mse").content == b""
+
+    (folder / "a.txt").write_text("hello")
+    assert choose_file(folder, "two_layer_mse").name == "a.txt"
+    (folder / "b.py").write_text("def grad_w1(): ...")
+    assert choose_file(folder, "two_layer_mse").name == "b.py"
+    shutil.copy(repository / "wrong.ipynb", folder / "deep" / "z.ipynb")
+    assert choose_file(folder, "two_layer_mse").name == "z.ipynb"
+    (folder / "a.ipynb").write_text("{}")
+    assert choose_file(folder, "two_layer_mse").name == "z.ipynb"
+    (folder / "b.ipynb").symlink_to("/etc/passwd")
+    assert choose_file(folder, "attention").name == "a.ipynb"
+
+
+def test_the_level_that_is_asked_for_is_a_level(archive: Path) -> None:
+    with zipfile.ZipFile(archive) as packed:
+        settings = json.loads(packed.read("settings.json"))
+
+    assert Level[settings["level"].upper()] is Level.FILTERED

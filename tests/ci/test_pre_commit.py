@@ -1,0 +1,121 @@
+"""The hooks in an instructor's repository, run by pre-commit."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+
+from grader.cli import main
+from tests.conftest import ROOT, SOURCES, handed_in
+
+BIN = Path(sys.executable).parent
+
+
+@pytest.fixture
+def course(tmp_path: Path) -> Path:
+    """A course's repository, in step."""
+    folder = tmp_path / "course"
+    (folder / "solutions").mkdir(parents=True)
+    for suffix in (".md", ".svg"):
+        shutil.copy(SOURCES / f"two_layer_mse{suffix}", folder / "solutions")
+    shutil.copytree(ROOT / "assignments" / "two_layer_mse", folder / "assignments" / "two_layer_mse")
+    return folder
+
+
+def commit(folder: Path) -> dict[str, bool]:
+    """What the hooks say when everything is committed: by id, whether they pass."""
+    hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
+    (folder / ".pre-commit-config.yaml").write_text(yaml.safe_dump({"repos": [{"repo": "local", "hooks": hooks}]}))
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | {
+        "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}",
+        "PRE_COMMIT_HOME": str(folder.parent / "pre-commit"),
+        "PRE_COMMIT_COLOR": "never",
+    }
+    for command in (["git", "init", "--quiet"], ["git", "add", "--all"]):
+        subprocess.run(command, cwd=folder, env=environment, check=True)
+    said = {}
+    for hook in hooks:
+        done = subprocess.run(
+            [BIN / "pre-commit", "run", hook["id"], "--all-files"],
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in done.stdout, done.stdout
+        assert "(no files to check)" not in done.stdout, done.stdout
+        said[hook["id"]] = done.returncode == 0
+    return said
+
+
+def test_the_manifest_is_one() -> None:
+    manifest = str(ROOT / ".pre-commit-hooks.yaml")
+
+    subprocess.run([BIN / "pre-commit", "validate-manifest", manifest], check=True, capture_output=True)
+
+
+@pytest.mark.slow
+def test_a_course_in_order_passes_and_one_that_is_not_does_not(course: Path) -> None:
+    """A source that was changed, a solved notebook among the assignments, a notebook with outputs."""
+    assert commit(course) == {"grader-in-step": True, "grader-no-leaks": True, "grader-no-outputs": True}
+
+    source = course / "solutions" / "two_layer_mse.md"
+    source.write_text(source.read_text(encoding="utf-8").replace("# Backpropagation by hand", "# Backpropagation"))
+    solved = handed_in("")
+    nbformat.write(solved, course / "assignments" / "solved.ipynb")
+    shown = nbformat.v4.new_code_cell("1", outputs=[nbformat.v4.new_output("stream", text="1")], execution_count=1)
+    nbformat.write(nbformat.v4.new_notebook(cells=[shown]), course / "shown.ipynb")
+    assert commit(course) == {"grader-in-step": False, "grader-no-leaks": False, "grader-no-outputs": False}
+    assert nbformat.read(course / "shown.ipynb", as_version=4).cells[0].outputs == []
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (
+            "def grad_b2(g):\n    # other names and comments\n    return g.sum(dim=0, keepdim=True)\n",
+            "solution of grad_b2",
+        ),
+        ("def grad_b2(g):\n    ### BEGIN SOLUTION\n    pass\n    ### END SOLUTION\n", "a solution region"),
+        ("def grad_b2(dyhat):\n    raise NotImplementedError('grad_b2 is still blank')\n", ""),
+        ("def grad_b2(dyhat):\n    return 2 * dyhat\n", ""),
+        ("def total(g):\n    return g.sum(dim=0, keepdim=True)\n", ""),
+        ("this is no Python", ""),
+    ],
+)
+def test_what_is_a_leak(course: Path, content: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = course / "a.py"
+    path.write_text(content)
+
+    code = main(["leaks", str(path), "--solutions", str(course / "solutions")])
+
+    assert code == bool(says)
+    assert says in capsys.readouterr().err
+
+
+def test_the_seed_is_one_too(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In metadata; a text that speaks of it is none. And sources may have theirs."""
+    notebook = nbformat.v4.new_notebook(metadata={"grader": {"hidden_seed": 3}})
+    nbformat.write(notebook, course / "a.ipynb")
+    (course / "b.md").write_text("Set `hidden_seed: 3` in your source.")
+    files = [str(course / name) for name in ("a.ipynb", "b.md", "solutions/two_layer_mse.md")]
+
+    assert main(["leaks", *files, "--solutions", str(course / "solutions")]) == 1
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_cannot_be_stripped_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.ipynb").write_text("{")
+
+    assert main(["strip", str(tmp_path / "a.ipynb")]) == 2
+    assert main(["strip", str(tmp_path / "b.ipynb")]) == 2
+    assert main(["strip", str(ROOT / "assignments" / "two_layer_mse" / "two_layer_mse.ipynb")]) == 0
+    assert "not a notebook" in capsys.readouterr().err

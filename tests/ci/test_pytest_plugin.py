@@ -1,0 +1,107 @@
+"""The plugin in pytest runs of their own: what it says about a notebook, and that others do not notice it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import junitparser
+import pytest
+
+from tests.conftest import SOURCES
+
+
+def run_pytest(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    plain = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
+    return subprocess.run(
+        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        cwd=folder,
+        env=plain | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.mark.slow
+def test_each_exercise_is_a_test(repository: Path) -> None:
+    """With the diagnosis as the failure's text, the line, and JUnit; tests of the folder are not run unless named."""
+    (repository / "test_other.py").write_text("def test_other(): assert False, 'not asked for'")
+
+    done = run_pytest(
+        repository, "--grader-notebook", "wrong.ipynb", f"--grader-solutions={SOURCES}", "--junitxml=j.xml", "-v"
+    )
+
+    lines = (repository / "wrong.ipynb").read_text(encoding="utf-8").split("\n")
+    number = next(n for n, line in enumerate(lines, start=1) if "def grad_z1(" in line)
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "wrong.ipynb::grad_w1 PASSED" in done.stdout
+    assert "wrong.ipynb::grad_z1 FAILED" in done.stdout
+    assert f"wrong.ipynb:{number}: grad_z1: Wrong values" in done.stdout
+    assert "when nothing is masked" in done.stdout
+    assert "not asked for" not in done.stdout
+    assert "Traceback" not in done.stdout
+    suite = next(iter(junitparser.JUnitXml.fromfile(str(repository / "j.xml"))))
+    assert (suite.tests, suite.failures, suite.errors) == (7, 1, 0)
+
+
+@pytest.mark.slow
+def test_beside_other_tests_and_without_a_solution(repository: Path) -> None:
+    """Several notebooks and a test file, by xdist: all are there once."""
+    (repository / "test_other.py").write_text("def test_other(): pass")
+    notebooks = ["--grader-notebook", "perfect.ipynb", "--grader-notebook", "blank.ipynb"]
+
+    done = run_pytest(repository, "test_other.py", *notebooks, "--grader-public", "-n1", "-q")
+
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert "7 failed, 8 passed" in done.stdout
+    assert "grad_w1 is still blank" in done.stdout
+
+
+@pytest.mark.slow
+def test_the_grader_s_fault_is_no_failure(repository: Path, tmp_path: Path) -> None:
+    """But an error: the solution contradicts autograd."""
+    text = (SOURCES / "two_layer_mse.md").read_text(encoding="utf-8")
+    (tmp_path / "two_layer_mse.md").write_text(text.replace("return 2 * (yhat - y)", "return 3 * (yhat - y)"))
+
+    done = run_pytest(repository, "--grader-notebook", "perfect.ipynb", f"--grader-solutions={tmp_path}", "-q")
+
+    assert "7 errors" in done.stdout
+    assert "failed" not in done.stdout.splitlines()[-1]
+    assert "disagrees with autograd" in done.stdout
+    assert "Traceback" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["--grader-notebook", "nowhere.ipynb"], "there is no file nowhere.ipynb"),
+        (["--grader-notebook", "cut.ipynb"], "Name the assignment with -a"),
+        (["--grader-notebook", "perfect.ipynb", "--grader-solutions=nowhere"], "There is no folder nowhere"),
+    ],
+)
+def test_a_wrong_call_is_a_sentence(repository: Path, arguments: list[str], says: str) -> None:
+    done = run_pytest(repository, *arguments)
+
+    assert done.returncode in (2, 4)
+    assert says in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_other_runs_import_nothing_of_it(tmp_path: Path) -> None:
+    """Neither torch nor anything else heavy, and no warning, also where warnings are errors."""
+    (tmp_path / "test_it.py").write_text(
+        "import sys\n"
+        "def test_it():\n"
+        "    assert 'grader.pytest_plugin' in sys.modules\n"
+        "    ours = {name for name in sys.modules if name.startswith('grader')}\n"
+        "    assert ours == {'grader', 'grader.pytest_plugin'}\n"
+        "    assert not {'torch', 'numpy', 'nbformat', 'click'} & set(sys.modules)\n"
+    )
+
+    done = run_pytest(tmp_path, "-W", "error", "-p", "no:hypothesispytest")
+
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,243 @@
+"""Each format is read by whoever it is for, or by a reader written from what they document."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import io
+import json
+from pathlib import Path
+
+import jsonschema
+import junitparser
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from grader.cli import main
+from grader.commands.export import NAMES
+from grader.exports.formats import FORMATS, render
+from grader.exports.github import LIMIT
+from grader.exports.gradescope import render_failure
+from grader.exports.markdown import MAX_BYTES
+from grader.exports.result import Result, result_of
+from grader.model import Diagnosis, Outcome, Report
+from grader.reports.json import render_json, report_to_dict
+from tests import report_samples as samples
+from tests.exports.readers import (
+    CODE_QUALITY,
+    classroom,
+    gitlab_junit,
+    read_commands,
+    read_environment,
+    validate_gradescope,
+)
+
+EVERY = pytest.mark.parametrize("sample", samples.SAMPLES)
+
+
+def result(report: Report) -> Result:
+    return result_of(json.loads(json.dumps(report_to_dict(report))))
+
+
+def test_the_command_line_knows_them_all() -> None:
+    assert set(NAMES) == FORMATS.keys()
+
+
+@EVERY
+def test_junit_is_read_by_a_junit_reader_and_by_gitlab(sample: str) -> None:
+    report = samples.SAMPLES[sample]()
+
+    text = render([result(report)], "junit")
+
+    suites = junitparser.JUnitXml.fromstring(text.encode())
+    outcomes = [exercise.outcome for exercise in report.exercises]
+    assert [(s.tests, s.failures, s.errors, s.skipped) for s in suites] == [
+        (
+            len(outcomes),
+            sum(outcome.passed is False for outcome in outcomes),
+            outcomes.count(Outcome.GRADER_ERROR),
+            outcomes.count(Outcome.SKIPPED),
+        )
+    ]
+    shown = {case["name"]: case for case in gitlab_junit(text)}
+    assert list(shown) == [exercise.name for exercise in report.exercises], "none is dropped as a duplicate"
+    for exercise in report.exercises:
+        expected = {True: "success", False: "failure", None: "error"}[exercise.passed]
+        assert shown[exercise.name]["status"] == expected
+        assert all(diagnosis.hint in shown[exercise.name]["output"] for diagnosis in exercise.diagnoses)
+
+
+def test_two_students_are_two_suites_for_gitlab() -> None:
+    one = result(samples.mixed())
+
+    shown = gitlab_junit(render([one, dataclasses.replace(one, student="bob")], "junit"))
+
+    assert len(shown) == 2 * len(one.findings)
+
+
+@EVERY
+def test_gradescope_takes_each_field(sample: str) -> None:
+    report = samples.SAMPLES[sample]()
+
+    content = json.loads(render([result(report)], "gradescope"))
+
+    validate_gradescope(content)
+    assert content["score"] == report.score
+    undecided = [exercise.name for exercise in report.exercises if exercise.passed is None]
+    assert any(test["visibility"] == "hidden" for test in content["tests"]) is bool(undecided)
+    visible = json.dumps([test for test in content["tests"] if test["visibility"] != "hidden"])
+    assert all(flag.evidence not in json.dumps(content["tests"][-1]) for flag in report.flags)
+    assert all(f"{name}: Not graded" in visible for name in undecided)
+
+
+def test_gradescope_has_a_file_without_a_report() -> None:
+    content = json.loads(render_failure("There is no disk."))
+
+    validate_gradescope(content)
+    assert [test["visibility"] for test in content["tests"]] == ["visible", "hidden"]
+    assert "There is no disk." not in json.dumps(content["tests"][0])
+
+
+@EVERY
+def test_annotations_are_what_the_runner_reads(sample: str) -> None:
+    report = samples.SAMPLES[sample]()
+
+    commands = read_commands(render([result(report)], "github"))
+
+    assert {name for name, _, _ in commands} <= {"error", "warning", "notice"}
+    wrong = [exercise for exercise in report.exercises if exercise.passed is not True]
+    assert len(commands) == len(wrong) + 1
+    for exercise in wrong:
+        assert any(exercise.name in properties["title"] for _, properties, _ in commands)
+
+
+def test_no_more_annotations_than_github_shows() -> None:
+    many = dataclasses.replace(
+        samples.report(*(samples.without_views("grad_w1", Outcome.RAISED, "It raised.") for _ in range(25)))
+    )
+
+    commands = read_commands(render([result(many)], "github"))
+
+    errors = [message for name, _, message in commands if name == "error"]
+    assert len(errors) == LIMIT
+    assert errors[-1].startswith("16 more")
+
+
+@EVERY
+def test_classroom_adds_up(sample: str) -> None:
+    report = samples.SAMPLES[sample]()
+
+    read = classroom(read_environment(render([result(report)], "classroom"))) if report.exercises else None
+
+    if read is not None:
+        assert read["shown"] == read["sent"] == report.score
+        assert read["most"] == report.max_score
+        assert read["failed"] is not all(exercise.passed for exercise in report.exercises)
+
+
+@EVERY
+def test_code_quality_is_what_gitlab_documents(sample: str) -> None:
+    report = samples.SAMPLES[sample]()
+
+    issues = json.loads(render([result(report)], "gitlab"))
+
+    jsonschema.validate(issues, CODE_QUALITY)
+    assert len({issue["fingerprint"] for issue in issues}) == len(issues)
+    assert len(issues) == sum(exercise.passed is not True for exercise in report.exercises)
+
+
+@EVERY
+def test_csv_is_a_row_per_exercise(sample: str) -> None:
+    report = samples.SAMPLES[sample]()
+
+    rows = list(csv.DictReader(io.StringIO(render([result(report)], "csv"))))
+
+    assert [row["exercise"] for row in rows] == [exercise.name for exercise in report.exercises]
+    assert sum(float(row["points"] or 0) for row in rows) == report.score
+
+
+@EVERY
+def test_the_summary_is_a_table_of_text(sample: str) -> None:
+    report = samples.SAMPLES[sample]()
+
+    page = MarkdownIt("gfm-like", {"linkify": False}).render(render([result(report)], "markdown"))
+
+    assert page.count("<tr>") == (len(report.exercises) + 1 if report.notebook.problem is None else 0)
+    assert "<script" not in page
+    assert "<a " not in page
+
+
+HOSTILE = st.text(max_size=80) | st.sampled_from(
+    [
+        "\n::error::forged",
+        "\r::set-output name=a::b",
+        "##[error]forged",
+        "\u2028::add-mask::a",
+        "%0A::error::x",
+        "]]></failure><failure>",
+        "<script>alert(1)</script>|",
+        "[a](javascript:x)",
+        "```\n# heading\n",
+        "@everyone https://example.org",
+        "=HYPERLINK(1)",
+        "\ud800\x00\x1b[31m",
+        "\n::stop-commands::x",
+    ]
+)
+
+
+@given(HOSTILE, HOSTILE)
+def test_no_text_of_a_student_s_is_more_than_text(said: str, hint: str) -> None:
+    """In no format: counts, kinds and structure are what they are with harmless text."""
+    wrong = samples.without_views(
+        "grad_w1", Outcome.RAISED, said, diagnoses=(Diagnosis(id="sign", message=said, hint=hint),)
+    )
+    hostile = result(samples.report(wrong))
+
+    commands = read_commands(render([hostile], "github"))
+    assert [name for name, _, _ in commands] == ["error", "notice"]
+    assert set(commands[0][1]) == {"title"}
+    assert [case["status"] for case in gitlab_junit(render([hostile], "junit"))] == ["failure"]
+    page = MarkdownIt("gfm-like", {"linkify": False}).render(render([hostile], "markdown"))
+    assert (page.count("<tr>"), page.count("<h2>"), page.count("<details>")) == (2, 1, 1 if said or hint else 0)
+    assert not any(tag in page for tag in ("<a ", "<script", "<code", "<img", "<h1"))
+    rows = list(csv.reader(io.StringIO(render([hostile], "csv"))))
+    assert [len(row) for row in rows] == [9, 9]
+    assert not rows[1][-1].startswith(("=", "+", "-", "@"))
+    validate_gradescope(json.loads(render([hostile], "gradescope")))
+    jsonschema.validate(json.loads(render([hostile], "gitlab")), CODE_QUALITY)
+    assert classroom(read_environment(render([hostile], "classroom")))["failed"]
+
+
+def test_a_summary_has_room() -> None:
+    one = result(samples.mixed())
+
+    text = render([one] * 2000, "markdown")
+
+    assert len(text.encode()) < MAX_BYTES + 1000
+    assert "more reports find no room" in text
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"schema": "grader.report/2"}', '{"schema": 1}', "\0"])
+def test_what_is_no_report_is_a_sentence(tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(content)
+
+    assert main(["export", str(path), "--format", "junit"]) == 2
+    assert "Name" in capsys.readouterr().err
+
+
+def test_files_are_written_whole_or_said_why_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "a.json"
+    path.write_text(render_json(samples.mixed()))
+
+    assert main(["export", str(path), "--format", "junit", "-o", str(tmp_path / "deep" / "junit.xml")]) == 0
+    assert junitparser.JUnitXml.fromfile(str(tmp_path / "deep" / "junit.xml"))
+    assert main(["export", str(path), "--format", "junit", "-o", str(path / "x")]) == 2
+    assert main(["export", str(path), str(path), "--format", "gradescope"]) == 2
+    assert main(["export", str(path), "--format", "csv"]) == 0
+    captured = capsys.readouterr()
+    assert captured.out.startswith("student,")
+    assert "Traceback" not in captured.err

@@ -1,0 +1,135 @@
+"""The line that an annotation names is the line where the student's function, or the error in it, stands."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.exports.places import find_places, json_lines
+from grader.extract import look
+from grader.model import Submission
+from grader.notebook import read_notebook, read_submission
+from tests.conftest import handed_in
+
+MARKED = """# %%
+def grad_z1(da1, z1):
+    return da1  # MARK
+
+# %%
+def grad_w1(x, dz1):
+    a = "\\u2028 é"
+    raise ValueError(a)  # MARK
+"""
+
+
+def written(folder: Path, form: str) -> Path:
+    notebook = handed_in(MARKED)
+    path = folder / f"alice{form}"
+    if form == ".ipynb":
+        nbformat.write(notebook, path)
+    else:
+        jupytext.write(notebook, path, fmt="md:myst" if form == ".md" else "py:percent")
+    return path
+
+
+def report_on(path: Path) -> dict[str, Any]:
+    """What a report would say of it: where functions begin, and that grad_w1 raises in its third line."""
+    submission = read_submission(path)
+    seen = look(read_notebook(submission))
+    exercises = []
+    for name in ("grad_z1", "grad_w1", "grad_b1"):
+        code = seen.last(name).code
+        error = {"cell": code.cell, "line": 3} if name == "grad_w1" else None
+        exercises.append({"name": name, "cell": code.cell, "line": code.line, "error": error})
+    return {"submission": {"sha256": submission.sha256}, "exercises": exercises}
+
+
+def line_of(path: Path, text: str) -> int:
+    found = [n for n, line in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1) if text in line]
+    assert len(found) == 1
+    return found[0]
+
+
+@pytest.mark.parametrize("form", [".ipynb", ".md", ".py"])
+def test_lines_are_those_of_the_file(tmp_path: Path, form: str) -> None:
+    path = written(tmp_path, form)
+
+    places = find_places(report_on(path), [path])
+
+    assert {place.file for place in places.values()} == {path.as_posix()}
+    assert places["grad_z1"].line == line_of(path, "def grad_z1(")
+    assert places["grad_w1"].line == line_of(path, "raise ValueError(a)")
+    assert places["grad_b1"].line == line_of(path, "def grad_b1(")
+
+
+@pytest.mark.parametrize("style", [{"indent": None}, {"indent": 4}, {"separators": (",", ":")}])
+def test_json_of_any_layout(tmp_path: Path, style: dict[str, Any]) -> None:
+    path = written(tmp_path, ".ipynb")
+    content = json.loads(path.read_text())
+    path.write_text(json.dumps(content, **style))
+
+    places = find_places(report_on(path), [path])
+
+    expected = line_of(path, "def grad_z1(") if style.get("indent") else 1
+    assert places["grad_z1"].line == expected
+
+
+def test_a_pair_that_says_the_same_is_the_file_to_look_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook, pair = written(tmp_path, ".ipynb"), written(tmp_path, ".md")
+    monkeypatch.chdir(tmp_path)
+
+    places = find_places(report_on(notebook), [notebook.resolve()])
+
+    assert places["grad_z1"].file == "alice.md", "from the folder where one works"
+    assert places["grad_z1"].line == line_of(pair, "def grad_z1(")
+
+
+def test_a_pair_that_lags_behind_is_not(tmp_path: Path) -> None:
+    notebook, pair = written(tmp_path, ".ipynb"), written(tmp_path, ".md")
+    pair.write_text(pair.read_text().replace("return da1", "return da1 * 2"))
+
+    assert find_places(report_on(notebook), [notebook])["grad_z1"].file == notebook.as_posix()
+
+
+def test_another_file_has_no_lines(tmp_path: Path) -> None:
+    path = written(tmp_path, ".ipynb")
+    report = report_on(path)
+    path.write_text(path.read_text() + "\n")
+
+    assert find_places(report, [path]) == {}
+
+
+SOURCES = st.lists(st.text(alphabet='ab\n\u2028\r"\\{}[],:é', max_size=12), max_size=5)
+
+
+@given(SOURCES, st.sampled_from([None, 0, 1, 3]), st.booleans())
+def test_every_line_of_every_cell(sources: list[str], indent: int | None, as_list: bool) -> None:
+    """The n-th line of a source, split at newlines only, stands where it is said to, for any notebook JSON."""
+    cells = [{"metadata": {"a": [1, {}]}, "source": s.splitlines(keepends=True) if as_list else s} for s in sources]
+    text = json.dumps({"metadata": {}, "cells": cells, "nbformat": 4}, indent=indent, ensure_ascii=False)
+
+    lines = json_lines(text)
+
+    physical = text.split("\n")
+    for source, found in zip(sources, lines, strict=True):
+        expected = source.split("\n")
+        assert len(found) == len(expected) - (expected[-1] == "")
+        for part, line in zip(expected, found, strict=False):
+            first = re.split(r"[\r\u2028]", part)[0]
+            assert json.dumps(first, ensure_ascii=False)[1:-1] in physical[line - 1]
+
+
+def test_what_cannot_be_read_has_no_lines(tmp_path: Path) -> None:
+    path = tmp_path / "cut.ipynb"
+    path.write_text('{"cells": [')
+    submission = Submission.of(path.read_bytes(), name="cut.ipynb", student="cut")
+
+    assert find_places({"submission": {"sha256": submission.sha256}, "exercises": []}, [path]) == {}

@@ -25,11 +25,14 @@ from classroom import Classroom, HandedIn
 from memory import Footprint, MemorySampler
 from peers import PEERS, Contender, Environment, Floor, Graded, Nbclient, ThisGrader
 
+from grader.checking import GRADING
+
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "grader-benchmarks"
 
 
 def main() -> None:
     """Set everybody up, check that each grades, time them, and print a table."""
+    os.environ[GRADING] = "a benchmark"  # for every contender, notebooks' own `check` stays quiet and imports nothing
     options = _options()
     options.work.mkdir(parents=True, exist_ok=True)
     versions = {name: version(name) for name in ("torch", "ipykernel", "nbclient")} | {

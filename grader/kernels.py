@@ -73,7 +73,7 @@ async def start_kernel(limits: Limits, *, require: Level = Level.NONE) -> AsyncI
 @functools.cache
 def forkserver() -> ForkServer:
     """The one forkserver of this process, started when the first kernel is asked for; it ends with us."""
-    server = ForkServer(hide=HIDDEN, figures=False)
+    server = ForkServer(hide=HIDDEN, watched=False)
     atexit.register(server.close)
     return server
 

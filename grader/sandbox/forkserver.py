@@ -1,7 +1,7 @@
 """
 The warm process: imports everything once, then forks a supervised, sandboxed kernel for each request.
 
-It has one thread, runs no tensor operation, is given no secret, and ends when its socket is closed. A request is one
+It has one thread, is given no secret, and ends when its socket is closed. A request is one
 packet of JSON with descriptors; the first of them is that kernel's own control socket, which its supervisor serves.
 
     grader ── control ──► forkserver
@@ -21,6 +21,7 @@ import io
 import itertools
 import json
 import os
+import select
 import signal
 import socket
 import sys
@@ -32,6 +33,7 @@ from typing import Any
 from grader.sandbox.cgroup import Tree
 from grader.sandbox.installation import view_of_installation
 from grader.sandbox.layers import Bounds, Identity, namespace_ids, write_maps_of
+from grader.sandbox.pages import use_huge_pages
 from grader.sandbox.processes import memory_mib, size_of_self
 from grader.sandbox.seccomp import build_filter
 from grader.sandbox.supervisor import Supervisor, Warm, run_and_exit
@@ -41,13 +43,14 @@ __all__ = ["main"]
 _USERS = range(61184, 65520)  # what systemd gives to dynamic users: nobody else's
 _PACKET = 1 << 16
 _PATIENCE_S = 1.0
+_REST_S = 0.05
 
 
 class _Server:
-    def __init__(self, control: socket.socket, preload: list[str], hide: list[str], *, figures: bool) -> None:
+    def __init__(self, control: socket.socket, preload: list[str], hide: list[str], *, watched: bool) -> None:
         self.control = control
         self.users: Iterator[int] = itertools.cycle(_USERS)
-        app = _import_everything(preload, figures=figures)
+        app = _import_everything(preload, watched=watched)
         filters = {}
         with contextlib.suppress(OSError):
             filters = {isolated: build_filter(unix_sockets=isolated) for isolated in (False, True)}
@@ -70,7 +73,11 @@ class _Server:
     def serve(self) -> None:
         """Answer requests until the grader is gone."""
         self.control.send(b'{"ready": true}')
-        while True:
+        has_rested = False
+        for served in itertools.count():
+            if served and not has_rested and not select.select([self.control], [], [], _REST_S)[0]:
+                has_rested = True
+                use_huge_pages()  # whoever wants one kernel should not wait for it, and all others profit
             packet, descriptors = _receive_packet(self.control)
             if not packet:
                 break
@@ -131,10 +138,10 @@ def _receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:
     return packet, descriptors.tolist()
 
 
-def _import_everything(preload: list[str], *, figures: bool) -> Any:
+def _import_everything(preload: list[str], *, watched: bool) -> Any:
     from grader.sandbox.kernel import prepare_kernel
 
-    app = prepare_kernel(figures=figures)
+    app = prepare_kernel(watched=watched)
     for name in preload:
         with contextlib.suppress(ImportError):
             importlib.import_module(name)
@@ -142,13 +149,26 @@ def _import_everything(preload: list[str], *, figures: bool) -> Any:
         torch = sys.modules["torch"]
         torch.set_num_threads(1)
         torch.zeros(8).half().sum()  # has it look at /proc/cpuinfo, which a kernel does not see
+    if "grader.harness" in sys.modules:
+        sys.modules["grader.harness"].warm_up()
     if "grader.data" in sys.modules:
-        sys.modules["grader.data"].load_mnist()  # what every notebook reads
-    if "matplotlib.figure" in sys.modules:
-        figure = sys.modules["matplotlib.figure"].Figure((1, 1))
-        figure.subplots().set_title("0")
-        figure.savefig(io.BytesIO(), format="png")  # finds its fonts
+        sys.modules["grader.data"].prepare_mnist()  # what every notebook reads
+    if "matplotlib.pyplot" in sys.modules:
+        _plot_once(sys.modules["matplotlib.pyplot"], watched=watched)
     return app
+
+
+def _plot_once(pyplot: Any, *, watched: bool) -> None:
+    """Find fonts, colours and the backend; where nobody looks, figures are not drawn after each cell either."""
+    pyplot.switch_backend(os.environ["MPLBACKEND"])
+    pyplot.figure(figsize=(1, 1))
+    pyplot.imshow([[0, 1]])
+    pyplot.plot([0, 1])
+    pyplot.title("0")
+    pyplot.savefig(io.BytesIO(), format="png")
+    pyplot.close("all")
+    if not watched:
+        pyplot.uninstall_repl_displayhook()
 
 
 def main(arguments: str) -> None:
@@ -156,4 +176,4 @@ def main(arguments: str) -> None:
     options = json.loads(arguments)
     control = socket.socket(fileno=options["control"])
     with control:
-        _Server(control, options["preload"], options["hide"], figures=options["figures"]).serve()
+        _Server(control, options["preload"], options["hide"], watched=options["watched"]).serve()

@@ -19,6 +19,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import zmq
+from ipykernel import ipkernel
 from ipykernel.compiler import XCachingCompiler
 from ipykernel.iostream import IOPubThread, OutStream
 from ipykernel.kernelapp import IPKernelApp
@@ -104,6 +105,15 @@ class _ForkedKernelApp(IPKernelApp):
         """None: it is a thread and a context more, and the supervisor knows better who is alive."""
 
 
+class _SysWithoutModules(types.ModuleType):
+    """`sys` as the kernel class sees it, which for the debugger's sake touches every module, and so copies memory."""
+
+    modules: Mapping[str, types.ModuleType] = {}
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(sys, name)
+
+
 class _ForkedShell(ZMQInteractiveShell):
     """A shell without a terminal."""
 
@@ -123,24 +133,27 @@ class _ForkedShell(ZMQInteractiveShell):
         self.user_ns["_exit_code"] = process.returncode
 
 
-def prepare_kernel(*, figures: bool = True) -> Any:
+def prepare_kernel(*, watched: bool = True) -> Any:
     """
     The kernel's application with its shell, before the fork: no thread is started, no socket made.
 
     Importing matplotlib's inline backend after this lets it find the shell.
 
     Args:
-        figures: False where nobody looks at what a cell shows: figures are then made and closed as ever, but not drawn.
+        watched: False where nobody looks at what a cell shows: figures are then made and closed as ever, but not drawn,
+            and tracebacks are short.
     """
     # The debugger is of no use here, and importing it costs more than all the rest.
     no_debugger: Any = types.ModuleType("ipykernel.debugger")
     no_debugger._is_debugpy_available = False
     no_debugger.Debugger = type("Debugger", (), {})
     sys.modules["ipykernel.debugger"] = no_debugger
+    ipkernel.sys = _SysWithoutModules("sys")
 
     config = Config({"HistoryManager": {"enabled": False}})
-    if not figures:
+    if not watched:
         config.InlineBackend.figure_formats = set()
+        config.InteractiveShell.xmode = "Minimal"
     app = _ForkedKernelApp.instance(config=config)
     app.log.setLevel(logging.WARNING)
     app.outstream_class = f"{__name__}.{BoundedStream.__name__}"

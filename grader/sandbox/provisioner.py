@@ -333,7 +333,8 @@ async def start_forked_kernel(
     """
     manager = _Manager()
     provisioner = ForkServerProvisioner(server=server, limits=limits, kernel_spec=_SPEC, parent=manager)
-    await asyncio.to_thread(server.start)
+    if server.pid is None:
+        await asyncio.to_thread(server.start)
     client = None
     try:
         provisioner.begin()

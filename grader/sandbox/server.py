@@ -50,14 +50,14 @@ class ForkServer:
     Args:
         preload: Modules to import; those that are not there are left out.
         hide: Paths within the Python installation that no kernel may see.
-        figures: Whether matplotlib's figures are drawn, which costs more than most cells do.
+        watched: Whether anybody looks at what cells show. Drawing figures costs more than most cells do.
     """
 
     def __init__(
-        self, *, preload: Sequence[str] = DEFAULT_PRELOAD, hide: Sequence[Path] = (), figures: bool = True
+        self, *, preload: Sequence[str] = DEFAULT_PRELOAD, hide: Sequence[Path] = (), watched: bool = True
     ) -> None:
         self._preload = tuple(preload)
-        self._figures = figures
+        self._watched = watched
         self._hide = tuple(str(Path(path).resolve()) for path in hide)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
@@ -153,7 +153,7 @@ class ForkServer:
         if not self.is_available():
             raise SandboxError("This platform cannot fork kernels.", "Use Linux, or a Linux container.")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        options = {"control": theirs.fileno(), "preload": self._preload, "hide": self._hide, "figures": self._figures}
+        options = {"control": theirs.fileno(), "preload": self._preload, "hide": self._hide, "watched": self._watched}
         own, *others = _import_folders()
         code = (
             f"import sys; sys.path[:0] = [p for p in {[own]!r} if p not in sys.path]; "

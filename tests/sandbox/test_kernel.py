@@ -64,6 +64,23 @@ def test_nbclient_runs_a_notebook(sandbox_server: ForkServer, give_client: bool)
     assert seconds < 5
 
 
+def test_what_nobody_looks_at_is_not_drawn() -> None:
+    """Figures are made and closed as ever, and an error still has its name and its message."""
+    notebook = _notebook(
+        "import matplotlib.pyplot as plt\nfrom matplotlib.figure import Figure\n"
+        "drawn = []\nFigure.draw = lambda self, renderer: drawn.append(self)",
+        "figure = plt.figure()\nplt.plot([1, 2])\nplt.imshow([[1, 2]])\nplt.title('a figure')",
+        "len(drawn), len(figure.axes[0].lines), len(plt.get_fignums())",
+        "1 / 0",
+    )
+    with ForkServer(watched=False) as server:
+        _execute(server, notebook)
+
+    assert notebook.cells[2].outputs[0].data["text/plain"] == "(0, 1, 0)"
+    error = notebook.cells[3].outputs[0]
+    assert (error.ename, error.evalue) == ("ZeroDivisionError", "division by zero")
+
+
 def test_an_endless_cell_is_interrupted_and_the_kernel_lives_on(sandbox_server: ForkServer) -> None:
     notebook = _notebook("x = 1", "while True: pass", "x + 1")
     _execute(sandbox_server, notebook, timeout=1)

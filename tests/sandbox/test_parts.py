@@ -130,3 +130,17 @@ def test_what_is_hidden_is_not_among_what_is_allowed(tmp_path: Path) -> None:
 def test_importing_the_package_imports_no_tensor_library() -> None:
     code = "import sys, grader.sandbox; sys.exit('torch' in sys.modules or 'IPython' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_huge_pages_hold_what_was_there() -> None:
+    """In a process of its own, since a test's process has threads: memory is as it was, before and after a fork."""
+    code = (
+        "import os, random; random.seed(1); kept = [random.randbytes(1 << 20) for _ in range(16)]\n"
+        "seen = hash(tuple(kept))\n"
+        "from grader.sandbox.pages import use_huge_pages; use_huge_pages()\n"
+        "child = os.fork()\n"
+        "kept[3] = b'' if child == 0 else kept[3]\n"
+        "assert (hash(tuple(kept)) == seen) is (child != 0)\n"
+        "assert child == 0 or os.waitpid(child, 0)[1] == 0"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

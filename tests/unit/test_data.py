@@ -19,7 +19,7 @@ from grader.errors import DataError
 def forget() -> None:
     """Have the files read again."""
     data._read_split.cache_clear()
-    data._as_tensors.cache_clear()
+    data._prepared.clear()
 
 
 def test_the_test_split_ships_with_the_package() -> None:
@@ -40,6 +40,18 @@ def test_every_call_gives_new_tensors() -> None:
     first.zero_()
 
     assert float(load_mnist()[0].sum()) > 0
+
+
+def test_what_is_prepared_is_given_out_once() -> None:
+    """The same numbers as ever, and nobody gets what somebody else has written into."""
+    fresh, _ = load_mnist()
+    data.prepare_mnist()
+    first, labels = load_mnist()
+
+    assert torch.equal(first, fresh)
+    assert labels.dtype is torch.int64
+    first.zero_()
+    assert torch.equal(load_mnist()[0], fresh)
 
 
 def test_checksums_are_those_published() -> None:

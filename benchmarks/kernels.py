@@ -1,0 +1,70 @@
+"""
+How long does it take to get a kernel that is forked and in its sandbox, and to be rid of it?
+
+    python benchmarks/kernels.py --times 100
+
+Exits with 1 if the median of fork and sandbox is over 30 ms.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import statistics
+import sys
+import time
+
+from grader.kernels import forkserver
+from grader.model import Limits
+from grader.sandbox import start_forked_kernel
+from grader.sandbox.provisioner import ForkServerProvisioner
+
+SANDBOXED_MS = 30.0
+
+
+class _Timed(ForkServerProvisioner):
+    """Knows when a kernel was asked for, and when it was in its sandbox."""
+
+    asked = sandboxed = 0.0
+
+    def begin(self) -> None:
+        type(self).asked = time.perf_counter()
+        super().begin()
+
+    async def started(self) -> None:
+        await super().started()
+        type(self).sandboxed = time.perf_counter()
+
+
+async def _one(limits: Limits) -> tuple[float, float, float, tuple[str, ...]]:
+    async with start_forked_kernel(forkserver(), limits) as kernel:
+        await kernel.client.execute("1", reply=True, timeout=20)
+        answered = time.perf_counter()
+        layers = kernel.layers
+    return _Timed.sandboxed - _Timed.asked, answered - _Timed.sandboxed, time.perf_counter() - answered, layers
+
+
+def main() -> int:
+    """Start kernels one after the other, and print medians."""
+    parser = argparse.ArgumentParser(description="Time a kernel's fork and sandbox, its first answer, and its end.")
+    parser.add_argument("--times", type=int, default=100, help="how many kernels [100]")
+    times = parser.parse_args().times
+    import grader.sandbox.provisioner as provisioner
+
+    provisioner.ForkServerProvisioner = _Timed  # type: ignore[misc]
+    for _ in range(5):
+        asyncio.run(_one(Limits()))
+        time.sleep(0.2)
+    rows = [asyncio.run(_one(Limits())) for _ in range(times)]
+    print("| from | to | median | 90 % are below |\n| --- | --- | ---: | ---: |")
+    for number, (begin, end) in enumerate(
+        (("asked for", "in its sandbox"), ("in its sandbox", "answered a first cell"), ("told to end", "gone"))
+    ):
+        values = sorted(row[number] * 1000 for row in rows)
+        print(f"| {begin} | {end} | {statistics.median(values):.1f} ms | {values[int(0.9 * times)]:.1f} ms |")
+    print("\nLayers: " + ", ".join(rows[-1][3]) + ".")
+    return int(statistics.median(row[0] for row in rows) * 1000 > SANDBOXED_MS)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -11,12 +11,7 @@ from markupsafe import Markup
 from grader.reports.html import STYLE, TEMPLATES, content_policy, open_templates
 from grader.validate import Validation
 
-__all__ = ["render_validations", "survival"]
-
-
-def survival(is_hole: bool) -> str:
-    """Why a mutant survives."""
-    return "a hole in the cases" if is_hole else "equivalent: the same function in other words"
+__all__ = ["render_validations"]
 
 
 def render_validations(validations: Sequence[Validation]) -> str:
@@ -25,7 +20,6 @@ def render_validations(validations: Sequence[Validation]) -> str:
     template = open_templates(TEMPLATES).get_template("validate.html.jinja")
     return template.render(
         validations=validations,
-        survival=survival,
         style=Markup(style),  # noqa: S704 - ours, from a file of the package
         policy=content_policy(style),
     )

@@ -21,30 +21,21 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from grader.assignment import Assignment, load_assignment
-from grader.cases import Case, build_cases, generic_arguments
-from grader.diagnosis.bank import agrees, evaluate, survives
-from grader.diagnosis.mutants import Mutant, make_mutants
+from grader.cases import Case, build_cases
+from grader.diagnosis.mutants import make_mutants
 from grader.errors import SourceError
 from grader.model import Exercise, Outcome, Report, Submission
 from grader.networks import network_at
 from grader.pipeline import grade
 from grader.release import fill_blanks, release_notebook
 from grader.source import SourceNotebook, read_source
+from grader.survivors import Survivor, Why, find_survivors
 
-__all__ = ["ExerciseCheck", "Replay", "Survivor", "Validation", "central_difference", "replays", "validate"]
+__all__ = ["ExerciseCheck", "Replay", "Validation", "central_difference", "replays", "validate"]
 
 _DIRECTIONS = 8
 _STEP = 1e-6
 _CLOSE = 1e-5
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Survivor:
-    """A mutant that no case tells from the solution: `is_hole` where it computes something else in general."""
-
-    edit: str
-    site: str
-    is_hole: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +45,7 @@ class ExerciseCheck:
 
     Attributes:
         difference: The largest relative error of central differences along random directions, against autograd.
-        mutants: How many there are; `caught` of them are told from the solution.
+        mutants: How many there are that are not `equivalent` to the solution; `caught` of them are told from it.
         milliseconds: Of the solution, on the public batch.
         kib: What the solution allocates there.
     """
@@ -62,7 +53,6 @@ class ExerciseCheck:
     name: str
     difference: float
     mutants: int
-    caught: int
     survivors: tuple[Survivor, ...]
     milliseconds: float
     kib: float
@@ -71,6 +61,16 @@ class ExerciseCheck:
     def holes(self) -> tuple[Survivor, ...]:
         """Survivors that are real mistakes."""
         return tuple(survivor for survivor in self.survivors if survivor.is_hole)
+
+    @property
+    def caught(self) -> int:
+        """How many of the mutants are told from the solution."""
+        return self.mutants - len(self.holes)
+
+    @property
+    def equivalent(self) -> int:
+        """How many edits made no mistake."""
+        return len(self.survivors) - len(self.holes)
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -91,6 +91,15 @@ class Validation:
     assignment_id: str
     exercises: tuple[ExerciseCheck, ...]
     problems: tuple[str, ...]
+
+    @property
+    def survivors(self) -> dict[Why, list[str]]:
+        """What was changed in the mutants that no case catches, a line each, by the reason."""
+        found: dict[Why, list[str]] = {}
+        for exercise in self.exercises:
+            for survivor in exercise.survivors:
+                found.setdefault(survivor.why, []).append(f"{exercise.name}: {survivor.change}")
+        return {why: found[why] for why in Why if why in found}
 
 
 def validate(path: Path) -> Validation:
@@ -122,34 +131,16 @@ def _check(
     assignment: Assignment, exercise: Exercise, cases: tuple[Case, ...], traced: Mapping[str, Replay]
 ) -> ExerciseCheck:
     mutants = make_mutants(assignment.sources[exercise.name], exercise.name, cases[0].upstream)
-    survivors = tuple(
-        Survivor(edit=m.edits[0].name, site=m.site, is_hole=not _is_equivalent(assignment, exercise, m, cases[0]))
-        for m in mutants
-        if survives(assignment, exercise, m, cases)
-    )
+    survivors = find_survivors(assignment, exercise, mutants, cases)
     milliseconds, kib = _cost(assignment, exercise, cases[0])
     return ExerciseCheck(
         name=exercise.name,
         difference=central_difference(exercise, cases, traced),
-        mutants=len(mutants),
-        caught=len(mutants) - len(survivors),
+        mutants=len(mutants) - sum(not survivor.is_hole for survivor in survivors),
         survivors=survivors,
         milliseconds=milliseconds,
         kib=kib,
     )
-
-
-def _is_equivalent(assignment: Assignment, exercise: Exercise, mutant: Mutant, like: Case) -> bool:
-    """Whether a mutant is the solution in other words: the same in a place where nothing is special."""
-    for seed in range(6):
-        arguments = generic_arguments(assignment, exercise, rows=13 + seed, seed=seed)
-        case = dataclasses.replace(like, arguments=arguments, dtype=torch.float64)
-        right = assignment.solutions[exercise.name](**{name: a.clone() for name, a in arguments.items()})
-        result = next(evaluate(assignment, exercise, mutant, [case]))
-        expected = right if isinstance(right, tuple) else (right,)
-        if result is None or not agrees(result, case, expected):
-            return False
-    return True
 
 
 def _hole(survivor: Survivor) -> str:

@@ -28,7 +28,7 @@ LAYERS = [
     ["judge", "diagnosis"],
     ["pipeline"],
     ["reports"],
-    ["demo", "doctor", "validate", "soundness", "classroom", "checking"],
+    ["demo", "doctor", "survivors", "validate", "soundness", "classroom", "checking"],
     ["exports"],
     ["gradescope", "pytest_plugin"],
     ["commands"],

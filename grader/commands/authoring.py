@@ -162,14 +162,13 @@ def _show_validation(validation: Validation) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from grader.soundness import survival
-
     console = Console(highlight=False)
     table = Table(title=validation.assignment_id, title_justify="left", box=None, padding=(0, 2, 0, 0))
     for heading, justify in (
         ("exercise", "left"),
         ("differences", "right"),
         ("mutants caught", "right"),
+        ("equivalent", "right"),
         ("time", "right"),
         ("memory", "right"),
     ):
@@ -179,15 +178,15 @@ def _show_validation(validation: Validation) -> None:
             exercise.name,
             f"{exercise.difference:.0e}",
             f"{exercise.caught} of {exercise.mutants}",
+            str(exercise.equivalent),
             f"{exercise.milliseconds:.2f} ms",
             f"{exercise.kib:.0f} KiB",
         )
     console.print(table)
-    for exercise in validation.exercises:
-        for survivor in exercise.survivors:
-            edit, why = survivor.edit.replace("_", " "), survival(survivor.is_hole)
-            line = f"  {exercise.name}: {edit} in {survivor.site} survives, {why}"
-            console.print(line, markup=False, soft_wrap=True)
+    for why, lines in validation.survivors.items():
+        console.print(f"  {why.value}:", markup=False, soft_wrap=True)
+        for line in lines:
+            console.print(f"    {line}", markup=False, soft_wrap=True)
     for problem in validation.problems:
         console.print(f"✗ {problem}", markup=False, soft_wrap=True, style="red")
     if not validation.problems:

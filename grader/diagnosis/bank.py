@@ -81,33 +81,42 @@ def bank(assignment: Assignment, exercise: Exercise, *, pairs: bool = False) -> 
     return tuple(entries)
 
 
-def survives(assignment: Assignment, exercise: Exercise, mutant: Mutant, cases: Iterable[Case]) -> bool:
-    """Whether no case tells a mutant from the solution."""
+def survives(
+    assignment: Assignment, exercise: Exercise, mutant: Mutant, cases: Iterable[Case], *, as_given: bool = False
+) -> bool:
+    """Whether no case tells a mutant from the solution; in float64, or in the dtype that a submission is given."""
     cases = tuple(cases)[::-1]  # the small ones tell most of them
     return all(
         result is not None and agrees(result, case, case.expected, given=case.dtype)
-        for result, case in zip(evaluate(assignment, exercise, mutant, cases), cases, strict=True)
+        for result, case in zip(evaluate(assignment, exercise, mutant, cases, as_given=as_given), cases, strict=True)
     )
 
 
 def evaluate(
-    assignment: Assignment, exercise: Exercise, mutant: Mutant, cases: Iterable[Case]
+    assignment: Assignment, exercise: Exercise, mutant: Mutant, cases: Iterable[Case], *, as_given: bool = False
 ) -> Iterator[Tensors | None]:
-    """What a mutant returns on each case, in float64; None where it raises or returns something else."""
+    """
+    What a mutant returns on each case, as float64; None where it raises or returns something else.
+
+    Args:
+        as_given: Compute in the case's dtype, as a submission does: rounding, and what overflows, is part of it.
+    """
     try:
         function = mutant.compile(exercise.name, assignment.solutions[exercise.name].__globals__)
     except Exception:  # a default value may be edited too
         return (None for _ in cases)
-    return (_call(function, case) for case in cases)
+    return (_call(function, case, as_given=as_given) for case in cases)
 
 
-def _call(function: Callable[..., Any], case: Case) -> Tensors | None:
+def _call(function: Callable[..., Any], case: Case, *, as_given: bool) -> Tensors | None:
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Copies: a mutant may change in place what the solution only reads.
             copies = {n: a.clone() for n, a in case.arguments.items()}
-            returned = function(**{n: a.double() if a.is_floating_point() else a for n, a in copies.items()})
+            if not as_given:
+                copies = {n: a.double() if a.is_floating_point() else a for n, a in copies.items()}
+            returned = function(**copies)
     except Exception:
         return None
     values = returned if isinstance(returned, tuple) else (returned,)

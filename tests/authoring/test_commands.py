@@ -76,8 +76,8 @@ def test_survivors_are_on_the_page(tmp_path: Path) -> None:
     assert main(["validate", "--solutions", str(tmp_path), "--html", str(tmp_path / "page.html")]) == 1
 
     shown = (tmp_path / "page.html").read_text(encoding="utf-8")
-    assert "Survivors" in shown
-    assert "a hole in the cases" in shown
+    assert "<summary>Survivors that are holes in the cases (" in shown
+    assert "<code>grad_w: return 2 * x.T @ ((yhat - y) * (x @ w).sign()) / len(y) → return 2 * x.T" in shown
 
 
 def test_release_watches(tmp_path: Path) -> None:

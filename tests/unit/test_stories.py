@@ -1,0 +1,51 @@
+"""What a student reads in a shipped notebook is whole: a story, a drawing, shapes, and a curve that falls."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from grader.cases import build_chain
+from grader.source import read_source
+from tests.conftest import SOURCES, assignment_called
+
+ASSIGNMENTS = pytest.mark.parametrize("source", sorted(SOURCES.glob("*.md")), ids=lambda source: source.stem)
+NOT_PROSE = re.compile(r"\$\$.*?\$\$|\$[^$]*\$|`[^`]*`", re.DOTALL)
+
+
+@ASSIGNMENTS
+def test_each_exercise_is_introduced_with_its_shapes(source: Path) -> None:
+    read = read_source(source)
+    cells = read.notebook.cells
+
+    for number, exercise in enumerate(read.exercises, start=1):
+        before = cells[exercise.index - 1].source
+        assert before.startswith(f"## {number}. ")
+        assert f"`{exercise.name}`" in before.splitlines()[0]
+        assert "*Shapes:*" in before
+        assert "shape (" in exercise.docstring
+
+
+@ASSIGNMENTS
+def test_nothing_is_left_over_from_writing(source: Path) -> None:
+    """No word that stands in for a sentence, no picture that is not there, no drawing without a description."""
+    prose = "\n".join(cell.source for cell in read_source(source).notebook.cells if cell.cell_type == "markdown")
+
+    assert set(re.findall(r"\b[A-Z]{4,}\b", NOT_PROSE.sub("", prose))) <= {"MNIST"}
+    (description, picture) = re.search(r"!\[([^\]]+)\]\((\S+\.svg)\)", prose).groups()
+    assert "Backward" in description
+    labels = [text for text in ET.parse(source.parent / picture).getroot().itertext() if text.strip()]
+    assert labels
+    assert not [label for label in labels if "_" in label], "subscripts are set, not typed"
+
+
+@ASSIGNMENTS
+def test_the_curve_falls_at_every_step(source: Path) -> None:
+    losses = build_chain(assignment_called(source.stem)).losses
+
+    assert all(after < before for before, after in itertools.pairwise(losses))
+    assert losses[-1] < 0.9 * losses[0]

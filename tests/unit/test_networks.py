@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import math
 from collections.abc import Callable, Sequence
 
 import pytest
@@ -63,7 +64,7 @@ class Step:
             return [(self.inputs[0], d @ values[self.parameter].T), (self.parameter, weights)]
         if self.operation == "relu":
             passed = d * (first + values[self.parameter] > 0)
-            return [(self.inputs[0], passed), (self.parameter, passed.sum((0, 1)))]
+            return [(self.inputs[0], passed), (self.parameter, passed.reshape(-1, 4).sum(0))]
         if self.operation == "tanh":
             return [(self.inputs[0], d * (1 - values[self.inputs[0]].tanh() ** 2))]
         if self.operation == "add":
@@ -95,14 +96,21 @@ def programs(draw: st.DrawFn) -> tuple[Step, ...]:
     return (*steps, Step("last", "linear", (steps[-1].name,), "w"))
 
 
-def assignment_of(steps: Sequence[Step], *, time_first: bool) -> Assignment:
-    """An exercise for each tensor that something is made of, and one for all parameters together."""
+def assignment_of(steps: Sequence[Step], *, inner: tuple[int, ...] = (4,), time_first: bool = False) -> Assignment:
+    """
+    An exercise for each tensor that something is made of, and one for all parameters together.
+
+    Tensors are of shape (N, *inner, 4), or with the batch in the second place.
+    """
     last = steps[-1].name
+    places = math.prod(inner)
 
     def make_inputs(images: torch.Tensor, labels: torch.Tensor, generator: torch.Generator) -> Tensors:
-        x = images[:, 4::7, 4::7].float() / 255 + 0.3 * torch.randn(len(images), 4, 4, generator=generator)
-        tokens = (images[:, 4::7, 10] // 32).long()
-        mask = torch.rand(len(images), 4, 4, generator=generator) < 0.7
+        shape = (len(images), *inner, 4)
+        pixels = images.flatten(1)[:, 7::11]
+        x = pixels[:, : 4 * places].reshape(shape).float() / 255 + 0.3 * torch.randn(shape, generator=generator)
+        tokens = (pixels[:, -places:].reshape(shape[:-1]) // 32).long()
+        mask = torch.rand(shape, generator=generator) < 0.7
         turn = (lambda tensor: tensor.transpose(0, 1).contiguous()) if time_first else (lambda tensor: tensor)
         return {"x": turn(x), "tokens": turn(tokens), "mask": turn(mask), "label": labels}
 
@@ -154,10 +162,11 @@ def assignment_of(steps: Sequence[Step], *, time_first: bool) -> Assignment:
 
 
 @settings(max_examples=20)
-@given(steps=programs(), time_first=st.booleans())
-def test_references_agree(steps: tuple[Step, ...], time_first: bool) -> None:
+@given(steps=programs(), inner=st.sampled_from(((), (4,), (2, 3))), time_first=st.booleans())
+def test_references_agree(steps: tuple[Step, ...], inner: tuple[int, ...], time_first: bool) -> None:
     """Rules by hand on every case, autograd of the whole on the public one, central differences, generic arguments."""
-    assignment = assignment_of(steps, time_first=time_first)
+    time_first = time_first and bool(inner)
+    assignment = assignment_of(steps, inner=inner, time_first=time_first)
 
     cases = build_cases(assignment)
 
@@ -192,7 +201,7 @@ def test_a_later_upstream_gradient_does_not_count_twice() -> None:
     """h1 goes into h2: what h2 has to say to h1 is in dh1 already, and w must not hear it again."""
     steps = (Step("h0", "linear", ("x",), "w"), Step("h1", "linear", ("h0",), "w"), Step("h2", "tanh", ("h1",)))
 
-    case = build_cases(assignment_of(steps, time_first=False))["grad_w"][2]
+    case = build_cases(assignment_of(steps))["grad_w"][2]
 
     x, h0, dh0, dh1 = (case.arguments[name].reshape(-1, 4) for name in ("x", "h0", "dh0", "dh1"))
     torch.testing.assert_close(case.expected[0], x.T @ dh0 + h0.T @ dh1)
@@ -201,7 +210,7 @@ def test_a_later_upstream_gradient_does_not_count_twice() -> None:
 def test_an_exercise_that_cannot_know_the_whole_gradient_is_refused() -> None:
     """The author forgot one of the tensors that are made of the target."""
     steps = (Step("h0", "linear", ("x",), "w"), Step("h1", "linear", ("h0",), "w"))
-    whole = assignment_of(steps, time_first=False)
+    whole = assignment_of(steps)
     partial = Exercise(name="grad_w", targets=("w",), arguments=("x", "dh0"), points=1)
 
     with pytest.raises(SourceError, match="grad_w of random cannot know all of dw"):
@@ -214,7 +223,7 @@ def test_an_exercise_that_cannot_know_the_whole_gradient_is_refused() -> None:
 )
 def test_inputs_that_cannot_be_made_are_the_authors_trouble(made: Callable[..., object]) -> None:
     """As a sentence, whatever went wrong."""
-    whole = assignment_of((Step("h0", "tanh", ("x",)),), time_first=False)
+    whole = assignment_of((Step("h0", "tanh", ("x",)),))
 
     with pytest.raises(SourceError, match="inputs of random cannot be made"):
         build_cases(dataclasses.replace(whole, make_inputs=made))

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import resource
 import select
 import signal
 import sys
@@ -138,6 +137,8 @@ def _how(exit_status: int) -> dict[str, Any]:
 
 def _allow_cpu(seconds: float) -> None:
     """From now on, until SIGXCPU. The limit of the sandbox stays the highest."""
+    import resource  # here, since a check imports this module on Windows too, and forks nothing
+
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     soft = math.ceil(time.process_time() + seconds)
     resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))

@@ -151,7 +151,8 @@ def show(checked: Checked) -> None:
     from IPython.core.getipython import get_ipython
 
     if get_ipython() is None:
-        sys.stdout.write(f"{checked!r}\n")
+        encoding = sys.stdout.encoding or "utf-8"  # a terminal may have no ✓
+        sys.stdout.write(f"{checked!r}\n".encode(encoding, "replace").decode(encoding))
     else:
         from IPython.display import display
 

@@ -130,11 +130,14 @@ def grade(
     quiet: bool,
 ) -> int:
     """Grade one submission: OUTPUT/<stem>.html and OUTPUT/<stem>.json."""
-    from grader.assignment import load_assignment, solutions_directory
-    from grader.notebook import read_submission
-    from grader.pipeline import choose_assignment, grade_or_fault
-    from grader.reports.write import write_reports
-    from grader.sandbox import Level
+    from grader.warm import warming_up
+
+    with warming_up():
+        from grader.assignment import load_assignment, solutions_directory
+        from grader.notebook import read_submission
+        from grader.pipeline import choose_assignment, grade_or_fault
+        from grader.reports.write import write_reports
+        from grader.sandbox import Level
 
     submission = read_submission(notebook)
     path = choose_assignment(submission, solutions_directory(solutions, public=public), assignment_id)

@@ -149,21 +149,24 @@ def _unread(submission: Submission, assignment: Assignment, problem: str, *, cel
 
 def _grade_notebook(submission: Submission, assignment: Assignment, notebook: NotebookNode, require: Level) -> Report:
     limits = assignment.limits
-    cases = build_cases(assignment)
-    chain = build_chain(assignment)
     names = [exercise.name for exercise in assignment.exercises]
 
     def requests(answers: Mapping[str, Answer]) -> Iterator[Request]:
+        cases, chain = building.result()
         for exercise in assignment.exercises:
             yield call_request(exercise, cases[exercise.name], limits, autograd=assignment.autograd)
         safe = [e for e in assignment.exercises if answers[e.name].status == "done"]
         yield chain_request(assignment, safe, chain, limits)
 
-    async def look_and_execute() -> Report:
-        # The kernel takes a while to start, time enough to look; and a while to end, time enough to judge.
-        looking = asyncio.create_task(asyncio.to_thread(look, notebook, names))
+    async def execute_and_judge() -> Report:
         async with execute(notebook, requests, limits, require=require) as execution:
-            return _judge(submission, assignment, notebook, await looking, execution)
+            return _judge(submission, assignment, notebook, looking.result(), execution)
+
+    # The kernel takes a while to start, time enough to get ready for it; and a while to end, time enough to judge.
+    with concurrent.futures.ThreadPoolExecutor(1) as aside:
+        building = aside.submit(lambda: (build_cases(assignment), build_chain(assignment)))
+        looking = aside.submit(look, notebook, names)
+        return _run(execute_and_judge())
 
     return _run(look_and_execute())
 

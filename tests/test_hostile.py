@@ -16,7 +16,7 @@ import nbformat
 import pytest
 
 from grader.assignment import Assignment
-from grader.kernels import forkserver
+from grader.warm import forkserver
 from grader.pipeline import grade
 from grader.reports.html import render_html
 from grader.reports.json import render_json, report_to_dict

@@ -63,6 +63,7 @@ class ForkServer:
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._layers: tuple[str, ...] | None = None
+        self._is_warm = False
         self._is_closed = False
 
     @staticmethod
@@ -87,6 +88,11 @@ class ForkServer:
         """The warm process, if it runs."""
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
+
+    def begin(self) -> None:
+        """Start the warm process, if it does not run, and do not wait for it."""
+        with self._lock:
+            self._launched()
 
     def start(self) -> None:
         """Start the warm process, if it does not run, and wait until it is warm."""
@@ -128,13 +134,26 @@ class ForkServer:
             self._disconnect()
 
     def _connected(self) -> socket.socket:
+        control = self._launched()
+        if not self._is_warm:
+            control.settimeout(_START_S)
+            try:
+                self._is_warm = bool(control.recv(1 << 10))
+            except OSError:
+                self._is_warm = False
+            if not self._is_warm:
+                self._disconnect()
+                raise SandboxError("The forkserver did not start.", "What it said is on standard error.")
+            control.settimeout(None)
+        return control
+
+    def _launched(self) -> socket.socket:
         if self._is_closed:
             raise SandboxError("The forkserver was closed.")
         if self._process is not None and self._process.poll() is not None:
             self._disconnect()
         if self._control is None:
-            self._launch()
-        assert self._control is not None
+            self._control = self._launch()
         return self._control
 
     def _disconnect(self) -> None:
@@ -142,6 +161,9 @@ class ForkServer:
             self._control.close()
             self._control = None
         if self._process is not None:
+            if not self._is_warm:  # it would not look before it is, and there is no kernel yet
+                self._process.kill()
+            self._is_warm = False
             try:
                 self._process.wait(5)
             except subprocess.TimeoutExpired:
@@ -149,7 +171,7 @@ class ForkServer:
                 self._process.wait()
             self._process = None
 
-    def _launch(self) -> None:
+    def _launch(self) -> socket.socket:
         if not self.is_available():
             raise SandboxError("This platform cannot fork kernels.", "Use Linux, or a Linux container.")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -170,19 +192,7 @@ class ForkServer:
                 cwd="/",
                 start_new_session=True,
             )
-        ours.settimeout(_START_S)
-        try:
-            greeting = ours.recv(1 << 10)
-        except OSError:
-            greeting = b""
-        if not greeting:
-            ours.close()
-            self._process.kill()
-            self._process.wait()
-            self._process = None
-            raise SandboxError("The forkserver did not start.", "What it said is on standard error.")
-        ours.settimeout(None)
-        self._control = ours
+        return ours
 
     def _probe(self) -> tuple[str, ...]:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)

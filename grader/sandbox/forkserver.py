@@ -147,7 +147,8 @@ def _import_everything(preload: list[str], *, figures: bool) -> Any:
     if "matplotlib.figure" in sys.modules:
         figure = sys.modules["matplotlib.figure"].Figure((1, 1))
         figure.subplots().set_title("0")
-        figure.savefig(io.BytesIO(), format="png")  # finds its fonts
+        if figures:
+            figure.savefig(io.BytesIO(), format="png")  # finds its fonts
     return app
 
 

@@ -23,8 +23,13 @@ HIDDEN = tuple(Path(__file__).parent / name for name in ("bundled", "samples"))
 def forkserver() -> ForkServer:
     """The one forkserver of this process, started when the first kernel is asked for; it ends with us."""
     server = ForkServer(hide=HIDDEN, figures=False)
-    atexit.register(server.close)
+    atexit.register(server.close, wait=False)
     return server
+
+
+def begin() -> None:
+    if ForkServer.is_available():
+        forkserver().begin()
 
 
 @contextlib.contextmanager
@@ -35,8 +40,7 @@ def warming_up() -> Iterator[None]:
     Both take as long, and so half of it when they overlap. Imports leave no garbage worth looking for, and looking for
     it costs a fifth of their time: that is put off, and what they made is never looked through again.
     """
-    if ForkServer.is_available():
-        forkserver().begin()
+    begin()
     gc.disable()
     try:
         yield

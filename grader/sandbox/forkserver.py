@@ -31,6 +31,7 @@ from typing import Any
 
 from grader.sandbox.cgroup import Tree
 from grader.sandbox.installation import view_of_installation
+from grader.sandbox.kernel import prepare_kernel, warm_up_tracebacks
 from grader.sandbox.layers import Bounds, Identity, namespace_ids, write_maps_of
 from grader.sandbox.processes import memory_mib, size_of_self
 from grader.sandbox.seccomp import build_filter
@@ -70,11 +71,15 @@ class _Server:
     def serve(self) -> None:
         """Answer requests until the grader is gone."""
         self.control.send(b'{"ready": true}')
+        is_first = True
         while True:
             packet, descriptors = _receive_packet(self.control)
             if not packet:
                 break
             self._start(json.loads(packet), descriptors)
+            if is_first:  # while that kernel is at work, for the next one
+                is_first = False
+                warm_up_tracebacks(self.warm.app)
         until = time.monotonic() + _PATIENCE_S
         while self.groups is not None and not self.groups.remove_empty() and time.monotonic() < until:
             time.sleep(0.01)  # supervisors have seen that the grader is gone, and are ending
@@ -132,8 +137,6 @@ def _receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def _import_everything(preload: list[str], *, figures: bool) -> Any:
-    from grader.sandbox.kernel import prepare_kernel
-
     app = prepare_kernel(figures=figures)
     for name in preload:
         with contextlib.suppress(ImportError):
@@ -143,7 +146,7 @@ def _import_everything(preload: list[str], *, figures: bool) -> Any:
         torch.set_num_threads(1)
         torch.zeros(8).half().sum()  # has it look at /proc/cpuinfo, which a kernel does not see
     if "grader.data" in sys.modules:
-        sys.modules["grader.data"].load_mnist()  # what every notebook reads
+        sys.modules["grader.data"].prepare_mnist()  # what every notebook reads
     if "matplotlib.figure" in sys.modules:
         figure = sys.modules["matplotlib.figure"].Figure((1, 1))
         figure.subplots().set_title("0")
@@ -154,7 +157,6 @@ def _import_everything(preload: list[str], *, figures: bool) -> Any:
 
 def main(arguments: str) -> None:
     """Run the server. `arguments` is JSON: the number of the control socket, and what `ForkServer` was given."""
-    gc.disable()  # imports leave no garbage worth looking for, and looking takes a fifth of their time
     options = json.loads(arguments)
     control = socket.socket(fileno=options["control"])
     with control:

@@ -44,7 +44,8 @@ def main() -> int:
                     seconds[name].append(taken)
     floor = statistics.median(seconds["imports of torch and ipykernel alone"])
     worst = 0.0
-    print("| a fresh process for | median, s | fastest | slowest | to the imports |\n| --- | ---: | ---: | ---: | ---: |")
+    print("| a fresh process for | median, s | fastest | slowest | to the imports |")
+    print("| --- | ---: | ---: | ---: | ---: |")
     for name, taken in seconds.items():
         ratio = statistics.median(taken) / floor
         worst = max(worst, ratio)

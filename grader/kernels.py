@@ -29,6 +29,7 @@ __all__ = ["RunningKernel", "start_kernel", "start_ordinary_kernel"]
 
 START_TIMEOUT_S = 60.0
 
+
 def _clean_environment(home: Path) -> dict[str, str]:
     """What a student's process may know: an allow-list, with nothing of ours in it."""
     environment = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ") if name in os.environ}

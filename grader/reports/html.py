@@ -37,7 +37,9 @@ def render_html(report: Report) -> str:
 def prepare() -> None:
     """Do now what the first page would have to wait for."""
     _style()
-    open_templates(TEMPLATES).get_template("report.html.jinja")
+    templates = open_templates(TEMPLATES)
+    for name in templates.list_templates(extensions=["jinja"]):
+        templates.get_template(name)
     warm_up()
 
 

@@ -193,7 +193,7 @@ def _reference(
         targets = [network.values[target] for target in exercise.targets]
         # Where the hooks say what flows back, any number that depends on the outputs will do to begin with. (Given
         # `grad_outputs`, torch first imports sympy, which takes longer than all of a grading.)
-        begin = sum(output.sum() for output in outputs)
+        begin = torch.stack([output.sum() for output in outputs]).sum()
         gradients = torch.autograd.grad(begin, targets, retain_graph=True, allow_unused=True)
         if all(gradient is None for gradient in gradients):
             raise RuntimeError(f"{' and '.join(cotangents) or 'the loss'} cannot reach it")

@@ -130,16 +130,26 @@ def grade(
     quiet: bool,
 ) -> int:
     """Grade one submission: OUTPUT/<stem>.html and OUTPUT/<stem>.json."""
-    from grader.assignment import load_assignment, solutions_directory
-    from grader.notebook import read_submission
-    from grader.pipeline import choose_assignment, grade_or_fault
-    from grader.reports.write import write_reports
-    from grader.sandbox import Level
+    from grader.warm import warming_up
+
+    with warming_up():
+        from grader.assignment import load_assignment, solutions_directory
+        from grader.notebook import read_submission
+        from grader.pipeline import choose_assignment, grade_or_fault
+        from grader.sandbox import Level
+
+    def prepare_to_write() -> None:
+        from grader.reports.html import prepare
+
+        prepare()
 
     submission = read_submission(notebook)
     path = choose_assignment(submission, solutions_directory(solutions, public=public), assignment_id)
     assignment = load_assignment(path, hidden_seed=hidden_seed, public=public)
-    report, fault = grade_or_fault(submission, assignment, require=Level[level.upper()])
+    report, fault = grade_or_fault(submission, assignment, require=Level[level.upper()], meanwhile=prepare_to_write)
+
+    from grader.reports.write import write_reports
+
     written = write_reports(report, output, formats or FORMATS)
     if not quiet:
         _tell(report)

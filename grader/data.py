@@ -24,7 +24,7 @@ from grader.errors import DataError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MNIST_DIRECTORY", "checksums", "load_mnist", "read_split"]
+__all__ = ["MNIST_DIRECTORY", "checksums", "load_mnist", "prepare_mnist", "read_split"]
 
 MNIST_DIRECTORY = Path(__file__).parent / "mnist"
 

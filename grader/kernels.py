@@ -8,9 +8,7 @@ with a clean environment and a scratch folder, and its layers say so.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
-import functools
 import os
 import shutil
 import socket
@@ -25,12 +23,11 @@ from jupyter_client.manager import AsyncKernelManager
 from grader.errors import SandboxError
 from grader.model import Limits
 from grader.sandbox import ForkServer, Level, RunningKernel, refusal, start_forked_kernel
+from grader.warm import forkserver
 
-__all__ = ["RunningKernel", "forkserver", "start_kernel", "start_ordinary_kernel"]
+__all__ = ["RunningKernel", "start_kernel", "start_ordinary_kernel"]
 
 START_TIMEOUT_S = 60.0
-HIDDEN = tuple(Path(__file__).parent / name for name in ("bundled", "samples"))
-"""Folders of the installed package with answers in them: students' processes must not see those."""
 
 
 def _clean_environment(home: Path) -> dict[str, str]:
@@ -68,14 +65,6 @@ async def start_kernel(limits: Limits, *, require: Level = Level.NONE) -> AsyncI
     else:
         async with start_ordinary_kernel() as kernel:
             yield kernel
-
-
-@functools.cache
-def forkserver() -> ForkServer:
-    """The one forkserver of this process, started when the first kernel is asked for; it ends with us."""
-    server = ForkServer(hide=HIDDEN, watched=False)
-    atexit.register(server.close)
-    return server
 
 
 @contextlib.asynccontextmanager

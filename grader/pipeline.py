@@ -8,7 +8,7 @@ import asyncio
 import concurrent.futures
 import dataclasses
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -35,12 +35,19 @@ REPORT_IT = "Run it again with --debug and report that."
 T = TypeVar("T")
 
 
-def grade(submission: Submission, assignment: Assignment, *, require: Level = Level.NONE) -> Report:
+def grade(
+    submission: Submission,
+    assignment: Assignment,
+    *,
+    require: Level = Level.NONE,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> Report:
     """
     Grade one submission.
 
     Args:
         require: The sandbox without which nothing is executed.
+        meanwhile: Something else to do, in another thread, while the notebook runs.
 
     Raises:
         SolutionError: The assignment's own solution disagrees with autograd.
@@ -58,7 +65,7 @@ def grade(submission: Submission, assignment: Assignment, *, require: Level = Le
             f"This notebook belongs to the assignment {marked[:80]!r}; here {assignment.id!r} is graded.",
             cells=sum(1 for _ in code_cells(notebook)),
         )
-    report = _grade_notebook(submission, assignment, notebook, require)
+    report = _grade_notebook(submission, assignment, notebook, require, meanwhile)
     return dataclasses.replace(report, seconds=time.perf_counter() - started)
 
 
@@ -91,12 +98,10 @@ def choose_assignment(submission: Submission, directory: Path, assignment_id: st
     return best[0]
 
 
-def grade_or_fault(
-    submission: Submission, assignment: Assignment, *, require: Level = Level.NONE
-) -> tuple[Report, GraderError | None]:
-    """Grade a submission. Where the grader fails there is a report too, which decides nothing, and what happened."""
+def grade_or_fault(submission: Submission, assignment: Assignment, **options: Any) -> tuple[Report, GraderError | None]:
+    """As `grade`. Where the grader fails there is a report too, which decides nothing, and what happened."""
     try:
-        return grade(submission, assignment, require=require), None
+        return grade(submission, assignment, **options), None
     except Exception as error:
         fault = as_fault(error)
         return fault_report(submission, assignment, fault), fault
@@ -147,25 +152,33 @@ def _unread(submission: Submission, assignment: Assignment, problem: str, *, cel
     )
 
 
-def _grade_notebook(submission: Submission, assignment: Assignment, notebook: NotebookNode, require: Level) -> Report:
+def _grade_notebook(
+    submission: Submission,
+    assignment: Assignment,
+    notebook: NotebookNode,
+    require: Level,
+    meanwhile: Callable[[], object],
+) -> Report:
     limits = assignment.limits
-    cases = build_cases(assignment)
-    chain = build_chain(assignment)
     names = [exercise.name for exercise in assignment.exercises]
 
     def requests(answers: Mapping[str, Answer]) -> Iterator[Request]:
+        cases, chain = building.result()
         for exercise in assignment.exercises:
             yield call_request(exercise, cases[exercise.name], limits, autograd=assignment.autograd)
         safe = [e for e in assignment.exercises if answers[e.name].status == "done"]
         yield chain_request(assignment, safe, chain, limits)
 
-    async def look_and_execute() -> Report:
-        # The kernel takes a while to start, time enough to look; and a while to end, time enough to judge.
-        looking = asyncio.create_task(asyncio.to_thread(look, notebook, names))
+    async def execute_and_judge() -> Report:
         async with execute(notebook, requests, limits, require=require) as execution:
-            return _judge(submission, assignment, notebook, await looking, execution)
+            return _judge(submission, assignment, notebook, looking.result(), execution)
 
-    return _run(look_and_execute())
+    # The kernel takes a while to start, time enough to get ready for it; and a while to end, time enough to judge.
+    with concurrent.futures.ThreadPoolExecutor(1) as aside:
+        building = aside.submit(lambda: (build_cases(assignment), build_chain(assignment)))
+        looking = aside.submit(look, notebook, names)
+        aside.submit(meanwhile)
+        return _run(execute_and_judge())
 
 
 def _judge(

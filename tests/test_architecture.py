@@ -22,7 +22,7 @@ LAYERS = [
     ["errors", "model", "wire", "files"],
     ["data", "notebook", "source", "settings", "declared", "scaffold", "watch"],
     ["scope", "extract", "release", "assignment", "compare", "leaks"],
-    ["networks", "cases", "worker", "harness", "sandbox", "kernels"],
+    ["networks", "cases", "worker", "harness", "sandbox", "warm", "kernels"],
     ["execution"],
     ["calls"],
     ["judge", "diagnosis"],

@@ -12,7 +12,7 @@ from grader.commands.options import EXIT_FULL_MARKS, debug_option
 
 __all__ = ["export"]
 
-NAMES = ("junit", "gradescope", "github", "markdown", "classroom", "gitlab", "csv")
+NAMES = ("junit", "gradescope", "github", "markdown", "classroom", "gitlab", "canvas", "moodle", "csv")
 
 
 @click.command()
@@ -35,6 +35,7 @@ def export(reports: tuple[Path, ...], name: str, notebooks: tuple[Path, ...], ou
     junit       JUnit XML                        gradescope  results.json
     github      annotations, on stdout           classroom   lines for GITHUB_ENV
     markdown    a step summary                   gitlab      Code Quality
+    canvas      a gradebook                      moodle      a grading worksheet
     csv         a row for each exercise
     """
     from grader.errors import UsageError

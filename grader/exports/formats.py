@@ -10,6 +10,7 @@ from grader.errors import UsageError
 from grader.exports.classroom import render_classroom
 from grader.exports.github import render_annotations
 from grader.exports.gitlab import render_code_quality
+from grader.exports.gradebooks import render_canvas, render_moodle
 from grader.exports.gradescope import render_gradescope
 from grader.exports.junit import render_junit
 from grader.exports.markdown import render_markdown
@@ -35,6 +36,8 @@ FORMATS: Mapping[str, Callable[[Sequence[Result]], str]] = {
     "markdown": render_markdown,
     "classroom": _single("classroom", render_classroom),
     "gitlab": render_code_quality,
+    "canvas": render_canvas,
+    "moodle": render_moodle,
     "csv": render_csv,
 }
 

@@ -22,7 +22,7 @@ __all__ = ["choose_file", "run"]
 
 FORMS = (".ipynb", ".md", ".py")
 IGNORED = ("__MACOSX", ".ipynb_checkpoints", ".git")
-MAX_FILES = 1_000
+MAX_LOOKED_INTO = 20
 
 
 def run(root: Path) -> GraderError | None:
@@ -57,21 +57,24 @@ def _graded(root: Path) -> tuple[str, GraderError | None]:
 
 def choose_file(folder: Path, assignment_id: str) -> Submission:
     """
-    The file to grade among those that were handed in: a notebook, one of this assignment, not in a subfolder.
+    The file to grade among those that were handed in: one of this assignment, a notebook, not in a subfolder.
 
-    In that order; where no file is a notebook it is the first one, whose report says what is wrong with it.
+    In that order; where no file is a notebook it is the first one, whose report says what is wrong with it. Links are
+    not followed, and of very many notebooks only the first ones are looked into.
     """
-    found = [path for path in sorted(folder.rglob("*")) if path.is_file() and not path.is_symlink()]
-    files = [path for path in found if not set(IGNORED) & set(path.relative_to(folder).parts)][:MAX_FILES]
+    found = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    files = sorted((path for path in found if not set(IGNORED) & set(path.relative_to(folder).parts)), key=_rank)
     if not files:
         return Submission.of(b"", name="nothing", student="")
-    notebooks = [path for path in files if path.suffix.lower() in FORMS]
-    ranked = sorted((_rank(path, folder, assignment_id), path.as_posix(), path) for path in (notebooks or files[:1]))
-    return read_submission(ranked[0][-1])
+    chosen = read_submission(files[0])
+    for path in files[:MAX_LOOKED_INTO]:
+        submission = read_submission(path)
+        notebook = read_notebook(submission) if path.suffix.lower() in FORMS else Unreadable("")
+        if not isinstance(notebook, Unreadable) and notebook.metadata["grader"].get("assignment") == assignment_id:
+            return submission
+    return chosen
 
 
-def _rank(path: Path, folder: Path, assignment_id: str) -> tuple[bool, int, int]:
-    notebook = read_notebook(read_submission(path))
-    is_marked = not isinstance(notebook, Unreadable) and notebook.metadata["grader"].get("assignment") == assignment_id
+def _rank(path: Path) -> tuple[int, int, str]:
     suffix = path.suffix.lower()
-    return not is_marked, FORMS.index(suffix) if suffix in FORMS else 0, len(path.relative_to(folder).parts)
+    return FORMS.index(suffix) if suffix in FORMS else len(FORMS), len(path.parts), path.as_posix()

@@ -17,10 +17,11 @@ import jinja2
 from markupsafe import Markup
 
 from grader.model import Report
+from grader.reports.listing import warm_up
 from grader.reports.page import build_page
 from grader.reports.words import visible
 
-__all__ = ["STYLE", "TEMPLATES", "content_policy", "open_templates", "render_frame", "render_html"]
+__all__ = ["STYLE", "TEMPLATES", "content_policy", "open_templates", "prepare", "render_frame", "render_html"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 STYLE = TEMPLATES / "report.css"
@@ -31,6 +32,15 @@ def render_html(report: Report) -> str:
     style, policy = _style()
     template = open_templates(TEMPLATES).get_template("report.html.jinja")
     return template.render(page=build_page(report), style=style, policy=policy)
+
+
+def prepare() -> None:
+    """Do now what the first page would have to wait for."""
+    _style()
+    templates = open_templates(TEMPLATES)
+    for name in templates.list_templates(extensions=["jinja"]):
+        templates.get_template(name)
+    warm_up()
 
 
 def render_frame(page: str, *, title: str) -> str:

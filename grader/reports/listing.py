@@ -13,7 +13,7 @@ from pygments.token import Token, _TokenType
 from grader.model import CallError, Code
 from grader.reports.words import visible
 
-__all__ = ["CodeLine", "CodeView", "list_code"]
+__all__ = ["CodeLine", "CodeView", "list_code", "warm_up"]
 
 MAX_CODE, MAX_CODE_LINES = 8_000, 160
 
@@ -53,6 +53,11 @@ COLOURED = {
 @functools.cache
 def _lexer() -> PythonLexer:
     return PythonLexer(stripnl=False, ensurenl=False)
+
+
+def warm_up() -> None:
+    """Compile the lexer's patterns, which takes longer than what it is used for."""
+    _lexer()
 
 
 @functools.cache

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import dataclasses
 import gc
 import importlib
 import io
@@ -32,6 +33,7 @@ from typing import Any
 
 from grader.sandbox.cgroup import Tree
 from grader.sandbox.installation import view_of_installation
+from grader.sandbox.kernel import prepare_kernel, warm_up_tracebacks
 from grader.sandbox.layers import Bounds, Identity, namespace_ids, write_maps_of
 from grader.sandbox.pages import use_huge_pages
 from grader.sandbox.processes import memory_mib, size_of_self
@@ -67,17 +69,17 @@ class _Server:
         self.groups = Tree.find()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors leave no zombies
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the grader, which closes the socket
-        gc.collect()
         gc.freeze()
+        gc.enable()
 
     def serve(self) -> None:
         """Answer requests until the grader is gone."""
         self.control.send(b'{"ready": true}')
-        has_rested = False
+        has_settled = False
         for served in itertools.count():
-            if served and not has_rested and not select.select([self.control], [], [], _REST_S)[0]:
-                has_rested = True
-                use_huge_pages()  # whoever wants one kernel should not wait for it, and all others profit
+            if served and not has_settled and not select.select([self.control], [], [], _REST_S)[0]:
+                has_settled = True
+                self._settle()
             packet, descriptors = _receive_packet(self.control)
             if not packet:
                 break
@@ -85,6 +87,18 @@ class _Server:
         until = time.monotonic() + _PATIENCE_S
         while self.groups is not None and not self.groups.remove_empty() and time.monotonic() < until:
             time.sleep(0.01)  # supervisors have seen that the grader is gone, and are ending
+
+    def _settle(self) -> None:
+        """Get ready for more kernels, while the first is at work: whoever wants only one does not wait for this."""
+        warm_up_tracebacks(self.warm.app)
+        if "grader.harness" in sys.modules:
+            sys.modules["grader.harness"].warm_up()
+        if "matplotlib.pyplot" in sys.modules:
+            _plot_once(sys.modules["matplotlib.pyplot"])
+        gc.collect()
+        gc.freeze()
+        use_huge_pages()
+        self.warm = dataclasses.replace(self.warm, size=size_of_self(), memory_mib=memory_mib("self", exact=False))
 
     def _start(self, request: dict[str, Any], descriptors: list[int]) -> None:
         identity = Identity(os.geteuid(), os.getegid())
@@ -139,8 +153,6 @@ def _receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:
 
 
 def _import_everything(preload: list[str], *, watched: bool) -> Any:
-    from grader.sandbox.kernel import prepare_kernel
-
     app = prepare_kernel(watched=watched)
     for name in preload:
         with contextlib.suppress(ImportError):
@@ -149,26 +161,24 @@ def _import_everything(preload: list[str], *, watched: bool) -> Any:
         torch = sys.modules["torch"]
         torch.set_num_threads(1)
         torch.zeros(8).half().sum()  # has it look at /proc/cpuinfo, which a kernel does not see
-    if "grader.harness" in sys.modules:
-        sys.modules["grader.harness"].warm_up()
     if "grader.data" in sys.modules:
         sys.modules["grader.data"].prepare_mnist()  # what every notebook reads
     if "matplotlib.pyplot" in sys.modules:
-        _plot_once(sys.modules["matplotlib.pyplot"], watched=watched)
+        pyplot = sys.modules["matplotlib.pyplot"]
+        pyplot.switch_backend(os.environ["MPLBACKEND"])
+        if not watched:
+            pyplot.uninstall_repl_displayhook()  # which has every figure drawn after each cell
     return app
 
 
-def _plot_once(pyplot: Any, *, watched: bool) -> None:
-    """Find fonts, colours and the backend; where nobody looks, figures are not drawn after each cell either."""
-    pyplot.switch_backend(os.environ["MPLBACKEND"])
+def _plot_once(pyplot: Any) -> None:
+    """Find fonts and colours."""
     pyplot.figure(figsize=(1, 1))
     pyplot.imshow([[0, 1]])
     pyplot.plot([0, 1])
     pyplot.title("0")
     pyplot.savefig(io.BytesIO(), format="png")
     pyplot.close("all")
-    if not watched:
-        pyplot.uninstall_repl_displayhook()
 
 
 def main(arguments: str) -> None:
@@ -177,3 +187,4 @@ def main(arguments: str) -> None:
     control = socket.socket(fileno=options["control"])
     with control:
         _Server(control, options["preload"], options["hide"], watched=options["watched"]).serve()
+    os._exit(0)  # somebody waits, and there is nothing to tidy up

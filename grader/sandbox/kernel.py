@@ -28,7 +28,7 @@ from IPython.core.profiledir import ProfileDir
 from traitlets import observe
 from traitlets.config import Config
 
-__all__ = ["CHANNELS", "prepare_kernel", "run_kernel"]
+__all__ = ["CHANNELS", "prepare_kernel", "run_kernel", "warm_up_tracebacks"]
 
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 """In the order of their port numbers, from 1 on."""
@@ -168,21 +168,19 @@ def prepare_kernel(*, watched: bool = True) -> Any:
 
 def _warm_up(shell: Any) -> None:
     """Take the paths that every notebook takes: what they import and cache is then there."""
-    for name in (
-        "tornado.platform.asyncio",
-        "IPython.core.logger",
-        "stack_data",
-        "pygments.formatters",
-        "pygments.styles",
-    ):
+    for name in ("tornado.platform.asyncio", "IPython.core.logger"):
         importlib.import_module(name)
     shell.run_cell("import sys\nsys", store_history=False, silent=True)
+    shell.user_ns.pop("sys", None)
+    shell.display_formatter.format(1)
+
+
+def warm_up_tracebacks(app: Any) -> None:
+    """Show a traceback: it is not every notebook that raises, and the first one takes long."""
     try:
         exec(compile("1 / 0", "<a cell>", "exec"), {})  # noqa: S102 - ours
     except ZeroDivisionError:
-        shell.InteractiveTB.structured_traceback(*sys.exc_info())
-    shell.user_ns.pop("sys", None)
-    shell.display_formatter.format(1)
+        app.prepared_shell.InteractiveTB.structured_traceback(*sys.exc_info())
 
 
 def run_kernel(

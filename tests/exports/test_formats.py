@@ -17,6 +17,7 @@ from markdown_it import MarkdownIt
 
 from grader.cli import main
 from grader.commands.export import NAMES
+from grader.errors import UsageError
 from grader.exports.formats import FORMATS, render
 from grader.exports.github import LIMIT
 from grader.exports.gradescope import render_failure
@@ -156,6 +157,34 @@ def test_csv_is_a_row_per_exercise(sample: str) -> None:
 
     assert [row["exercise"] for row in rows] == [exercise.name for exercise in report.exercises]
     assert sum(float(row["points"] or 0) for row in rows) == report.score
+
+
+@EVERY
+def test_platforms_are_told_what_was_decided(sample: str) -> None:
+    """A cell that is filled in is a mark, so there is no row where the grader failed."""
+    report = samples.SAMPLES[sample]()
+    is_decided = all(exercise.passed is not None for exercise in report.exercises)
+    one = dataclasses.replace(result(report), student="4021")
+
+    canvas = list(csv.reader(io.StringIO(render([one], "canvas"))))
+    moodle = list(csv.DictReader(io.StringIO(render([one], "moodle"))))
+
+    assert canvas[0][:2] == ["Student", "ID"]
+    assert canvas[0][-2:] == ["Section", one.title]
+    assert [(row[1], float(row[-1])) for row in canvas[2:]] == ([("4021", report.score)] if is_decided else [])
+    assert [(row["Identifier"], float(row["Grade"])) for row in moodle] == (
+        [("Participant 4021", report.score)] if is_decided else []
+    )
+
+
+def test_platforms_are_not_told_what_would_harm() -> None:
+    one = dataclasses.replace(result(samples.mixed()), student="=cmd|x")
+
+    assert "\n'=cmd|x,,,'=cmd|x,," in render([one], "canvas")
+    with pytest.raises(UsageError, match="one assignment, not 2"):
+        render([one, dataclasses.replace(one, title="Another")], "canvas")
+    with pytest.raises(UsageError, match=r"'=cmd\|x' is none"):
+        render([one], "moodle")
 
 
 @EVERY

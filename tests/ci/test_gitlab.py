@@ -1,0 +1,84 @@
+"""The job's script, run as GitLab's runner would; what it leaves, as GitLab reads it; the template, by GitLab's schema."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+import yaml
+
+from tests.conftest import ROOT
+from tests.exports.readers import CODE_QUALITY, gitlab_junit
+
+TEMPLATE = ROOT / "ci" / "gitlab" / ".gitlab-ci.yml"
+BIN = Path(sys.executable).parent
+
+
+def job() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load(TEMPLATE.read_text(encoding="utf-8"))["gradients"]
+    return read
+
+
+def run(repository: Path, notebook: str) -> tuple[int, str]:
+    """The script: each command only if the one before succeeded."""
+    script = "\n".join(job()["script"]).replace("/opt/grader/assignments", str(ROOT / "assignments"))
+    done = subprocess.run(
+        ["sh", "-e", "-c", script],
+        cwd=repository,
+        env={"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": str(repository), "NOTEBOOK": notebook},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout
+
+
+@pytest.mark.parametrize("breaks", ["", "artifacts: {when: sometimes}"])
+def test_gitlab_s_own_schema_accepts_it(tmp_path: Path, breaks: str) -> None:
+    """And would not accept anything."""
+    template = {"gradients": job() | yaml.safe_load(breaks or "{}")}
+    path = tmp_path / "ci.yml"
+    path.write_text(yaml.safe_dump(template))
+
+    done = subprocess.run(
+        [BIN / "check-jsonschema", "--regex-variant", "python", "--builtin-schema", "vendor.gitlab-ci", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert (done.returncode == 0) is not bool(breaks), done.stdout
+
+
+@pytest.mark.slow
+def test_a_wrong_submission_is_told_where_gitlab_looks(repository: Path) -> None:
+    """JUnit, Code Quality at its line, the report under the name that the merge request links to."""
+    code, log = run(repository, "wrong.ipynb")
+
+    assert code == 1, log
+    artifacts = job()["artifacts"]
+    files = [repository / path for path in (*artifacts["paths"], *artifacts["reports"].values())]
+    assert all(path.is_file() for path in files)
+    cases = gitlab_junit((repository / artifacts["reports"]["junit"]).read_text(encoding="utf-8"))
+    assert [case["name"] for case in cases if case["status"] == "failure"] == ["grad_z1"]
+    assert len(cases) == 7
+    (issue,) = json.loads((repository / artifacts["reports"]["codequality"]).read_text(encoding="utf-8"))
+    jsonschema.validate([issue], CODE_QUALITY)
+    lines = (repository / issue["location"]["path"]).read_text(encoding="utf-8").split("\n")
+    assert "def grad_z1(" in lines[issue["location"]["lines"]["begin"] - 1]
+
+
+@pytest.mark.slow
+def test_what_is_not_there_fails_the_job(repository: Path) -> None:
+    code, log = run(repository, "nowhere.ipynb")
+
+    assert code == 2
+    assert "There is no file nowhere.ipynb" in log
+    assert "Traceback" not in log

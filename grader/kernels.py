@@ -22,11 +22,11 @@ from pathlib import Path
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
-from grader.errors import SandboxError
+from grader.errors import SandboxError, UsageError
 from grader.model import Limits
-from grader.sandbox import ForkServer, Level, RunningKernel, refusal, start_forked_kernel
+from grader.sandbox import ForkServer, Level, RunningKernel, level_of, refusal, start_forked_kernel
 
-__all__ = ["RunningKernel", "forkserver", "start_kernel", "start_ordinary_kernel"]
+__all__ = ["RunningKernel", "check_sandbox", "forkserver", "start_kernel", "start_ordinary_kernel"]
 
 START_TIMEOUT_S = 60.0
 HIDDEN = tuple(Path(__file__).parent / name for name in ("bundled", "samples"))
@@ -68,6 +68,25 @@ async def start_kernel(limits: Limits, *, require: Level = Level.NONE) -> AsyncI
     else:
         async with start_ordinary_kernel() as kernel:
             yield kernel
+
+
+def check_sandbox(require: Level) -> None:
+    """
+    Find out, before anything is graded, whether kernels get the sandbox that is asked for on this machine.
+
+    Raises:
+        UsageError: They do not.
+        SandboxError: No kernel can be started at all.
+    """
+    if require == Level.NONE:
+        return
+    layers: tuple[str, ...] = ()
+    if ForkServer.is_available():
+        with ForkServer(preload=(), hide=HIDDEN, figures=False) as server:
+            layers = server.layers
+    if level_of(layers) < require:
+        reason = refusal(layers, require)
+        raise UsageError(reason.message, reason.hint)
 
 
 @functools.cache

@@ -170,6 +170,8 @@ class ForkServer:
                 if wait:
                     self._process.kill()
                     self._process.wait()
+                else:
+                    self._process.returncode = 0  # nobody is going to ask, and Popen would complain of that
             self._process = None
 
     def _launch(self) -> socket.socket:

@@ -1,0 +1,111 @@
+"""
+How long does it take to grade each assignment, compared with the least that it can cost?
+
+    python benchmarks/assignments.py --rounds 5                      # all that are shipped
+    python benchmarks/assignments.py convnet attention --rounds 10
+
+For each assignment, the grader and the floor (`floor.py`) take turns at the same right submissions: those of the
+corpus, each in a style of its own. Before anything is timed, each has to get full marks and a wrong one to lose some.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import re
+import statistics
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+from classroom import HandedIn
+from peers import Floor, ThisGrader
+
+from grader.assignment import Assignment, find_assignment, load_assignment, shipped_solutions
+from grader.checking import GRADING
+from grader.release import fill_blanks, release_notebook
+from grader.source import find_sources, read_source
+
+CORPUS = Path(__file__).parent.parent / "tests" / "corpus"
+LIMIT = 3.0
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Handful:
+    """An assignment with what a few people handed in: the first is wrong, the others are right."""
+
+    assignment: Assignment
+    submissions: tuple[HandedIn, ...]
+
+
+def main() -> int:
+    """Print a line per assignment; 1 if one of them takes as much as three floors, or more."""
+    os.environ[GRADING] = "a benchmark"  # notebooks' own `check` stays quiet, for the floor as well
+    known = list(find_sources(shipped_solutions()))
+    parser = argparse.ArgumentParser(description="Time a warm grading of each assignment, and its floor.")
+    parser.add_argument("ids", nargs="*", metavar="ID", help="which assignments [all]")
+    parser.add_argument("--rounds", type=int, default=5, help="how often each submission is graded [5]")
+    options = parser.parse_args()
+    print("| assignment | submissions | grader, warm | floor | ratio |")
+    print("| --- | ---: | ---: | ---: | ---: |")
+    ratios = []
+    for assignment_id in options.ids or known:
+        with tempfile.TemporaryDirectory() as name:
+            handful = read_handful(assignment_id, Path(name))
+            ours, floors = take_turns(handful, Path(name), options.rounds)
+        ratios.append(statistics.median(ours) / statistics.median(floors))
+        print(
+            f"| {assignment_id} | {len(handful.submissions) - 1} | {statistics.median(ours):.3f} s "
+            f"| {statistics.median(floors):.3f} s | {ratios[-1]:.2f} × |",
+            flush=True,
+        )
+    return int(max(ratios) >= LIMIT)
+
+
+def read_handful(assignment_id: str, folder: Path) -> Handful:
+    """Write the corpus's submissions to an assignment as notebooks; what a case does not answer is the solution's."""
+    path = find_assignment(assignment_id, shipped_solutions())
+    assignment, released = load_assignment(path), release_notebook(read_source(path))
+
+    def handed_in() -> Iterator[HandedIn]:
+        cases = sorted((CORPUS / assignment_id).glob("*/answers.py"))
+        wrong = next(case for case in cases if case.parent.name.startswith("wrong_"))
+        for case in (wrong, *(case for case in cases if case.parent.name.startswith("ok_"))):
+            answers = case.read_text(encoding="utf-8")
+            others = [text for name, text in assignment.sources.items() if not re.search(rf"\b{name}\b", answers)]
+            notebook = fill_blanks(released, "\n".join((answers, *(f"# %%\n{text}" for text in others))))
+            file = folder / f"{case.parent.name}.ipynb"
+            nbformat.write(notebook, file)
+            yield HandedIn(file.stem, file, {})
+
+    return Handful(assignment, tuple(handed_in()))
+
+
+def take_turns(handful: Handful, folder: Path, rounds: int) -> tuple[list[float], list[float]]:
+    """Seconds of the grader, and of the floor, for each grading; another one begins each time."""
+    grader, floor = ThisGrader(handful, folder), Floor(handful, folder)
+    full_marks = sum(exercise.points for exercise in handful.assignment.exercises)
+    wrong, *right = handful.submissions
+    seconds: dict[object, list[float]] = {grader: [], floor: []}
+    try:
+        for handed_in in (wrong, *right):  # warms both, too
+            floor.grade([handed_in])
+            score = grader.grade([handed_in])[0].score
+            if (score == full_marks) is (handed_in is wrong):
+                raise RuntimeError(f"{handed_in.name} got {score} of {full_marks} points.")
+        for number in range(rounds):
+            for place, handed_in in enumerate(right):
+                turns = (grader, floor) if (number + place) % 2 else (floor, grader)
+                for contender in turns:
+                    seconds[contender] += [graded.seconds for graded in contender.grade([handed_in])]
+    finally:
+        grader.close()
+        floor.close()
+    return seconds[grader], seconds[floor]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

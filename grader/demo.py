@@ -11,6 +11,7 @@ from pathlib import Path
 import nbformat
 
 from grader.assignment import Assignment, find_assignment, load_assignment, shipped_solutions
+from grader.errors import UsageError
 from grader.files import write_atomically
 from grader.model import Report
 from grader.notebook import read_submission
@@ -30,7 +31,12 @@ def run_demo(output: Path, *, tell: Callable[[str], None]) -> list[tuple[Report,
 
     Returns:
         list: Each report with the path of its page.
+
+    Raises:
+        UsageError: The samples were left out of this installation, since they hold answers.
     """
+    if not SAMPLES.is_dir():
+        raise UsageError("There are no samples in this installation.", "Install the grader from its repository.")
     return list(_grade_samples(output, tell))
 
 

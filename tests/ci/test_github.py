@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -170,6 +171,34 @@ def test_what_is_not_there_fails_the_job(repository: Path) -> None:
     assert job.code == 2
     assert "There is no file nowhere.ipynb" in job.log
     assert shown(job, "error") == ["Nothing could be graded"]
+
+
+@pytest.mark.parametrize("link", ["two_layer_mse.md", "homework"])
+def test_a_link_to_the_solution_is_not_followed(repository: Path, link: str) -> None:
+    """Handed in as the notebook, or as the folder that it is in, it would get full marks."""
+    solutions = repository / "solutions"
+    solutions.mkdir()
+    shutil.copy(SOURCES / "two_layer_mse.md", solutions)
+    (repository / link).symlink_to(solutions / link if link.endswith(".md") else solutions)
+    notebook = link if link.endswith(".md") else f"{link}/two_layer_mse.md"
+
+    job = run(repository, notebook, solutions="solutions", fail="false")
+
+    assert job.code == 2
+    assert f"{link} is a link" in job.log
+    assert job.outputs["score"] == ""
+
+
+@pytest.mark.parametrize("breaks", ["runs_on: ubuntu", "steps: {uses: x}"])
+def test_the_schema_would_not_accept_anything(tmp_path: Path, breaks: str) -> None:
+    workflow = yaml.safe_load(WORKFLOWS[0].read_text(encoding="utf-8"))
+    next(iter(workflow["jobs"].values())).update(yaml.safe_load(breaks))
+    path = tmp_path / "workflow.yml"
+    path.write_text(yaml.safe_dump({("on" if key is True else key): value for key, value in workflow.items()}))
+
+    done = subprocess.run([*CHECK, "vendor.github-workflows", str(path)], capture_output=True, text=True, check=False)
+
+    assert done.returncode == 1, done.stdout
 
 
 def test_classroom_reads_what_the_action_leaves() -> None:

@@ -1,4 +1,4 @@
-"""The job's script, run as GitLab's runner would; what it leaves, as GitLab reads it; the template, by GitLab's schema."""
+"""The job's script, run as GitLab's runner would, and what it leaves, as GitLab reads it; its schema's word on it."""
 
 from __future__ import annotations
 

@@ -18,6 +18,7 @@ import pytest
 from grader.assignment import find_assignment
 from grader.cli import main
 from grader.gradescope.run import choose_file
+from grader.notebook import FILE_LIMIT_BYTES
 from grader.sandbox import Level
 from tests.conftest import ROOT, SOURCES, handed_in
 from tests.exports.readers import validate_gradescope
@@ -87,7 +88,7 @@ def test_requirements_are_those_of_the_grader(archive: Path) -> None:
 
 @pytest.mark.slow
 def test_submissions_of_all_kinds(autograder: Path, repository: Path) -> None:
-    """Right, wrong, hostile, cut off, no notebook, nothing at all."""
+    """Right, wrong, hostile, cut off, enormous, a link, no notebook, nothing at all."""
     submission = autograder / "submission"
     shutil.copy(repository / "perfect.ipynb", submission)
 
@@ -113,6 +114,15 @@ def test_submissions_of_all_kinds(autograder: Path, repository: Path) -> None:
 
     shutil.rmtree(submission)
     submission.mkdir()
+    (submission / "a.ipynb").symlink_to(repository / "perfect.ipynb")
+    with (submission / "b.ipynb").open("wb") as file:
+        file.truncate(10 * FILE_LIMIT_BYTES)
+    enormous = run(autograder)
+    assert enormous["score"] == 0
+    assert "larger than" in enormous["output"]
+
+    shutil.rmtree(submission)
+    submission.mkdir()
     assert "nothing was saved or uploaded" in run(autograder)["output"]
 
 
@@ -131,7 +141,7 @@ def test_the_solution_beside_it_cannot_be_read(autograder: Path) -> None:
 
 @pytest.mark.slow
 def test_a_bad_day_has_a_result_too(autograder: Path, repository: Path) -> None:
-    """A solution that contradicts itself, a sandbox that is not to be had, a grader that does not even start."""
+    """A solution that contradicts itself, no solution, a grader that does not start, one that does not end."""
     shutil.copy(repository / "perfect.ipynb", autograder / "submission")
     source = find_assignment("two_layer_mse", autograder / "source" / "solutions")
     good = source.read_text(encoding="utf-8")
@@ -141,10 +151,11 @@ def test_a_bad_day_has_a_result_too(autograder: Path, repository: Path) -> None:
     source.write_text("no notebook")
     unreadable = run(autograder)
     source.write_text(good)
+    endless = run(autograder, GRADER_TIMEOUT_S="0.5")
     shutil.rmtree(autograder / "source" / "lib" / "grader" / "reports")
     broken = run(autograder)
 
-    for content in (contradicted, unreadable, broken):
+    for content in (contradicted, unreadable, endless, broken):
         visible = [test for test in content["tests"] if test["visibility"] == "visible"]
         assert content["score"] == 0
         assert all("not your fault" in test["output"] for test in visible)
@@ -152,6 +163,7 @@ def test_a_bad_day_has_a_result_too(autograder: Path, repository: Path) -> None:
     assert "disagrees with autograd" in contradicted["tests"][-1]["output"]
     assert "disagrees" not in json.dumps(contradicted["tests"][:-1])
     assert "There is no assignment" in unreadable["tests"][-1]["output"]
+    assert "did not come to an end" in endless["tests"][-1]["output"]
     assert "did not come to an end" in broken["tests"][-1]["output"]
 
 

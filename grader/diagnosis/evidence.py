@@ -10,8 +10,9 @@ import functools
 from grader.assignment import Assignment
 from grader.calls import Returned
 from grader.diagnosis.bank import Projection, Seen, agrees, project
+from grader.diagnosis.fingerprint import fingerprint
 from grader.diagnosis.wording import observation
-from grader.model import Exercise, Outcome
+from grader.model import Exercise, Misconception, Outcome
 from grader.networks import network_names
 from grader.scope import Scope
 
@@ -20,10 +21,11 @@ __all__ = ["Evidence", "Found"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A diagnosis, in the making."""
+    """A diagnosis, in the making; `own` if it is one that the assignment's author has named."""
 
     id: str
     message: str
+    own: Misconception | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +59,11 @@ class Evidence:
         """What it reads of the notebook under a name that is in the network."""
         named = network_names(self.assignment)
         return tuple(name for name in self.scope.reads if name in named)
+
+    @functools.cached_property
+    def fingerprint(self) -> str | None:
+        """That of the whole answer."""
+        return fingerprint(self.exercise, self.outcome, self.returned)
 
     @functools.cached_property
     def projections(self) -> tuple[tuple[Projection, ...], ...]:

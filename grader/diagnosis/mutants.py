@@ -18,8 +18,9 @@ from typing import Any
 
 from grader.diagnosis.edits import edited_everywhere, edits_of, replaced
 from grader.diagnosis.wording import table
+from grader.model import Misconception
 
-__all__ = ["EDITS", "Edit", "Mutant", "make_mutants", "make_pairs"]
+__all__ = ["EDITS", "Edit", "Mutant", "as_mutant", "make_mutants", "make_pairs"]
 
 EVERYWHERE = ("other_axis", "mean_for_sum", "sum_for_mean", "drop_keepdim", "drop_transpose", "overwrite")
 """Edits that are also made at all places at once: who mixes up two axes does so more than once."""
@@ -70,6 +71,11 @@ class Mutant:
 
 
 EDITS = {name: Edit(name=name, rank=rank, **entry) for rank, (name, entry) in enumerate(table("edits").items())}
+
+
+def as_mutant(own: Misconception) -> Mutant:
+    """A mistake that an author has written down."""
+    return Mutant(edits=(), site=own.id, operand="", source=own.code)
 
 
 @functools.lru_cache(maxsize=256)

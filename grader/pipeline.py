@@ -8,7 +8,7 @@ import asyncio
 import concurrent.futures
 import dataclasses
 import time
-from collections.abc import Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -148,24 +148,38 @@ def _unread(submission: Submission, assignment: Assignment, problem: str, *, cel
 
 
 def _grade_notebook(submission: Submission, assignment: Assignment, notebook: NotebookNode, require: Level) -> Report:
-    limits = assignment.limits
-    cases = build_cases(assignment)
-    chain = build_chain(assignment)
     names = [exercise.name for exercise in assignment.exercises]
-
-    def requests(answers: Mapping[str, Answer]) -> Iterator[Request]:
-        for exercise in assignment.exercises:
-            yield call_request(exercise, cases[exercise.name], limits, autograd=assignment.autograd)
-        safe = [e for e in assignment.exercises if answers[e.name].status == "done"]
-        yield chain_request(assignment, safe, chain, limits)
 
     async def look_and_execute() -> Report:
         # The kernel takes a while to start, time enough to look; and a while to end, time enough to judge.
         looking = asyncio.create_task(asyncio.to_thread(look, notebook, names))
-        async with execute(notebook, requests, limits, require=require) as execution:
+        async with execute(notebook, _requests(assignment), assignment.limits, require=require) as execution:
             return _judge(submission, assignment, notebook, await looking, execution)
 
     return _run(look_and_execute())
+
+
+def _requests(assignment: Assignment) -> Callable[[Mapping[str, Answer]], Iterator[Request]]:
+    """
+    All that a notebook is asked: functions on public cases, those that are safe in one backward pass, on hidden cases.
+
+    In this order, a function that remembers what it was given has nothing to tell where students see every number.
+    """
+    limits = assignment.limits
+    cases = build_cases(assignment)
+    chain = build_chain(assignment)
+
+    def requests(answers: Mapping[str, Answer]) -> Iterator[Request]:
+        for exercise in assignment.exercises:
+            seen = [case for case in cases[exercise.name] if case.public]
+            yield call_request(exercise, seen, limits, autograd=assignment.autograd)
+        safe = [e for e in assignment.exercises if answers[e.name].status == "done"]
+        yield chain_request(assignment, safe, chain, limits)
+        for exercise in safe:
+            hidden = [case for case in cases[exercise.name] if not case.public]
+            yield call_request(exercise, hidden, limits, autograd=assignment.autograd)
+
+    return requests
 
 
 def _judge(

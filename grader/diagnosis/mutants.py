@@ -13,6 +13,7 @@ import contextlib
 import copy
 import dataclasses
 import functools
+import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
@@ -26,6 +27,9 @@ __all__ = ["EDITS", "Edit", "Mutant", "as_mutant", "make_mutants", "make_pairs"]
 
 EVERYWHERE = ("other_axis", "mean_for_sum", "sum_for_mean", "drop_keepdim", "drop_transpose", "overwrite")
 """Edits that are also made at all places at once: who mixes up two axes does so more than once."""
+
+ONCE_MORE = ("sigmoid_once_more", "tanh_once_more")
+"""Edits of an argument that are made wherever it stands: who takes it for what went in does so throughout."""
 
 FIRSTS = 50
 """How many mutants get a second edit."""
@@ -189,6 +193,9 @@ def _drafts(function: ast.FunctionDef, upstream: tuple[str, ...]) -> Iterator[_D
     for kind in (kind for kind in EVERYWHERE if kinds[kind] > 1):
         mutated = ast.fix_missing_locations(edited_everywhere(copy.deepcopy(function), kind, arguments))
         yield draft(kind, last, "", _loads(mutated), functools.partial(ast.unparse, mutated))
+    for one, kind in itertools.product([name for name in arguments if name not in upstream], ONCE_MORE):
+        mutated = ast.fix_missing_locations(edited_everywhere(copy.deepcopy(function), kind, (one,)))
+        yield draft(kind, last, one, _loads(mutated), functools.partial(ast.unparse, mutated))
     for one in upstream:
         mutated = _function(f"def {function.name}({', '.join(arguments)}):\n    return {one}", function.name)
         yield draft("pass_through", last, one, _loads(mutated), functools.partial(ast.unparse, mutated))

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import SourceError, UsageError
-from grader.model import Exercise, ExtraCase, Limits
+from grader.misconceptions import read_misconceptions
+from grader.model import Exercise, ExtraCase, Limits, Misconception
 from grader.settings import extra_cases
 from grader.source import SourceCell, SourceNotebook, find_sources, line_in, place_of, read_source
 
@@ -49,6 +50,8 @@ class Assignment:
         case_inputs: What takes the place of `make_inputs` in one of those, by the case's name.
         solutions: The instructor's gradient functions by exercise; none where autograd is all there is to grade by.
         sources: Their cells, as text.
+        misconceptions: Mistakes that the author has named, by exercise.
+        handed_out: The version that students' notebooks bear.
         places: Where those stand: file, cell and line.
         network: The source of the cells that define the network, as students have them too.
         hidden_seed: Draws the batches that students do not see.
@@ -71,6 +74,8 @@ class Assignment:
     make_inputs: Callable[..., dict[str, Any]] = default_inputs
     extra_cases: tuple[ExtraCase, ...] = ()
     case_inputs: Mapping[str, Callable[..., dict[str, Any]]] = dataclasses.field(default_factory=dict)
+    misconceptions: Mapping[str, tuple[Misconception, ...]] = dataclasses.field(default_factory=dict)
+    handed_out: str = ""
     places: Mapping[str, str] = dataclasses.field(default_factory=dict)
     autograd: str = "forbid"
     hints: int = 3
@@ -182,6 +187,8 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
         },
         solutions={cell.name: namespace[cell.name] for cell in solved},
         sources={cell.name: cell.source for cell in solved},
+        misconceptions=read_misconceptions(source) if solved else {},
+        handed_out=source.handed_out,
         places={cell.name: place_of(path, cell) for cell in source.exercises},
         network="\n\n".join(cell.source for cell in source.network),
         hidden_seed=(0 if public else settings.get("hidden_seed", 0)) if hidden_seed is None else hidden_seed,

@@ -30,7 +30,7 @@ from grader.notebook import code_cells
 from grader.sandbox import Level
 from grader.wire import PREFIX, WireError, pack, unpack_all, unpack_header, unpack_prefix
 
-__all__ = ["Answer", "Execution", "Request", "execute"]
+__all__ = ["Answer", "Execution", "Request", "execute", "put_together"]
 
 SERVE = "__import__('grader.harness', fromlist=['serve']).serve()"
 _READY_S = 30.0
@@ -88,8 +88,17 @@ class _Stuck(Exception):  # noqa: N818 - a signal, not an error
     """A cell that does not stop when it is interrupted."""
 
 
+def put_together(earlier: Answer | None, later: Answer, request: Request) -> Answer:
+    """The answers to two requests with one key; of the later one only what was asked for, and not asked before."""
+    asked = request.header.get("cases")
+    records = {case: record for case, record in later.records.items() if asked is None or case in asked}
+    if earlier is not None:
+        records |= earlier.records
+    return dataclasses.replace(later, records=records)
+
+
 Requests = Callable[[Mapping[str, Answer]], Iterable[Request]]
-"""Yields requests, each of which may depend on the answers so far."""
+"""Yields requests, each of which may depend on the answers so far; answers to the same key are put together."""
 
 
 @contextlib.asynccontextmanager
@@ -126,7 +135,7 @@ async def execute(
             if await run.ask(pending, answers) or is_last:
                 # Where the kernel is gone for good, there are no more answers to be had.
                 for request in pending:
-                    answers[request.key] = Answer(status="unreachable")
+                    answers[request.key] = put_together(answers.get(request.key), Answer(status="unreachable"), request)
                 await kernel.manager.signal_kernel(signal.SIGKILL)
                 yield Execution(
                     executed=run.executed,
@@ -236,7 +245,8 @@ class _Run:
         if not await self._serve():
             return True
         for request in pending:
-            answers[request.key] = answer = await self._exchange(request)
+            answer = await self._exchange(request)
+            answers[request.key] = put_together(answers.get(request.key), answer, request)
             if answer.is_fatal:
                 return False
         return True

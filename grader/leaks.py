@@ -1,5 +1,5 @@
 """
-What must not leave an instructor's desk: solutions, their delimiters, the hidden seed; and the outputs of notebooks.
+What must not leave an instructor's desk: solutions, misconceptions, the hidden seed; and the outputs of notebooks.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from grader.errors import UsageError
 from grader.extract import look
 from grader.model import Submission
 from grader.notebook import Unreadable, code_cells, read_notebook, read_submission
-from grader.source import REGION, find_sources, read_source
+from grader.source import MISCONCEPTION_TAG, REGION, find_sources, read_source, without_misconceptions
 
 __all__ = ["find_leaks", "solution_bodies", "strip_outputs"]
 
@@ -48,6 +48,8 @@ def find_leaks(path: Path, bodies: Mapping[str, set[str]]) -> Iterator[str]:
     submission = read_submission(path)
     if b"hidden_seed" in submission.content and _has_seed(submission):
         yield f"{path}: the hidden seed is in its metadata."
+    if b"misconception" in submission.content and _has_misconceptions(submission):
+        yield f"{path}: a misconception, which is for the instructor."
     notebook = read_notebook(submission)
     if isinstance(notebook, Unreadable):
         return
@@ -93,6 +95,16 @@ def _has_seed(submission: Submission) -> bool:
         return "hidden_seed" in (metadata.get("grader") or {})
     head = text[: text.find("\n---", 3)] if text.startswith("---") else ""
     return "hidden_seed:" in head
+
+
+def _has_misconceptions(submission: Submission) -> bool:
+    text = submission.content.decode("utf-8", errors="replace")
+    if not submission.name.endswith(".ipynb"):
+        return without_misconceptions(text) != text.replace("\r\n", "\n")
+    try:
+        return any(MISCONCEPTION_TAG in cell["metadata"].get("tags", []) for cell in json.loads(text)["cells"])
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return False
 
 
 def _body(source: str) -> str:

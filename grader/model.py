@@ -26,6 +26,7 @@ __all__ = [
     "ExtraCase",
     "Flag",
     "Limits",
+    "Misconception",
     "NotebookSummary",
     "Notice",
     "Outcome",
@@ -132,6 +133,27 @@ class Exercise:
     points: float = 1.0
     tolerance: float = 1.0
     question: str = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Misconception:
+    """
+    A mistake that an author knows, with his own words for it.
+
+    Attributes:
+        id: What it is called; one exercise has each only once.
+        observation: What is said to have been observed.
+        hints: One to three, each saying more than the one before.
+        fingerprints: Wrong answers that show it.
+        code: Python that defines the exercise's function as somebody who makes the mistake does; or nothing.
+    """
+
+    id: str
+    observation: str
+    hints: tuple[str, ...]
+    analogy: str = ""
+    fingerprints: tuple[str, ...] = ()
+    code: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 
 from grader.assignment import Assignment, find_assignment
 from grader.calls import CHAIN, call_request, chain_request, read_call
-from grader.cases import build_cases, build_chain
+from grader.cases import Case, ChainCase, build_cases, build_chain
 from grader.diagnosis import diagnose, fingerprint
 from grader.errors import GraderError, GraderFault, UsageError
 from grader.execution import Answer, Execution, Request, execute
@@ -159,18 +159,14 @@ def _grade_notebook(
     require: Level,
     meanwhile: Callable[[], object],
 ) -> Report:
-    limits = assignment.limits
     names = [exercise.name for exercise in assignment.exercises]
 
     def requests(answers: Mapping[str, Answer]) -> Iterator[Request]:
         cases, chain = building.result()
-        for exercise in assignment.exercises:
-            yield call_request(exercise, cases[exercise.name], limits, autograd=assignment.autograd)
-        safe = [e for e in assignment.exercises if answers[e.name].status == "done"]
-        yield chain_request(assignment, safe, chain, limits)
+        return _requests(assignment, cases, chain, answers)
 
     async def execute_and_judge() -> Report:
-        async with execute(notebook, requests, limits, require=require) as execution:
+        async with execute(notebook, requests, assignment.limits, require=require) as execution:
             return _judge(submission, assignment, notebook, looking.result(), execution)
 
     # The kernel takes a while to start, time enough to get ready for it; and a while to end, time enough to judge.
@@ -179,6 +175,25 @@ def _grade_notebook(
         looking = aside.submit(look, notebook, names)
         aside.submit(meanwhile)
         return _run(execute_and_judge())
+
+
+def _requests(
+    assignment: Assignment, cases: Mapping[str, tuple[Case, ...]], chain: ChainCase, answers: Mapping[str, Answer]
+) -> Iterator[Request]:
+    """
+    All that a notebook is asked: functions on public cases, those that are safe in one backward pass, on hidden cases.
+
+    In this order, a function that remembers what it was given has nothing to tell where students see every number.
+    """
+    limits = assignment.limits
+    for exercise in assignment.exercises:
+        seen = [case for case in cases[exercise.name] if case.public]
+        yield call_request(exercise, seen, limits, autograd=assignment.autograd)
+    safe = [e for e in assignment.exercises if answers[e.name].status == "done"]
+    yield chain_request(assignment, safe, chain, limits)
+    for exercise in safe:
+        hidden = [case for case in cases[exercise.name] if not case.public]
+        yield call_request(exercise, hidden, limits, autograd=assignment.autograd)
 
 
 def _judge(
@@ -238,7 +253,7 @@ def _summary(notebook: NotebookNode, execution: Execution) -> NotebookSummary:
 def _notes(notebook: NotebookNode, assignment: Assignment) -> tuple[str, ...]:
     notes = []
     version = notebook.metadata["grader"].get("version")
-    if version is not None and version != assignment.version:
+    if version is not None and version not in (assignment.version, assignment.handed_out):
         notes.append(
             f"The notebook was made for another version of the assignment ({version[:20]}); "
             f"it was graded by version {assignment.version}."

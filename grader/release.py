@@ -34,19 +34,21 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
     """
     The notebook for students; the same source gives the same bytes.
 
-    Signatures and docstrings stay, solutions become a blank that raises, local images are put into the text. After the
-    network comes a cell that tells `check` what is asked for. Cells keep their tags, and the notebook those settings
-    that give nothing away: it can be graded by.
+    Signatures and docstrings stay, solutions become a blank that raises, misconceptions go, local images are put into
+    the text. After the network comes a cell that tells `check` what is asked for. Cells keep their tags, and the
+    notebook those settings that give nothing away: it can be graded by.
     """
     if source.is_released:
         raise SourceError(f"{source.path} is made for students already.", "Release the source notebook.")
     blanks = {exercise.index: exercise.name for exercise in source.exercises}
     kept = {name: source.settings[name] for name in _KEPT if name in source.settings}
     declared_after = max((cell.index for cell in source.network), default=-1)
+    left_out = {cell.index for cell in source.misconceptions}
+    story = [(index, cell) for index, cell in enumerate(source.notebook.cells) if index not in left_out]
     released: NotebookNode = nbformat.v4.new_notebook()
     released.metadata = nbformat.from_dict(
         {
-            "grader": {"assignment": source.id, "version": source.version, "title": source.title, **kept},
+            "grader": {"assignment": source.id, "version": source.handed_out, "title": source.title, **kept},
             "jupytext": {
                 "cell_metadata_filter": "grader,tags",
                 "formats": "ipynb,md:myst",
@@ -56,14 +58,14 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
             "language_info": {"name": "python"},
         }
     )
-    for index, cell in enumerate(source.notebook.cells):
+    for number, (index, cell) in enumerate(story):
         if cell.cell_type == "code":
             text = _blank(cell.source, blanks.get(index))
             copy = nbformat.v4.new_code_cell(text, metadata=_released_metadata(cell))
         else:
             text = _IMAGE.sub(lambda match: _inlined(match, source.path.parent), cell.source)
             copy = nbformat.v4.new_markdown_cell(text)
-        copy["id"] = _cell_id(source, index, text)
+        copy["id"] = _cell_id(source, number, text)
         released.cells.append(copy)
         if index == declared_after:
             text = declaration(source.id, source.exercises, source.settings)
@@ -134,7 +136,7 @@ def _blank(text: str, exercise: str | None) -> str:
 
 def _released_metadata(cell: NotebookNode) -> dict[str, object]:
     metadata: dict[str, object] = {"tags": list(cell.metadata["tags"])} if cell.metadata.get("tags") else {}
-    settings = {name: value for name, value in cell.metadata.get("grader", {}).items() if name != "misconceptions"}
+    settings = dict(cell.metadata.get("grader", {}))
     return metadata | ({"grader": settings} if settings else {})
 
 

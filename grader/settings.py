@@ -1,5 +1,5 @@
 """
-What an author may set under `grader`, in a source notebook's metadata and in that of an exercise's cell.
+What an author may set under `grader`, in a source notebook's metadata and in that of its exercises and misconceptions.
 """
 
 from __future__ import annotations
@@ -7,15 +7,18 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from grader.errors import SourceError
-from grader.model import ExtraCase, Limits
+from grader.model import ExtraCase, Limits, Misconception
 
-__all__ = ["EXERCISE", "NOTEBOOK", "Setting", "check_settings", "extra_cases"]
+__all__ = ["EXERCISE", "MISCONCEPTION", "NOTEBOOK", "Setting", "check_settings", "extra_cases", "misconception"]
 
 BUILT_IN = ("mnist", "mnist_hidden", "vjp", "linear", "chain", "training")
+FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+MOST_HINTS = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,7 +63,21 @@ def _are_cases(value: Any) -> bool:
     )
 
 
-_ANYTHING = Setting(lambda _: True, "", "mistakes of the author's own, each with its hints")
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str) and bool(value.strip())
+
+
+def _are_hints(value: Any) -> bool:
+    return isinstance(value, list) and 1 <= len(value) <= MOST_HINTS and all(map(_is_text, value))
+
+
+def _are_fingerprints(value: Any) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(each, str) and FINGERPRINT.fullmatch(each) for each in value)
+    )
+
 
 NOTEBOOK: Mapping[str, Setting] = {
     "assignment": Setting(_is_name, "the file's name without .md", "the id"),
@@ -88,7 +105,6 @@ NOTEBOOK: Mapping[str, Setting] = {
         "a list such as [{name: tiny, rows: 3, dtype: float64, upstream: random}], each name a new one",
         "more inputs that every exercise is called on",
     ),
-    "misconceptions": _ANYTHING,
 }
 
 EXERCISE: Mapping[str, Setting] = {
@@ -103,8 +119,21 @@ EXERCISE: Mapping[str, Setting] = {
         "a number from 1 on",
         "how many times more than what rounding explains an entry may be off",
     ),
-    "misconceptions": _ANYTHING,
 }
+
+MISCONCEPTION: Mapping[str, Setting] = {
+    "exercise": Setting(_is_name, "the name of an exercise, such as grad_w1", "whose mistake it is"),
+    "id": Setting(_is_name, "a name such as forgets_the_mask", "what it is called in reports and on the class's page"),
+    "observation": Setting(_is_text, "a sentence", "what is said to have been observed"),
+    "hints": Setting(_are_hints, "a list of one to three sentences", "the ladder of hints"),
+    "analogy": Setting(_is_text, "some lines of text", "the same thought, worked through for another formula"),
+    "fingerprints": Setting(
+        _are_fingerprints,
+        "a list of strings of 16 hexadecimal digits, in quotes: ['0123456789abcdef']",
+        "wrong answers that show it, as the class's page names them",
+    ),
+}
+"""`analogy` may be left out, and `fingerprints` where the cell has the wrong function in it."""
 
 
 def check_settings(settings: Any, allowed: Mapping[str, Setting], where: Callable[[str], str]) -> Mapping[str, Any]:
@@ -139,4 +168,21 @@ def extra_cases(settings: Mapping[str, Any]) -> tuple[ExtraCase, ...]:
             random_upstream=each.get("upstream") == "random",
         )
         for each in settings.get("cases", ())
+    )
+
+
+def misconception(settings: Mapping[str, Any], code: str) -> Misconception:
+    """
+    What a cell says about a mistake.
+
+    Args:
+        code: The exercise as somebody who makes it writes it, or nothing.
+    """
+    return Misconception(
+        id=settings["id"],
+        observation=settings["observation"].strip(),
+        hints=tuple(hint.strip() for hint in settings["hints"]),
+        analogy=settings.get("analogy", "").strip(),
+        fingerprints=tuple(settings.get("fingerprints", ())),
+        code=code,
     )

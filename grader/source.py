@@ -3,7 +3,8 @@ Reads a source notebook, `solutions/<id>.md`: a file in, plain data out. It exec
 
 A source is a jupytext MyST notebook. Code cells tagged `network` are run by the grader too: imports, `forward`,
 `init_parameters`, and `make_inputs` if there is one. Code cells tagged `exercise` hold one function each, with a
-docstring and one solution region between `### BEGIN SOLUTION` and `### END SOLUTION`.
+docstring and one solution region between `### BEGIN SOLUTION` and `### END SOLUTION`. Code cells tagged `misconception`
+are mistakes that the author knows (`grader.misconceptions`): they never leave this file.
 
 What `grader release` makes of it, `<id>/<id>.md`, can be read in its place: everything is there but the solutions.
 """
@@ -26,6 +27,7 @@ from grader.errors import SourceError
 from grader.settings import EXERCISE, NOTEBOOK, check_settings
 
 __all__ = [
+    "MISCONCEPTION_TAG",
     "REGION",
     "ExerciseCell",
     "SourceCell",
@@ -36,10 +38,15 @@ __all__ = [
     "place_of",
     "read_source",
     "source_version",
+    "without_misconceptions",
 ]
 
 REGION = re.compile(r"^\s*#+\s*(BEGIN|END) SOLUTION\b")
 """A delimiter of a solution region, in the spelling of nbgrader or of otter."""
+
+MISCONCEPTION_TAG = "misconception"
+_CELL = re.compile(r"^```\{code-cell\}.*?^```\n\n?", re.MULTILINE | re.DOTALL)
+_TAGGED = re.compile(r"^:?tags:(?: *\[[^\]]*|(?:\n *- .*)*\n *- )\bmisconception\b", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +77,8 @@ class SourceNotebook:
 
     Attributes:
         version: A hash of the file's text; of a released one, that of the source's.
+        handed_out: The version that students' notebooks bear: of the text without its misconceptions, so that a mistake
+            can be named after the notebook has been handed out.
         settings: The notebook's `grader` metadata, but for id and title.
         is_released: It was made from the source for students, and has no solutions.
     """
@@ -82,6 +91,8 @@ class SourceNotebook:
     settings: Mapping[str, Any]
     network: tuple[SourceCell, ...]
     exercises: tuple[ExerciseCell, ...]
+    misconceptions: tuple[SourceCell, ...]
+    handed_out: str
     is_released: bool = False
 
 
@@ -127,7 +138,11 @@ def read_source(path: Path, content: bytes | None = None) -> SourceNotebook:
     assignment_id = settings.pop("assignment", path.stem)
     if assignment_id != path.stem:
         raise SourceError(f"{path.name} says that it is {assignment_id!r}.", "File name and metadata must agree.")
+    misconceptions = _misconceptions(path, text, notebook)
     network, exercises = _cells(path, text, notebook, regions=0 if version else 1)
+    if version and misconceptions:
+        place = place_of(path, misconceptions[0])
+        raise SourceError(f"{place}: students are not to read misconceptions.", "Release the source notebook again.")
     return SourceNotebook(
         id=path.stem,
         title=str(settings.pop("title", path.stem)),
@@ -137,8 +152,23 @@ def read_source(path: Path, content: bytes | None = None) -> SourceNotebook:
         settings=settings,
         network=tuple(network),
         exercises=tuple(exercises),
+        misconceptions=misconceptions,
+        handed_out=str(version) if version else source_version(without_misconceptions(text)),
         is_released=bool(version),
     )
+
+
+def without_misconceptions(text: str) -> str:
+    r"""
+    The text of a source as it was before mistakes were named in it.
+
+    >>> cell = "```{code-cell}\n:tags: [%s]\n\n1\n```\n"
+    >>> without_misconceptions(cell % "exercise" + "\n" + cell % "misconception") == cell % "exercise"
+    True
+    """
+    text = text.replace("\r\n", "\n")
+    kept = _CELL.sub(lambda cell: "" if _TAGGED.search(cell.group()) else cell.group(), text)
+    return kept if kept == text else kept.rstrip("\n") + "\n"
 
 
 def _is_source(path: Path) -> bool:
@@ -175,6 +205,20 @@ def _cells(
     if not exercises:
         raise SourceError(f"{path.name} has no exercise.", "Tag a code cell with `exercise`.")
     return network, exercises
+
+
+def _misconceptions(path: Path, text: str, notebook: NotebookNode) -> tuple[SourceCell, ...]:
+    lines = first_lines(text, notebook)
+    found = []
+    for index, cell in enumerate(notebook.cells):
+        tags = cell.metadata.get("tags", [])
+        if cell.cell_type == "code" and MISCONCEPTION_TAG in tags:
+            found.append(SourceCell(index=index, source=cell.source, line=lines.get(index)))
+            if "network" in tags or "exercise" in tags:
+                raise _error(
+                    path, found[-1], "a misconception is tagged as more than that", "Give it a cell of its own."
+                )
+    return tuple(found)
 
 
 def first_lines(text: str, notebook: NotebookNode) -> dict[int, int]:

@@ -23,6 +23,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from grader.assignment import Assignment, load_assignment
 from grader.cases import Case, build_cases
 from grader.diagnosis.mutants import make_mutants
+from grader.diagnosis.named import problems_of_named
 from grader.errors import SourceError
 from grader.model import Exercise, Outcome, Report, Submission
 from grader.networks import network_at
@@ -120,6 +121,7 @@ def validate(path: Path) -> Validation:
     traced = replays(assignment, cases)
     exercises = tuple(_check(assignment, exercise, cases[exercise.name], traced) for exercise in assignment.exercises)
     problems = [problem for exercise in exercises for problem in exercise.problems]
+    problems += problems_of_named(assignment)
     problems += _grades(assignment, read_source(path))
     return Validation(assignment_id=assignment.id, exercises=exercises, problems=tuple(problems))
 

@@ -12,6 +12,7 @@ from urllib.parse import quote
 
 from grader.classroom.outputs import points
 from grader.classroom.records import Finding, Problem, Result
+from grader.misconceptions import cell_to_name
 from grader.model import Outcome
 from grader.reports.words import VERDICTS, Verdict, clip
 
@@ -51,13 +52,14 @@ class ExerciseRow:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Students who have something in common: a diagnosis, a wrong answer, a flag."""
+    """Students who have something in common: a diagnosis, a wrong answer, a flag. `cell` would name the answer."""
 
     tag: str
     title: str
     where: str
     message: str
     students: tuple[Student, ...]
+    cell: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -216,7 +218,7 @@ def _clusters(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
     shared = sorted((item for item in sharing.items() if len(item[1]) > 1), key=lambda item: -len(item[1]))
     counts: Counter[str] = Counter()
     groups = []
-    for (exercise, _), pairs in shared:
+    for (exercise, fingerprint), pairs in shared:
         counts[exercise] += 1
         title = f"{clip(exercise, MAX_NAME)}, answer {counts[exercise]}"
         groups.append(
@@ -226,6 +228,7 @@ def _clusters(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
                 where=clip(exercise, MAX_NAME),
                 message=clip(pairs[0][1].message, MAX_MESSAGE),
                 students=_students(result for result, _ in pairs),
+                cell=cell_to_name(exercise, fingerprint),
             )
         )
     return tuple(groups)

@@ -1,16 +1,16 @@
 """
-Says why a gradient is wrong, and makes the fingerprint by which equal wrong answers are known again.
+Says why a gradient is wrong.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 from grader.assignment import Assignment
 from grader.calls import Returned
-from grader.diagnosis.bank import Seen, project
+from grader.diagnosis.bank import Seen
 from grader.diagnosis.evidence import Evidence, Found
+from grader.diagnosis.fingerprint import DIAGNOSED, fingerprint
 from grader.diagnosis.recognise import recognise
 from grader.diagnosis.wording import worded
 from grader.model import Diagnosis, Exercise, Outcome
@@ -18,16 +18,6 @@ from grader.scope import Scope
 
 __all__ = ["diagnose", "fingerprint"]
 
-_DIAGNOSED = frozenset(
-    {
-        Outcome.MISMATCH,
-        Outcome.WRONG_SHAPE,
-        Outcome.WRONG_DTYPE,
-        Outcome.WRONG_TYPE,
-        Outcome.NOT_FINITE,
-        Outcome.RAISED,
-    }
-)
 _MOST = 2
 
 
@@ -48,7 +38,7 @@ def diagnose(
     Returns:
         The best explanation first; nothing where nothing is certain enough, or nothing is wrong.
     """
-    if outcome not in _DIAGNOSED:
+    if outcome not in DIAGNOSED:
         return ()
     evidence = Evidence(
         assignment=assignment,
@@ -73,24 +63,6 @@ def diagnose(
     found = dict[str, Found]()
     for one in recognise(evidence):
         found.setdefault(one.id, one)
-    return tuple(worded(one.id, one.message, facts, level=assignment.hints) for one in list(found.values())[:_MOST])
-
-
-def fingerprint(exercise: Exercise, outcome: Outcome, returned: Sequence[Returned]) -> str | None:
-    """
-    What equal wrong answers have in common: 16 hexadecimal digits, from which no number can be read back.
-
-    It depends on the fixed cases and on three digits of what was returned: not on names, styles or rounding.
-    """
-    if outcome not in _DIAGNOSED:
-        return None
-    digest = hashlib.sha256(exercise.name.encode())
-    for call in returned:
-        digest.update(f"/{call.case.name}/{call.outcome}/{call.type if not call.tensors else ''}".encode())
-        digest.update((call.error.type if call.error else "").encode())
-        for tensor in call.tensors:
-            projection = project(tensor if not tensor.is_complex() else tensor.real)
-            digest.update(str(projection.shape).encode())
-            for value in () if projection.values is None else projection.values.tolist():
-                digest.update(f"{value:.2e}".encode())
-    return digest.hexdigest()[:16]
+    return tuple(
+        worded(one.id, one.message, facts, level=assignment.hints, own=one.own) for one in list(found.values())[:_MOST]
+    )

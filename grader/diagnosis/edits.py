@@ -25,6 +25,9 @@ OVERWRITES = {
     "scatter_add_": "scatter_",
     "scatter_add": "scatter",
 }
+ONCE_MORE = ("sigmoid", "tanh")
+"""What an operand has been through already, and goes through again."""
+
 _PRODUCTS = (
     ("product_of_sums", "(L).sum(1)[:, None] * (R).sum(0)[None]"),
     ("sum_over_other_axis", "((L).mT * (R)).sum(1, keepdim=True)"),
@@ -111,8 +114,7 @@ def _edits_of_result(node: ast.Return) -> Iterator[Alternative]:
 def _edits_of_operation(node: ast.BinOp) -> Iterator[Alternative]:
     left, right = node.left, node.right
     if isinstance(node.op, ast.Mult):
-        for kept, dropped in ((left, right), (right, left)):
-            yield "drop_mask" if _is_mask(dropped) else "drop_factor", kept, _argument(dropped)
+        yield from _edits_of_factors(left, right)
     elif isinstance(node.op, ast.Div):
         yield "drop_divisor", left, ""
         yield "multiply_not_divide", ast.BinOp(left, ast.Mult(), right), ""
@@ -130,7 +132,27 @@ def _edits_of_operation(node: ast.BinOp) -> Iterator[Alternative]:
         yield "flip_term", ast.BinOp(left, ast.Add(), right), ""
     elif isinstance(node.op, ast.Pow):
         yield "drop_power", left, ""
+        yield from _edits_of_power(node)
     yield from _edits_of_entrywise(node)
+
+
+def _edits_of_factors(left: ast.expr, right: ast.expr) -> Iterator[Alternative]:
+    for kept, dropped in ((left, right), (right, left)):
+        yield "drop_mask" if _is_mask(dropped) else "drop_factor", kept, _argument(dropped)
+    if not _is_mask(right) and not isinstance(right, ast.Constant):
+        yield "divide_not_multiply", ast.BinOp(left, ast.Div(), right), _argument(right)
+
+
+def _edits_of_power(node: ast.BinOp) -> Iterator[Alternative]:
+    try:
+        power = ast.literal_eval(node.right)
+    except (ValueError, TypeError, SyntaxError):
+        return
+    for other in (power + 1, power - 1, -power):
+        if other not in (0, 1, power):
+            number = ast.Constant(abs(other))
+            exponent = ast.UnaryOp(ast.USub(), number) if other < 0 else number
+            yield "other_power", ast.BinOp(node.left, ast.Pow(), exponent), ""
 
 
 def _edits_of_terms(node: ast.BinOp, left: ast.expr, right: ast.expr) -> Iterator[Alternative]:
@@ -150,6 +172,9 @@ def _edits_of_entrywise(node: ast.BinOp) -> Iterator[Alternative]:
     left, right = node.left, node.right
     if isinstance(node.op, (ast.Add, ast.Sub, ast.Mult)) and isinstance(right, ast.Name):
         yield "flatten_operand", ast.BinOp(left, node.op, ast.parse(f"{right.id}.flatten()", mode="eval").body), ""
+    if isinstance(node.op, ast.Sub) and isinstance(right, ast.BinOp) and isinstance(right.op, ast.Pow):
+        difference = ast.BinOp(left, ast.Sub(), right.left)
+        yield "power_of_difference", ast.BinOp(difference, ast.Pow(), right.right), _argument(right.left)
     if isinstance(node.op, ast.Sub) and not isinstance(left, ast.Constant):
         yield "sign_only", ast.parse(f"({ast.unparse(node)}).sign()", mode="eval").body, ""
         yield "square_result", ast.parse(f"({ast.unparse(node)}) ** 2", mode="eval").body, ""
@@ -263,6 +288,7 @@ def _edits_of_argument(node: ast.Name, arguments: Sequence[str]) -> Iterator[Alt
         ("only_first_row", f"{node.id}[:1]"),
         ("only_last_row", f"{node.id}[-1:]"),
         ("operand_of_ones", f"({node.id} * 0 + 1)"),
+        *((f"{function}_once_more", f"{node.id}.{function}()") for function in ONCE_MORE),
     ):
         yield kind, ast.parse(code, mode="eval").body, node.id
 

@@ -4,26 +4,29 @@ All that is known of one wrong exercise, for recognisers to look at.
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import functools
 
 from grader.assignment import Assignment
 from grader.calls import Returned
 from grader.diagnosis.bank import Projection, Seen, agrees, project
+from grader.diagnosis.fingerprint import fingerprint
 from grader.diagnosis.wording import observation
-from grader.model import Exercise, Outcome
+from grader.model import Exercise, Misconception, Outcome
 from grader.networks import network_names
-from grader.scope import Scope
+from grader.scope import Scope, notebook_data
 
 __all__ = ["Evidence", "Found"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A diagnosis, in the making."""
+    """A diagnosis, in the making; `own` if it is one that the assignment's author has named."""
 
     id: str
     message: str
+    own: Misconception | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,11 +55,22 @@ class Evidence:
         """The upstream gradients among its arguments."""
         return self.returned[0].case.upstream if self.returned else ()
 
+    @functools.cached_property
+    def reads(self) -> tuple[str, ...]:
+        """What it reads of the notebook; a constant of the network (`EPS`) is there to be read."""
+        constants = notebook_data([ast.parse(self.assignment.network)])
+        return tuple(name for name in self.scope.reads if name not in constants)
+
     @property
     def of_network(self) -> tuple[str, ...]:
         """What it reads of the notebook under a name that is in the network."""
         named = network_names(self.assignment)
-        return tuple(name for name in self.scope.reads if name in named)
+        return tuple(name for name in self.reads if name in named)
+
+    @functools.cached_property
+    def fingerprint(self) -> str | None:
+        """That of the whole answer."""
+        return fingerprint(self.exercise, self.outcome, self.returned)
 
     @functools.cached_property
     def projections(self) -> tuple[tuple[Projection, ...], ...]:

@@ -9,20 +9,27 @@ the solution says how good the cases are. `texts/edits.toml` says what each edit
 from __future__ import annotations
 
 import ast
+import contextlib
 import copy
 import dataclasses
 import functools
+import itertools
 import re
-from collections.abc import Callable, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from grader.diagnosis.edits import edited_everywhere, edits_of, replaced
+from grader.diagnosis.edits import edited_everywhere, edits_of
 from grader.diagnosis.wording import table
+from grader.model import Misconception
 
-__all__ = ["EDITS", "Edit", "Mutant", "make_mutants", "make_pairs"]
+__all__ = ["EDITS", "Edit", "Mutant", "as_mutant", "make_mutants", "make_pairs"]
 
 EVERYWHERE = ("other_axis", "mean_for_sum", "sum_for_mean", "drop_keepdim", "drop_transpose", "overwrite")
 """Edits that are also made at all places at once: who mixes up two axes does so more than once."""
+
+ONCE_MORE = ("sigmoid_once_more", "tanh_once_more")
+"""Edits of an argument that are made wherever it stands: who takes it for what went in does so throughout."""
 
 FIRSTS = 50
 """How many mutants get a second edit."""
@@ -72,6 +79,11 @@ class Mutant:
 EDITS = {name: Edit(name=name, rank=rank, **entry) for rank, (name, entry) in enumerate(table("edits").items())}
 
 
+def as_mutant(own: Misconception) -> Mutant:
+    """A mistake that an author has written down."""
+    return Mutant(edits=(), site=own.id, operand="", source=own.code)
+
+
 @functools.lru_cache(maxsize=256)
 def make_mutants(source: str, name: str, upstream: tuple[str, ...]) -> tuple[Mutant, ...]:
     """
@@ -83,57 +95,159 @@ def make_mutants(source: str, name: str, upstream: tuple[str, ...]) -> tuple[Mut
         upstream: Those of its arguments that are upstream gradients.
     """
     function = _function(source, name)
-    arguments = tuple(argument.arg for argument in function.args.args)
-    loads, of_sizes, in_terms = _loads(function), _of_sizes(function), _in_terms(function)
     seen = {ast.unparse(function)}
     mutants = []
-
-    def add(kind: str, mutated: ast.FunctionDef, site: ast.AST, operand: str) -> None:
-        text = ast.unparse(mutated)
+    for draft in _drafts(function, upstream):
+        text = draft.write()
         if text not in seen:
             seen.add(text)
-            lost = [one for one in upstream if one in loads and one not in _loads(mutated)]
-            if kind == "operand_of_ones" and operand in upstream and loads.count(operand) == 1:
-                lost = [operand]
-            edit = EDITS["drop_upstream" if lost else kind]
-            operand = lost[0] if lost else operand
-            mutants.append(Mutant(edits=(edit,), site=ast.unparse(site), operand=operand, source=text))
-
-    for place, node in enumerate(ast.walk(function)):
-        for kind, replacement, operand in edits_of(node, arguments) if id(node) not in of_sizes else ():
-            in_a_term = kind == "drop_sum" and id(node) in in_terms
-            add("own_entry_only" if in_a_term else kind, _replaced(function, place, replacement), node, operand)
-    for kind in EVERYWHERE:
-        mutated = edited_everywhere(copy.deepcopy(function), kind, arguments)
-        add(kind, ast.fix_missing_locations(mutated), function.body[-1], "")
-    for one in upstream:
-        add(
-            "pass_through",
-            _function(f"def {name}({', '.join(arguments)}):\n    return {one}", name),
-            function.body[-1],
-            one,
-        )
+            mutants.append(
+                Mutant(edits=(draft.edit,), site=ast.unparse(draft.site), operand=draft.operand, source=text)
+            )
     return tuple(sorted(mutants, key=lambda mutant: mutant.edits[0].rank))
 
 
 @functools.lru_cache(maxsize=256)
 def make_pairs(source: str, name: str, upstream: tuple[str, ...], limit: int = 600) -> tuple[Mutant, ...]:
     """Two edits at once, of different kinds, the ones to be preferred first; of a long function, not all there are."""
-    seen = {mutant.source for mutant in make_mutants(source, name, upstream)}
-    pairs = []
-    for first in make_mutants(source, name, upstream)[:FIRSTS]:
-        for second in make_mutants(first.source, name, upstream):
-            if second.source in seen or second.edits[0].diagnosis == first.edits[0].diagnosis:
-                continue
-            if "drop_upstream" in (first.edits[0].name, second.edits[0].name) and set(upstream) <= set(
-                _loads(_function(second.source, name))
-            ):
-                continue  # one edit brought back what the other had lost
-            seen.add(second.source)
-            edits = tuple(sorted((*first.edits, *second.edits), key=lambda edit: edit.rank))
-            site = f"{first.site}; {second.site}"
-            pairs.append(Mutant(edits=edits, site=site, operand=first.operand or second.operand, source=second.source))
-    return tuple(sorted(pairs, key=lambda mutant: sum(edit.rank for edit in mutant.edits))[:limit])
+    singles = make_mutants(source, name, upstream)
+    drafts = [
+        (first, second)
+        for first in singles[:FIRSTS]
+        for second in _drafts(_function(first.source, name), upstream)
+        if second.edit.diagnosis != first.edits[0].diagnosis
+    ]
+    drafts.sort(key=lambda pair: pair[0].edits[0].rank + pair[1].edit.rank)
+    seen = {mutant.source for mutant in singles}
+    pairs: list[Mutant] = []
+    for first, second in drafts:
+        if len(pairs) == limit:
+            break
+        text = second.write()
+        if text in seen:
+            continue
+        if "drop_upstream" in (first.edits[0].name, second.edit.name) and set(upstream) <= set(second.loads):
+            continue  # one edit brought back what the other had lost
+        seen.add(text)
+        pairs.append(
+            Mutant(
+                edits=tuple(sorted((*first.edits, second.edit), key=lambda edit: edit.rank)),
+                site=f"{first.site}; {ast.unparse(second.site)}",
+                operand=first.operand or second.operand,
+                source=text,
+            )
+        )
+    return tuple(pairs)
+
+
+# ------------------------------------------------------------------------------------------------------------ drafts
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Draft:
+    """
+    An edit that has not been written out: most of the pairs never are.
+
+    Attributes:
+        write: Makes the function's source with the edit in it.
+        loads: The names that are read then.
+    """
+
+    edit: Edit
+    site: ast.AST
+    operand: str
+    loads: tuple[str, ...]
+    write: Callable[[], str]
+
+
+def _drafts(function: ast.FunctionDef, upstream: tuple[str, ...]) -> Iterator[_Draft]:
+    arguments = tuple(argument.arg for argument in function.args.args)
+    loads, of_sizes, in_terms = _loads(function), _of_sizes(function), _in_terms(function)
+    places = _places(function)
+    matters = {id(node) for one in ast.walk(function) if _is_load(one, upstream) for node in _above(one, places)}
+    kinds: Counter[str] = Counter()
+
+    def draft(kind: str, site: ast.AST, operand: str, loaded: tuple[str, ...], write: Callable[[], str]) -> _Draft:
+        lost = [one for one in upstream if one in loads and one not in loaded]
+        if kind == "operand_of_ones" and operand in upstream and loads.count(operand) == 1:
+            lost = [operand]
+        return _Draft(
+            edit=EDITS["drop_upstream" if lost else kind],
+            site=site,
+            operand=lost[0] if lost else operand,
+            loads=loaded,
+            write=write,
+        )
+
+    for node in list(ast.walk(function)):
+        for kind, replacement, operand in edits_of(node, arguments) if id(node) not in of_sizes else ():
+            in_a_term = kind == "drop_sum" and id(node) in in_terms
+            kinds[kind] += 1
+            loaded = loads
+            if id(node) in matters:
+                with _instead(places[id(node)], node, replacement):
+                    loaded = _loads(function)
+            write = functools.partial(_written, function, places[id(node)], node, replacement)
+            yield draft("own_entry_only" if in_a_term else kind, node, operand, loaded, write)
+    last = function.body[-1]
+    for kind in (kind for kind in EVERYWHERE if kinds[kind] > 1):
+        mutated = ast.fix_missing_locations(edited_everywhere(copy.deepcopy(function), kind, arguments))
+        yield draft(kind, last, "", _loads(mutated), functools.partial(ast.unparse, mutated))
+    for one, kind in itertools.product([name for name in arguments if name not in upstream], ONCE_MORE):
+        mutated = ast.fix_missing_locations(edited_everywhere(copy.deepcopy(function), kind, (one,)))
+        yield draft(kind, last, one, _loads(mutated), functools.partial(ast.unparse, mutated))
+    for one in upstream:
+        mutated = _function(f"def {function.name}({', '.join(arguments)}):\n    return {one}", function.name)
+        yield draft("pass_through", last, one, _loads(mutated), functools.partial(ast.unparse, mutated))
+
+
+_Place = tuple[ast.AST, str, int | None]
+"""Where a node is: its parent, the parent's field, and the place in that field if it is a list."""
+
+
+def _places(function: ast.FunctionDef) -> dict[int, _Place]:
+    places: dict[int, _Place] = {id(function): (ast.Module([function], []), "body", 0)}
+    for parent in ast.walk(function):
+        for field, value in ast.iter_fields(parent):
+            if isinstance(value, ast.AST):
+                places[id(value)] = (parent, field, None)
+            elif isinstance(value, list):
+                places |= {id(each): (parent, field, number) for number, each in enumerate(value)}
+    return places
+
+
+def _above(node: ast.AST, places: Mapping[int, _Place]) -> Iterator[ast.AST]:
+    """A node, and all that it is a part of."""
+    while id(node) in places:
+        yield node
+        node = places[id(node)][0]
+
+
+def _is_load(node: ast.AST, names: tuple[str, ...]) -> bool:
+    return isinstance(node, ast.Name) and node.id in names and isinstance(node.ctx, ast.Load)
+
+
+@contextlib.contextmanager
+def _instead(place: _Place, node: ast.AST, replacement: ast.AST) -> Iterator[None]:
+    """The tree with another node there, for a while: a copy of it would cost more than all the rest."""
+    parent, field, number = place
+
+    def put(what: ast.AST) -> None:
+        if number is None:
+            setattr(parent, field, what)
+        else:
+            getattr(parent, field)[number] = what
+
+    put(ast.copy_location(replacement, node) if isinstance(replacement, ast.stmt) else replacement)
+    try:
+        yield
+    finally:
+        put(node)
+
+
+def _written(function: ast.FunctionDef, place: _Place, node: ast.AST, replacement: ast.AST) -> str:
+    with _instead(place, node, replacement):
+        return ast.unparse(function)
 
 
 # ------------------------------------------------------------------------------------------------------ small things
@@ -147,13 +261,6 @@ def _function(source: str, name: str) -> ast.FunctionDef:
     for argument in function.args.args:
         argument.annotation = None
     return function
-
-
-def _replaced(function: ast.FunctionDef, place: int, replacement: ast.AST) -> ast.FunctionDef:
-    fresh = copy.deepcopy(function)
-    old = next(node for number, node in enumerate(ast.walk(fresh)) if number == place)
-    new: ast.FunctionDef = replaced(fresh, old, copy.deepcopy(replacement))
-    return ast.fix_missing_locations(new)
 
 
 def _in_terms(function: ast.FunctionDef) -> set[int]:
@@ -178,10 +285,10 @@ def _of_sizes(function: ast.FunctionDef) -> set[int]:
     return found
 
 
-def _loads(function: ast.FunctionDef) -> list[str]:
-    return [
+def _loads(function: ast.FunctionDef) -> tuple[str, ...]:
+    return tuple(
         node.id
         for statement in function.body
         for node in ast.walk(statement)
         if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-    ]
+    )

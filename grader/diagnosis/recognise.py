@@ -34,7 +34,7 @@ from grader.diagnosis.form import (
     wrong_dtype,
     wrong_type,
 )
-from grader.diagnosis.mutants import Mutant
+from grader.diagnosis.mutants import Mutant, as_mutant
 
 __all__ = ["recognise"]
 
@@ -47,17 +47,30 @@ def recognise(evidence: Evidence) -> tuple[Found, ...]:
     """The diagnoses of a wrong exercise, the best one first; none where nothing explains it."""
     if evidence.is_complete:
         order: tuple[Recogniser, ...] = (
-            not_finite, wrong_dtype, right_in_another_form, _factor, _mutant, reads_network_global, keeps_state,
-            ignores_upstream, low_precision, rounded,
+            _named_by_the_author, not_finite, wrong_dtype, right_in_another_form, _factor, _mutant,
+            reads_network_global, keeps_state, ignores_upstream, low_precision, rounded,
             rescaled, _mutant_and_factor, region, _pair, broadcast, reads_global, leaves_unused,
         )  # fmt: skip
     else:
-        order = (not_finite, wrong_dtype, wrong_type, hard_coded_literal, reads_global_and_fails, leaves_unused)
+        order = (
+            _named_by_the_author, not_finite, wrong_dtype, wrong_type, hard_coded_literal, reads_global_and_fails,
+            leaves_unused,
+        )  # fmt: skip
     for recogniser in order:
         found = tuple(recogniser(evidence))
         if found:
             return found
     return ()
+
+
+def _named_by_the_author(evidence: Evidence) -> Iterator[Found]:
+    """A mistake that the assignment's author knows: by the answer itself, or by a function that answers the same."""
+    for own in evidence.assignment.misconceptions.get(evidence.exercise.name, ()):
+        if evidence.fingerprint in own.fingerprints or (
+            own.code and evidence.is_complete and _reproduces(evidence, as_mutant(own), [1.0] * len(evidence.seen))
+        ):
+            yield Found(id=own.id, message=own.observation, own=own)
+            return
 
 
 def _factor(evidence: Evidence) -> Iterator[Found]:
@@ -71,8 +84,8 @@ def _factor(evidence: Evidence) -> Iterator[Found]:
     special = next((m for m in _matching(evidence) if m.edits[0].diagnosis in _KINDS_OF_FACTOR), None)
     if special is not None and factor.is_plain:
         yield _of_mutant(evidence, special)
-    if factor.power and evidence.scope.reads:
-        yield reading(evidence, evidence.scope.reads)
+    if factor.power and evidence.reads:
+        yield reading(evidence, evidence.reads)
     elif factor.hard_coded:
         yield Found(id="hard_coded_size", message=evidence.say("hard_coded_size", size=factor.hard_coded))
     else:

@@ -9,7 +9,7 @@ import importlib.resources
 import sys
 from typing import Any
 
-from grader.model import Diagnosis
+from grader.model import Diagnosis, Misconception
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -31,19 +31,23 @@ def observation(key: str, **facts: object) -> str:
     return str(table("observations")[key]).format(**facts)
 
 
-def worded(diagnosis_id: str, message: str, facts: dict[str, str], *, level: int) -> Diagnosis:
+def worded(
+    diagnosis_id: str, message: str, facts: dict[str, str], *, level: int, own: Misconception | None = None
+) -> Diagnosis:
     """
     A diagnosis with the hints that an instructor lets students see.
 
     Args:
         level: 0 what was observed; 1 a question as well; 2 a second one, and an analogy; 3 all three.
+        own: The author's words, which take the place of those in the table.
     """
     entry = table("hints").get(diagnosis_id, {})
-    hints = [hint.format(**facts) for hint in entry.get("hints", ())][:level]
+    hints = list(own.hints if own else (hint.format(**facts) for hint in entry.get("hints", ())))[:level]
+    analogy = own.analogy if own else entry.get("analogy", "").strip()
     return Diagnosis(
         id=diagnosis_id,
         message=message,
         hint=hints[0] if hints else "",
         more=tuple(hints[1:]),
-        analogy=entry.get("analogy", "").strip() if level >= 2 else "",
+        analogy=analogy if level >= 2 else "",
     )

@@ -75,11 +75,14 @@ def test_the_author_s_example_is_sound() -> None:
 def test_all_settings_are_described() -> None:
     text = (DOCS / "authors.md").read_text(encoding="utf-8")
     notebook, exercise = text.split("Under `grader` in an exercise's cell:")
+    mistakes = text.partition("## Mistakes that you know")[2].partition("\n## ")[0]
 
     for name in settings.NOTEBOOK:
         assert f"`{name}`" in notebook.partition("## Settings")[2], name
     for name in settings.EXERCISE:
         assert f"| `{name}` |" in exercise, name
+    for name in settings.MISCONCEPTION:
+        assert f"| `{name}` |" in mistakes, name
 
 
 def test_all_limits_and_verdicts_are_described() -> None:

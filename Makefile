@@ -33,7 +33,7 @@ clean: ## Remove what was made here
 
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[dev,docs]'
+	$(VENV)/bin/python -m pip install --quiet --constraint constraints.txt --editable '.[cluster,dev,docs,postgresql]'
 	touch $(STAMP)
 
 $(LAB)/.installed: $(STAMP)

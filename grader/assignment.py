@@ -126,24 +126,27 @@ def find_assignment(assignment_id: str, directory: Path) -> Path:
     return sources[assignment_id]
 
 
-def load_assignment(path: Path, *, hidden_seed: int | None = None, public: bool = False) -> Assignment:
+def load_assignment(
+    path: Path, content: bytes | None = None, *, hidden_seed: int | None = None, public: bool = False
+) -> Assignment:
     """
     Read a source notebook and run its network and solution cells; or a released notebook, which has no solutions.
 
     Args:
         path: `solutions/<id>.md`, or `assignments/<id>/<id>.md`.
+        content: The file's bytes, where they are at hand: the file itself may be on another machine.
         hidden_seed: Takes the place of the one in the notebook.
         public: Leave out solutions and seed, even if they are there: nothing that is loaded is a secret.
 
     Raises:
         SourceError: The notebook breaks the contract; the message names cell and line.
     """
-    return _load(path.resolve(), path.read_bytes(), hidden_seed, public)
+    return _load(path.resolve(), path.read_bytes() if content is None else content, hidden_seed, public)
 
 
 @functools.lru_cache(maxsize=32)
-def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> Assignment:  # noqa: ARG001 - a key
-    source = read_source(path)
+def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> Assignment:
+    source = read_source(path, content)
     solved = () if public or source.is_released else source.exercises
     namespace: dict[str, Any] = {"__name__": f"solutions.{source.id}"}
     for cell in (*source.network, *solved):

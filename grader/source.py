@@ -96,15 +96,18 @@ def source_version(text: str) -> str:
     return hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()[:12]
 
 
-def read_source(path: Path) -> SourceNotebook:
+def read_source(path: Path, content: bytes | None = None) -> SourceNotebook:
     """
     Read and check a source notebook.
+
+    Args:
+        content: The file's bytes, where they are at hand; nothing is read then.
 
     Raises:
         SourceError: It breaks the contract; the message names file, cell and line.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = (path.read_bytes() if content is None else content).decode("utf-8").replace("\r\n", "\n")
         notebook = jupytext.reads(text, fmt="md:myst")
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror}).", "Check the path.") from error

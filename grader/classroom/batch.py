@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Generator, Iterable, Iterator
-from pathlib import Path
 
 from grader.classroom.gradebook import Gradebook, Settings, result_key
 from grader.classroom.pool import DEATHS_LIMIT, OpenWorkers, Pool, local_workers
 from grader.classroom.records import Graded, Problem, Received, Result
-from grader.classroom.worker import Task, set_aside
+from grader.classroom.worker import Source, Task, set_aside
 from grader.errors import GraderFault
 from grader.notebook import Unreadable
 from grader.sandbox import Level
@@ -35,7 +34,6 @@ class Batch:
     How a class is graded.
 
     Attributes:
-        source: The source notebook of the assignment.
         jobs: How many submissions are graded at a time.
         regrade: Grade also what the gradebook knows already.
         open_workers: See `Pool`.
@@ -43,7 +41,7 @@ class Batch:
 
     gradebook: Gradebook
     settings: Settings
-    source: Path
+    source: Source
     jobs: int
     require: Level = Level.NONE
     regrade: bool = False
@@ -74,7 +72,6 @@ class Batch:
                 task = Task(
                     submission=submission,
                     source=self.source,
-                    version=self.settings.assignment_version,
                     hidden_seed=self.settings.hidden_seed,
                     require=self.require,
                 )

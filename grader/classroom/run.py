@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from grader import __version__
-from grader.assignment import Assignment, find_assignment, load_assignment
+from grader.assignment import Assignment, find_assignment
 from grader.cases import build_cases
 from grader.classroom.batch import Batch
 from grader.classroom.fill import Filled, fill_gradebook
@@ -24,6 +24,7 @@ from grader.classroom.pool import OpenWorkers, local_workers
 from grader.classroom.progress import show_progress
 from grader.classroom.records import Problem, Received, Result
 from grader.classroom.sources import Roster
+from grader.classroom.worker import Source
 from grader.errors import UsageError
 from grader.files import remove_leftovers, write_atomically
 from grader.notebook import Unreadable
@@ -97,7 +98,8 @@ def grade_class(
         UsageError: The gradebook, the output folder or a file to fill in cannot be used.
         GraderFault: The worker processes keep dying.
     """
-    assignment = load_assignment(source, hidden_seed=hidden_seed)
+    read = Source(source.name, source.read_bytes())
+    assignment = read.load(hidden_seed)
     build_cases(assignment)  # where the solution disagrees with autograd, better no report than a fault in each
     settings = Settings(
         assignment_id=assignment.id, assignment_version=assignment.version, hidden_seed=assignment.hidden_seed
@@ -113,7 +115,7 @@ def grade_class(
         batch = Batch(
             gradebook=kept,
             settings=settings,
-            source=source.resolve(),
+            source=read,
             jobs=jobs,
             require=require,
             regrade=regrade,

@@ -19,7 +19,8 @@ from typing import Any
 
 import torch
 
-from grader.assignment import load_assignment
+from grader import __version__
+from grader.assignment import Assignment, load_assignment
 from grader.classroom.records import Graded
 from grader.errors import GraderError, UsageError
 from grader.model import Report, Submission
@@ -28,20 +29,38 @@ from grader.reports.html import render_html
 from grader.reports.json import render_json
 from grader.sandbox import Level
 
-__all__ = ["Task", "grade_task", "prepare_worker", "set_aside"]
+__all__ = ["Source", "Task", "grade_task", "prepare_worker", "set_aside"]
 
 GRACE_S = 5.0
+_alone = threading.Lock()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """A source notebook as it was when the class began: its file's name, and its bytes."""
+
+    name: str
+    content: bytes = dataclasses.field(repr=False)
+
+    def load(self, hidden_seed: int | None) -> Assignment:
+        """
+        The assignment; the same object for the same arguments.
+
+        Raises:
+            SourceError: The notebook breaks the contract.
+        """
+        return load_assignment(Path(self.name), self.content, hidden_seed=hidden_seed)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One submission to grade, with all that a process needs for it."""
+    """One submission to grade, with all that a process needs for it, on whatever machine that is."""
 
     submission: Submission
-    source: Path
-    version: str
+    source: Source
     hidden_seed: int
     require: Level
+    grader_version: str = __version__
 
 
 def prepare_worker(threads: int) -> None:
@@ -55,21 +74,32 @@ def prepare_worker(threads: int) -> None:
 
 
 def grade_task(task: Task) -> Graded:
-    """Grade one submission; whatever the grader itself fails at becomes a report that costs no points."""
-    assignment = load_assignment(task.source, hidden_seed=task.hidden_seed)
-    if assignment.version != task.version:
-        raise UsageError(f"{task.source} was changed while a class was graded by it.", "Grade the class again.")
-    report, fault = grade_or_fault(task.submission, assignment, require=task.require)
-    try:
-        return _documents(report, fault)
-    except Exception as error:
-        failed = as_fault(error)
-        return _documents(fault_report(task.submission, assignment, failed), failed)
+    """
+    Grade one submission; whatever the grader itself fails at becomes a report that costs no points.
+
+    One at a time in a process, however many threads it has.
+
+    Raises:
+        UsageError: The task was made by another version of the grader.
+    """
+    if task.grader_version != __version__:
+        raise UsageError(
+            f"A worker has grader {__version__}, but the class is graded by {task.grader_version}.",
+            "Install the same version everywhere.",
+        )
+    assignment = task.source.load(task.hidden_seed)
+    with _alone:
+        report, fault = grade_or_fault(task.submission, assignment, require=task.require)
+        try:
+            return _documents(report, fault)
+        except Exception as error:
+            failed = as_fault(error)
+            return _documents(fault_report(task.submission, assignment, failed), failed)
 
 
 def set_aside(task: Task, fault: GraderError) -> Graded:
     """The documents for a submission that was given up."""
-    assignment = load_assignment(task.source, hidden_seed=task.hidden_seed)
+    assignment = task.source.load(task.hidden_seed)
     return _documents(fault_report(task.submission, assignment, fault), fault)
 
 

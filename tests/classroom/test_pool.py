@@ -15,16 +15,14 @@ import pytest
 
 from grader.classroom.pool import DEATHS_LIMIT, LOST_LIMIT, Pool
 from grader.classroom.records import Graded
-from grader.classroom.worker import Task
+from grader.classroom.worker import Source, Task
 from grader.errors import GraderFault
 from grader.sandbox import Level
 from tests.conftest import raw_submission
 
 
 def task_of(content: bytes) -> Task:
-    return Task(
-        submission=raw_submission(content), source=Path("none.md"), version="", hidden_seed=0, require=Level.NONE
-    )
+    return Task(submission=raw_submission(content), source=Source("none.md", b""), hidden_seed=0, require=Level.NONE)
 
 
 def obey(task: Task) -> Graded:

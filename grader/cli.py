@@ -7,6 +7,7 @@ or unreadable input, 3 a fault of the grader's. Nothing heavy is imported before
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Sequence
@@ -40,6 +41,7 @@ from grader.commands.publishing import leaks, strip
 from grader.errors import GraderError
 
 if TYPE_CHECKING:
+    from grader.classroom.pool import OpenWorkers
     from grader.classroom.run import ClassResult
     from grader.model import Report
 
@@ -134,6 +136,7 @@ def grade(
 
     with warming_up():
         from grader.assignment import load_assignment, solutions_directory
+        from grader.kernels import check_sandbox
         from grader.notebook import read_submission
         from grader.pipeline import choose_assignment, grade_or_fault
         from grader.sandbox import Level
@@ -143,6 +146,7 @@ def grade(
 
         prepare()
 
+    check_sandbox(Level[level.upper()])
     submission = read_submission(notebook)
     path = choose_assignment(submission, solutions_directory(solutions, public=public), assignment_id)
     assignment = load_assignment(path, hidden_seed=hidden_seed, public=public)
@@ -164,7 +168,9 @@ def grade(
 @click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", type=click.Path(path_type=Path))
 @assignment_option
 @output_option
-@click.option("--jobs", type=click.IntRange(1, 256), help="How many to grade at a time. [default: one per core]")
+@click.option(
+    "--jobs", type=click.IntRange(1, 256), help="How many to grade at a time. [default: one per core; 128 on a cluster]"
+)
 @click.option("--regrade", is_flag=True, help="Grade also what has been graded before.")
 @format_option
 @click.option("--gradebook", metavar="PATH-OR-URL", help="Where results are kept. [default: OUTPUT/gradebook.db]")
@@ -173,6 +179,11 @@ def grade(
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     multiple=True,
     help="A gradebook exported by Canvas or Moodle: fill a copy of it in. Repeatable.",
+)
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Grade on a Dask cluster: its scheduler's address, tcp://…, or its scheduler file.",
 )
 @click.option("--fill-column", metavar="HEADING", help="The column to fill, where that is not plain.")
 @solutions_option
@@ -185,6 +196,7 @@ def batch(
     assignment_id: str | None,
     output: Path,
     jobs: int | None,
+    cluster: str | None,
     regrade: bool,
     formats: tuple[str, ...],
     gradebook: str | None,
@@ -202,10 +214,19 @@ def batch(
     nbgrader course. Of several attempts the newest counts. What has been graded before is not graded again.
     """
     from grader.assignment import solutions_directory
+    from grader.classroom.cluster import IN_FLIGHT, cluster_workers
+    from grader.classroom.pool import local_workers
     from grader.classroom.run import choose_for_class, grade_class
     from grader.classroom.sources import find_submissions
+    from grader.kernels import check_sandbox
     from grader.sandbox import Level
 
+    require = Level[level.upper()]
+    if cluster is None:
+        check_sandbox(require)
+        open_workers: OpenWorkers = local_workers
+    else:
+        open_workers = functools.partial(cluster_workers, address=cluster, require=require)
     roster = find_submissions(sources, assignment_id=assignment_id)
     source = choose_for_class(roster.received, solutions_directory(solutions), assignment_id)
     try:
@@ -215,13 +236,14 @@ def batch(
             output,
             gradebook=gradebook,
             hidden_seed=hidden_seed,
-            jobs=jobs or os.cpu_count() or 1,
-            require=Level[level.upper()],
+            jobs=jobs or (os.cpu_count() or 1 if cluster is None else IN_FLIGHT),
+            require=require,
             regrade=regrade,
             formats=formats or FORMATS,
             fill=fill,
             fill_column=fill_column,
             is_quiet=quiet,
+            open_workers=open_workers,
         )
     except KeyboardInterrupt:
         say("What has been graded is kept: run it again to go on.")

@@ -20,12 +20,12 @@ from pathlib import Path
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
-from grader.errors import SandboxError
+from grader.errors import SandboxError, UsageError
 from grader.model import Limits
-from grader.sandbox import ForkServer, Level, RunningKernel, refusal, start_forked_kernel
-from grader.warm import forkserver
+from grader.sandbox import ForkServer, Level, RunningKernel, level_of, refusal, start_forked_kernel
+from grader.warm import HIDDEN, forkserver
 
-__all__ = ["RunningKernel", "start_kernel", "start_ordinary_kernel"]
+__all__ = ["RunningKernel", "check_sandbox", "start_kernel", "start_ordinary_kernel"]
 
 START_TIMEOUT_S = 60.0
 
@@ -65,6 +65,25 @@ async def start_kernel(limits: Limits, *, require: Level = Level.NONE) -> AsyncI
     else:
         async with start_ordinary_kernel() as kernel:
             yield kernel
+
+
+def check_sandbox(require: Level) -> None:
+    """
+    Find out, before anything is graded, whether kernels get the sandbox that is asked for on this machine.
+
+    Raises:
+        UsageError: They do not.
+        SandboxError: No kernel can be started at all.
+    """
+    if require == Level.NONE:
+        return
+    layers: tuple[str, ...] = ()
+    if ForkServer.is_available():
+        with ForkServer(preload=(), hide=HIDDEN, watched=False) as server:
+            layers = server.layers
+    if level_of(layers) < require:
+        reason = refusal(layers, require)
+        raise UsageError(reason.message, reason.hint)
 
 
 @contextlib.asynccontextmanager

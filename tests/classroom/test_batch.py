@@ -158,6 +158,20 @@ def test_exit_code_3(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert {row["status"] for row in rows_of(output).values()} == {"graded"}
 
 
+def test_the_sandbox_is_asked_for_before(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
+    """What cannot be had on this machine is refused before anything is graded, by `grade` as by `batch`."""
+    monkeypatch.setattr("grader.kernels.ForkServer.is_available", lambda: False)
+    options = ["--solutions", str(SOURCE.parent), "-o", str(tmp_path / "out"), "--require-sandbox", "isolated"]
+
+    assert main(["batch", str(folder), *options]) == 2
+    assert main(["grade", str(folder / "s1001.ipynb"), *options]) == 2
+
+    assert "isolated is asked for" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
 def test_platforms_together_and_what_goes_back(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> None:
     """Keyed by ids; the feedback is named as each platform wants it; the instructor's own gradebooks are filled in."""
     canvas, moodle = tmp_path / "submissions.zip", tmp_path / "course.zip"

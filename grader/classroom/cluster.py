@@ -1,0 +1,125 @@
+"""
+Workers on other machines: a Dask cluster, behind the same interface as processes on this one.
+
+Dask gives a lost worker's submissions to another one by itself. Each worker has its own warm forkserver and sandbox,
+made when it gets its first submission; so one that comes late, or comes back, needs no preparation.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+from collections.abc import Iterator
+from concurrent.futures import BrokenExecutor, Executor, Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from grader import __version__
+from grader.errors import GraderError, GraderFault, UsageError
+from grader.kernels import check_sandbox
+from grader.sandbox import Level
+
+if TYPE_CHECKING:
+    from distributed import Client
+
+__all__ = ["IN_FLIGHT", "cluster_workers"]
+
+IN_FLIGHT = 128
+"""How many submissions are with the cluster at a time, unless told otherwise."""
+CONNECT_S = 10.0
+
+
+@contextlib.contextmanager
+def cluster_workers(_: int, *, address: str, require: Level = Level.NONE) -> Iterator[Executor]:
+    """
+    The workers of a Dask cluster, however many there are.
+
+    Args:
+        address: Of the scheduler, `tcp://…`; or the path of its scheduler file.
+        require: The sandbox that each worker must have.
+
+    Raises:
+        UsageError: The cluster cannot be reached, or its workers cannot grade.
+        GraderFault: The connection was lost.
+    """
+    with contextlib.closing(_connect(address)) as client:
+        _examine(client, require)
+        executor = client.get_executor(pure=False)
+        try:
+            yield _Workers(executor, address)
+        finally:
+            executor.shutdown(wait=False)  # takes back what has not begun
+
+
+class _Workers(Executor):
+    """Dask's executor, with its errors in the words of this package."""
+
+    def __init__(self, executor: Executor, address: str) -> None:
+        self._executor = executor
+        self._address = address
+
+    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """As that of any executor. Where workers died of it, that is a `BrokenExecutor`, as in a pool of processes."""
+        future: Future[Any] = Future()
+        theirs = self._executor.submit(function, *args, **kwargs)
+        theirs.add_done_callback(functools.partial(self._pass_on, future))
+        return future
+
+    def _pass_on(self, future: Future[Any], theirs: Future[Any]) -> None:
+        error = self._lost() if theirs.cancelled() else theirs.exception()
+        if error is None:
+            future.set_result(theirs.result())
+        else:
+            future.set_exception(self._translated(error))
+
+    def _lost(self) -> GraderFault:
+        return GraderFault(
+            f"The connection to the cluster {self._address} was lost.",
+            "Results so far are kept: run it again to go on.",
+        )
+
+    def _translated(self, error: BaseException) -> BaseException:
+        from distributed import KilledWorker
+
+        if isinstance(error, KilledWorker):
+            return BrokenExecutor(str(error))
+        if isinstance(error, GraderError):
+            return error
+        return UsageError(f"A worker could not take a submission ({error!r}).", _SAME_EVERYWHERE)
+
+
+_SAME_EVERYWHERE = "Install the same grader, with its extra `cluster`, on every machine of the cluster."
+
+
+def _connect(address: str) -> Client:
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise UsageError("--cluster needs Dask.", "Install it: pip install 'grader[cluster]'.") from error
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it, we say ourselves
+    is_file = "://" not in address
+    if is_file and not Path(address).is_file():
+        raise UsageError(f"There is no scheduler file {address}.", "Start the scheduler first, or name its address.")
+    where = {"scheduler_file": address} if is_file else {"address": address}
+    try:
+        return Client(**where, timeout=CONNECT_S, set_as_default=False)
+    except (OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise UsageError(
+            f"The cluster {address} cannot be reached ({reason}).", "Is its scheduler running, and reachable from here?"
+        ) from error
+
+
+def _examine(client: Client, require: Level) -> None:
+    """Ask the workers that are there already; those that come later are asked with each submission."""
+    found: Any = client.get_versions(packages=["grader"])
+    workers = found["workers"]
+    for worker, versions in workers.items():
+        theirs = versions["packages"]["grader"]
+        if theirs != __version__:
+            has = f"grader {theirs}" if theirs else "no grader"
+            raise UsageError(f"The worker {worker} has {has}, here it is {__version__}.", _SAME_EVERYWHERE)
+    if require > Level.NONE:
+        for probe in [client.submit(check_sandbox, require, workers=[each], pure=False) for each in workers]:
+            probe.result()

@@ -1,0 +1,194 @@
+"""A real Dask scheduler on the loopback interface, and workers that are processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from grader.classroom.cluster import cluster_workers
+from grader.classroom.gradebook import Gradebook
+from grader.classroom.pool import Pool
+from grader.classroom.worker import grade_task
+from grader.cli import main
+from grader.errors import UsageError
+from tests.classroom.test_batch import graded_at, make_class, rows_of
+from tests.classroom.test_pool import obey, task_of
+from tests.conftest import ROOT, SOURCE
+
+
+class Cluster:
+    """A scheduler, and workers below nannies, which start them again when they die."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.file = folder / "scheduler.json"
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.scheduler = self._start("scheduler", "--no-dashboard", "--port", "0", "--scheduler-file", str(self.file))
+        self._wait(self.file.is_file)
+        worker = [
+            "worker",
+            "--no-dashboard",
+            "--scheduler-file",
+            str(self.file),
+            "--nthreads",
+            "1",
+            "--local-directory",
+            str(folder),
+        ]
+        self.nannies = [self._start(*worker), self._start(*worker)]
+        self._wait(lambda: all(self.workers()))
+
+    def workers(self) -> list[list[psutil.Process]]:
+        """The processes in which submissions are graded, of each nanny."""
+        return [
+            [child for child in psutil.Process(nanny.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+            for nanny in self.nannies
+        ]
+
+    def close(self) -> None:
+        for process in self._processes:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+    def _start(self, what: str, *arguments: str) -> subprocess.Popen[bytes]:
+        with (self.folder / "log").open("ab") as log:
+            process = subprocess.Popen(
+                [
+                    sys.executable,
+                    "-m",
+                    f"distributed.cli.dask_{what}",
+                    *arguments,
+                    "--host",
+                    "127.0.0.1",
+                    "--no-dashboard",
+                ],
+                cwd=ROOT,
+                env=os.environ | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0", "PYTHONPATH": str(ROOT)},
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._processes.append(process)
+        return process
+
+    def _wait(self, is_there: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + 60
+        while not is_there():
+            assert time.monotonic() < deadline, (self.folder / "log").read_text()
+            time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    made = Cluster(tmp_path_factory.mktemp("cluster"))
+    with contextlib.closing(made):
+        yield made
+
+
+def batch(cluster: object, folder: Path, output: Path, *arguments: object) -> int:
+    command = ["batch", folder, "-o", output, "--solutions", SOURCE.parent, "--cluster", cluster]
+    return main([str(word) for word in (*command, *arguments)])
+
+
+@pytest.mark.slow
+def test_a_worker_is_lost_half_way(
+    cluster: Cluster, tmp_path: Path, notebook_of: Callable[[str], bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All results are there, none twice; what the lost worker was at, another one did. No file needs to be shared."""
+    folder, output = tmp_path / "class", tmp_path / "out"
+    make_class(folder, notebook_of, 12)
+    kept: list[str] = []
+    killed: list[psutil.Process] = []
+
+    def keep(gradebook: Any, key: str, received: Any, *rest: Any) -> None:
+        kept.append(received.student)
+        original(gradebook, key, received, *rest)
+        if len(kept) == 4:
+            killed.extend(cluster.workers()[0])
+            killed[0].send_signal(signal.SIGKILL)
+
+    original = Gradebook.keep
+    monkeypatch.setattr(Gradebook, "keep", keep)
+
+    assert batch(cluster.file, folder, output, "--require-sandbox", "process", "-q") == 1
+
+    assert len(killed) == 1
+    assert sorted(kept) == sorted(graded_at(output / "gradebook.db")) == [f"s{1001 + number}" for number in range(12)]
+    assert {row["score"] for row in rows_of(output).values()} == {"10.00", "8.00", "9.00"}
+    assert {row["status"] for row in rows_of(output).values()} == {"graded"}
+
+
+@pytest.mark.slow
+def test_what_kills_workers_is_given_up(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a bounded number of workers; the others have their results."""
+    monkeypatch.setattr("grader.classroom.pool.grade_task", obey)
+    results: dict[str, str | None] = {}
+    with Pool[str](lambda jobs: cluster_workers(jobs, address=str(cluster.file)), 8) as pool:
+        for content in ("s1", "s2", "die", "s3", "s4"):
+            pool.add(content, task_of(content.encode()))
+        while len(pool):
+            results |= {label: graded.report if graded else None for label, _, graded in pool.take()}
+
+    assert results == {name: name for name in ("s1", "s2", "s3", "s4")} | {"die": None}
+
+
+@pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x", "no/such.json", "out"])
+def test_a_cluster_out_of_reach(folder: Path, tmp_path: Path, address: str, capsys: Any, monkeypatch: Any) -> None:
+    monkeypatch.setattr("grader.classroom.cluster.CONNECT_S", 0.5)
+    monkeypatch.chdir(tmp_path)
+
+    assert batch(address, folder, tmp_path / "out") == 2
+
+    said = capsys.readouterr().err
+    assert address in said
+    assert "Traceback" not in said
+    assert not list((tmp_path / "out").glob("s*"))
+
+
+@pytest.mark.slow
+def test_workers_that_cannot_grade(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another version is refused before anything is graded, and by a worker that came later, too."""
+    with cluster_workers(1, address=str(cluster.file)) as executor:
+        task = dataclasses.replace(task_of(b""), grader_version="9.9")
+
+        with pytest.raises(UsageError, match=r"the class is graded by 9\.9"):
+            executor.submit(grade_task, task).result(60)
+
+    monkeypatch.setattr("grader.classroom.cluster.__version__", "9.9")
+    with (
+        pytest.raises(UsageError, match=r"has grader [\d.]+.*, here it is 9\.9"),
+        cluster_workers(1, address=str(cluster.file)),
+    ):
+        pass
+
+
+@pytest.mark.slow
+def test_the_scheduler_is_lost(
+    cluster: Cluster, folder: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What has been graded is kept. The last test here: the cluster is gone."""
+    original = Gradebook.keep
+
+    def keep(*arguments: Any) -> None:
+        original(*arguments)
+        cluster.scheduler.kill()
+
+    monkeypatch.setattr(Gradebook, "keep", keep)
+    monkeypatch.setattr("grader.classroom.cluster.CONNECT_S", 1.0)
+
+    assert batch(cluster.file, folder, tmp_path / "out", "--jobs", 1) == 3
+
+    assert "was lost. Results so far are kept" in capsys.readouterr().err
+    assert graded_at(tmp_path / "out" / "gradebook.db")

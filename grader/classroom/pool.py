@@ -7,7 +7,6 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import multiprocessing
-import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -145,9 +144,8 @@ def _has_died(future: Future[Graded]) -> bool:
 def local_workers(jobs: int) -> Iterator[Executor]:
     """Processes on this machine. None of them is left when the context is, and no kernel of theirs."""
     before = set(multiprocessing.active_children())
-    threads = max(1, (os.cpu_count() or 1) // jobs)
     executor = concurrent.futures.ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("spawn"), initializer=prepare_worker, initargs=(threads,)
+        jobs, multiprocessing.get_context("spawn"), initializer=prepare_worker
     )
     try:
         yield executor

@@ -79,6 +79,8 @@ class Gradebook:
         self.place = place
         with self._translated():
             url = sa.make_url(place) if "://" in place else sa.URL.create("sqlite", database=place)
+            if url.drivername == "postgresql":
+                url = url.set(drivername="postgresql+psycopg")  # what the extra installs
             self.place = url.render_as_string(hide_password=True) if "://" in place else place
             is_sqlite = url.get_backend_name() == "sqlite"
             if is_sqlite and url.database:

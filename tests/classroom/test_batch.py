@@ -241,10 +241,10 @@ def make_class(folder: Path, notebook_of: Callable[[str], bytes], size: int) -> 
 def test_killed_at_random_moments(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> None:
     """The final gradebook is that of an undisturbed run; nothing is half-written, nothing graded is lost."""
     folder, output, calm = tmp_path / "class", tmp_path / "out", tmp_path / "calm"
-    make_class(folder, notebook_of, 16)
+    make_class(folder, notebook_of, 12)
     chance = random.Random(5)
     kept: dict[str, tuple[str, str]] = {}
-    for reports in (0, 1, 4, 9, 13):
+    for reports in (1, 5, 9):
         running = Interrupted(folder, output)
         running.wait_for(output, reports)
         time.sleep(chance.random())
@@ -264,7 +264,7 @@ def test_killed_at_random_moments(tmp_path: Path, notebook_of: Callable[[str], b
 
     final = graded_at(output / "gradebook.db")
     assert all(final[student] == kept[student] for student in kept)
-    assert len(kept) > 8
+    assert len(kept) > 4
     for name in ("gradebook.csv", "gradebook.json", "index.html"):
         assert (output / name).read_bytes() == (calm / name).read_bytes()
     assert {path.name for path in output.glob("s*")} == {path.name for path in calm.glob("s*")}

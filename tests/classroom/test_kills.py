@@ -1,0 +1,140 @@
+"""`grader batch`, killed at random moments: twenty times over."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import random
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, SOURCE
+
+KILLS = 20
+SIZE = 60
+
+
+class Warm:
+    """See `warm_batch.py`."""
+
+    def __init__(self) -> None:
+        command = [sys.executable, "-m", "tests.classroom.warm_batch", str(SOURCE)]
+        self.process = subprocess.Popen(
+            command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, start_new_session=True
+        )
+        assert self._read() == "ready"
+
+    def begin(self, folder: Path, output: Path) -> int:
+        command = [
+            "batch",
+            folder,
+            "-a",
+            "two_layer_mse",
+            "--solutions",
+            SOURCE.parent,
+            "-o",
+            output,
+            "--jobs",
+            2,
+            "-q",
+        ]
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps([str(word) for word in command]) + "\n")
+        self.process.stdin.flush()
+        return int(self._read())
+
+    def end(self) -> int:
+        return int(self._read())
+
+    def close(self) -> None:
+        self.process.communicate(timeout=30)
+
+    def _read(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+
+@pytest.fixture
+def warm() -> Iterator[Warm]:
+    with contextlib.closing(Warm()) as process:
+        yield process
+
+
+def rows_of(database: Path) -> dict[str, list[tuple[object, ...]]]:
+    """What is in a gradebook, but for when it came there. Fails if it is locked, or damaged."""
+    tables = {}
+    with contextlib.closing(sqlite3.connect(database, timeout=0)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        for (table,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall():
+            names = [row[1] for row in connection.execute(f"PRAGMA table_info({table})") if not row[1].endswith("_at")]
+            tables[table] = sorted(connection.execute(f"SELECT {', '.join(names)} FROM {table}").fetchall())
+    return tables
+
+
+def results_of(database: Path) -> int:
+    if not database.exists():
+        return 0
+    with contextlib.closing(sqlite3.connect(database)) as connection:
+        if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'grader_results'").fetchone():
+            return 0
+        found: int = connection.execute("SELECT count(*) FROM grader_results").fetchone()[0]
+        return found
+
+
+def files_of(output: Path) -> dict[str, bytes]:
+    """What was written; without what a killed process had begun, which is removed when it is old enough."""
+    names = (
+        path for path in output.iterdir() if not path.name.startswith("gradebook.db") and path.suffix != ".partial"
+    )
+    return {path.name: path.read_bytes() for path in names}
+
+
+def test_killed_twenty_times(warm: Warm, tmp_path: Path) -> None:
+    """
+    Gradebook and files are those of an undisturbed run, to the byte; what was kept once is never lost.
+
+    Nobody handed in a notebook, so that grading takes milliseconds and kills fall where results are kept and written;
+    `test_batch.py` kills what is at work on notebooks.
+    """
+    folder, output, calm = tmp_path / "class", tmp_path / "out", tmp_path / "calm"
+    folder.mkdir()
+    for number in range(SIZE):
+        (folder / f"s{1001 + number}.ipynb").write_text(f"No notebook, but number {number}.")
+    database = output / "gradebook.db"
+    chance = random.Random(5)
+    kept, partial = dict[str, list[tuple[object, ...]]](), 0
+    for _ in range(KILLS):
+        before = results_of(database)
+        wanted, delay = before + chance.randrange(4), chance.random() * 0.05
+        process = warm.begin(folder, output)
+        deadline = time.monotonic() + 30
+        while results_of(database) < min(wanted, SIZE) and time.monotonic() < deadline:
+            time.sleep(0.002)
+        time.sleep(delay)
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(process, signal.SIGKILL)
+        assert warm.end() in (signal.SIGKILL, 2 << 8)
+        if database.exists():
+            now = rows_of(database)
+            assert all(set(rows) <= set(now[table]) for table, rows in kept.items())
+            kept = now
+            partial += 0 < results_of(database) < SIZE
+        for path in output.glob("s*.json"):
+            json.loads(path.read_text())
+    assert partial > KILLS // 3
+
+    for each in (output, calm):
+        warm.begin(folder, each)
+        assert warm.end() == 2 << 8
+
+    assert rows_of(database) == rows_of(calm / "gradebook.db")
+    assert files_of(output) == files_of(calm)
+    assert len(rows_of(database)["grader_results"]) == SIZE

@@ -1,0 +1,89 @@
+"""The gradebook in a real PostgreSQL, started here and for this only."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+
+from grader.cli import main
+from tests.conftest import SOURCE
+
+PROGRAMS = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=True)), None)
+
+
+class Server:
+    """Listens on a socket in its own folder, and nowhere else. It refuses to be run by root."""
+
+    def __init__(self) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="grader-pg-"))
+        self._data = self.folder / "data"
+        if os.geteuid() == 0:
+            nobody = pwd.getpwnam("nobody")
+            os.chown(self.folder, nobody.pw_uid, nobody.pw_gid)
+        self._run("initdb", "-D", self._data, "-U", "grader", "--auth", "trust", "-E", "UTF8", "--no-sync")
+        self._run("pg_ctl", "-D", self._data, "-w", "-l", self.folder / "log", "-o", f"-k {self.folder} -h ''", "start")
+        self.url = f"postgresql://grader:secret@/postgres?host={self.folder}"
+
+    def stop(self) -> None:
+        if (self._data / "postmaster.pid").exists():
+            self._run("pg_ctl", "-D", self._data, "-w", "-m", "immediate", "stop")
+
+    def close(self) -> None:
+        self.stop()
+        shutil.rmtree(self.folder)
+
+    def _run(self, program: str, *arguments: object) -> None:
+        assert PROGRAMS is not None
+        user = {"user": "nobody", "group": "nogroup", "extra_groups": []} if os.geteuid() == 0 else {}
+        command = [str(PROGRAMS / program), *map(str, arguments)]
+        subprocess.run(command, cwd="/", check=True, stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, **user)
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    if PROGRAMS is None:
+        pytest.skip("no PostgreSQL is installed")
+    made = Server()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_a_class_in_postgresql(server: Server, tmp_path: Path, capsys: Any) -> None:
+    """Results are kept there, found again there, and it is said when it is not there; the password is not."""
+    folder = tmp_path / "class"
+    folder.mkdir()
+    for name in ("ada", "zoë 💡", "=cmd"):
+        (folder / f"{name}.ipynb").write_bytes(b"\x89PNG \x00 no notebook")
+    command = ["batch", str(folder), "-a", "two_layer_mse", "--solutions", str(SOURCE.parent), "--jobs", "1"]
+    command += ["--gradebook", server.url, "-o", str(tmp_path / "out")]
+
+    assert main(command) == 2
+    assert main(command) == 2
+
+    said = capsys.readouterr().err
+    assert "3 known already" in said
+    assert not (tmp_path / "out" / "gradebook.db").exists()
+    engine = sa.create_engine(server.url.replace("postgresql", "postgresql+psycopg"))
+    with engine.connect() as connection:
+        students = connection.execute(sa.text("SELECT student FROM grader_results")).scalars().all()
+    engine.dispose()
+    assert sorted(students) == sorted(["ada", "zoë 💡", "=cmd"])
+
+    server.stop()
+
+    assert main(command) == 2
+    said = capsys.readouterr().err
+    assert "cannot be used" in said
+    assert "secret" not in said
+    assert "Traceback" not in said

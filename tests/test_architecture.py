@@ -24,7 +24,7 @@ LAYERS = [
     ["scope", "extract", "release", "assignment", "compare", "leaks"],
     ["networks", "cases", "worker", "harness", "sandbox", "warm", "kernels"],
     ["execution"],
-    ["calls"],
+    ["calls", "answers"],
     ["judge", "diagnosis"],
     ["pipeline"],
     ["reports"],

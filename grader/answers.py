@@ -3,7 +3,7 @@ How a notebook ran, as bytes to keep: all that is needed to judge it again, with
 
 Every answer is kept to the last bit, right or wrong, since what the next judgement will look at is not known today.
 That costs little. Gradients are kept as what they differ by from the reference, bit for bit: of a right answer that is
-noise in the last few bits, of one with a wrong sign or half of a mask much of it is zero, and zeros compress to nothing.
+noise in the last few bits, of one with a wrong sign or half a mask much of it is zero, and zeros compress to nothing.
 The reference is computed anew by whoever reads, so a checksum says whether it is still the same; where it is not
 (another kind of processor, say), the notebook has to run again.
 """

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import SourceError, UsageError
-from grader.model import Exercise, ExtraCase, Limits
-from grader.settings import extra_cases
+from grader.model import EVERYTHING, Exercise, ExtraCase, Limits, Visibility
+from grader.settings import extra_cases, visibility_of
 from grader.source import SourceCell, SourceNotebook, find_sources, line_in, place_of, read_source
 
 __all__ = [
@@ -55,6 +55,7 @@ class Assignment:
         learning_rate: For the training curve, per step.
         hints: How far reports go, from 0 (what was observed) to 3 (every hint).
         steps: How many steps of gradient descent the training curve has.
+        visibility: What students see, and when.
     """
 
     id: str
@@ -76,6 +77,7 @@ class Assignment:
     hints: int = 3
     learning_rate: float = 0.01
     steps: int = 30
+    visibility: Visibility = EVERYTHING
 
     def called(self, exercise: str) -> str:
         """An exercise, and where it is to be found."""
@@ -187,6 +189,7 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
         hints=settings.get("hints", 3),
         learning_rate=float(settings.get("learning_rate", 0.01)),
         steps=settings.get("steps", 30),
+        visibility=visibility_of(settings),
     )
 
 

@@ -10,12 +10,14 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from grader import __version__
+from grader.commands.adjust import adjust
 from grader.commands.authoring import new, release, validate
 from grader.commands.check import check
 from grader.commands.export import export
@@ -32,6 +34,7 @@ from grader.commands.options import (
     hidden_seed_option,
     output_option,
     quiet_option,
+    release_option,
     sandbox_option,
     say,
     solutions_option,
@@ -81,7 +84,7 @@ def cli() -> None:
     """Grade hand-derived gradients in Jupyter notebooks, and say why a wrong one is wrong."""
 
 
-for command in (check, export, gradescope_run, gradescope_zip, leaks, new, release, strip, validate):
+for command in (adjust, check, export, gradescope_run, gradescope_zip, leaks, new, release, strip, validate):
     cli.add_command(command)
 
 
@@ -115,6 +118,7 @@ def demo(output: Path, quiet: bool) -> int:
     is_flag=True,
     help="Grade by autograd alone: read no solution and no seed. [default folder: assignments/ here, if there is one]",
 )
+@release_option
 @sandbox_option
 @quiet_option
 @debug_option
@@ -126,6 +130,7 @@ def grade(
     solutions: Path | None,
     hidden_seed: int | None,
     public: bool,
+    release: str | None,
     level: str,
     quiet: bool,
 ) -> int:
@@ -146,10 +151,13 @@ def grade(
     submission = read_submission(notebook)
     path = choose_assignment(submission, solutions_directory(solutions, public=public), assignment_id)
     assignment = load_assignment(path, hidden_seed=hidden_seed, public=public)
-    report, fault = grade_or_fault(submission, assignment, require=Level[level.upper()], meanwhile=prepare_to_write)
+    whole, fault = grade_or_fault(submission, assignment, require=Level[level.upper()], meanwhile=prepare_to_write)
 
     from grader.reports.write import write_reports
+    from grader.visibility import released_at, show_report
 
+    visibility = released_at(assignment.visibility, release)
+    report = show_report(whole, visibility, datetime.now(timezone.utc))
     written = write_reports(report, output, formats or FORMATS)
     if not quiet:
         _tell(report)
@@ -165,7 +173,7 @@ def grade(
 @assignment_option
 @output_option
 @click.option("--jobs", type=click.IntRange(1, 256), help="How many to grade at a time. [default: one per core]")
-@click.option("--regrade", is_flag=True, help="Grade also what has been graded before.")
+@click.option("--regrade", is_flag=True, help="Execute and grade also what has been graded before.")
 @format_option
 @click.option("--gradebook", metavar="PATH-OR-URL", help="Where results are kept. [default: OUTPUT/gradebook.db]")
 @click.option(
@@ -177,6 +185,7 @@ def grade(
 @click.option("--fill-column", metavar="HEADING", help="The column to fill, where that is not plain.")
 @solutions_option
 @hidden_seed_option
+@release_option
 @sandbox_option
 @quiet_option
 @debug_option
@@ -192,6 +201,7 @@ def batch(
     fill_column: str | None,
     solutions: Path | None,
     hidden_seed: int | None,
+    release: str | None,
     level: str,
     quiet: bool,
 ) -> int:
@@ -199,7 +209,8 @@ def batch(
     Grade a class: a report for each student, gradebook.csv, and the class at a glance in index.html.
 
     A SOURCE is a folder of notebooks, what Canvas, Moodle or Gradescope let you download (the zip, or unpacked), or an
-    nbgrader course. Of several attempts the newest counts. What has been graded before is not graded again.
+    nbgrader course. Of several attempts the newest counts. What has been graded before is not graded again,
+    and what has run before is judged again without being executed.
     """
     from grader.assignment import solutions_directory
     from grader.classroom.run import choose_for_class, grade_class
@@ -221,6 +232,7 @@ def batch(
             formats=formats or FORMATS,
             fill=fill,
             fill_column=fill_column,
+            release=release,
             is_quiet=quiet,
         )
     except KeyboardInterrupt:

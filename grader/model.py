@@ -14,6 +14,8 @@ from collections.abc import Mapping
 from typing import Any
 
 __all__ = [
+    "EVERYTHING",
+    "Adjustment",
     "BatchView",
     "CallError",
     "CaseResult",
@@ -31,6 +33,7 @@ __all__ = [
     "Outcome",
     "Report",
     "Submission",
+    "Visibility",
     "WorstEntry",
     "most_telling",
 ]
@@ -246,6 +249,47 @@ class Flag:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Adjustment:
+    """
+    What an instructor decided by hand about one exercise, or about the total.
+
+    Attributes:
+        exercise: Empty for the total.
+        points: They take the place of what the grader gave; None where there is only a comment.
+        comment: For the student.
+        reason: Why; for the student too.
+        graded: What the grader gave; None where it could not decide. Known once it was applied to a report.
+    """
+
+    exercise: str = ""
+    points: float | None = None
+    comment: str = ""
+    reason: str = ""
+    graded: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Visibility:
+    """
+    What students see, and when.
+
+    Attributes:
+        release: From this moment on they see everything, an ISO 8601 date and time with its offset from UTC; empty for
+            always. Before it they see no marks.
+        verdicts: Whether they see before that what all cases say, or the public ones only.
+        hints: How far hints go before that, as `Assignment.hints`.
+    """
+
+    release: str = ""
+    verdicts: bool = False
+    hints: int = 3
+
+
+EVERYTHING = Visibility()
+"""What students see where nothing is said about it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BatchView:
     """
     What a reader may look at: the public batch's gradient and the student's, both float32 numpy arrays.
@@ -268,6 +312,7 @@ class ExerciseResult:
         arguments: What the function is given, by name; with `targets`, its place in the network's graph.
         fingerprint: The same for two submissions whose wrong answers are the same; None where there is no wrong answer.
         views: For pictures (public batch only), one per target.
+        adjustment: What an instructor decided; `points` are those of it already.
     """
 
     name: str
@@ -285,11 +330,17 @@ class ExerciseResult:
     code: Code | None = None
     question: str = ""
     views: tuple[BatchView, ...] = ()
+    adjustment: Adjustment | None = None
 
     @property
     def passed(self) -> bool | None:
         """See `Outcome.passed`."""
         return self.outcome.passed
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether its points count: by the grader's verdict, or by an instructor's."""
+        return self.passed is not None or (self.adjustment is not None and self.adjustment.points is not None)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -330,7 +381,11 @@ class Report:
     Everything there is to say about one submission: plain data, rendered elsewhere.
 
     Attributes:
-        gives_marks: False for a student's own check, which tells the same and counts nothing.
+        gives_marks: False for a student's own check, which tells the same and counts nothing; and where points are
+            withheld.
+        adjustment: What an instructor decided about the total.
+        release: Until this moment students see less; empty if they may see everything.
+        is_shown: Whether this is what a student may see before that.
     """
 
     assignment_id: str
@@ -345,16 +400,29 @@ class Report:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     gives_marks: bool = True
+    adjustment: Adjustment | None = None
+    release: str = ""
+    is_shown: bool = True
 
     @property
     def score(self) -> float:
         """Points earned."""
-        return sum(exercise.points for exercise in self.exercises if exercise.passed is not None)
+        if self.adjustment is not None and self.adjustment.points is not None:
+            return self.adjustment.points
+        return sum(exercise.points for exercise in self.exercises if exercise.is_decided)
 
     @property
     def max_score(self) -> float:
         """Points that could be earned; an exercise that could not be decided is left out, and so costs nothing."""
-        return sum(exercise.max_points for exercise in self.exercises if exercise.passed is not None)
+        is_given = self.adjustment is not None and self.adjustment.points is not None
+        return sum(exercise.max_points for exercise in self.exercises if exercise.is_decided or is_given)
+
+    @property
+    def graded_score(self) -> float | None:
+        """Points before an instructor's adjustments; None where the grader could not decide all of them."""
+        given = [each.points if each.adjustment is None else each.adjustment.graded for each in self.exercises]
+        is_decided = all(each.passed is not None for each in self.exercises)
+        return sum(points or 0.0 for points in given) if is_decided else None
 
 
 def most_telling(outcomes: list[Outcome]) -> Outcome:

@@ -25,7 +25,7 @@ LAYERS = [
     ["networks", "cases", "worker", "harness", "sandbox", "warm", "kernels"],
     ["execution"],
     ["calls", "answers"],
-    ["judge", "diagnosis"],
+    ["judge", "diagnosis", "adjustments", "visibility"],
     ["pipeline"],
     ["reports"],
     ["demo", "doctor", "survivors", "validate", "soundness", "classroom", "checking"],

@@ -272,11 +272,12 @@ def _tell(report: Report) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     marks = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]?[/]"}
     for exercise in report.exercises:
-        points = f"{exercise.points:g} / {exercise.max_points:g}"
+        points = f"{exercise.points:g} / {exercise.max_points:g}" if report.gives_marks else ""
         table.add_row(marks[exercise.passed], escape(exercise.name), points, escape(_printable(exercise.message)))
     console.print(table)
     name = escape(_printable(report.submission.name))
-    console.print(f"[bold]{name}: {report.score:g} / {report.max_score:g}[/]", soft_wrap=True)
+    score = f"{report.score:g} / {report.max_score:g}" if report.gives_marks else f"marks from {report.release} on"
+    console.print(f"[bold]{name}: {score}[/]", soft_wrap=True)
 
 
 def _tell_class(result: ClassResult) -> None:

@@ -142,6 +142,7 @@ def grade(
         from grader.notebook import read_submission
         from grader.pipeline import choose_assignment, grade_or_fault
         from grader.sandbox import Level
+        from grader.visibility import released_at, views_of
 
     def prepare_to_write() -> None:
         from grader.reports.html import prepare
@@ -151,13 +152,12 @@ def grade(
     submission = read_submission(notebook)
     path = choose_assignment(submission, solutions_directory(solutions, public=public), assignment_id)
     assignment = load_assignment(path, hidden_seed=hidden_seed, public=public)
+    visibility = released_at(assignment.visibility, release)
     whole, fault = grade_or_fault(submission, assignment, require=Level[level.upper()], meanwhile=prepare_to_write)
 
     from grader.reports.write import write_reports
-    from grader.visibility import released_at, show_report
 
-    visibility = released_at(assignment.visibility, release)
-    report = show_report(whole, visibility, datetime.now(timezone.utc))
+    _, report = views_of(whole, visibility, datetime.now(timezone.utc))
     written = write_reports(report, output, formats or FORMATS)
     if not quiet:
         _tell(report)

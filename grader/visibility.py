@@ -25,7 +25,7 @@ from grader.model import (
 )
 from grader.settings import read_moment
 
-__all__ = ["is_released", "released_at", "show_report"]
+__all__ = ["is_released", "released_at", "views_of"]
 
 _WITHOUT_CASES = frozenset(
     {
@@ -60,25 +60,26 @@ def is_released(visibility: Visibility, now: dt.datetime) -> bool:
     return not visibility.release or read_moment(visibility.release) <= now
 
 
-def show_report(report: Report, visibility: Visibility, now: dt.datetime) -> Report:
+def views_of(report: Report, visibility: Visibility, now: dt.datetime) -> tuple[Report, Report]:
     """
-    A report as its student may see it at that moment: itself, or a copy that has less in it.
+    A report as its instructor sees it, and as its student may see it at that moment.
 
-    What is held back is not in the copy, in no field. Points are 0 of 0 there, and an exercise has the verdict of its
-    public cases, unless all verdicts may be seen.
+    The second one is the first, or a copy that has less in it. What is held back is not in the copy, in no field.
+    Points are 0 of 0 there, and an exercise has the verdict of its public cases, unless all verdicts may be seen.
     """
     if is_released(visibility, now):
-        return report
-    shown = {result.name: _shown(result, visibility) for result in report.exercises}
-    return dataclasses.replace(
-        report,
-        exercises=tuple(shown.values()),
-        chain=report.chain and _shown_chain(report, report.chain, shown),
+        return report, report
+    whole = dataclasses.replace(report, release=visibility.release, is_shown=False)
+    exercises = {result.name: _shown(result, visibility) for result in report.exercises}
+    shown = dataclasses.replace(
+        whole,
+        exercises=tuple(exercises.values()),
+        chain=report.chain and _shown_chain(report, report.chain, exercises),
         gives_marks=False,
         adjustment=None,
-        release=visibility.release,
         is_shown=True,
     )
+    return whole, shown
 
 
 def _shown(result: ExerciseResult, visibility: Visibility) -> ExerciseResult:

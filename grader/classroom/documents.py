@@ -19,7 +19,7 @@ from grader.pipeline import as_fault, fault_report, grade_or_fault
 from grader.reports.html import render_html
 from grader.reports.json import render_json
 from grader.sandbox import Level
-from grader.visibility import show_report
+from grader.visibility import views_of
 
 __all__ = ["Handling", "make_documents", "make_fault_documents"]
 
@@ -73,16 +73,14 @@ def _known(answers: bytes, assignment: Assignment) -> Execution | None:
 
 
 def _documents(report: Report, fault: GraderError | None, handling: Handling) -> Graded:
-    full = adjust_report(report, handling.adjustments)
-    shown = show_report(full, handling.visibility, handling.now)
-    if shown is not full:
-        full = dataclasses.replace(full, release=shown.release, is_shown=False)
+    whole, shown = views_of(adjust_report(report, handling.adjustments), handling.visibility, handling.now)
+    is_all = shown is whole
     return Graded(
-        report=render_json(full),
-        page=_page(full),
+        report=render_json(whole),
+        page=_page(whole),
         fault="" if fault is None else str(fault),
-        shown_report=render_json(shown) if shown.release else "",
-        shown_page=_page(shown) if shown.release else b"",
+        shown_report=render_json(shown) if not is_all else "",
+        shown_page=_page(shown) if not is_all else b"",
     )
 
 

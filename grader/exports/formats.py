@@ -42,6 +42,21 @@ FORMATS: Mapping[str, Callable[[Sequence[Result]], str]] = {
 }
 
 
+FOR_INSTRUCTORS = ("csv", "gradescope")
+"""What students do not see, or no more of it than they may."""
+
+
 def render(results: Sequence[Result], name: str) -> str:
-    """Reports in a format. Raises UsageError where the format cannot hold them."""
+    """
+    Reports in a format.
+
+    Raises:
+        UsageError: The format cannot hold them; or students would see in it what they may not see yet.
+    """
+    hidden = [result for result in results if not result.is_for_students]
+    if hidden and name not in FOR_INSTRUCTORS:
+        raise UsageError(
+            f"Students see less of the report of {hidden[0].student} until {hidden[0].release}.",
+            "Export their copy, which is beside the folder `withheld`.",
+        )
     return FORMATS[name](results)

@@ -10,12 +10,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Mapping
 
 from grader.model import (
     CallError,
     CaseResult,
-    Chain,
     Diagnosis,
     ExerciseResult,
     Outcome,
@@ -70,11 +68,12 @@ def views_of(report: Report, visibility: Visibility, now: dt.datetime) -> tuple[
     if is_released(visibility, now):
         return report, report
     whole = dataclasses.replace(report, release=visibility.release, is_shown=False)
-    exercises = {result.name: _shown(result, visibility) for result in report.exercises}
     shown = dataclasses.replace(
         whole,
-        exercises=tuple(exercises.values()),
-        chain=report.chain and _shown_chain(report, report.chain, exercises),
+        exercises=tuple(_shown(result, visibility) for result in report.exercises),
+        # A function that a hidden case has killed has no part in it; and how long one took, a clock would tell.
+        chain=report.chain if visibility.verdicts else None,
+        seconds=report.seconds if visibility.verdicts else 0.0,
         gives_marks=False,
         adjustment=None,
         is_shown=True,
@@ -125,15 +124,3 @@ def _less(diagnosis: Diagnosis, hints: int) -> Diagnosis:
         more=ladder[1:],
         analogy=diagnosis.analogy if hints >= 2 else "",
     )
-
-
-def _shown_chain(report: Report, chain: Chain, shown: Mapping[str, ExerciseResult]) -> Chain:
-    """It is on the public batch already; but where a function has no part in it, hidden cases may be why."""
-    outcomes = {result.name: result.outcome for result in report.exercises}
-    links = {}
-    for name, link in chain.links.items():
-        is_told = (
-            name not in shown or shown[name].outcome is outcomes[name] or link in (Outcome.MATCH, Outcome.MISMATCH)
-        )
-        links[name] = link if is_told else Outcome.SKIPPED
-    return dataclasses.replace(chain, links=links)

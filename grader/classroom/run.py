@@ -29,7 +29,7 @@ from grader.classroom.records import Problem, Received, Result
 from grader.classroom.sources import Roster
 from grader.errors import UsageError
 from grader.files import remove_leftovers, write_atomically
-from grader.model import Adjustment
+from grader.model import Adjustment, Visibility
 from grader.notebook import Unreadable
 from grader.pipeline import choose_assignment
 from grader.sandbox import Level
@@ -108,7 +108,8 @@ def grade_class(
     build_cases(assignment)  # where the solution disagrees with autograd, better no report than a fault in each
     visibility = released_at(assignment.visibility, release)
     now = dt.datetime.now(dt.timezone.utc)
-    settings = Settings.of(assignment, withheld=None if is_released(visibility, now) else visibility)
+    withheld = None if is_released(visibility, now) else visibility
+    settings = Settings.of(assignment, withheld=withheld)
     with _writing(output):
         output.mkdir(parents=True, exist_ok=True)
         remove_leftovers(output)
@@ -158,8 +159,11 @@ def grade_class(
             archives = write_feedback(output, ordered, read_page) if "html" in formats else []
     with _writing(output):
         write_gradebook(output, ordered, problems)
-        index = _write_index(output, ordered, problems, assignment)
+        index = _write_index(output, ordered, problems, assignment, withheld)
         filled = tuple(fill_gradebook(path, ordered, output, column=fill_column) for path in fill)
+    if withheld is not None:
+        note = f"Students are to see marks from {withheld.release} on: take care not to upload these before."
+        filled = tuple(dataclasses.replace(each, notes=(*each.notes, note)) for each in filled)
     written = (index, output / "gradebook.csv", output / "gradebook.json", *archives, *(each.path for each in filled))
     return ClassResult(results=ordered, problems=tuple(problems), written=written, filled=filled)
 
@@ -171,12 +175,21 @@ def _stale(adjustments: Mapping[tuple[str, str], Sequence[Adjustment]], assignme
             yield Problem(student, said, platform, student, is_serious=False)
 
 
-def _write_index(output: Path, results: Sequence[Result], problems: Sequence[Problem], assignment: Assignment) -> Path:
-    facts = (
+def _write_index(
+    output: Path,
+    results: Sequence[Result],
+    problems: Sequence[Problem],
+    assignment: Assignment,
+    withheld: Visibility | None,
+) -> Path:
+    facts = [
         ("Assignment", f"{assignment.id}, version {assignment.version}"),
         ("Graded by", f"grader {__version__}"),
         ("As a table", "gradebook.csv, gradebook.json"),
-    )
+    ]
+    if withheld is not None:
+        told = f"{withheld.release}; until then the whole reports, to which this page leads, are in `{WITHHELD}`"
+        facts.append(("Students see everything from", told))
     overview = build_overview(results, problems, title=assignment.title or assignment.id, facts=facts)
     path = output / "index.html"
     write_atomically(path, render_overview(overview))

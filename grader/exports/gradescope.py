@@ -59,7 +59,7 @@ def render_gradescope(result: Result, *, shown: Result | None = None) -> str:
     return _written(
         {
             "score": amount(result.score),
-            "execution_time": round(result.seconds, 3),
+            "execution_time": round((shown or result).seconds, 3),
             "output": said,
             "output_format": "text",
             "test_output_format": "text",

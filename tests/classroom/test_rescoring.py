@@ -11,6 +11,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from grader import pipeline
@@ -21,6 +22,8 @@ from grader.classroom.keys import Settings
 from grader.cli import main
 from tests.classroom.conftest import ANSWERS
 from tests.conftest import ROOT, SOURCE
+
+SCHEMA = json.loads((ROOT / "grader" / "schemas" / "report-1.json").read_text())
 
 
 @contextlib.contextmanager
@@ -178,6 +181,35 @@ def test_what_cannot_be_read_is_executed(place: Path) -> None:
         sizes = connection.execute("SELECT length(answers) FROM grader_executions").fetchall()
     connection.close()
     assert all(size > 2000 for (size,) in sizes)
+
+
+def test_a_release_date(place: Path, without_kernels: None) -> None:
+    """Before it, what students get has no marks, and what hidden cases say is nowhere in it; after it, everything."""
+    whole = reports(place / "out")
+    out, withheld = place / "out", place / "out" / "withheld"
+
+    assert batch(place / "source", place / "class", out, "--release-at", "2999-01-01T00:00Z") == 1
+
+    shown = reports(out)
+    for student, report in shown.items():
+        jsonschema.validate({**report, "timing_s": {"total": 0}}, SCHEMA)
+        assert (report["score"], report["max_score"]) == (0, 0)
+        assert {case["name"] for exercise in report["exercises"] for case in exercise["cases"]} == {"mnist"}
+        page = (out / f"{student}.html").read_text()
+        assert "2999-01-01" in page
+        assert 'class="score"' not in page
+        assert "mnist_hidden" not in page
+        told = json.loads((withheld / f"{student}.json").read_text())
+        assert told["exercises"] == whole[student]["exercises"]
+        assert 'class="score"' in (withheld / f"{student}.html").read_text()
+    assert "s1002,,plain,s1002.ipynb,,graded,8.00,10.00" in (out / "gradebook.csv").read_text()
+    assert 'href="withheld/s1002.html"' in (out / "index.html").read_text()
+
+    assert batch(place / "source", place / "class", out, "--release-at", "now") == 1
+
+    assert reports(out) == whole
+    assert not list(withheld.glob("*"))
+    assert batch(place / "source", place / "class", out, "--release-at", "tomorrow") == 2
 
 
 def test_a_gradebook_of_the_first_form(place: Path, without_kernels: None) -> None:

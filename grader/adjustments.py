@@ -7,7 +7,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from grader.model import Adjustment, ExerciseResult, Report
+from grader.model import ExerciseResult, Report
+from grader.policies import Adjustment
 
 __all__ = ["adjust_report"]
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from grader.errors import SourceError, UsageError
-from grader.model import EVERYTHING, Exercise, ExtraCase, Limits, Visibility
+from grader.model import Exercise, Limits
+from grader.policies import EVERYTHING, ExtraCase, Visibility
 from grader.settings import extra_cases, visibility_of
 from grader.source import SourceCell, SourceNotebook, find_sources, line_in, place_of, read_source
 

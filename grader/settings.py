@@ -12,7 +12,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from grader.errors import SourceError, UsageError
-from grader.model import ExtraCase, Limits, Visibility
+from grader.model import Limits
+from grader.policies import ExtraCase, Visibility
 
 __all__ = ["EXERCISE", "NOTEBOOK", "Setting", "check_settings", "extra_cases", "read_moment", "visibility_of"]
 

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grader"
 
 LAYERS = [
-    ["errors", "model", "wire", "files"],
+    ["errors", "policies", "model", "wire", "files"],
     ["data", "notebook", "source", "settings", "declared", "scaffold", "watch"],
     ["scope", "extract", "release", "assignment", "compare", "leaks"],
     ["networks", "cases", "worker", "harness", "sandbox", "warm", "kernels"],

@@ -16,8 +16,8 @@ from grader.classroom.pool import DEATHS_LIMIT, OpenWorkers, Pool, local_workers
 from grader.classroom.records import Graded, Problem, Received, Result
 from grader.classroom.worker import Task, set_aside
 from grader.errors import GraderFault
-from grader.model import EVERYTHING, Adjustment, Visibility
 from grader.notebook import Unreadable
+from grader.policies import EVERYTHING, Adjustment, Visibility
 from grader.sandbox import Level
 
 __all__ = ["Batch", "Done"]

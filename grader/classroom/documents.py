@@ -14,8 +14,9 @@ from grader.assignment import Assignment
 from grader.classroom.records import Graded
 from grader.errors import GraderError
 from grader.execution import Execution
-from grader.model import EVERYTHING, Adjustment, Report, Submission, Visibility
+from grader.model import Report, Submission
 from grader.pipeline import as_fault, fault_report, grade_or_fault
+from grader.policies import EVERYTHING, Adjustment, Visibility
 from grader.reports.html import render_html
 from grader.reports.json import render_json
 from grader.sandbox import Level

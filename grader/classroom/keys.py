@@ -17,7 +17,8 @@ from typing import Any
 
 from grader.assignment import Assignment
 from grader.classroom.records import Received
-from grader.model import Adjustment, Submission, Visibility
+from grader.model import Submission
+from grader.policies import Adjustment, Visibility
 
 __all__ = ["Settings", "execution_key", "result_key"]
 

@@ -29,9 +29,9 @@ from grader.classroom.records import Problem, Received, Result
 from grader.classroom.sources import Roster
 from grader.errors import UsageError
 from grader.files import remove_leftovers, write_atomically
-from grader.model import Adjustment, Visibility
 from grader.notebook import Unreadable
 from grader.pipeline import choose_assignment
+from grader.policies import Adjustment, Visibility
 from grader.sandbox import Level
 from grader.visibility import is_released, released_at
 

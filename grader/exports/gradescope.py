@@ -15,7 +15,6 @@ import json
 from typing import Any
 
 from grader import __version__
-from grader.errors import UsageError
 from grader.exports.result import Finding, Result, amount
 
 __all__ = ["render_failure", "render_gradescope"]
@@ -30,15 +29,7 @@ def render_gradescope(result: Result, *, shown: Result | None = None) -> str:
     Args:
         result: The instructor's, where something is held back from students.
         shown: What students may see of it before grades are published.
-
-    Raises:
-        UsageError: It is a student's copy, which has no marks yet.
     """
-    if not result.gives_marks:
-        raise UsageError(
-            f"The report of {result.student} has no marks until {result.release}.",
-            "Export the instructor's, from the folder `withheld`.",
-        )
     visibility = "after_published" if result.release else "visible"
     tests = [_test(number, finding, visibility) for number, finding in enumerate(result.findings, start=1)]
     if shown is not None:

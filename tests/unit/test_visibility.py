@@ -12,11 +12,10 @@ import pytest
 
 from grader.adjustments import adjust_report
 from grader.errors import UsageError
-from grader.exports.formats import FOR_INSTRUCTORS, FORMATS, render
+from grader.exports.formats import FOR_INSTRUCTORS, FORMATS, OF_MARKS, render
 from grader.exports.gradescope import render_gradescope
 from grader.exports.result import result_of
 from grader.model import (
-    Adjustment,
     CallError,
     CaseResult,
     Chain,
@@ -26,8 +25,8 @@ from grader.model import (
     Notice,
     Outcome,
     Report,
-    Visibility,
 )
+from grader.policies import Adjustment, Visibility
 from grader.reports.html import render_html
 from grader.reports.json import render_json, report_to_dict
 from grader.settings import read_moment
@@ -190,9 +189,10 @@ def test_what_is_no_moment(text: str) -> None:
 @pytest.mark.parametrize("name", FORMATS)
 def test_the_wrong_copy_is_refused(name: str) -> None:
     """The instructor's copy goes into nothing that students see; a student's makes no mark for a gradebook."""
-    whole, shown = (result_of(report_to_dict(view)) for view in views_of(report_of(*RIGHT), LATER, BEFORE))
+    report = dataclasses.replace(report_of(*RIGHT), submission=raw_submission(b"", name="4021.ipynb"))
+    whole, shown = (result_of(report_to_dict(view)) for view in views_of(report, LATER, BEFORE))
     refused: list[Any] = [] if name in FOR_INSTRUCTORS else [whole]
-    refused += [shown] if name == "gradescope" else []
+    refused += [shown] if name in OF_MARKS else []
 
     for result in (whole, shown):
         if result in refused:

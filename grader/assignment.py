@@ -15,8 +15,9 @@ from typing import Any
 
 from grader.errors import SourceError, UsageError
 from grader.misconceptions import read_misconceptions
-from grader.model import Exercise, ExtraCase, Limits, Misconception
-from grader.settings import extra_cases
+from grader.model import Exercise, Limits, Misconception
+from grader.policies import EVERYTHING, ExtraCase, Visibility
+from grader.settings import extra_cases, visibility_of
 from grader.source import SourceCell, SourceNotebook, find_sources, line_in, place_of, read_source
 
 __all__ = [
@@ -58,6 +59,7 @@ class Assignment:
         learning_rate: For the training curve, per step.
         hints: How far reports go, from 0 (what was observed) to 3 (every hint).
         steps: How many steps of gradient descent the training curve has.
+        visibility: What students see, and when.
     """
 
     id: str
@@ -81,6 +83,7 @@ class Assignment:
     hints: int = 3
     learning_rate: float = 0.01
     steps: int = 30
+    visibility: Visibility = EVERYTHING
 
     def called(self, exercise: str) -> str:
         """An exercise, and where it is to be found."""
@@ -197,6 +200,7 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
         hints=settings.get("hints", 3),
         learning_rate=float(settings.get("learning_rate", 0.01)),
         steps=settings.get("steps", 30),
+        visibility=visibility_of(settings),
     )
 
 

@@ -28,6 +28,7 @@ from grader.networks import (
     evaluate,
     evaluate_network,
     networks_of,
+    one_thread,
     points_of,
     rounded,
     seed_of,
@@ -78,6 +79,7 @@ class ChainCase:
 
 
 @functools.lru_cache(maxsize=32)
+@one_thread()
 def build_cases(assignment: Assignment) -> dict[str, tuple[Case, ...]]:
     """
     The cases of every exercise, checked: the instructor's solution, if there is one, agrees with autograd on each.
@@ -105,6 +107,7 @@ def exercise_cases(assignment: Assignment, exercise: Exercise, networks: dict[st
 
 
 @functools.lru_cache(maxsize=32)
+@one_thread()
 def build_chain(assignment: Assignment) -> ChainCase:
     """The public batch for the whole backward pass, with autograd's training curve."""
     evaluated = evaluate(assignment, points_of(assignment)[0])

@@ -11,12 +11,14 @@ import functools
 import os
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from grader import __version__
+from grader.commands.adjust import adjust
 from grader.commands.authoring import new, release, validate
 from grader.commands.check import check
 from grader.commands.export import export
@@ -33,6 +35,7 @@ from grader.commands.options import (
     hidden_seed_option,
     output_option,
     quiet_option,
+    release_option,
     sandbox_option,
     say,
     solutions_option,
@@ -83,7 +86,7 @@ def cli() -> None:
     """Grade hand-derived gradients in Jupyter notebooks, and say why a wrong one is wrong."""
 
 
-for command in (check, export, gradescope_run, gradescope_zip, leaks, new, release, strip, validate):
+for command in (adjust, check, export, gradescope_run, gradescope_zip, leaks, new, release, strip, validate):
     cli.add_command(command)
 
 
@@ -117,6 +120,7 @@ def demo(output: Path, quiet: bool) -> int:
     is_flag=True,
     help="Grade by autograd alone: read no solution and no seed. [default folder: assignments/ here, if there is one]",
 )
+@release_option
 @sandbox_option
 @quiet_option
 @debug_option
@@ -128,6 +132,7 @@ def grade(
     solutions: Path | None,
     hidden_seed: int | None,
     public: bool,
+    release: str | None,
     level: str,
     quiet: bool,
 ) -> int:
@@ -140,6 +145,7 @@ def grade(
         from grader.notebook import read_submission
         from grader.pipeline import choose_assignment, grade_or_fault
         from grader.sandbox import Level
+        from grader.visibility import released_at, views_of
 
     def prepare_to_write() -> None:
         from grader.reports.html import prepare
@@ -150,10 +156,12 @@ def grade(
     submission = read_submission(notebook)
     path = choose_assignment(submission, solutions_directory(solutions, public=public), assignment_id)
     assignment = load_assignment(path, hidden_seed=hidden_seed, public=public)
-    report, fault = grade_or_fault(submission, assignment, require=Level[level.upper()], meanwhile=prepare_to_write)
+    visibility = released_at(assignment.visibility, release)
+    whole, fault = grade_or_fault(submission, assignment, require=Level[level.upper()], meanwhile=prepare_to_write)
 
     from grader.reports.write import write_reports
 
+    _, report = views_of(whole, visibility, datetime.now(timezone.utc))
     written = write_reports(report, output, formats or FORMATS)
     if not quiet:
         _tell(report)
@@ -171,7 +179,7 @@ def grade(
 @click.option(
     "--jobs", type=click.IntRange(1, 256), help="How many to grade at a time. [default: one per core; 128 on a cluster]"
 )
-@click.option("--regrade", is_flag=True, help="Grade also what has been graded before.")
+@click.option("--regrade", is_flag=True, help="Execute and grade also what has been graded before.")
 @format_option
 @click.option("--gradebook", metavar="PATH-OR-URL", help="Where results are kept. [default: OUTPUT/gradebook.db]")
 @click.option(
@@ -188,6 +196,7 @@ def grade(
 @click.option("--fill-column", metavar="HEADING", help="The column to fill, where that is not plain.")
 @solutions_option
 @hidden_seed_option
+@release_option
 @sandbox_option
 @quiet_option
 @debug_option
@@ -204,6 +213,7 @@ def batch(
     fill_column: str | None,
     solutions: Path | None,
     hidden_seed: int | None,
+    release: str | None,
     level: str,
     quiet: bool,
 ) -> int:
@@ -211,7 +221,8 @@ def batch(
     Grade a class: a report for each student, gradebook.csv, and the class at a glance in index.html.
 
     A SOURCE is a folder of notebooks, what Canvas, Moodle or Gradescope let you download (the zip, or unpacked), or an
-    nbgrader course. Of several attempts the newest counts. What has been graded before is not graded again.
+    nbgrader course. Of several attempts the newest counts. What has been graded before is not graded again,
+    and what has run before is judged again without being executed.
     """
     from grader.assignment import solutions_directory
     from grader.classroom.cluster import IN_FLIGHT, cluster_workers
@@ -242,6 +253,7 @@ def batch(
             formats=formats or FORMATS,
             fill=fill,
             fill_column=fill_column,
+            release=release,
             is_quiet=quiet,
             open_workers=open_workers,
         )
@@ -282,11 +294,12 @@ def _tell(report: Report) -> None:
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     marks = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]?[/]"}
     for exercise in report.exercises:
-        points = f"{exercise.points:g} / {exercise.max_points:g}"
+        points = f"{exercise.points:g} / {exercise.max_points:g}" if report.gives_marks else ""
         table.add_row(marks[exercise.passed], escape(exercise.name), points, escape(_printable(exercise.message)))
     console.print(table)
     name = escape(_printable(report.submission.name))
-    console.print(f"[bold]{name}: {report.score:g} / {report.max_score:g}[/]", soft_wrap=True)
+    score = f"{report.score:g} / {report.max_score:g}" if report.gives_marks else f"marks from {report.release} on"
+    console.print(f"[bold]{name}: {score}[/]", soft_wrap=True)
 
 
 def _tell_class(result: ClassResult) -> None:

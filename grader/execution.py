@@ -75,13 +75,19 @@ class Answer:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Execution:
-    """How a notebook ran. `errors` maps the number of a cell, `In [n]`, to what it raised."""
+    """
+    How a notebook ran.
+
+    `errors` maps the number of a cell, `In [n]`, to what it raised; `seconds` is wall time, from the start of its
+    kernel to the last answer.
+    """
 
     executed: int
     errors: dict[int, CallError]
     stopped: str | None
     answers: dict[str, Answer]
     layers: tuple[str, ...]
+    seconds: float = 0.0
 
 
 class _Stuck(Exception):  # noqa: N818 - a signal, not an error
@@ -120,7 +126,8 @@ async def execute(
     Raises:
         SandboxError: No kernel could be started, or none with that sandbox.
     """
-    deadline = time.monotonic() + limits.notebook_s
+    started = time.monotonic()
+    deadline = started + limits.notebook_s
     lost: dict[int, CallError] = {}
     answers: dict[str, Answer] = {}
     pending = iter(requests(answers))
@@ -143,6 +150,7 @@ async def execute(
                     stopped=run.stopped,
                     answers=answers,
                     layers=kernel.layers,
+                    seconds=time.monotonic() - started,
                 )
                 return
 

@@ -13,6 +13,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from grader.policies import Adjustment
+
 __all__ = [
     "BatchView",
     "CallError",
@@ -23,7 +25,6 @@ __all__ = [
     "Diagnosis",
     "Exercise",
     "ExerciseResult",
-    "ExtraCase",
     "Flag",
     "Limits",
     "Misconception",
@@ -94,23 +95,6 @@ class Limits:
     scratch_mib: int = 128
     output_bytes: int = 1_000_000
     result_bytes: int = 64 * 1024 * 1024
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ExtraCase:
-    """
-    One more set of arguments for every exercise of an assignment, hidden from students.
-
-    Attributes:
-        rows: How many images are in its batch.
-        double: float64 instead of float32.
-        random_upstream: Random upstream gradients instead of the true ones.
-    """
-
-    name: str
-    rows: int
-    double: bool = False
-    random_upstream: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +274,7 @@ class ExerciseResult:
         arguments: What the function is given, by name; with `targets`, its place in the network's graph.
         fingerprint: The same for two submissions whose wrong answers are the same; None where there is no wrong answer.
         views: For pictures (public batch only), one per target.
+        adjustment: What an instructor decided; `points` are those of it already.
     """
 
     name: str
@@ -307,11 +292,17 @@ class ExerciseResult:
     code: Code | None = None
     question: str = ""
     views: tuple[BatchView, ...] = ()
+    adjustment: Adjustment | None = None
 
     @property
     def passed(self) -> bool | None:
         """See `Outcome.passed`."""
         return self.outcome.passed
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether its points count: by the grader's verdict, or by an instructor's."""
+        return self.passed is not None or (self.adjustment is not None and self.adjustment.points is not None)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -352,7 +343,11 @@ class Report:
     Everything there is to say about one submission: plain data, rendered elsewhere.
 
     Attributes:
-        gives_marks: False for a student's own check, which tells the same and counts nothing.
+        gives_marks: False for a student's own check, which tells the same and counts nothing; and where points are
+            withheld.
+        adjustment: What an instructor decided about the total.
+        release: Until this moment students see less; empty if they may see everything.
+        is_shown: Whether this is what a student may see before that.
     """
 
     assignment_id: str
@@ -367,16 +362,29 @@ class Report:
     notes: tuple[str, ...] = ()
     seconds: float = 0.0
     gives_marks: bool = True
+    adjustment: Adjustment | None = None
+    release: str = ""
+    is_shown: bool = True
 
     @property
     def score(self) -> float:
         """Points earned."""
-        return sum(exercise.points for exercise in self.exercises if exercise.passed is not None)
+        if self.adjustment is not None and self.adjustment.points is not None:
+            return self.adjustment.points
+        return sum(exercise.points for exercise in self.exercises if exercise.is_decided)
 
     @property
     def max_score(self) -> float:
         """Points that could be earned; an exercise that could not be decided is left out, and so costs nothing."""
-        return sum(exercise.max_points for exercise in self.exercises if exercise.passed is not None)
+        is_given = self.adjustment is not None and self.adjustment.points is not None
+        return sum(exercise.max_points for exercise in self.exercises if exercise.is_decided or is_given)
+
+    @property
+    def graded_score(self) -> float | None:
+        """Points before an instructor's adjustments; None where the grader could not decide all of them."""
+        given = [each.points if each.adjustment is None else each.adjustment.graded for each in self.exercises]
+        is_decided = all(each.passed is not None for each in self.exercises)
+        return sum(points or 0.0 for points in given) if is_decided else None
 
 
 def most_telling(outcomes: list[Outcome]) -> Outcome:

@@ -7,9 +7,11 @@ assignment's id and the point's name: the same on every machine. The forward pas
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -28,6 +30,7 @@ __all__ = [
     "network_at",
     "network_names",
     "networks_of",
+    "one_thread",
     "points_of",
     "rounded",
     "seed_of",
@@ -67,6 +70,21 @@ class Network:
     parameters: dict[str, torch.Tensor]
     values: dict[str, torch.Tensor]
     gradients: dict[str, torch.Tensor]
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """
+    Compute with one thread: then sums have one order, and the same machine always gets the same numbers.
+
+    Small tensors are sooner done with by one thread, too, than shared among several.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def points_of(assignment: Assignment) -> tuple[Point, ...]:

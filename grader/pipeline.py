@@ -41,6 +41,8 @@ def grade(
     *,
     require: Level = Level.NONE,
     meanwhile: Callable[[], object] = lambda: None,
+    known: Execution | None = None,
+    keep: Callable[[Execution], None] | None = None,
 ) -> Report:
     """
     Grade one submission.
@@ -48,12 +50,13 @@ def grade(
     Args:
         require: The sandbox without which nothing is executed.
         meanwhile: Something else to do, in another thread, while the notebook runs.
+        known: How this notebook ran before, when it was asked the same: then it is judged by that, and not executed.
+        keep: Is given how it ran, if it was executed.
 
     Raises:
         SolutionError: The assignment's own solution disagrees with autograd.
         SandboxError: No kernel could be started, or none with the sandbox that is required.
     """
-    started = time.perf_counter()
     notebook = read_notebook(submission)
     if isinstance(notebook, Unreadable):
         return _unread(submission, assignment, notebook.problem)
@@ -65,8 +68,26 @@ def grade(
             f"This notebook belongs to the assignment {marked[:80]!r}; here {assignment.id!r} is graded.",
             cells=sum(1 for _ in code_cells(notebook)),
         )
-    report = _grade_notebook(submission, assignment, notebook, require, meanwhile)
-    return dataclasses.replace(report, seconds=time.perf_counter() - started)
+    names = [exercise.name for exercise in assignment.exercises]
+    if known is not None:
+        return _judge(submission, assignment, notebook, look(notebook, names), known)
+
+    # The kernel takes a while to start, time enough to get ready for it; and a while to end, time enough to judge.
+    with concurrent.futures.ThreadPoolExecutor(1) as aside:
+        building = aside.submit(lambda: (build_cases(assignment), build_chain(assignment)))
+        looking = aside.submit(look, notebook, names)
+        aside.submit(meanwhile)
+
+        def requests(answers: Mapping[str, Answer]) -> Iterator[Request]:
+            yield from _requests(assignment, *building.result(), answers)
+
+        async def execute_and_judge() -> Report:
+            async with execute(notebook, requests, assignment.limits, require=require) as execution:
+                if keep is not None:
+                    keep(execution)
+                return _judge(submission, assignment, notebook, looking.result(), execution)
+
+        return _run(execute_and_judge())
 
 
 def choose_assignment(submission: Submission, directory: Path, assignment_id: str | None) -> Path:
@@ -152,31 +173,6 @@ def _unread(submission: Submission, assignment: Assignment, problem: str, *, cel
     )
 
 
-def _grade_notebook(
-    submission: Submission,
-    assignment: Assignment,
-    notebook: NotebookNode,
-    require: Level,
-    meanwhile: Callable[[], object],
-) -> Report:
-    names = [exercise.name for exercise in assignment.exercises]
-
-    def requests(answers: Mapping[str, Answer]) -> Iterator[Request]:
-        cases, chain = building.result()
-        return _requests(assignment, cases, chain, answers)
-
-    async def execute_and_judge() -> Report:
-        async with execute(notebook, requests, assignment.limits, require=require) as execution:
-            return _judge(submission, assignment, notebook, looking.result(), execution)
-
-    # The kernel takes a while to start, time enough to get ready for it; and a while to end, time enough to judge.
-    with concurrent.futures.ThreadPoolExecutor(1) as aside:
-        building = aside.submit(lambda: (build_cases(assignment), build_chain(assignment)))
-        looking = aside.submit(look, notebook, names)
-        aside.submit(meanwhile)
-        return _run(execute_and_judge())
-
-
 def _requests(
     assignment: Assignment, cases: Mapping[str, tuple[Case, ...]], chain: ChainCase, answers: Mapping[str, Answer]
 ) -> Iterator[Request]:
@@ -199,6 +195,8 @@ def _requests(
 def _judge(
     submission: Submission, assignment: Assignment, notebook: NotebookNode, statically: StaticLook, execution: Execution
 ) -> Report:
+    """The report, from the source and from how it ran. Nothing else is looked at, and nothing is executed."""
+    started = time.perf_counter()
     cases = build_cases(assignment)
     results, flags = [], list[Flag]()
     for exercise in assignment.exercises:
@@ -227,6 +225,7 @@ def _judge(
         chain=judge_chain(assignment, build_chain(assignment), execution.answers[CHAIN], outcomes),
         sandbox_layers=execution.layers,
         notes=_notes(notebook, assignment),
+        seconds=execution.seconds + time.perf_counter() - started,
     )
 
 

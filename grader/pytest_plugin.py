@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -106,12 +107,15 @@ class NotebookFile(pytest.File):
         from grader.pipeline import grade
         from grader.reports.json import report_to_dict
         from grader.sandbox import Level
+        from grader.visibility import views_of
 
         if self._graded is None:
             assert self._read is not None
             submission, assignment = self._read
             level = Level[self.config.option.grader_require_sandbox.upper()]
-            report = report_to_dict(grade(submission, assignment, require=level))
+            whole = grade(submission, assignment, require=level)
+            _, shown = views_of(whole, assignment.visibility, datetime.now(timezone.utc))
+            report = report_to_dict(shown)
             self._graded = result_of(report, find_places(report, [self.path]))
         return self._graded
 

@@ -19,6 +19,7 @@ from nbformat import NotebookNode
 from grader.declared import declaration
 from grader.errors import SourceError
 from grader.files import write_atomically
+from grader.settings import visibility_of
 from grader.source import REGION, SourceNotebook
 
 __all__ = ["fill_blanks", "release_notebook", "write_release"]
@@ -26,7 +27,7 @@ __all__ = ["fill_blanks", "release_notebook", "write_release"]
 _IMAGE = re.compile(r"!\[([^\]]*)\]\((?!\w+:)([^)\s]+)\)")
 _CELL = re.compile(r"^# %%.*\n?", re.MULTILINE)
 _DEFINES = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=", re.MULTILINE)
-_KEPT = ("autograd", "hints", "learning_rate", "steps", "limits", "cases")
+_KEPT = ("autograd", "hints", "learning_rate", "steps", "limits", "cases", "release", "before")
 _DELETE = re.compile(r"^# %% delete: (\w+)\s*$", re.MULTILINE)
 
 
@@ -42,6 +43,8 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
         raise SourceError(f"{source.path} is made for students already.", "Release the source notebook.")
     blanks = {exercise.index: exercise.name for exercise in source.exercises}
     kept = {name: source.settings[name] for name in _KEPT if name in source.settings}
+    if "release" in kept:
+        kept["release"] = visibility_of(kept).release  # as text: JSON knows no dates
     declared_after = max((cell.index for cell in source.network), default=-1)
     left_out = {cell.index for cell in source.misconceptions}
     story = [(index, cell) for index, cell in enumerate(source.notebook.cells) if index not in left_out]

@@ -5,16 +5,28 @@ What an author may set under `grader`, in a source notebook's metadata and in th
 from __future__ import annotations
 
 import dataclasses
+import datetime as dt
 import difflib
 import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from grader.errors import SourceError
-from grader.model import ExtraCase, Limits, Misconception
+from grader.errors import SourceError, UsageError
+from grader.model import Limits, Misconception
+from grader.policies import ExtraCase, Visibility
 
-__all__ = ["EXERCISE", "MISCONCEPTION", "NOTEBOOK", "Setting", "check_settings", "extra_cases", "misconception"]
+__all__ = [
+    "EXERCISE",
+    "MISCONCEPTION",
+    "NOTEBOOK",
+    "Setting",
+    "check_settings",
+    "extra_cases",
+    "misconception",
+    "read_moment",
+    "visibility_of",
+]
 
 BUILT_IN = ("mnist", "mnist_hidden", "vjp", "linear", "chain", "training")
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
@@ -79,6 +91,27 @@ def _are_fingerprints(value: Any) -> bool:
     )
 
 
+def _is_moment(value: Any) -> bool:
+    try:
+        return bool(read_moment(_text_of(value)))
+    except UsageError:
+        return False
+
+
+def _is_before(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and value.keys() <= {"verdicts", "hints"}
+        and type(value.get("verdicts", False)) is bool
+        and _is_whole(value.get("hints", 0), 0, 3)
+    )
+
+
+def _text_of(moment: Any) -> str:
+    """YAML makes a date of what looks like one."""
+    return moment.isoformat() if isinstance(moment, dt.date) else str(moment)
+
+
 NOTEBOOK: Mapping[str, Setting] = {
     "assignment": Setting(_is_name, "the file's name without .md", "the id"),
     "title": Setting(lambda value: isinstance(value, str), "a line of text", "the heading of reports"),
@@ -104,6 +137,16 @@ NOTEBOOK: Mapping[str, Setting] = {
         _are_cases,
         "a list such as [{name: tiny, rows: 3, dtype: float64, upstream: random}], each name a new one",
         "more inputs that every exercise is called on",
+    ),
+    "release": Setting(
+        _is_moment,
+        "a date and time with its offset from UTC, such as 2026-12-04T18:00+01:00",
+        "when students see marks and all verdicts",
+    ),
+    "before": Setting(
+        _is_before,
+        "such as {verdicts: false, hints: 1}",
+        "what students see until then: all verdicts or those of the public batch, and how many hints",
     ),
 }
 
@@ -185,4 +228,35 @@ def misconception(settings: Mapping[str, Any], code: str) -> Misconception:
         analogy=settings.get("analogy", "").strip(),
         fingerprints=tuple(settings.get("fingerprints", ())),
         code=code,
+    )
+
+
+def read_moment(text: str) -> dt.datetime:
+    """
+    A moment, from ISO 8601.
+
+    Raises:
+        UsageError: It is none, or does not say how far it is from UTC.
+
+    >>> read_moment("2026-12-04T18:00+01:00").isoformat()
+    '2026-12-04T18:00:00+01:00'
+    """
+    example = "2026-12-04T18:00+01:00"
+    plain = text.strip()
+    try:
+        moment = dt.datetime.fromisoformat(f"{plain[:-1]}+00:00" if plain.endswith("Z") else plain)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no date and time.", f"Write one such as {example}.") from error
+    if moment.utcoffset() is None:
+        raise UsageError(f"{text!r} does not say in which time zone.", f"Add the offset from UTC: {example}.")
+    return moment
+
+
+def visibility_of(settings: Mapping[str, Any]) -> Visibility:
+    """What a notebook's settings, `release` and `before`, say."""
+    before = settings.get("before", {})
+    return Visibility(
+        release=read_moment(_text_of(settings["release"])).isoformat() if "release" in settings else "",
+        verdicts=before.get("verdicts", False),
+        hints=min(before.get("hints", 3), settings.get("hints", 3)),
     )

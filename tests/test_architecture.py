@@ -19,13 +19,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grader"
 
 LAYERS = [
-    ["errors", "model", "wire", "files"],
+    ["errors", "policies", "model", "wire", "files"],
     ["data", "notebook", "source", "settings", "misconceptions", "declared", "scaffold", "watch"],
     ["scope", "extract", "release", "assignment", "compare", "leaks"],
     ["networks", "cases", "worker", "harness", "sandbox", "warm", "kernels"],
     ["execution"],
-    ["calls"],
-    ["judge", "diagnosis"],
+    ["calls", "answers"],
+    ["judge", "diagnosis", "adjustments", "visibility"],
     ["pipeline"],
     ["reports"],
     ["demo", "doctor", "survivors", "validate", "soundness", "classroom", "checking"],

@@ -8,7 +8,6 @@ what is wrong here is wrong there, and what a grading would find that this does 
 from __future__ import annotations
 
 import ast
-import contextlib
 import contextvars
 import dataclasses
 import inspect
@@ -18,7 +17,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import nbformat
-import torch
 from IPython.core.getipython import get_ipython
 from nbformat import NotebookNode
 
@@ -33,7 +31,7 @@ from grader.extract import StaticLook, look_at
 from grader.harness import _work
 from grader.judge import judge_chain, judge_exercise
 from grader.model import Chain, Exercise, ExerciseResult, Limits, NotebookSummary, Outcome, Report, Submission
-from grader.networks import Network, networks_of
+from grader.networks import Network, networks_of, one_thread
 from grader.scope import Scope, scope_of
 from grader.wire import unpack_all
 
@@ -84,7 +82,7 @@ class Live:
     def look_at(self, names: Sequence[str]) -> Report:
         """The verdicts on some functions; a network that cannot be evaluated is a problem of the notebook."""
         try:
-            with _one_thread():
+            with one_thread():
                 return self._report([self._check(self._exercise(name)) for name in names])
         except GraderError as error:
             return self._report((), problem=str(error))
@@ -92,7 +90,7 @@ class Live:
     def look_at_all(self) -> Report:
         """The verdicts on all functions that are asked for, or that are called `grad_…`, and on their composition."""
         try:
-            with _one_thread():
+            with one_thread():
                 exercises = self._declared.exercises or tuple(self._exercise(name) for name in self._gradients())
                 results = [self._check(exercise) for exercise in exercises]
                 return dataclasses.replace(self._report(results), chain=self._chain(exercises, results))
@@ -183,17 +181,6 @@ class Live:
 
         _work(self._namespace, _file_names(), request.header, request.payload, keep)
         return Answer(status="done", records=records)
-
-
-@contextlib.contextmanager
-def _one_thread() -> Iterator[None]:
-    """Small tensors are sooner done with by one thread than shared among several."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def _undefined(*_: Any, **__: Any) -> dict[str, Any]:

@@ -1,16 +1,14 @@
 """
 The gradebook: every result, kept as soon as it is made, in SQLite or any database that SQLAlchemy knows.
 
-A result is found again by what it depends on: who handed in which bytes under which name, the assignment's version, the
-seed of the hidden batches, the grader's version. If any of that changes, it is another result.
+A result is found again by what it depends on (`grader.classroom.keys`): if any of that changes, it is another result.
+How a notebook ran is kept beside it, under what that alone depends on, for the next judgement. Nothing is ever removed
+but by what takes its place.
 """
 
 from __future__ import annotations
 
 import contextlib
-import dataclasses
-import hashlib
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,17 +16,19 @@ from typing import Any
 import sqlalchemy as sa
 
 from grader import __version__
+from grader.classroom.keys import Settings
 from grader.classroom.records import Graded, Received
 from grader.errors import UsageError
-from grader.model import Submission
 
-__all__ = ["Gradebook", "Settings", "result_key"]
+__all__ = ["ADJUSTMENTS", "RESULTS", "Gradebook"]
 
+FORM = 2
+"""Which form a gradebook has; a grader reads all up to its own."""
 BUSY_S = 30
 """How long one process waits while another one writes."""
 
 _metadata = sa.MetaData()
-_results = sa.Table(
+RESULTS = sa.Table(
     "grader_results",
     _metadata,
     sa.Column("key", sa.String(64), primary_key=True),
@@ -45,23 +45,39 @@ _results = sa.Table(
 )
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What a result depends on besides the submission."""
-
-    assignment_id: str
-    assignment_version: str
-    hidden_seed: int
-
-
-def result_key(received: Received, submission: Submission, settings: Settings) -> str:
-    """A hash of all that a result depends on."""
-    parts = [
-        [received.platform, received.student, submission.name, submission.sha256],
-        [settings.assignment_id, settings.assignment_version, settings.hidden_seed],
-        __version__,
-    ]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+# Since the second form of the file. Tables that a file lacks are made; none that it has is changed.
+_executions = sa.Table(
+    "grader_executions",
+    _metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("answers", sa.LargeBinary, nullable=False),
+    sa.Column("executed_at", sa.DateTime, server_default=sa.func.now(), nullable=False),
+)
+_shown = sa.Table(
+    "grader_shown",
+    _metadata,
+    sa.Column("key", sa.String(64), primary_key=True),
+    sa.Column("report", sa.Text, nullable=False),
+    sa.Column("page", sa.LargeBinary, nullable=False),
+)
+ADJUSTMENTS = sa.Table(
+    "grader_adjustments",
+    _metadata,
+    sa.Column("number", sa.Integer, primary_key=True),
+    sa.Column("platform", sa.String(20), nullable=False),
+    sa.Column("student", sa.Text, nullable=False),
+    sa.Column("assignment_id", sa.Text, nullable=False),
+    sa.Column("exercise", sa.Text, nullable=False),
+    sa.Column("points", sa.Float),
+    sa.Column("comment", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
+    sa.Column("made_by", sa.Text, nullable=False),
+    sa.Column("made_at", sa.DateTime, server_default=sa.func.now(), nullable=False),
+    sa.Column("withdrawn_by", sa.Text),
+    sa.Column("withdrawn_for", sa.Text),
+    sa.Column("withdrawn_at", sa.DateTime),
+)
+_form = sa.Table("grader_form", _metadata, sa.Column("number", sa.Integer, primary_key=True, autoincrement=False))
 
 
 class Gradebook:
@@ -89,6 +105,15 @@ class Gradebook:
             if is_sqlite:
                 sa.event.listen(self._engine, "connect", _write_ahead)
             _metadata.create_all(self._engine)
+            with self._engine.begin() as connection:
+                form = connection.execute(sa.select(sa.func.max(_form.c.number))).scalar()
+                if form is None:
+                    connection.execute(sa.insert(_form).values(number=FORM))
+        if form is not None and form > FORM:
+            self.close()
+            raise UsageError(
+                f"The gradebook {self.place} was made by a newer grader.", "Use that one, or another --gradebook."
+            )
 
     def close(self) -> None:
         """Let go of the database."""
@@ -96,18 +121,54 @@ class Gradebook:
 
     def find(self, key: str) -> Graded | None:
         """The result of that key, if there is one."""
-        with self._translated(), self._engine.connect() as connection:
-            row = connection.execute(sa.select(_results).where(_results.c.key == key)).one_or_none()
+        columns = (RESULTS, _shown.c.report.label("shown_report"), _shown.c.page.label("shown_page"))
+        found = sa.select(*columns).outerjoin(_shown, _shown.c.key == RESULTS.c.key).where(RESULTS.c.key == key)
+        with self.begin() as connection:
+            row = connection.execute(found).one_or_none()
         if row is None:
             return None
-        return Graded(report=row.report, page=row.page, fault=row.fault)
+        return Graded(
+            report=row.report,
+            page=row.page,
+            fault=row.fault,
+            shown_report=row.shown_report or "",
+            shown_page=row.shown_page or b"",
+        )
 
-    def keep(self, key: str, received: Received, submission_sha256: str, settings: Settings, graded: Graded) -> None:
-        """Keep a result for good, in the place of one that was there. When this returns, no crash can take it away."""
-        with self._translated(), self._engine.begin() as connection:
-            connection.execute(sa.delete(_results).where(_results.c.key == key))
+    def find_answers(self, execution: str) -> bytes | None:
+        """How a notebook ran, by its execution's key, if that is known."""
+        with self.begin() as connection:
+            found = sa.select(_executions.c.answers).where(_executions.c.key == execution)
+            return connection.execute(found).scalar_one_or_none()
+
+    def keep(
+        self,
+        key: str,
+        received: Received,
+        submission_sha256: str,
+        settings: Settings,
+        graded: Graded,
+        *,
+        execution: str,
+    ) -> None:
+        """
+        Keep a result for good, in the place of one that was there. When this returns, no crash can take it away.
+
+        Args:
+            execution: The key of the execution; how it ran is kept under it, if it was executed for this.
+        """
+        with self.begin() as connection:
+            if graded.answers is not None:
+                connection.execute(sa.delete(_executions).where(_executions.c.key == execution))
+            if graded.answers:
+                connection.execute(sa.insert(_executions).values(key=execution, answers=graded.answers))
+            connection.execute(sa.delete(_shown).where(_shown.c.key == key))
+            if graded.shown_report:
+                shown = {"report": graded.shown_report, "page": graded.shown_page}
+                connection.execute(sa.insert(_shown).values(key=key, **shown))
+            connection.execute(sa.delete(RESULTS).where(RESULTS.c.key == key))
             connection.execute(
-                sa.insert(_results).values(
+                sa.insert(RESULTS).values(
                     key=key,
                     platform=received.platform,
                     student=received.student,
@@ -120,6 +181,17 @@ class Gradebook:
                     fault=graded.fault,
                 )
             )
+
+    @contextlib.contextmanager
+    def begin(self) -> Iterator[sa.Connection]:
+        """
+        A transaction, committed when the context is left well.
+
+        Raises:
+            UsageError: The database does not do what it is asked.
+        """
+        with self._translated(), self._engine.begin() as connection:
+            yield connection
 
     @contextlib.contextmanager
     def _translated(self) -> Iterator[None]:

@@ -19,11 +19,15 @@ from grader import __version__
 from grader.classroom.records import Graded, Problem, Received, Result
 from grader.files import replace_atomically, write_atomically
 
-__all__ = ["inert", "name_reports", "points", "write_feedback", "write_gradebook", "write_reports"]
+__all__ = ["WITHHELD", "inert", "name_reports", "points", "write_feedback", "write_gradebook", "write_reports"]
 
 SCHEMA = "grader.gradebook/1"
 RESERVED = ("index", "gradebook")
+WITHHELD = "withheld"
+"""The folder with whole reports, while students see less."""
 NAME_LIMIT_BYTES = 150
+ADDED = ("graded_score", "comment")
+"""Columns for what an instructor adjusted: what the grader had given, and the comment."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 FORMULA = ("=", "+", "-", "@")
 
@@ -60,15 +64,28 @@ def _safe(name: str) -> str:
 
 
 def write_reports(directory: Path, stem: str, graded: Graded, formats: Iterable[str]) -> None:
-    """Write the reports as `<stem>.<format>`, unless they are there already."""
-    contents: dict[str, Callable[[], bytes]] = {
-        "html": lambda: zlib.decompress(graded.page),
-        "json": lambda: graded.report.encode("utf-8"),
-    }
+    """
+    Write what a student may see as `<stem>.<format>`, unless it is there already.
+
+    Where something is withheld, the whole report goes into a folder of its own, for the instructor.
+    """
+    is_withheld = bool(graded.shown_report)
     for name in dict.fromkeys(formats):
-        path, content = directory / f"{stem}.{name}", contents[name]()
-        if not path.is_file() or path.stat().st_size != len(content) or path.read_bytes() != content:
-            write_atomically(path, content)
+        whole = graded.report.encode("utf-8") if name == "json" else zlib.decompress(graded.page)
+        hidden = directory / WITHHELD / f"{stem}.{name}"
+        if is_withheld:
+            hidden.parent.mkdir(exist_ok=True)
+            _write_if_new(hidden, whole)
+            shown = graded.shown_report.encode("utf-8") if name == "json" else zlib.decompress(graded.shown_page)
+            _write_if_new(directory / f"{stem}.{name}", shown)
+        else:
+            _write_if_new(directory / f"{stem}.{name}", whole)
+            hidden.unlink(missing_ok=True)
+
+
+def _write_if_new(path: Path, content: bytes) -> None:
+    if not path.is_file() or path.stat().st_size != len(content) or path.read_bytes() != content:
+        write_atomically(path, content)
 
 
 def points(number: float) -> str:
@@ -96,7 +113,19 @@ def _as_csv(results: Sequence[Result], problems: Sequence[Problem]) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(
-        ["student", "name", "platform", "submission", "late", "status", "score", "max_score", *exercises, "report"]
+        [
+            "student",
+            "name",
+            "platform",
+            "submission",
+            "late",
+            "status",
+            "score",
+            "max_score",
+            *exercises,
+            *ADDED,
+            "report",
+        ]
     )
     for result in results:
         received = result.received
@@ -108,13 +137,17 @@ def _as_csv(results: Sequence[Result], problems: Sequence[Problem]) -> str:
             points(result.score) if is_decided else "",
             points(result.max_score) if is_decided else "",
         ]
-        row += [points(own[name].points) if own[name].passed is not None else "" for name in exercises]
-        row += [result.report]
+        row += [
+            points(own[name].points) if own[name].passed is not None or own[name].is_adjusted else ""
+            for name in exercises
+        ]
+        given = points(result.graded_score) if result.graded_score is not None else "-"
+        row += [given if result.is_adjusted else "", " ".join(result.comments), result.report]
         writer.writerow([inert(cell) for cell in row])
     for problem in problems:
         if problem.student and problem.is_serious:
             row = [problem.student, "", problem.platform, problem.where, "", "not_read"]
-            writer.writerow([inert(cell) for cell in row] + [""] * (len(exercises) + 3))
+            writer.writerow([inert(cell) for cell in row] + [""] * (len(exercises) + 3 + len(ADDED)))
     return text.getvalue()
 
 
@@ -139,6 +172,9 @@ def _as_json(results: Sequence[Result], problems: Sequence[Problem]) -> str:
                 "status": result.status,
                 "score": None if result.is_undecided else result.score,
                 "max_score": None if result.is_undecided else result.max_score,
+                "adjusted": result.is_adjusted,
+                "graded_score": result.graded_score if result.is_adjusted else None,
+                "comments": list(result.comments),
                 "exercises": [
                     {
                         "name": finding.exercise,
@@ -146,6 +182,7 @@ def _as_json(results: Sequence[Result], problems: Sequence[Problem]) -> str:
                         "passed": finding.passed,
                         "points": finding.points,
                         "max_points": finding.max_points,
+                        "adjusted": finding.is_adjusted,
                         "diagnosis": finding.diagnosis or None,
                     }
                     for finding in result.findings

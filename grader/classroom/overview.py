@@ -52,13 +52,18 @@ class ExerciseRow:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Group:
-    """Students who have something in common: a diagnosis, a wrong answer, a flag. `cell` would name the answer."""
+    """
+    Students who have something in common: a diagnosis, a wrong answer, a flag.
+
+    `example` leads to the first one's report, if possible to the exercise itself; `cell` would name the answer.
+    """
 
     tag: str
     title: str
     where: str
     message: str
     students: tuple[Student, ...]
+    example: str
     cell: str = ""
 
 
@@ -203,6 +208,7 @@ def _diagnoses(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
             where=_exercise_counts(finding for _, finding in pairs),
             message=clip(pairs[0][1].observed, MAX_MESSAGE),
             students=_students(result for result, _ in pairs),
+            example=_example(*pairs[0]),
         )
         for name, pairs in having.items()
     )
@@ -229,6 +235,7 @@ def _clusters(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
                 message=clip(pairs[0][1].message, MAX_MESSAGE),
                 students=_students(result for result, _ in pairs),
                 cell=cell_to_name(exercise, fingerprint),
+                example=_example(*pairs[0]),
             )
         )
     return tuple(groups)
@@ -250,6 +257,7 @@ def _flags(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
             where="",
             message=clip(pairs[0][1], MAX_MESSAGE),
             students=_students(result for result, _ in pairs),
+            example=_student(pairs[0][0]).link,
         )
         for name, pairs in raised.items()
     )
@@ -267,6 +275,7 @@ def _faults(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
             where="",
             message=clip(message, MAX_MESSAGE),
             students=_students(theirs),
+            example=_student(theirs[0]).link,
         )
         for message, theirs in failed.items()
     )
@@ -282,6 +291,9 @@ def _row(result: Result, tags: _Tags) -> Row:
     if result.received.is_late:
         tags.give(result, "late")
         remarks.append("late")
+    if result.is_adjusted or result.comments:
+        tags.give(result, "adjusted by hand")
+        remarks.append("by hand")
     remarks += sorted({clip(name.replace("_", " "), 40) for name, _ in result.flags})
     is_full = all(finding.passed for finding in result.findings)
     tags.give(result, "full marks" if is_full else "not all right")
@@ -305,6 +317,12 @@ def _verdict(finding: Finding) -> Verdict:
 
 def _student(result: Result) -> Student:
     return Student(clip(result.received.student, MAX_NAME), quote(result.report))
+
+
+def _example(result: Result, finding: Finding) -> str:
+    """The report's address, and the place of an exercise in it."""
+    is_page = result.report.endswith(".html") and finding.exercise.isidentifier()
+    return _student(result).link + (f"#exercise-{quote(finding.exercise)}" if is_page else "")
 
 
 def _students(results: Iterable[Result]) -> tuple[Student, ...]:

@@ -22,18 +22,20 @@ class Tally:
 
     Attributes:
         known: Of these, results that the gradebook had already.
+        judged: Of these, results made from answers that it had, without executing anything.
         failed: Of these, files that cannot be read and faults of the grader.
     """
 
     def __init__(self, total: int) -> None:
         self.total = total
-        self.done = self.known = self.failed = 0
+        self.done = self.known = self.judged = self.failed = 0
         self._started = time.monotonic()
 
-    def add(self, *, is_new: bool, has_failed: bool) -> None:
+    def add(self, *, is_new: bool, has_failed: bool, was_executed: bool = True) -> None:
         """Count one."""
         self.done += 1
         self.known += not is_new
+        self.judged += is_new and not was_executed and not has_failed
         self.failed += has_failed
 
     @property
@@ -43,7 +45,8 @@ class Tally:
 
     def __str__(self) -> str:
         known = f", {self.known} known already" if self.known else ""
-        return f"{self.done} of {self.total} done{known}, {self.failed} failed, {self.rate:.1f} per second"
+        judged = f", {self.judged} judged again by their answers" if self.judged else ""
+        return f"{self.done} of {self.total} done{known}{judged}, {self.failed} failed, {self.rate:.1f} per second"
 
     @property
     def left(self) -> str:
@@ -75,8 +78,8 @@ class _Lines(Tally):
     def __exit__(self, *_: object) -> None:
         self._console.print(f"{self}.", soft_wrap=True)
 
-    def add(self, *, is_new: bool, has_failed: bool) -> None:
-        super().add(is_new=is_new, has_failed=has_failed)
+    def add(self, *, is_new: bool, has_failed: bool, was_executed: bool = True) -> None:
+        super().add(is_new=is_new, has_failed=has_failed, was_executed=was_executed)
         if time.monotonic() - self._said >= LINE_EVERY_S and self.done < self.total:
             self._said = time.monotonic()
             self._console.print(f"{self}{self.left}", soft_wrap=True)
@@ -101,7 +104,7 @@ class _Bar(Tally):
     def __exit__(self, *_: object) -> None:
         self._progress.stop()
 
-    def add(self, *, is_new: bool, has_failed: bool) -> None:
-        super().add(is_new=is_new, has_failed=has_failed)
+    def add(self, *, is_new: bool, has_failed: bool, was_executed: bool = True) -> None:
+        super().add(is_new=is_new, has_failed=has_failed, was_executed=was_executed)
         more = f"{self.rate:.1f}/s" + (f" · {self.failed} failed" if self.failed else "")
         self._progress.update(self._task, completed=self.done, more=more)

@@ -87,16 +87,25 @@ class Graded:
         report: The report's JSON.
         page: The report's HTML, compressed by zlib.
         fault: What went wrong with the grader, if it did: then the report decides nothing.
+        shown_report, shown_page: The same as far as the student may see it now; empty where that is all of it.
+        answers: How the notebook ran (`grader.answers`), if it was executed for this; nothing where that is too large.
     """
 
     report: str
     page: bytes = dataclasses.field(repr=False)
     fault: str = ""
+    shown_report: str = ""
+    shown_page: bytes = dataclasses.field(default=b"", repr=False)
+    answers: bytes | None = dataclasses.field(default=None, repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What is said about one exercise of one student, as far as the class is concerned."""
+    """
+    What is said about one exercise of one student, as far as the class is concerned.
+
+    `is_adjusted` where an instructor gave the points.
+    """
 
     exercise: str
     outcome: str
@@ -107,6 +116,7 @@ class Finding:
     diagnosis: str = ""
     observed: str = ""
     fingerprint: str = ""
+    is_adjusted: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +129,9 @@ class Result:
         problem: Why the file is no notebook, if it is none; it was graded for all that.
         fault: What the grader failed at.
         flags: Ids with their evidence.
+        graded_score: What the grader gave, where an instructor changed the score; None where it could not decide.
+        is_adjusted, is_total_given: Whether an instructor changed it; and whether as a whole.
+        comments: An instructor's, on exercises and on the whole.
     """
 
     received: Received
@@ -130,11 +143,16 @@ class Result:
     flags: tuple[tuple[str, str], ...] = ()
     problem: str = ""
     fault: str = ""
+    graded_score: float | None = None
+    is_adjusted: bool = False
+    is_total_given: bool = False
+    comments: tuple[str, ...] = ()
 
     @property
     def is_undecided(self) -> bool:
-        """Whether the grader failed at any of it, so that there is no mark yet."""
-        return bool(self.fault) or any(finding.outcome == "grader_error" for finding in self.findings)
+        """Whether the grader failed at any of it and no instructor decided, so that there is no mark yet."""
+        failed = [finding for finding in self.findings if finding.outcome == "grader_error"]
+        return not self.is_total_given and not all(finding.is_adjusted for finding in failed)
 
     @property
     def status(self) -> str:
@@ -147,6 +165,8 @@ class Result:
     def of(received: Received, name: str, graded: Graded) -> Result:
         """A line, from the documents."""
         content: dict[str, Any] = json.loads(graded.report)
+        adjustments = content.get("adjustments", [])
+        given = [each for each in adjustments if each["points"] is not None]
         return Result(
             received=received,
             report=name,
@@ -157,6 +177,10 @@ class Result:
             flags=tuple((flag["id"], flag["evidence"]) for flag in content["flags"]),
             problem=content["notebook"].get("problem") or "",
             fault=graded.fault,
+            graded_score=content.get("graded_score"),
+            is_adjusted=bool(given),
+            is_total_given=any(each["exercise"] is None for each in given),
+            comments=tuple(each["comment"] for each in adjustments if each["comment"]),
         )
 
 
@@ -172,4 +196,5 @@ def _finding(exercise: Mapping[str, Any]) -> Finding:
         diagnosis=diagnosis["id"] if diagnosis else "",
         observed=diagnosis["message"] if diagnosis else "",
         fingerprint=exercise["fingerprint"] or "",
+        is_adjusted=(exercise.get("adjustment") or {}).get("points") is not None,
     )

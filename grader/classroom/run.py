@@ -6,18 +6,21 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import datetime as dt
 import zlib
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from grader import __version__
 from grader.assignment import Assignment, find_assignment
 from grader.cases import build_cases
 from grader.classroom.batch import Batch
+from grader.classroom.decisions import adjustments_by_student, stale
 from grader.classroom.fill import Filled, fill_gradebook
-from grader.classroom.gradebook import Gradebook, Settings
-from grader.classroom.outputs import name_reports, write_feedback, write_gradebook, write_reports
+from grader.classroom.gradebook import Gradebook
+from grader.classroom.keys import Settings
+from grader.classroom.outputs import WITHHELD, name_reports, write_feedback, write_gradebook, write_reports
 from grader.classroom.overview import build_overview
 from grader.classroom.page import render_overview
 from grader.classroom.pool import OpenWorkers, local_workers
@@ -29,7 +32,9 @@ from grader.errors import UsageError
 from grader.files import remove_leftovers, write_atomically
 from grader.notebook import Unreadable
 from grader.pipeline import choose_assignment
+from grader.policies import Adjustment, Visibility
 from grader.sandbox import Level
+from grader.visibility import is_released, released_at
 
 __all__ = ["ClassResult", "choose_for_class", "grade_class"]
 
@@ -82,6 +87,7 @@ def grade_class(
     formats: Sequence[str] = ("html", "json"),
     fill: Sequence[Path] = (),
     fill_column: str | None = None,
+    release: str | None = None,
     is_quiet: bool = False,
     open_workers: OpenWorkers = local_workers,
 ) -> ClassResult:
@@ -92,6 +98,7 @@ def grade_class(
         source: The source notebook of the assignment.
         gradebook: A file or a database URL. [default: `output/gradebook.db`]
         fill: The instructor's own gradebooks to fill in.
+        release: When students see everything, in place of what the assignment says; see `released_at`.
 
     Raises:
         SourceError, SolutionError: Nothing can be graded with that source notebook.
@@ -101,9 +108,10 @@ def grade_class(
     read = Source(source.name, source.read_bytes())
     assignment = read.load(hidden_seed)
     build_cases(assignment)  # where the solution disagrees with autograd, better no report than a fault in each
-    settings = Settings(
-        assignment_id=assignment.id, assignment_version=assignment.version, hidden_seed=assignment.hidden_seed
-    )
+    visibility = released_at(assignment.visibility, release)
+    now = dt.datetime.now(dt.timezone.utc)
+    withheld = None if is_released(visibility, now) else visibility
+    settings = Settings.of(assignment, withheld=withheld)
     with _writing(output):
         output.mkdir(parents=True, exist_ok=True)
         remove_leftovers(output)
@@ -112,11 +120,16 @@ def grade_class(
     results, problems = dict[tuple[str, str], Result](), list(roster.problems)
     keys = dict[tuple[str, str], str]()
     with contextlib.closing(Gradebook(gradebook or str(output / "gradebook.db"))) as kept:
+        adjustments = adjustments_by_student(kept, assignment.id)
+        problems += _stale(adjustments, assignment)
         batch = Batch(
             gradebook=kept,
             settings=settings,
             source=read,
             jobs=jobs,
+            now=now,
+            visibility=visibility,
+            adjustments=adjustments,
             require=require,
             regrade=regrade,
             open_workers=open_workers,
@@ -131,33 +144,54 @@ def grade_class(
                     tally.add(is_new=True, has_failed=True)
                     continue
                 owner = (each.received.platform, each.received.student)
-                result = Result.of(each.received, f"{stems[owner]}.{linked}", each.graded)
+                folder = f"{WITHHELD}/" if each.graded.shown_report else ""
+                result = Result.of(each.received, f"{folder}{stems[owner]}.{linked}", each.graded)
                 results[owner], keys[owner] = result, each.key
                 with _writing(output):
                     write_reports(output, stems[owner], each.graded, formats)
-                tally.add(is_new=each.is_new, has_failed=result.status != "graded")
+                has_failed = result.status != "graded"
+                tally.add(is_new=each.is_new, has_failed=has_failed, was_executed=each.was_executed)
         ordered = tuple(results[owner] for owner in stems if owner in results)
 
         def read_page(result: Result) -> bytes:
             document = kept.find(keys[result.received.platform, result.received.student])
-            return zlib.decompress(document.page) if document else b""
+            return zlib.decompress(document.shown_page or document.page) if document else b""
 
         with _writing(output):
             archives = write_feedback(output, ordered, read_page) if "html" in formats else []
     with _writing(output):
         write_gradebook(output, ordered, problems)
-        index = _write_index(output, ordered, problems, assignment)
+        index = _write_index(output, ordered, problems, assignment, withheld)
         filled = tuple(fill_gradebook(path, ordered, output, column=fill_column) for path in fill)
+    if withheld is not None:
+        note = f"Students are to see marks from {withheld.release} on: take care not to upload these before."
+        filled = tuple(dataclasses.replace(each, notes=(*each.notes, note)) for each in filled)
     written = (index, output / "gradebook.csv", output / "gradebook.json", *archives, *(each.path for each in filled))
     return ClassResult(results=ordered, problems=tuple(problems), written=written, filled=filled)
 
 
-def _write_index(output: Path, results: Sequence[Result], problems: Sequence[Problem], assignment: Assignment) -> Path:
-    facts = (
+def _stale(adjustments: Mapping[tuple[str, str], Sequence[Adjustment]], assignment: Assignment) -> Iterator[Problem]:
+    worth = {exercise.name: exercise.points for exercise in assignment.exercises}
+    for (platform, student), theirs in adjustments.items():
+        for said in stale(theirs, worth):
+            yield Problem(student, said, platform, student, is_serious=False)
+
+
+def _write_index(
+    output: Path,
+    results: Sequence[Result],
+    problems: Sequence[Problem],
+    assignment: Assignment,
+    withheld: Visibility | None,
+) -> Path:
+    facts = [
         ("Assignment", f"{assignment.id}, version {assignment.version}"),
         ("Graded by", f"grader {__version__}"),
         ("As a table", "gradebook.csv, gradebook.json"),
-    )
+    ]
+    if withheld is not None:
+        told = f"{withheld.release}; until then the whole reports, to which this page leads, are in `{WITHHELD}`"
+        facts.append(("Students see everything from", told))
     overview = build_overview(results, problems, title=assignment.title or assignment.id, facts=facts)
     path = output / "index.html"
     write_atomically(path, render_overview(overview))

@@ -13,7 +13,6 @@ import signal
 import sys
 import threading
 import time
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +20,10 @@ import torch
 
 from grader import __version__
 from grader.assignment import Assignment, load_assignment
+from grader.classroom.documents import Handling, make_documents, make_fault_documents
 from grader.classroom.records import Graded
 from grader.errors import GraderError, UsageError
-from grader.model import Report, Submission
-from grader.pipeline import as_fault, fault_report, grade_or_fault
-from grader.reports.html import render_html
-from grader.reports.json import render_json
+from grader.model import Submission
 from grader.sandbox import Level
 
 __all__ = ["Source", "Task", "grade_task", "prepare_worker", "set_aside"]
@@ -60,6 +57,7 @@ class Task:
     source: Source
     hidden_seed: int
     require: Level
+    handling: Handling
     grader_version: str = __version__
 
 
@@ -89,26 +87,13 @@ def grade_task(task: Task) -> Graded:
         )
     assignment = task.source.load(task.hidden_seed)
     with _alone:
-        report, fault = grade_or_fault(task.submission, assignment, require=task.require)
-        try:
-            return _documents(report, fault)
-        except Exception as error:
-            failed = as_fault(error)
-            return _documents(fault_report(task.submission, assignment, failed), failed)
+        return make_documents(task.submission, assignment, task.handling, require=task.require)
 
 
 def set_aside(task: Task, fault: GraderError) -> Graded:
     """The documents for a submission that was given up."""
     assignment = task.source.load(task.hidden_seed)
-    return _documents(fault_report(task.submission, assignment, fault), fault)
-
-
-def _documents(report: Report, fault: GraderError | None) -> Graded:
-    return Graded(
-        report=render_json(report),
-        page=zlib.compress(render_html(report).encode("utf-8")),
-        fault="" if fault is None else str(fault),
-    )
+    return make_fault_documents(task.submission, assignment, task.handling, fault)
 
 
 def _leave(*_: Any) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "hidden_seed_option",
     "output_option",
     "quiet_option",
+    "release_option",
     "sandbox_option",
     "say",
     "solutions_option",
@@ -64,6 +65,13 @@ sandbox_option = click.option(
     default="none",
     show_default=True,
     help="Refuse to execute anything in a sandbox below this level; `grader doctor` tells which one there is.",
+)
+release_option = click.option(
+    "--release-at",
+    "release",
+    metavar="MOMENT",
+    help="Until then students' reports have no marks, and say what the public batch says: such as "
+    "2026-12-04T18:00+01:00, or `now`. [default: `release` in the source notebook, else now]",
 )
 debug_option = click.option(
     "--debug", is_flag=True, expose_value=False, help="Show tracebacks of the grader's own faults."

@@ -41,7 +41,28 @@ FORMATS: Mapping[str, Callable[[Sequence[Result]], str]] = {
     "csv": render_csv,
 }
 
+FOR_INSTRUCTORS = ("canvas", "csv", "gradescope", "moodle")
+"""What students do not see, or no more of it than they may."""
+OF_MARKS = ("canvas", "gradescope", "moodle")
+
 
 def render(results: Sequence[Result], name: str) -> str:
-    """Reports in a format. Raises UsageError where the format cannot hold them."""
+    """
+    Reports in a format.
+
+    Raises:
+        UsageError: The format cannot hold them; or students would see in it what they may not see yet; or it is about
+            marks, and there are none in a student's copy.
+    """
+    for result in results:
+        if not result.is_for_students and name not in FOR_INSTRUCTORS:
+            raise UsageError(
+                f"Students see less of the report of {result.student} until {result.release}.",
+                "Export their copy, which is beside the folder `withheld`.",
+            )
+        if not result.gives_marks and name in OF_MARKS:
+            raise UsageError(
+                f"The report of {result.student} has no marks until {result.release}.",
+                "Export the instructor's, from the folder `withheld`.",
+            )
     return FORMATS[name](results)

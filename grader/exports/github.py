@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grader.exports.result import Finding, Result, amount
+from grader.exports.result import Finding, Result
 from grader.model import Outcome
 
 __all__ = ["LIMIT", "render_annotations"]
@@ -28,7 +28,7 @@ def render_annotations(results: Sequence[Result]) -> str:
                 is_wrong = finding.passed is False and finding.outcome not in OPEN
                 kinds["error" if is_wrong else "warning"].append(_command(result, finding))
         told = "Some could not be graded: nothing was deducted for them. " if result.is_undecided else ""
-        told += result.problem or f"{amount(result.score)} of {amount(result.max_score)} points"
+        told += result.problem or result.marks
         kinds["notice"].append(f"title={_property(f'{result.assignment}, {result.student}')}::{_data(told)}")
     lines = []
     for kind, commands in kinds.items():

@@ -4,6 +4,9 @@ Gradescope's `results.json`: an exercise is a test, with its points, whether it 
 The total stands at the top, where it counts. Text is sent as plain text, so that nothing in it is markup. What is meant
 for the instructor goes into `extra_data`, which students do not see; only where the grader failed is there a hidden
 test too, since a hidden test hides the total as well.
+
+What a release date holds back is shown once grades are published there: a date of its own Gradescope does not know.
+Until then students see what their copy of the report says, in lines without points.
 """
 
 from __future__ import annotations
@@ -19,9 +22,18 @@ __all__ = ["render_failure", "render_gradescope"]
 UNDECIDED = "This could not be graded. It is not your fault: tell your instructor. Nothing was deducted."
 
 
-def render_gradescope(result: Result) -> str:
-    """One report as `results.json`."""
-    tests = [_test(number, finding) for number, finding in enumerate(result.findings, start=1)]
+def render_gradescope(result: Result, *, shown: Result | None = None) -> str:
+    """
+    One report as `results.json`.
+
+    Args:
+        result: The instructor's, where something is held back from students.
+        shown: What students may see of it before grades are published.
+    """
+    visibility = "after_published" if result.release else "visible"
+    tests = [_test(number, finding, visibility) for number, finding in enumerate(result.findings, start=1)]
+    if shown is not None:
+        tests = [_line(number, finding) for number, finding in enumerate(shown.findings, start=1)] + tests
     if result.is_undecided:
         tests.append(_for_instructor("\n".join(result.notes) or "The report says no more."))
     wrong = sum(finding.passed is False for finding in result.findings)
@@ -31,10 +43,14 @@ def render_gradescope(result: Result) -> str:
         said = result.problem
     elif result.is_undecided and not wrong and not right:
         said = UNDECIDED
+    elif result.release:
+        said = "There are marks once they are published."
+    if result.by_hand and not result.release:
+        said = f"{said}\n{result.by_hand}"
     return _written(
         {
             "score": amount(result.score),
-            "execution_time": round(result.seconds, 3),
+            "execution_time": round((shown or result).seconds, 3),
             "output": said,
             "output_format": "text",
             "test_output_format": "text",
@@ -79,8 +95,16 @@ def render_failure(message: str) -> str:
     )
 
 
-def _test(number: int, finding: Finding) -> dict[str, Any]:
-    test: dict[str, Any] = {"name": finding.title, "number": str(number), "visibility": "visible"}
+def _line(number: int, finding: Finding) -> dict[str, Any]:
+    """What is said of an exercise before there are marks."""
+    status = "failed" if finding.passed is False else "passed"
+    output = UNDECIDED if finding.passed is None else finding.text
+    name = f"{finding.title}, so far"
+    return {"name": name, "number": f"0.{number}", "visibility": "visible", "status": status, "output": output}
+
+
+def _test(number: int, finding: Finding, visibility: str) -> dict[str, Any]:
+    test: dict[str, Any] = {"name": finding.title, "number": str(number), "visibility": visibility}
     if finding.passed is None:  # a line that is told, and that neither gives nor takes a point
         return test | {"status": "failed", "output": UNDECIDED}
     return test | {

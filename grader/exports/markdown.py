@@ -37,23 +37,25 @@ def render_markdown(results: Sequence[Result]) -> str:
 
 
 def _section(result: Result) -> str:
-    heading = f"## {_plain(result.title or result.assignment)}: {amount(result.score)} of {amount(result.max_score)}"
+    heading = f"## {_plain(result.title or result.assignment)}: {_plain(result.marks)}"
     lines = [heading, "", f"{_plain(result.submission)}", ""]
     if result.problem:
         return "\n".join([*lines, _plain(result.problem), ""])
     if result.is_undecided:
         lines += ["**Not everything could be graded. That is not the student's fault, and nothing was deducted.**", ""]
+    lines += [_plain(result.by_hand), ""] if result.by_hand else []
     lines += ["| | gradient | points | |", "| --- | --- | ---: | --- |"]
-    lines += [_row(finding) for finding in result.findings]
+    lines += [_row(finding, result) for finding in result.findings]
     hints = [line for finding in result.findings if finding.details for line in _details(finding)]
     if hints:
         lines += ["", *hints]
     return "\n".join([*lines, "", *_curve(result)])
 
 
-def _row(finding: Finding) -> str:
+def _row(finding: Finding, result: Result) -> str:
     verdict = VERDICTS[finding.outcome]
-    points = f"{amount(finding.points)} / {amount(finding.max_points)}" if finding.passed is not None else "–"
+    is_told = finding.passed is not None and result.gives_marks
+    points = f"{amount(finding.points)} / {amount(finding.max_points)}" if is_told else "–"
     where = (
         f" ({_plain(finding.place.file)}, line {finding.place.line})" if finding.place and not finding.passed else ""
     )

@@ -42,10 +42,13 @@ class Finding:
     details: tuple[str, ...] = ()
     diagnoses: tuple[str, ...] = ()
     place: Place | None = None
+    is_adjusted: bool = False
 
     @property
     def passed(self) -> bool | None:
-        """True, False, or None where nothing could be decided."""
+        """True, False, or None where nothing could be decided: by the grader, nor by an instructor."""
+        if self.outcome.passed is None and self.is_adjusted:
+            return self.points >= self.max_points
         return self.outcome.passed
 
     @property
@@ -69,6 +72,9 @@ class Result:
         notes: For the instructor: what the grader failed at, or another version of the assignment.
         flags: For the instructor, as `autograd: grad_w1: In [3], line 2: .backward()`.
         problem: Why the file could not be read as a notebook, if it could not.
+        by_hand: What an instructor decided about the total, in a sentence.
+        release: Until this moment students see less; empty if they may see everything.
+        is_for_students: False for the instructor's view until then.
         losses: The training curve, autograd's and the student's, if there is one; None where it is not finite.
     """
 
@@ -87,11 +93,27 @@ class Result:
     problem: str | None = None
     layers: tuple[str, ...] = ()
     losses: tuple[tuple[float | None, ...], tuple[float | None, ...]] | None = None
+    by_hand: str = ""
+    is_total_given: bool = False
+    release: str = ""
+    is_for_students: bool = True
+
+    @property
+    def gives_marks(self) -> bool:
+        """Whether points mean anything."""
+        return not (self.release and self.is_for_students)
+
+    @property
+    def marks(self) -> str:
+        """The total, in words."""
+        if not self.gives_marks:
+            return f"no marks until {self.release}"
+        return f"{amount(self.score)} of {amount(self.max_score)} points"
 
     @property
     def is_undecided(self) -> bool:
-        """Whether the grader failed at something."""
-        return any(finding.passed is None for finding in self.findings)
+        """Whether the grader failed at something, and no instructor decided it."""
+        return not self.is_total_given and any(finding.passed is None for finding in self.findings)
 
 
 def amount(number: float) -> float | int:
@@ -138,6 +160,8 @@ def result_of(report: Mapping[str, Any], places: Mapping[str, Place] | None = No
     chain = report.get("chain") or {}
     training = chain.get("training")
     notebook = report["notebook"]
+    adjustments = report.get("adjustments", [])
+    visibility = report.get("visibility", {})
     return Result(
         assignment=str(report["assignment"]["id"]),
         title=_line(report["assignment"].get("title", "")),
@@ -154,6 +178,10 @@ def result_of(report: Mapping[str, Any], places: Mapping[str, Place] | None = No
         problem=_text(notebook["problem"]) if notebook.get("problem") else None,
         layers=tuple(map(str, report["sandbox"]["layers"])),
         losses=(tuple(training["reference"]), tuple(training["student"])) if training else None,
+        by_hand=next((_by_hand(each, "the whole") for each in adjustments if each["exercise"] is None), ""),
+        is_total_given=any(each["exercise"] is None and each["points"] is not None for each in adjustments),
+        release=str(visibility.get("release") or ""),
+        is_for_students=visibility.get("is_shown", True) is True,
     )
 
 
@@ -161,6 +189,9 @@ def _finding(exercise: Mapping[str, Any], places: Mapping[str, Place]) -> Findin
     diagnoses = exercise["diagnoses"][:MAX_DIAGNOSES]
     details = [_text(line) for each in diagnoses for line in (each["message"], each["hint"]) if line]
     name = _line(exercise["name"])
+    adjustment = exercise.get("adjustment") or {}
+    if adjustment:
+        details.insert(0, _by_hand(adjustment, name))
     return Finding(
         name=name,
         outcome=Outcome(exercise["outcome"]),
@@ -170,7 +201,17 @@ def _finding(exercise: Mapping[str, Any], places: Mapping[str, Place]) -> Findin
         details=tuple(details),
         diagnoses=tuple(str(each["id"]) for each in exercise["diagnoses"]),
         place=places.get(exercise["name"]),
+        is_adjusted=adjustment.get("points") is not None,
     )
+
+
+def _by_hand(adjustment: Mapping[str, Any], what: str) -> str:
+    """What an instructor decided, in a few sentences."""
+    points, graded = adjustment["points"], adjustment["graded"]
+    given = f" {amount(float(points))} points for {what}" if points is not None else ""
+    instead = f", in place of {amount(float(graded))}" if points is not None and graded is not None else ""
+    said = f" {adjustment['comment']}" if adjustment["comment"] else ""
+    return _text(f"By your instructor:{given}{instead}{'.' if given else ''}{said} Why: {adjustment['reason']}")
 
 
 def _text(text: Any) -> str:

@@ -5,6 +5,7 @@ What runs on Gradescope: the submission's folder in, `results.json` out, whateve
 from __future__ import annotations
 
 import json
+from datetime import datetime, timezone
 from pathlib import Path
 
 from grader.assignment import find_assignment, load_assignment
@@ -17,6 +18,7 @@ from grader.notebook import Unreadable, read_notebook, read_submission
 from grader.pipeline import as_fault, grade_or_fault
 from grader.reports.json import report_to_dict
 from grader.sandbox import Level
+from grader.visibility import views_of
 
 __all__ = ["choose_file", "run"]
 
@@ -52,7 +54,9 @@ def _graded(root: Path) -> tuple[str, GraderError | None]:
     assignment = load_assignment(path, hidden_seed=settings["hidden_seed"])
     submission = choose_file(root / "submission", assignment.id)
     report, fault = grade_or_fault(submission, assignment, require=Level[settings["level"].upper()])
-    return render_gradescope(result_of(report_to_dict(report))), fault
+    whole, shown = views_of(report, assignment.visibility, datetime.now(timezone.utc))
+    copy = result_of(report_to_dict(shown)) if shown is not whole else None
+    return render_gradescope(result_of(report_to_dict(whole)), shown=copy), fault
 
 
 def choose_file(folder: Path, assignment_id: str) -> Submission:

@@ -9,6 +9,7 @@ import math
 from typing import Any
 
 from grader.model import CallError, CaseResult, Chain, ExerciseResult, Report
+from grader.policies import Adjustment
 
 __all__ = ["SCHEMA", "render_json", "report_to_dict"]
 
@@ -36,6 +37,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         },
         "score": report.score,
         "max_score": report.max_score,
+        **_adjusted(report),
         "exercises": [_exercise(exercise) for exercise in report.exercises],
         "flags": [{"id": flag.id, "exercise": flag.exercise, "evidence": flag.evidence} for flag in report.flags],
         "notebook": {
@@ -47,8 +49,20 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         "chain": _chain(report.chain),
         "sandbox": {"layers": list(report.sandbox_layers)},
         "notes": list(report.notes),
+        "visibility": {"release": report.release or None, "is_shown": report.is_shown},
         "timing_s": {"total": round(report.seconds, 4)},
     }
+
+
+def _adjusted(report: Report) -> dict[str, Any]:
+    """What an instructor decided, and what the grader had given, where there is something."""
+    given = [("", report.adjustment), *((result.name, result.adjustment) for result in report.exercises)]
+    told = [{"exercise": name or None, **_adjustment(each)} for name, each in given if each is not None]
+    return {"adjustments": told, "graded_score": report.graded_score} if told else {}
+
+
+def _adjustment(given: Adjustment) -> dict[str, Any]:
+    return {"points": given.points, "graded": given.graded, "comment": given.comment, "reason": given.reason}
 
 
 def _exercise(exercise: ExerciseResult) -> dict[str, Any]:
@@ -77,6 +91,7 @@ def _exercise(exercise: ExerciseResult) -> dict[str, Any]:
         "error": _error(exercise.error),
         "cell": exercise.code.cell if exercise.code else None,
         "line": exercise.code.line if exercise.code else None,
+        **({"adjustment": _adjustment(exercise.adjustment)} if exercise.adjustment else {}),
     }
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 
 from grader import __version__
 from grader.model import CallError, CaseResult, Chain, Diagnosis, ExerciseResult, Flag, Outcome, Report
+from grader.policies import Adjustment
 from grader.reports.graph import Box, Edge, draw_graph
 from grader.reports.listing import CodeView, list_code
 from grader.reports.pictures import Gallery, picture_view
@@ -56,6 +57,15 @@ class Fact:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class AdjustmentView:
+    """What an instructor decided: how points changed, in words, or nothing; why; and what they say to the student."""
+
+    points: str
+    reason: str
+    comment: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ExerciseView:
     """One exercise on the page."""
 
@@ -79,6 +89,7 @@ class ExerciseView:
     cases_open: bool
     galleries: tuple[Gallery, ...]
     question: str
+    adjustment: AdjustmentView | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,6 +133,8 @@ class Page:
     summary: tuple[str, ...]
     problem: str | None
     gives_marks: bool
+    withheld: str
+    adjustment: AdjustmentView | None
     exercises: tuple[ExerciseView, ...]
     chain: ChainView | None
     flags: tuple[Flag, ...]
@@ -157,12 +170,34 @@ def build_page(report: Report) -> Page:
         summary=() if problem else tuple(_summary(report.exercises)),
         problem=clip(problem) if problem else None,
         gives_marks=report.gives_marks,
+        withheld=_withheld(report),
+        adjustment=_adjustment(report.adjustment, report.max_score) if report.adjustment else None,
         exercises=() if problem else exercises,
         chain=_chain(report.chain, report.exercises, anchors) if report.chain and not problem else None,
         flags=tuple(dataclasses.replace(flag, evidence=clip(flag.evidence)) for flag in report.flags[:MAX_ITEMS]),
         facts=tuple((name, clip(value)) for name, value in facts if problem is None or name != "Notebook"),
         notes=tuple(clip(note) for note in report.notes[:MAX_ITEMS]),
         layers=report.sandbox_layers[:MAX_ITEMS],
+    )
+
+
+def _withheld(report: Report) -> str:
+    """What is to be said of a release date that is still to come."""
+    if not report.release:
+        return ""
+    until = f"{report.release[:10]}, {report.release[11:16]} (UTC{report.release[-6:]})"
+    if not report.is_shown:
+        return f"For the instructor: students see less than this until {until}."
+    return f"Until {until} there are no marks here, and not everything that was tried is told."
+
+
+def _adjustment(given: Adjustment, worth: float) -> AdjustmentView:
+    points = ""
+    if given.points is not None:
+        before = "what could not be graded" if given.graded is None else f"{given.graded:g}"
+        points = f"{given.points:g} of {worth:g} points, in place of {before}"
+    return AdjustmentView(
+        points=points, reason=clip(given.reason, MAX_QUESTION), comment=clip(given.comment, MAX_QUESTION)
     )
 
 
@@ -208,8 +243,8 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
         name=clip(result.name, 120),
         verdict=VERDICTS[result.outcome],
         right=right,
-        ours=result.passed is None,
-        points="not counted" if result.passed is None else f"{result.points:g} / {result.max_points:g}",
+        ours=not result.is_decided,
+        points="not counted" if not result.is_decided else f"{result.points:g} / {result.max_points:g}",
         message=clip(result.message),
         because=_because(result),
         diagnoses=tuple(
@@ -238,6 +273,7 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
             if view.got.size > (public is not None and public.worst is not None)
         ),
         question=clip(result.question.strip(), MAX_QUESTION),
+        adjustment=_adjustment(result.adjustment, result.max_points) if result.adjustment else None,
     )
 
 

@@ -1,0 +1,89 @@
+"""
+One submission's documents: executed or judged by what it answered before, adjusted, and shown as far as may be.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import zlib
+
+from grader.adjustments import adjust_report
+from grader.answers import pack_execution, unpack_execution
+from grader.assignment import Assignment
+from grader.classroom.records import Graded
+from grader.errors import GraderError
+from grader.execution import Execution
+from grader.model import Report, Submission
+from grader.pipeline import as_fault, fault_report, grade_or_fault
+from grader.policies import EVERYTHING, Adjustment, Visibility
+from grader.reports.html import render_html
+from grader.reports.json import render_json
+from grader.sandbox import Level
+from grader.visibility import views_of
+
+__all__ = ["Handling", "make_documents", "make_fault_documents"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Handling:
+    """
+    What is known of a submission besides its bytes.
+
+    Attributes:
+        answers: How it ran before, as `grader.answers` packed it; nothing is executed where that can be read.
+        adjustments: An instructor's, for this student.
+        visibility: What students may see.
+        now: The moment for which that is decided.
+    """
+
+    now: dt.datetime
+    answers: bytes | None = dataclasses.field(default=None, repr=False)
+    adjustments: tuple[Adjustment, ...] = ()
+    visibility: Visibility = EVERYTHING
+
+
+def make_documents(submission: Submission, assignment: Assignment, handling: Handling, *, require: Level) -> Graded:
+    """Grade one submission; whatever the grader itself fails at becomes a report that costs no points."""
+    kept: list[bytes] = []
+
+    def keep(execution: Execution) -> None:
+        kept.append(pack_execution(execution, assignment) or b"")
+
+    known = None if handling.answers is None else _known(handling.answers, assignment)
+    report, fault = grade_or_fault(submission, assignment, require=require, known=known, keep=keep)
+    try:
+        graded = _documents(report, fault, handling)
+    except Exception as error:
+        graded = make_fault_documents(submission, assignment, handling, as_fault(error))
+    return dataclasses.replace(graded, answers=kept[0] if kept else None)
+
+
+def make_fault_documents(
+    submission: Submission, assignment: Assignment, handling: Handling, fault: GraderError
+) -> Graded:
+    """The documents where the grader failed."""
+    return _documents(fault_report(submission, assignment, fault), fault, handling)
+
+
+def _known(answers: bytes, assignment: Assignment) -> Execution | None:
+    try:
+        return unpack_execution(answers, assignment)
+    except GraderError:
+        return None  # the assignment is at fault, and grading will say so
+
+
+def _documents(report: Report, fault: GraderError | None, handling: Handling) -> Graded:
+    whole, shown = views_of(adjust_report(report, handling.adjustments), handling.visibility, handling.now)
+    is_all = shown is whole
+    return Graded(
+        report=render_json(whole),
+        page=_page(whole),
+        fault="" if fault is None else str(fault),
+        shown_report=render_json(shown) if not is_all else "",
+        shown_page=_page(shown) if not is_all else b"",
+    )
+
+
+def _page(report: Report) -> bytes:
+    return zlib.compress(render_html(report).encode("utf-8"))

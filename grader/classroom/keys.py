@@ -1,0 +1,103 @@
+"""
+What a result depends on, as hashes: on what a notebook was asked when it ran, and on how its answers are judged.
+
+The first is kept small. Points, tolerances, texts, recognisers and the looks of a page are the second's business: when
+they change, what was answered is judged again, and nothing is executed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+from collections.abc import Sequence
+from pathlib import Path, PurePath
+from typing import Any
+
+from grader.assignment import Assignment
+from grader.classroom.records import Received
+from grader.model import Submission
+from grader.policies import Adjustment, Visibility
+
+__all__ = ["Settings", "execution_key", "result_key"]
+
+PACKAGE = Path(__file__).parent.parent
+EXECUTING = (
+    *("calls", "cases", "data", "execution", "harness", "kernels", "networks", "notebook", "pipeline", "sandbox"),
+    *("wire", "worker"),
+)
+"""Our own code that an execution depends on: what is asked, of whom, and by whom."""
+JUDGING = (".py", ".toml", ".jinja", ".css")
+NOT_OURS = ("bundled", "samples", "templates", "__pycache__")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """
+    What results depend on besides the submission and its student.
+
+    Attributes:
+        execution: A hash of all that decides what notebooks are asked.
+        judgement: A hash of all that decides what is made of their answers.
+    """
+
+    assignment_id: str
+    assignment_version: str
+    hidden_seed: int
+    execution: str
+    judgement: str
+
+    @staticmethod
+    def of(assignment: Assignment, *, withheld: Visibility | None = None) -> Settings:
+        """
+        Those of an assignment, and of the grader as it is.
+
+        Args:
+            withheld: What students see now, where that is not everything.
+        """
+        asked: list[Any] = [
+            [assignment.id, assignment.hidden_seed, assignment.network],
+            [[exercise.name, exercise.arguments, exercise.targets] for exercise in assignment.exercises],
+            [dataclasses.asdict(case) for case in assignment.extra_cases],
+            [dataclasses.asdict(assignment.limits), assignment.autograd],
+            [assignment.learning_rate, assignment.steps],
+            _code_hash(EXECUTING),
+        ]
+        return Settings(
+            assignment_id=assignment.id,
+            assignment_version=assignment.version,
+            hidden_seed=assignment.hidden_seed,
+            execution=_hash(asked),
+            judgement=_hash([assignment.version, _code_hash(), withheld and dataclasses.asdict(withheld)]),
+        )
+
+
+def execution_key(submission: Submission, settings: Settings) -> str:
+    """A hash of all that an execution depends on: the same for the same bytes, whoever handed them in."""
+    return _hash([submission.sha256, PurePath(submission.name).suffix.lower(), settings.execution])
+
+
+def result_key(
+    received: Received, submission: Submission, settings: Settings, adjustments: Sequence[Adjustment] = ()
+) -> str:
+    """A hash of all that a result depends on, an instructor's adjustments among it."""
+    who = [received.platform, received.student, submission.name]
+    adjusted = [dataclasses.asdict(each) for each in adjustments]
+    return _hash([who, execution_key(submission, settings), settings.judgement, adjusted])
+
+
+@functools.cache
+def _code_hash(names: tuple[str, ...] = ()) -> str:
+    """A hash of our own files: of all, or of those modules and folders only."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*")):
+        parts = path.relative_to(PACKAGE).parts
+        is_one = path.suffix in JUDGING and not set(NOT_OURS) & set(parts[:1]) and "__pycache__" not in parts
+        if is_one and (not names or parts[0].removesuffix(".py") in names):
+            digest.update(f"{'/'.join(parts)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def _hash(parts: Any) -> str:
+    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()

@@ -1,0 +1,126 @@
+"""
+`grader adjust`: what an instructor decides by hand, kept in the gradebook.
+"""
+
+from __future__ import annotations
+
+import getpass
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from grader.commands.options import EXIT_FULL_MARKS, debug_option, say
+
+if TYPE_CHECKING:
+    from grader.classroom.decisions import Decision
+
+__all__ = ["adjust"]
+
+
+@click.command()
+@click.argument("student", required=False)
+@click.option(
+    "-g",
+    "--gradebook",
+    "place",
+    metavar="PATH-OR-URL",
+    default="reports",
+    show_default=True,
+    help="The folder that `grader batch` wrote, its gradebook.db, or a database URL.",
+)
+@click.option("--exercise", default="", metavar="NAME", help="[default: the total]")
+@click.option("--points", type=float, help="In place of what the grader gave.")
+@click.option("--comment", default="", help="For the student to read.")
+@click.option("--reason", default="", help="Why; the student reads it too.")
+@click.option("--by", "by", metavar="WHO", help="Who decides; kept, and not shown to students. [default: your login]")
+@click.option("--platform", default="", help="Where a student's id is one of several platforms.")
+@click.option("-a", "--assignment", "assignment_id", metavar="ID", help="Where the gradebook has several.")
+@click.option(
+    "--import",
+    "table",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="A CSV of adjustments: all of it, or none.",
+)
+@click.option("--list", "is_list", is_flag=True, help="Show all that was ever decided.")
+@click.option("--withdraw", type=int, metavar="NUMBER", help="Take one back, with a reason.")
+@debug_option
+def adjust(
+    student: str | None,
+    place: str,
+    exercise: str,
+    points: float | None,
+    comment: str,
+    reason: str,
+    by: str | None,
+    platform: str,
+    assignment_id: str | None,
+    table: Path | None,
+    is_list: bool,
+    withdraw: int | None,
+) -> int:
+    """
+    Give a STUDENT, named as in gradebook.csv, other points or a comment, with a reason.
+
+    It survives regrading. The reports and tables have it after the next `grader batch`, which executes nothing for it.
+    """
+    import contextlib
+
+    from grader.classroom import decisions
+    from grader.classroom.gradebook import Gradebook
+    from grader.errors import UsageError
+    from grader.policies import Adjustment
+
+    if (student is not None) + (table is not None) + is_list + (withdraw is not None) != 1:
+        raise UsageError("It is not plain what to do.", "Name a STUDENT, or --import, --list or --withdraw.")
+    who = by or _login()
+    with contextlib.closing(Gradebook(_existing(place))) as gradebook:
+        if is_list:
+            _show(decisions.list_decisions(gradebook))
+            return EXIT_FULL_MARKS
+        if withdraw is not None:
+            made = [decisions.withdraw(gradebook, withdraw, by=who, reason=reason)]
+        else:
+            given = Adjustment(exercise=exercise, points=points, comment=comment, reason=reason)
+            wishes = (
+                [decisions.Wish(student=student, adjustment=given, by=who, platform=platform)]
+                if student is not None
+                else decisions.read_wishes(table, by=who)
+                if table is not None
+                else []
+            )
+            made = decisions.decide(gradebook, wishes, assignment_id=assignment_id)
+    _show(made)
+    say("Grade the class again to put this into reports and tables: nothing is executed for it.")
+    return EXIT_FULL_MARKS
+
+
+def _existing(place: str) -> str:
+    """Where the gradebook is: a slip of the pen must not make a new one."""
+    from grader.errors import UsageError
+
+    if "://" in place:
+        return place
+    path = Path(place) / "gradebook.db" if Path(place).is_dir() else Path(place)
+    if not path.is_file():
+        raise UsageError(f"There is no gradebook {path}.", "Name the folder that `grader batch` wrote, with -g.")
+    return str(path)
+
+
+def _login() -> str:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
+
+
+def _show(decisions: Iterable[Decision]) -> None:
+    for each in decisions:
+        given = each.adjustment
+        parts = [f"{each.number:4d}", each.student, given.exercise or "total"]
+        parts += [f"{given.points:g} points"] if given.points is not None else []
+        parts += [f"“{given.comment}”"] if given.comment else []
+        parts += [f"({given.reason}; {each.by}, {each.at:%Y-%m-%d %H:%M} UTC)"]
+        parts += [f"withdrawn {each.withdrawn}"] if each.withdrawn else []
+        click.echo("  ".join("".join(c if c.isprintable() else " " for c in part) for part in parts))

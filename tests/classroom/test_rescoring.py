@@ -1,0 +1,231 @@
+"""When only the judgement changes, a class is judged again by what it answered, and nothing is executed."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import sqlite3
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import pytest
+
+from grader import pipeline
+from grader.assignment import load_assignment
+from grader.classroom import keys, run
+from grader.classroom.gradebook import FORM, Gradebook
+from grader.classroom.keys import Settings
+from grader.cli import main
+from tests.classroom.conftest import ANSWERS
+from tests.conftest import ROOT, SOURCE
+
+SCHEMA = json.loads((ROOT / "grader" / "schemas" / "report-1.json").read_text())
+
+
+@contextlib.contextmanager
+def one_thread_here(jobs: int) -> Iterator[Executor]:
+    """In place of worker processes, which take seconds to start."""
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+def started(*_: object, **__: object) -> None:
+    raise RuntimeError("a kernel was started")
+
+
+def batch(source: Path, folder: Path, output: Path, *arguments: object) -> int:
+    return main(["batch", str(folder), "--solutions", str(source), "-o", str(output), "-q", *map(str, arguments)])
+
+
+def reports(output: Path) -> dict[str, Any]:
+    """What was said of each student, but for the time it took."""
+    found = {path.stem: json.loads(path.read_text()) for path in sorted(output.glob("s*.json"))}
+    for report in found.values():
+        del report["timing_s"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def graded(tmp_path_factory: pytest.TempPathFactory, notebook_of: Callable[[str], bytes]) -> Path:
+    """A class of four that was graded: its notebooks, `source/`, and what came out of it, `out/`."""
+    place = tmp_path_factory.mktemp("graded")
+    for name in ("class", "source"):
+        (place / name).mkdir()
+    shutil.copy(SOURCE, place / "source")
+    for number, kind in enumerate(ANSWERS, start=1001):
+        (place / "class" / f"s{number}.ipynb").write_bytes(notebook_of(kind))
+    (place / "class" / "s1005.ipynb").write_bytes(notebook_of("mask"))  # the same bytes, another student
+    assert batch(place / "source", place / "class", place / "out", "--jobs", 1) == 1
+    return place
+
+
+@pytest.fixture
+def place(graded: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(graded, tmp_path / "copy"))
+
+
+@pytest.fixture
+def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever executes a notebook fails."""
+    monkeypatch.setattr(pipeline, "execute", started)
+    monkeypatch.setitem(run.grade_class.__kwdefaults__, "open_workers", one_thread_here)
+
+
+def change(place: Path, old: str, new: str) -> None:
+    path = place / "source" / SOURCE.name
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_other_points_and_other_hints(place: Path, request: pytest.FixtureRequest) -> None:
+    """The same is said as by a grading from scratch, to the last digit."""
+    before = reports(place / "out")
+    change(place, "grader: {points: 2}", "grader: {points: 5}")
+    change(place, "  learning_rate: 0.01\n", "  learning_rate: 0.01\n  hints: 1\n")
+    assert batch(place / "source", place / "class", place / "fresh", "--jobs", 1) == 1
+
+    request.getfixturevalue("without_kernels")
+    assert batch(place / "source", place / "class", place / "out") == 1
+
+    after = reports(place / "out")
+    assert after == reports(place / "fresh")
+    assert {student for student in after if after[student] != before[student]} == set(before)
+    assert after["s1001"]["score"] != before["s1001"]["score"]
+    wrong = {exercise["name"]: exercise for exercise in after["s1002"]["exercises"]}["grad_z1"]
+    assert wrong["diagnoses"][0]["id"] == "missing_mask"
+    assert wrong["diagnoses"][0]["hint"]
+    assert not wrong["diagnoses"][0]["more"]
+
+
+def test_another_release_of_the_grader(place: Path, monkeypatch: pytest.MonkeyPatch, without_kernels: None) -> None:
+    """New recognisers, new texts: whatever of our code has no part in executing."""
+    before = reports(place / "out")
+    code_hash = keys._code_hash
+    monkeypatch.setattr(keys, "_code_hash", lambda names=(): code_hash(names) if names else "another")
+    (place / "out" / "s1001.html").unlink()
+
+    assert batch(place / "source", place / "class", place / "out") == 1
+
+    assert reports(place / "out") == before
+    assert (place / "out" / "s1001.html").is_file()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("return da1 * (z1 > 0)", "return da1 * (z1 > 0.0)"),
+        ("  learning_rate: 0.01", "  learning_rate: 0.02"),
+        ("def forward(", "# of two layers\ndef forward("),
+    ],
+)
+def test_which_changes_execute(place: Path, old: str, new: str) -> None:
+    """A solution's code does not; what the student's process is asked does."""
+    path = place / "source" / SOURCE.name
+    one = Settings.of(load_assignment(path))
+    change(place, old, new)
+    other = Settings.of(load_assignment(path))
+
+    assert one.judgement != other.judgement
+    assert (one.execution == other.execution) == ("z1 > 0.0" in new)
+
+
+@pytest.mark.parametrize(
+    ("name", "executes"),
+    [
+        ("harness.py", True),
+        ("sandbox/seccomp.py", True),
+        ("cases.py", True),
+        ("judge.py", False),
+        ("diagnosis/texts/hints.toml", False),
+        ("diagnosis/recognise.py", False),
+        ("reports/templates/report.css", False),
+    ],
+)
+def test_which_of_our_code_executes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, executes: bool) -> None:
+    package = tmp_path / "grader"
+    shutil.copytree(ROOT / "grader", package, ignore=shutil.ignore_patterns("mnist", "__pycache__"))
+    monkeypatch.setattr(keys, "PACKAGE", package)
+    code_hash = keys._code_hash.__wrapped__
+    before = code_hash(keys.EXECUTING), code_hash()
+
+    with (package / name).open("a") as file:
+        file.write("\n")
+
+    assert code_hash() != before[1]
+    assert (code_hash(keys.EXECUTING) != before[0]) is executes
+
+
+def test_regrade_executes(place: Path, without_kernels: None, capsys: Any) -> None:
+    """And so does what has never run: else the tests above would not mean much."""
+    assert batch(place / "source", place / "class", place / "out", "--regrade") == 3
+
+
+def test_what_cannot_be_read_is_executed(place: Path) -> None:
+    before = reports(place / "out")
+    with sqlite3.connect(place / "out" / "gradebook.db") as connection:
+        assert connection.execute("SELECT count(*) FROM grader_executions").fetchone() == (4,)  # one for the same bytes
+        connection.execute("UPDATE grader_executions SET answers = substr(answers, 1, 2000)")
+    connection.close()
+    change(place, "  learning_rate: 0.01\n", "  learning_rate: 0.01\n  hints: 3\n")
+
+    assert batch(place / "source", place / "class", place / "out", "--jobs", 1) == 1
+
+    for student, report in reports(place / "out").items():
+        assert report["exercises"] == before[student]["exercises"]
+    with sqlite3.connect(place / "out" / "gradebook.db") as connection:
+        sizes = connection.execute("SELECT length(answers) FROM grader_executions").fetchall()
+    connection.close()
+    assert all(size > 2000 for (size,) in sizes)
+
+
+def test_a_release_date(place: Path, without_kernels: None) -> None:
+    """Before it, what students get has no marks, and what hidden cases say is nowhere in it; after it, everything."""
+    whole = reports(place / "out")
+    out, withheld = place / "out", place / "out" / "withheld"
+
+    assert batch(place / "source", place / "class", out, "--release-at", "2999-01-01T00:00Z") == 1
+
+    shown = reports(out)
+    for student, report in shown.items():
+        jsonschema.validate({**report, "timing_s": {"total": 0}}, SCHEMA)
+        assert (report["score"], report["max_score"]) == (0, 0)
+        assert {case["name"] for exercise in report["exercises"] for case in exercise["cases"]} == {"mnist"}
+        page = (out / f"{student}.html").read_text()
+        assert "2999-01-01" in page
+        assert 'class="score"' not in page
+        assert "mnist_hidden" not in page
+        told = json.loads((withheld / f"{student}.json").read_text())
+        assert told["exercises"] == whole[student]["exercises"]
+        assert 'class="score"' in (withheld / f"{student}.html").read_text()
+    assert "s1002,,plain,s1002.ipynb,,graded,8.00,10.00" in (out / "gradebook.csv").read_text()
+    assert 'href="withheld/s1002.html"' in (out / "index.html").read_text()
+
+    assert batch(place / "source", place / "class", out, "--release-at", "now") == 1
+
+    assert reports(out) == whole
+    assert not list(withheld.glob("*"))
+    assert batch(place / "source", place / "class", out, "--release-at", "tomorrow") == 2
+
+
+def test_a_gradebook_of_the_first_form(place: Path, without_kernels: None) -> None:
+    """It had results only. They stay; and what a later grader made is left alone."""
+    database = place / "out" / "gradebook.db"
+    with sqlite3.connect(database) as connection:
+        for table in ("grader_executions", "grader_shown", "grader_adjustments", "grader_form"):
+            connection.execute(f"DROP TABLE {table}")
+    connection.close()
+
+    assert batch(place / "source", place / "class", place / "out") == 1
+
+    with sqlite3.connect(database) as connection:
+        assert connection.execute("SELECT number FROM grader_form").fetchall() == [(FORM,)]
+        assert connection.execute("SELECT count(*) FROM grader_results").fetchone() == (5,)
+        connection.execute("UPDATE grader_form SET number = 9")
+    connection.close()
+    with pytest.raises(Exception, match="newer grader"):
+        Gradebook(str(database))

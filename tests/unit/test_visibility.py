@@ -1,0 +1,213 @@
+"""Before its release date, nothing that is held back is to be read from anything that a student gets to see."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import json
+from typing import Any
+
+import jsonschema
+import pytest
+
+from grader.adjustments import adjust_report
+from grader.errors import UsageError
+from grader.exports.formats import FOR_INSTRUCTORS, FORMATS, OF_MARKS, render
+from grader.exports.gradescope import render_gradescope
+from grader.exports.result import result_of
+from grader.model import (
+    CallError,
+    CaseResult,
+    Chain,
+    Diagnosis,
+    ExerciseResult,
+    NotebookSummary,
+    Notice,
+    Outcome,
+    Report,
+)
+from grader.policies import Adjustment, Visibility
+from grader.reports.html import render_html
+from grader.reports.json import render_json, report_to_dict
+from grader.settings import read_moment
+from grader.visibility import is_released, released_at, views_of
+from tests.conftest import ROOT, raw_submission
+from tests.exports.readers import validate_gradescope
+
+SCHEMA = json.loads((ROOT / "grader" / "schemas" / "report-1.json").read_text())
+LATER = Visibility(release="2030-01-01T12:00:00+01:00", hints=1)
+BEFORE, AFTER = (dt.datetime(2030, 1, 1, hour, tzinfo=dt.timezone.utc) for hour in (10, 11))
+RIGHT = ("match", "match")
+HIDDEN = [
+    ("match", "mismatch"),
+    ("match", "wrong_shape"),
+    ("match", "raised"),
+    ("match", "not_finite"),
+    ("match", "timed_out"),
+    ("match", "crashed"),
+]
+"""What the public case and the hidden one say: for a student, all of these are the same."""
+
+
+def exercise_of(public: str, hidden: str) -> ExerciseResult:
+    """An exercise that says, wherever it can, what its hidden case says."""
+    outcome = min((Outcome(public), Outcome(hidden)), key=list(Outcome).index)
+    secret = f"secret {hidden}"
+    is_wrong = outcome is not Outcome.MATCH
+    return ExerciseResult(
+        name="grad_w1",
+        outcome=outcome,
+        points=0.0 if is_wrong else 3.0,
+        max_points=3.0,
+        fingerprint=f"{list(Outcome).index(outcome):016x}" if is_wrong else None,
+        message=f"The gradient on the hidden batch: {secret}.",
+        cases=(
+            CaseResult(name="mnist", outcome=Outcome(public), public=True, max_abs_error=0.125),
+            CaseResult(
+                name="mnist_hidden",
+                outcome=Outcome(hidden),
+                public=False,
+                max_abs_error=0.77,
+                error=CallError(type="ValueError", message=secret),
+            ),
+        ),
+        diagnoses=(Diagnosis(id=f"secret_{hidden}", message=secret, hint=secret),) if is_wrong else (),
+        notices=(Notice(id="narrow", message=secret),) if is_wrong else (),
+        error=CallError(type="ValueError", message=secret) if is_wrong else None,
+    )
+
+
+def report_of(public: str, hidden: str) -> Report:
+    result = exercise_of(public, hidden)
+    link = Outcome.MATCH if hidden not in ("timed_out", "crashed") else result.outcome
+    report = Report(
+        assignment_id="two_layer_mse",
+        assignment_title="Two layers",
+        assignment_version="1",
+        submission=raw_submission(b"", name="ada.ipynb"),
+        exercises=(result,),
+        notebook=NotebookSummary(cells=3, executed=3),
+        chain=Chain(links={"grad_w1": link}),
+        seconds=10.0 if hidden == "timed_out" else 0.2,
+    )
+    points = 1.5 if result.outcome is Outcome.MATCH else 0.25
+    return adjust_report(report, [Adjustment(points=points, comment=f"secret {points}", reason=f"secret {hidden}")])
+
+
+def seen_by_students(report: Report) -> dict[str, str]:
+    """Everything that is made for students from a report, at that moment."""
+    whole, shown = views_of(report, LATER, BEFORE)
+    content = report_to_dict(shown)
+    jsonschema.validate(content, SCHEMA)
+    seen = {"html": render_html(shown), "json": render_json(shown)}
+    seen |= {name: render([result_of(content)], name) for name in FORMATS if name not in FOR_INSTRUCTORS}
+    results = json.loads(render_gradescope(result_of(report_to_dict(whole)), shown=result_of(content)))
+    validate_gradescope(results)
+    kept = {name: results[name] for name in results if name not in ("score", "extra_data")}
+    kept["tests"] = [test for test in results["tests"] if test["visibility"] == "visible"]
+    return seen | {"gradescope": json.dumps(kept)}
+
+
+@pytest.mark.parametrize("cases", HIDDEN)
+def test_what_hidden_cases_say_makes_no_difference(cases: tuple[str, str]) -> None:
+    """Byte for byte: where there is no difference, there is nothing to read."""
+    right, wrong = seen_by_students(report_of(*RIGHT)), seen_by_students(report_of(*cases))
+    is_same = {name: right[name] == wrong[name] for name in right}
+
+    assert not [name for name, text in wrong.items() if "secret" in text or "0.77" in text or "mnist_hidden" in text]
+    assert all(is_same.values()), is_same
+    assert render_html(report_of(*RIGHT)) != render_html(report_of(*cases)), "whole reports do differ"
+
+
+def test_what_is_wrong_on_the_public_batch_is_told() -> None:
+    for public, hidden in (("mismatch", "mismatch"), ("mismatch", "raised"), ("mismatch", "match")):
+        _, shown = views_of(report_of(public, hidden), LATER, BEFORE)
+        (result,) = shown.exercises
+
+        assert result.outcome is Outcome.MISMATCH
+        assert [case.name for case in result.cases] == ["mnist"]
+        assert (result.points, result.max_points, shown.score, shown.max_score) == (0, 0, 0, 0)
+    assert result.diagnoses
+
+
+@pytest.mark.parametrize("outcome", ["blank", "missing", "syntax_error", "forbidden", "grader_error"])
+def test_what_no_case_decides_is_told(outcome: str) -> None:
+    result = dataclasses.replace(exercise_of(*RIGHT), outcome=Outcome(outcome), message="What was seen.")
+    report = dataclasses.replace(report_of(*RIGHT), exercises=(result,))
+
+    (told,) = views_of(report, LATER, BEFORE)[1].exercises
+
+    assert (told.outcome, told.message) == (Outcome(outcome), "What was seen.")
+
+
+def test_hints_go_as_far_as_they_may() -> None:
+    ladder = Diagnosis(id="sign", message="m", hint="first", more=("second", "third"), analogy="like this")
+    result = dataclasses.replace(exercise_of("mismatch", "mismatch"), diagnoses=(ladder,))
+    report = dataclasses.replace(report_of(*RIGHT), exercises=(result,))
+
+    told = []
+    for hints in range(4):
+        _, shown = views_of(report, dataclasses.replace(LATER, hints=hints), BEFORE)
+        (diagnosis,) = shown.exercises[0].diagnoses
+        told.append((diagnosis.hint, diagnosis.more, diagnosis.analogy))
+
+    assert told == [
+        ("", (), ""),
+        ("first", (), ""),
+        ("first", ("second",), "like this"),
+        ("first", ("second", "third"), "like this"),
+    ]
+
+
+def test_verdicts_may_be_told_without_marks() -> None:
+    whole = report_of("match", "mismatch")
+    _, shown = views_of(whole, dataclasses.replace(LATER, verdicts=True), BEFORE)
+
+    assert shown.exercises[0].outcome is Outcome.MISMATCH
+    assert shown.exercises[0].cases == whole.exercises[0].cases
+    assert (shown.score, shown.max_score, shown.adjustment) == (0, 0, None)
+    assert "0.25" not in render_html(shown)
+
+
+def test_from_the_date_on_it_is_the_report_itself() -> None:
+    report = report_of("match", "mismatch")
+
+    assert views_of(report, LATER, AFTER) == (report, report)
+    assert views_of(report, Visibility(), BEFORE) == (report, report)
+    assert not is_released(LATER, BEFORE)
+    assert is_released(released_at(LATER, "now"), BEFORE)
+    assert is_released(released_at(LATER, "2029-12-31T00:00Z"), BEFORE)
+    assert released_at(LATER, None) is LATER
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "2030-01-01T12:00", "2030-01-01", "", "2030-13-01T12:00+01:00"])
+def test_what_is_no_moment(text: str) -> None:
+    with pytest.raises(UsageError):
+        read_moment(text)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_wrong_copy_is_refused(name: str) -> None:
+    """The instructor's copy goes into nothing that students see; a student's makes no mark for a gradebook."""
+    report = dataclasses.replace(report_of(*RIGHT), submission=raw_submission(b"", name="4021.ipynb"))
+    whole, shown = (result_of(report_to_dict(view)) for view in views_of(report, LATER, BEFORE))
+    refused: list[Any] = [] if name in FOR_INSTRUCTORS else [whole]
+    refused += [shown] if name in OF_MARKS else []
+
+    for result in (whole, shown):
+        if result in refused:
+            with pytest.raises(UsageError, match="2030-01-01T12:00:00"):
+                render([result], name)
+        else:
+            assert render([result], name)
+
+
+def test_gradescope_publishes_the_rest() -> None:
+    whole, shown = views_of(report_of("match", "mismatch"), LATER, BEFORE)
+
+    results = json.loads(render_gradescope(result_of(report_to_dict(whole)), shown=result_of(report_to_dict(shown))))
+
+    assert results["score"] == 0.25
+    visible, later = results["tests"]
+    assert (visible["visibility"], visible["status"], "score" in visible) == ("visible", "passed", False)
+    assert (later["visibility"], later["status"], later["max_score"]) == ("after_published", "failed", 3)

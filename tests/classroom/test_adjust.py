@@ -15,7 +15,6 @@ import jsonschema
 import pytest
 
 from grader.adjustments import adjust_report
-from grader.classroom import run
 from grader.classroom.decisions import adjustments_by_student
 from grader.classroom.gradebook import Gradebook
 from grader.classroom.keys import Settings
@@ -225,7 +224,7 @@ def test_they_are_everywhere_and_survive_regrading(
     assert adjust(output, "4021", "--exercise", "grad_z1", "--points", 1.125, *said) == 0
 
     monkeypatch.setattr("grader.pipeline.execute", None)
-    monkeypatch.setitem(run.grade_class.__kwdefaults__, "open_workers", one_thread_here)
+    monkeypatch.setattr("grader.classroom.pool.local_workers", one_thread_here)
     for _ in range(2):
         assert main(command) == 1
         with (output / "gradebook.csv").open() as file:

@@ -16,10 +16,11 @@ import pytest
 
 from grader import pipeline
 from grader.assignment import load_assignment
-from grader.classroom import keys, run
+from grader.classroom import keys
 from grader.classroom.gradebook import FORM, Gradebook
 from grader.classroom.keys import Settings
 from grader.cli import main
+from grader.misconceptions import cell_to_name
 from tests.classroom.conftest import ANSWERS
 from tests.conftest import ROOT, SOURCE
 
@@ -72,7 +73,7 @@ def place(graded: Path, tmp_path: Path) -> Path:
 def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever executes a notebook fails."""
     monkeypatch.setattr(pipeline, "execute", started)
-    monkeypatch.setitem(run.grade_class.__kwdefaults__, "open_workers", one_thread_here)
+    monkeypatch.setattr("grader.classroom.pool.local_workers", one_thread_here)
 
 
 def change(place: Path, old: str, new: str) -> None:
@@ -100,6 +101,28 @@ def test_other_points_and_other_hints(place: Path, request: pytest.FixtureReques
     assert wrong["diagnoses"][0]["id"] == "missing_mask"
     assert wrong["diagnoses"][0]["hint"]
     assert not wrong["diagnoses"][0]["more"]
+
+
+def test_a_mistake_that_gets_a_name(place: Path, without_kernels: None) -> None:
+    """As the class's page offers it: by the fingerprint of a wrong answer. Everybody who has it is told."""
+    before = reports(place / "out")
+    (wrong,) = (each for each in before["s1002"]["exercises"] if each["name"] == "grad_z1")
+    cell = cell_to_name("grad_z1", wrong["fingerprint"])
+    with (place / "source" / SOURCE.name).open("a", encoding="utf-8") as file:
+        file.write(f"\n{cell}")
+
+    assert batch(place / "source", place / "class", place / "out") == 1
+
+    after = reports(place / "out")
+    told = {
+        student: each["diagnoses"][0]["id"]
+        for student, report in after.items()
+        for each in report["exercises"]
+        if each["name"] == "grad_z1" and each["diagnoses"]
+    }
+    assert told == dict.fromkeys(("s1002", "s1005"), "grad_z1_mistake")
+    assert {student: after[student]["score"] for student in after} == {s: before[s]["score"] for s in before}
+    assert "grad z1 mistake" in (place / "out" / "index.html").read_text()
 
 
 def test_another_release_of_the_grader(place: Path, monkeypatch: pytest.MonkeyPatch, without_kernels: None) -> None:

@@ -1,0 +1,77 @@
+"""
+What it costs to keep answers, and what it saves: bytes for each submission, and the time to judge it again.
+
+    python benchmarks/rescoring.py [ASSIGNMENT...]
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+import zlib
+from pathlib import Path
+
+import nbformat
+
+from grader.answers import pack_execution, unpack_execution
+from grader.assignment import load_assignment, shipped_solutions
+from grader.execution import Execution
+from grader.model import Submission
+from grader.pipeline import grade
+from grader.release import fill_blanks, release_notebook
+from grader.reports.html import render_html
+from grader.reports.json import render_json
+from grader.source import find_sources, read_source
+
+WRONG = {
+    "two_layer_mse": {
+        "no mask": "def grad_z1(da1, z1):\n    return da1.clone()\n",
+        "w1 / N": "def grad_w1(x, dz1):\n    return x.T @ dz1 / len(x)\n",
+        "w1 transposed": "def grad_w1(x, dz1):\n    return dz1.T @ x\n",
+    }
+}
+
+
+def measure(path: Path, label: str, answers: str) -> None:
+    """One submission: a line of the table."""
+    assignment, source = load_assignment(path), read_source(path)
+    notebook = release_notebook(source)
+    for exercise in source.exercises:
+        notebook = fill_blanks(notebook, exercise.source)
+    content = nbformat.writes(fill_blanks(notebook, answers) if answers else notebook).encode()
+    submission = Submission.of(content, name="submission.ipynb", student="submission")
+    ran: list[Execution] = []
+    grade(submission, assignment, keep=ran.append)  # the first one makes the cases, and mutants
+
+    started = time.perf_counter()
+    report = grade(submission, assignment, keep=ran.append)
+    graded = time.perf_counter() - started
+    packed = pack_execution(ran[-1], assignment) or b""
+    started = time.perf_counter()
+    known = unpack_execution(packed, assignment)
+    again = grade(submission, assignment, known=known)
+    judged = time.perf_counter() - started
+    assert known == ran[-1]
+    assert again.score == report.score
+
+    plain = sum(len(payload) for answer in ran[-1].answers.values() for _, payload in answer.records.values())
+    page = len(zlib.compress(render_html(report).encode())) + len(render_json(report))
+    print(
+        f"| {assignment.id} | {label} | {plain / 1e3:,.0f} | {len(packed) / 1e3:,.0f} | {page / 1e3:,.0f} "
+        f"| {1e3 * graded:,.0f} | {1e3 * judged:,.0f} |",
+        flush=True,
+    )
+
+
+def main() -> None:
+    """All assignments, or those that are named."""
+    sources = find_sources(shipped_solutions())
+    print("| assignment | answers | returned, kB | kept, kB | report and page, kB | graded, ms | judged again, ms |")
+    print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
+    for name in sys.argv[1:] or sources:
+        for label, answers in {"right": "", **WRONG.get(name, {})}.items():
+            measure(sources[name], label, answers)
+
+
+if __name__ == "__main__":
+    main()

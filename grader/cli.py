@@ -152,10 +152,10 @@ def grade(
 
         prepare()
 
-    check_sandbox(Level[level.upper()], forkserver())
     submission = read_submission(notebook)
     path = choose_assignment(submission, solutions_directory(solutions, public=public), assignment_id)
     assignment = load_assignment(path, hidden_seed=hidden_seed, public=public)
+    check_sandbox(Level[level.upper()], forkserver())  # the forkserver is still warming up until about now
     visibility = released_at(assignment.visibility, release)
     whole, fault = grade_or_fault(submission, assignment, require=Level[level.upper()], meanwhile=prepare_to_write)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from grader.sandbox import ForkServer
 
-__all__ = ["forkserver", "warming_up"]
+__all__ = ["begin", "forkserver", "warming_up"]
 
 HIDDEN = tuple(Path(__file__).parent / name for name in ("bundled", "samples"))
 """Folders of the installed package with answers in them: students' processes must not see those."""
@@ -28,6 +28,7 @@ def forkserver() -> ForkServer:
 
 
 def begin() -> None:
+    """Start the forkserver now, where there can be one, and do not wait for it."""
     if ForkServer.is_available():
         forkserver().begin()
 
@@ -35,7 +36,7 @@ def begin() -> None:
 @contextlib.contextmanager
 def warming_up() -> Iterator[None]:
     """
-    Start the forkserver now, where there can be one, and import in this context what it will be needed for.
+    Begin with the forkserver, and import in this context what it will be needed for.
 
     Both take as long, and so half of it when they overlap. Imports leave no garbage worth looking for, and looking for
     it costs a fifth of their time: that is put off, and what they made is never looked through again.

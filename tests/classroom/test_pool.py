@@ -56,7 +56,9 @@ class Obedient(concurrent.futures.ProcessPoolExecutor):
 
 @contextlib.contextmanager
 def open_obedient(jobs: int) -> Iterator[concurrent.futures.Executor]:
-    with Obedient(jobs, multiprocessing.get_context("spawn")) as executor:
+    context = multiprocessing.get_context("forkserver")  # so that each new worker has everything imported
+    context.set_forkserver_preload([__name__])
+    with Obedient(jobs, context) as executor:
         yield executor
 
 

@@ -177,7 +177,7 @@ def grade(
 @assignment_option
 @output_option
 @click.option(
-    "--jobs", type=click.IntRange(1, 256), help="How many to grade at a time. [default: one per core; 128 on a cluster]"
+    "--jobs", type=click.IntRange(1, 256), help="How many to grade at a time. [default: one per core; 64 on a cluster]"
 )
 @click.option("--regrade", is_flag=True, help="Execute and grade also what has been graded before.")
 @format_option

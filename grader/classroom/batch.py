@@ -100,7 +100,7 @@ class Batch:
                     ),
                 )
                 pool.add((each, key, execution), task)
-                while len(pool) > self.jobs:
+                while len(pool) >= pool.room:
                     yield from self._take(pool)
             while len(pool):
                 yield from self._take(pool)

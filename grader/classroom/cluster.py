@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 
 __all__ = ["IN_FLIGHT", "cluster_workers"]
 
-IN_FLIGHT = 128
-"""How many submissions are with the cluster at a time, unless told otherwise."""
+IN_FLIGHT = 64
+"""How many submissions the cluster is at, unless told otherwise; as many again wait there."""
 CONNECT_S = 10.0
 
 

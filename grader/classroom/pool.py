@@ -50,11 +50,12 @@ class Pool(Generic[Label]):
 
     Args:
         open_workers: Makes an executor of that many workers, and another one when a worker has died.
-        jobs: How many tasks run at a time.
+        jobs: How many tasks run at a time. As many wait with the workers, so that none has to wait for us.
     """
 
     def __init__(self, open_workers: OpenWorkers, jobs: int) -> None:
         self.jobs = jobs
+        self.room = 2 * jobs
         self._open_workers = open_workers
         self._context = contextlib.ExitStack()
         self._executor: Executor | None = None
@@ -113,12 +114,12 @@ class Pool(Generic[Label]):
                 yield item.label, item.task, None
 
     def _start(self) -> None:
-        """Give the workers what there is for them: one more than they are, or a single suspect."""
+        """Give the workers what there is for them: as many again as they are at, or a single suspect."""
         if self._suspects:
             if not self._running:
                 self._submit(self._suspects.popleft())
             return
-        while self._queue and len(self._running) <= self.jobs:
+        while self._queue and len(self._running) < self.room:
             self._submit(self._queue.popleft())
 
     def _submit(self, item: _Item[Label]) -> None:

@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 
 from grader.classroom.records import File, Problem, Received
-from grader.classroom.trees import open_file, open_tree
+from grader.classroom.trees import open_archive_in, open_file, open_tree
 from grader.errors import UsageError
 from grader.notebook import Unreadable
 
@@ -32,6 +32,7 @@ __all__ = ["Roster", "find_submissions"]
 
 SUFFIXES = (".ipynb", ".md", ".py")
 """What is read as a notebook; of several files in one attempt, the first kind counts."""
+ARCHIVE = ".zip"
 CANVAS = re.compile(r"(?P<name>[^/]*?)(?P<late>_LATE)?_(?P<user>\d+)_(?P<attachment>\d+)_(?P<file>[^/]+)")
 CANVAS_ANONYMOUS = re.compile(r"(?P<user>anon_(?!LATE_)[^/_]+)(?P<late>_LATE)?_(?P<attachment>\d+)_(?P<file>[^/]+)")
 MOODLE = re.compile(
@@ -89,7 +90,7 @@ def _read_source(source: Path, assignment_id: str | None) -> tuple[list[Received
         return [each for each in _plain([open_file(source)]) if isinstance(each, Received)], []
     files, problems = open_tree(source)
     submissions = list[Received]()
-    for each in _recognise(source, files, assignment_id):
+    for each in _opened(_recognise(source, files, assignment_id)):
         if isinstance(each, Problem):
             problems.append(each)
         elif _suffix(each.name) in SUFFIXES:
@@ -97,6 +98,25 @@ def _read_source(source: Path, assignment_id: str | None) -> tuple[list[Received
         else:
             problems.append(_no_notebook(each))
     return submissions, problems
+
+
+def _opened(found: Iterable[Received | Problem]) -> Iterator[Received | Problem]:
+    """Where a student handed in a zip archive, what is in it. An archive in that one stays shut."""
+    for each in found:
+        if isinstance(each, Problem) or _suffix(each.name) != ARCHIVE:
+            yield each
+            continue
+        files, problems = open_archive_in(each.file)
+        notebooks = [file for file in files if _suffix(file.name) in SUFFIXES]
+        if each.platform == "plain" and sum(_suffix(file.name) == SUFFIXES[0] for file in notebooks) > 1:
+            yield Problem(each.file.name, "It holds several notebooks. If they are a class, name it as a source.")
+            continue
+        if not (notebooks or problems):
+            problems = [Problem(each.file.name, "There is no notebook in the archive.")]
+        for problem in problems:
+            yield dataclasses.replace(problem, platform=each.platform, student=each.student)
+        for file in notebooks:
+            yield dataclasses.replace(each, file=file, name=PurePosixPath(file.name).name)
 
 
 def _recognise(source: Path, files: list[File], assignment_id: str | None) -> Iterable[Received | Problem]:
@@ -164,7 +184,7 @@ def _no_notebook(received: Received) -> Problem:
 def _plain(files: Iterable[File]) -> Iterator[Received | Problem]:
     for file in files:
         path = PurePosixPath(file.name)
-        if path.suffix.lower() in SUFFIXES and path.name.lower() != "readme.md":
+        if path.suffix.lower() in (*SUFFIXES, ARCHIVE) and path.name.lower() != "readme.md":
             student = str(path.with_suffix(""))
             yield Received(platform="plain", student=student, file=file, name=path.name, order=file.modified)
 

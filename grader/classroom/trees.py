@@ -8,8 +8,10 @@ regular file, and never more of it than a notebook may have, whatever an archive
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import functools
+import io
 import os
 import stat
 import unicodedata
@@ -21,9 +23,10 @@ from grader.classroom.records import File, Problem
 from grader.errors import UsageError
 from grader.notebook import FILE_LIMIT_BYTES, Unreadable
 
-__all__ = ["FILES_LIMIT", "open_file", "open_tree"]
+__all__ = ["FILES_LIMIT", "open_archive_in", "open_file", "open_tree"]
 
 FILES_LIMIT = 50_000
+HANDED_IN_LIMIT = 1_000
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """Others are no platform's, and may ask for gigabytes to unpack."""
 JUNK = ("__MACOSX", "__pycache__", "Thumbs.db", "desktop.ini")
@@ -59,6 +62,37 @@ def open_tree(path: Path) -> tuple[list[File], list[Problem]]:
     if len(files) > FILES_LIMIT:
         raise UsageError(f"{path} holds more than {FILES_LIMIT:,} files.", "Name a smaller part of it.")
     return sorted(files, key=lambda file: file.name), problems
+
+
+def open_archive_in(file: File) -> tuple[list[File], list[Problem]]:
+    """The files in a zip archive that somebody handed in, sorted by name; it is read again for each that is read."""
+    content = file.read()
+    if isinstance(content, Unreadable):
+        return [], [Problem(file.name, content.problem)]
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        return [], [Problem(file.name, f"It is no zip archive that can be read ({_clean(str(error))[:200]}).")]
+    files, problems = _list(archive)
+    if len(files) + len(problems) > HANDED_IN_LIMIT:
+        return [], [Problem(file.name, f"It holds more than {HANDED_IN_LIMIT:,} files.")]
+    inside = [
+        File(f"{file.name}/{each.name}", each.modified, functools.partial(_read_within, file, each.name))
+        for each in sorted(files, key=lambda each: each.name)
+    ]
+    return inside, [dataclasses.replace(each, where=f"{file.name}/{each.where}") for each in problems]
+
+
+def _read_within(file: File, name: str) -> bytes | Unreadable:
+    content = file.read()
+    if isinstance(content, Unreadable):
+        return content
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        return Unreadable(DAMAGED.format(_clean(str(error))[:200]))
+    found = {each.name: each for each in _list(archive)[0]}
+    return found[name].read() if name in found else Unreadable("The archive was changed meanwhile.")
 
 
 # ---------------------------------------------------------------------------------------------------------- folders

@@ -112,9 +112,9 @@ def test_a_worker_is_lost_half_way(
     kept: list[str] = []
     killed: list[psutil.Process] = []
 
-    def keep(gradebook: Any, key: str, received: Any, *rest: Any) -> None:
+    def keep(gradebook: Any, key: str, received: Any, *rest: Any, **more: Any) -> None:
         kept.append(received.student)
-        original(gradebook, key, received, *rest)
+        original(gradebook, key, received, *rest, **more)
         if len(kept) == 4:
             killed.extend(cluster.workers()[0])
             killed[0].send_signal(signal.SIGKILL)
@@ -181,8 +181,8 @@ def test_the_scheduler_is_lost(
     """What has been graded is kept. The last test here: the cluster is gone."""
     original = Gradebook.keep
 
-    def keep(*arguments: Any) -> None:
-        original(*arguments)
+    def keep(*arguments: Any, **more: Any) -> None:
+        original(*arguments, **more)
         cluster.scheduler.kill()
 
     monkeypatch.setattr(Gradebook, "keep", keep)

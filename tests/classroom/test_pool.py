@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import datetime as dt
 import multiprocessing
 import os
 import signal
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from grader.classroom.documents import Handling
 from grader.classroom.pool import DEATHS_LIMIT, LOST_LIMIT, Pool
 from grader.classroom.records import Graded
 from grader.classroom.worker import Source, Task
@@ -22,7 +24,13 @@ from tests.conftest import raw_submission
 
 
 def task_of(content: bytes) -> Task:
-    return Task(submission=raw_submission(content), source=Source("none.md", b""), hidden_seed=0, require=Level.NONE)
+    return Task(
+        submission=raw_submission(content),
+        source=Source("none.md", b""),
+        hidden_seed=0,
+        require=Level.NONE,
+        handling=Handling(now=dt.datetime(2026, 2, 1, tzinfo=dt.timezone.utc)),
+    )
 
 
 def obey(task: Task) -> Graded:
@@ -48,7 +56,9 @@ class Obedient(concurrent.futures.ProcessPoolExecutor):
 
 @contextlib.contextmanager
 def open_obedient(jobs: int) -> Iterator[concurrent.futures.Executor]:
-    with Obedient(jobs, multiprocessing.get_context("spawn")) as executor:
+    context = multiprocessing.get_context("forkserver")  # so that each new worker has everything imported
+    context.set_forkserver_preload([__name__])
+    with Obedient(jobs, context) as executor:
         yield executor
 
 

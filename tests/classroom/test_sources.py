@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 import struct
@@ -205,6 +206,61 @@ def test_a_damaged_source_does_not_hide_the_others(tmp_path: Path) -> None:
     assert len(roster.received) == 4
     assert roster.problems[0].where == str(broken)
     assert "no zip archive" in roster.problems[0].message
+
+
+def archive_of(files: dict[str, bytes]) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+    return content.getvalue()
+
+
+def test_archives_that_students_handed_in(tmp_path: Path) -> None:
+    """One is opened as if its notebook had been handed in; the feedback goes back to where the archive came from."""
+    work = archive_of({"work/two_layer_mse.ipynb": NOTEBOOK, "work/data.csv": b"1", "__MACOSX/._x.ipynb": b""})
+    sources = [
+        zipped(tmp_path / "canvas.zip", CANVAS | {"lovelaceada_4021_999999_work-2.zip": work}),
+        zipped(tmp_path / "moodle.zip", {"Ada Lovelace_12345_assignsubmission_file/work.zip": work}),
+        zipped(tmp_path / "plain.zip", {"zoe.zip": work, "alice.ipynb": NOTEBOOK}),
+    ]
+
+    roster = find_submissions(sources)
+
+    found = students(roster)
+    assert found.keys() == {"4021", "4022", "anon_x7Gq2", "anon_Kp3aZ", "12345", "zoe", "alice"}
+    for student, name in (("4021", "lovelaceada_4021_999999_work-2.html"), ("12345", None), ("zoe", "")):
+        assert content_of(found[student]) == NOTEBOOK
+        assert found[student].name == "two_layer_mse.ipynb"
+        assert found[student].give_back == (
+            "Ada Lovelace_12345_assignsubmission_file/feedback.html" if name is None else name
+        )
+
+
+def test_archives_that_are_no_submission(tmp_path: Path) -> None:
+    """Damaged ones, empty ones, ones in ones, ones that hold a class, ones whose names lead out."""
+    several = archive_of({"a.ipynb": NOTEBOOK, "b.ipynb": NOTEBOOK})
+    files = {
+        "class.zip": several,
+        "damaged.zip": several[:-30],
+        "empty.zip": archive_of({"notes.txt": b""}),
+        "good.ipynb": NOTEBOOK,
+        "nested.zip": archive_of({"again.zip": several}),
+        "out.zip": archive_of({"../up.ipynb": NOTEBOOK}),
+        "swarm.zip": archive_of({f"{number}.ipynb": b"" for number in range(1_001)}),
+    }
+
+    roster = find_submissions([unpacked(tmp_path, files)])
+
+    assert students(roster).keys() == {"good"}
+    assert {problem.where: problem.message.partition(".")[0] for problem in roster.problems} == {
+        "class.zip": "It holds several notebooks",
+        "damaged.zip": "It is no zip archive that can be read (File is not a zip file)",
+        "empty.zip": "There is no notebook in the archive",
+        "nested.zip": "There is no notebook in the archive",
+        "out.zip/../up.ipynb": "Its name leads out of the archive, so it was not read",
+        "swarm.zip": "It holds more than 1,000 files",
+    }
 
 
 class TestHostile:

@@ -4,7 +4,7 @@ What diagnosis adds to the time of a grading, warm and the first time.
     python benchmarks/diagnosis.py --times 10
 
 Wrong submissions from the corpus are graded with diagnosis and without it, in turn. Exits with 1 if, over all of them,
-it adds more than LIMIT to the time of a warm grading. The first time, the mutants of an exercise are made and evaluated:
+it adds more than LIMIT to the time of a warm grading. The first time, the mutants of an exercise are evaluated:
 `first` is what that costs on top, once per process and assignment.
 """
 

@@ -7,6 +7,7 @@ from typing import Any
 import nbformat
 
 from grader.assignment import Assignment
+from grader.cases import build_cases, build_chain
 from grader.execution import Answer, Execution, Request, put_together
 from grader.extract import look
 from grader.harness import _work
@@ -18,7 +19,7 @@ from tests.checking.test_check import TRANSFORMER
 from tests.conftest import handed_in, raw_submission
 
 
-def grade_here(assignment: Assignment, answers: str, *, base: str = "blank", name: str = "answers.ipynb") -> Report:
+def grade_here(assignment: Assignment, answers: str, *, base: str = "blank", name: str = "1001.ipynb") -> Report:
     """
     A report, but for what only the process of a kernel could tell: crashes, endless loops, the sandbox.
 
@@ -32,7 +33,7 @@ def grade_here(assignment: Assignment, answers: str, *, base: str = "blank", nam
 class Here:
     """Answers that have been called once, to be judged again and again."""
 
-    def __init__(self, assignment: Assignment, answers: str, *, base: str = "blank", name: str = "x.ipynb") -> None:
+    def __init__(self, assignment: Assignment, answers: str, *, base: str = "blank", name: str = "1001.ipynb") -> None:
         written = nbformat.writes(handed_in(answers, base=base, assignment_id=assignment.id))
         self.submission = raw_submission(written.encode(), name=name)
         self.notebook = read_notebook(self.submission)
@@ -58,7 +59,7 @@ class Here:
 
     def _asked(self, assignment: Assignment) -> dict[str, Answer]:
         answers: dict[str, Answer] = {}
-        for request in _requests(assignment)(answers):
+        for request in _requests(assignment, build_cases(assignment), build_chain(assignment), answers):
             answers[request.key] = put_together(answers.get(request.key), self._ask(request), request)
         return answers
 

@@ -45,12 +45,12 @@ def reads_global_and_fails(evidence: Evidence) -> Iterator[Found]:
         any(_ABOUT_SIZES.search(error.message) for error in errors) or evidence.outcome is not Outcome.RAISED
     )
     if evidence.of_network and (is_about_sizes or evidence.seen):
-        yield reading(evidence, evidence.of_network)
+        yield reading(evidence, evidence.of_network, key="reads_global_fails")
 
 
-def reading(evidence: Evidence, names: Sequence[str]) -> Found:
-    """The diagnosis that a function reads these names."""
-    return Found(id="reads_global", message=evidence.say("reads_global", names=" and ".join(names[:3])))
+def reading(evidence: Evidence, names: Sequence[str], *, key: str = "reads_global") -> Found:
+    """The diagnosis that a function reads these names; `key` is that of the observation."""
+    return Found(id="reads_global", message=evidence.say(key, names=" and ".join(names[:3])))
 
 
 def hard_coded_literal(evidence: Evidence) -> Iterator[Found]:

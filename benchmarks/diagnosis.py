@@ -1,0 +1,117 @@
+"""
+What diagnosis adds to the time of a grading, warm and the first time.
+
+    python benchmarks/diagnosis.py --times 10
+
+Wrong submissions from the corpus are graded with diagnosis and without it, in turn. Exits with 1 if, over all of them,
+it adds more than LIMIT to the time of a warm grading. The first time, the mutants of an exercise are evaluated:
+`first` is what that costs on top, once per process and assignment.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import statistics
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import nbformat
+
+from grader import pipeline
+from grader.assignment import Assignment, load_assignment
+from grader.cases import build_cases, build_chain
+from grader.diagnosis.bank import bank
+from grader.diagnosis.mutants import make_mutants, make_pairs
+from grader.model import Submission
+from grader.pipeline import grade
+from grader.release import fill_blanks, release_notebook
+from grader.source import read_source
+
+LIMIT = 0.15
+ROOT = Path(__file__).parent.parent
+SUBMISSIONS = (
+    "two_layer_mse/wrong_missing_mask",
+    "two_layer_mse/wrong_in_einsum",
+    "two_layer_mse/wrong_twice_in_each",
+    "softmax_cross_entropy/wrong_several_styles",
+    "deep_mlp/wrong_several_styles",
+    "batchnorm/wrong_several_styles",
+    "convnet/wrong_flips_the_window",
+    "attention/wrong_several_styles",
+)
+"""Mistakes of every kind: those that the first look explains, pairs, and one that nothing explains."""
+
+
+def main() -> int:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--times", type=int, default=10, help="gradings of each submission, either way")
+    times = parser.parse_args().times
+    print(f"{'submission':48}{'without':>9}{'with':>9}{'ratio':>8}{'first':>9}   milliseconds; medians of {times}")
+    totals = [0.0, 0.0]
+    for name in (name for name in SUBMISSIONS if (ROOT / "tests" / "corpus" / name).is_dir()):
+        assignment_id = name.partition("/")[0]
+        path = ROOT / "solutions" / f"{assignment_id}.md"
+        assignment = load_assignment(path)
+        submission = handed_in(name, path)
+        build_cases(assignment), build_chain(assignment)
+        forget()
+        with without_diagnosis():
+            grade(submission, assignment)
+        first = seconds(submission, assignment)
+        taken: tuple[list[float], list[float]] = ([], [])
+        for _ in range(times):
+            with without_diagnosis():
+                taken[0].append(seconds(submission, assignment))
+            taken[1].append(seconds(submission, assignment))
+        without, complete = map(statistics.median, taken)
+        totals = [totals[0] + without, totals[1] + complete]
+        print(
+            f"{name:48}{1000 * without:9.0f}{1000 * complete:9.0f}{complete / without:8.2f}"
+            f"{1000 * (first - without):9.0f}"
+        )
+    added = totals[1] / totals[0] - 1
+    print(f"Diagnosis adds {100 * added:.1f} % to a warm grading; it may add {100 * LIMIT:.0f} %.")
+    return 0 if added <= LIMIT else 1
+
+
+def handed_in(name: str, path: Path) -> Submission:
+    """A submission of the corpus: its answers, and everything else right."""
+    answers = (ROOT / "tests" / "corpus" / name / "answers.py").read_text(encoding="utf-8")
+    source = read_source(path)
+    notebook = fill_blanks(release_notebook(source), answers)
+    for exercise in source.exercises:
+        if f"def {exercise.name}(" not in answers:
+            notebook = fill_blanks(notebook, exercise.source)
+    return Submission.of(nbformat.writes(notebook).encode(), name=f"{path.stem}.ipynb", student=name)
+
+
+def forget() -> None:
+    """As in a process that has not diagnosed anything yet."""
+    for cached in (bank, make_mutants, make_pairs):
+        cached.cache_clear()
+
+
+def seconds(submission: Submission, assignment: Assignment) -> float:
+    """Wall time of one grading."""
+    started = time.perf_counter()
+    grade(submission, assignment)
+    return time.perf_counter() - started
+
+
+@contextlib.contextmanager
+def without_diagnosis() -> Iterator[None]:
+    """Nothing is explained, and wrong answers get no fingerprint."""
+    kept = pipeline.diagnose, pipeline.fingerprint
+    pipeline.diagnose, pipeline.fingerprint = lambda *_: (), lambda *_: None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        pipeline.diagnose, pipeline.fingerprint = kept
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -23,6 +23,7 @@ from grader.execution import Answer, Execution, Request, execute
 from grader.extract import StaticLook, look
 from grader.judge import judge_chain, judge_exercise, unread_exercise
 from grader.model import ExerciseResult, Flag, NotebookSummary, Outcome, Report, Submission
+from grader.networks import one_thread
 from grader.notebook import Unreadable, code_cells, read_notebook
 from grader.sandbox import Level
 from grader.scope import Scope
@@ -192,6 +193,7 @@ def _requests(
         yield call_request(exercise, hidden, limits, autograd=assignment.autograd)
 
 
+@one_thread()
 def _judge(
     submission: Submission, assignment: Assignment, notebook: NotebookNode, statically: StaticLook, execution: Execution
 ) -> Report:

@@ -18,3 +18,4 @@ html_theme = "furo"
 html_title = "grader"
 html_copy_source = False
 html_show_sphinx = False
+html_show_copyright = False

@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from grader.misconceptions import read_misconceptions
 from grader.model import Exercise, Limits, Misconception
 from grader.policies import EVERYTHING, ExtraCase, Visibility
 from grader.settings import extra_cases, visibility_of
-from grader.source import SourceCell, SourceNotebook, find_sources, line_in, place_of, read_source
+from grader.source import SourceCell, SourceNotebook, find_sources, first_lines, line_in, place_of, read_source
 
 __all__ = [
     "Assignment",
@@ -123,10 +124,16 @@ def find_assignment(assignment_id: str, directory: Path) -> Path:
 
     Raises:
         UsageError: There is none of that id.
+        SourceError: There is a file of that name, which is no source notebook.
     """
     sources = find_sources(directory)
     if assignment_id not in sources:
         known = ", ".join(sources) or "none"
+        if (directory / f"{assignment_id}.md").is_file():
+            raise SourceError(
+                f"{directory / f'{assignment_id}.md'} is no source notebook: it does not begin with jupytext's header.",
+                "`grader new` writes one to begin with.",
+            )
         raise UsageError(
             f"There is no assignment {assignment_id!r} in {directory}.",
             f"Known: {known}. Name one with -a, or its folder with --solutions.",
@@ -161,8 +168,12 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
         _run(cell, namespace, source)
     for name in ("forward", "init_parameters"):
         if not callable(namespace.get(name)):
+            there = _untagged(source, name)
             raise SourceError(
-                f"{path.name} defines no function `{name}`.", "Define it in a code cell tagged `network`."
+                f"{there}: the cell of `{name}` is not tagged `network`."
+                if there
+                else f"{path.name} defines no function `{name}`.",
+                "Define it in a code cell tagged `network`.",
             )
     settings = source.settings
     cases = extra_cases(settings)
@@ -202,6 +213,16 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
         steps=settings.get("steps", 30),
         visibility=visibility_of(settings),
     )
+
+
+def _untagged(source: SourceNotebook, name: str) -> str:
+    """Where a function is defined in a cell that the grader does not run, if it is."""
+    found = re.compile(rf"^def {name}\(", re.MULTILINE)
+    lines = first_lines(source.path.read_text(encoding="utf-8"), source.notebook)
+    for index, cell in enumerate(source.notebook.cells):
+        if cell.cell_type == "code" and found.search(cell.source):
+            return place_of(source.path, SourceCell(index=index, source=cell.source, line=lines.get(index)))
+    return ""
 
 
 def _run(cell: SourceCell, namespace: dict[str, Any], source: SourceNotebook) -> None:

@@ -25,6 +25,7 @@ from grader.networks import (
     Network,
     Point,
     draw_inputs,
+    draw_parameters,
     evaluate,
     evaluate_network,
     networks_of,
@@ -33,6 +34,7 @@ from grader.networks import (
     rounded,
     seed_of,
 )
+from grader.source import as_sentence, line_in
 
 __all__ = [
     "Case",
@@ -135,7 +137,7 @@ def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, 
         return torch.randn(like.shape, generator=generator, dtype=torch.float64)
 
     inputs = draw_inputs(assignment, rows, seed)
-    like = assignment.init_parameters(torch.Generator().manual_seed(seed))
+    like = draw_parameters(assignment, seed)
     parameters = {name: draw(tensor) / max(1, *tensor.shape[:1]) ** 0.5 for name, tensor in like.items()}
     network = evaluate_network(assignment, inputs, parameters)
     upstream = _upstream(exercise, network)
@@ -200,7 +202,12 @@ def _reference(
         gradients = torch.autograd.grad(begin, targets, retain_graph=True, allow_unused=True)
         if all(gradient is None for gradient in gradients):
             raise RuntimeError(f"{' and '.join(cotangents) or 'the loss'} cannot reach it")
-    except (KeyError, RuntimeError) as error:
+    except KeyError as error:
+        raise SourceError(
+            f"{assignment.called(exercise.name)}: the network has no {error.args[0]} to take the gradient of.",
+            "Call it grad_<name of a tensor>, or give `targets`.",
+        ) from error
+    except RuntimeError as error:
         raise SourceError(
             f"{assignment.called(exercise.name)}: autograd has no gradient of {', '.join(exercise.targets)} ({error}).",
             "The targets must be what the upstream gradients' tensors were computed from.",
@@ -262,8 +269,10 @@ def _check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> N
     try:
         returned = assignment.solutions[exercise.name](**{name: a.clone() for name, a in case.arguments.items()})
     except Exception as error:
+        line = line_in(error, f"{assignment.id}.md")
+        where = f", in line {line}" if line else ""
         raise SolutionError(
-            f"The solution of {assignment.called(exercise.name)} raised {type(error).__name__} on {case.name}: {error}",
+            f"The solution of {assignment.called(exercise.name)} raised on {case.name}{where}: {as_sentence(error)}",
             "Mend it in the source notebook; nothing was graded.",
         ) from error
     returned = returned if isinstance(returned, tuple) else (returned,)

@@ -11,7 +11,8 @@ import contextlib
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -19,12 +20,13 @@ import torch
 from grader.assignment import Assignment
 from grader.data import read_split
 from grader.errors import SourceError
-from grader.source import line_in
+from grader.source import as_sentence, line_in
 
 __all__ = [
     "Network",
     "Point",
     "draw_inputs",
+    "draw_parameters",
     "evaluate",
     "evaluate_network",
     "network_at",
@@ -124,8 +126,8 @@ def draw_inputs(assignment: Assignment, rows: int, seed: int, *, case: str = "")
     """What the forward pass is given for some images: floating inputs rounded to float32, as float64."""
     images, labels = read_split("test")
     chosen = np.random.RandomState(seed).permutation(len(images))[:rows]
+    make = assignment.case_inputs.get(case, assignment.make_inputs)
     try:
-        make = assignment.case_inputs.get(case, assignment.make_inputs)
         inputs = make(
             torch.from_numpy(images[chosen]).reshape(-1, 28, 28),
             torch.from_numpy(labels[chosen]).long(),
@@ -134,8 +136,20 @@ def draw_inputs(assignment: Assignment, rows: int, seed: int, *, case: str = "")
         return {name: rounded(rounded(tensor, torch.float32), torch.float64) for name, tensor in inputs.items()}
     except Exception as error:
         raise SourceError(
-            f"The inputs of {assignment.id} cannot be made{_line(assignment, error)}: {type(error).__name__}: {error}",
+            f"The inputs of {assignment.id} cannot be made{_line(assignment, error, make)}: {as_sentence(error)}",
             "`make_inputs(images, labels, generator)` must return a dict of tensors, the inputs of `forward` by name.",
+        ) from error
+
+
+def draw_parameters(assignment: Assignment, seed: int) -> dict[str, torch.Tensor]:
+    """The parameters by name, as they are made for a seed. Raises SourceError where `init_parameters` fails."""
+    try:
+        return dict(assignment.init_parameters(torch.Generator().manual_seed(seed)).items())
+    except Exception as error:
+        where = _line(assignment, error, assignment.init_parameters)
+        raise SourceError(
+            f"The parameters of {assignment.id} cannot be made{where}: {as_sentence(error)}",
+            "`init_parameters(generator)` must return a dict of tensors, the parameters of `forward` by name.",
         ) from error
 
 
@@ -146,7 +160,7 @@ def evaluate(assignment: Assignment, point: Point) -> Network:
     return evaluate_network(
         assignment,
         draw_inputs(assignment, point.rows, seed, case=point.name),
-        assignment.init_parameters(torch.Generator().manual_seed(seed)),
+        draw_parameters(assignment, seed),
     )
 
 
@@ -160,12 +174,14 @@ def evaluate_network(
         outputs = assignment.forward(**leaves, **parameters)
         values = {**leaves, **parameters, **outputs}
         loss = outputs["loss"]
+        if loss.numel() != 1:
+            raise ValueError(f"the loss has the shape {tuple(loss.shape)}, and must be one number")
         named = {name: v for name, v in values.items() if isinstance(v, torch.Tensor) and v.requires_grad}
         gradients = torch.autograd.grad(loss, list(named.values()), retain_graph=True, allow_unused=True)
     except Exception as error:
         raise SourceError(
-            f"The network of {assignment.id} cannot be evaluated{_line(assignment, error)}: "
-            f"{type(error).__name__}: {error}",
+            f"The network of {assignment.id} cannot be evaluated{_line(assignment, error, assignment.forward)}: "
+            f"{as_sentence(error)}",
             "`forward(**inputs, **parameters)` must return a dict of tensors with a scalar `loss`, in float64 too.",
         ) from error
     return Network(
@@ -190,6 +206,9 @@ def rounded(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return tensor.detach().clone().to(dtype if tensor.is_floating_point() else tensor.dtype)
 
 
-def _line(assignment: Assignment, error: Exception) -> str:
-    line = line_in(error, f"{assignment.id}.md")
-    return f" (line {line})" if line else ""
+def _line(assignment: Assignment, error: Exception, function: Callable[..., object]) -> str:
+    """The line of the source notebook at which it happened, or else where the function begins."""
+    code = getattr(function, "__code__", None)
+    begins = code.co_firstlineno if code is not None and Path(code.co_filename).stem == assignment.id else None
+    line = line_in(error, f"{assignment.id}.md") or begins
+    return f" ({assignment.id}.md, line {line})" if line else ""

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import difflib
 import hashlib
 import re
 import traceback
@@ -32,6 +33,7 @@ __all__ = [
     "ExerciseCell",
     "SourceCell",
     "SourceNotebook",
+    "as_sentence",
     "find_sources",
     "first_lines",
     "line_in",
@@ -45,6 +47,8 @@ REGION = re.compile(r"^\s*#+\s*(BEGIN|END) SOLUTION\b")
 """A delimiter of a solution region, in the spelling of nbgrader or of otter."""
 
 MISCONCEPTION_TAG = "misconception"
+TAGS = ("network", "exercise", MISCONCEPTION_TAG)
+_SENTENCE_CHARACTERS = 300
 _CELL = re.compile(r"^```\{code-cell\}.*?^```\n\n?", re.MULTILINE | re.DOTALL)
 _TAGGED = re.compile(r"^:?tags:(?: *\[[^\]]*|(?:\n *- .*)*\n *- )\bmisconception\b", re.MULTILINE)
 
@@ -123,7 +127,12 @@ def read_source(path: Path, content: bytes | None = None) -> SourceNotebook:
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror}).", "Check the path.") from error
     except Exception as error:
-        raise SourceError(f"{path.name} is not a MyST notebook ({error}).", "Open it with jupytext.") from error
+        mark = getattr(error, "problem_mark", None)  # of YAML's; the header's first line is not among those it counts
+        line = f", line {mark.line + 2}" if mark is not None else ""
+        raise SourceError(
+            f"{path.name}{line}: it is no MyST notebook. {as_sentence(error)}",
+            "In YAML, brackets and quotes are closed, and a text with a colon in it is quoted.",
+        ) from error
 
     def where(name: str) -> str:
         lines = text[: text.find("\n---", 3)].split("\n")
@@ -188,7 +197,7 @@ def _cells(
         if cell.cell_type != "code":
             continue
         here = SourceCell(index=index, source=cell.source, line=lines.get(index))
-        tags = cell.metadata.get("tags", [])
+        tags = _tags(path, here, cell)
         found = _check_regions(path, here)
         if "network" in tags:
             if found:
@@ -221,6 +230,19 @@ def _misconceptions(path: Path, text: str, notebook: NotebookNode) -> tuple[Sour
     return tuple(found)
 
 
+def _tags(path: Path, here: SourceCell, cell: NotebookNode) -> list[str]:
+    """A cell's tags, none of them misspelt; and its settings are where they belong."""
+    tags = list(map(str, cell.metadata.get("tags", [])))
+    for tag in tags:
+        near = difflib.get_close_matches(tag, TAGS, n=1, cutoff=0.75)
+        if near and tag not in TAGS:
+            raise _error(path, here, f"there is no tag `{tag}`", f"Is it {near[0]}?")
+    for name in cell.metadata if "exercise" in tags else ():
+        if name in EXERCISE:
+            raise _error(path, here, f"`{name}` stands beside `grader`", f"Write `grader: {{{name}: …}}`.")
+    return tags
+
+
 def first_lines(text: str, notebook: NotebookNode) -> dict[int, int]:
     """For each code cell, the line of the file where its source begins, found in order."""
     lines = text.split("\n")
@@ -243,7 +265,8 @@ def _check_regions(path: Path, cell: SourceCell) -> int:
     count, is_open = 0, False
     for _, kind in _delimiters(cell.source):
         if (kind == "BEGIN") is is_open:
-            raise _error(path, cell, "solution regions are nested or unclosed", "Each BEGIN needs its own END.")
+            problem = "begins within another one" if is_open else "ends that did not begin"
+            raise _error(path, cell, f"a solution region {problem}", "Each BEGIN SOLUTION needs its own END SOLUTION.")
         is_open = not is_open
         count += kind == "BEGIN"
     if is_open:
@@ -291,6 +314,17 @@ def place_of(path: Path, cell: SourceCell, line: int | None = None) -> str:
     """Where a cell stands, `file.md, cell 3, line 40`: its first line, unless another one is named."""
     line = line or cell.line
     return f"{path.name}, cell {cell.index + 1}" + (f", line {line}" if line else "")
+
+
+def as_sentence(error: BaseException) -> str:
+    """
+    An exception on one line, of bounded length, with a full stop at the end.
+
+    >>> as_sentence(ValueError("not this"))
+    'ValueError: not this.'
+    """
+    text = " ".join(f"{type(error).__name__}: {error}".split()).rstrip(".:")
+    return text[:_SENTENCE_CHARACTERS] + ("." if len(text) <= _SENTENCE_CHARACTERS else " …")
 
 
 def line_in(error: BaseException, name: str) -> int | None:

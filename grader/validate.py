@@ -8,7 +8,6 @@ from the right answer.
 from __future__ import annotations
 
 import dataclasses
-import statistics
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,7 +28,7 @@ from grader.model import Exercise, Outcome, Report, Submission
 from grader.networks import network_at
 from grader.pipeline import grade
 from grader.release import fill_blanks, release_notebook
-from grader.source import SourceNotebook, read_source
+from grader.source import SourceNotebook, as_sentence, read_source
 from grader.survivors import Survivor, Why, find_survivors
 
 __all__ = ["ExerciseCheck", "Replay", "Validation", "central_difference", "replays", "validate"]
@@ -47,7 +46,7 @@ class ExerciseCheck:
     Attributes:
         difference: The largest relative error of central differences along random directions, against autograd.
         mutants: How many there are that are not `equivalent` to the solution; `caught` of them are told from it.
-        milliseconds: Of the solution, on the public batch.
+        milliseconds: Of the solution, on the public batch, at its quickest.
         kib: What the solution allocates there.
     """
 
@@ -212,7 +211,7 @@ class Replay:
             self._graph: GraphModule = make_fx(forward)(*self._given.values())
         except Exception as error:
             raise SourceError(
-                f"The forward pass of {assignment.id} cannot be traced: {type(error).__name__}: {error}",
+                f"The forward pass of {assignment.id} cannot be traced: {as_sentence(error)}",
                 "It must not depend on the values of tensors (`if tensor > 0`).",
             ) from error
         outputs = next(node for node in self._graph.graph.nodes if node.op == "output").args[0]
@@ -261,14 +260,17 @@ class _Allocated(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def _cost(assignment: Assignment, exercise: Exercise, case: Case) -> tuple[float, float]:
     function = assignment.solutions[exercise.name]
     seconds = []
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in a grading
     for _ in range(5):
         copies = {name: a.clone() for name, a in case.arguments.items()}
         started = time.perf_counter()
         function(**copies)
         seconds.append(time.perf_counter() - started)
+    torch.set_num_threads(threads)
     with _Allocated() as allocated:
         function(**{name: a.clone() for name, a in case.arguments.items()})
-    return 1000 * statistics.median(seconds), allocated.bytes / 1024
+    return 1000 * min(seconds), allocated.bytes / 1024
 
 
 # ------------------------------------------------------------------------------------------------------------ grading
@@ -283,7 +285,10 @@ def _grades(assignment: Assignment, source: SourceNotebook) -> Iterator[str]:
     answers = "\n".join(f"# %%\n{text}" for text in assignment.sources.values())
     solved = _graded(assignment, fill_blanks(released, answers))
     if solved.notebook.first_error is not None:
-        yield f"With the solution in it, the notebook does not run through: {solved.notebook.first_error}"
+        yield (
+            f"With the solution in it, the students' notebook does not run through: {solved.notebook.first_error}. "
+            "Run the source notebook from its first cell on."
+        )
     for exercise in solved.exercises:
         if exercise.outcome is not Outcome.MATCH:
             yield f"The solution does not get full marks from the grader: {exercise.message}"

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
-from grader.assignment import load_assignment
+from grader.assignment import find_assignment, load_assignment
 from grader.cases import build_cases
 from grader.compare import tolerance
-from grader.errors import SourceError
+from grader.errors import SolutionError, SourceError
 from grader.scaffold import scaffold
 from tests.conftest import SOURCE
 
@@ -104,7 +105,7 @@ def test_code_that_cannot_run_is_found_by_its_line(tmp_path: Path, old: str, new
 def test_a_forward_pass_that_fails_is_found_by_its_line(tmp_path: Path) -> None:
     path = written(tmp_path, ("    yhat = x @ w", "    yhat = x @ w @ w"))
 
-    with pytest.raises(SourceError, match=rf"cannot be evaluated \(line {line_of(path, '    yhat = x')}\)"):
+    with pytest.raises(SourceError, match=rf"cannot be evaluated \(mine\.md, line {line_of(path, '    yhat = x')}\)"):
         build_cases(load_assignment(path))
 
 
@@ -148,3 +149,84 @@ def test_cases_of_the_author_s_own(tmp_path: Path) -> None:
     assert cases["wide"].arguments["x"].dtype == torch.float64
     assert float(cases["wide"].arguments["x"].abs().max()) > 0
     assert not any(case.public for name, case in cases.items() if name != "mnist")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "says"),
+    [
+        ("tags: [exercise]", "tags: [excercise]", "def grad_w", "there is no tag `excercise`. Is it exercise?"),
+        (
+            "tags: [exercise]",
+            "tags: [misconceptoin]",
+            "def grad_w",
+            "there is no tag `misconceptoin`. Is it misconception?",
+        ),
+        (":tags: [network]\n\ndef init", ":tags: [netwrok]\n\ndef init", "def init", "there is no tag `netwrok`."),
+        (":tags: [network]\n\ndef init", "\ndef init", "def init", "the cell of `forward` is not tagged `network`."),
+        (
+            "grader: {points: 2}",
+            "points: 2",
+            "def grad_w",
+            "`points` stands beside `grader`. Write `grader: {points: …}`.",
+        ),
+        ("    ### END SOLUTION\n", "", "def grad_w", "a solution region is not closed."),
+        ("### BEGIN SOLUTION", "### BEGIN SOLUTON", "def grad_w", "a solution region ends that did not begin."),
+        ("### END", "### BEGIN SOLUTION\n    ### END", "def grad_w", "a solution region begins within another one."),
+    ],
+)
+def test_cells_that_are_not_what_they_should_be(tmp_path: Path, old: str, new: str, place: str, says: str) -> None:
+    path = written(tmp_path, (old, new))
+
+    with pytest.raises(SourceError, match=rf"mine\.md, cell \d+, line {line_of(path, place)}: {re.escape(says)}"):
+        load_assignment(path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "place", "says"),
+    [
+        (
+            ".square().mean()}",
+            ".square()}",
+            "def forward",
+            "ValueError: the loss has the shape (64, 1), and must be one",
+        ),
+        ('"loss": (yhat', '"lost": (yhat', "def forward", "KeyError: 'loss'."),
+        ("def forward(x, y, w):", "def forward(x, y, v):", "def forward", "TypeError: forward() got an unexpected"),
+        ('{"w": 0.01', "[0.01", "def init", "AttributeError: 'list' object has no attribute 'items'."),
+        ("    yhat = x @ w", "    yhat = x @ w.float()", "    yhat = x", "RuntimeError: expected m1 and m2 to have"),
+        (
+            "    return 2 * x.T",
+            "    return 2 * nothing",
+            "    return 2",
+            "NameError: name 'nothing' is not defined. Mend",
+        ),
+        ("def grad_w(", "def grad_v(", "def grad_v", "the network has no v to take the gradient of."),
+    ],
+)
+def test_a_network_that_cannot_be_is_found_by_its_line(
+    tmp_path: Path, old: str, new: str, place: str, says: str
+) -> None:
+    path = written(tmp_path, (old, new))
+    if new.startswith("["):
+        path.write_text(path.read_text(encoding="utf-8").replace("generator=generator)}", "generator=generator)]"))
+
+    with pytest.raises((SourceError, SolutionError), match=re.escape(says)) as raised:
+        build_cases(load_assignment(path))
+
+    assert f"line {line_of(path, place)}" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize(("old", "new"), [("  title: Mine", "  title: Mine: all mine"), ("points: 2}", "points: 2")])
+def test_yaml_that_cannot_be_read(tmp_path: Path, old: str, new: str) -> None:
+    path = written(tmp_path, (old, new))
+
+    with pytest.raises(SourceError, match=r"mine\.md.*line \d+.*In YAML, brackets and quotes are closed"):
+        load_assignment(path)
+
+
+def test_a_file_that_is_no_source(tmp_path: Path) -> None:
+    (tmp_path / "mine.md").write_text("# Mine\n")
+
+    with pytest.raises(SourceError, match="does not begin with jupytext's header"):
+        find_assignment("mine", tmp_path)

@@ -79,8 +79,8 @@ def test_only_notebooks_are_sources(tmp_path: Path) -> None:
     ("old", "new", "says"),
     [
         ("    ### END SOLUTION\n", "", r"small\.md, cell 2, line \d+: a solution region is not closed"),
-        ("    ### BEGIN SOLUTION\n", "", "nested or unclosed"),
-        ("    return x.T @ dz\n", "    ### BEGIN SOLUTION\n", "nested or unclosed"),
+        ("    ### BEGIN SOLUTION\n", "", "ends that did not begin"),
+        ("    return x.T @ dz\n", "    ### BEGIN SOLUTION\n", "begins within another one"),
         ('    """What is asked."""\n', "", "grad_w has no docstring"),
         ("def grad_w(x, dz):", "def grad_w(x, dz)", "not Python"),
         ("    ### END SOLUTION\n", "    ### END SOLUTION\ndef other():\n    pass\n", "holds 2 functions"),

@@ -58,7 +58,7 @@ def main() -> int:
             ours, floors = take_turns(handful, Path(name), options.rounds)
         ratios.append(statistics.median(ours) / statistics.median(floors))
         print(
-            f"| {assignment_id} | {len(handful.submissions) - 1} | {statistics.median(ours):.3f} s "
+            f"| {assignment_id} | {len(ours) // options.rounds} | {statistics.median(ours):.3f} s "
             f"| {statistics.median(floors):.3f} s | {ratios[-1]:.2f} × |",
             flush=True,
         )
@@ -92,10 +92,10 @@ def take_turns(handful: Handful, folder: Path, rounds: int) -> tuple[list[float]
     seconds: dict[object, list[float]] = {grader: [], floor: []}
     try:
         for handed_in in (wrong, *right):  # warms both, too
-            floor.grade([handed_in])
             score = grader.grade([handed_in])[0].score
             if (score == full_marks) is (handed_in is wrong):
                 raise RuntimeError(f"{handed_in.name} got {score} of {full_marks} points.")
+        right = [handed_in for handed_in in right if _can_run(floor, handed_in)]
         for number in range(rounds):
             for place, handed_in in enumerate(right):
                 turns = (grader, floor) if (number + place) % 2 else (floor, grader)
@@ -105,6 +105,15 @@ def take_turns(handful: Handful, folder: Path, rounds: int) -> tuple[list[float]
         grader.close()
         floor.close()
     return seconds[grader], seconds[floor]
+
+
+def _can_run(floor: Floor, handed_in: HandedIn) -> bool:
+    """The floor calls functions by position; some right ones have their parameters in another order."""
+    try:
+        floor.grade([handed_in])
+    except RuntimeError:
+        return False
+    return True
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ demo: $(STAMP) ## Grade the sample submissions and say where the reports are
 	$(VENV)/bin/grader demo
 
 test: $(STAMP) $(LAB)/.installed ## Run the whole suite
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadfile
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadgroup
 
 check: $(STAMP) ## Lint, format and types
 	$(VENV)/bin/ruff check

@@ -85,7 +85,11 @@ def expressions(assignment_id: str) -> frozenset[str]:
     return frozenset(value for value in values if len(value) > 8)
 
 
-@pytest.mark.parametrize("folder", CASES, ids=lambda folder: f"{folder.parent.name}/{folder.name}")
+@pytest.mark.parametrize(
+    "folder",
+    [pytest.param(folder, marks=pytest.mark.xdist_group(f"corpus of {folder.parent.name}")) for folder in CASES],
+    ids=lambda folder: f"{folder.parent.name}/{folder.name}",
+)
 def test_corpus(folder: Path) -> None:
     """The outcome of each exercise, the points, the notices; and both reports can be made."""
     expect = tomllib.loads((folder / "expect.toml").read_text(encoding="utf-8"))

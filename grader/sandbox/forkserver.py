@@ -185,6 +185,6 @@ def main(arguments: str) -> None:
     """Run the server. `arguments` is JSON: the number of the control socket, and what `ForkServer` was given."""
     options = json.loads(arguments)
     control = socket.socket(fileno=options["control"])
-    with control:
+    with control, contextlib.suppress(ConnectionError):  # whoever was to want kernels may have left by now
         _Server(control, options["preload"], options["hide"], watched=options["watched"]).serve()
     os._exit(0)  # somebody waits, and there is nothing to tidy up

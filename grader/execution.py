@@ -51,11 +51,16 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the harness is asked: see `grader.harness`. `key` tells the answers apart."""
+    """
+    What the harness is asked: see `grader.harness`. `key` tells the answers apart.
+
+    One that is only evidence, and comes after all others, is not worth another run of the notebook.
+    """
 
     key: str
     header: dict[str, Any]
     payload: bytes
+    is_evidence: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -256,7 +261,7 @@ class _Run:
             answer = await self._exchange(request)
             answers[request.key] = put_together(answers.get(request.key), answer, request)
             if answer.is_fatal:
-                return False
+                return request.is_evidence
         return True
 
     async def _serve(self) -> bool:

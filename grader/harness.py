@@ -26,6 +26,7 @@ from IPython.core.getipython import get_ipython
 from safetensors.torch import load, save
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from grader.rebind import rebound
 from grader.wire import PREFIX, pack, unpack_header, unpack_prefix
 from grader.worker import Worker, be_alone, has_company
 
@@ -118,18 +119,31 @@ def _call_cases(
     tensors = load(payload)
     for case in header["cases"]:
         arguments = {name: tensors[f"{case}/{name}"] for name in header["arguments"]}
-        inference = bool(header["inference"])
-        result, described = _call(namespace, header["function"], arguments, filenames, inference=inference)
-        narrow = described["status"] == "raised" or any(dtype == "float32" for dtype in described.get("dtypes", ()))
-        if narrow and any(tensor.dtype == torch.float64 for tensor in arguments.values()):
-            # float32 constants in a right answer either raise among float64 arguments or narrow them.
-            narrowed = {
-                name: tensor.float() if tensor.dtype == torch.float64 else tensor for name, tensor in arguments.items()
-            }
-            again, described_again = _call(namespace, header["function"], narrowed, filenames, inference=inference)
-            if described_again["status"] == "returned":
-                result, described = again, {**described_again, "narrowed": True}
+        change = header.get("rebind", {}).get(case)
+        with rebound(namespace, namespace.get(header["function"]), change):
+            result, described = _call_either(header, arguments, namespace, filenames)
         write(pack({"case": case, **described}, _encode(result, described, limit=int(header["limit"]))))
+
+
+def _call_either(
+    header: dict[str, Any],
+    arguments: dict[str, torch.Tensor],
+    namespace: dict[str, Any],
+    filenames: Mapping[str, int],
+) -> tuple[list[torch.Tensor], dict[str, Any]]:
+    """In the dtype of the arguments, else in float32."""
+    inference = bool(header["inference"])
+    result, described = _call(namespace, header["function"], arguments, filenames, inference=inference)
+    narrow = described["status"] == "raised" or any(dtype == "float32" for dtype in described.get("dtypes", ()))
+    if narrow and any(tensor.dtype == torch.float64 for tensor in arguments.values()):
+        # float32 constants in a right answer either raise among float64 arguments or narrow them.
+        narrowed = {
+            name: tensor.float() if tensor.dtype == torch.float64 else tensor for name, tensor in arguments.items()
+        }
+        again, described_again = _call(namespace, header["function"], narrowed, filenames, inference=inference)
+        if described_again["status"] == "returned":
+            return again, {**described_again, "narrowed": True}
+    return result, described
 
 
 def _call(

@@ -17,12 +17,13 @@ from nbformat import NotebookNode
 from grader.assignment import Assignment, find_assignment
 from grader.calls import CHAIN, call_request, chain_request, read_call
 from grader.cases import Case, ChainCase, build_cases, build_chain
+from grader.confirm import confirm, rebind_key, rebind_request
 from grader.diagnosis import diagnose, fingerprint
 from grader.errors import GraderError, GraderFault, UsageError
 from grader.execution import Answer, Execution, Request, execute
 from grader.extract import StaticLook, look
 from grader.judge import judge_chain, judge_exercise, unread_exercise
-from grader.model import ExerciseResult, Flag, NotebookSummary, Outcome, Report, Submission
+from grader.model import Exercise, ExerciseResult, Flag, NotebookSummary, Outcome, Report, Submission
 from grader.networks import one_thread
 from grader.notebook import Unreadable, code_cells, read_notebook
 from grader.sandbox import Level
@@ -80,7 +81,7 @@ def grade(
         aside.submit(meanwhile)
 
         def requests(answers: Mapping[str, Answer]) -> Iterator[Request]:
-            yield from _requests(assignment, *building.result(), answers)
+            yield from _requests(assignment, looking.result(), *building.result(), answers)
 
         async def execute_and_judge() -> Report:
             async with execute(notebook, requests, assignment.limits, require=require) as execution:
@@ -175,12 +176,17 @@ def _unread(submission: Submission, assignment: Assignment, problem: str, *, cel
 
 
 def _requests(
-    assignment: Assignment, cases: Mapping[str, tuple[Case, ...]], chain: ChainCase, answers: Mapping[str, Answer]
+    assignment: Assignment,
+    statically: StaticLook,
+    cases: Mapping[str, tuple[Case, ...]],
+    chain: ChainCase,
+    answers: Mapping[str, Answer],
 ) -> Iterator[Request]:
     """
     All that a notebook is asked: functions on public cases, those that are safe in one backward pass, on hidden cases.
 
     In this order, a function that remembers what it was given has nothing to tell where students see every number.
+    What is asked with variables changed comes last of all, when nothing that counts is left to be answered.
     """
     limits = assignment.limits
     for exercise in assignment.exercises:
@@ -191,6 +197,13 @@ def _requests(
     for exercise in safe:
         hidden = [case for case in cases[exercise.name] if not case.public]
         yield call_request(exercise, hidden, limits, autograd=assignment.autograd)
+    for exercise in safe:
+        yield from rebind_request(assignment, exercise, cases[exercise.name], _scope(statically, exercise))
+
+
+def _scope(statically: StaticLook, exercise: Exercise) -> Scope:
+    last = statically.last(exercise.name)
+    return last.scope if last is not None else Scope()
 
 
 @one_thread()
@@ -205,8 +218,8 @@ def _judge(
         answer = execution.answers[exercise.name]
         returned = read_call(cases[exercise.name], answer, notebook)
         result, found = judge_exercise(exercise, statically, execution, answer, returned, autograd=assignment.autograd)
-        last = statically.last(exercise.name)
-        scope = last.scope if last is not None else Scope()
+        again = execution.answers.get(rebind_key(exercise))
+        scope = confirm(assignment, _scope(statically, exercise), returned, again, notebook)
         results.append(
             dataclasses.replace(
                 result,

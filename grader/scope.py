@@ -20,11 +20,13 @@ class Scope:
 
     Attributes:
         reads: Variables of the notebook that hold data (no functions, modules or classes), in the order of their names.
+        frozen: Those that are read when the function is defined, in its default arguments.
         unused: The function's own arguments that it never looks at.
         numbers: Whole numbers written into it that are large enough to be a size.
     """
 
     reads: tuple[str, ...] = ()
+    frozen: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
 
@@ -54,7 +56,7 @@ def scope_of(node: ast.stmt, data: frozenset[str]) -> Scope:
 
     >>> tree = ast.parse("N = len(x)" + chr(10) + "def f(a, b): return a / N / 256")
     >>> scope_of(tree.body[1], notebook_data([tree]))
-    Scope(reads=('N',), unused=('b',), numbers=(256,))
+    Scope(reads=('N',), frozen=(), unused=('b',), numbers=(256,))
     """
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return Scope()
@@ -80,6 +82,7 @@ def scope_of(node: ast.stmt, data: frozenset[str]) -> Scope:
     }
     return Scope(
         reads=tuple(sorted((loaded - own | in_defaults | _by_key(inside)) & data)),
+        frozen=tuple(sorted(in_defaults & data)),
         unused=tuple(name for name in arguments if name not in loaded),
         numbers=tuple(sorted(numbers)),
     )

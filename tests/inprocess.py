@@ -59,7 +59,7 @@ class Here:
 
     def _asked(self, assignment: Assignment) -> dict[str, Answer]:
         answers: dict[str, Answer] = {}
-        for request in _requests(assignment, build_cases(assignment), build_chain(assignment), answers):
+        for request in _requests(assignment, self.looked, build_cases(assignment), build_chain(assignment), answers):
             answers[request.key] = put_together(answers.get(request.key), self._ask(request), request)
         return answers
 

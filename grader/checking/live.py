@@ -21,10 +21,12 @@ from IPython.core.getipython import get_ipython
 from nbformat import NotebookNode
 
 from grader.assignment import Assignment, default_inputs
-from grader.calls import call_request, chain_request, read_call
-from grader.cases import build_chain, exercise_cases
+from grader.calls import Returned, call_request, chain_request, read_call
+from grader.cases import Case, build_chain, exercise_cases
+from grader.confirm import confirm, rebind_request
 from grader.declared import Declared
 from grader.diagnosis import diagnose
+from grader.diagnosis.fingerprint import DIAGNOSED
 from grader.errors import GraderError, SourceError
 from grader.execution import Answer, Execution, Request
 from grader.extract import StaticLook, look_at
@@ -155,10 +157,17 @@ class Live:
         returned = [dataclasses.replace(each, case=case) for each, case in zip(told, cases, strict=True)]
         nothing = Execution(executed=0, errors={}, stopped=None, answers={}, layers=())
         result, _ = judge_exercise(exercise, seen, nothing, answer, returned, autograd=self.assignment.autograd)
-        scope = last.scope if last is not None else Scope()
+        scope = self._confirmed(exercise, cases, last.scope if last is not None else Scope(), result, returned)
         return dataclasses.replace(
             result, diagnoses=diagnose(self.assignment, exercise, result.outcome, returned, scope)
         )
+
+    def _confirmed(
+        self, exercise: Exercise, cases: Sequence[Case], scope: Scope, result: ExerciseResult, returned: list[Returned]
+    ) -> Scope:
+        """What it reads of the notebook, where it matters: of a wrong exercise."""
+        asked = rebind_request(self.assignment, exercise, cases, scope) if result.outcome in DIAGNOSED else ()
+        return confirm(self.assignment, scope, returned, self._ask(asked[0]) if asked else None, _notebook())
 
     def _chain(self, exercises: tuple[Exercise, ...], results: Sequence[ExerciseResult]) -> Chain | None:
         assignment = dataclasses.replace(self.assignment, exercises=exercises)

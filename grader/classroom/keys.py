@@ -24,8 +24,8 @@ __all__ = ["Settings", "execution_key", "result_key"]
 
 PACKAGE = Path(__file__).parent.parent
 EXECUTING = (
-    *("calls", "cases", "data", "execution", "harness", "kernels", "networks", "notebook", "pipeline", "sandbox"),
-    *("wire", "worker"),
+    *("calls", "cases", "confirm", "data", "execution", "extract", "harness", "kernels", "networks", "notebook"),
+    *("pipeline", "rebind", "sandbox", "scope", "wire", "worker"),
 )
 """Our own code that an execution depends on: what is asked, of whom, and by whom."""
 JUDGING = (".py", ".toml", ".jinja", ".css")

@@ -33,7 +33,7 @@ def diagnose(
 
     Args:
         returned: What became of each of its cases.
-        scope: What its source reads.
+        scope: What it gets from elsewhere than its arguments; what it reads has been confirmed.
 
     Returns:
         The best explanation first; nothing where nothing is certain enough, or nothing is wrong.

@@ -34,8 +34,8 @@ def reads_network_global(evidence: Evidence) -> Iterator[Found]:
 
 def reads_global(evidence: Evidence) -> Iterator[Found]:
     """It reads data of the notebook, and nothing else explains its numbers."""
-    if evidence.reads and evidence.scope.unused:
-        yield reading(evidence, evidence.reads)
+    if evidence.scope.reads and evidence.scope.unused:
+        yield reading(evidence, evidence.scope.reads)
 
 
 def reads_global_and_fails(evidence: Evidence) -> Iterator[Found]:

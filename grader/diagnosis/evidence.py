@@ -4,7 +4,6 @@ All that is known of one wrong exercise, for recognisers to look at.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import functools
 
@@ -15,7 +14,7 @@ from grader.diagnosis.fingerprint import fingerprint
 from grader.diagnosis.wording import observation
 from grader.model import Exercise, Misconception, Outcome
 from grader.networks import network_names
-from grader.scope import Scope, notebook_data
+from grader.scope import Scope
 
 __all__ = ["Evidence", "Found"]
 
@@ -55,17 +54,11 @@ class Evidence:
         """The upstream gradients among its arguments."""
         return self.returned[0].case.upstream if self.returned else ()
 
-    @functools.cached_property
-    def reads(self) -> tuple[str, ...]:
-        """What it reads of the notebook; a constant of the network (`EPS`) is there to be read."""
-        constants = notebook_data([ast.parse(self.assignment.network)])
-        return tuple(name for name in self.scope.reads if name not in constants)
-
     @property
     def of_network(self) -> tuple[str, ...]:
         """What it reads of the notebook under a name that is in the network."""
         named = network_names(self.assignment)
-        return tuple(name for name in self.reads if name in named)
+        return tuple(name for name in self.scope.reads if name in named)
 
     @functools.cached_property
     def fingerprint(self) -> str | None:

@@ -84,8 +84,8 @@ def _factor(evidence: Evidence) -> Iterator[Found]:
     special = next((m for m in _matching(evidence) if m.edits[0].diagnosis in _KINDS_OF_FACTOR), None)
     if special is not None and factor.is_plain:
         yield _of_mutant(evidence, special)
-    if factor.power and evidence.reads:
-        yield reading(evidence, evidence.reads)
+    if factor.power and evidence.scope.reads:
+        yield reading(evidence, evidence.scope.reads)
     elif factor.hard_coded:
         yield Found(id="hard_coded_size", message=evidence.say("hard_coded_size", size=factor.hard_coded))
     else:

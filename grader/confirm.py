@@ -43,16 +43,16 @@ def rebind_request(
     Its cases are all the first public one: once as it was, then once for each variable and kind of change.
     """
     names = _named(assignment, scope)
-    repeated = _repeated(cases, names)
-    if not repeated:
+    public = next((case for case in cases if case.public), None)
+    if not names or public is None:
         return ()
     changes = {
         _label(name, kind): {"name": name, "kind": kind, "frozen": name in scope.frozen}
         for name in names
         for kind in _KINDS
     }
-    request = call_request(exercise, repeated, assignment.limits, autograd=assignment.autograd)
-    header = request.header | {"rebind": changes}
+    request = call_request(exercise, [public], assignment.limits, autograd=assignment.autograd)
+    header = request.header | {"cases": [_SAME, *changes], "on": public.name, "rebind": changes}
     return (dataclasses.replace(request, key=rebind_key(exercise), header=header, is_evidence=True),)
 
 
@@ -67,14 +67,14 @@ def confirm(
         answer: To `rebind_request`; without one, or where it does not always answer the same, nothing is confirmed.
     """
     names = _named(assignment, scope)
-    repeated = _repeated([call.case for call in returned], names)
-    if not repeated or answer is None:
+    before = next((call for call in returned if call.case.public), None)
+    if not names or before is None or answer is None:
         return dataclasses.replace(scope, reads=())
-    before = next(call for call in returned if call.case.public)
-    told = {call.case.name: call for call in read_call(repeated, answer, notebook) if call.case.name in answer.records}
-    changed = {label for label, call in told.items() if _differ(before, call)}
-    is_steady = _SAME in told and _SAME not in changed
-    reads = tuple(name for name in names if is_steady and changed & {_label(name, kind) for kind in _KINDS})
+    labels = [_SAME, *(_label(name, kind) for name in names for kind in _KINDS)]
+    calls = [dataclasses.replace(before.case, name=label) for label in labels if label in answer.records]
+    told = {call.case.name: _differ(before, call) for call in read_call(calls, answer, notebook)}
+    is_steady = told.get(_SAME) is False
+    reads = tuple(name for name in names if is_steady and any(told.get(_label(name, kind)) for kind in _KINDS))
     return dataclasses.replace(scope, reads=reads)
 
 
@@ -86,15 +86,6 @@ def _named(assignment: Assignment, scope: Scope) -> tuple[str, ...]:
 
 def _label(name: str, kind: str) -> str:
     return f"{kind} of {name}"
-
-
-def _repeated(cases: Sequence[Case], names: Sequence[str]) -> tuple[Case, ...]:
-    """The first public case, once for each call."""
-    public = next((case for case in cases if case.public), None)
-    if public is None or not names:
-        return ()
-    labels = [_SAME, *(_label(name, kind) for name in names for kind in _KINDS)]
-    return tuple(dataclasses.replace(public, name=label) for label in labels)
 
 
 def _differ(one: Returned, other: Returned) -> bool:

@@ -118,7 +118,7 @@ def _call_cases(
 ) -> None:
     tensors = load(payload)
     for case in header["cases"]:
-        arguments = {name: tensors[f"{case}/{name}"] for name in header["arguments"]}
+        arguments = {name: tensors[f"{header.get('on', case)}/{name}"] for name in header["arguments"]}
         change = header.get("rebind", {}).get(case)
         with rebound(namespace, namespace.get(header["function"]), change):
             result, described = _call_either(header, arguments, namespace, filenames)

@@ -37,10 +37,11 @@ def rebound(namespace: dict[str, Any], function: Any, change: Mapping[str, Any] 
     is_there, held = name in namespace, namespace.get(name)
     defaults = {key: getattr(function, key, None) for key in ("__defaults__", "__kwdefaults__") if change["frozen"]}
     try:
-        with contextlib.suppress(Exception):  # an object of the student's may raise wherever it is touched
-            if is_there:
-                namespace[name] = other(namespace[name], change["kind"])
-            for key, values in defaults.items():
+        if is_there:
+            with contextlib.suppress(Exception):  # an object of the student's may raise wherever it is touched
+                namespace[name] = other(held, change["kind"])
+        for key, values in defaults.items():
+            with contextlib.suppress(Exception):
                 setattr(function, key, other(values, change["kind"]))
         yield
     finally:

@@ -1,0 +1,218 @@
+"""That a function reads the notebook's data is said where another value makes another answer, and nowhere else."""
+
+from __future__ import annotations
+
+import contextlib
+
+import nbformat
+import pytest
+import torch
+
+from grader.answers import pack_execution, unpack_execution
+from grader.assignment import Assignment
+from grader.confirm import rebind_key
+from grader.execution import Execution
+from grader.model import ExerciseResult, Outcome, Report
+from grader.pipeline import grade
+from grader.rebind import other, rebound
+from grader.reports.json import report_to_dict
+from tests.conftest import handed_in, raw_submission
+from tests.inprocess import Here, grade_here
+
+TORN = "\n    return (x.T @ dz1).sin()"
+"""No recogniser explains these numbers: what is said of them comes from what the source names."""
+
+
+def diagnosed(report: Report, name: str = "grad_w1") -> str | None:
+    exercise = exercise_called(report, name)
+    return exercise.diagnoses[0].id if exercise.diagnoses else None
+
+
+def exercise_called(report: Report, name: str) -> ExerciseResult:
+    return next(exercise for exercise in report.exercises if exercise.name == name)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "def grad_w1(x, dz1):\n    return (x.T @ dz1).sin() * globals()['a1'].mean()",
+        "def grad_w1(x, dz):\n    return (x.T @ dz).sin() * z1.mean()",
+        "def grad_w1(x, dz1):\n    return (x.T @ dz1).sin() * len(y)",  # how many there are, not which
+        "def grad_w1(x, dz1, scale=z1.mean()):\n    return (x.T @ dz1).sin() * scale",
+        "def grad_w1(x, dz1):\n    return dz1.sum() * parameters['w1'].sin()",
+        "kept = [parameters['w1'].numpy()]\n\n# %%\ndef grad_w1(x, dz1):\n"
+        "    return dz1.sum() * torch.tensor(kept[0]).sin()",
+    ],
+)
+def test_what_is_read(assignment: Assignment, answer: str) -> None:
+    assert diagnosed(grade_here(assignment, f"# %%\n{answer}")) == "reads_global"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "if len(x) < 0:\n        return z1" + TORN,  # never taken
+        "a1 = [z1 for z1 in x]" + TORN,  # names of its own
+        "z1 + w2 if False else None" + TORN,
+        "z1.sum()" + TORN,  # looked at, and thrown away
+        "assert z1.dtype == dz1.dtype or len(x) != 64" + TORN,
+        "lambda: z1" + TORN,
+    ],
+)
+def test_what_is_only_named(assignment: Assignment, body: str) -> None:
+    report = grade_here(assignment, f"# %%\ndef grad_w1(x, dz1):\n    {body}\n")
+
+    assert exercise_called(report, "grad_w1").outcome is Outcome.MISMATCH
+    assert diagnosed(report) != "reads_global"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "global calls\n    calls += 1\n    return (x.T @ dz1).sin() * calls + 0 * len(a1)",  # never the same twice
+        "return (x.T @ dz1).sin() + torch.rand(1) + 0 * len(a1)",
+    ],
+)
+def test_an_answer_that_is_never_the_same_proves_nothing(assignment: Assignment, body: str) -> None:
+    report = grade_here(assignment, f"# %%\ncalls = 0\n\n# %%\ndef grad_w1(x, dz1):\n    {body}\n")
+
+    assert diagnosed(report) != "reads_global"
+
+
+def test_only_what_is_read_is_named(assignment: Assignment) -> None:
+    report = grade_here(
+        assignment, "# %%\ndef grad_w1(x, dz):\n    a1 if False else 0\n    return (x.T @ dz).sin() * z1.mean()"
+    )
+
+    (first, *_) = exercise_called(report, "grad_w1").diagnoses
+    assert first.id == "reads_global"
+    assert "z1" in first.message
+    assert "a1" not in first.message
+
+
+def test_another_mistake_is_told(assignment: Assignment) -> None:
+    """As is the network's data in a function that fails for another reason."""
+    answer = "# %%\ndef grad_w1(x, dz1):\n    if False:\n        return w1\n    return -(x.T @ dz1)"
+    fails = (
+        "# %%\ndef grad_w1(x, dz1):\n    shape = w1.shape if False else 0\n    return (x.T @ dz1).reshape(5, -1, 64)"
+    )
+
+    assert diagnosed(grade_here(assignment, answer)) == "sign"
+    assert diagnosed(grade_here(assignment, fails)) != "reads_global"
+
+
+def test_nobody_else_is_asked(assignment: Assignment) -> None:
+    """Constants of the network are there to be read; a variable that is a function is not changed."""
+    nobody, read = (Here(assignment, "", base="solution"), Here(assignment, "# %%\nn = 2\n\ndef grad_b1(dz1):\n    n"))
+
+    assert [key for key in nobody.execution.answers if "rebound" in key] == []
+    assert [key for key in read.execution.answers if "rebound" in key] == ["grad_b1 rebound"]
+
+
+HOSTILE = """
+# %%
+import os
+
+class Hostile(torch.Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if len(types) and func is not torch.Tensor.sum:
+            raise SystemExit("not to be touched")
+        return 2.0
+
+armed = torch.ones(3).as_subclass(Hostile)
+bomb = torch.ones(3)
+
+# %%
+def grad_w1(x, dz1):
+    return (x.T @ dz1) * armed.sum()
+
+# %%
+def grad_b1(dz1):
+    if not bomb.sum() == 3:
+        os.kill(os.getppid(), 9)
+    return dz1.sum(0, keepdim=True)
+
+# %%
+def grad_yhat(yhat, y):
+    return 2 * (yhat - y) / len(x)
+"""
+
+
+def test_in_a_kernel(assignment: Assignment) -> None:
+    """What is asked last costs nothing that was answered before; and what was answered is judged again as it was."""
+    kept: list[Execution] = []
+    submission = raw_submission(nbformat.writes(handed_in(HOSTILE)).encode())
+
+    report = grade(submission, assignment, keep=kept.append)
+
+    (execution,) = kept
+    outcomes = {exercise.name: exercise.outcome for exercise in report.exercises}
+    wrong = {name for name, outcome in outcomes.items() if outcome is not Outcome.MATCH}
+    assert wrong == {"grad_w1", "grad_yhat"}
+    assert diagnosed(report, "grad_yhat") == "reads_global"
+    assert diagnosed(report, "grad_w1") not in (None, "reads_global")
+    asked = {key: answer.status for key, answer in execution.answers.items() if "rebound" in key}
+    assert set(asked) == {"grad_yhat rebound", "grad_w1 rebound", "grad_b1 rebound"}
+    assert asked["grad_yhat rebound"] == "done"
+    assert report.notebook.executed == report.notebook.cells
+    assert execution.seconds < 20
+
+    packed = pack_execution(execution, assignment)
+    assert packed is not None
+    again = grade(submission, assignment, known=unpack_execution(packed, assignment))
+    assert report_to_dict(again)["exercises"] == report_to_dict(report)["exercises"]
+
+
+def test_without_an_answer_nothing_is_confirmed(assignment: Assignment) -> None:
+    here = Here(assignment, "# %%\ndef grad_yhat(yhat, y):\n    return 2 * (yhat - y) / len(x)")
+    assert diagnosed(here.judged(assignment), "grad_yhat") == "reads_global"
+
+    exercise = next(each for each in assignment.exercises if each.name == "grad_yhat")
+    del here.execution.answers[rebind_key(exercise)]
+
+    assert diagnosed(here.judged(assignment), "grad_yhat") != "reads_global"
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64, torch.uint8, torch.bool, torch.complex64])
+def test_other_values(dtype: torch.dtype) -> None:
+    """Of the same shape and dtype, none too large for what labels and indices are for, and none what it was."""
+    tensor = torch.tensor([[0, 1], [3, 0], [2, 1]]).to(dtype)
+
+    changed = other(tensor, "values")
+
+    assert (changed.shape, changed.dtype) == (tensor.shape, dtype)
+    assert not bool((changed == tensor).any())
+    if dtype in (torch.int64, torch.uint8):
+        assert 0 <= int(changed.min()) <= int(changed.max()) <= 3
+    assert torch.equal(other(tensor, "rows"), tensor[:2])
+
+
+@pytest.mark.parametrize("number", [0, 1, -1, 2, 64, 0.0, -1.0, 1e-8])
+def test_other_numbers(number: float) -> None:
+    assert other(number, "values") != number
+    assert type(other(number, "values")) is type(number)
+    assert other(number, "rows") == number
+
+
+def test_all_is_as_it_was_before() -> None:
+    """Also where a call raises, or a value cannot be changed."""
+
+    class Raises(float):
+        def __abs__(self) -> float:
+            raise ValueError
+
+    def function(x: float = 3.0) -> float:
+        return x
+
+    namespace = {"n": 64, "odd": Raises(1)}
+    before = dict(namespace)
+    change = {"kind": "values", "frozen": True}
+    for name, seen in (("n", 32), ("odd", before["odd"]), ("gone", None)):
+        with contextlib.suppress(KeyError), rebound(namespace, function, change | {"name": name}):
+            assert namespace.get(name) == seen
+            assert function() == 7.0
+            raise KeyError
+
+        assert namespace == before
+        assert function() == 3.0

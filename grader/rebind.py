@@ -72,8 +72,8 @@ def other(value: Any, kind: str, *, depth: int = _DEPTH) -> Any:
         return _fewer_rows(tensor) if kind == "rows" else _other_tensor(tensor)
     if isinstance(value, np.ndarray):
         return other(torch.from_numpy(value), kind).numpy()
-    if isinstance(value, numbers.Real) and not isinstance(value, bool):
-        return value if kind == "rows" else _other_number(value)
+    if isinstance(value, numbers.Real):
+        return value if kind == "rows" or type(value) is bool else _other_number(value)
     if depth and type(value) in (list, tuple) and len(value) <= _LONGEST:
         return type(value)(other(part, kind, depth=depth - 1) for part in value)
     if depth and type(value) is dict and len(value) <= _LONGEST:
@@ -97,5 +97,5 @@ def _other_tensor(tensor: torch.Tensor) -> torch.Tensor:
 
 def _other_number(number: Any) -> Any:
     if isinstance(number, numbers.Integral):
-        return number // 2 if abs(number) > 1 else number + 1
+        return number + 1 if number in (-1, 0, 1) else number // 2
     return number + 1 + abs(number)

@@ -93,9 +93,7 @@ def test_only_what_is_read_is_named(assignment: Assignment) -> None:
 def test_another_mistake_is_told(assignment: Assignment) -> None:
     """As is the network's data in a function that fails for another reason."""
     answer = "# %%\ndef grad_w1(x, dz1):\n    if False:\n        return w1\n    return -(x.T @ dz1)"
-    fails = (
-        "# %%\ndef grad_w1(x, dz1):\n    shape = w1.shape if False else 0\n    return (x.T @ dz1).reshape(5, -1, 64)"
-    )
+    fails = "# %%\ndef grad_w1(x, dz1):\n    shape = w1.shape if False else 0\n    return (x.T @ dz1).reshape(3, -1, 5)"
 
     assert diagnosed(grade_here(assignment, answer)) == "sign"
     assert diagnosed(grade_here(assignment, fails)) != "reads_global"

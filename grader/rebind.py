@@ -67,13 +67,15 @@ def other(value: Any, kind: str, *, depth: int = _DEPTH) -> Any:
     >>> other({"x": torch.zeros(6, 5)}, "rows")["x"].shape
     torch.Size([3, 5])
     """
+    if isinstance(value, bool):
+        return value
     if isinstance(value, torch.Tensor):
         tensor = value.detach().as_subclass(torch.Tensor)
         return _fewer_rows(tensor) if kind == "rows" else _other_tensor(tensor)
     if isinstance(value, np.ndarray):
         return other(torch.from_numpy(value), kind).numpy()
     if isinstance(value, numbers.Real):
-        return value if kind == "rows" or type(value) is bool else _other_number(value)
+        return value if kind == "rows" else _other_number(value)
     if depth and type(value) in (list, tuple) and len(value) <= _LONGEST:
         return type(value)(other(part, kind, depth=depth - 1) for part in value)
     if depth and type(value) is dict and len(value) <= _LONGEST:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import nbformat
@@ -38,6 +39,15 @@ class Here:
         self.submission = raw_submission(written.encode(), name=name)
         self.notebook = read_notebook(self.submission)
         self.looked = look(self.notebook, [exercise.name for exercise in assignment.exercises])
+        self._execute(assignment)
+
+    def there(self, assignment: Assignment) -> Here:
+        """The same notebook, run again, and asked what another assignment asks."""
+        again = copy.copy(self)
+        again._execute(assignment)
+        return again
+
+    def _execute(self, assignment: Assignment) -> None:
         self.namespace = self._run()
         self.execution = Execution(executed=0, errors={}, stopped=None, answers=self._asked(assignment), layers=())
 

@@ -155,7 +155,7 @@ def test_no_report_tells_a_secret(assignment_id: str) -> None:
                 assert told(text, secrets) == set(), (name, level)
                 assert numbers(text) <= numbers(reference[name]), (name, level, "is made of hidden values")
                 assert _PICTURE.findall(text) == _PICTURE.findall(reference[name])
-    assert explained > 7
+    assert explained >= 0.9 * len(list((CORPUS / assignment_id).glob("wrong_*")))
 
 
 def test_levels_nest() -> None:

@@ -163,6 +163,7 @@ def test_which_changes_execute(place: Path, old: str, new: str) -> None:
         ("harness.py", True),
         ("sandbox/seccomp.py", True),
         ("cases.py", True),
+        ("scope.py", True),  # which variables are changed depends on it
         ("judge.py", False),
         ("diagnosis/texts/hints.toml", False),
         ("diagnosis/recognise.py", False),

@@ -16,6 +16,15 @@ from grader.notebook import read_submission
 from tests.conftest import ROOT, handed_in
 
 WRONG = "# %%\ndef grad_w1(x, dz1):\n    return 2 * x.T @ dz1\n"
+READS = """
+# %%
+def grad_w1(x, dz1):
+    return (x.T @ dz1).sin() * z1.mean()
+
+# %%
+def grad_w2(a1, dyhat):
+    return (a1.T @ dyhat).sin() * (z1.mean() if len(a1) < 0 else 1)
+"""
 DERIVED = """%%derive
 
 def grad_b1(dz1):
@@ -53,6 +62,16 @@ def test_one_wrong_and_its_report(
     assert "<iframe sandbox " in page
     assert "wrong.ipynb: checked" in page
     assert "Yours beside the reference" in page
+
+
+def test_reading_the_notebook_is_told_where_it_is_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And not where a source names what is never read."""
+    assert main(["check", written(tmp_path / "reads.ipynb", READS)]) == 1
+
+    out = capsys.readouterr().out
+    assert "grad_w1 reads z1" in out
+    assert "grad_w2: Wrong values" in out
+    assert "grad_w2 reads" not in out
 
 
 def test_blanks_are_no_mistakes(capsys: pytest.CaptureFixture[str]) -> None:

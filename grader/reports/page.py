@@ -82,6 +82,7 @@ class ExerciseView:
     error: ErrorView | None
     code: CodeView | None
     facts: tuple[Fact, ...]
+    facts_of: str
     worst: tuple[str, str, str] | None
     wrong_share: str
     cases: tuple[CaseRow, ...]
@@ -261,6 +262,7 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
         error=_error(result.error) if result.error else None,
         code=list_code(result.code, result.error) if result.code else None,
         facts=_facts(telling or next((case for case in result.cases if right and case.public), None)),
+        facts_of=f"d{telling.target}" if telling is not None and telling.target else "",
         worst=_worst(public),
         wrong_share=_wrong_share(public),
         cases=tuple(_case(case) for case in result.cases[:MAX_ITEMS]),
@@ -396,4 +398,6 @@ def _link(own: Outcome, within: Outcome) -> str:
     kind = VERDICTS[own].kind
     if kind == "right":
         return {Outcome.MATCH: "right", Outcome.SKIPPED: "unreached"}.get(within, "inherits")
+    if kind == "wrong" and VERDICTS[within].symbol == "!":
+        return "broken"
     return "undecided" if kind == "unknown" else kind

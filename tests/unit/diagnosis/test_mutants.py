@@ -130,7 +130,7 @@ def test_a_mutant_that_works_in_place_leaves_the_cases_alone(assignment: Assignm
     before = case.arguments["dz1"].clone()
     source = "def grad_b1(dz1):\n    dz1 -= 1\n    return dz1.sum(0, keepdim=True)"
 
-    next(evaluate(assignment, exercise, Mutant(edits=(), site="", operand="", source=source), [case]))
+    next(evaluate(assignment, exercise, Mutant(edits=(), site="", operands=(), source=source), [case]))
 
     assert case.arguments["dz1"].dtype is torch.float64
     assert torch.equal(case.arguments["dz1"], before)

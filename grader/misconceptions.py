@@ -15,7 +15,7 @@ from grader.model import Misconception
 from grader.settings import MISCONCEPTION, check_settings, misconception
 from grader.source import ExerciseCell, SourceCell, SourceNotebook, place_of
 
-__all__ = ["as_exercise", "cell_to_name", "read_misconceptions"]
+__all__ = ["as_exercise", "cell_to_name", "place_in_cell", "read_misconceptions"]
 
 _CELL = """```{{code-cell}} ipython3
 ---
@@ -46,7 +46,7 @@ def read_misconceptions(source: SourceNotebook) -> dict[str, tuple[Misconception
     for cell in source.misconceptions:
         where = place_of(source.path, cell)
         settings = source.notebook.cells[cell.index].metadata.get("grader", {})
-        settings = check_settings(settings, MISCONCEPTION, _place(where))
+        settings = check_settings(settings, MISCONCEPTION, place_in_cell(where, "misconception"))
         for name in _NEEDED:
             if name not in settings:
                 raise SourceError(
@@ -75,8 +75,9 @@ def cell_to_name(exercise: str, fingerprint: str) -> str:
     return _CELL.format(exercise=exercise, fingerprint=fingerprint)
 
 
-def _place(where: str) -> Callable[[str], str]:
-    return lambda _: f"{where}, misconception"
+def place_in_cell(where: str, kind: str) -> Callable[[str], str]:
+    """Says of any setting of a cell where it stands, as `check_settings` asks."""
+    return lambda _: f"{where}, {kind}"
 
 
 def as_exercise(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 
 from grader.errors import SourceError
-from grader.misconceptions import as_exercise
+from grader.misconceptions import as_exercise, place_in_cell
 from grader.settings import STYLE, check_settings
 from grader.source import SourceNotebook, place_of
 
@@ -34,10 +34,8 @@ def read_styles(source: SourceNotebook) -> tuple[Style, ...]:
     found = []
     for cell in source.styles:
         where = place_of(source.path, cell)
-        place = f"{where}, style"
-        settings = check_settings(
-            source.notebook.cells[cell.index].metadata.get("grader", {}), STYLE, lambda _, place=place: place
-        )
+        given = source.notebook.cells[cell.index].metadata.get("grader", {})
+        settings = check_settings(given, STYLE, place_in_cell(where, "style"))
         name = settings.get("exercise")
         if name not in exercises:
             problem = f"there is no exercise `{name}`" if name else "the style does not say whose it is"

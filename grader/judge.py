@@ -115,7 +115,14 @@ def judge_chain(
             )
             links[exercise.name] = Outcome.MATCH if right else Outcome.MISMATCH
     losses = read_losses(answer, steps=assignment.steps)
-    return Chain(links=links, training=Curve(reference=chain.losses, student=losses) if losses else None)
+    if not losses:
+        return Chain(links=links)
+    shapes: dict[str, torch.Size] = {}
+    for name, gradient in gradients.items():
+        shapes.setdefault(name.rpartition("/d")[2], gradient.shape)
+    still = [name for name, parameter in chain.parameters.items() if shapes.get(name) != parameter.shape]
+    message = f"In training, {', '.join(still)} stayed as drawn: no gradient of the right shape came." if still else ""
+    return Chain(links=links, training=Curve(reference=chain.losses, student=losses), message=message)
 
 
 # ------------------------------------------------------------------------------------------------------ one case

@@ -145,3 +145,11 @@ def test_no_pair_ignores_what_it_uses() -> None:
     ignoring = [pair for pair in pairs if "drop_upstream" in {edit.name for edit in pair.edits}]
     assert ignoring
     assert not any("da" in pair.source.split("return")[1] for pair in ignoring)
+
+
+def test_each_edit_of_a_pair_is_about_its_own_argument() -> None:
+    source = "def grad_w2(a1, dyhat):\n    return a1.T @ dyhat"
+    pairs = {pair.source.split("return ")[1]: pair for pair in make_pairs(source, "grad_w2", ("dyhat",))}
+    pair = pairs["a1.T @ (a1 > 0)"]
+    assert [edit.name for edit in pair.edits] == ["drop_upstream", "operand_to_mask"]
+    assert pair.operands == ("dyhat", "a1")

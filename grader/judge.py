@@ -68,7 +68,7 @@ def judge_exercise(
     definitions = look.definitions.get(exercise.name, ())
     last = look.last(exercise.name)
     flags = _flags(exercise, last, returned) if autograd != "allow" else ()
-    compared = [_compare(call) for call in returned]
+    compared = [_compare(call, exercise.targets) for call in returned]
     cases = tuple(case for case, _ in compared)
     outcome, message = _decide(exercise, look, execution, answer, last, returned, cases)
     if flags and autograd == "forbid" and outcome not in (Outcome.BLANK, Outcome.SYNTAX_ERROR, Outcome.MISSING):
@@ -115,13 +115,20 @@ def judge_chain(
             )
             links[exercise.name] = Outcome.MATCH if right else Outcome.MISMATCH
     losses = read_losses(answer, steps=assignment.steps)
-    return Chain(links=links, training=Curve(reference=chain.losses, student=losses) if losses else None)
+    if not losses:
+        return Chain(links=links)
+    shapes: dict[str, torch.Size] = {}
+    for name, gradient in gradients.items():
+        shapes.setdefault(name.rpartition("/d")[2], gradient.shape)
+    still = [name for name, parameter in chain.parameters.items() if shapes.get(name) != parameter.shape]
+    message = f"In training, {', '.join(still)} stayed as drawn: no gradient of the right shape came." if still else ""
+    return Chain(links=links, training=Curve(reference=chain.losses, student=losses), message=message)
 
 
 # ------------------------------------------------------------------------------------------------------ one case
 
 
-def _compare(call: Returned) -> tuple[CaseResult, Comparison | None]:
+def _compare(call: Returned, targets: Sequence[str]) -> tuple[CaseResult, Comparison | None]:
     """The worst target of a call, in numbers."""
     case = call.case
     if call.outcome is not None:
@@ -159,6 +166,7 @@ def _compare(call: Returned) -> tuple[CaseResult, Comparison | None]:
         expected_dtype=str(call.given).removeprefix("torch."),
         type=call.type,
         worst=worst.worst if case.public else None,
+        target=targets[number] if len(targets) > 1 else None,
     )
     return result, worst
 
@@ -242,14 +250,14 @@ def _message(exercise: Exercise, outcome: Outcome, case: CaseResult, answer: Ans
         return _wrong_shape(exercise, case, where)
     if outcome is Outcome.NOT_FINITE:
         return f"{name} returned numbers that are not finite (nan or inf){where}."
-    return _mismatch(name, case, where)
+    return _mismatch(f"The d{case.target} of {name}" if case.target else name, case, where)
 
 
 def _wrong_shape(exercise: Exercise, case: CaseResult, where: str) -> str:
     got, expected = shape_text(case.shape), shape_text(case.expected_shape)
-    if len(exercise.targets) > 1:
-        return f"{exercise.name} returned the shape {got} where {expected} belongs{where}."
-    return f"{exercise.name} returned the shape {got}; {exercise.targets[0]} has the shape {expected}{where}."
+    target = case.target or exercise.targets[0]
+    which = f" for d{target}" if len(exercise.targets) > 1 else ""
+    return f"{exercise.name} returned the shape {got}{which}; {target} has the shape {expected}{where}."
 
 
 def _wrong_type(exercise: Exercise, case: CaseResult) -> str:

@@ -1,5 +1,5 @@
 """
-What must not leave an instructor's desk: solutions, misconceptions, the hidden seed; and the outputs of notebooks.
+What must not leave an instructor's desk: solutions in any style, misconceptions, the hidden seed; notebooks' outputs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from grader.errors import UsageError
 from grader.extract import look
 from grader.model import Submission
 from grader.notebook import Unreadable, code_cells, read_notebook, read_submission
-from grader.source import MISCONCEPTION_TAG, REGION, find_sources, read_source, without_misconceptions
+from grader.source import KEPT_BACK, REGION, find_sources, read_source, without_kept_back
+from grader.styles import read_styles
 
 __all__ = ["find_leaks", "solution_bodies", "strip_outputs"]
 
@@ -32,6 +33,8 @@ def solution_bodies(directory: Path) -> dict[str, set[str]]:
         source = read_source(path)
         for exercise in source.exercises if not source.is_released else ():
             bodies.setdefault(exercise.name, set()).add(_body(exercise.source))
+        for style in read_styles(source):
+            bodies[style.exercise].add(_body(style.code))
     return bodies
 
 
@@ -48,8 +51,8 @@ def find_leaks(path: Path, bodies: Mapping[str, set[str]]) -> Iterator[str]:
     submission = read_submission(path)
     if b"hidden_seed" in submission.content and _has_seed(submission):
         yield f"{path}: the hidden seed is in its metadata."
-    if b"misconception" in submission.content and _has_misconceptions(submission):
-        yield f"{path}: a misconception, which is for the instructor."
+    if any(tag.encode() in submission.content for tag in KEPT_BACK) and _has_kept_back(submission):
+        yield f"{path}: a cell tagged {' or '.join(KEPT_BACK)}, which is for the instructor."
     notebook = read_notebook(submission)
     if isinstance(notebook, Unreadable):
         return
@@ -97,23 +100,21 @@ def _has_seed(submission: Submission) -> bool:
     return "hidden_seed:" in head
 
 
-def _has_misconceptions(submission: Submission) -> bool:
+def _has_kept_back(submission: Submission) -> bool:
     text = submission.content.decode("utf-8", errors="replace")
     if not submission.name.endswith(".ipynb"):
-        return without_misconceptions(text) != text.replace("\r\n", "\n")
+        return without_kept_back(text) != text.replace("\r\n", "\n")
     try:
-        return any(MISCONCEPTION_TAG in cell["metadata"].get("tags", []) for cell in json.loads(text)["cells"])
+        return any(set(KEPT_BACK) & {*cell["metadata"].get("tags", [])} for cell in json.loads(text)["cells"])
     except (ValueError, AttributeError, KeyError, TypeError):
         return False
 
 
 def _body(source: str) -> str:
-    """What a function does, with its arguments called by their places."""
+    """What the last function does, with its arguments called by their places."""
     try:
-        node = ast.parse(source).body[0]
+        node = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)][-1]
     except (SyntaxError, ValueError, IndexError):
-        return ""
-    if not isinstance(node, ast.FunctionDef):
         return ""
     numbers = {argument.arg: f"argument {number}" for number, argument in enumerate(node.args.args)}
     body = node.body[1:] if ast.get_docstring(node) is not None else node.body

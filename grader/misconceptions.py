@@ -15,7 +15,7 @@ from grader.model import Misconception
 from grader.settings import MISCONCEPTION, check_settings, misconception
 from grader.source import ExerciseCell, SourceCell, SourceNotebook, place_of
 
-__all__ = ["cell_to_name", "read_misconceptions"]
+__all__ = ["as_exercise", "cell_to_name", "place_in_cell", "read_misconceptions"]
 
 _CELL = """```{{code-cell}} ipython3
 ---
@@ -46,7 +46,7 @@ def read_misconceptions(source: SourceNotebook) -> dict[str, tuple[Misconception
     for cell in source.misconceptions:
         where = place_of(source.path, cell)
         settings = source.notebook.cells[cell.index].metadata.get("grader", {})
-        settings = check_settings(settings, MISCONCEPTION, _place(where))
+        settings = check_settings(settings, MISCONCEPTION, place_in_cell(where, "misconception"))
         for name in _NEEDED:
             if name not in settings:
                 raise SourceError(
@@ -57,7 +57,7 @@ def read_misconceptions(source: SourceNotebook) -> dict[str, tuple[Misconception
                 f"{where}: there is no exercise `{settings['exercise']}`.", f"There are {', '.join(exercises)}."
             )
         exercise = exercises[settings["exercise"]]
-        named = misconception(settings, _code(cell, exercise, where))
+        named = misconception(settings, as_exercise(cell, exercise, where)[1])
         if not named.code and not named.fingerprints:
             raise SourceError(
                 f"{where}: nothing says which answers show `{named.id}`.",
@@ -75,24 +75,33 @@ def cell_to_name(exercise: str, fingerprint: str) -> str:
     return _CELL.format(exercise=exercise, fingerprint=fingerprint)
 
 
-def _place(where: str) -> Callable[[str], str]:
-    return lambda _: f"{where}, misconception"
+def place_in_cell(where: str, kind: str) -> Callable[[str], str]:
+    """Says of any setting of a cell where it stands, as `check_settings` asks."""
+    return lambda _: f"{where}, {kind}"
 
 
-def _code(cell: SourceCell, exercise: ExerciseCell, where: str) -> str:
-    """The cell's code with its function under the exercise's name; nothing where it has none."""
+def as_exercise(
+    cell: SourceCell, exercise: ExerciseCell, where: str, *, kind: str = "misconception"
+) -> tuple[str, str]:
+    """
+    What a cell calls its function, and the cell's code with that function under the exercise's name; or nothing twice.
+
+    Raises:
+        SourceError: It is not Python, or its last function does not go by another name with the exercise's arguments.
+    """
     try:
         tree = ast.parse(cell.source)
     except SyntaxError as error:
         raise SourceError(f"{where}: it is not Python ({error.msg}).", "Mend the cell.") from error
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     if not functions:
-        return ""
+        return "", ""
     function = functions[-1]
+    called = function.name
     if exercise.name in {node.name for node in functions}:
         raise SourceError(
-            f"{where}: the misconception's function is called {exercise.name}.",
-            "Call it otherwise, by its id perhaps: whoever runs this notebook would have it in the solution's place.",
+            f"{where}: the {kind}'s function is called {exercise.name}.",
+            "Call it by what it does: whoever runs this notebook would have it in the solution's place.",
         )
     arguments = tuple(argument.arg for argument in function.args.args)
     if arguments != exercise.arguments:
@@ -101,4 +110,4 @@ def _code(cell: SourceCell, exercise: ExerciseCell, where: str) -> str:
             f"It must take what {exercise.name} takes: {', '.join(exercise.arguments)}.",
         )
     function.name = exercise.name
-    return ast.unparse(tree)
+    return called, ast.unparse(tree)

@@ -35,9 +35,9 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
     """
     The notebook for students; the same source gives the same bytes.
 
-    Signatures and docstrings stay, solutions become a blank that raises, misconceptions go, local images are put into
-    the text. After the network comes a cell that tells `check` what is asked for. Cells keep their tags, and the
-    notebook those settings that give nothing away: it can be graded by.
+    Signatures and docstrings stay, solutions become a blank that raises, misconceptions and styles go, local images are
+    put into the text. After the network comes a cell that tells `check` what is asked for. Cells keep their tags, and
+    the notebook those settings that give nothing away: it can be graded by.
     """
     if source.is_released:
         raise SourceError(f"{source.path} is made for students already.", "Release the source notebook.")
@@ -46,7 +46,7 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
     if "release" in kept:
         kept["release"] = visibility_of(kept).release  # as text: JSON knows no dates
     declared_after = max((cell.index for cell in source.network), default=-1)
-    left_out = {cell.index for cell in source.misconceptions}
+    left_out = {cell.index for cell in (*source.misconceptions, *source.styles)}
     story = [(index, cell) for index, cell in enumerate(source.notebook.cells) if index not in left_out]
     released: NotebookNode = nbformat.v4.new_notebook()
     released.metadata = nbformat.from_dict(

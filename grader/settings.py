@@ -20,6 +20,7 @@ __all__ = [
     "EXERCISE",
     "MISCONCEPTION",
     "NOTEBOOK",
+    "STYLE",
     "Setting",
     "check_settings",
     "extra_cases",
@@ -177,6 +178,10 @@ MISCONCEPTION: Mapping[str, Setting] = {
     ),
 }
 """`analogy` may be left out, and `fingerprints` where the cell has the wrong function in it."""
+
+STYLE: Mapping[str, Setting] = {
+    "exercise": Setting(_is_name, "the name of an exercise, such as grad_w1", "what it is another right way to write"),
+}
 
 
 def check_settings(settings: Any, allowed: Mapping[str, Setting], where: Callable[[str], str]) -> Mapping[str, Any]:

@@ -4,7 +4,8 @@ Reads a source notebook, `solutions/<id>.md`: a file in, plain data out. It exec
 A source is a jupytext MyST notebook. Code cells tagged `network` are run by the grader too: imports, `forward`,
 `init_parameters`, and `make_inputs` if there is one. Code cells tagged `exercise` hold one function each, with a
 docstring and one solution region between `### BEGIN SOLUTION` and `### END SOLUTION`. Code cells tagged `misconception`
-are mistakes that the author knows (`grader.misconceptions`): they never leave this file.
+are mistakes that the author knows (`grader.misconceptions`), those tagged `style` other right ways to write an exercise
+(`grader.styles`): they never leave this file.
 
 What `grader release` makes of it, `<id>/<id>.md`, can be read in its place: everything is there but the solutions.
 """
@@ -28,7 +29,7 @@ from grader.errors import SourceError
 from grader.settings import EXERCISE, NOTEBOOK, check_settings
 
 __all__ = [
-    "MISCONCEPTION_TAG",
+    "KEPT_BACK",
     "REGION",
     "ExerciseCell",
     "SourceCell",
@@ -40,17 +41,19 @@ __all__ = [
     "place_of",
     "read_source",
     "source_version",
-    "without_misconceptions",
+    "without_kept_back",
 ]
 
 REGION = re.compile(r"^\s*#+\s*(BEGIN|END) SOLUTION\b")
 """A delimiter of a solution region, in the spelling of nbgrader or of otter."""
 
-MISCONCEPTION_TAG = "misconception"
-TAGS = ("network", "exercise", MISCONCEPTION_TAG)
+KEPT_BACK = ("misconception", "style")
+"""The tags of cells that students never get."""
+
+TAGS = ("network", "exercise", *KEPT_BACK)
 _SENTENCE_CHARACTERS = 300
 _CELL = re.compile(r"^```\{code-cell\}.*?^```\n\n?", re.MULTILINE | re.DOTALL)
-_TAGGED = re.compile(r"^:?tags:(?: *\[[^\]]*|(?:\n *- .*)*\n *- )\bmisconception\b", re.MULTILINE)
+_TAGGED = re.compile(r"^:?tags:(?: *\[[^\]]*|(?:\n *- .*)*\n *- )\b(?:misconception|style)\b", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +84,7 @@ class SourceNotebook:
 
     Attributes:
         version: A hash of the file's text; of a released one, that of the source's.
-        handed_out: The version that students' notebooks bear: of the text without its misconceptions, so that a mistake
+        handed_out: The version that students' notebooks bear: of the text without what is kept back, so that a mistake
             can be named after the notebook has been handed out.
         settings: The notebook's `grader` metadata, but for id and title.
         is_released: It was made from the source for students, and has no solutions.
@@ -96,6 +99,7 @@ class SourceNotebook:
     network: tuple[SourceCell, ...]
     exercises: tuple[ExerciseCell, ...]
     misconceptions: tuple[SourceCell, ...]
+    styles: tuple[SourceCell, ...]
     handed_out: str
     is_released: bool = False
 
@@ -147,11 +151,11 @@ def read_source(path: Path, content: bytes | None = None) -> SourceNotebook:
     assignment_id = settings.pop("assignment", path.stem)
     if assignment_id != path.stem:
         raise SourceError(f"{path.name} says that it is {assignment_id!r}.", "File name and metadata must agree.")
-    misconceptions = _misconceptions(path, text, notebook)
+    misconceptions, styles = (_kept_back(path, text, notebook, tag) for tag in KEPT_BACK)
     network, exercises = _cells(path, text, notebook, regions=0 if version else 1)
-    if version and misconceptions:
-        place = place_of(path, misconceptions[0])
-        raise SourceError(f"{place}: students are not to read misconceptions.", "Release the source notebook again.")
+    if version and (misconceptions or styles):
+        place = place_of(path, (*misconceptions, *styles)[0])
+        raise SourceError(f"{place}: students are not to read this cell.", "Release the source notebook again.")
     return SourceNotebook(
         id=path.stem,
         title=str(settings.pop("title", path.stem)),
@@ -162,17 +166,18 @@ def read_source(path: Path, content: bytes | None = None) -> SourceNotebook:
         network=tuple(network),
         exercises=tuple(exercises),
         misconceptions=misconceptions,
-        handed_out=str(version) if version else source_version(without_misconceptions(text)),
+        styles=styles,
+        handed_out=str(version) if version else source_version(without_kept_back(text)),
         is_released=bool(version),
     )
 
 
-def without_misconceptions(text: str) -> str:
+def without_kept_back(text: str) -> str:
     r"""
-    The text of a source as it was before mistakes were named in it.
+    The text of a source without the cells that students never get.
 
     >>> cell = "```{code-cell}\n:tags: [%s]\n\n1\n```\n"
-    >>> without_misconceptions(cell % "exercise" + "\n" + cell % "misconception") == cell % "exercise"
+    >>> without_kept_back(cell % "exercise" + "\n" + cell % "misconception") == cell % "exercise"
     True
     """
     text = text.replace("\r\n", "\n")
@@ -216,17 +221,16 @@ def _cells(
     return network, exercises
 
 
-def _misconceptions(path: Path, text: str, notebook: NotebookNode) -> tuple[SourceCell, ...]:
+def _kept_back(path: Path, text: str, notebook: NotebookNode, tag: str) -> tuple[SourceCell, ...]:
+    """The cells with a tag that keeps them back; none of them has another tag of ours."""
     lines = first_lines(text, notebook)
     found = []
     for index, cell in enumerate(notebook.cells):
         tags = cell.metadata.get("tags", [])
-        if cell.cell_type == "code" and MISCONCEPTION_TAG in tags:
+        if cell.cell_type == "code" and tag in tags:
             found.append(SourceCell(index=index, source=cell.source, line=lines.get(index)))
-            if "network" in tags or "exercise" in tags:
-                raise _error(
-                    path, found[-1], "a misconception is tagged as more than that", "Give it a cell of its own."
-                )
+            if any(other in tags for other in TAGS if other != tag):
+                raise _error(path, found[-1], f"a {tag} is tagged as more than that", "Give it a cell of its own.")
     return tuple(found)
 
 

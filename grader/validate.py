@@ -2,14 +2,14 @@
 Is an assignment sound?
 
 Three ways to a gradient agree, blanks earn nothing, the solution everything, and its cases tell every realistic mistake
-from the right answer.
+from the right answer; and what it offers as another right way to write an exercise is one.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +29,10 @@ from grader.networks import network_at
 from grader.pipeline import grade
 from grader.release import fill_blanks, release_notebook
 from grader.source import SourceNotebook, as_sentence, read_source
+from grader.styles import Style, read_styles
 from grader.survivors import Survivor, Why, find_survivors
 
-__all__ = ["ExerciseCheck", "Replay", "Validation", "central_difference", "replays", "validate"]
+__all__ = ["ExerciseCheck", "Replay", "Validation", "central_difference", "problems_of_styles", "replays", "validate"]
 
 _DIRECTIONS = 8
 _STEP = 1e-6
@@ -90,6 +91,7 @@ class Validation:
 
     assignment_id: str
     exercises: tuple[ExerciseCheck, ...]
+    styles: int
     problems: tuple[str, ...]
 
     @property
@@ -116,13 +118,16 @@ def validate(path: Path) -> Validation:
     assignment = load_assignment(path)
     if not assignment.solutions:
         raise SourceError(f"{path} has no solutions.", "Validate the source notebook.")
+    source = read_source(path)
+    styles = read_styles(source)
     cases = build_cases(assignment)  # raises where autograd and a solution disagree
     traced = replays(assignment, cases)
     exercises = tuple(_check(assignment, exercise, cases[exercise.name], traced) for exercise in assignment.exercises)
     problems = [problem for exercise in exercises for problem in exercise.problems]
     problems += problems_of_named(assignment)
-    problems += _grades(assignment, read_source(path))
-    return Validation(assignment_id=assignment.id, exercises=exercises, problems=tuple(problems))
+    problems += _grades(assignment, source)
+    problems += problems_of_styles(assignment, source, styles)
+    return Validation(assignment_id=assignment.id, exercises=exercises, styles=len(styles), problems=tuple(problems))
 
 
 # ---------------------------------------------------------------------------------------------------------- mutants
@@ -292,6 +297,22 @@ def _grades(assignment: Assignment, source: SourceNotebook) -> Iterator[str]:
     for exercise in solved.exercises:
         if exercise.outcome is not Outcome.MATCH:
             yield f"The solution does not get full marks from the grader: {exercise.message}"
+
+
+def problems_of_styles(assignment: Assignment, source: SourceNotebook, styles: Sequence[Style]) -> Iterator[str]:
+    """Each style in the solution's place, graded as a submission is; those of different exercises at once."""
+    waiting = list(styles)
+    while waiting:
+        now = {style.exercise: style for style in reversed(waiting)}
+        waiting = [style for style in waiting if style is not now[style.exercise]]
+        code = {**assignment.sources, **{name: style.code for name, style in now.items()}}
+        answers = "\n".join(f"# %%\n{text}" for text in code.values())
+        for result in _graded(assignment, fill_blanks(release_notebook(source), answers)).exercises:
+            if result.name in now and result.outcome is not Outcome.MATCH:
+                yield (
+                    f"{result.name}: the style {now[result.name].name} does not get full marks from the grader: "
+                    f"{result.message}"
+                )
 
 
 def _graded(assignment: Assignment, notebook: nbformat.NotebookNode) -> Report:

@@ -20,7 +20,7 @@ PACKAGE = ROOT / "grader"
 
 LAYERS = [
     ["errors", "policies", "model", "wire", "files"],
-    ["data", "notebook", "source", "settings", "misconceptions", "declared", "scaffold", "watch"],
+    ["data", "notebook", "source", "settings", "misconceptions", "styles", "declared", "scaffold", "watch"],
     ["scope", "extract", "release", "assignment", "compare", "leaks"],
     ["networks", "cases", "worker", "rebind", "harness", "sandbox", "warm", "kernels"],
     ["execution"],

@@ -190,4 +190,5 @@ def _show_validation(validation: Validation) -> None:
     for problem in validation.problems:
         console.print(f"✗ {problem}", markup=False, soft_wrap=True, style="red")
     if not validation.problems:
-        console.print(f"✓ {validation.assignment_id} is sound.", style="green")
+        styles = f" {validation.styles} more styles get full marks." if validation.styles else ""
+        console.print(f"✓ {validation.assignment_id} is sound.{styles}", style="green")

@@ -53,11 +53,12 @@ def diagnose(
         scope=scope,
     )
     case = next(iter(returned), None)
+    wrong = evidence.wrong_target
     facts = {
         "function": exercise.name,
-        "target": exercise.targets[0],
-        "expected": str(tuple(case.case.expected[0].shape)) if case else "",
-        "got": str(case.shapes[0]) if case and case.shapes else "",
+        "target": exercise.targets[wrong],
+        "expected": str(tuple(case.case.expected[wrong].shape)) if case else "",
+        "got": str(case.shapes[wrong]) if case and wrong < len(case.shapes) else "",
         "arguments": ", ".join(exercise.arguments),
     }
     found = dict[str, Found]()

@@ -71,16 +71,22 @@ class Evidence:
         return tuple(tuple(map(project, seen.tensors)) for seen in self.seen)
 
     @functools.cached_property
-    def wrong_target(self) -> int:
-        """The first target that is not right."""
-        for number in range(len(self.exercise.targets)):
+    def wrong_targets(self) -> tuple[int, ...]:
+        """The targets that are not right."""
+        return tuple(
+            number
+            for number in range(len(self.exercise.targets))
             if not all(
                 number < len(seen.tensors)
                 and agrees((seen.tensors[number],), seen.case, (seen.case.expected[number],), given=seen.given)
                 for seen in self.seen
-            ):
-                return number
-        return 0
+            )
+        )
+
+    @property
+    def wrong_target(self) -> int:
+        """The first target that is not right."""
+        return self.wrong_targets[0] if self.wrong_targets else 0
 
     def say(self, key: str, **facts: object) -> str:
         """An observation about the target that is wrong."""

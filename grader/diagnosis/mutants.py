@@ -59,13 +59,13 @@ class Mutant:
 
     Attributes:
         site: The piece of the solution that was edited. For instructors only.
-        operand: An argument's name that the edit is about, or empty.
+        operands: For each edit, the name of an argument that it is about, or empty.
         source: The whole function.
     """
 
     edits: tuple[Edit, ...]
     site: str
-    operand: str
+    operands: tuple[str, ...]
     source: str
 
     def compile(self, name: str, namespace: Mapping[str, Any]) -> Callable[..., Any]:
@@ -81,7 +81,7 @@ EDITS = {name: Edit(name=name, rank=rank, **entry) for rank, (name, entry) in en
 
 def as_mutant(own: Misconception) -> Mutant:
     """A mistake that an author has written down."""
-    return Mutant(edits=(), site=own.id, operand="", source=own.code)
+    return Mutant(edits=(), site=own.id, operands=(), source=own.code)
 
 
 @functools.lru_cache(maxsize=256)
@@ -102,7 +102,7 @@ def make_mutants(source: str, name: str, upstream: tuple[str, ...]) -> tuple[Mut
         if text not in seen:
             seen.add(text)
             mutants.append(
-                Mutant(edits=(draft.edit,), site=ast.unparse(draft.site), operand=draft.operand, source=text)
+                Mutant(edits=(draft.edit,), site=ast.unparse(draft.site), operands=(draft.operand,), source=text)
             )
     return tuple(sorted(mutants, key=lambda mutant: mutant.edits[0].rank))
 
@@ -129,11 +129,13 @@ def make_pairs(source: str, name: str, upstream: tuple[str, ...], limit: int = 6
         if "drop_upstream" in (first.edits[0].name, second.edit.name) and set(upstream) <= set(second.loads):
             continue  # one edit brought back what the other had lost
         seen.add(text)
+        both = [(first.edits[0], first.operands[0]), (second.edit, second.operand)]
+        both.sort(key=lambda edited: edited[0].rank)
         pairs.append(
             Mutant(
-                edits=tuple(sorted((*first.edits, second.edit), key=lambda edit: edit.rank)),
+                edits=tuple(edit for edit, _ in both),
                 site=f"{first.site}; {ast.unparse(second.site)}",
-                operand=first.operand or second.operand,
+                operands=tuple(operand for _, operand in both),
                 source=text,
             )
         )

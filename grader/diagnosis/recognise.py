@@ -7,7 +7,6 @@ nothing does, nothing is said. The order of the recognisers in `recognise` is th
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from grader.diagnosis.bank import agrees, bank, evaluate, fits, ratio
@@ -131,8 +130,7 @@ def _mutant(evidence: Evidence) -> Iterator[Found]:
 def _pair(evidence: Evidence) -> Iterator[Found]:
     """Two mistakes at once."""
     for mutant in _matching(evidence, pairs=True):
-        yield _of_mutant(evidence, mutant)
-        yield _of_mutant(evidence, dataclasses.replace(mutant, edits=mutant.edits[1:]))
+        yield from (_of_mutant(evidence, mutant, number) for number in range(len(mutant.edits)))
         return
 
 
@@ -175,8 +173,13 @@ def _reproduces(evidence: Evidence, mutant: Mutant, factors: Sequence[float]) ->
     )
 
 
-def _of_mutant(evidence: Evidence, mutant: Mutant) -> Found:
-    edit = mutant.edits[0]
-    target = evidence.exercise.targets[evidence.wrong_target]
-    message = edit.observation.format(function=evidence.exercise.name, target=target, operand=mutant.operand or "it")
+def _of_mutant(evidence: Evidence, mutant: Mutant, number: int = 0) -> Found:
+    """What is said of one of a mutant's edits; where two edits spoil two targets, it may be about either."""
+    edit = mutant.edits[number]
+    wrong = evidence.wrong_targets if len(mutant.edits) > 1 else (evidence.wrong_target,)
+    message = edit.observation.format(
+        function=evidence.exercise.name,
+        target=" or d".join(evidence.exercise.targets[place] for place in wrong),
+        operand=mutant.operands[number] or "an argument",
+    )
     return Found(id=edit.diagnosis, message=message)

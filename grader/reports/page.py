@@ -82,6 +82,7 @@ class ExerciseView:
     error: ErrorView | None
     code: CodeView | None
     facts: tuple[Fact, ...]
+    facts_of: str
     worst: tuple[str, str, str] | None
     wrong_share: str
     cases: tuple[CaseRow, ...]
@@ -237,7 +238,7 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
     right = result.passed is True
     # Where an exception stopped everything, the public case has nothing to compare.
     public = next((case for case in result.cases if case.public and case.outcome is not Outcome.MATCH), None)
-    telling = public or next((case for case in result.cases if _shape_matters(case)), None)
+    telling = public or next((c for c in result.cases if c.outcome in (Outcome.WRONG_SHAPE, Outcome.WRONG_DTYPE)), None)
     return ExerciseView(
         anchor=anchor,
         name=clip(result.name, 120),
@@ -261,6 +262,7 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
         error=_error(result.error) if result.error else None,
         code=list_code(result.code, result.error) if result.code else None,
         facts=_facts(telling or next((case for case in result.cases if right and case.public), None)),
+        facts_of=f"d{telling.target}" if telling is not None and telling.target else "",
         worst=_worst(public),
         wrong_share=_wrong_share(public),
         cases=tuple(_case(case) for case in result.cases[:MAX_ITEMS]),
@@ -296,14 +298,10 @@ def _error(error: CallError) -> ErrorView:
     )
 
 
-def _shape_matters(case: CaseResult) -> bool:
-    return case.outcome in (Outcome.WRONG_SHAPE, Outcome.WRONG_DTYPE)
-
-
 def _facts(case: CaseResult | None) -> tuple[Fact, ...]:
     if case is None or (case.shape is None and case.dtype is None):
         return ()
-    facts = [
+    return tuple(
         Fact(
             name=name,
             expected=clip(str(expected), 24) if expected is not None else "–",
@@ -315,8 +313,7 @@ def _facts(case: CaseResult | None) -> tuple[Fact, ...]:
             ("shape", case.expected_shape, case.shape),
             ("dtype", case.expected_dtype, case.dtype),
         )
-    ]
-    return tuple(facts)
+    )
 
 
 def _worst(case: CaseResult | None) -> tuple[str, str, str] | None:
@@ -396,4 +393,6 @@ def _link(own: Outcome, within: Outcome) -> str:
     kind = VERDICTS[own].kind
     if kind == "right":
         return {Outcome.MATCH: "right", Outcome.SKIPPED: "unreached"}.get(within, "inherits")
+    if VERDICTS[within].symbol == "!":
+        return "broken"
     return "undecided" if kind == "unknown" else kind

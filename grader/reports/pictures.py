@@ -90,7 +90,10 @@ def picture_view(view: BatchView, *, right: bool, tolerance: float | None = None
     if not single:
         pictures.append(_draw(expected, scale, "reference", f"The reference gradient of {view.target}"))
         if difference is not None:
-            pictures.append(_draw(difference, scale, "difference", f"Yours minus the reference, for {view.target}"))
+            times = _magnified(difference, scale)
+            label = "difference" if times == 1 else f"difference × {times:,}"
+            what = f"Yours minus the reference{'' if times == 1 else f', times {times:,}'}, for {view.target}"
+            pictures.append(_draw(times * difference, scale, label, what))
     drawn = tuple(picture for picture in pictures if picture is not None)
     return Gallery(
         target=view.target,
@@ -131,6 +134,17 @@ def _scale(values: Array) -> float:
         return float(sizes.max()) if sizes.size else 0.0
     place = int(0.995 * (sizes.size - 1))
     return float(np.partition(sizes, place)[place]) or float(sizes.max())
+
+
+def _magnified(difference: Array, scale: float) -> int:
+    """
+    The power of ten, up to a million, that makes a difference visible which would be too faint on the scale.
+
+    >>> _magnified(np.array([0.0, 0.03]), 1.0), _magnified(np.array([0.0, 0.3]), 1.0)
+    (10, 1)
+    """
+    size = _scale(difference) / scale
+    return next((10**n for n in range(6) if size * 10**n > 0.1), 10**6) if size > 0 else 1
 
 
 def _draw(values: Array, scale: float, label: str, what: str) -> Picture | None:
@@ -329,7 +343,7 @@ def _where(got: Array, expected: Array, differs: npt.NDArray[np.bool_]) -> list[
         )
     elif zeros and astray > 0.5 * zeros:
         said.append(f"Where the reference is exactly zero ({zeros:,} entries), yours is not in {astray:,}.")
-    elif zeros and not astray:
+    elif zeros > 1 and not astray:
         said.append(f"None of them is where the reference is exactly zero ({zeros:,} entries).")
     mine = (np.abs(got) == 0) & differs
     if int(mine.sum()) == int(differs.sum()):

@@ -44,8 +44,9 @@ VERDICTS = {
 
 LINKS = {
     "right": Verdict("✓", "Right", "right"),
-    "inherits": Verdict("↳", "Right by itself, inherits", "open"),
+    "inherits": Verdict("↳", "Right, but fed a mistake", "open"),
     "wrong": Verdict("✗", "Wrong by itself", "wrong"),
+    "broken": Verdict("!", "No gradient", "wrong"),
     "open": Verdict("○", "Nothing yet", "open"),
     "unreached": Verdict("–", "Not reached", "unknown"),
     "undecided": Verdict("?", "Not graded", "unknown"),

@@ -21,7 +21,7 @@ from grader.misconceptions import cell_to_name
 from grader.model import Diagnosis, Outcome
 from grader.release import release_notebook
 from grader.scope import Scope
-from grader.source import read_source, without_misconceptions
+from grader.source import read_source, without_kept_back
 from tests.classroom.class_samples import result_of
 from tests.conftest import ROOT
 from tests.unit.diagnosis.test_recognisers import Function, call
@@ -111,7 +111,7 @@ def test_students_get_no_trace_of_it(tmp_path: Path, capsys: pytest.CaptureFixtu
     """Their notebook is byte for byte the one without it, and an earlier one is no other version."""
     without = tmp_path / "earlier" / EXAMPLE.name
     without.parent.mkdir()
-    without.write_text(without_misconceptions(EXAMPLE.read_text(encoding="utf-8")), encoding="utf-8")
+    without.write_text(without_kept_back(EXAMPLE.read_text(encoding="utf-8")), encoding="utf-8")
 
     released = release_notebook(read_source(EXAMPLE))
 
@@ -121,7 +121,7 @@ def test_students_get_no_trace_of_it(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert load_assignment(EXAMPLE).handed_out == load_assignment(without).version != load_assignment(EXAMPLE).version
     assert load_assignment(EXAMPLE, public=True).misconceptions == {}
     assert main(["leaks", "--solutions", str(without.parent), str(EXAMPLE)]) == 1
-    assert "a misconception, which is for the instructor" in capsys.readouterr().err
+    assert "a cell tagged misconception or style, which is for the instructor" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -130,7 +130,7 @@ def test_a_mutant_that_works_in_place_leaves_the_cases_alone(assignment: Assignm
     before = case.arguments["dz1"].clone()
     source = "def grad_b1(dz1):\n    dz1 -= 1\n    return dz1.sum(0, keepdim=True)"
 
-    next(evaluate(assignment, exercise, Mutant(edits=(), site="", operand="", source=source), [case]))
+    next(evaluate(assignment, exercise, Mutant(edits=(), site="", operands=(), source=source), [case]))
 
     assert case.arguments["dz1"].dtype is torch.float64
     assert torch.equal(case.arguments["dz1"], before)
@@ -145,3 +145,11 @@ def test_no_pair_ignores_what_it_uses() -> None:
     ignoring = [pair for pair in pairs if "drop_upstream" in {edit.name for edit in pair.edits}]
     assert ignoring
     assert not any("da" in pair.source.split("return")[1] for pair in ignoring)
+
+
+def test_each_edit_of_a_pair_is_about_its_own_argument() -> None:
+    source = "def grad_w2(a1, dyhat):\n    return a1.T @ dyhat"
+    pairs = {pair.source.split("return ")[1]: pair for pair in make_pairs(source, "grad_w2", ("dyhat",))}
+    pair = pairs["a1.T @ (a1 > 0)"]
+    assert [edit.name for edit in pair.edits] == ["drop_upstream", "operand_to_mask"]
+    assert pair.operands == ("dyhat", "a1")

@@ -109,10 +109,12 @@ def test_fits_a_phone(visit: Opener, name: str) -> None:
     assert wide == []
 
 
-def test_long_lines_scroll_in_their_own_box(visit: Opener) -> None:
-    page = visit("mixed", viewport=PHONE)
+def test_long_lines_of_code_are_wrapped_beside_their_number(visit: Opener) -> None:
+    code = visit("mixed", viewport=PHONE).locator("#exercise-grad_a1 pre.code")
 
-    assert page.locator("#exercise-grad_a1 pre.code").evaluate("each => each.scrollWidth > each.clientWidth")
+    assert code.evaluate("each => each.scrollWidth <= each.clientWidth")
+    heights = code.locator(".line").evaluate_all("all => all.map(each => each.getBoundingClientRect().height)")
+    assert max(heights) > 1.5 * min(heights)
 
 
 def test_works_without_javascript(visit: Opener) -> None:

@@ -53,7 +53,7 @@ class Assignment:
         solutions: The instructor's gradient functions by exercise; none where autograd is all there is to grade by.
         sources: Their cells, as text.
         misconceptions: Mistakes that the author has named, by exercise.
-        handed_out: The version that students' notebooks bear.
+        revision: Changes with whatever its author changes, `version` with what students get.
         places: Where those stand: file, cell and line.
         network: The source of the cells that define the network, as students have them too.
         hidden_seed: Draws the batches that students do not see.
@@ -78,7 +78,7 @@ class Assignment:
     extra_cases: tuple[ExtraCase, ...] = ()
     case_inputs: Mapping[str, Callable[..., dict[str, Any]]] = dataclasses.field(default_factory=dict)
     misconceptions: Mapping[str, tuple[Misconception, ...]] = dataclasses.field(default_factory=dict)
-    handed_out: str = ""
+    revision: str = ""
     places: Mapping[str, str] = dataclasses.field(default_factory=dict)
     autograd: str = "forbid"
     hints: int = 3
@@ -202,7 +202,7 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
         solutions={cell.name: namespace[cell.name] for cell in solved},
         sources={cell.name: cell.source for cell in solved},
         misconceptions=read_misconceptions(source) if solved else {},
-        handed_out=source.handed_out,
+        revision=source.revision,
         places={cell.name: place_of(path, cell) for cell in source.exercises},
         network="\n\n".join(cell.source for cell in source.network),
         hidden_seed=(0 if public else settings.get("hidden_seed", 0)) if hidden_seed is None else hidden_seed,

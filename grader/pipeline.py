@@ -267,7 +267,7 @@ def _summary(notebook: NotebookNode, execution: Execution) -> NotebookSummary:
 def _notes(notebook: NotebookNode, assignment: Assignment) -> tuple[str, ...]:
     notes = []
     version = notebook.metadata["grader"].get("version")
-    if version is not None and version not in (assignment.version, assignment.handed_out):
+    if version is not None and version != assignment.version:
         notes.append(
             f"The notebook was made for another version of the assignment ({version[:20]}); "
             f"it was graded by version {assignment.version}."

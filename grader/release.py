@@ -51,7 +51,7 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
     released: NotebookNode = nbformat.v4.new_notebook()
     released.metadata = nbformat.from_dict(
         {
-            "grader": {"assignment": source.id, "version": source.handed_out, "title": source.title, **kept},
+            "grader": {"assignment": source.id, "version": source.version, "title": source.title, **kept},
             "jupytext": {
                 "cell_metadata_filter": "grader,tags",
                 "formats": "ipynb,md:myst",

@@ -83,9 +83,9 @@ class SourceNotebook:
     An assignment as its author wrote it.
 
     Attributes:
-        version: A hash of the file's text; of a released one, that of the source's.
-        handed_out: The version that students' notebooks bear: of the text without what is kept back, so that a mistake
-            can be named after the notebook has been handed out.
+        version: A hash of the text without what is kept back. Students' notebooks bear it too, and a mistake can be
+            named after they have been handed out.
+        revision: A hash of the whole text; of a released one, its version.
         settings: The notebook's `grader` metadata, but for id and title.
         is_released: It was made from the source for students, and has no solutions.
     """
@@ -100,7 +100,7 @@ class SourceNotebook:
     exercises: tuple[ExerciseCell, ...]
     misconceptions: tuple[SourceCell, ...]
     styles: tuple[SourceCell, ...]
-    handed_out: str
+    revision: str
     is_released: bool = False
 
 
@@ -160,14 +160,14 @@ def read_source(path: Path, content: bytes | None = None) -> SourceNotebook:
         id=path.stem,
         title=str(settings.pop("title", path.stem)),
         path=path,
-        version=str(version) if version else source_version(text),
+        version=str(version) if version else source_version(without_kept_back(text)),
         notebook=notebook,
         settings=settings,
         network=tuple(network),
         exercises=tuple(exercises),
         misconceptions=misconceptions,
         styles=styles,
-        handed_out=str(version) if version else source_version(without_kept_back(text)),
+        revision=str(version) if version else source_version(text),
         is_released=bool(version),
     )
 

@@ -69,7 +69,7 @@ class Settings:
             assignment_version=assignment.version,
             hidden_seed=assignment.hidden_seed,
             execution=_hash(asked),
-            judgement=_hash([assignment.version, _code_hash(), withheld and dataclasses.asdict(withheld)]),
+            judgement=_hash([assignment.revision, _code_hash(), withheld and dataclasses.asdict(withheld)]),
         )
 
 

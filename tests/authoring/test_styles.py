@@ -46,8 +46,8 @@ def test_students_get_none_of_it(tmp_path: Path) -> None:
     source, without = read_source(path), read_source(styled(plain))
     released = release_notebook(source)
     assert released == release_notebook(without)
-    assert source.handed_out == without.handed_out
-    assert source.version != without.version
+    assert source.version == without.version
+    assert source.revision != without.revision
     assert "by_product" not in str(released)
 
 

@@ -136,7 +136,7 @@ def find_assignment(assignment_id: str, directory: Path) -> Path:
             )
         raise UsageError(
             f"There is no assignment {assignment_id!r} in {directory}.",
-            f"Known: {known}. Name one with -a, or its folder with --solutions.",
+            f"Known: {known}. Name one of these, or another folder with --solutions.",
         )
     return sources[assignment_id]
 

@@ -308,6 +308,8 @@ def _tell_class(result: ClassResult) -> None:
     for each in result.results:
         if each.is_undecided:
             say(_printable(f"  {each.received.student}: could not be graded. {each.fault}"))
+        elif each.problem:
+            say(_printable(f"  {each.received.file.name}: {each.problem}"))
     for filled in result.filled:
         say(_printable(f"  {filled.rows} rows of {filled.column!r} are filled in."))
         for note in filled.notes:

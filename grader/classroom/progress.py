@@ -46,7 +46,8 @@ class Tally:
     def __str__(self) -> str:
         known = f", {self.known} known already" if self.known else ""
         judged = f", {self.judged} judged again by their answers" if self.judged else ""
-        return f"{self.done} of {self.total} done{known}{judged}, {self.failed} failed, {self.rate:.1f} per second"
+        rate = f", {self.rate:.1f} per second" if self.done > self.known else ""
+        return f"{self.done} of {self.total} done{known}{judged}, {self.failed} failed{rate}"
 
     @property
     def left(self) -> str:
@@ -58,22 +59,23 @@ class Tally:
 
 
 @contextmanager
-def show_progress(total: int, *, is_quiet: bool = False) -> Iterator[Tally]:
+def show_progress(total: int, *, assignment_id: str, is_quiet: bool = False) -> Iterator[Tally]:
     """A tally to count on, shown while the context lasts."""
     console = Console(stderr=True, highlight=False, quiet=is_quiet)
-    tally = _Bar(total, console) if console.is_terminal else _Lines(total, console)
+    tally = _Bar(total, assignment_id, console) if console.is_terminal else _Lines(total, assignment_id, console)
     with tally:
         yield tally
 
 
 class _Lines(Tally):
-    def __init__(self, total: int, console: Console) -> None:
+    def __init__(self, total: int, assignment_id: str, console: Console) -> None:
         super().__init__(total)
+        self._assignment_id = assignment_id
         self._console = console
         self._said = time.monotonic()
 
     def __enter__(self) -> None:
-        self._console.print(f"Grading {self.total} submissions.", soft_wrap=True)
+        self._console.print(f"Grading {self.total} submissions of {self._assignment_id}.", soft_wrap=True)
 
     def __exit__(self, *_: object) -> None:
         self._console.print(f"{self}.", soft_wrap=True)
@@ -86,10 +88,10 @@ class _Lines(Tally):
 
 
 class _Bar(Tally):
-    def __init__(self, total: int, console: Console) -> None:
+    def __init__(self, total: int, assignment_id: str, console: Console) -> None:
         super().__init__(total)
         self._progress = Progress(
-            TextColumn("Grading"),
+            TextColumn(f"Grading {assignment_id}"),
             BarColumn(),
             MofNCompleteColumn(),
             TextColumn("{task.fields[more]}"),

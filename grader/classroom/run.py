@@ -71,7 +71,10 @@ def choose_for_class(received: Sequence[Received], directory: Path, assignment_i
                 reason = error
     if not votes:
         raise reason
-    return votes.most_common(1)[0][0]
+    (chosen, most), *others = votes.most_common(2)
+    if others and others[0][1] == most:
+        raise UsageError("As many notebooks are of one assignment as of another.", "Name the one to grade with -a.")
+    return chosen
 
 
 def grade_class(
@@ -135,7 +138,7 @@ def grade_class(
             open_workers=open_workers,
         )
         with (
-            show_progress(len(roster.received), is_quiet=is_quiet) as tally,
+            show_progress(len(roster.received), assignment_id=assignment.id, is_quiet=is_quiet) as tally,
             contextlib.closing(batch.grade(roster.received)) as graded,
         ):
             for each in graded:

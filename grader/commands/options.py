@@ -45,7 +45,11 @@ output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("reports"), show_default=True
 )
 assignment_option = click.option(
-    "-a", "--assignment", "assignment_id", metavar="ID", help="[default: the one the notebook names]"
+    "-a",
+    "--assignment",
+    "assignment_id",
+    metavar="ID",
+    help="[default: the one that the notebook names, or most notebooks of a class]",
 )
 format_option = click.option(
     "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable. [default: html and json]"

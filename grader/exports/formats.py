@@ -43,7 +43,7 @@ FORMATS: Mapping[str, Callable[[Sequence[Result]], str]] = {
 
 FOR_INSTRUCTORS = ("canvas", "csv", "gradescope", "moodle")
 """What students do not see, or no more of it than they may."""
-OF_MARKS = ("canvas", "gradescope", "moodle")
+OF_MARKS = ("canvas", "csv", "gradescope", "moodle")
 
 
 def render(results: Sequence[Result], name: str) -> str:

@@ -55,6 +55,27 @@ def graded_at(database: Path) -> dict[str, tuple[str, str]]:
     return {student: (key, hashlib.sha256(report.encode()).hexdigest()) for student, key, report in rows}
 
 
+def test_a_tie_is_not_decided_by_the_grader(tmp_path: Path, capsys: Any) -> None:
+    """Two assignments with as many notebooks each: nothing is graded until it is told which. With three, most decide."""
+    folder = tmp_path / "class"
+    folder.mkdir()
+    for name in ("two_layer_mse", "batchnorm"):
+        (folder / f"{name}.ipynb").write_bytes((ROOT / "assignments" / name / f"{name}.ipynb").read_bytes())
+
+    assert batch(tmp_path / "out", folder) == 2
+    assert (
+        "As many notebooks are of one assignment as of another. Name the one to grade with -a."
+        in capsys.readouterr().err
+    )
+    assert not (tmp_path / "out").exists()
+
+    (folder / "another.ipynb").write_bytes((folder / "batchnorm.ipynb").read_bytes())
+    assert batch(tmp_path / "out", folder) == 2
+    said = capsys.readouterr().err
+    assert "Grading 3 submissions of batchnorm." in said
+    assert "two_layer_mse.ipynb: This notebook belongs to the assignment 'two_layer_mse'" in said
+
+
 def test_a_class_twice(folder: Path, tmp_path: Path, notebook_of: Callable[[str], bytes], capsys: Any) -> None:
     """Reports, gradebook, index; then only what is new or has changed is graded, and `--regrade` grades all."""
     output = tmp_path / "out"

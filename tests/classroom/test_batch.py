@@ -56,7 +56,7 @@ def graded_at(database: Path) -> dict[str, tuple[str, str]]:
 
 
 def test_a_tie_is_not_decided_by_the_grader(tmp_path: Path, capsys: Any) -> None:
-    """Two assignments with as many notebooks each: nothing is graded until it is told which. With three, most decide."""
+    """As many notebooks of one assignment as of another: nothing is graded. Of three, most decide."""
     folder = tmp_path / "class"
     folder.mkdir()
     for name in ("two_layer_mse", "batchnorm"):

@@ -88,7 +88,7 @@ def test_the_text_says_what_the_html_says(shown: dict[str, Checked], name: str) 
 
 
 BUSY = """
-import threading, time
+import threading
 import matplotlib.pyplot as plt
 import torch
 torch.set_num_threads(2)
@@ -98,12 +98,10 @@ for thread in spinning: thread.start()
 torch.randn(500, 500) @ torch.randn(500, 500)
 plt.plot([1, 2]);
 """
-TIMED = """
-started = time.perf_counter()
+CHECKED = """
 check(grad_w1)
-seconds = time.perf_counter() - started
 stop.set()
-seconds, torch.get_num_threads(), len(plt.get_fignums())
+torch.get_num_threads(), len(plt.get_fignums())
 """
 
 
@@ -112,7 +110,7 @@ def test_a_fresh_kernel_that_is_busy_shows_both_forms() -> None:
     """As `jupyter console`, VS Code and Colab get it: one output with HTML and text. Threads and figures stay."""
     notebook = handed_in(WRONG)
     source = [cell for cell in notebook.cells if cell.cell_type == "code" and "plt." not in cell.source][:-2]
-    cells = [nbformat.v4.new_code_cell(BUSY), *source, nbformat.v4.new_code_cell(TIMED)]
+    cells = [nbformat.v4.new_code_cell(BUSY), *source, nbformat.v4.new_code_cell(CHECKED)]
     run = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.source) for cell in cells])
 
     NotebookClient(run, kernel_name="python3", allow_errors=True, timeout=60).execute()
@@ -121,9 +119,8 @@ def test_a_fresh_kernel_that_is_busy_shows_both_forms() -> None:
     assert output.output_type == "display_data"
     assert set(output.data) == {"text/html", "text/plain"}
     assert output.data["text/plain"].startswith("✗ grad_w1: Wrong values")
-    seconds, threads, figures = (float(part) for part in last.data["text/plain"].strip("()").split(","))
+    threads, figures = (int(part) for part in last.data["text/plain"].strip("()").split(","))
     assert (threads, figures) == (2, 0)
-    assert seconds < 2
 
 
 WITHOUT_UNIX = """

@@ -24,10 +24,11 @@ import nbformat
 from classroom import HandedIn
 from peers import Floor, ThisGrader
 
-from grader.assignment import Assignment, find_assignment, load_assignment, shipped_solutions
-from grader.checking import GRADING
-from grader.release import fill_blanks, release_notebook
-from grader.source import find_sources, read_source
+from grader import shipped
+from grader.assignment.load import Assignment, find_assignment, load_assignment
+from grader.assignment.source import find_sources, read_source
+from grader.authoring.release import fill_blanks, release_notebook
+from grader.checking.check import GRADING
 
 CORPUS = Path(__file__).parent.parent / "tests" / "corpus"
 LIMIT = 3.0
@@ -44,7 +45,7 @@ class Handful:
 def main() -> int:
     """Print a line per assignment; 1 if one of them takes as much as three floors, or more."""
     os.environ[GRADING] = "a benchmark"  # notebooks' own `check` stays quiet, for the floor as well
-    known = list(find_sources(shipped_solutions()))
+    known = list(find_sources(shipped.solutions()))
     parser = argparse.ArgumentParser(description="Time a warm grading of each assignment, and its floor.")
     parser.add_argument("ids", nargs="*", metavar="ID", help="which assignments [all]")
     parser.add_argument("--rounds", type=int, default=5, help="how often each submission is graded [5]")
@@ -67,7 +68,7 @@ def main() -> int:
 
 def read_handful(assignment_id: str, folder: Path) -> Handful:
     """Write the corpus's submissions to an assignment as notebooks; what a case does not answer is the solution's."""
-    path = find_assignment(assignment_id, shipped_solutions())
+    path = find_assignment(assignment_id, shipped.solutions())
     assignment, released = load_assignment(path), release_notebook(read_source(path))
 
     def handed_in() -> Iterator[HandedIn]:

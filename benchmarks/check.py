@@ -18,11 +18,11 @@ from typing import Any
 
 import torch
 
-from grader.assignment import default_inputs
-from grader.checking import Check, Checked
-from grader.data import load_mnist, read_split
-from grader.declared import declaration
-from grader.source import SourceNotebook, find_sources, read_source
+from grader.assignment.declared import declaration
+from grader.assignment.load import default_inputs
+from grader.assignment.source import SourceNotebook, find_sources, read_source
+from grader.checking.check import Check, Checked
+from grader.reference.mnist import load_mnist, read_split
 
 LIMIT_MS = 50.0
 ROUNDS = 7

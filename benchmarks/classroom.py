@@ -11,9 +11,10 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from grader.assignment import Assignment, find_assignment, load_assignment, shipped_solutions
-from grader.release import fill_blanks, release_notebook
-from grader.source import ExerciseCell, SourceNotebook, read_source
+from grader import shipped
+from grader.assignment.load import Assignment, find_assignment, load_assignment
+from grader.assignment.source import ExerciseCell, SourceNotebook, read_source
+from grader.authoring.release import fill_blanks, release_notebook
 
 __all__ = ["ASSIGNMENT", "REFERENCE", "Classroom", "HandedIn"]
 
@@ -64,7 +65,7 @@ class Classroom:
     """
 
     def __init__(self, folder: Path) -> None:
-        path = find_assignment(ASSIGNMENT, shipped_solutions())
+        path = find_assignment(ASSIGNMENT, shipped.solutions())
         self.assignment: Assignment = load_assignment(path)
         self.source: SourceNotebook = read_source(path)
         self.folder = folder

@@ -21,14 +21,14 @@ from pathlib import Path
 import nbformat
 
 from grader import pipeline
-from grader.assignment import Assignment, load_assignment
-from grader.cases import build_cases, build_chain
+from grader.assignment.load import Assignment, load_assignment
+from grader.assignment.source import read_source
+from grader.authoring.release import fill_blanks, release_notebook
 from grader.diagnosis.bank import bank
 from grader.diagnosis.mutants import make_mutants, make_pairs
 from grader.model import Submission
 from grader.pipeline import grade
-from grader.release import fill_blanks, release_notebook
-from grader.source import read_source
+from grader.reference.cases import build_cases, build_chain
 
 LIMIT = 0.15
 ROOT = Path(__file__).parent.parent

@@ -28,8 +28,8 @@ def _serve(calls_path: Path) -> None:
     from IPython.core.interactiveshell import InteractiveShell
     from traitlets.config import Config
 
-    import grader.checking  # noqa: F401 - warm
-    from grader.data import prepare_mnist
+    import grader.checking.check  # noqa: F401 - warm
+    from grader.reference.mnist import prepare_mnist
 
     torch.set_num_threads(1)
 

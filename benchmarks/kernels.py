@@ -14,7 +14,7 @@ import statistics
 import sys
 import time
 
-from grader.kernels import forkserver
+from grader.execution.kernels import forkserver
 from grader.model import Limits
 from grader.sandbox import start_forked_kernel
 from grader.sandbox.provisioner import ForkServerProvisioner

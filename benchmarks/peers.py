@@ -26,9 +26,9 @@ import torch
 from classroom import ASSIGNMENT, REFERENCE, Classroom, HandedIn
 from nbclient import NotebookClient
 
-from grader.cases import build_cases
-from grader.notebook import read_submission
+from grader.notebook.read import read_submission
 from grader.pipeline import grade
+from grader.reference.cases import build_cases
 from grader.reports.write import write_reports
 
 __all__ = ["PEERS", "Contender", "Floor", "Graded", "Nbclient", "Nbgrader", "Otter", "ThisGrader"]

@@ -13,15 +13,16 @@ from pathlib import Path
 
 import nbformat
 
-from grader.answers import pack_execution, unpack_execution
-from grader.assignment import load_assignment, shipped_solutions
-from grader.execution import Execution
+from grader import shipped
+from grader.assignment.load import load_assignment
+from grader.assignment.source import find_sources, read_source
+from grader.authoring.release import fill_blanks, release_notebook
+from grader.execution.execute import Execution
+from grader.execution.packed import pack_execution, unpack_execution
 from grader.model import Submission
 from grader.pipeline import grade
-from grader.release import fill_blanks, release_notebook
 from grader.reports.html import render_html
 from grader.reports.json import render_json
-from grader.source import find_sources, read_source
 
 WRONG = {
     "two_layer_mse": {
@@ -65,7 +66,7 @@ def measure(path: Path, label: str, answers: str) -> None:
 
 def main() -> None:
     """All assignments, or those that are named."""
-    sources = find_sources(shipped_solutions())
+    sources = find_sources(shipped.solutions())
     print("| assignment | answers | returned, kB | kept, kB | report and page, kB | graded, ms | judged again, ms |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")
     for name in sys.argv[1:] or sources:

@@ -27,7 +27,7 @@ from classroom import ASSIGNMENT, Classroom, HandedIn
 from nbformat import NotebookNode
 from peers import Environment, Nbgrader
 
-from grader.release import fill_blanks, release_notebook
+from grader.authoring.release import fill_blanks, release_notebook
 
 CORPUS = Path(__file__).parent.parent / "tests" / "corpus" / ASSIGNMENT
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "grader-benchmarks"

@@ -25,7 +25,7 @@ from classroom import Classroom, HandedIn
 from memory import Footprint, MemorySampler
 from peers import PEERS, Contender, Environment, Floor, Graded, Nbclient, ThisGrader
 
-from grader.checking import GRADING
+from grader.checking.check import GRADING
 
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "grader-benchmarks"
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from grader.checking import check
-    from grader.data import load_mnist
+    from grader.checking.check import check
+    from grader.reference.mnist import load_mnist
 
 __all__ = ["check", "load_ipython_extension", "load_mnist"]
 __version__ = "0.1.0"
@@ -20,11 +20,11 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     # `grader --help` must not wait for numpy and torch.
     if name == "load_mnist":
-        from grader.data import load_mnist
+        from grader.reference.mnist import load_mnist
 
         return load_mnist
     if name == "check":
-        from grader.checking import check
+        from grader.checking.check import check
 
         return check
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

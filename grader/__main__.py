@@ -21,7 +21,7 @@ def run() -> NoReturn:
 
     atexit.register(leave)  # the first one to be registered is the last one to be called
     if sys.argv[1:2] == ["grade"]:
-        from grader.warm import begin
+        from grader.execution.warm import begin
 
         begin()
 

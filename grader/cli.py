@@ -137,12 +137,12 @@ def grade(
     quiet: bool,
 ) -> int:
     """Grade one submission: OUTPUT/<stem>.html and OUTPUT/<stem>.json."""
-    from grader.warm import forkserver, warming_up
+    from grader.execution.warm import forkserver, warming_up
 
     with warming_up():
-        from grader.assignment import load_assignment, solutions_directory
-        from grader.kernels import check_sandbox
-        from grader.notebook import read_submission
+        from grader.assignment.load import load_assignment, solutions_directory
+        from grader.execution.kernels import check_sandbox
+        from grader.notebook.read import read_submission
         from grader.pipeline import choose_assignment, grade_or_fault
         from grader.sandbox import Level
         from grader.visibility import released_at, views_of
@@ -224,12 +224,12 @@ def batch(
     nbgrader course. Of several attempts the newest counts. What has been graded before is not graded again,
     and what has run before is judged again without being executed.
     """
-    from grader.assignment import solutions_directory
+    from grader.assignment.load import solutions_directory
     from grader.classroom.cluster import IN_FLIGHT, cluster_workers
     from grader.classroom.pool import local_workers
     from grader.classroom.run import choose_for_class, grade_class
     from grader.classroom.sources import find_submissions
-    from grader.kernels import check_sandbox
+    from grader.execution.kernels import check_sandbox
     from grader.sandbox import Level
 
     require = Level[level.upper()]

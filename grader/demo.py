@@ -10,19 +10,18 @@ from pathlib import Path
 
 import nbformat
 
-from grader.assignment import Assignment, find_assignment, load_assignment, shipped_solutions
+from grader import shipped
+from grader.assignment.load import Assignment, find_assignment, load_assignment
+from grader.assignment.source import read_source
+from grader.authoring.release import fill_blanks, release_notebook
 from grader.errors import UsageError
 from grader.files import write_atomically
 from grader.model import Report
-from grader.notebook import read_submission
+from grader.notebook.read import read_submission
 from grader.pipeline import grade
-from grader.release import fill_blanks, release_notebook
 from grader.reports.write import write_reports
-from grader.source import read_source
 
-__all__ = ["SAMPLES", "run_demo"]
-
-SAMPLES = Path(__file__).parent / "samples"
+__all__ = ["run_demo"]
 
 
 def run_demo(output: Path, *, tell: Callable[[str], None]) -> list[tuple[Report, Path]]:
@@ -35,7 +34,7 @@ def run_demo(output: Path, *, tell: Callable[[str], None]) -> list[tuple[Report,
     Raises:
         UsageError: The samples were left out of this installation, since they hold answers.
     """
-    if not SAMPLES.is_dir():
+    if not shipped.samples().is_dir():
         raise UsageError("There are no samples in this installation.", "Install the grader from its repository.")
     return list(_grade_samples(output, tell))
 
@@ -43,8 +42,8 @@ def run_demo(output: Path, *, tell: Callable[[str], None]) -> list[tuple[Report,
 def _grade_samples(output: Path, tell: Callable[[str], None]) -> Iterator[tuple[Report, Path]]:
     submissions = output / "submissions"
     submissions.mkdir(parents=True, exist_ok=True)
-    for folder in sorted(path for path in SAMPLES.iterdir() if path.is_dir()):
-        path = find_assignment(folder.name, shipped_solutions())
+    for folder in sorted(path for path in shipped.samples().iterdir() if path.is_dir()):
+        path = find_assignment(folder.name, shipped.solutions())
         assignment = _hasty(load_assignment(path))
         released = release_notebook(read_source(path))
         for answers in sorted(folder.glob("*.py")):

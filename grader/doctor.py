@@ -12,10 +12,10 @@ import sys
 from collections.abc import Iterator
 
 from grader import __version__
-from grader.data import checksums
 from grader.errors import GraderError
-from grader.kernels import start_kernel
+from grader.execution.kernels import start_kernel
 from grader.model import Limits
+from grader.reference.mnist import checksums
 from grader.sandbox import Level, level_of, missing_layers
 
 __all__ = ["Finding", "examine"]

@@ -12,12 +12,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import torch
 
-from grader.assignment import Assignment
-from grader.calls import CHAIN, Returned, read_losses, read_tensors
-from grader.cases import ChainCase
+from grader.assignment.load import Assignment
 from grader.compare import Comparison, compare
-from grader.execution import Answer, Execution
-from grader.extract import Definition, StaticLook
+from grader.execution.calls import CHAIN, Returned, read_losses, read_tensors
+from grader.execution.execute import Answer, Execution
 from grader.model import (
     BatchView,
     CallError,
@@ -31,6 +29,8 @@ from grader.model import (
     Outcome,
     most_telling,
 )
+from grader.notebook.functions import Definition, StaticLook
+from grader.reference.cases import ChainCase
 
 __all__ = ["judge_chain", "judge_exercise", "unread_exercise"]
 

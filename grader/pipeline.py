@@ -14,21 +14,22 @@ from typing import Any, TypeVar
 
 from nbformat import NotebookNode
 
-from grader.assignment import Assignment, find_assignment
-from grader.calls import CHAIN, call_request, chain_request, read_call
-from grader.cases import Case, ChainCase, build_cases, build_chain
-from grader.confirm import confirm, rebind_key, rebind_request
-from grader.diagnosis import diagnose, fingerprint
+from grader.assignment.load import Assignment, find_assignment
+from grader.assignment.source import find_sources, read_source
+from grader.diagnosis.diagnose import diagnose
+from grader.diagnosis.fingerprint import fingerprint
 from grader.errors import GraderError, GraderFault, UsageError
-from grader.execution import Answer, Execution, Request, execute
-from grader.extract import StaticLook, look
+from grader.execution.calls import CHAIN, call_request, chain_request, read_call
+from grader.execution.execute import Answer, Execution, Request, execute
+from grader.execution.rebinding import confirm, rebind_key, rebind_request
 from grader.judge import judge_chain, judge_exercise, unread_exercise
 from grader.model import Exercise, ExerciseResult, Flag, NotebookSummary, Outcome, Report, Submission
-from grader.networks import one_thread
-from grader.notebook import Unreadable, code_cells, read_notebook
+from grader.notebook.functions import StaticLook, look
+from grader.notebook.read import Unreadable, code_cells, read_notebook
+from grader.notebook.scope import Scope
+from grader.reference.cases import Case, ChainCase, build_cases, build_chain
+from grader.reference.networks import one_thread
 from grader.sandbox import Level
-from grader.scope import Scope
-from grader.source import find_sources, read_source
 
 __all__ = ["REPORT_IT", "as_fault", "choose_assignment", "fault_report", "grade", "grade_or_fault"]
 

@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
-    from grader.assignment import Assignment
-    from grader.exports.result import Finding, Result
+    from grader.assignment.load import Assignment
     from grader.model import Submission
+    from grader.reports.reading import Finding, Result
 
 __all__ = ["ExerciseItem", "NotebookFile", "pytest_addoption", "pytest_collect_file", "pytest_configure"]
 
@@ -78,9 +78,9 @@ class NotebookFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """Its assignment's exercises."""
-        from grader.assignment import load_assignment, solutions_directory
+        from grader.assignment.load import load_assignment, solutions_directory
         from grader.errors import GraderError
-        from grader.notebook import read_submission
+        from grader.notebook.read import read_submission
         from grader.pipeline import choose_assignment
 
         option = self.config.option
@@ -102,10 +102,10 @@ class NotebookFile(pytest.File):
         Raises:
             GraderError: The grader failed; nothing is said about the notebook then.
         """
-        from grader.exports.places import find_places
-        from grader.exports.result import result_of
         from grader.pipeline import grade
         from grader.reports.json import report_to_dict
+        from grader.reports.places import find_places
+        from grader.reports.reading import result_of
         from grader.sandbox import Level
         from grader.visibility import views_of
 

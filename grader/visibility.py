@@ -11,9 +11,9 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 
+from grader.assignment.settings import read_moment
 from grader.model import CallError, CaseResult, Diagnosis, ExerciseResult, Outcome, Report, most_telling
 from grader.policies import Visibility
-from grader.settings import read_moment
 
 __all__ = ["is_released", "released_at", "views_of"]
 

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import settings
 from nbformat import NotebookNode
 
-from grader.assignment import Assignment, load_assignment
+from grader.assignment.load import Assignment, load_assignment
+from grader.assignment.source import SourceNotebook, read_source
+from grader.authoring.release import fill_blanks, release_notebook
 from grader.model import Submission
-from grader.release import fill_blanks, release_notebook
-from grader.source import SourceNotebook, read_source
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "solutions"

@@ -7,15 +7,15 @@ from typing import Any
 
 import nbformat
 
-from grader.assignment import Assignment
-from grader.cases import build_cases, build_chain
-from grader.execution import Answer, Execution, Request, put_together
-from grader.extract import look
-from grader.harness import _work
+from grader.assignment.load import Assignment
+from grader.execution.execute import Answer, Execution, Request, put_together
+from grader.harness.serve import _work
+from grader.harness.wire import unpack_all
 from grader.model import Report
-from grader.notebook import code_cells, read_notebook
+from grader.notebook.functions import look
+from grader.notebook.read import code_cells, read_notebook
 from grader.pipeline import _judge, _requests
-from grader.wire import unpack_all
+from grader.reference.cases import build_cases, build_chain
 from tests.checking.test_check import TRANSFORMER
 from tests.conftest import handed_in, raw_submission
 

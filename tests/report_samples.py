@@ -12,7 +12,6 @@ import numpy as np
 import torch
 
 from grader.compare import compare
-from grader.data import load_mnist
 from grader.model import (
     BatchView,
     CallError,
@@ -29,6 +28,7 @@ from grader.model import (
     Report,
     Submission,
 )
+from grader.reference.mnist import load_mnist
 
 ARGUMENTS = {
     "grad_yhat": ("yhat", "y"),

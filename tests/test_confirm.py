@@ -8,14 +8,14 @@ import nbformat
 import pytest
 import torch
 
-from grader import execution
-from grader.answers import pack_execution, unpack_execution
-from grader.assignment import Assignment
-from grader.confirm import rebind_key
-from grader.execution import Execution
+from grader.assignment.load import Assignment
+from grader.execution import execute
+from grader.execution.execute import Execution
+from grader.execution.packed import pack_execution, unpack_execution
+from grader.execution.rebinding import rebind_key
+from grader.harness.rebind import other, rebound
 from grader.model import ExerciseResult, Limits, Outcome, Report
 from grader.pipeline import grade
-from grader.rebind import other, rebound
 from grader.reports.json import report_to_dict
 from tests.conftest import handed_in, raw_submission
 from tests.inprocess import Here, grade_here
@@ -144,9 +144,9 @@ def test_in_a_kernel(assignment: Assignment, monkeypatch: pytest.MonkeyPatch) ->
     """What is asked last costs nothing that was answered before; and what was answered is judged again as it was."""
     kept: list[Execution] = []
     started: list[Limits] = []
-    start_kernel = execution.start_kernel
+    start_kernel = execute.start_kernel
     monkeypatch.setattr(
-        execution, "start_kernel", lambda limits, **options: started.append(limits) or start_kernel(limits, **options)
+        execute, "start_kernel", lambda limits, **options: started.append(limits) or start_kernel(limits, **options)
     )
     submission = raw_submission(nbformat.writes(handed_in(HOSTILE)).encode())
 

@@ -15,11 +15,11 @@ import jsonschema
 import nbformat
 import pytest
 
-from grader.assignment import Assignment
+from grader.assignment.load import Assignment
+from grader.execution.warm import forkserver
 from grader.pipeline import grade
 from grader.reports.html import render_html
 from grader.reports.json import render_json, report_to_dict
-from grader.warm import forkserver
 from tests.conftest import ROOT, handed_in, raw_submission
 
 if sys.version_info >= (3, 11):

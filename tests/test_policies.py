@@ -7,7 +7,7 @@ import dataclasses
 import nbformat
 import pytest
 
-from grader.assignment import Assignment
+from grader.assignment.load import Assignment
 from grader.errors import SandboxError
 from grader.model import Outcome, Report
 from grader.pipeline import grade

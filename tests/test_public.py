@@ -10,12 +10,12 @@ import nbformat
 import pytest
 import torch
 
-from grader.assignment import load_assignment
-from grader.cases import build_cases
+from grader.assignment.load import load_assignment
+from grader.assignment.source import find_sources, read_source
+from grader.authoring.release import release_notebook
 from grader.cli import main
 from grader.errors import SourceError
-from grader.release import release_notebook
-from grader.source import find_sources, read_source
+from grader.reference.cases import build_cases
 from tests.conftest import ROOT, SOURCES, handed_in
 
 RELEASED = ROOT / "assignments"

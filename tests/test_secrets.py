@@ -20,16 +20,16 @@ from pathlib import Path
 import pytest
 import torch
 
-from grader import data
-from grader.assignment import Assignment, load_assignment
-from grader.cases import build_cases
-from grader.checking import check
+from grader.assignment.load import Assignment, load_assignment
+from grader.checking.check import check
 from grader.diagnosis.wording import table, worded
 from grader.exports.formats import FORMATS, render
-from grader.exports.result import result_of
 from grader.model import Diagnosis, Misconception, Report
+from grader.reference import mnist
+from grader.reference.cases import build_cases
 from grader.reports.html import render_html
 from grader.reports.json import render_json
+from grader.reports.reading import result_of
 from tests.conftest import SOURCES, handed_in
 from tests.inprocess import Here
 from tests.test_corpus import ASSIGNMENTS, CORPUS, tomllib
@@ -45,10 +45,10 @@ _FINGERPRINT = re.compile(r"(?<![\w.])[0-9a-f]{16}\b")
 @pytest.fixture(autouse=True, scope="module")
 def _one_thread() -> Iterator[None]:
     """What is computed twice is the same to the last bit. Notebooks share their images, which none of them changes."""
-    threads, prepared = torch.get_num_threads(), data._as_numbers(*data.read_split("test"))
+    threads, prepared = torch.get_num_threads(), mnist._as_numbers(*mnist.read_split("test"))
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(data, "_as_numbers", lambda *_: prepared)
+        patch.setattr(mnist, "_as_numbers", lambda *_: prepared)
         yield
     torch.set_num_threads(threads)
 

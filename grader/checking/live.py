@@ -20,22 +20,22 @@ import nbformat
 from IPython.core.getipython import get_ipython
 from nbformat import NotebookNode
 
-from grader.assignment import Assignment, default_inputs
-from grader.calls import Returned, call_request, chain_request, read_call
-from grader.cases import Case, build_chain, exercise_cases
-from grader.confirm import confirm, rebind_request
-from grader.declared import Declared
-from grader.diagnosis import diagnose
+from grader.assignment.declared import Declared
+from grader.assignment.load import Assignment, default_inputs
+from grader.diagnosis.diagnose import diagnose
 from grader.diagnosis.fingerprint import DIAGNOSED
 from grader.errors import GraderError, SourceError
-from grader.execution import Answer, Execution, Request
-from grader.extract import StaticLook, look_at
-from grader.harness import _work
+from grader.execution.calls import Returned, call_request, chain_request, read_call
+from grader.execution.execute import Answer, Execution, Request
+from grader.execution.rebinding import confirm, rebind_request
+from grader.harness.serve import _work
+from grader.harness.wire import unpack_all
 from grader.judge import judge_chain, judge_exercise
 from grader.model import Chain, Exercise, ExerciseResult, Limits, NotebookSummary, Outcome, Report, Submission
-from grader.networks import Network, networks_of, one_thread
-from grader.scope import Scope, scope_of
-from grader.wire import unpack_all
+from grader.notebook.functions import StaticLook, look_at
+from grader.notebook.scope import Scope, scope_of
+from grader.reference.cases import Case, build_chain, exercise_cases
+from grader.reference.networks import Network, networks_of, one_thread
 
 __all__ = ["Live"]
 

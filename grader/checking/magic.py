@@ -9,7 +9,7 @@ from typing import Any
 
 from IPython.core.getipython import get_ipython
 
-from grader.checking import check
+from grader.checking.check import check
 
 __all__ = ["derive"]
 

@@ -17,10 +17,10 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 
-from grader.checking import IS_RIGHT
-from grader.kernels import start_kernel
+from grader.checking.check import IS_RIGHT
+from grader.execution.kernels import start_kernel
 from grader.model import Limits, Submission
-from grader.notebook import Unreadable, read_notebook
+from grader.notebook.read import Unreadable, read_notebook
 from grader.reports.html import render_frame
 from grader.reports.words import clip, visible
 

@@ -13,9 +13,9 @@ from grader.classroom.gradebook import Gradebook
 from grader.classroom.keys import Settings, execution_key, result_key
 from grader.classroom.pool import DEATHS_LIMIT, OpenWorkers, Pool, local_workers
 from grader.classroom.records import Graded, Problem, Received, Result
-from grader.classroom.worker import Source, Task, set_aside
+from grader.classroom.tasks import Source, Task, set_aside
 from grader.errors import GraderFault
-from grader.notebook import Unreadable
+from grader.notebook.read import Unreadable
 from grader.policies import EVERYTHING, Adjustment, Visibility
 from grader.sandbox import Level
 

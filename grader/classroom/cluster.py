@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from grader import __version__
 from grader.errors import GraderError, GraderFault, UsageError
-from grader.kernels import check_sandbox
+from grader.execution.kernels import check_sandbox
 from grader.sandbox import Level
 
 if TYPE_CHECKING:

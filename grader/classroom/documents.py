@@ -8,12 +8,12 @@ import dataclasses
 import datetime as dt
 import zlib
 
-from grader.adjustments import adjust_report
-from grader.answers import pack_execution, unpack_execution
-from grader.assignment import Assignment
+from grader.assignment.load import Assignment
+from grader.classroom.adjustments import adjust_report
 from grader.classroom.records import Graded
 from grader.errors import GraderError
-from grader.execution import Execution
+from grader.execution.execute import Execution
+from grader.execution.packed import pack_execution, unpack_execution
 from grader.model import Report, Submission
 from grader.pipeline import as_fault, fault_report, grade_or_fault
 from grader.policies import EVERYTHING, Adjustment, Visibility
@@ -31,7 +31,7 @@ class Handling:
     What is known of a submission besides its bytes.
 
     Attributes:
-        answers: How it ran before, as `grader.answers` packed it; nothing is executed where that can be read.
+        answers: How it ran before, as `grader.execution.packed` packed it; nothing is executed where that can be read.
         adjustments: An instructor's, for this student.
         visibility: What students may see.
         now: The moment for which that is decided.

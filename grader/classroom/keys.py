@@ -12,24 +12,20 @@ import functools
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import Any
 
-from grader.assignment import Assignment
+from grader import shipped
+from grader.assignment.load import Assignment
 from grader.classroom.records import Received
 from grader.model import Submission
 from grader.policies import Adjustment, Visibility
 
 __all__ = ["Settings", "execution_key", "result_key"]
 
-PACKAGE = Path(__file__).parent.parent
-EXECUTING = (
-    *("calls", "cases", "confirm", "data", "execution", "extract", "harness", "kernels", "networks", "notebook"),
-    *("pipeline", "rebind", "sandbox", "scope", "wire", "worker"),
-)
+EXECUTING = ("execution/", "harness/", "notebook/", "reference/", "sandbox/", "pipeline.py")
 """Our own code that an execution depends on: what is asked, of whom, and by whom."""
 JUDGING = (".py", ".toml", ".jinja", ".css")
-NOT_OURS = ("bundled", "samples", "templates", "__pycache__")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +84,13 @@ def result_key(
 
 
 @functools.cache
-def _code_hash(names: tuple[str, ...] = ()) -> str:
-    """A hash of our own files: of all, or of those modules and folders only."""
+def _code_hash(places: tuple[str, ...] = ("",)) -> str:
+    """A hash of our own files: of all, or of those that stand in some places only."""
     digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*")):
-        parts = path.relative_to(PACKAGE).parts
-        is_one = path.suffix in JUDGING and not set(NOT_OURS) & set(parts[:1]) and "__pycache__" not in parts
-        if is_one and (not names or parts[0].removesuffix(".py") in names):
-            digest.update(f"{'/'.join(parts)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    for path in shipped.own_files():
+        name = path.relative_to(shipped.PACKAGE).as_posix()
+        if path.suffix in JUDGING and name.startswith(places):
+            digest.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 
 

@@ -10,9 +10,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
+from grader.assignment.misconceptions import cell_to_name
 from grader.classroom.outputs import points
 from grader.classroom.records import Finding, Problem, Result
-from grader.misconceptions import cell_to_name
 from grader.model import Outcome
 from grader.reports.words import VERDICTS, Verdict, clip
 

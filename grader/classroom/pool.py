@@ -18,7 +18,7 @@ from typing import Generic, TypeVar
 from typing_extensions import Self
 
 from grader.classroom.records import Graded
-from grader.classroom.worker import Task, grade_task, prepare_worker
+from grader.classroom.tasks import Task, grade_task, prepare_worker
 from grader.errors import GraderFault
 
 __all__ = ["DEATHS_LIMIT", "OpenWorkers", "Pool", "local_workers"]

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from grader.model import Submission
-from grader.notebook import Unreadable
+from grader.notebook.read import Unreadable
 
 __all__ = ["File", "Finding", "Graded", "Problem", "Received", "Result"]
 
@@ -88,7 +88,8 @@ class Graded:
         page: The report's HTML, compressed by zlib.
         fault: What went wrong with the grader, if it did: then the report decides nothing.
         shown_report, shown_page: The same as far as the student may see it now; empty where that is all of it.
-        answers: How the notebook ran (`grader.answers`), if it was executed for this; nothing where that is too large.
+        answers: How the notebook ran (`grader.execution.packed`), if it was executed for this; nothing where that is
+            too large.
     """
 
     report: str

@@ -13,8 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from grader import __version__
-from grader.assignment import Assignment, find_assignment
-from grader.cases import build_cases
+from grader.assignment.load import Assignment, find_assignment
 from grader.classroom.batch import Batch
 from grader.classroom.decisions import adjustments_by_student, stale
 from grader.classroom.fill import Filled, fill_gradebook
@@ -27,12 +26,13 @@ from grader.classroom.pool import OpenWorkers, local_workers
 from grader.classroom.progress import show_progress
 from grader.classroom.records import Problem, Received, Result
 from grader.classroom.sources import Roster
-from grader.classroom.worker import Source
+from grader.classroom.tasks import Source
 from grader.errors import UsageError
 from grader.files import remove_leftovers, write_atomically
-from grader.notebook import Unreadable
+from grader.notebook.read import Unreadable
 from grader.pipeline import choose_assignment
 from grader.policies import Adjustment, Visibility
+from grader.reference.cases import build_cases
 from grader.sandbox import Level
 from grader.visibility import is_released, released_at
 

@@ -23,10 +23,10 @@ from typing import Any
 
 import yaml
 
+from grader.classroom.archives import open_archive_in, open_file, open_tree
 from grader.classroom.records import File, Problem, Received
-from grader.classroom.trees import open_archive_in, open_file, open_tree
 from grader.errors import UsageError
-from grader.notebook import Unreadable
+from grader.notebook.read import Unreadable
 
 __all__ = ["Roster", "find_submissions"]
 

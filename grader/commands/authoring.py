@@ -22,7 +22,7 @@ from grader.commands.options import (
 from grader.errors import GraderError, UsageError
 
 if TYPE_CHECKING:
-    from grader.validate import Validation
+    from grader.authoring.validate import Validation
 
 __all__ = ["new", "release", "validate"]
 
@@ -39,7 +39,7 @@ __all__ = ["new", "release", "validate"]
 @debug_option
 def new(assignment_id: str, solutions: Path) -> int:
     """Begin an assignment: a source notebook with one exercise, which is sound as it is."""
-    from grader.scaffold import write_scaffold
+    from grader.authoring.scaffold import write_scaffold
 
     say(f"  {write_scaffold(assignment_id, solutions)}")
     say(f"Change it in Jupyter or in an editor; `grader validate {assignment_id}` says whether it is still sound.")
@@ -62,7 +62,7 @@ def release(
     ids: tuple[str, ...], output: Path, is_check: bool, watch: bool, solutions: Path | None, quiet: bool
 ) -> int:
     """Make the students' notebooks from the source notebooks: all of them, or those named."""
-    from grader.assignment import solutions_directory
+    from grader.assignment.load import solutions_directory
 
     directory = solutions_directory(solutions)
     tell = (lambda _: None) if quiet else say
@@ -83,9 +83,9 @@ def release(
 
 
 def _released(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Path]:
-    from grader.assignment import find_assignment
-    from grader.release import write_release
-    from grader.source import find_sources, read_source
+    from grader.assignment.load import find_assignment
+    from grader.assignment.source import find_sources, read_source
+    from grader.authoring.release import write_release
 
     for assignment_id in ids or find_sources(directory):
         yield from write_release(read_source(find_assignment(assignment_id, directory)), output)
@@ -101,8 +101,8 @@ def _stale(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Path]:
 
 
 def _watch(ids: Sequence[str], directory: Path, output: Path, tell: Callable[[str], None]) -> None:
-    from grader.source import find_sources
-    from grader.watch import changes
+    from grader.assignment.source import find_sources
+    from grader.authoring.watch import changes
 
     def release_those(names: Sequence[str]) -> None:
         for name in names:
@@ -137,11 +137,11 @@ def _names_any(source: Path, names: set[str]) -> bool:
 @debug_option
 def validate(ids: tuple[str, ...], page: Path | None, solutions: Path | None) -> int:
     """Is this assignment sound? References agree, blanks score 0, the solution everything, mistakes are caught."""
-    from grader.assignment import find_assignment, solutions_directory
+    from grader.assignment.load import find_assignment, solutions_directory
+    from grader.assignment.source import find_sources
+    from grader.authoring.page import render_validations
+    from grader.authoring.validate import validate as check
     from grader.files import write_atomically
-    from grader.soundness import render_validations
-    from grader.source import find_sources
-    from grader.validate import validate as check
 
     directory = solutions_directory(solutions)
     validations = []

@@ -33,7 +33,7 @@ def check(notebook: Path, output: Path | None, is_opened: bool) -> int:
     from grader.checking.terminal import check_notebook
     from grader.errors import UsageError
     from grader.files import write_atomically
-    from grader.notebook import read_submission
+    from grader.notebook.read import read_submission
 
     checked = check_notebook(read_submission(notebook))
     click.echo(checked.text)

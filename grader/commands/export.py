@@ -40,8 +40,8 @@ def export(reports: tuple[Path, ...], name: str, notebooks: tuple[Path, ...], ou
     """
     from grader.errors import UsageError
     from grader.exports.formats import render
-    from grader.exports.result import read_result
     from grader.files import write_atomically
+    from grader.reports.reading import read_result
 
     text = render([read_result(report, notebooks) for report in reports], name)
     if output is None:

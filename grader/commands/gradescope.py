@@ -48,7 +48,7 @@ def gradescope_zip(
 
     Upload it under Configure Autograder. Keep it to yourself: the solution is in it.
     """
-    from grader.assignment import solutions_directory
+    from grader.assignment.load import solutions_directory
     from grader.errors import UsageError
     from grader.files import write_atomically
     from grader.gradescope.package import build_zip

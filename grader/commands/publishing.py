@@ -19,8 +19,8 @@ __all__ = ["leaks", "strip"]
 @debug_option
 def leaks(files: tuple[Path, ...], solutions: Path | None) -> int:
     """Is anything of the solutions in these files? Delimiters, the hidden seed, a function that does what they do."""
-    from grader.assignment import solutions_directory
-    from grader.leaks import find_leaks, solution_bodies
+    from grader.assignment.load import solutions_directory
+    from grader.authoring.leaks import find_leaks, solution_bodies
 
     directory = solutions_directory(solutions)
     bodies = solution_bodies(directory)
@@ -37,9 +37,9 @@ def leaks(files: tuple[Path, ...], solutions: Path | None) -> int:
 @debug_option
 def strip(files: tuple[Path, ...]) -> int:
     """Take the outputs out of notebooks, in place. The exit code is 1 if there were any."""
+    from grader.authoring.leaks import strip_outputs
     from grader.errors import UsageError
     from grader.files import write_atomically
-    from grader.leaks import strip_outputs
 
     changed = False
     for path in files:

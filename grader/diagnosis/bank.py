@@ -17,11 +17,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from grader.assignment import Assignment
-from grader.cases import Case, build_cases
+from grader.assignment.load import Assignment
 from grader.compare import compare, tolerance
 from grader.diagnosis.mutants import Mutant, make_mutants, make_pairs
 from grader.model import Exercise, Outcome
+from grader.reference.cases import Case, build_cases
 
 __all__ = ["Entry", "Projection", "Seen", "agrees", "bank", "evaluate", "fits", "project", "ratio", "survives"]
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 import dataclasses
 import functools
 
-from grader.assignment import Assignment
-from grader.calls import Returned
+from grader.assignment.load import Assignment
 from grader.diagnosis.bank import Projection, Seen, agrees, project
 from grader.diagnosis.fingerprint import fingerprint
 from grader.diagnosis.wording import observation
+from grader.execution.calls import Returned
 from grader.model import Exercise, Misconception, Outcome
-from grader.networks import network_names
-from grader.scope import Scope
+from grader.notebook.scope import Scope
+from grader.reference.networks import network_names
 
 __all__ = ["Evidence", "Found"]
 

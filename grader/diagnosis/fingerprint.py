@@ -7,8 +7,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from grader.calls import Returned
 from grader.diagnosis.bank import project
+from grader.execution.calls import Returned
 from grader.model import Exercise, Outcome
 
 __all__ = ["DIAGNOSED", "fingerprint"]

@@ -11,7 +11,7 @@ import base64
 import json
 
 from grader.errors import UsageError
-from grader.exports.result import Finding, Result, amount
+from grader.reports.reading import Finding, Result, amount
 
 __all__ = ["render_classroom"]
 

@@ -14,8 +14,8 @@ from grader.exports.gradebooks import render_canvas, render_moodle
 from grader.exports.gradescope import render_gradescope
 from grader.exports.junit import render_junit
 from grader.exports.markdown import render_markdown
-from grader.exports.result import Result
 from grader.exports.table import render_csv
+from grader.reports.reading import Result
 
 __all__ = ["FORMATS", "render"]
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from grader.exports.result import Finding, Result
 from grader.model import Outcome
+from grader.reports.reading import Finding, Result
 
 __all__ = ["LIMIT", "render_annotations"]
 

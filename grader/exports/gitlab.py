@@ -11,8 +11,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from grader.exports.result import Finding, Result
 from grader.model import Outcome
+from grader.reports.reading import Finding, Result
 
 __all__ = ["render_code_quality"]
 

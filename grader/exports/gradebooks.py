@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 
 from grader.classroom.outputs import inert, points
 from grader.errors import UsageError
-from grader.exports.result import Result
+from grader.reports.reading import Result
 
 __all__ = ["render_canvas", "render_moodle"]
 

@@ -15,7 +15,7 @@ import json
 from typing import Any
 
 from grader import __version__
-from grader.exports.result import Finding, Result, amount
+from grader.reports.reading import Finding, Result, amount
 
 __all__ = ["render_failure", "render_gradescope"]
 

@@ -11,8 +11,8 @@ import re
 import xml.etree.ElementTree as ET  # only writes: nothing foreign is parsed
 from collections.abc import Sequence
 
-from grader.exports.result import Finding, Result
 from grader.model import Outcome
+from grader.reports.reading import Finding, Result
 
 __all__ = ["render_junit"]
 

@@ -9,7 +9,7 @@ import io
 from collections.abc import Sequence
 
 from grader.classroom.outputs import inert, points
-from grader.exports.result import Result
+from grader.reports.reading import Result
 
 __all__ = ["render_csv"]
 

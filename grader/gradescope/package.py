@@ -8,20 +8,18 @@ import importlib.metadata
 import io
 import json
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from grader.assignment import find_assignment, load_assignment
-from grader.cases import build_cases
+from grader import shipped
+from grader.assignment.load import find_assignment, load_assignment
 from grader.errors import GraderFault
 from grader.exports.gradescope import render_failure
+from grader.reference.cases import build_cases
 
 __all__ = ["build_zip"]
 
-PACKAGE = Path(__file__).parent.parent
 SCRIPTS = Path(__file__).parent / "scripts"
-LEFT_OUT = ("bundled", "samples", "__pycache__")
 EPOCH = (1980, 1, 1, 0, 0, 0)
 KILLED = "The autograder did not come to an end: it ran out of time or memory, or could not start."
 
@@ -46,15 +44,15 @@ def build_zip(
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in ("run_autograder", "setup.sh"):
             _add(archive, name, (SCRIPTS / name).read_bytes(), mode=0o755)
-        _add(archive, "constraints.txt", _constraints())
+        _add(archive, "constraints.txt", shipped.constraints().read_bytes())
         _add(archive, "failure.json", render_failure(KILLED).encode())
         _add(archive, "requirements.txt", "".join(f"{line}\n" for line in _requirements()).encode())
         _add(archive, "settings.json", json.dumps({"assignment": assignment_id, **settings}, indent=1).encode())
         _add(archive, f"solutions/{source.name}", source.read_bytes(), mode=0o600)
         if torch_index:
             _add(archive, "torch-index.txt", f"{torch_index}\n".encode())
-        for path in _package():
-            _add(archive, f"lib/grader/{path.relative_to(PACKAGE).as_posix()}", path.read_bytes())
+        for path in shipped.own_files():
+            _add(archive, f"lib/grader/{path.relative_to(shipped.PACKAGE).as_posix()}", path.read_bytes())
     return content.getvalue()
 
 
@@ -65,13 +63,6 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes, *, mode: int = 0o6
     archive.writestr(member, content)
 
 
-def _package() -> Iterator[Path]:
-    """Our own files, without the answers that ship with them."""
-    for path in sorted(PACKAGE.rglob("*")):
-        if path.is_file() and not set(LEFT_OUT) & set(path.relative_to(PACKAGE).parts):
-            yield path
-
-
 def _requirements() -> list[str]:
     """What the grader needs to run, as its distribution says."""
     try:
@@ -79,9 +70,3 @@ def _requirements() -> list[str]:
     except importlib.metadata.PackageNotFoundError as error:
         raise GraderFault("The grader is not installed here, so what it needs is unknown.", "Install it.") from error
     return [line for line in lines if "extra ==" not in line]
-
-
-def _constraints() -> bytes:
-    """The versions that the grader is tested with: in the installed package, or beside it in its repository."""
-    bundled = PACKAGE / "bundled" / "constraints.txt"
-    return (bundled if bundled.is_file() else PACKAGE.parent / "constraints.txt").read_bytes()

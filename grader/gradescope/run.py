@@ -8,15 +8,15 @@ import json
 from datetime import datetime, timezone
 from pathlib import Path
 
-from grader.assignment import find_assignment, load_assignment
+from grader.assignment.load import find_assignment, load_assignment
 from grader.errors import GraderError
 from grader.exports.gradescope import render_failure, render_gradescope
-from grader.exports.result import result_of
 from grader.files import write_atomically
 from grader.model import Submission
-from grader.notebook import Unreadable, read_notebook, read_submission
+from grader.notebook.read import Unreadable, read_notebook, read_submission
 from grader.pipeline import as_fault, grade_or_fault
 from grader.reports.json import report_to_dict
+from grader.reports.reading import result_of
 from grader.sandbox import Level
 from grader.visibility import views_of
 

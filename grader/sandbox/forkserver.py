@@ -91,8 +91,8 @@ class _Server:
     def _settle(self) -> None:
         """Get ready for more kernels, while the first is at work: whoever wants only one does not wait for this."""
         warm_up_tracebacks(self.warm.app)
-        if "grader.harness" in sys.modules:
-            sys.modules["grader.harness"].warm_up()
+        if "grader.harness.serve" in sys.modules:
+            sys.modules["grader.harness.serve"].warm_up()
         if "matplotlib.pyplot" in sys.modules:
             _plot_once(sys.modules["matplotlib.pyplot"])
         gc.collect()
@@ -161,8 +161,8 @@ def _import_everything(preload: list[str], *, watched: bool) -> Any:
         torch = sys.modules["torch"]
         torch.set_num_threads(1)
         torch.zeros(8).half().sum()  # has it look at /proc/cpuinfo, which a kernel does not see
-    if "grader.data" in sys.modules:
-        sys.modules["grader.data"].prepare_mnist()  # what every notebook reads
+    if "grader.reference.mnist" in sys.modules:
+        sys.modules["grader.reference.mnist"].prepare_mnist()  # what every notebook reads
     if "matplotlib.pyplot" in sys.modules:
         pyplot = sys.modules["matplotlib.pyplot"]
         pyplot.switch_backend(os.environ["MPLBACKEND"])

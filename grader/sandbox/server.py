@@ -32,8 +32,8 @@ DEFAULT_PRELOAD = (
     "matplotlib.pyplot",
     "matplotlib_inline.backend_inline",
     "IPython.core.completer",
-    "grader.data",
-    "grader.harness",
+    "grader.reference.mnist",
+    "grader.harness.serve",
 )
 _START_S = 60.0
 _PROBE_BOUNDS = {"memory_mib": 256, "processes": 16, "cpu_s": 10, "file_size_mib": 1, "scratch_mib": 1}

@@ -12,9 +12,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from grader.assignment import load_assignment
+from grader.assignment.load import load_assignment
+from grader.assignment.source import read_source
 from grader.cli import main
-from grader.source import read_source
 
 
 def test_a_new_assignment_is_sound_and_can_be_released(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

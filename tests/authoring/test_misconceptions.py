@@ -9,19 +9,20 @@ from pathlib import Path
 import pytest
 import torch
 
-from grader.assignment import Assignment, load_assignment
-from grader.cases import build_cases
+from grader.assignment.load import Assignment, load_assignment
+from grader.assignment.misconceptions import cell_to_name
+from grader.assignment.source import read_source, without_kept_back
+from grader.authoring.misconceptions import problems_of_named
+from grader.authoring.release import release_notebook
 from grader.classroom.overview import build_overview
 from grader.classroom.page import render_overview
 from grader.cli import main
-from grader.diagnosis import diagnose, fingerprint
-from grader.diagnosis.named import problems_of_named
+from grader.diagnosis.diagnose import diagnose
+from grader.diagnosis.fingerprint import fingerprint
 from grader.errors import SourceError
-from grader.misconceptions import cell_to_name
 from grader.model import Diagnosis, Outcome
-from grader.release import release_notebook
-from grader.scope import Scope
-from grader.source import read_source, without_kept_back
+from grader.notebook.scope import Scope
+from grader.reference.cases import build_cases
 from tests.classroom.class_samples import result_of
 from tests.conftest import ROOT
 from tests.unit.diagnosis.test_recognisers import Function, call

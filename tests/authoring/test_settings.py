@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 import torch
 
-from grader.assignment import find_assignment, load_assignment
-from grader.cases import build_cases
+from grader.assignment.load import find_assignment, load_assignment
+from grader.authoring.scaffold import scaffold
 from grader.compare import tolerance
 from grader.errors import SolutionError, SourceError
-from grader.scaffold import scaffold
+from grader.reference.cases import build_cases
 from tests.conftest import SOURCE
 
 

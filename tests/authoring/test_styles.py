@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from grader.assignment import load_assignment
+from grader.assignment.load import load_assignment
+from grader.assignment.source import read_source, without_kept_back
+from grader.assignment.styles import read_styles
+from grader.authoring.leaks import find_leaks, solution_bodies
+from grader.authoring.release import release_notebook
+from grader.authoring.validate import problems_of_styles
 from grader.errors import SourceError
-from grader.leaks import find_leaks, solution_bodies
-from grader.release import release_notebook
-from grader.source import read_source, without_kept_back
-from grader.styles import read_styles
-from grader.validate import problems_of_styles
 
 ROOT = Path(__file__).parents[2]
 CELL = "\n```{{code-cell}} ipython3\n---\ntags: [style]\ngrader: {grader}\n---\n{code}\n```\n"

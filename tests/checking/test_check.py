@@ -12,8 +12,8 @@ import pytest
 import torch
 from IPython.core.inputtransformer2 import TransformerManager
 
-from grader.checking import Check, check
-from grader.declared import declare
+from grader.assignment.declared import declare
+from grader.checking.check import Check, check
 from grader.errors import SourceError
 from grader.model import Outcome
 from grader.reports.html import render_html

@@ -13,7 +13,7 @@ import nh3
 import pytest
 from nbclient import NotebookClient
 
-from grader.checking import Checked, check
+from grader.checking.check import Checked, check
 from tests.checking.test_check import notebook_of
 from tests.conftest import handed_in
 

@@ -12,7 +12,7 @@ from nbclient import NotebookClient
 from grader.checking.terminal import check_notebook
 from grader.cli import main
 from grader.model import Limits
-from grader.notebook import read_submission
+from grader.notebook.read import read_submission
 from tests.conftest import ROOT, handed_in
 
 WRONG = "# %%\ndef grad_w1(x, dz1):\n    return 2 * x.T @ dz1\n"

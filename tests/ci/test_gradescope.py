@@ -15,10 +15,10 @@ from typing import Any
 import nbformat
 import pytest
 
-from grader.assignment import find_assignment
+from grader.assignment.load import find_assignment
 from grader.cli import main
 from grader.gradescope.run import choose_file
-from grader.notebook import FILE_LIMIT_BYTES
+from grader.notebook.read import FILE_LIMIT_BYTES
 from grader.sandbox import Level
 from tests.conftest import ROOT, SOURCES, handed_in
 from tests.exports.readers import validate_gradescope
@@ -68,7 +68,7 @@ def test_the_zip_has_its_scripts_at_its_root(archive: Path) -> None:
         assert members[name].external_attr >> 16 & stat.S_IXUSR
     assert [name for name in members if name.startswith("solutions/")] == ["solutions/two_layer_mse.md"]
     assert not any("samples" in name or "bundled" in name or "__pycache__" in name for name in members)
-    assert "lib/grader/mnist/t10k-images-idx3-ubyte.gz" in members
+    assert "lib/grader/reference/data/t10k-images-idx3-ubyte.gz" in members
 
 
 @pytest.mark.parametrize("script", ["setup.sh", "run_autograder"])

@@ -14,7 +14,7 @@ from typing import Any
 import jsonschema
 import pytest
 
-from grader.adjustments import adjust_report
+from grader.classroom.adjustments import adjust_report
 from grader.classroom.decisions import adjustments_by_student
 from grader.classroom.gradebook import Gradebook
 from grader.classroom.keys import Settings

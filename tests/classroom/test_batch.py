@@ -183,7 +183,7 @@ def test_the_sandbox_is_asked_for_before(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
     """What cannot be had on this machine is refused before anything is graded, by `grade` as by `batch`."""
-    monkeypatch.setattr("grader.kernels.ForkServer.is_available", lambda: False)
+    monkeypatch.setattr("grader.execution.kernels.ForkServer.is_available", lambda: False)
     options = ["--solutions", str(SOURCE.parent), "-o", str(tmp_path / "out"), "--require-sandbox", "isolated"]
 
     assert main(["batch", str(folder), *options]) == 2

@@ -19,7 +19,7 @@ import pytest
 from grader.classroom.cluster import cluster_workers
 from grader.classroom.gradebook import Gradebook
 from grader.classroom.pool import Pool
-from grader.classroom.worker import grade_task
+from grader.classroom.tasks import grade_task
 from grader.cli import main
 from grader.errors import UsageError
 from tests.classroom.test_batch import graded_at, make_class, rows_of

@@ -17,7 +17,7 @@ import pytest
 from grader.classroom.documents import Handling
 from grader.classroom.pool import DEATHS_LIMIT, LOST_LIMIT, Pool
 from grader.classroom.records import Graded
-from grader.classroom.worker import Source, Task
+from grader.classroom.tasks import Source, Task
 from grader.errors import GraderFault
 from grader.sandbox import Level
 from tests.conftest import raw_submission

@@ -15,12 +15,12 @@ import jsonschema
 import pytest
 
 from grader import pipeline
-from grader.assignment import load_assignment
+from grader.assignment.load import load_assignment
+from grader.assignment.misconceptions import cell_to_name
 from grader.classroom import keys
 from grader.classroom.gradebook import FORM, Gradebook
 from grader.classroom.keys import Settings
 from grader.cli import main
-from grader.misconceptions import cell_to_name
 from tests.classroom.conftest import ANSWERS
 from tests.conftest import ROOT, SOURCE
 

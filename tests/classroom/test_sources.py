@@ -15,7 +15,7 @@ from grader.classroom.records import Received
 from grader.classroom.sources import Roster, find_submissions
 from grader.errors import UsageError
 from grader.model import Submission
-from grader.notebook import FILE_LIMIT_BYTES, Unreadable
+from grader.notebook.read import FILE_LIMIT_BYTES, Unreadable
 
 NOTEBOOK = b'{"cells": [], "nbformat": 4, "nbformat_minor": 5, "metadata": {}}'
 

@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 
-from grader.assignment import load_assignment
-from grader.cases import build_cases
+from grader.assignment.load import load_assignment
 from grader.cli import main
+from grader.reference.cases import build_cases
 
 
 def serve(source: Path) -> None:

@@ -14,10 +14,10 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from grader import settings
+from grader.assignment import settings
+from grader.authoring.validate import validate
 from grader.model import Limits, Outcome
 from grader.reports.words import VERDICTS
-from grader.validate import validate
 from tests.checking.test_check import notebook_of
 from tests.conftest import ROOT, SOURCES, handed_in
 

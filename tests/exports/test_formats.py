@@ -22,9 +22,9 @@ from grader.exports.formats import FORMATS, render
 from grader.exports.github import LIMIT
 from grader.exports.gradescope import render_failure
 from grader.exports.markdown import MAX_BYTES
-from grader.exports.result import Result, result_of
 from grader.model import Diagnosis, Outcome, Report
 from grader.reports.json import render_json, report_to_dict
+from grader.reports.reading import Result, result_of
 from tests import report_samples as samples
 from tests.exports.readers import (
     CODE_QUALITY,

@@ -13,10 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.exports.places import find_places, json_lines
-from grader.extract import look
 from grader.model import Submission
-from grader.notebook import read_notebook, read_submission
+from grader.notebook.functions import look
+from grader.notebook.read import read_notebook, read_submission
+from grader.reports.places import find_places, json_lines
 from tests.conftest import handed_in
 
 MARKED = """# %%

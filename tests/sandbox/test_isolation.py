@@ -59,7 +59,7 @@ def test_the_repository_and_other_folders_are_not_there(sandbox_runner: SandboxR
 def test_hidden_folders_of_the_package_are_empty(isolated_runner: SandboxRunner) -> None:
     samples = Path(__file__).parents[2] / "grader" / "samples"
     assert isolated_runner.run(f"import os; result = os.listdir({str(samples)!r})") == []
-    assert isolated_runner.run("import grader.harness; result = grader.harness.__file__").endswith("harness.py")
+    assert isolated_runner.run("from grader.harness import serve; result = serve.__file__").endswith("serve.py")
 
 
 def test_only_the_scratch_folder_is_writable(isolated_runner: SandboxRunner) -> None:

@@ -13,14 +13,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from grader import answers
-from grader.answers import pack_execution, unpack_execution
-from grader.assignment import Assignment
-from grader.calls import CHAIN
-from grader.cases import build_cases, build_chain
-from grader.execution import Answer, Execution
+from grader.assignment.load import Assignment
+from grader.execution.calls import CHAIN
+from grader.execution.execute import Answer, Execution
+from grader.execution.packed import pack_execution, unpack_execution
 from grader.model import CallError
-from grader.networks import one_thread
+from grader.reference.cases import build_cases, build_chain
+from grader.reference.networks import one_thread
 from tests.conftest import assignment_called
 
 HEAD = json.dumps({"0": {"dtype": "F32", "shape": [64, 1], "data_offsets": [0, 256]}}).encode()
@@ -136,11 +135,11 @@ def test_what_is_too_large_is_not_kept(assignment: Assignment, monkeypatch: pyte
     execution = executed({"grad_yhat": {"mnist": ({}, os.urandom(20_000))}})
     assert pack_execution(execution, assignment) is not None
 
-    monkeypatch.setattr(answers, "LIMIT_BYTES", 10_000)
+    monkeypatch.setattr("grader.execution.packed.LIMIT_BYTES", 10_000)
     assert pack_execution(execution, assignment) is None
 
     monkeypatch.undo()
-    monkeypatch.setattr(answers, "PLAIN_LIMIT_BYTES", 10_000)
+    monkeypatch.setattr("grader.execution.packed.PLAIN_LIMIT_BYTES", 10_000)
     assert pack_execution(execution, assignment) is None
     assert unpack_execution(zlib.compress(bytes(10**7)), assignment) is None
 

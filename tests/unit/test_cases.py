@@ -10,11 +10,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.assignment import Assignment, load_assignment
-from grader.cases import build_cases, build_chain
+from grader.assignment.load import Assignment, load_assignment
 from grader.compare import compare
 from grader.errors import SolutionError, SourceError
 from grader.model import Exercise, Outcome
+from grader.reference.cases import build_cases, build_chain
 from tests.conftest import SOURCES
 
 

@@ -12,14 +12,15 @@ from pathlib import Path
 import pytest
 import torch
 
-from grader import data, load_mnist
+from grader import load_mnist
 from grader.errors import DataError
+from grader.reference import mnist
 
 
 def forget() -> None:
     """Have the files read again."""
-    data._read_split.cache_clear()
-    data._prepared.clear()
+    mnist._read_split.cache_clear()
+    mnist._prepared.clear()
 
 
 def test_the_test_split_ships_with_the_package() -> None:
@@ -45,7 +46,7 @@ def test_every_call_gives_new_tensors() -> None:
 def test_what_is_prepared_is_given_out_once() -> None:
     """The same numbers as ever, and nobody gets what somebody else has written into."""
     fresh, _ = load_mnist()
-    data.prepare_mnist()
+    mnist.prepare_mnist()
     first, labels = load_mnist()
 
     assert torch.equal(first, fresh)
@@ -56,27 +57,27 @@ def test_what_is_prepared_is_given_out_once() -> None:
 
 def test_checksums_are_those_published() -> None:
     """What `grader doctor` looks at."""
-    assert all(data.checksums().values())
+    assert all(mnist.checksums().values())
 
 
 def test_a_changed_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """One bit is enough, and the message names the file."""
-    for name in data.checksums():
-        content = bytearray((data.MNIST_DIRECTORY / name).read_bytes())
+    for name in mnist.checksums():
+        content = bytearray((mnist.MNIST_DIRECTORY / name).read_bytes())
         content[-1] ^= 1
         (tmp_path / name).write_bytes(content)
-    monkeypatch.setattr(data, "MNIST_DIRECTORY", tmp_path)
+    monkeypatch.setattr(mnist, "MNIST_DIRECTORY", tmp_path)
     forget()
 
     with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte\.gz is not the published one"):
         load_mnist()
-    assert not any(data.checksums().values())
+    assert not any(mnist.checksums().values())
     forget()
 
 
 def test_a_missing_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """With what to do about it."""
-    monkeypatch.setattr(data, "MNIST_DIRECTORY", tmp_path)
+    monkeypatch.setattr(mnist, "MNIST_DIRECTORY", tmp_path)
     forget()
 
     with pytest.raises(DataError, match="cannot be read"):
@@ -115,19 +116,19 @@ def test_the_training_split_is_fetched_once_and_checked(
     for name, content in {"train-images.gz": images, "train-labels.gz": labels}.items():
         (folder / "good" / name).write_bytes(content)
         (folder / "bad" / name).write_bytes(content + b"tampered")
-    split = data.SPLITS["train"]._replace(
+    split = mnist.SPLITS["train"]._replace(
         images="train-images.gz",
         images_sha256=hashlib.sha256(images).hexdigest(),
         labels="train-labels.gz",
         labels_sha256=hashlib.sha256(labels).hexdigest(),
         rows=2,
     )
-    monkeypatch.setitem(data.SPLITS, "train", split)
-    monkeypatch.setattr(data, "MIRRORS", (f"{url}missing/", f"{url}bad/", f"{url}good/"))
+    monkeypatch.setitem(mnist.SPLITS, "train", split)
+    monkeypatch.setattr(mnist, "MIRRORS", (f"{url}missing/", f"{url}bad/", f"{url}good/"))
 
     _, got = load_mnist("train", directory=tmp_path / "cache")
     forget()
-    monkeypatch.setattr(data, "MIRRORS", ("http://127.0.0.1:9/",))
+    monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/",))
     again, _ = load_mnist("train", directory=tmp_path / "cache")
 
     assert got.tolist() == [3, 4]
@@ -137,7 +138,7 @@ def test_the_training_split_is_fetched_once_and_checked(
 
 def test_no_mirror_at_all_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It names the mirrors, and what to do."""
-    monkeypatch.setattr(data, "MIRRORS", ("http://127.0.0.1:9/",))
+    monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/",))
 
     with pytest.raises(DataError, match=r"could not be fetched from any mirror .*127\.0\.0\.1:9"):
         load_mnist("train", directory=tmp_path)

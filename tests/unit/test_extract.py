@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from grader.extract import StaticLook, look
-from grader.notebook import Unreadable, read_notebook
+from grader.notebook.functions import StaticLook, look
+from grader.notebook.read import Unreadable, read_notebook
 from tests.conftest import submission_of
 
 

@@ -12,14 +12,14 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from grader.assignment import Assignment
-from grader.calls import call_request
-from grader.cases import Case, build_cases, build_chain, generic_arguments
+from grader.assignment.load import Assignment
+from grader.authoring.validate import central_difference, replays
 from grader.compare import compare
 from grader.errors import SourceError
+from grader.execution.calls import call_request
 from grader.model import Exercise, Limits, Outcome
-from grader.networks import network_at
-from grader.validate import central_difference, replays
+from grader.reference.cases import Case, build_cases, build_chain, generic_arguments
+from grader.reference.networks import network_at
 
 Tensors = dict[str, torch.Tensor]
 OPERATIONS = ("linear", "relu", "tanh", "add", "multiply", "mask", "flip", "look_up")

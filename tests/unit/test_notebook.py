@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.errors import SubmissionError, UsageError
-from grader.notebook import FILE_LIMIT_BYTES, Unreadable, code_cells, read_notebook, read_submission
+from grader.notebook.read import FILE_LIMIT_BYTES, Unreadable, code_cells, read_notebook, read_submission
 from tests.conftest import raw_submission
 
 MINIMAL = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}

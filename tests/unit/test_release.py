@@ -12,8 +12,8 @@ import pytest
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 
-from grader.release import fill_blanks, release_notebook, write_release
-from grader.source import REGION, read_source
+from grader.assignment.source import REGION, read_source
+from grader.authoring.release import fill_blanks, release_notebook, write_release
 from tests.conftest import ROOT, SOURCE, SOURCES
 
 RELEASED = ROOT / "assignments" / "two_layer_mse"

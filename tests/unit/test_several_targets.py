@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.assignment import load_assignment
+from grader.assignment.load import load_assignment
 from grader.model import ExerciseResult, Outcome, Report
 from tests.inprocess import grade_here
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from grader.assignment.source import find_sources, read_source, source_version
 from grader.errors import SourceError
-from grader.source import find_sources, read_source, source_version
 from tests.conftest import SOURCE
 
 EXERCISE = '''```{code-cell} ipython3

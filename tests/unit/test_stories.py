@@ -9,8 +9,8 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from grader.cases import build_chain
-from grader.source import read_source
+from grader.assignment.source import read_source
+from grader.reference.cases import build_chain
 from tests.conftest import SOURCES, assignment_called
 
 ASSIGNMENTS = pytest.mark.parametrize("source", sorted(SOURCES.glob("*.md")), ids=lambda source: source.stem)

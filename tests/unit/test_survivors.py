@@ -6,9 +6,9 @@ import dataclasses
 
 import torch
 
-from grader.cases import build_cases
+from grader.authoring.survivors import Survivor, Why, find_survivors
 from grader.diagnosis.mutants import make_mutants
-from grader.survivors import Survivor, Why, find_survivors
+from grader.reference.cases import build_cases
 from tests.conftest import assignment_called
 
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from grader.authoring.validate import validate
 from grader.cli import main
-from grader.validate import validate
 from tests.conftest import SOURCE, SOURCES
 
 

@@ -10,11 +10,11 @@ from typing import Any
 import jsonschema
 import pytest
 
-from grader.adjustments import adjust_report
+from grader.assignment.settings import read_moment
+from grader.classroom.adjustments import adjust_report
 from grader.errors import UsageError
 from grader.exports.formats import FOR_INSTRUCTORS, FORMATS, OF_MARKS, render
 from grader.exports.gradescope import render_gradescope
-from grader.exports.result import result_of
 from grader.model import (
     CallError,
     CaseResult,
@@ -29,7 +29,7 @@ from grader.model import (
 from grader.policies import Adjustment, Visibility
 from grader.reports.html import render_html
 from grader.reports.json import render_json, report_to_dict
-from grader.settings import read_moment
+from grader.reports.reading import result_of
 from grader.visibility import is_released, released_at, views_of
 from tests.conftest import ROOT, raw_submission
 from tests.exports.readers import validate_gradescope

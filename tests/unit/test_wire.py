@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.wire import PREFIX, WireError, pack, unpack_all, unpack_header, unpack_prefix
+from grader.harness.wire import PREFIX, WireError, pack, unpack_all, unpack_header, unpack_prefix
 
 headers = st.dictionaries(st.text(max_size=10), st.one_of(st.integers(), st.text(max_size=20), st.none()), max_size=4)
 

@@ -7,13 +7,13 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from grader.assignment import Assignment
-from grader.calls import Returned
-from grader.cases import Case, build_cases
+from grader.assignment.load import Assignment
 from grader.compare import compare
-from grader.diagnosis import diagnose
+from grader.diagnosis.diagnose import diagnose
+from grader.execution.calls import Returned
 from grader.model import CallError, Outcome
-from grader.scope import Scope
+from grader.notebook.scope import Scope
+from grader.reference.cases import Case, build_cases
 
 Function = Callable[..., torch.Tensor]
 

@@ -1,0 +1,3 @@
+"""
+An author's source notebook becomes an `Assignment`.
+"""

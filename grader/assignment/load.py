@@ -1,0 +1,251 @@
+"""
+An assignment as the grader works with it: the network to call, the exercises, the instructor's gradients.
+
+Loading one runs the instructor's own cells in this process: a source notebook is trusted as much as the grader is.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import functools
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from grader import shipped
+from grader.assignment.misconceptions import read_misconceptions
+from grader.assignment.settings import extra_cases, visibility_of
+from grader.assignment.source import (
+    SourceCell,
+    SourceNotebook,
+    find_sources,
+    first_lines,
+    line_in,
+    place_of,
+    read_source,
+)
+from grader.errors import SourceError, UsageError
+from grader.model import Exercise, Limits, Misconception
+from grader.policies import EVERYTHING, ExtraCase, Visibility
+
+__all__ = [
+    "Assignment",
+    "default_inputs",
+    "find_assignment",
+    "load_assignment",
+    "solutions_directory",
+]
+
+
+def default_inputs(images: Any, labels: Any, generator: Any) -> dict[str, Any]:  # noqa: ARG001 - nothing is random
+    """`x`, pixels between 0 and 1 in rows, float32 (N, 784), and `y`, labels as numbers, float32 (N, 1)."""
+    return {"x": images.reshape(len(images), -1).double().div(255).float(), "y": labels.float()[:, None]}
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Assignment:
+    """
+    One assignment, loaded.
+
+    Attributes:
+        forward: `forward(**inputs, **parameters)`; returns every named intermediate and `loss`.
+        init_parameters: `init_parameters(generator)`; returns the parameters by name, float32.
+        make_inputs: `make_inputs(images, labels, generator)`; returns the inputs by name, of any dtype and shape, from
+            images, uint8 (N, 28, 28), labels, int64 (N,), and a torch Generator.
+        extra_cases: The author's own, beside those that every assignment has.
+        case_inputs: What takes the place of `make_inputs` in one of those, by the case's name.
+        solutions: The instructor's gradient functions by exercise; none where autograd is all there is to grade by.
+        sources: Their cells, as text.
+        misconceptions: Mistakes that the author has named, by exercise.
+        revision: Changes with whatever its author changes, `version` with what students get.
+        places: Where those stand: file, cell and line.
+        network: The source of the cells that define the network, as students have them too.
+        hidden_seed: Draws the batches that students do not see.
+        learning_rate: For the training curve, per step.
+        hints: How far reports go, from 0 (what was observed) to 3 (every hint).
+        steps: How many steps of gradient descent the training curve has.
+        visibility: What students see, and when.
+    """
+
+    id: str
+    title: str
+    version: str
+    exercises: tuple[Exercise, ...]
+    forward: Callable[..., dict[str, Any]]
+    init_parameters: Callable[..., dict[str, Any]]
+    solutions: Mapping[str, Callable[..., Any]]
+    sources: Mapping[str, str]
+    network: str
+    hidden_seed: int
+    limits: Limits
+    make_inputs: Callable[..., dict[str, Any]] = default_inputs
+    extra_cases: tuple[ExtraCase, ...] = ()
+    case_inputs: Mapping[str, Callable[..., dict[str, Any]]] = dataclasses.field(default_factory=dict)
+    misconceptions: Mapping[str, tuple[Misconception, ...]] = dataclasses.field(default_factory=dict)
+    revision: str = ""
+    places: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    autograd: str = "forbid"
+    hints: int = 3
+    learning_rate: float = 0.01
+    steps: int = 30
+    visibility: Visibility = EVERYTHING
+
+    def called(self, exercise: str) -> str:
+        """An exercise, and where it is to be found."""
+        place = self.places.get(exercise)
+        return f"{exercise} of {self.id}" + (f" ({place})" if place else "")
+
+
+def solutions_directory(given: Path | None, *, public: bool = False) -> Path:
+    """
+    Where source notebooks are: the folder that was named, else `solutions/` here, else the ones shipped.
+
+    Args:
+        public: Released ones will do: `assignments/` takes the place of `solutions/`.
+
+    Raises:
+        UsageError: The folder that was named is not there.
+    """
+    if given is not None:
+        if not given.is_dir():
+            raise UsageError(f"There is no folder {given}.", "Name the folder with the solutions.")
+        return given
+    here = Path("assignments" if public else "solutions")
+    if here.is_dir() and find_sources(here):
+        return here
+    return shipped.solutions()
+
+
+def find_assignment(assignment_id: str, directory: Path) -> Path:
+    """
+    The source notebook of an assignment.
+
+    Raises:
+        UsageError: There is none of that id.
+        SourceError: There is a file of that name, which is no source notebook.
+    """
+    sources = find_sources(directory)
+    if assignment_id not in sources:
+        known = ", ".join(sources) or "none"
+        if (directory / f"{assignment_id}.md").is_file():
+            raise SourceError(
+                f"{directory / f'{assignment_id}.md'} is no source notebook: it does not begin with jupytext's header.",
+                "`grader new` writes one to begin with.",
+            )
+        raise UsageError(
+            f"There is no assignment {assignment_id!r} in {directory}.",
+            f"Known: {known}. Name one of these, or another folder with --solutions.",
+        )
+    return sources[assignment_id]
+
+
+def load_assignment(
+    path: Path, content: bytes | None = None, *, hidden_seed: int | None = None, public: bool = False
+) -> Assignment:
+    """
+    Read a source notebook and run its network and solution cells; or a released notebook, which has no solutions.
+
+    Args:
+        path: `solutions/<id>.md`, or `assignments/<id>/<id>.md`.
+        content: The file's bytes, where they are at hand: the file itself may be on another machine.
+        hidden_seed: Takes the place of the one in the notebook.
+        public: Leave out solutions and seed, even if they are there: nothing that is loaded is a secret.
+
+    Raises:
+        SourceError: The notebook breaks the contract; the message names cell and line.
+    """
+    return _load(path.resolve(), path.read_bytes() if content is None else content, hidden_seed, public)
+
+
+@functools.lru_cache(maxsize=32)
+def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> Assignment:
+    source = read_source(path, content)
+    solved = () if public or source.is_released else source.exercises
+    namespace: dict[str, Any] = {"__name__": f"solutions.{source.id}"}
+    for cell in (*source.network, *solved):
+        _run(cell, namespace, source)
+    for name in ("forward", "init_parameters"):
+        if not callable(namespace.get(name)):
+            there = _untagged(source, name)
+            raise SourceError(
+                f"{there}: the cell of `{name}` is not tagged `network`."
+                if there
+                else f"{path.name} defines no function `{name}`.",
+                "Define it in a code cell tagged `network`.",
+            )
+    settings = source.settings
+    cases = extra_cases(settings)
+    return Assignment(
+        id=source.id,
+        title=source.title,
+        version=source.version,
+        exercises=tuple(
+            Exercise(
+                name=cell.name,
+                targets=cell.targets,
+                arguments=cell.arguments,
+                points=cell.points,
+                tolerance=cell.tolerance,
+                question=cell.docstring,
+            )
+            for cell in source.exercises
+        ),
+        forward=namespace["forward"],
+        init_parameters=namespace["init_parameters"],
+        make_inputs=_function(namespace, "make_inputs", source) or default_inputs,
+        extra_cases=cases,
+        case_inputs={
+            case.name: make for case in cases if (make := _function(namespace, f"inputs_{case.name}", source))
+        },
+        solutions={cell.name: namespace[cell.name] for cell in solved},
+        sources={cell.name: cell.source for cell in solved},
+        misconceptions=read_misconceptions(source) if solved else {},
+        revision=source.revision,
+        places={cell.name: place_of(path, cell) for cell in source.exercises},
+        network="\n\n".join(cell.source for cell in source.network),
+        hidden_seed=(0 if public else settings.get("hidden_seed", 0)) if hidden_seed is None else hidden_seed,
+        limits=Limits(**settings.get("limits", {})),
+        autograd=settings.get("autograd", "forbid"),
+        hints=settings.get("hints", 3),
+        learning_rate=float(settings.get("learning_rate", 0.01)),
+        steps=settings.get("steps", 30),
+        visibility=visibility_of(settings),
+    )
+
+
+def _untagged(source: SourceNotebook, name: str) -> str:
+    """Where a function is defined in a cell that the grader does not run, if it is."""
+    found = re.compile(rf"^def {name}\(", re.MULTILINE)
+    lines = first_lines(source.path.read_text(encoding="utf-8"), source.notebook)
+    for index, cell in enumerate(source.notebook.cells):
+        if cell.cell_type == "code" and found.search(cell.source):
+            return place_of(source.path, SourceCell(index=index, source=cell.source, line=lines.get(index)))
+    return ""
+
+
+def _run(cell: SourceCell, namespace: dict[str, Any], source: SourceNotebook) -> None:
+    try:
+        tree = ast.parse(cell.source)
+        if cell.line:
+            ast.increment_lineno(tree, cell.line - 1)
+        exec(compile(tree, str(source.path), "exec"), namespace)  # noqa: S102 - the instructor's own code
+    except Exception as error:
+        line = line_in(error, source.path.name)
+        if isinstance(error, SyntaxError) and cell.line and error.lineno:
+            line = cell.line + error.lineno - 1
+        raise SourceError(
+            f"{place_of(source.path, cell, line)}: {type(error).__name__}: {getattr(error, 'msg', error)}.",
+            "Run the source notebook and mend the cell.",
+        ) from error
+
+
+def _function(namespace: Mapping[str, Any], name: str, source: SourceNotebook) -> Callable[..., dict[str, Any]] | None:
+    made: Callable[..., dict[str, Any]] | None = namespace.get(name)
+    if made is not None and not callable(made):
+        raise SourceError(
+            f"In {source.path.name}, `{name}` is no function.",
+            f"Define `{name}(images, labels, generator)` in a cell tagged `network`, or leave it out.",
+        )
+    return made

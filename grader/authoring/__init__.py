@@ -1,0 +1,3 @@
+"""
+For authors: scaffold, release and validate an assignment.
+"""

@@ -1,0 +1,124 @@
+"""
+What must not leave an instructor's desk: solutions in any style, misconceptions, the hidden seed; notebooks' outputs.
+"""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import nbformat
+
+from grader.assignment.source import KEPT_BACK, REGION, find_sources, read_source, without_kept_back
+from grader.assignment.styles import read_styles
+from grader.errors import UsageError
+from grader.model import Submission
+from grader.notebook.functions import look
+from grader.notebook.read import Unreadable, code_cells, read_notebook, read_submission
+
+__all__ = ["find_leaks", "solution_bodies", "strip_outputs"]
+
+
+def solution_bodies(directory: Path) -> dict[str, set[str]]:
+    """
+    What the solutions in a folder of source notebooks do, by the function's name: comments and names do not matter.
+
+    Raises:
+        SourceError: One of them breaks the contract.
+    """
+    bodies: dict[str, set[str]] = {}
+    for path in find_sources(directory).values():
+        source = read_source(path)
+        for exercise in source.exercises if not source.is_released else ():
+            bodies.setdefault(exercise.name, set()).add(_body(exercise.source))
+        for style in read_styles(source):
+            bodies[style.exercise].add(_body(style.code))
+    return bodies
+
+
+def find_leaks(path: Path, bodies: Mapping[str, set[str]]) -> Iterator[str]:
+    """
+    What of the solutions stands in a file, one sentence each. A file that is no notebook has none.
+
+    Args:
+        bodies: From `solution_bodies`.
+
+    Raises:
+        SubmissionError: There is no such file.
+    """
+    submission = read_submission(path)
+    if b"hidden_seed" in submission.content and _has_seed(submission):
+        yield f"{path}: the hidden seed is in its metadata."
+    if any(tag.encode() in submission.content for tag in KEPT_BACK) and _has_kept_back(submission):
+        yield f"{path}: a cell tagged {' or '.join(KEPT_BACK)}, which is for the instructor."
+    notebook = read_notebook(submission)
+    if isinstance(notebook, Unreadable):
+        return
+    for number, cell in code_cells(notebook):
+        for line, text in enumerate(cell.source.split("\n"), start=1):
+            if REGION.match(text):
+                yield f"{path}, In [{number}], line {line}: a solution region."
+    for name, definitions in look(notebook).definitions.items():
+        for definition in definitions:
+            if name in bodies and _body(definition.code.source) in bodies[name]:
+                yield f"{path}, In [{definition.code.cell}], line {definition.code.line}: the solution of {name}."
+
+
+def strip_outputs(path: Path) -> str | None:
+    """
+    A notebook's text without outputs and execution counts, or None where there are none.
+
+    Raises:
+        UsageError: It is no notebook that Jupyter could read.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+        notebook = nbformat.reads(text, as_version=nbformat.NO_CONVERT)
+        cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}).", "Check the path.") from error
+    except Exception as error:  # nbformat lets all kinds through
+        raise UsageError(f"{path} is not a notebook of format 4.", "Open it in Jupyter, and save it again.") from error
+    if not any(cell.outputs or cell.execution_count is not None for cell in cells):
+        return None
+    for cell in cells:
+        cell.outputs, cell.execution_count = [], None
+    return str(nbformat.writes(notebook)) + "\n"
+
+
+def _has_seed(submission: Submission) -> bool:
+    text = submission.content.decode("utf-8", errors="replace")
+    if submission.name.endswith(".ipynb"):
+        try:
+            metadata = json.loads(text).get("metadata", {})
+        except (ValueError, AttributeError):
+            return False
+        return "hidden_seed" in (metadata.get("grader") or {})
+    head = text[: text.find("\n---", 3)] if text.startswith("---") else ""
+    return "hidden_seed:" in head
+
+
+def _has_kept_back(submission: Submission) -> bool:
+    text = submission.content.decode("utf-8", errors="replace")
+    if not submission.name.endswith(".ipynb"):
+        return without_kept_back(text) != text.replace("\r\n", "\n")
+    try:
+        return any(set(KEPT_BACK) & {*cell["metadata"].get("tags", [])} for cell in json.loads(text)["cells"])
+    except (ValueError, AttributeError, KeyError, TypeError):
+        return False
+
+
+def _body(source: str) -> str:
+    """What the last function does, with its arguments called by their places."""
+    try:
+        node = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)][-1]
+    except (SyntaxError, ValueError, IndexError):
+        return ""
+    numbers = {argument.arg: f"argument {number}" for number, argument in enumerate(node.args.args)}
+    body = node.body[1:] if ast.get_docstring(node) is not None else node.body
+    for inner in (inner for statement in body for inner in ast.walk(statement)):
+        if isinstance(inner, ast.Name):
+            inner.id = numbers.get(inner.id, inner.id)
+    return "\n".join(ast.dump(statement) for statement in body)

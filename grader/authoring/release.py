@@ -1,0 +1,194 @@
+"""
+Makes the students' notebook from a source notebook, and puts answers into one.
+"""
+
+from __future__ import annotations
+
+import ast
+import base64
+import hashlib
+import mimetypes
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+
+from grader.assignment.declared import declaration
+from grader.assignment.settings import visibility_of
+from grader.assignment.source import REGION, SourceNotebook
+from grader.errors import SourceError
+from grader.files import write_atomically
+
+__all__ = ["fill_blanks", "release_notebook", "write_release"]
+
+_IMAGE = re.compile(r"!\[([^\]]*)\]\((?!\w+:)([^)\s]+)\)")
+_CELL = re.compile(r"^# %%.*\n?", re.MULTILINE)
+_DEFINES = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=", re.MULTILINE)
+_KEPT = ("autograd", "hints", "learning_rate", "steps", "limits", "cases", "release", "before")
+_DELETE = re.compile(r"^# %% delete: (\w+)\s*$", re.MULTILINE)
+
+
+def release_notebook(source: SourceNotebook) -> NotebookNode:
+    """
+    The notebook for students; the same source gives the same bytes.
+
+    Signatures and docstrings stay, solutions become a blank that raises, misconceptions and styles go, local images are
+    put into the text. After the network comes a cell that tells `check` what is asked for. Cells keep their tags, and
+    the notebook those settings that give nothing away: it can be graded by.
+    """
+    if source.is_released:
+        raise SourceError(f"{source.path} is made for students already.", "Release the source notebook.")
+    blanks = {exercise.index: exercise.name for exercise in source.exercises}
+    kept = {name: source.settings[name] for name in _KEPT if name in source.settings}
+    if "release" in kept:
+        kept["release"] = visibility_of(kept).release  # as text: JSON knows no dates
+    declared_after = max((cell.index for cell in source.network), default=-1)
+    left_out = {cell.index for cell in (*source.misconceptions, *source.styles)}
+    story = [(index, cell) for index, cell in enumerate(source.notebook.cells) if index not in left_out]
+    released: NotebookNode = nbformat.v4.new_notebook()
+    released.metadata = nbformat.from_dict(
+        {
+            "grader": {"assignment": source.id, "version": source.version, "title": source.title, **kept},
+            "jupytext": {
+                "cell_metadata_filter": "grader,tags",
+                "formats": "ipynb,md:myst",
+                "notebook_metadata_filter": "grader",
+            },
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    for number, (index, cell) in enumerate(story):
+        if cell.cell_type == "code":
+            text = _blank(cell.source, blanks.get(index))
+            copy = nbformat.v4.new_code_cell(text, metadata=_released_metadata(cell))
+        else:
+            text = _IMAGE.sub(lambda match: _inlined(match, source.path.parent), cell.source)
+            copy = nbformat.v4.new_markdown_cell(text)
+        copy["id"] = _cell_id(source, number, text)
+        released.cells.append(copy)
+        if index == declared_after:
+            text = declaration(source.id, source.exercises, source.settings)
+            released.cells.append(nbformat.v4.new_code_cell(text, id=_cell_id(source, "declaration", text)))
+    return released
+
+
+def write_release(source: SourceNotebook, directory: Path) -> tuple[Path, Path]:
+    """Write `directory/<id>/<id>.ipynb` and its pair `<id>.md`; returns both paths."""
+    folder = directory / source.id
+    folder.mkdir(parents=True, exist_ok=True)
+    notebook = release_notebook(source)
+    paths = folder / f"{source.id}.ipynb", folder / f"{source.id}.md"
+    write_atomically(paths[0], nbformat.writes(notebook) + "\n")
+    write_atomically(paths[1], jupytext.writes(notebook, fmt="md:myst"))
+    return paths
+
+
+def fill_blanks(notebook: NotebookNode, answers: str) -> NotebookNode:
+    """
+    A notebook as somebody might hand it in.
+
+    Args:
+        notebook: As released.
+        answers: Python, divided into cells by lines that begin with `# %%`. A cell that defines blank functions takes
+            the place of the first one's cell, and the others' cells go. `# %% delete: NAME` deletes a blank. Any other
+            cell is put before the next one that takes a place, or at the end.
+    """
+    filled: NotebookNode = nbformat.from_dict(notebook)
+    waiting: list[NotebookNode] = []
+    for deleted, text in _answer_cells(answers):
+        blanks = _blank_cells(filled)
+        names = [name for name in ([deleted] if deleted else _functions(text)) if name in blanks]
+        if not names:
+            waiting += [nbformat.v4.new_code_cell(text)] if text else []
+            continue
+        place = filled.cells.index(blanks[names[0]])
+        dropped = {id(blanks[name]) for name in names}
+        head = [cell for cell in filled.cells[:place] if id(cell) not in dropped]
+        tail = [cell for cell in filled.cells[place:] if id(cell) not in dropped]
+        filled.cells = [*head, *waiting, *([nbformat.v4.new_code_cell(text)] if text else []), *tail]
+        waiting = []
+    filled.cells += waiting
+    for number, cell in enumerate(filled.cells):
+        cell["id"] = f"cell-{number}"
+    return filled
+
+
+def _cell_id(source: SourceNotebook, place: object, text: str) -> str:
+    return hashlib.sha256(f"{source.id}/{place}/{text}".encode()).hexdigest()[:8]
+
+
+def _blank(text: str, exercise: str | None) -> str:
+    """Cell source without its solution regions; an exercise's becomes a statement that says it is still blank."""
+    kept: list[str] = []
+    inside = False
+    for line in text.split("\n"):
+        match = REGION.match(line)
+        if match:
+            inside = match.group(1) == "BEGIN"
+            if inside and exercise:
+                indent = line[: len(line) - len(line.lstrip())]
+                kept.append(f'{indent}raise NotImplementedError("{exercise} is still blank")')
+        elif not inside:
+            kept.append(line)
+    return "\n".join(kept)
+
+
+def _released_metadata(cell: NotebookNode) -> dict[str, object]:
+    metadata: dict[str, object] = {"tags": list(cell.metadata["tags"])} if cell.metadata.get("tags") else {}
+    settings = dict(cell.metadata.get("grader", {}))
+    return metadata | ({"grader": settings} if settings else {})
+
+
+def _inlined(match: re.Match[str], folder: Path) -> str:
+    alternative, name = match.groups()
+    path = folder / name
+    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    try:
+        content = base64.b64encode(path.read_bytes()).decode()
+    except OSError as error:
+        raise SourceError(
+            f"The picture {path} cannot be read ({error.strerror}).", "Put it beside the source."
+        ) from error
+    return f"![{alternative}](data:{kind};base64,{content})"
+
+
+def _answer_cells(answers: str) -> Iterator[tuple[str | None, str]]:
+    """For each cell of some answers: the blank to delete, if that is what it asks for, and its source."""
+    starts = [*_CELL.finditer(answers)]
+    if answers.strip() and (not starts or answers[: starts[0].start()].strip()):
+        yield None, (answers[: starts[0].start()] if starts else answers).strip("\n")
+    for number, start in enumerate(starts):
+        end = starts[number + 1].start() if number + 1 < len(starts) else len(answers)
+        deletion = _DELETE.match(start.group().strip())
+        text = answers[start.end() : end].strip("\n")
+        if text or deletion:
+            yield (deletion.group(1) if deletion else None), text
+
+
+def _blank_cells(notebook: NotebookNode) -> dict[str, NotebookNode]:
+    """The cells of the exercises that are still blank, by name."""
+    return {
+        name: cell
+        for cell in notebook.cells
+        if cell.cell_type == "code" and "is still blank" in cell.source
+        for name in _functions(cell.source)
+    }
+
+
+def _functions(text: str) -> list[str]:
+    """Names that a cell defines, by its syntax tree or, where it has none, by what its lines begin with."""
+    try:
+        body = ast.parse(text).body
+    except SyntaxError:
+        return [a or b for a, b in _DEFINES.findall(text)]
+    names: list[str] = []
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            names.append(node.name)
+        elif isinstance(node, ast.Assign):
+            names += [target.id for target in node.targets if isinstance(target, ast.Name)]
+    return names

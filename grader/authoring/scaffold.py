@@ -1,0 +1,43 @@
+"""
+The beginning of a new assignment: a source notebook with one exercise, which validates as it is.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import secrets
+from pathlib import Path
+
+from grader.errors import UsageError
+from grader.files import write_atomically
+
+__all__ = ["scaffold", "write_scaffold"]
+
+
+def scaffold(assignment_id: str, *, hidden_seed: int) -> str:
+    """The text of the source notebook."""
+    text = importlib.resources.files("grader").joinpath("authoring/templates/source.md").read_text(encoding="utf-8")
+    title = assignment_id.replace("_", " ").capitalize()
+    return text.replace("ASSIGNMENT", assignment_id).replace("TITLE", title).replace("SEED", str(hidden_seed))
+
+
+def write_scaffold(assignment_id: str, directory: Path) -> Path:
+    """
+    Write `directory/<id>.md`, with a hidden seed of its own; returns the path.
+
+    Raises:
+        UsageError: The id is no name, there is such an assignment already, or the folder cannot be written to.
+    """
+    if not assignment_id.isidentifier() or not assignment_id.isascii() or assignment_id != assignment_id.lower():
+        raise UsageError(
+            f"{assignment_id!r} cannot be an id.", "Use small letters, digits and underscores, such as my_network."
+        )
+    path = directory / f"{assignment_id}.md"
+    if path.exists():
+        raise UsageError(f"There is a file {path} already.", "Choose another id.")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, scaffold(assignment_id, hidden_seed=secrets.randbelow(2**32)))
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}).", "Name a folder with --solutions.") from error
+    return path

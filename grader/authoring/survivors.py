@@ -1,0 +1,123 @@
+"""
+The mutants of a solution that no case catches: which of them are the solution in other words, and which are holes.
+
+A mutant is caught if a grading would tell it from the solution: on some case, in the case's own dtype or in float64,
+its numbers are others. A survivor is *equivalent* if it also computes the same at points that have nothing to do with
+the cases, where parameters and upstream gradients come from a bell curve. No finite number of points is a proof; so
+each survivor is listed with the line that was changed, for a person to agree or not.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import enum
+from collections.abc import Iterable, Iterator
+
+import torch
+
+from grader.assignment.load import Assignment
+from grader.diagnosis.bank import agrees, evaluate, survives
+from grader.diagnosis.mutants import Mutant
+from grader.model import Exercise
+from grader.reference.cases import Case, generic_arguments
+
+__all__ = ["Survivor", "Why", "find_survivors"]
+
+POINTS = 6
+_KINK = "move_boundary"
+
+
+class Why(enum.Enum):
+    """Why no case catches a mutant."""
+
+    HOLE = "Survivors that are holes in the cases"
+    KINK = "Equivalent: they differ at a kink only, where each subgradient is right"
+    ALWAYS = "Equivalent: the same for any arguments of these shapes"
+    REACHED = "Equivalent: the same for all that this network can hand over"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Survivor:
+    """
+    A mutant that no case tells from the solution.
+
+    Attributes:
+        edit: The kind of mistake.
+        site: The piece of the solution that was edited.
+        change: The solution's changed lines, and what stands in the mutant instead.
+    """
+
+    edit: str
+    site: str
+    change: str
+    why: Why
+
+    @property
+    def is_hole(self) -> bool:
+        """Whether it computes something else in general, and gets full marks for it."""
+        return self.why is Why.HOLE
+
+
+def find_survivors(
+    assignment: Assignment, exercise: Exercise, mutants: Iterable[Mutant], cases: tuple[Case, ...]
+) -> tuple[Survivor, ...]:
+    """Those of the mutants that no case catches, in their order."""
+    return tuple(
+        Survivor(
+            edit=mutant.edits[0].name,
+            site=mutant.site,
+            change=_change(assignment.sources[exercise.name], exercise.name, mutant),
+            why=_why(assignment, exercise, mutant, cases[0]),
+        )
+        for mutant in mutants
+        if survives(assignment, exercise, mutant, cases)
+        and survives(assignment, exercise, mutant, cases, as_given=True)
+    )
+
+
+def _why(assignment: Assignment, exercise: Exercise, mutant: Mutant, like: Case) -> Why:
+    points = tuple(_points(assignment, exercise, like))
+    if not all(_agree(assignment, exercise, mutant, case) for case in points):
+        return Why.HOLE
+    if not all(_agree(assignment, exercise, mutant, _anywhere(case)) for case in points):
+        return Why.REACHED
+    return Why.KINK if mutant.edits[0].name == _KINK else Why.ALWAYS
+
+
+def _points(assignment: Assignment, exercise: Exercise, like: Case) -> Iterator[Case]:
+    """Cases in float64 where nothing is special, of several sizes."""
+    for seed in range(POINTS):
+        arguments = generic_arguments(assignment, exercise, rows=13 + seed, seed=seed)
+        yield dataclasses.replace(like, arguments=arguments, dtype=torch.float64)
+
+
+def _anywhere(case: Case) -> Case:
+    """The same with arguments that no network made: from a bell curve each, integers also below zero."""
+    generator = torch.Generator().manual_seed(case.rows)
+
+    def moved(given: torch.Tensor) -> torch.Tensor:
+        if given.is_floating_point():
+            return torch.randn(given.shape, generator=generator, dtype=given.dtype)
+        return ~given if given.dtype == torch.bool else given - 3
+
+    return dataclasses.replace(case, arguments={name: moved(a) for name, a in case.arguments.items()})
+
+
+def _agree(assignment: Assignment, exercise: Exercise, mutant: Mutant, case: Case) -> bool:
+    solution = dataclasses.replace(mutant, source=assignment.sources[exercise.name])
+    right, result = (next(evaluate(assignment, exercise, one, [case])) for one in (solution, mutant))
+    return right is not None and result is not None and agrees(result, case, right)
+
+
+def _change(source: str, name: str, mutant: Mutant) -> str:
+    """The statements that differ, as in `return a.T @ dz → return a @ dz`."""
+    function = next(n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef) and n.name == name)
+    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
+    before = [line.strip() for statement in body for line in ast.unparse(statement).split("\n")]
+    after = [line.strip() for line in mutant.source.split("\n")[1:]]
+    return f"{_only(before, after)} → {_only(after, before)}"
+
+
+def _only(lines: list[str], others: list[str]) -> str:
+    return "; ".join(line for line in lines if line not in others)

@@ -1,0 +1,209 @@
+"""
+A folder or a zip archive as a flat list of files, however hostile its contents.
+
+Nothing is ever unpacked to disk. A file is opened only when it is read, never through a link, never anything but a
+regular file, and never more of it than a notebook may have, whatever an archive says its size is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import functools
+import io
+import os
+import stat
+import unicodedata
+import zipfile
+import zlib
+from pathlib import Path, PurePosixPath
+
+from grader.classroom.records import File, Problem
+from grader.errors import UsageError
+from grader.notebook.read import FILE_LIMIT_BYTES, Unreadable
+
+__all__ = ["FILES_LIMIT", "open_archive_in", "open_file", "open_tree"]
+
+FILES_LIMIT = 50_000
+HANDED_IN_LIMIT = 1_000
+METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Others are no platform's, and may ask for gigabytes to unpack."""
+JUNK = ("__MACOSX", "__pycache__", "Thumbs.db", "desktop.ini")
+UTF8_FLAG, ENCRYPTED_FLAG = 0x800, 0x1
+DAMAGED = "The file cannot be unpacked: the archive is damaged there ({})."
+
+
+def open_file(path: Path) -> File:
+    """One file that the instructor named, through a link or not."""
+    path = path.resolve()
+    return File(_clean(path.name), path.stat().st_mtime, functools.partial(_read_file, path))
+
+
+def open_tree(path: Path) -> tuple[list[File], list[Problem]]:
+    """
+    The files in a folder or a zip archive, sorted by name, and what in it is refused.
+
+    Raises:
+        UsageError: It is not there, or neither a folder nor a zip archive.
+    """
+    if path.is_dir():
+        files, problems = _walk(path)
+    elif not path.exists():
+        raise UsageError(f"There is no {path}.", "Check the path.")
+    else:
+        try:
+            archive = zipfile.ZipFile(path)
+        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+            raise UsageError(
+                f"{path} is no zip archive that can be read ({error}).", "Download it again from the platform."
+            ) from error
+        files, problems = _list(archive)
+    if len(files) > FILES_LIMIT:
+        raise UsageError(f"{path} holds more than {FILES_LIMIT:,} files.", "Name a smaller part of it.")
+    return sorted(files, key=lambda file: file.name), problems
+
+
+def open_archive_in(file: File) -> tuple[list[File], list[Problem]]:
+    """The files in a zip archive that somebody handed in, sorted by name; it is read again for each that is read."""
+    content = file.read()
+    if isinstance(content, Unreadable):
+        return [], [Problem(file.name, content.problem)]
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        return [], [Problem(file.name, f"It is no zip archive that can be read ({_clean(str(error))[:200]}).")]
+    files, problems = _list(archive)
+    if len(files) + len(problems) > HANDED_IN_LIMIT:
+        return [], [Problem(file.name, f"It holds more than {HANDED_IN_LIMIT:,} files.")]
+    inside = [
+        File(f"{file.name}/{each.name}", each.modified, functools.partial(_read_within, file, each.name))
+        for each in sorted(files, key=lambda each: each.name)
+    ]
+    return inside, [dataclasses.replace(each, where=f"{file.name}/{each.where}") for each in problems]
+
+
+def _read_within(file: File, name: str) -> bytes | Unreadable:
+    content = file.read()
+    if isinstance(content, Unreadable):
+        return content
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        return Unreadable(DAMAGED.format(_clean(str(error))[:200]))
+    found = {each.name: each for each in _list(archive)[0]}
+    return found[name].read() if name in found else Unreadable("The archive was changed meanwhile.")
+
+
+# ---------------------------------------------------------------------------------------------------------- folders
+
+
+def _walk(folder: Path) -> tuple[list[File], list[Problem]]:
+    files, problems = list[File](), list[Problem]()
+
+    def note(error: OSError) -> None:
+        problems.append(Problem(_clean(str(error.filename)), f"It cannot be opened ({error.strerror})."))
+
+    for place, folders, names in os.walk(folder, onerror=note):
+        folders[:] = sorted(name for name in folders if not _is_junk(name))
+        for name in (*folders, *sorted(names)):
+            path = Path(place, name)
+            shown = _clean(path.relative_to(folder).as_posix())
+            if _is_junk(name):
+                continue
+            try:
+                status = path.lstat()
+            except OSError as error:
+                problems.append(Problem(shown, f"It cannot be looked at ({error.strerror})."))
+                continue
+            if stat.S_ISREG(status.st_mode):
+                files.append(File(shown, status.st_mtime, functools.partial(_read_file, path)))
+            elif not stat.S_ISDIR(status.st_mode):
+                kind = "a link" if stat.S_ISLNK(status.st_mode) else "no ordinary file"
+                problems.append(Problem(shown, f"It is {kind}, and was not followed."))
+        if len(files) > FILES_LIMIT:
+            break
+    return files, problems
+
+
+def _read_file(path: Path) -> bytes | Unreadable:
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+    try:
+        with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - of a descriptor
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                return Unreadable("It is no ordinary file.")
+            return file.read(FILE_LIMIT_BYTES + 1)
+    except OSError as error:
+        return Unreadable(f"The file cannot be read ({error.strerror}).")
+
+
+# --------------------------------------------------------------------------------------------------------- archives
+
+
+def _list(archive: zipfile.ZipFile) -> tuple[list[File], list[Problem]]:
+    files, problems = dict[str, File](), list[Problem]()
+    for member in archive.infolist()[: FILES_LIMIT + 1]:
+        name = _decoded(member).replace("\\", "/")
+        shown = _clean(name)
+        refusal = _refusal(name, member)
+        if member.is_dir() or any(_is_junk(part) for part in PurePosixPath(name).parts if part != ".."):
+            continue
+        if refusal:
+            problems.append(Problem(shown, refusal))
+            continue
+        if shown in files:
+            problems.append(
+                Problem(shown, "The archive holds several files of this name: the last one counts.", is_serious=False)
+            )
+        files[shown] = File(shown, _time(member), functools.partial(_read_member, archive, member))
+    return list(files.values()), problems
+
+
+def _refusal(name: str, member: zipfile.ZipInfo) -> str:
+    parts = name.split("/")
+    if "\0" in name:
+        return "Its name has a null character in it, so it was not read."
+    if name.startswith("/") or ".." in parts or ":" in parts[0][1:2]:
+        return "Its name leads out of the archive, so it was not read."
+    if stat.S_ISLNK(member.external_attr >> 16):
+        return "It is a link, and was not followed."
+    if member.flag_bits & ENCRYPTED_FLAG:
+        return "It is encrypted."
+    if member.compress_type not in METHODS:
+        return "It is compressed in an unusual way that is not read."
+    return ""
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | Unreadable:
+    try:
+        with archive.open(member) as file:
+            return file.read(FILE_LIMIT_BYTES + 1)
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
+        return Unreadable(DAMAGED.format(_clean(str(error))[:200]))
+
+
+def _decoded(member: zipfile.ZipInfo) -> str:
+    """A member's name; macOS writes UTF-8 without saying so, which zipfile takes for code page 437."""
+    if not member.flag_bits & UTF8_FLAG:
+        with contextlib.suppress(UnicodeError):
+            return member.orig_filename.encode("cp437").decode("utf-8")
+    return member.orig_filename
+
+
+def _time(member: zipfile.ZipInfo) -> float:
+    try:
+        return dt.datetime(*member.date_time, tzinfo=dt.timezone.utc).timestamp()
+    except ValueError:
+        return 0.0
+
+
+# ------------------------------------------------------------------------------------------------------------ names
+
+
+def _is_junk(name: str) -> bool:
+    return name.startswith((".", "~")) or name in JUNK
+
+
+def _clean(name: str) -> str:
+    """A name that can be shown, stored and compared: no lone surrogates, one form of accents."""
+    return unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8"))

@@ -1,0 +1,110 @@
+"""
+What runs in a worker process: one submission in, finished documents out. Each worker has its own warm forkserver.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import multiprocessing
+import multiprocessing.connection
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from grader import __version__
+from grader.assignment.load import Assignment, load_assignment
+from grader.classroom.documents import Handling, make_documents, make_fault_documents
+from grader.classroom.records import Graded
+from grader.errors import GraderError, UsageError
+from grader.model import Submission
+from grader.sandbox import Level
+
+__all__ = ["Source", "Task", "grade_task", "prepare_worker", "set_aside"]
+
+GRACE_S = 5.0
+_alone = threading.Lock()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Source:
+    """A source notebook as it was when the class began: its file's name, and its bytes."""
+
+    name: str
+    content: bytes = dataclasses.field(repr=False)
+
+    def load(self, hidden_seed: int | None) -> Assignment:
+        """
+        The assignment; the same object for the same arguments.
+
+        Raises:
+            SourceError: The notebook breaks the contract.
+        """
+        return load_assignment(Path(self.name), self.content, hidden_seed=hidden_seed)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Task:
+    """One submission to grade, with all that a process needs for it, on whatever machine that is."""
+
+    submission: Submission
+    source: Source
+    hidden_seed: int
+    require: Level
+    handling: Handling
+    grader_version: str = __version__
+
+
+def prepare_worker() -> None:
+    """Make this process a worker: Ctrl-C is for the one who started it, and without that one it ends."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _leave)
+    torch.set_num_threads(1)  # what is compared is small: more threads wait for one another, and for other workers
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def grade_task(task: Task) -> Graded:
+    """
+    Grade one submission; whatever the grader itself fails at becomes a report that costs no points.
+
+    One at a time in a process, however many threads it has.
+
+    Raises:
+        UsageError: The task was made by another version of the grader.
+    """
+    if task.grader_version != __version__:
+        raise UsageError(
+            f"A worker has grader {__version__}, but the class is graded by {task.grader_version}.",
+            "Install the same version everywhere.",
+        )
+    assignment = task.source.load(task.hidden_seed)
+    with _alone:
+        return make_documents(task.submission, assignment, task.handling, require=task.require)
+
+
+def set_aside(task: Task, fault: GraderError) -> Graded:
+    """The documents for a submission that was given up."""
+    assignment = task.source.load(task.hidden_seed)
+    return make_fault_documents(task.submission, assignment, task.handling, fault)
+
+
+def _leave(*_: Any) -> None:
+    """Leave by an exception, so that kernels and scratch folders are cleared away; nobody wants to hear of it."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+    sys.exit(128 + signal.SIGTERM)
+
+
+def _end_with(parent: Any) -> None:
+    multiprocessing.connection.wait([parent.sentinel])
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(GRACE_S)
+    os._exit(1)

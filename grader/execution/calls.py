@@ -1,0 +1,213 @@
+"""
+What exercises are asked, and what their answers say: requests for the harness, its records turned into plain values.
+
+Everything in an answer was written by the student's process. Here it is bounded, its types checked, and its tensors
+read with safetensors; what does not fit is an outcome.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from nbformat import NotebookNode
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+
+from grader.assignment.load import Assignment
+from grader.execution.execute import Answer, Request
+from grader.model import CallError, Exercise, Limits, Outcome
+from grader.notebook.read import code_cells
+from grader.reference.cases import Case, ChainCase
+
+__all__ = ["CHAIN", "Returned", "call_request", "chain_request", "plain", "read_call", "read_losses", "read_tensors"]
+
+CHAIN = "chain"
+_MESSAGE_CHARACTERS = 500
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Returned:
+    """
+    What became of one call.
+
+    Attributes:
+        outcome: None where the function returned tensors, which still have to be compared.
+        given: The dtype of the floating arguments it was called with in the end.
+    """
+
+    case: Case
+    outcome: Outcome | None
+    given: torch.dtype
+    tensors: tuple[torch.Tensor, ...] = ()
+    shapes: tuple[tuple[int, ...], ...] = ()
+    dtypes: tuple[str, ...] = ()
+    type: str | None = None
+    requires_grad: bool = False
+    mutated: tuple[str, ...] = ()
+    autograd: tuple[str, ...] = ()
+    error: CallError | None = None
+
+
+def call_request(exercise: Exercise, cases: Sequence[Case], limits: Limits, *, autograd: str = "forbid") -> Request:
+    """Call an exercise on its cases, in inference mode where autograd is forbidden."""
+    tensors = {f"{case.name}/{name}": a.contiguous() for case in cases for name, a in case.arguments.items()}
+    header = {
+        "operation": "call",
+        "function": exercise.name,
+        "arguments": list(exercise.arguments),
+        "cases": [case.name for case in cases],
+        "inference": autograd == "forbid",
+        "seconds": limits.call_s,
+        "cpu_seconds": limits.call_cpu_s,
+        "limit": limits.result_bytes,
+    }
+    return Request(key=exercise.name, header=header, payload=save(tensors))
+
+
+def chain_request(assignment: Assignment, exercises: Sequence[Exercise], chain: ChainCase, limits: Limits) -> Request:
+    """Compose exercises into a backward pass, and train with it."""
+    header = {
+        "operation": "chain",
+        "network": assignment.network,
+        "inputs": list(chain.inputs),
+        "parameters": list(chain.parameters),
+        "exercises": [
+            {"function": e.name, "arguments": list(e.arguments), "targets": list(e.targets)} for e in exercises
+        ],
+        "learning_rate": assignment.learning_rate,
+        "steps": assignment.steps,
+        "seconds": limits.call_s,
+        "cpu_seconds": limits.call_cpu_s,
+        "limit": limits.result_bytes,
+    }
+    tensors = {**chain.inputs, **chain.parameters}
+    return Request(key=CHAIN, header=header, payload=save({n: t.contiguous() for n, t in tensors.items()}))
+
+
+def read_call(cases: Sequence[Case], answer: Answer, notebook: NotebookNode) -> tuple[Returned, ...]:
+    """One value per case, in their order. Cases without a record share the fate of the process."""
+    fate = {
+        "done": Outcome.CRASHED,  # it ended before its time, without a word: os._exit
+        "timed_out": Outcome.TIMED_OUT,
+        "too_large": Outcome.CRASHED,
+        "out_of_memory": Outcome.OUT_OF_MEMORY,
+        "crashed": Outcome.CRASHED,
+        "unreachable": Outcome.CRASHED,
+    }[answer.status]
+    return tuple(
+        _read_record(case, *answer.records[case.name], notebook)
+        if case.name in answer.records
+        else Returned(case=case, outcome=fate, given=case.dtype)
+        for case in cases
+    )
+
+
+def _withheld(error: CallError) -> CallError:
+    """What a hidden case raised, without its message: a student may have put the case's numbers there."""
+    message = "" if not error.message else "(what it said is withheld: it was raised on a hidden case)"
+    return dataclasses.replace(error, message=message)
+
+
+def _read_record(case: Case, header: dict[str, Any], payload: bytes, notebook: NotebookNode) -> Returned:
+    status = header.get("status")
+    given = torch.float32 if header.get("narrowed") is True else case.dtype
+    autograd = tuple(plain(use, 100) for use in _list(header.get("autograd"))[:5])
+    if status in ("raised", "out_of_memory"):
+        error = _read_error(header.get("error"), notebook)
+        error = error if case.public else _withheld(error)
+        raised = Outcome.RAISED if status == "raised" else Outcome.OUT_OF_MEMORY
+        return Returned(case=case, outcome=raised, given=given, autograd=autograd, error=error)
+    kind = plain(header.get("type"), 100)
+    if status == "missing":
+        return Returned(case=case, outcome=Outcome.MISSING, given=given, type=kind or None)
+    if status != "returned":
+        return Returned(case=case, outcome=Outcome.CRASHED, given=given)
+    shapes = tuple(_shape(shape) for shape in _list(header.get("shapes")))
+    dtypes = tuple(plain(dtype, 20) for dtype in _list(header.get("dtypes")))
+    tensors = read_tensors(payload)
+    values = tuple(tensors[str(n)] for n in range(len(tensors)) if str(n) in tensors)
+    outcome: Outcome | None = None
+    if header.get("tuple") is not None and len(case.expected) == 1:
+        outcome = Outcome.WRONG_TYPE  # also a tuple of one, which a comma at the end makes
+    elif len(values) != len(case.expected):
+        # More or fewer than asked for; or tensors that were not sent, because they are huge or have no plain numbers.
+        outcome = Outcome.WRONG_TYPE
+        if not values and len(shapes) == len(case.expected) and shapes != tuple(tuple(e.shape) for e in case.expected):
+            outcome = Outcome.WRONG_SHAPE
+        elif not values and any(dtype not in ("float32", "float64") for dtype in dtypes):
+            outcome = Outcome.WRONG_DTYPE
+    return Returned(
+        case=case,
+        outcome=outcome,
+        given=given,
+        tensors=values,
+        shapes=tuple(tuple(value.shape) for value in values) or shapes,
+        dtypes=tuple(str(value.dtype).removeprefix("torch.") for value in values) or dtypes,
+        type=kind,
+        requires_grad=header.get("requires_grad") is True,
+        autograd=autograd,
+        mutated=tuple(name for name in map(str, _list(header.get("mutated"))) if name in case.arguments),
+    )
+
+
+def read_tensors(payload: bytes) -> dict[str, torch.Tensor]:
+    """The tensors of a payload; none where it is not in the safetensors format."""
+    if not payload:
+        return {}
+    try:
+        return load(payload)
+    except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError, OverflowError):
+        return {}
+
+
+def read_losses(answer: Answer, *, steps: int) -> tuple[float, ...]:
+    """The losses of training with the student's gradients; empty where there are none to show."""
+    losses = _list(answer.records.get("training", ({}, b""))[0].get("losses"))
+    if len(losses) != steps + 1 or not all(type(loss) is float for loss in losses):
+        return ()
+    return tuple(losses)
+
+
+def plain(value: object, limit: int) -> str:
+    """Text from the student's process made harmless: no control characters, no more than `limit` characters."""
+    text = _CONTROL.sub("", value) if isinstance(value, str) else ""
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} characters more)"
+
+
+def _read_error(error: object, notebook: NotebookNode) -> CallError:
+    described: Mapping[str, Any] = error if isinstance(error, dict) else {}
+    sources = dict(code_cells(notebook))
+    lines = []
+    cell = line = None
+    for frame in _list(described.get("frames"))[-12:]:
+        if not isinstance(frame, dict) or frame.get("cell") not in sources or type(frame.get("line")) is not int:
+            continue
+        source = sources[frame["cell"]].source.split("\n")
+        dropped = next(
+            number for number, text in enumerate(source) if text.strip()
+        )  # IPython drops leading blank lines
+        if 1 <= frame["line"] <= len(source) - dropped:
+            cell, line = frame["cell"], frame["line"] + dropped
+            lines.append(f"In [{cell}], line {line}, in {plain(frame.get('function'), 100)}")
+            lines.append(f"    {source[line - 1].strip()[:200]}")
+    return CallError(
+        type=plain(described.get("type"), 100) or "Exception",
+        message=plain(described.get("message"), _MESSAGE_CHARACTERS),
+        traceback="\n".join(lines),
+        cell=cell,
+        line=line,
+    )
+
+
+def _list(value: object) -> list[Any]:
+    return value[:1000] if isinstance(value, list) else []
+
+
+def _shape(value: object) -> tuple[int, ...]:
+    sizes = _list(value)
+    return tuple(size for size in sizes if type(size) is int and 0 <= size < 2**63)[:16]

@@ -1,0 +1,261 @@
+"""
+Looks at a notebook's source without running it: where functions are defined, which are blank, what they call.
+
+Functions are found by name, wherever they stand: cells get copied, split, put together and run out of order.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+import warnings
+from collections.abc import Collection, Iterable, Iterator, Mapping
+
+from IPython.core.inputtransformer2 import TransformerManager
+from nbformat import NotebookNode
+
+from grader.model import CallError, Code
+from grader.notebook.read import code_cells
+from grader.notebook.scope import Scope, notebook_data, scope_of
+
+__all__ = ["Definition", "StaticLook", "look", "look_at"]
+
+_TRANSFORMER = TransformerManager()
+_PYTHON_MAGICS = re.compile(r"^\s*%%(time|timeit|capture|prun|derive)\b.*")
+_DEFINES = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=[^=]", re.MULTILINE)
+_AUTOGRAD_FUNCTIONS = frozenset({"grad", "vjp", "jvp", "jacrev", "jacfwd", "hessian", "grad_and_value", "linearize"})
+_AUTOGRAD_MODULES = ("torch.autograd", "torch.func", "functorch")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """
+    One place where a name is given a function.
+
+    Attributes:
+        is_blank: The body only raises NotImplementedError, or does nothing at all.
+        autograd: Calls of autograd in it or in functions of the notebook that it uses, as `In [5], line 3: …`.
+        scope: What it gets from elsewhere than its arguments.
+    """
+
+    name: str
+    code: Code
+    is_blank: bool
+    autograd: tuple[str, ...] = ()
+    scope: Scope = dataclasses.field(default_factory=Scope)
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class StaticLook:
+    """
+    What can be known before anything runs.
+
+    Attributes:
+        definitions: By name, in the order of the notebook; the last one counts.
+        syntax_errors: By the number of the cell, `In [n]`.
+        broken_names: Names that a cell with a syntax error would have defined, and that cell's number.
+    """
+
+    definitions: dict[str, tuple[Definition, ...]]
+    syntax_errors: dict[int, CallError]
+    broken_names: dict[str, int]
+
+    def last(self, name: str) -> Definition | None:
+        """The definition that counts."""
+        definitions = self.definitions.get(name, ())
+        return definitions[-1] if definitions else None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Cell:
+    number: int
+    source: str
+    tree: ast.Module
+
+
+def look(notebook: NotebookNode, exercises: Collection[str] = ()) -> StaticLook:
+    """
+    Find every module-level function of a notebook, and the cells that are not Python.
+
+    Args:
+        exercises: The functions in which autograd is looked for.
+    """
+    return look_at({number: cell.source for number, cell in code_cells(notebook)}, exercises)
+
+
+def look_at(sources: Mapping[int, str], exercises: Collection[str] = ()) -> StaticLook:
+    """The same for some cells only: their sources by number, `In [number]`."""
+    cells: list[_Cell] = []
+    syntax_errors: dict[int, CallError] = {}
+    broken_names: dict[str, int] = {}
+    for number, source in sources.items():
+        tree = _parse(source, number)
+        if isinstance(tree, CallError):
+            syntax_errors[number] = tree
+            broken_names |= {a or b: number for a, b in _DEFINES.findall(source)}
+        else:
+            cells.append(_Cell(number, source, tree))
+    autograd = _Autograd(cells)
+    data = notebook_data([cell.tree for cell in cells])
+    definitions: dict[str, tuple[Definition, ...]] = {}
+    for cell in cells:
+        for name, node in _defined(cell.tree.body):
+            definition = Definition(
+                name=name,
+                code=Code(source=_segment(cell.source, node), cell=cell.number, line=_first_line(node)),
+                is_blank=isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _is_blank(node),
+                autograd=autograd.evidence(node, cell.number) if name in exercises else (),
+                scope=scope_of(node, data) if name in exercises else Scope(),
+            )
+            definitions[name] = (*definitions.get(name, ()), definition)
+    return StaticLook(definitions=definitions, syntax_errors=syntax_errors, broken_names=broken_names)
+
+
+def _parse(source: str, number: int) -> ast.Module | CallError:
+    lines = source.split("\n")
+    first = next((index for index, line in enumerate(lines) if line.strip()), 0)
+    if first:
+        lines[0] = "pass"  # IPython would drop leading blank lines, and line numbers with them
+    if _PYTHON_MAGICS.match(lines[first]):
+        lines[first] = "pass"  # the body is Python that runs in the notebook's namespace
+    elif lines[first].lstrip().startswith("%%"):
+        lines = ["pass"]
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the student's `is 0` and `\d` are not ours to warn about
+            python = _TRANSFORMER.transform_cell("\n".join(lines))
+            flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+            tree = compile(python, "<cell>", "exec", flags=flags, dont_inherit=True)
+    except SyntaxError as error:
+        message = f"{error.msg} (line {error.lineno})" if error.lineno else str(error.msg)
+        return CallError(type=type(error).__name__, message=message, cell=number, line=error.lineno)
+    except (ValueError, MemoryError, RecursionError) as error:
+        return CallError(type="SyntaxError", message=f"the cell cannot be parsed ({type(error).__name__})", cell=number)
+    assert isinstance(tree, ast.Module)
+    return tree
+
+
+def _defined(body: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.stmt]]:
+    """Names given at the level of the module, also inside of its if, for, try and with."""
+    for node in body:
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name, node
+        elif isinstance(node, ast.Assign):
+            yield from ((target.id, node) for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            yield node.target.id, node
+        else:
+            for block in ("body", "orelse", "finalbody"):
+                yield from _defined(getattr(node, block, ()))
+            for handler in getattr(node, "handlers", ()):
+                yield from _defined(handler.body)
+
+
+def _is_blank(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
+    body = [
+        node
+        for node in function.body
+        if not isinstance(node, ast.Pass) and not (isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant))
+    ]
+    return not body or (len(body) == 1 and isinstance(body[0], ast.Raise) and _raises_not_implemented(body[0]))
+
+
+def _raises_not_implemented(statement: ast.Raise) -> bool:
+    raised = statement.exc.func if isinstance(statement.exc, ast.Call) else statement.exc
+    return isinstance(raised, ast.Name) and raised.id == "NotImplementedError"
+
+
+def _first_line(node: ast.stmt) -> int:
+    decorators: list[ast.expr] = getattr(node, "decorator_list", [])
+    return min([node.lineno, *(decorator.lineno for decorator in decorators)])
+
+
+def _segment(source: str, node: ast.stmt) -> str:
+    lines = source.split("\n")[_first_line(node) - 1 : node.end_lineno]
+    indent = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
+    return "\n".join(line[indent:] for line in lines)
+
+
+class _Autograd:
+    """
+    Finds uses of autograd in a function, and in the notebook's own functions that it calls.
+
+    Scratch cells may use autograd freely; so may a class of the student's with a method named `backward`.
+    """
+
+    def __init__(self, cells: list[_Cell]) -> None:
+        self._functions: dict[str, tuple[ast.stmt, int]] = {}
+        self._aliases: dict[str, str] = {}
+        self._own_methods: set[str] = set()
+        for cell in cells:
+            for name, node in _defined(cell.tree.body):
+                self._functions[name] = (node, cell.number)
+            for inner in ast.walk(cell.tree):
+                self._note(inner)
+
+    def _note(self, node: ast.AST) -> None:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                self._aliases[alias.asname or alias.name.partition(".")[0]] = (
+                    alias.name if alias.asname else alias.name.partition(".")[0]
+                )
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            for alias in node.names:
+                self._aliases[alias.asname or alias.name] = f"{node.module}.{alias.name}"
+        elif isinstance(node, ast.ClassDef):
+            self._own_methods |= {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+
+    def evidence(self, node: ast.stmt, cell: int) -> tuple[str, ...]:
+        """Every use that can be reached from a definition, each once."""
+        found: list[str] = []
+        seen: set[str] = set()
+        queue = [(node, cell)]
+        while queue:
+            current, number = queue.pop(0)
+            found += [
+                f"In [{number}], line {getattr(inner, 'lineno', 0)}: {use}"
+                for inner in ast.walk(current)
+                if (use := self._use(inner))
+            ]
+            for name in self._helpers(current) - seen:
+                seen.add(name)
+                queue.append(self._functions[name])
+        return tuple(dict.fromkeys(found))
+
+    def _helpers(self, node: ast.stmt) -> set[str]:
+        """Functions of the notebook that a definition uses: not its own arguments and variables, and no mere data."""
+        inside = list(ast.walk(node))
+        names = [inner for inner in inside if isinstance(inner, ast.Name)]
+        own = {inner.arg for inner in inside if isinstance(inner, ast.arg)}
+        own |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+        called = {inner.func.id for inner in inside if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)}
+        return {
+            name.id
+            for name in names
+            if name.id in self._functions
+            and name.id not in own
+            and (name.id in called or not isinstance(self._functions[name.id][0], (ast.Assign, ast.AnnAssign)))
+        }
+
+    def _use(self, node: ast.AST) -> str | None:
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward":
+            return None if "backward" in self._own_methods else ".backward()"
+        if isinstance(node, (ast.Attribute, ast.Name)):
+            path = self._path(node)
+            module, _, function = path.rpartition(".")
+            if module in _AUTOGRAD_MODULES and function in _AUTOGRAD_FUNCTIONS:
+                return path
+            if path.startswith("torch.autograd.functional."):
+                return path
+        return None
+
+    def _path(self, node: ast.expr) -> str:
+        """The dotted name behind an expression, with import aliases resolved; empty if it is something else."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name):
+            return ""
+        return ".".join([self._aliases.get(node.id, node.id), *reversed(parts)])

@@ -1,0 +1,214 @@
+"""
+The network of an assignment at the fixed points where cases look at it: inputs, parameters, values and gradients.
+
+Images are drawn by numpy's `RandomState`, whose streams are frozen for good (NEP 19), from a seed made of the
+assignment's id and the point's name: the same on every machine. The forward pass runs in float64.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from grader.assignment.load import Assignment
+from grader.assignment.source import as_sentence, line_in
+from grader.errors import SourceError
+from grader.reference.mnist import read_split
+
+__all__ = [
+    "Network",
+    "Point",
+    "draw_inputs",
+    "draw_parameters",
+    "evaluate",
+    "evaluate_network",
+    "network_at",
+    "network_names",
+    "networks_of",
+    "one_thread",
+    "points_of",
+    "rounded",
+    "seed_of",
+]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """Where the network is evaluated: a batch of `rows` images, and parameters of its own."""
+
+    name: str
+    rows: int
+    dtype: torch.dtype
+    public: bool = False
+    random_cotangent: bool = False
+    combined: bool = False
+
+
+POINTS = (
+    Point(name="mnist", rows=64, dtype=torch.float32, public=True),
+    Point(name="mnist_hidden", rows=48, dtype=torch.float32),
+    Point(name="vjp", rows=17, dtype=torch.float64, random_cotangent=True),
+    Point(name="linear", rows=17, dtype=torch.float64, random_cotangent=True, combined=True),
+)
+"""Batch sizes differ, so that a constant copied from one fails on the next; none is 1, where `squeeze()` bites."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Network:
+    """
+    The network at a point: every named tensor of the graph in float64, and the gradient of the loss for each.
+
+    What is not floating has no gradient; what the loss does not depend on has one of zeros.
+    """
+
+    inputs: dict[str, torch.Tensor]
+    parameters: dict[str, torch.Tensor]
+    values: dict[str, torch.Tensor]
+    gradients: dict[str, torch.Tensor]
+
+
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """
+    Compute with one thread: then sums have one order, and the same machine always gets the same numbers.
+
+    Small tensors are sooner done with by one thread, too, than shared among several.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def points_of(assignment: Assignment) -> tuple[Point, ...]:
+    """Those of every assignment, and its own; the small ones come last."""
+    own = tuple(
+        Point(
+            name=case.name,
+            rows=case.rows,
+            dtype=torch.float64 if case.double else torch.float32,
+            random_cotangent=case.random_upstream,
+        )
+        for case in assignment.extra_cases
+    )
+    return POINTS[:2] + own + POINTS[2:]
+
+
+def networks_of(assignment: Assignment) -> dict[str, Network]:
+    """The network where each case looks at it, by the case's name."""
+    points = points_of(assignment)
+    networks = {point.name: evaluate(assignment, point) for point in points if not point.combined}
+    return networks | {point.name: networks["vjp"] for point in points if point.combined}
+
+
+@functools.lru_cache(maxsize=32)
+def network_names(assignment: Assignment) -> frozenset[str]:
+    """The names of all tensors in the network, and of their gradients."""
+    names = evaluate(assignment, POINTS[0]).values
+    return frozenset(names) | {f"d{name}" for name in names}
+
+
+def network_at(assignment: Assignment, case: str) -> Network:
+    """The network where a case looks at it."""
+    return evaluate(assignment, next(point for point in points_of(assignment) if point.name == case))
+
+
+def draw_inputs(assignment: Assignment, rows: int, seed: int, *, case: str = "") -> dict[str, torch.Tensor]:
+    """What the forward pass is given for some images: floating inputs rounded to float32, as float64."""
+    images, labels = read_split("test")
+    chosen = np.random.RandomState(seed).permutation(len(images))[:rows]
+    make = assignment.case_inputs.get(case, assignment.make_inputs)
+    try:
+        inputs = make(
+            torch.from_numpy(images[chosen]).reshape(-1, 28, 28),
+            torch.from_numpy(labels[chosen]).long(),
+            torch.Generator().manual_seed(seed + 1),  # parameters are drawn from `seed`
+        )
+        return {name: rounded(rounded(tensor, torch.float32), torch.float64) for name, tensor in inputs.items()}
+    except Exception as error:
+        raise SourceError(
+            f"The inputs of {assignment.id} cannot be made{_line(assignment, error, make)}: {as_sentence(error)}",
+            "`make_inputs(images, labels, generator)` must return a dict of tensors, the inputs of `forward` by name.",
+        ) from error
+
+
+def draw_parameters(assignment: Assignment, seed: int) -> dict[str, torch.Tensor]:
+    """The parameters by name, as they are made for a seed. Raises SourceError where `init_parameters` fails."""
+    try:
+        return dict(assignment.init_parameters(torch.Generator().manual_seed(seed)).items())
+    except Exception as error:
+        where = _line(assignment, error, assignment.init_parameters)
+        raise SourceError(
+            f"The parameters of {assignment.id} cannot be made{where}: {as_sentence(error)}",
+            "`init_parameters(generator)` must return a dict of tensors, the parameters of `forward` by name.",
+        ) from error
+
+
+def evaluate(assignment: Assignment, point: Point) -> Network:
+    """The network at a point. Raises SourceError where its author's functions fail."""
+    # `linear` looks at the same place as `vjp`, with other cotangents.
+    seed = seed_of(assignment, "vjp" if point.combined else point.name, hidden=not point.public)
+    return evaluate_network(
+        assignment,
+        draw_inputs(assignment, point.rows, seed, case=point.name),
+        draw_parameters(assignment, seed),
+    )
+
+
+def evaluate_network(
+    assignment: Assignment, inputs: dict[str, torch.Tensor], parameters: dict[str, torch.Tensor]
+) -> Network:
+    """The network at these inputs and parameters. Raises SourceError where `forward` fails."""
+    try:
+        parameters = {name: tensor.detach().double().requires_grad_() for name, tensor in parameters.items()}
+        leaves = {name: tensor.clone().requires_grad_(tensor.is_floating_point()) for name, tensor in inputs.items()}
+        outputs = assignment.forward(**leaves, **parameters)
+        values = {**leaves, **parameters, **outputs}
+        loss = outputs["loss"]
+        if loss.numel() != 1:
+            raise ValueError(f"the loss has the shape {tuple(loss.shape)}, and must be one number")
+        named = {name: v for name, v in values.items() if isinstance(v, torch.Tensor) and v.requires_grad}
+        gradients = torch.autograd.grad(loss, list(named.values()), retain_graph=True, allow_unused=True)
+    except Exception as error:
+        raise SourceError(
+            f"The network of {assignment.id} cannot be evaluated{_line(assignment, error, assignment.forward)}: "
+            f"{as_sentence(error)}",
+            "`forward(**inputs, **parameters)` must return a dict of tensors with a scalar `loss`, in float64 too.",
+        ) from error
+    return Network(
+        inputs=inputs,
+        parameters={name: tensor.detach() for name, tensor in parameters.items()},
+        values=values,
+        gradients={
+            f"d{name}": torch.zeros_like(value) if gradient is None else gradient
+            for (name, value), gradient in zip(named.items(), gradients, strict=True)
+        },
+    )
+
+
+def seed_of(assignment: Assignment, purpose: str, *, hidden: bool) -> int:
+    """A seed below 2³² that depends on the purpose, and on the instructor's own seed where it is hidden."""
+    secret = assignment.hidden_seed if hidden else "public"
+    return int.from_bytes(hashlib.sha256(f"{assignment.id}/{purpose}/{secret}".encode()).digest()[:4], "big")
+
+
+def rounded(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
+    """A copy without a graph, in a dtype; integers and booleans stay what they are."""
+    return tensor.detach().clone().to(dtype if tensor.is_floating_point() else tensor.dtype)
+
+
+def _line(assignment: Assignment, error: Exception, function: Callable[..., object]) -> str:
+    """The line of the source notebook at which it happened, or else where the function begins."""
+    code = getattr(function, "__code__", None)
+    begins = code.co_firstlineno if code is not None and Path(code.co_filename).stem == assignment.id else None
+    line = line_in(error, f"{assignment.id}.md") or begins
+    return f" ({assignment.id}.md, line {line})" if line else ""

@@ -1,0 +1,64 @@
+"""
+Which files of the package hold answers: found through the package itself, wherever a module of it stands.
+
+What hides answers from students' processes, what packs the grader for another machine, and what computes a hash of our
+own code all ask here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import grader
+
+__all__ = ["ANSWER_FOLDERS", "PACKAGE", "answers", "constraints", "own_files", "samples", "solutions"]
+
+PACKAGE = Path(grader.__path__[0])
+"""The folder of the installed package."""
+
+ANSWER_FOLDERS = ("bundled", "samples")
+"""The folders of the package that hold answers: a wheel's source notebooks, and the sample submissions."""
+
+_REPOSITORY_ANSWERS = ("solutions", "tests/corpus")
+_REPOSITORY_FILE = "pyproject.toml"
+
+
+def answers() -> tuple[Path, ...]:
+    """
+    Every folder with answers that came with the grader and is there: no student's process may see any of them.
+
+    Where the package is used from its repository, these include the repository's source notebooks and its test corpus.
+    """
+    folders = [PACKAGE / name for name in ANSWER_FOLDERS]
+    if (PACKAGE.parent / _REPOSITORY_FILE).is_file():
+        folders += [PACKAGE.parent / name for name in _REPOSITORY_ANSWERS]
+    return tuple(folder for folder in folders if folder.is_dir())
+
+
+def solutions() -> Path:
+    """The folder of the source notebooks that came with the grader: in the package, or beside it in its repository."""
+    return _in_package_or_beside("solutions")
+
+
+def samples() -> Path:
+    """The folder of the sample submissions; an installation may have been made without it."""
+    return PACKAGE / "samples"
+
+
+def constraints() -> Path:
+    """The file that pins the versions that the grader is tested with."""
+    return _in_package_or_beside("constraints.txt")
+
+
+def own_files() -> Iterator[Path]:
+    """The files of the package in the order of their paths, without answers and without what Python compiled."""
+    for path in sorted(PACKAGE.rglob("*")):
+        parts = path.relative_to(PACKAGE).parts
+        if path.is_file() and parts[0] not in ANSWER_FOLDERS and "__pycache__" not in parts:
+            yield path
+
+
+def _in_package_or_beside(name: str) -> Path:
+    bundled = PACKAGE / "bundled" / name
+    return bundled if bundled.exists() else PACKAGE.parent / name

@@ -40,9 +40,9 @@ def main() -> int:
         source = read_source(path)
         check, namespace = opened(source)
         names = [exercise.name for exercise in source.exercises]
-        first = milliseconds(shown, check.look, names[0], namespace)
-        medians = [typical(shown, check.look, name, namespace) for name in names]
-        whole = typical(shown, check.look_at_all, namespace)
+        first = milliseconds(shown, check.examine, names[0], namespace)
+        medians = [typical(shown, check.examine, name, namespace) for name in names]
+        whole = typical(shown, check.examine_all, namespace)
         floor = typical(forward_and_backward, namespace)
         slowest = max(slowest, first, *medians)
         numbers = (first, statistics.median(medians), max(medians), whole, floor)

@@ -55,7 +55,7 @@ def measure(path: Path, label: str, answers: str) -> None:
     assert known == ran[-1]
     assert again.score == report.score
 
-    plain = sum(len(payload) for answer in ran[-1].answers.values() for _, payload in answer.records.values())
+    plain = sum(len(payload) for reply in ran[-1].replies.values() for _, payload in reply.records.values())
     page = len(zlib.compress(render_html(report).encode())) + len(render_json(report))
     print(
         f"| {assignment.id} | {label} | {plain / 1e3:,.0f} | {len(packed) / 1e3:,.0f} | {page / 1e3:,.0f} "

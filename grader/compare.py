@@ -54,7 +54,7 @@ def tolerance(reference: torch.Tensor, *, dtype: torch.dtype, terms: int) -> flo
     return SAFETY * growth * largest
 
 
-def compare(got: torch.Tensor, expected: torch.Tensor, *, terms: int, given: torch.dtype) -> Comparison:
+def compare(got: torch.Tensor, expected: torch.Tensor, *, terms: int, argument_dtype: torch.dtype) -> Comparison:
     """
     Compare a gradient with its reference, entry by entry, in float64.
 
@@ -62,7 +62,7 @@ def compare(got: torch.Tensor, expected: torch.Tensor, *, terms: int, given: tor
         got: What a function returned, any shape and dtype.
         expected: The reference, float64, finite.
         terms: Length of the longest sum in it, for the tolerance.
-        given: The dtype of the arguments the function was called with.
+        argument_dtype: The dtype of the arguments the function was called with.
 
     Returns:
         Comparison: NaN and infinities never match, neither does a shape that would broadcast. float32 and float64 are
@@ -72,7 +72,7 @@ def compare(got: torch.Tensor, expected: torch.Tensor, *, terms: int, given: tor
         return Comparison(outcome=Outcome.WRONG_DTYPE)
     if got.shape != expected.shape:
         return Comparison(outcome=Outcome.WRONG_SHAPE)
-    coarser = torch.float32 if torch.float32 in (got.dtype, given) else torch.float64
+    coarser = torch.float32 if torch.float32 in (got.dtype, argument_dtype) else torch.float64
     bound = tolerance(expected, dtype=coarser, terms=terms)
     difference = (got.double() - expected).abs()
     # A NaN compares false with everything: "not within" counts it, "beyond" would not.

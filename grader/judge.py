@@ -1,11 +1,12 @@
 """
-Decides outcomes, points and the sentence a student reads, from the static look and from what came back of the calls.
+Decides outcomes, points and the sentence that a student reads, from a notebook's code and what its functions returned.
 
-This is the only place where a point is given.
+This is the only place where points are given.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import difflib
 from collections.abc import Mapping, Sequence
 
@@ -13,9 +14,10 @@ import numpy as np
 import torch
 
 from grader.assignment.load import Assignment
-from grader.compare import Comparison, compare
+from grader.compare import compare
 from grader.execution.calls import CHAIN, Returned, read_losses, read_tensors
-from grader.execution.execute import Answer, Execution
+from grader.execution.channel import Reply
+from grader.execution.execute import Execution
 from grader.model import (
     BatchView,
     CallError,
@@ -29,205 +31,213 @@ from grader.model import (
     Outcome,
     most_telling,
 )
-from grader.notebook.functions import Definition, StaticLook
+from grader.notebook.functions import Definition, FunctionIndex
+from grader.notebook.read import Notebook
 from grader.reference.cases import ChainCase
 
-__all__ = ["judge_chain", "judge_exercise", "unread_exercise"]
+__all__ = ["Attempt", "judge_chain", "judge_exercise"]
+
+_NOT_CALLED = (Outcome.BLANK, Outcome.SYNTAX_ERROR, Outcome.MISSING)
+"""Outcomes of an exercise without a function that could be called."""
 
 
-def unread_exercise(exercise: Exercise, problem: str) -> ExerciseResult:
-    """The result where there is no notebook to look into: nothing was found, and the message says why."""
-    return ExerciseResult(
-        name=exercise.name,
-        outcome=Outcome.MISSING,
-        points=0.0,
-        max_points=exercise.points,
-        arguments=exercise.arguments,
-        targets=exercise.targets,
-        message=problem,
-        question=exercise.question,
-    )
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """What is known of a notebook before it is judged: its code, the functions in it, and how it ran."""
+
+    notebook: Notebook
+    functions: FunctionIndex
+    execution: Execution
 
 
 def judge_exercise(
-    exercise: Exercise,
-    look: StaticLook,
-    execution: Execution,
-    answer: Answer,
-    returned: Sequence[Returned],
-    *,
-    autograd: str,
+    exercise: Exercise, attempt: Attempt, returned: Sequence[Returned], *, autograd: str
 ) -> tuple[ExerciseResult, tuple[Flag, ...]]:
     """
     The result of one exercise.
 
     Args:
         returned: What became of each of its cases.
-        autograd: What using autograd means: "forbid" (no points), "flag" (told to the instructor) or "allow".
+        autograd: What using autograd means: "forbid" (no points), "flag" (the instructor is told) or "allow".
     """
-    definitions = look.definitions.get(exercise.name, ())
-    last = look.last(exercise.name)
-    flags = _flags(exercise, last, returned) if autograd != "allow" else ()
-    compared = [_compare(call, exercise.targets) for call in returned]
-    cases = tuple(case for case, _ in compared)
-    outcome, message = _decide(exercise, look, execution, answer, last, returned, cases)
-    if flags and autograd == "forbid" and outcome not in (Outcome.BLANK, Outcome.SYNTAX_ERROR, Outcome.MISSING):
+    definition = attempt.functions.last(exercise.name)
+    flags = _flags(exercise, definition, returned) if autograd != "allow" else ()
+    cases = tuple(_case_result(call, exercise.targets) for call in returned)
+    outcome, message = _decide(exercise, attempt, returned, cases)
+    code = definition.code if definition else None
+    if outcome in _NOT_CALLED:
+        broken = attempt.functions.broken_names.get(exercise.name)
+        error = attempt.functions.syntax_errors.get(broken) if broken is not None else None
+        return ExerciseResult.of(exercise, outcome, message, error=error, code=code), flags
+    if flags and autograd == "forbid":
         outcome = Outcome.FORBIDDEN
         message = f"{exercise.name} lets autograd do the work ({flags[0].evidence}). Derive this gradient by hand."
-    looked_at = outcome not in (Outcome.BLANK, Outcome.SYNTAX_ERROR, Outcome.MISSING)
-    error = next((case.error for case in cases if case.error is not None), None)
-    return ExerciseResult(
-        name=exercise.name,
-        outcome=outcome,
-        points=exercise.points if outcome.passed else 0.0,
-        max_points=exercise.points,
-        arguments=exercise.arguments,
-        targets=exercise.targets,
-        message=message,
-        cases=cases if looked_at else (),
-        notices=_notices(exercise, definitions, returned) if looked_at else (),
-        error=look.syntax_errors.get(look.broken_names.get(exercise.name, 0)) if not looked_at else error,
-        code=last.code if last else None,
-        question=exercise.question,
-        views=_views(exercise, returned) if looked_at else (),
-    ), flags
+    result = ExerciseResult.of(
+        exercise,
+        outcome,
+        message,
+        cases=cases,
+        notices=_notices(exercise, attempt.functions.definitions.get(exercise.name, ()), returned),
+        error=next((case.error for case in cases if case.error is not None), None),
+        code=code,
+        views=_views(exercise, returned),
+    )
+    return result, flags
 
 
 def judge_chain(
-    assignment: Assignment, chain: ChainCase, answer: Answer, outcomes: Mapping[str, Outcome]
+    assignment: Assignment, chain: ChainCase, reply: Reply, outcomes: Mapping[str, Outcome]
 ) -> Chain | None:
-    """How far the student's functions carry when each is fed what the others made. It decides no points."""
-    if CHAIN not in answer.records:
+    """
+    How far the student's functions carry when each is called with what the others returned. It decides no points.
+
+    Args:
+        outcomes: Those of the exercises by themselves.
+    """
+    if CHAIN not in reply.records:
         return None
-    gradients = read_tensors(answer.records[CHAIN][1])
+    gradients = read_tensors(reply.records[CHAIN][1])
     links: dict[str, Outcome] = {}
     for depth, exercise in enumerate(assignment.exercises, start=1):
-        names = {f"{exercise.name}/d{target}": f"d{target}" for target in exercise.targets}
-        if outcomes[exercise.name].passed is not True and not all(name in gradients for name in names):
-            links[exercise.name] = outcomes[exercise.name]
-        elif not all(name in gradients for name in names):
+        pairs = [
+            (gradients[name], chain.expected[f"d{target}"])
+            for target in exercise.targets
+            if (name := f"{exercise.name}/d{target}") in gradients
+        ]
+        if len(pairs) == len(exercise.targets):
+            terms = depth * chain.terms
+            compared = [compare(got, right, terms=terms, argument_dtype=torch.float32) for got, right in pairs]
+            is_right = all(comparison.outcome is Outcome.MATCH for comparison in compared)
+            links[exercise.name] = Outcome.MATCH if is_right else Outcome.MISMATCH
+        elif outcomes[exercise.name].passed is True:
             links[exercise.name] = Outcome.SKIPPED
         else:
-            right = all(
-                compare(gradients[name], chain.expected[target], terms=depth * chain.terms, given=torch.float32).outcome
-                is Outcome.MATCH
-                for name, target in names.items()
-            )
-            links[exercise.name] = Outcome.MATCH if right else Outcome.MISMATCH
-    losses = read_losses(answer, steps=assignment.steps)
+            links[exercise.name] = outcomes[exercise.name]
+    losses = read_losses(reply, steps=assignment.steps)
     if not losses:
         return Chain(links=links)
     shapes: dict[str, torch.Size] = {}
     for name, gradient in gradients.items():
         shapes.setdefault(name.rpartition("/d")[2], gradient.shape)
-    still = [name for name, parameter in chain.parameters.items() if shapes.get(name) != parameter.shape]
-    message = f"In training, {', '.join(still)} stayed as drawn: no gradient of the right shape came." if still else ""
-    return Chain(links=links, training=Curve(reference=chain.losses, student=losses), message=message)
+    never = [name for name, parameter in chain.parameters.items() if shapes.get(name) != parameter.shape]
+    curve = Curve(reference=chain.losses, student=losses)
+    return Chain(links=links, training=curve, message=_never_updated(never) if never else "")
+
+
+def _never_updated(parameters: Sequence[str]) -> str:
+    if len(parameters) == 1:
+        return f"In training, {parameters[0]} was never updated: its gradient was missing or had the wrong shape."
+    names = f"{', '.join(parameters[:-1])} and {parameters[-1]}"
+    return f"In training, {names} were never updated: their gradients were missing or had the wrong shape."
 
 
 # ------------------------------------------------------------------------------------------------------ one case
 
 
-def _compare(call: Returned, targets: Sequence[str]) -> tuple[CaseResult, Comparison | None]:
-    """The worst target of a call, in numbers."""
+def _case_result(call: Returned, targets: Sequence[str]) -> CaseResult:
+    """A call in numbers: those of its worst target."""
     case = call.case
     if call.outcome is not None:
-        result = CaseResult(
+        return CaseResult(
             name=case.name,
             outcome=call.outcome,
             public=case.public,
             shape=call.shapes[0] if len(call.shapes) == 1 else None,
             expected_shape=tuple(case.expected[0].shape) if len(case.expected) == 1 else None,
             dtype=call.dtypes[0] if len(call.dtypes) == 1 else None,
-            expected_dtype=str(call.given).removeprefix("torch."),
+            expected_dtype=_dtype_text(call.argument_dtype),
             type=call.type,
             error=call.error,
         )
-        return result, None
     comparisons = [
-        compare(got, expected, terms=case.terms, given=call.given)
+        compare(got, expected, terms=case.terms, argument_dtype=call.argument_dtype)
         for got, expected in zip(call.tensors, case.expected, strict=True)
     ]
     outcome = most_telling([comparison.outcome for comparison in comparisons])
     number = next(n for n, comparison in enumerate(comparisons) if comparison.outcome is outcome)
     worst = comparisons[number]
-    result = CaseResult(
+    return CaseResult(
         name=case.name,
         outcome=outcome,
         public=case.public,
-        max_abs_error=_told(worst.max_abs_error, case.public),
-        max_rel_error=_told(worst.max_rel_error, case.public),
-        tolerance=_told(worst.tolerance, case.public),
+        max_abs_error=_reported(worst.max_abs_error, case.public),
+        max_rel_error=_reported(worst.max_rel_error, case.public),
+        tolerance=_reported(worst.tolerance, case.public),
         wrong_entries=worst.wrong_entries,
         entries=worst.entries,
         shape=call.shapes[number],
         expected_shape=tuple(case.expected[number].shape),
         dtype=call.dtypes[number],
-        expected_dtype=str(call.given).removeprefix("torch."),
+        expected_dtype=_dtype_text(call.argument_dtype),
         type=call.type,
         worst=worst.worst if case.public else None,
         target=targets[number] if len(targets) > 1 else None,
     )
-    return result, worst
 
 
-def _told(number: float | None, public: bool) -> float | None:
-    """A number as reports have it: of a hidden case two digits, since the error of an answer of zeros is its value."""
+def _reported(number: float | None, public: bool) -> float | None:
+    """
+    A number as reports have it: for a hidden case, rounded to two digits.
+
+    The error of an answer of zeros is the value of the gradient, and that is for nobody to see.
+    """
     return number if number is None or public else float(f"{number:.1e}")
+
+
+def _dtype_text(dtype: torch.dtype) -> str:
+    return str(dtype).removeprefix("torch.")
 
 
 # ------------------------------------------------------------------------------------------------- one exercise
 
 
 def _decide(
-    exercise: Exercise,
-    look: StaticLook,
-    execution: Execution,
-    answer: Answer,
-    last: Definition | None,
-    returned: Sequence[Returned],
-    cases: Sequence[CaseResult],
+    exercise: Exercise, attempt: Attempt, returned: Sequence[Returned], cases: Sequence[CaseResult]
 ) -> tuple[Outcome, str]:
-    name = exercise.name
-    if last is not None and last.is_blank:
+    name, functions = exercise.name, attempt.functions
+    reply = attempt.execution.replies[name]
+    definition = functions.last(name)
+    if definition is not None and definition.is_blank:
         return Outcome.BLANK, f"{name} is still blank."
-    if last is None and name in look.broken_names:
-        cell = look.broken_names[name]
-        return Outcome.SYNTAX_ERROR, f"In [{cell}] is not Python: {look.syntax_errors[cell].message}."
-    if answer.status == "unreachable":
-        return _unreachable(name, execution)
+    if definition is None and name in functions.broken_names:
+        cell = functions.broken_names[name]
+        return Outcome.SYNTAX_ERROR, f"In [{cell}] is not Python: {functions.syntax_errors[cell].message}."
+    if reply.status == "unreachable":
+        return _unreachable(name, attempt.execution)
     if any(case.outcome is Outcome.MISSING for case in cases):
-        return Outcome.MISSING, _why_missing(name, look, execution, last, returned)
+        return Outcome.MISSING, _why_missing(name, attempt, returned)
     outcome = most_telling([case.outcome for case in cases])
     case = next(case for case in cases if case.outcome is outcome)
-    return outcome, _message(exercise, outcome, case, answer)
+    return outcome, _message(exercise, outcome, case, reply)
 
 
 def _unreachable(name: str, execution: Execution) -> tuple[Outcome, str]:
-    slow = any(error.type == "TimeoutError" for error in execution.errors.values())
-    outcome = Outcome.TIMED_OUT if slow else Outcome.CRASHED
-    reason = execution.stopped or "When the notebook had run, its process did not answer any more."
-    return outcome, f"{name} could not be called. {reason}"
+    timed_out = any(error.type == "TimeoutError" for error in execution.errors.values())
+    reason = execution.stopped or "After the notebook ran, its process did not answer any more."
+    return Outcome.TIMED_OUT if timed_out else Outcome.CRASHED, f"{name} could not be called. {reason}"
 
 
-def _why_missing(
-    name: str, look: StaticLook, execution: Execution, last: Definition | None, returned: Sequence[Returned]
-) -> str:
+def _why_missing(name: str, attempt: Attempt, returned: Sequence[Returned]) -> str:
     kind = next((call.type for call in returned if call.outcome is Outcome.MISSING), None)
     if kind:
-        return f"{name} is no function when the notebook has run, but a {kind}."
-    if last is not None:
-        error = execution.errors.get(last.code.cell)
+        return f"After the notebook ran, {name} was {_with_article(kind)}, not a function."
+    definition = attempt.functions.last(name)
+    if definition is not None:
+        error = attempt.execution.errors.get(definition.code.cell)
         because = f", because that cell stopped: {_sentence(error)}" if error else ""
-        return f"{name} stands in In [{last.code.cell}], but was never defined{because}."
-    others = [other for other in look.definitions if other not in execution.answers]
+        return f"{name} stands in In [{definition.code.cell}], but was never defined{because}."
+    others = [other for other in attempt.functions.definitions if other not in attempt.execution.replies]
     near = difflib.get_close_matches(name, others, n=1, cutoff=0.75)
     if near:
         return f"There is no function {name}. There is one called {near[0]}: was it renamed?"
     return f"There is no function {name} in the notebook. Was its cell deleted, or made a text cell?"
 
 
-def _message(exercise: Exercise, outcome: Outcome, case: CaseResult, answer: Answer) -> str:
+def _with_article(noun: str) -> str:
+    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
+
+
+def _message(exercise: Exercise, outcome: Outcome, case: CaseResult, reply: Reply) -> str:
     name = exercise.name
     where = "" if case.public else f" (case {case.name})"
     if outcome is Outcome.MATCH:
@@ -236,11 +246,11 @@ def _message(exercise: Exercise, outcome: Outcome, case: CaseResult, answer: Ans
         error = case.error
         return f"{name} raised {_sentence(error)}{where}." if error else f"{name} raised an exception{where}."
     if outcome is Outcome.TIMED_OUT:
-        return f"{name} did not return in time: is there a loop without an end?"
+        return f"{name} did not return in time. Does it loop forever?"
     if outcome is Outcome.OUT_OF_MEMORY:
         return f"{name} asked for more memory than it may have{where}."
     if outcome is Outcome.CRASHED:
-        detail = f" ({answer.detail})" if answer.detail else ""
+        detail = f" ({reply.detail})" if reply.detail else ""
         return f"{name} ended the process that it ran in{detail}, instead of returning a gradient."
     if outcome is Outcome.WRONG_TYPE:
         return _wrong_type(exercise, case)
@@ -254,7 +264,7 @@ def _message(exercise: Exercise, outcome: Outcome, case: CaseResult, answer: Ans
 
 
 def _wrong_shape(exercise: Exercise, case: CaseResult, where: str) -> str:
-    got, expected = shape_text(case.shape), shape_text(case.expected_shape)
+    got, expected = _shape_text(case.shape), _shape_text(case.expected_shape)
     target = case.target or exercise.targets[0]
     which = f" for d{target}" if len(exercise.targets) > 1 else ""
     return f"{exercise.name} returned the shape {got}{which}; {target} has the shape {expected}{where}."
@@ -276,13 +286,7 @@ def _mismatch(name: str, case: CaseResult, where: str) -> str:
     return f"{name} has the right shape, but {case.wrong_entries:,} of {case.entries:,} entries are wrong{where}."
 
 
-def shape_text(shape: tuple[int, ...] | None) -> str:
-    """
-    A shape as it is written in Python.
-
-    >>> shape_text((50,))
-    '(50,)'
-    """
+def _shape_text(shape: tuple[int, ...] | None) -> str:
     return "?" if shape is None else repr(shape)
 
 
@@ -304,23 +308,25 @@ def _notices(exercise: Exercise, definitions: Sequence[Definition], returned: Se
         notices.append(
             Notice(
                 id="mutates_input",
-                message=f"{name} changes its argument {', '.join(mutated)} in place: whoever called it is in for a "
-                "surprise. Work on a clone.",
+                message=f"{name} changes its argument {', '.join(mutated)} in place: this changes the caller's tensor, "
+                "too. Work on a clone.",
             )
         )
     if any(call.requires_grad for call in returned):
         notices.append(
             Notice(id="requires_grad", message=f"{name} returns a tensor that requires grad: autograd is still on.")
         )
-    if any("float64" in call.dtypes and str(call.given) == "torch.float32" for call in returned):
+    if any("float64" in call.dtypes and call.argument_dtype == torch.float32 for call in returned):
         notices.append(
-            Notice(id="wider_dtype", message=f"{name} returns float64 where it is given float32: twice the memory.")
+            Notice(
+                id="wider_dtype", message=f"{name} returns float64 for float32 arguments: it takes twice the memory."
+            )
         )
-    if any(str(call.given) != str(call.case.dtype) for call in returned):
+    if any(call.argument_dtype != call.case.dtype for call in returned):
         notices.append(
             Notice(
                 id="float32_only",
-                message=f"{name} works in float32 only: a constant in it has a fixed dtype (try `dtype=` or `*_like`).",
+                message=f"{name} works in float32 only: it has a constant of a fixed dtype (try `dtype=` or `*_like`).",
             )
         )
     if len(definitions) > 1:
@@ -334,10 +340,10 @@ def _notices(exercise: Exercise, definitions: Sequence[Definition], returned: Se
     return tuple(notices)
 
 
-def _flags(exercise: Exercise, last: Definition | None, returned: Sequence[Returned]) -> tuple[Flag, ...]:
-    """What the source shows, and what was seen when it ran."""
+def _flags(exercise: Exercise, definition: Definition | None, returned: Sequence[Returned]) -> tuple[Flag, ...]:
+    """Uses of autograd that the code shows, and those that were seen when it ran."""
     traced = dict.fromkeys(f"when called, it {use}" for call in returned for use in call.autograd)
-    evidence = (*(last.autograd if last is not None else ()), *traced)
+    evidence = (*(definition.autograd if definition is not None else ()), *traced)
     return tuple(Flag(id="autograd", exercise=exercise.name, evidence=use) for use in evidence)
 
 

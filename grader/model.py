@@ -159,7 +159,7 @@ class Submission:
 class Code:
     """Where a function stands in a notebook: `cell` counts code cells from 1 (`In [n]`), `line` lines of that cell."""
 
-    source: str
+    text: str
     cell: int
     line: int
 
@@ -293,6 +293,26 @@ class ExerciseResult:
     question: str = ""
     views: tuple[BatchView, ...] = ()
     adjustment: Adjustment | None = None
+
+    @staticmethod
+    def of(exercise: Exercise, outcome: Outcome, message: str, **details: Any) -> ExerciseResult:
+        """
+        The result of an exercise: all of its points, or none.
+
+        Args:
+            details: Any other fields.
+        """
+        return ExerciseResult(
+            name=exercise.name,
+            outcome=outcome,
+            points=exercise.points if outcome.passed else 0.0,
+            max_points=exercise.points,
+            arguments=exercise.arguments,
+            targets=exercise.targets,
+            message=message,
+            question=exercise.question,
+            **details,
+        )
 
     @property
     def passed(self) -> bool | None:

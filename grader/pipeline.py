@@ -1,37 +1,33 @@
 """
-One submission in, one report out: the only place where reading, executing, comparing and judging meet.
+One submission in, one report out: the only place where reading, executing and judging meet.
 """
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import dataclasses
 import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from nbformat import NotebookNode
-
 from grader.assignment.load import Assignment, find_assignment
 from grader.assignment.source import find_sources, read_source
-from grader.diagnosis.diagnose import diagnose
-from grader.diagnosis.fingerprint import fingerprint
 from grader.errors import GraderError, GraderFault, UsageError
-from grader.execution.calls import CHAIN, call_request, chain_request, read_call
-from grader.execution.execute import Answer, Execution, Request, execute
-from grader.execution.rebinding import confirm, rebind_key, rebind_request
-from grader.judge import judge_chain, judge_exercise, unread_exercise
-from grader.model import Exercise, ExerciseResult, Flag, NotebookSummary, Outcome, Report, Submission
-from grader.notebook.functions import StaticLook, look
-from grader.notebook.read import Unreadable, code_cells, read_notebook
-from grader.notebook.scope import Scope
-from grader.reference.cases import Case, ChainCase, build_cases, build_chain
+from grader.execution.calls import CHAIN
+from grader.execution.channel import Reply, Request
+from grader.execution.execute import Execution, execute
+from grader.execution.requests import requests_for
+from grader.judge import Attempt, judge_chain
+from grader.model import ExerciseResult, NotebookSummary, Outcome, Report, Submission
+from grader.notebook.functions import find_functions
+from grader.notebook.read import Notebook, Unreadable, read_notebook
+from grader.reference.cases import build_cases, build_chain
 from grader.reference.networks import one_thread
 from grader.sandbox import Level
+from grader.verdict import report_of, verdict_on
 
-__all__ = ["REPORT_IT", "as_fault", "choose_assignment", "fault_report", "grade", "grade_or_fault"]
+__all__ = ["REPORT_IT", "as_fault", "choose_assignment", "fault_report", "grade", "grade_or_fault", "judge"]
 
 REPORT_IT = "Run it again with --debug and report that."
 
@@ -54,7 +50,7 @@ def grade(
         require: The sandbox without which nothing is executed.
         meanwhile: Something else to do, in another thread, while the notebook runs.
         known: How this notebook ran before, when it was asked the same: then it is judged by that, and not executed.
-        keep: Is given how it ran, if it was executed.
+        keep: Is called with how it ran, if it was executed.
 
     Raises:
         SolutionError: The assignment's own solution disagrees with autograd.
@@ -63,42 +59,63 @@ def grade(
     notebook = read_notebook(submission)
     if isinstance(notebook, Unreadable):
         return _unread(submission, assignment, notebook.problem)
-    marked = notebook.metadata["grader"].get("assignment")
-    if marked is not None and marked != assignment.id:
-        return _unread(
-            submission,
-            assignment,
-            f"This notebook belongs to the assignment {marked[:80]!r}; here {assignment.id!r} is graded.",
-            cells=sum(1 for _ in code_cells(notebook)),
+    if notebook.assignment_id not in (None, assignment.id):
+        problem = (
+            f"This notebook belongs to the assignment {str(notebook.assignment_id)[:80]!r}; "
+            f"here {assignment.id!r} is graded."
         )
+        return _unread(submission, assignment, problem, cells=len(notebook.cells))
     names = [exercise.name for exercise in assignment.exercises]
     if known is not None:
-        return _judge(submission, assignment, notebook, look(notebook, names), known)
+        attempt = Attempt(notebook=notebook, functions=find_functions(notebook, names), execution=known)
+        return judge(submission, assignment, attempt)
 
     # The kernel takes a while to start, time enough to get ready for it; and a while to end, time enough to judge.
     with concurrent.futures.ThreadPoolExecutor(1) as aside:
         building = aside.submit(lambda: (build_cases(assignment), build_chain(assignment)))
-        looking = aside.submit(look, notebook, names)
+        finding = aside.submit(find_functions, notebook, names)
         aside.submit(meanwhile)
 
-        def requests(answers: Mapping[str, Answer]) -> Iterator[Request]:
-            yield from _requests(assignment, looking.result(), *building.result(), answers)
+        def requests(replies: Mapping[str, Reply]) -> Iterator[Request]:
+            yield from requests_for(assignment, finding.result(), *building.result(), replies)
 
         async def execute_and_judge() -> Report:
             async with execute(notebook, requests, assignment.limits, require=require) as execution:
                 if keep is not None:
                     keep(execution)
-                return _judge(submission, assignment, notebook, looking.result(), execution)
+                attempt = Attempt(notebook=notebook, functions=finding.result(), execution=execution)
+                return judge(submission, assignment, attempt)
 
         return _run(execute_and_judge())
+
+
+@one_thread()
+def judge(submission: Submission, assignment: Assignment, attempt: Attempt) -> Report:
+    """The report on a notebook that has run. It follows from the code and the replies alone; nothing is executed."""
+    started = time.perf_counter()
+    cases, execution = build_cases(assignment), attempt.execution
+    verdicts = [verdict_on(exercise, assignment, cases[exercise.name], attempt) for exercise in assignment.exercises]
+    results = [verdict.result for verdict in verdicts]
+    outcomes = {result.name: result.outcome for result in results}
+    return report_of(
+        assignment,
+        submission,
+        results,
+        _summary(attempt.notebook, execution),
+        flags=tuple(flag for verdict in verdicts for flag in verdict.flags),
+        chain=judge_chain(assignment, build_chain(assignment), execution.replies[CHAIN], outcomes),
+        sandbox_layers=execution.layers,
+        notes=_notes(attempt.notebook, assignment),
+        seconds=execution.seconds + time.perf_counter() - started,
+    )
 
 
 def choose_assignment(submission: Submission, directory: Path, assignment_id: str | None) -> Path:
     """
     The source notebook to grade a submission by.
 
-    It is the one that was named, else the one that the notebook names, else the one whose functions it defines most of,
-    if there is just one.
+    It is the one that is named here, or else the one that the notebook names, or else the one whose functions it
+    defines most of, if there is only one.
 
     Raises:
         UsageError: There is no such assignment, or nothing says which one it is.
@@ -111,10 +128,9 @@ def choose_assignment(submission: Submission, directory: Path, assignment_id: st
         if len(sources) == 1:
             return next(iter(sources.values()))
         raise UsageError(f"{submission.name}: {notebook.problem}", "Name the assignment with -a to get a report.")
-    marked = notebook.metadata["grader"].get("assignment")
-    if marked is not None:
-        return find_assignment(marked, directory)
-    defined = look(notebook).definitions.keys()
+    if notebook.assignment_id is not None:
+        return find_assignment(notebook.assignment_id, directory)
+    defined = find_functions(notebook).definitions.keys()
     shared = {path: len(defined & {e.name for e in read_source(path).exercises}) for path in sources.values()}
     best = [path for path in shared if shared[path] == max(shared.values())]
     if len(best) != 1:
@@ -123,7 +139,7 @@ def choose_assignment(submission: Submission, directory: Path, assignment_id: st
 
 
 def grade_or_fault(submission: Submission, assignment: Assignment, **options: Any) -> tuple[Report, GraderError | None]:
-    """As `grade`. Where the grader fails there is a report too, which decides nothing, and what happened."""
+    """The same as `grade`; where the grader fails, a report that decides nothing, and what happened."""
     try:
         return grade(submission, assignment, **options), None
     except Exception as error:
@@ -132,121 +148,40 @@ def grade_or_fault(submission: Submission, assignment: Assignment, **options: An
 
 
 def as_fault(error: Exception) -> GraderError:
-    """What the grader itself failed at, in a sentence."""
+    """Why the grader failed, in a sentence."""
     if isinstance(error, GraderError):
         return error
-    fault = GraderFault(f"It failed itself ({error!r}).", REPORT_IT)
+    fault = GraderFault(f"The grader failed ({error!r}).", REPORT_IT)
     fault.__cause__ = error
     return fault
 
 
 def fault_report(submission: Submission, assignment: Assignment, fault: GraderError) -> Report:
-    """The report where the grader itself failed: nothing was decided, and nothing costs a point."""
-    return Report(
-        assignment_id=assignment.id,
-        assignment_title=assignment.title,
-        assignment_version=assignment.version,
-        submission=submission,
-        exercises=tuple(
-            ExerciseResult(
-                name=exercise.name,
-                outcome=Outcome.GRADER_ERROR,
-                points=0.0,
-                max_points=exercise.points,
-                arguments=exercise.arguments,
-                targets=exercise.targets,
-                message=f"{exercise.name} could not be graded. This is not your fault: tell your instructor.",
-                question=exercise.question,
+    """The report where the grader failed: nothing was decided, and nothing costs a point."""
+    return report_of(
+        assignment,
+        submission,
+        [
+            ExerciseResult.of(
+                exercise,
+                Outcome.GRADER_ERROR,
+                f"{exercise.name} could not be graded. This is not your fault: tell your instructor.",
             )
             for exercise in assignment.exercises
-        ),
-        notebook=NotebookSummary(cells=0, executed=0),
+        ],
+        NotebookSummary(cells=0, executed=0),
         notes=(str(fault),),
     )
 
 
 def _unread(submission: Submission, assignment: Assignment, problem: str, *, cells: int = 0) -> Report:
-    return Report(
-        assignment_id=assignment.id,
-        assignment_title=assignment.title,
-        assignment_version=assignment.version,
-        submission=submission,
-        exercises=tuple(unread_exercise(exercise, problem) for exercise in assignment.exercises),
-        notebook=NotebookSummary(cells=cells, executed=0, problem=problem),
-    )
-
-
-def _requests(
-    assignment: Assignment,
-    statically: StaticLook,
-    cases: Mapping[str, tuple[Case, ...]],
-    chain: ChainCase,
-    answers: Mapping[str, Answer],
-) -> Iterator[Request]:
-    """
-    All that a notebook is asked: functions on public cases, those that are safe in one backward pass, on hidden cases.
-
-    In this order, a function that remembers what it was given has nothing to tell where students see every number.
-    What is asked with variables changed comes last of all, when nothing that counts is left to be answered.
-    """
-    limits = assignment.limits
-    for exercise in assignment.exercises:
-        seen = [case for case in cases[exercise.name] if case.public]
-        yield call_request(exercise, seen, limits, autograd=assignment.autograd)
-    safe = [e for e in assignment.exercises if answers[e.name].status == "done"]
-    yield chain_request(assignment, safe, chain, limits)
-    for exercise in safe:
-        hidden = [case for case in cases[exercise.name] if not case.public]
-        yield call_request(exercise, hidden, limits, autograd=assignment.autograd)
-    for exercise in safe:
-        yield from rebind_request(assignment, exercise, cases[exercise.name], _scope(statically, exercise))
-
-
-def _scope(statically: StaticLook, exercise: Exercise) -> Scope:
-    last = statically.last(exercise.name)
-    return last.scope if last is not None else Scope()
-
-
-@one_thread()
-def _judge(
-    submission: Submission, assignment: Assignment, notebook: NotebookNode, statically: StaticLook, execution: Execution
-) -> Report:
-    """The report, from the source and from how it ran. Nothing else is looked at, and nothing is executed."""
-    started = time.perf_counter()
-    cases = build_cases(assignment)
-    results, flags = [], list[Flag]()
-    for exercise in assignment.exercises:
-        answer = execution.answers[exercise.name]
-        returned = read_call(cases[exercise.name], answer, notebook)
-        result, found = judge_exercise(exercise, statically, execution, answer, returned, autograd=assignment.autograd)
-        again = execution.answers.get(rebind_key(exercise))
-        scope = confirm(assignment, _scope(statically, exercise), returned, again, notebook)
-        results.append(
-            dataclasses.replace(
-                result,
-                diagnoses=diagnose(assignment, exercise, result.outcome, returned, scope),
-                fingerprint=fingerprint(exercise, result.outcome, returned),
-            )
-        )
-        flags.extend(found)
-    outcomes = {result.name: result.outcome for result in results}
-    return Report(
-        assignment_id=assignment.id,
-        assignment_title=assignment.title,
-        assignment_version=assignment.version,
-        submission=submission,
-        exercises=tuple(results),
-        notebook=_summary(notebook, execution),
-        flags=tuple(flags),
-        chain=judge_chain(assignment, build_chain(assignment), execution.answers[CHAIN], outcomes),
-        sandbox_layers=execution.layers,
-        notes=_notes(notebook, assignment),
-        seconds=execution.seconds + time.perf_counter() - started,
-    )
+    """The report on a file whose code is not looked at: no function was found, and the messages say why."""
+    results = [ExerciseResult.of(exercise, Outcome.MISSING, problem) for exercise in assignment.exercises]
+    return report_of(assignment, submission, results, NotebookSummary(cells=cells, executed=0, problem=problem))
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end, also for a caller that has an event loop already: a notebook, a server."""
+    """Run a coroutine to its end, also for a caller with an event loop of its own, such as a notebook or a server."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -255,22 +190,21 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
         return thread.submit(asyncio.run, work).result()
 
 
-def _summary(notebook: NotebookNode, execution: Execution) -> NotebookSummary:
+def _summary(notebook: Notebook, execution: Execution) -> NotebookSummary:
     first = None
     for number in sorted(execution.errors)[:1]:
         error = execution.errors[number]
         first = f"In [{number}]: {error.type}: {error.message}".strip().removesuffix(":")
     if execution.stopped and first is None:
         first = execution.stopped
-    return NotebookSummary(cells=sum(1 for _ in code_cells(notebook)), executed=execution.executed, first_error=first)
+    return NotebookSummary(cells=len(notebook.cells), executed=execution.executed, first_error=first)
 
 
-def _notes(notebook: NotebookNode, assignment: Assignment) -> tuple[str, ...]:
+def _notes(notebook: Notebook, assignment: Assignment) -> tuple[str, ...]:
     notes = []
-    version = notebook.metadata["grader"].get("version")
-    if version is not None and version != assignment.version:
+    if notebook.version not in (None, assignment.version):
         notes.append(
-            f"The notebook was made for another version of the assignment ({version[:20]}); "
+            f"The notebook was made for another version of the assignment ({str(notebook.version)[:20]}); "
             f"it was graded by version {assignment.version}."
         )
     if not assignment.solutions:

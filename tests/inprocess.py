@@ -8,13 +8,17 @@ from typing import Any
 import nbformat
 
 from grader.assignment.load import Assignment
-from grader.execution.execute import Answer, Execution, Request, put_together
-from grader.harness.serve import _work
+from grader.execution.channel import Reply, Request, combine
+from grader.execution.execute import Execution
+from grader.execution.requests import requests_for
+from grader.harness.call import NotebookState
+from grader.harness.serve import perform
 from grader.harness.wire import unpack_all
+from grader.judge import Attempt
 from grader.model import Report
-from grader.notebook.functions import look
-from grader.notebook.read import code_cells, read_notebook
-from grader.pipeline import _judge, _requests
+from grader.notebook.functions import find_functions
+from grader.notebook.read import read_notebook
+from grader.pipeline import judge
 from grader.reference.cases import build_cases, build_chain
 from tests.checking.test_check import TRANSFORMER
 from tests.conftest import handed_in, raw_submission
@@ -38,7 +42,7 @@ class Here:
         written = nbformat.writes(handed_in(answers, base=base, assignment_id=assignment.id))
         self.submission = raw_submission(written.encode(), name=name)
         self.notebook = read_notebook(self.submission)
-        self.looked = look(self.notebook, [exercise.name for exercise in assignment.exercises])
+        self.functions = find_functions(self.notebook, [exercise.name for exercise in assignment.exercises])
         self._execute(assignment)
 
     def there(self, assignment: Assignment) -> Here:
@@ -49,36 +53,39 @@ class Here:
 
     def _execute(self, assignment: Assignment) -> None:
         self.namespace = self._run()
-        self.execution = Execution(executed=0, errors={}, stopped=None, answers=self._asked(assignment), layers=())
+        self.execution = Execution.in_this_process(self._asked(assignment))
 
     def judged(self, assignment: Assignment) -> Report:
         """The report, as one assignment or another with the same cases judges."""
-        return _judge(self.submission, assignment, self.notebook, self.looked, self.execution)
+        attempt = Attempt(notebook=self.notebook, functions=self.functions, execution=self.execution)
+        return judge(self.submission, assignment, attempt)
 
     def _run(self) -> dict[str, Any]:
         namespace: dict[str, Any] = {"__name__": "__main__"}
-        for number, cell in code_cells(self.notebook):
-            if "plt." in cell.source or "range(40)" in cell.source:
+        for cell in self.notebook.cells:
+            if "plt." in cell.code or "range(40)" in cell.code:
                 continue  # drawings and training
             try:
-                code = TRANSFORMER.transform_cell(cell.source)
-                exec(compile(code, f"<cell {number}>", "exec"), namespace)
+                code = TRANSFORMER.transform_cell(cell.code)
+                exec(compile(code, f"<cell {cell.number}>", "exec"), namespace)
             except Exception:  # a notebook goes on after a cell that raised
                 continue
         return namespace
 
-    def _asked(self, assignment: Assignment) -> dict[str, Answer]:
-        answers: dict[str, Answer] = {}
-        for request in _requests(assignment, self.looked, build_cases(assignment), build_chain(assignment), answers):
-            answers[request.key] = put_together(answers.get(request.key), self._ask(request), request)
-        return answers
+    def _asked(self, assignment: Assignment) -> dict[str, Reply]:
+        replies: dict[str, Reply] = {}
+        for request in requests_for(
+            assignment, self.functions, build_cases(assignment), build_chain(assignment), replies
+        ):
+            replies[request.key] = combine(replies.get(request.key), self._ask(request), request)
+        return replies
 
-    def _ask(self, request: Request) -> Answer:
+    def _ask(self, request: Request) -> Reply:
         records: dict[str, tuple[dict[str, Any], bytes]] = {}
 
         def keep(content: bytes) -> None:
             records.update({header["case"]: (header, payload) for header, payload in unpack_all(content)})
 
-        files = {f"<cell {number}>": number for number, _ in code_cells(self.notebook)}
-        _work(self.namespace, files, request.header, request.payload, keep)
-        return Answer(status="done", records=records)
+        cells = {f"<cell {cell.number}>": cell.number for cell in self.notebook.cells}
+        perform((request.header, request.payload), keep, state=NotebookState(self.namespace, cells))
+        return Reply(status="done", records=records)

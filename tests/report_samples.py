@@ -113,7 +113,7 @@ def graded(name: str, body: str | None = None, **changes: object) -> ExerciseRes
         batch = _batch(rows, seed)
         got = function(*(batch[argument].clone() for argument in ARGUMENTS[name]))
         expected = batch[f"d{target}"]
-        compared = compare(got, expected.double(), terms=792, given=torch.float32)
+        compared = compare(got, expected.double(), terms=792, argument_dtype=torch.float32)
         cases.append(
             CaseResult(
                 name=case,
@@ -141,7 +141,7 @@ def graded(name: str, body: str | None = None, **changes: object) -> ExerciseRes
         max_points=points,
         message=f"{name} is right." if outcome.passed else f"{name} has the right shape, but its values are wrong.",
         cases=tuple(cases),
-        code=Code(source=source, cell=12 + list(ARGUMENTS).index(name), line=1),
+        code=Code(text=source, cell=12 + list(ARGUMENTS).index(name), line=1),
         question=f"Return dL/d{target}, with the shape of `{target}`.\n\nGiven: {', '.join(ARGUMENTS[name])}.",
         views=views,
     )
@@ -158,7 +158,7 @@ def without_views(name: str, outcome: Outcome, message: str, **changes: object) 
             CaseResult(name="mnist_hidden", public=False, outcome=outcome),
         )
     )
-    blank = Code(source=source_of(name, f'    raise NotImplementedError("{name}")'), cell=12, line=1)
+    blank = Code(text=source_of(name, f'    raise NotImplementedError("{name}")'), cell=12, line=1)
     result = graded(name, outcome=outcome, points=0.0, message=message, views=(), cases=cases, code=blank)
     return dataclasses.replace(result, **changes)
 
@@ -230,7 +230,7 @@ def mixed() -> Report:
             "grad_a1",
             Outcome.RAISED,
             f"grad_a1 raised ValueError: {HOSTILE}.",
-            code=Code(source=source_of("grad_a1", f"    raise ValueError({HOSTILE!r})"), cell=15, line=1),
+            code=Code(text=source_of("grad_a1", f"    raise ValueError({HOSTILE!r})"), cell=15, line=1),
             error=CallError(
                 type="ValueError",
                 message=HOSTILE,
@@ -250,7 +250,7 @@ def mixed() -> Report:
             "grad_b1",
             Outcome.TIMED_OUT,
             "grad_b1 did not return in time: is there a loop without an end?",
-            code=Code(source=source_of("grad_b1", "    while True:\n        dz1 = dz1 + 0"), cell=18, line=1),
+            code=Code(text=source_of("grad_b1", "    while True:\n        dz1 = dz1 + 0"), cell=18, line=1),
         ),
     )
     links = _links(exercises, grad_w2=Outcome.MISMATCH)

@@ -104,8 +104,8 @@ def test_nobody_else_is_asked(assignment: Assignment) -> None:
     """Constants of the network are there to be read; a variable that is a function is not changed."""
     nobody, read = (Here(assignment, "", base="solution"), Here(assignment, "# %%\nn = 2\n\ndef grad_b1(dz1):\n    n"))
 
-    assert [key for key in nobody.execution.answers if "rebound" in key] == []
-    assert [key for key in read.execution.answers if "rebound" in key] == ["grad_b1 rebound"]
+    assert [key for key in nobody.execution.replies if "rebound" in key] == []
+    assert [key for key in read.execution.replies if "rebound" in key] == ["grad_b1 rebound"]
 
 
 HOSTILE = """
@@ -158,7 +158,7 @@ def test_in_a_kernel(assignment: Assignment, monkeypatch: pytest.MonkeyPatch) ->
     assert wrong == {"grad_w1", "grad_yhat"}
     assert diagnosed(report, "grad_yhat") == "reads_global"
     assert diagnosed(report, "grad_w1") not in (None, "reads_global")
-    asked = {key: answer.status for key, answer in ran.answers.items() if "rebound" in key}
+    asked = {key: reply.status for key, reply in ran.replies.items() if "rebound" in key}
     assert set(asked) == {"grad_yhat rebound", "grad_w1 rebound", "grad_b1 rebound"}
     assert (asked["grad_yhat rebound"], asked["grad_b1 rebound"]) == ("done", "crashed")
     assert report.notebook.executed == report.notebook.cells
@@ -175,7 +175,7 @@ def test_without_an_answer_nothing_is_confirmed(assignment: Assignment) -> None:
     assert diagnosed(here.judged(assignment), "grad_yhat") == "reads_global"
 
     exercise = next(each for each in assignment.exercises if each.name == "grad_yhat")
-    del here.execution.answers[rebind_key(exercise)]
+    del here.execution.replies[rebind_key(exercise)]
 
     assert diagnosed(here.judged(assignment), "grad_yhat") != "reads_global"
 

@@ -20,8 +20,8 @@ from grader.assignment.settings import extra_cases, visibility_of
 from grader.assignment.source import (
     SourceCell,
     SourceNotebook,
+    code_lines,
     find_sources,
-    first_lines,
     line_in,
     place_of,
     read_source,
@@ -218,7 +218,7 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
 def _untagged(source: SourceNotebook, name: str) -> str:
     """Where a function is defined in a cell that the grader does not run, if it is."""
     found = re.compile(rf"^def {name}\(", re.MULTILINE)
-    lines = first_lines(source.path.read_text(encoding="utf-8"), source.notebook)
+    lines = code_lines(source.path.read_text(encoding="utf-8"), source.notebook)
     for index, cell in enumerate(source.notebook.cells):
         if cell.cell_type == "code" and found.search(cell.source):
             return place_of(source.path, SourceCell(index=index, source=cell.source, line=lines.get(index)))

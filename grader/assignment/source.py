@@ -27,6 +27,7 @@ from nbformat import NotebookNode
 
 from grader.assignment.settings import EXERCISE, NOTEBOOK, check_settings
 from grader.errors import SourceError
+from grader.notebook.lines import first_lines
 
 __all__ = [
     "KEPT_BACK",
@@ -35,8 +36,8 @@ __all__ = [
     "SourceCell",
     "SourceNotebook",
     "as_sentence",
+    "code_lines",
     "find_sources",
-    "first_lines",
     "line_in",
     "place_of",
     "read_source",
@@ -197,7 +198,7 @@ def _cells(
     """The cells of the network, and the exercises, each of which has so many solution regions."""
     network: list[SourceCell] = []
     exercises: list[ExerciseCell] = []
-    lines = first_lines(text, notebook)
+    lines = code_lines(text, notebook)
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
@@ -223,7 +224,7 @@ def _cells(
 
 def _kept_back(path: Path, text: str, notebook: NotebookNode, tag: str) -> tuple[SourceCell, ...]:
     """The cells with a tag that keeps them back; none of them has another tag of ours."""
-    lines = first_lines(text, notebook)
+    lines = code_lines(text, notebook)
     found = []
     for index, cell in enumerate(notebook.cells):
         tags = cell.metadata.get("tags", [])
@@ -247,21 +248,10 @@ def _tags(path: Path, here: SourceCell, cell: NotebookNode) -> list[str]:
     return tags
 
 
-def first_lines(text: str, notebook: NotebookNode) -> dict[int, int]:
-    """For each code cell, the line of the file where its source begins, found in order."""
-    lines = text.split("\n")
-    found: dict[int, int] = {}
-    start = 0
-    for index, cell in enumerate(notebook.cells):
-        source = cell.source.split("\n")
-        if cell.cell_type != "code" or not cell.source.strip():
-            continue
-        for number in range(start, len(lines) - len(source) + 1):
-            if lines[number : number + len(source)] == source:
-                found[index] = number + 1
-                start = number + len(source)
-                break
-    return found
+def code_lines(text: str, notebook: NotebookNode) -> dict[int, int]:
+    """For each code cell of a source notebook, by its index, the line of the file where its code begins."""
+    cells = ((index, cell.source) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code")
+    return first_lines(text, cells)
 
 
 def _check_regions(path: Path, cell: SourceCell) -> int:

@@ -15,8 +15,8 @@ from grader.assignment.source import KEPT_BACK, REGION, find_sources, read_sourc
 from grader.assignment.styles import read_styles
 from grader.errors import UsageError
 from grader.model import Submission
-from grader.notebook.functions import look
-from grader.notebook.read import Unreadable, code_cells, read_notebook, read_submission
+from grader.notebook.functions import find_functions
+from grader.notebook.read import Unreadable, read_notebook, read_submission
 
 __all__ = ["find_leaks", "solution_bodies", "strip_outputs"]
 
@@ -56,13 +56,13 @@ def find_leaks(path: Path, bodies: Mapping[str, set[str]]) -> Iterator[str]:
     notebook = read_notebook(submission)
     if isinstance(notebook, Unreadable):
         return
-    for number, cell in code_cells(notebook):
-        for line, text in enumerate(cell.source.split("\n"), start=1):
+    for cell in notebook.cells:
+        for line, text in enumerate(cell.code.split("\n"), start=1):
             if REGION.match(text):
-                yield f"{path}, In [{number}], line {line}: a solution region."
-    for name, definitions in look(notebook).definitions.items():
+                yield f"{path}, In [{cell.number}], line {line}: a solution region."
+    for name, definitions in find_functions(notebook).definitions.items():
         for definition in definitions:
-            if name in bodies and _body(definition.code.source) in bodies[name]:
+            if name in bodies and _body(definition.code.text) in bodies[name]:
                 yield f"{path}, In [{definition.code.cell}], line {definition.code.line}: the solution of {name}."
 
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from grader.assignment.load import Assignment
-from grader.diagnosis.bank import Tensors, agrees, evaluate
+from grader.diagnosis.bank import evaluate
 from grader.diagnosis.fingerprint import fingerprint
 from grader.diagnosis.mutants import as_mutant
+from grader.diagnosis.projection import Tensors, agrees
 from grader.execution.calls import Returned
 from grader.model import Exercise, Misconception, Outcome
 from grader.reference.cases import Case, build_cases
@@ -51,7 +52,7 @@ def _problems(assignment: Assignment, exercise: Exercise, cases: Sequence[Case])
 
 
 def _same(cases: Sequence[Case], one: Sequence[Tensors], other: Sequence[Tensors]) -> bool:
-    return all(agrees(a, case, b, given=case.dtype) for case, a, b in zip(cases, one, other, strict=True))
+    return all(agrees(a, case, b, argument_dtype=case.dtype) for case, a, b in zip(cases, one, other, strict=True))
 
 
 def _failure(assignment: Assignment, exercise: Exercise, own: Misconception, cases: Sequence[Case]) -> str:
@@ -69,7 +70,7 @@ def _failure(assignment: Assignment, exercise: Exercise, own: Misconception, cas
 
 def _fingerprint(exercise: Exercise, cases: Sequence[Case], answers: Sequence[Tensors]) -> str:
     returned = [
-        Returned(case=case, outcome=None, given=case.dtype, tensors=answer)
+        Returned(case=case, outcome=None, argument_dtype=case.dtype, tensors=answer)
         for case, answer in zip(cases, answers, strict=True)
     ]
     return fingerprint(exercise, Outcome.MISMATCH, returned) or ""

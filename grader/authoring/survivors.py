@@ -17,8 +17,9 @@ from collections.abc import Iterable, Iterator
 import torch
 
 from grader.assignment.load import Assignment
-from grader.diagnosis.bank import agrees, evaluate, survives
+from grader.diagnosis.bank import evaluate, survives
 from grader.diagnosis.mutants import Mutant
+from grader.diagnosis.projection import agrees
 from grader.model import Exercise
 from grader.reference.cases import Case, generic_arguments
 
@@ -72,7 +73,7 @@ def find_survivors(
         )
         for mutant in mutants
         if survives(assignment, exercise, mutant, cases)
-        and survives(assignment, exercise, mutant, cases, as_given=True)
+        and survives(assignment, exercise, mutant, cases, in_case_dtype=True)
     )
 
 

@@ -72,12 +72,12 @@ class Check:
     def show(self, functions: Iterable[Any], namespace: dict[str, Any]) -> None:
         """The same for functions of a namespace. While a notebook is being graded, it does nothing."""
         for function in functions if not os.environ.get(GRADING) else ():
-            show(self.look(function, namespace))
+            show(self.examine(function, namespace))
 
     def all(self) -> None:
         """Show how all of them are doing, what they make of a whole backward pass, and how a network learns by it."""
         if not os.environ.get(GRADING):
-            show(self.look_at_all(sys._getframe(1).f_globals))
+            show(self.examine_all(sys._getframe(1).f_globals))
 
     def assignment(self, assignment_id: str, *exercises: str, **settings: Any) -> None:
         """
@@ -102,7 +102,7 @@ class Check:
 
         from grader.reports.html import render_html
 
-        checked = self.look_at_all(sys._getframe(1).f_globals)
+        checked = self.examine_all(sys._getframe(1).f_globals)
         found = checked.report
         is_right = found.notebook.problem is None and all(exercise.passed for exercise in found.exercises)
         page = dataclasses.replace(found, submission=dataclasses.replace(found.submission, name=name))
@@ -110,14 +110,14 @@ class Check:
             {"text/plain": repr(checked), "text/html": render_html(page), IS_RIGHT: "yes" if is_right else "no"}
         )
 
-    def look(self, function: Any, namespace: dict[str, Any]) -> Checked:
+    def examine(self, function: Any, namespace: dict[str, Any]) -> Checked:
         """What there is to say about one function of a namespace."""
         name = function if isinstance(function, str) else name_of(function, namespace)
-        return Checked(self._network(namespace).look_at([name]))
+        return Checked(self._network(namespace).examine([name]))
 
-    def look_at_all(self, namespace: dict[str, Any]) -> Checked:
+    def examine_all(self, namespace: dict[str, Any]) -> Checked:
         """What there is to say about all functions of a namespace."""
-        return Checked(self._network(namespace).look_at_all())
+        return Checked(self._network(namespace).examine_all())
 
     def _network(self, namespace: dict[str, Any]) -> Any:
         from grader.checking.live import Live
@@ -128,7 +128,7 @@ class Check:
 
 
 def _import_all() -> None:
-    """Have all imported that a look needs, so that the first one is as quick as those after it."""
+    """Import everything that a check needs, so that the first one is as quick as those after it."""
     for module in ("grader.checking.live", "grader.reports.fragment", "torch.fx.experimental.symbolic_shapes"):
         importlib.import_module(module)
 

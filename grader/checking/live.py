@@ -16,26 +16,25 @@ import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import nbformat
 from IPython.core.getipython import get_ipython
-from nbformat import NotebookNode
 
 from grader.assignment.declared import Declared
 from grader.assignment.load import Assignment, default_inputs
-from grader.diagnosis.diagnose import diagnose
-from grader.diagnosis.fingerprint import DIAGNOSED
 from grader.errors import GraderError, SourceError
-from grader.execution.calls import Returned, call_request, chain_request, read_call
-from grader.execution.execute import Answer, Execution, Request
-from grader.execution.rebinding import confirm, rebind_request
-from grader.harness.serve import _work
-from grader.harness.wire import unpack_all
-from grader.judge import judge_chain, judge_exercise
+from grader.execution.calls import call_request, chain_request
+from grader.execution.channel import Reply, Request
+from grader.execution.execute import Execution
+from grader.harness.call import NotebookState
+from grader.harness.serve import perform
+from grader.harness.wire import Message, unpack_all
+from grader.judge import Attempt, judge_chain
 from grader.model import Chain, Exercise, ExerciseResult, Limits, NotebookSummary, Outcome, Report, Submission
-from grader.notebook.functions import StaticLook, look_at
-from grader.notebook.scope import Scope, scope_of
-from grader.reference.cases import Case, build_chain, exercise_cases
+from grader.notebook.functions import FunctionIndex, find_functions_in
+from grader.notebook.read import Notebook
+from grader.notebook.scope import scope_of
+from grader.reference.cases import build_chain, exercise_cases
 from grader.reference.networks import Network, networks_of, one_thread
+from grader.verdict import report_of, verdict_on
 
 __all__ = ["Live"]
 
@@ -81,7 +80,7 @@ class Live:
         """Whether this is the network that a namespace has now."""
         return namespace is self._namespace and _parts_of(namespace) == self._parts
 
-    def look_at(self, names: Sequence[str]) -> Report:
+    def examine(self, names: Sequence[str]) -> Report:
         """The verdicts on some functions; a network that cannot be evaluated is a problem of the notebook."""
         try:
             with one_thread():
@@ -89,7 +88,7 @@ class Live:
         except GraderError as error:
             return self._report((), problem=str(error))
 
-    def look_at_all(self) -> Report:
+    def examine_all(self) -> Report:
         """The verdicts on all functions that are asked for, or that are called `grad_…`, and on their composition."""
         try:
             with one_thread():
@@ -100,15 +99,9 @@ class Live:
             return self._report((), problem=str(error))
 
     def _report(self, results: Sequence[ExerciseResult], *, problem: str | None = None) -> Report:
-        return Report(
-            assignment_id=self.assignment.id,
-            assignment_title=self.assignment.title,
-            assignment_version=self.assignment.version,
-            submission=Submission.of(b"", name="this notebook", student=""),
-            exercises=tuple(results),
-            notebook=NotebookSummary(cells=0, executed=0, problem=problem),
-            gives_marks=False,
-        )
+        submission = Submission.of(b"", name="this notebook", student="")
+        summary = NotebookSummary(cells=0, executed=0, problem=problem)
+        return report_of(self.assignment, submission, results, summary, gives_marks=False)
 
     def _gradients(self) -> Iterator[str]:
         known = {f"d{name}" for name in self._network()["mnist"].values}
@@ -148,26 +141,16 @@ class Live:
         cases = exercise_cases(self.assignment, exercise, self._network())
         function = self._namespace.get(exercise.name)
         exercise = dataclasses.replace(exercise, question=inspect.getdoc(function) or "" if function else "")
-        seen = _look(function, exercise.name, self._namespace)
-        last = seen.last(exercise.name)
-        request = call_request(exercise, cases, self.assignment.limits, autograd=self.assignment.autograd)
-        answer = self._ask(request) if last is None or not last.is_blank else Answer(status="done")
-        # Nothing is a secret here: what a function says when it raises is told for each case.
-        told = read_call([dataclasses.replace(case, public=True) for case in cases], answer, _notebook())
-        returned = [dataclasses.replace(each, case=case) for each, case in zip(told, cases, strict=True)]
-        nothing = Execution(executed=0, errors={}, stopped=None, answers={}, layers=())
-        result, _ = judge_exercise(exercise, seen, nothing, answer, returned, autograd=self.assignment.autograd)
-        scope = self._confirmed(exercise, cases, last.scope if last is not None else Scope(), result, returned)
-        return dataclasses.replace(
-            result, diagnoses=diagnose(self.assignment, exercise, result.outcome, returned, scope)
+        functions = _functions(function, exercise.name, self._namespace)
+        definition = functions.last(exercise.name)
+        reply = Reply(status="done")
+        if definition is None or not definition.is_blank:
+            reply = self._ask(call_request(exercise, cases, self.assignment.limits, autograd=self.assignment.autograd))
+        attempt = Attempt(
+            notebook=_notebook(), functions=functions, execution=Execution.in_this_process({exercise.name: reply})
         )
-
-    def _confirmed(
-        self, exercise: Exercise, cases: Sequence[Case], scope: Scope, result: ExerciseResult, returned: list[Returned]
-    ) -> Scope:
-        """What it reads of the notebook, where it matters: of a wrong exercise."""
-        asked = rebind_request(self.assignment, exercise, cases, scope) if result.outcome in DIAGNOSED else ()
-        return confirm(self.assignment, scope, returned, self._ask(asked[0]) if asked else None, _notebook())
+        # Nothing is a secret here: what a function says when it raises may be shown for each case.
+        return verdict_on(exercise, self.assignment, cases, attempt, ask=self._ask, withholds=False).result
 
     def _chain(self, exercises: tuple[Exercise, ...], results: Sequence[ExerciseResult]) -> Chain | None:
         assignment = dataclasses.replace(self.assignment, exercises=exercises)
@@ -175,12 +158,12 @@ class Live:
         able = [e for e in exercises if outcomes[e.name] not in (Outcome.BLANK, Outcome.MISSING)]
         case = build_chain(assignment)
         FORWARD.set(assignment.forward)
-        answer = self._ask(chain_request(assignment, able, case, assignment.limits))
-        return judge_chain(assignment, case, answer, outcomes)
+        reply = self._ask(chain_request(assignment, able, case, assignment.limits))
+        return judge_chain(assignment, case, reply, outcomes)
 
-    def _ask(self, request: Request) -> Answer:
-        """What the harness makes of a request, without a process of its own."""
-        records: dict[str, tuple[dict[str, Any], bytes]] = {}
+    def _ask(self, request: Request) -> Reply:
+        """The harness's reply to a request, without a process of its own."""
+        records: dict[str, Message] = {}
 
         def keep(content: bytes) -> None:
             for header, payload in unpack_all(content):
@@ -188,8 +171,8 @@ class Live:
                 if (header.get("error") or {}).get("type") == "KeyboardInterrupt":
                     raise KeyboardInterrupt  # the student's own, who does not want to wait for the other cases
 
-        _work(self._namespace, _file_names(), request.header, request.payload, keep)
-        return Answer(status="done", records=records)
+        perform((request.header, request.payload), keep, state=NotebookState(self._namespace, _file_names()))
+        return Reply(status="done", records=records)
 
 
 def _undefined(*_: Any, **__: Any) -> dict[str, Any]:
@@ -209,39 +192,37 @@ def _file_names() -> dict[str, int]:
     return dict(getattr(shell.compile, "_filename_map", {})) if shell is not None else {}
 
 
-def _sources() -> list[str]:
-    """What was run, by number, as it was typed."""
+def _codes() -> list[str]:
+    """The code that was run, as it was typed, by the number of its cell."""
     history = getattr(get_ipython(), "history_manager", None)
     return list(history.input_hist_raw) if history is not None else []
 
 
-def _notebook() -> NotebookNode:
-    """What was run, as a notebook: its n-th cell is `In [n]`."""
-    cells = [{"cell_type": "code", "source": source if source.strip() else "pass"} for source in _sources()[1:]]
-    notebook: NotebookNode = nbformat.from_dict({"cells": cells})
-    return notebook
+def _notebook() -> Notebook:
+    """What was run, as a notebook."""
+    return Notebook.of(code if code.strip() else "pass" for code in _codes()[1:])
 
 
-def _look(function: Any, name: str, namespace: Mapping[str, Any]) -> StaticLook:
-    """A look at a function, and at the notebook's functions that it calls, where they were defined."""
-    numbers, sources = _file_names(), _sources()
+def _functions(function: Any, name: str, namespace: Mapping[str, Any]) -> FunctionIndex:
+    """A function, and the notebook's functions that it calls, as the cells that defined them say."""
+    numbers, codes = _file_names(), _codes()
     wanted: dict[int, str] = {}
     waiting, known = [function], set()
     while waiting:
-        code = getattr(waiting.pop(), "__code__", None)
-        number = numbers.get(code.co_filename) if isinstance(code, types.CodeType) else None
-        if code is None or number is None or code in known or number >= len(sources):
+        compiled = getattr(waiting.pop(), "__code__", None)
+        number = numbers.get(compiled.co_filename) if isinstance(compiled, types.CodeType) else None
+        if compiled is None or number is None or compiled in known or number >= len(codes):
             continue
-        known.add(code)
-        wanted[number] = sources[number]
-        waiting += [namespace[called] for called in code.co_names if called in namespace]
-    seen = look_at(dict(sorted(wanted.items())), [name])
-    last = seen.last(name)
-    if last is None:
-        return seen
-    node = ast.parse(textwrap.dedent(last.code.source)).body[0]
-    last = dataclasses.replace(last, scope=scope_of(node, _data(namespace)))
-    return dataclasses.replace(seen, definitions={name: (last,)})
+        known.add(compiled)
+        wanted[number] = codes[number]
+        waiting += [namespace[called] for called in compiled.co_names if called in namespace]
+    functions = find_functions_in(dict(sorted(wanted.items())), [name])
+    definition = functions.last(name)
+    if definition is None:
+        return functions
+    node = ast.parse(textwrap.dedent(definition.code.text)).body[0]
+    definition = dataclasses.replace(definition, scope=scope_of(node, _data(namespace)))
+    return dataclasses.replace(functions, definitions={name: (definition,)})
 
 
 def _data(namespace: Mapping[str, Any]) -> frozenset[str]:

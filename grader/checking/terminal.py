@@ -9,18 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import logging
 from typing import Any
 
-import nbformat
-from nbclient import NotebookClient
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
-from nbformat import NotebookNode
 
 from grader.checking.check import IS_RIGHT
+from grader.execution.client import connect_client
 from grader.execution.kernels import start_kernel
 from grader.model import Limits, Submission
-from grader.notebook.read import Unreadable, read_notebook
+from grader.notebook.read import Notebook, Unreadable, read_notebook
 from grader.reports.html import render_frame
 from grader.reports.words import clip, visible
 
@@ -28,9 +25,6 @@ __all__ = ["NotebookCheck", "check_notebook"]
 
 LAST_CELL = "from grader import check\n\ncheck.report({name!r})"
 MAX_TEXT, MAX_PAGE = 100_000, 32 * 1024 * 1024
-_SILENT = logging.getLogger("grader.check")
-_SILENT.disabled = True
-_TOO_LONG = {"ename": "TimeoutError", "evalue": "", "traceback": []}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,14 +37,6 @@ class NotebookCheck:
     is_unreadable: bool = False
 
 
-class _LastOutput(NotebookClient):
-    """Keeps what the last cell shows, and drops the rest: a notebook may print without end."""
-
-    def output(self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int) -> None:
-        if cell_index == len(self.nb.cells) - 1:
-            super().output(outs, msg, display_id, cell_index)
-
-
 def check_notebook(submission: Submission, limits: Limits | None = None) -> NotebookCheck:
     """
     Check a notebook.
@@ -61,8 +47,9 @@ def check_notebook(submission: Submission, limits: Limits | None = None) -> Note
     notebook = read_notebook(submission)
     if isinstance(notebook, Unreadable):
         return NotebookCheck(text=notebook.problem, is_unreadable=True)
-    notebook.cells.append(nbformat.v4.new_code_cell(LAST_CELL.format(name=submission.name)))
-    shown, problem = asyncio.run(_run(notebook, limits or Limits()))
+    last_cell = LAST_CELL.format(name=submission.name)
+    whole = Notebook.of([*(cell.code for cell in notebook.cells), last_cell])
+    shown, problem = asyncio.run(_run(whole, limits or Limits()))
     if not shown:
         return NotebookCheck(text=problem)
     return NotebookCheck(
@@ -72,35 +59,21 @@ def check_notebook(submission: Submission, limits: Limits | None = None) -> Note
     )
 
 
-async def _run(notebook: NotebookNode, limits: Limits) -> tuple[dict[str, Any], str]:
+async def _run(notebook: Notebook, limits: Limits) -> tuple[dict[str, Any], str]:
     """What the last cell shows; or nothing, and why."""
-    number = 0
+    last = len(notebook.cells)
     async with start_kernel(limits) as kernel:
-        client = _LastOutput(
-            notebook,
-            km=kernel.manager,
-            timeout=limits.cell_s,
-            interrupt_on_timeout=True,
-            error_on_timeout=_TOO_LONG,
-            allow_errors=True,
-            store_widget_state=False,
-            record_timing=False,
-            log=_SILENT,
-        )
-        client.reset_execution_trackers()
-        client.kc = kernel.client
-        try:
-            for index, cell in enumerate(notebook.cells):
-                if cell.cell_type == "code" and cell.source.strip():
-                    number += 1
-                    await client.async_execute_cell(cell, index)
-        except (DeadKernelError, CellTimeoutError):
-            where = f"In [{number}]" if index < len(notebook.cells) - 1 else "one of your functions"
-            return {}, f"The notebook's process did not survive {where}, or took too long there."
-    for output in notebook.cells[-1].outputs:
+        client = connect_client(notebook, kernel, limits, keeps=lambda _, __, index: index == last - 1)
+        for cell, node in zip(notebook.cells, client.nb.cells, strict=True):
+            try:
+                await client.async_execute_cell(node, cell.number - 1)
+            except (DeadKernelError, CellTimeoutError):
+                where = f"In [{cell.number}]" if cell.number < last else "one of your functions"
+                return {}, f"The notebook's process did not survive {where}, or took too long there."
+    for output in client.nb.cells[-1].outputs:
         if output.output_type == "display_data" and IS_RIGHT in output.data:
             return output.data, ""
-    return {}, "The check did not come to an end: is there a loop without one in a function of yours?"
+    return {}, "The check did not come to an end. Does one of your functions loop forever?"
 
 
 def _text(value: object) -> str:

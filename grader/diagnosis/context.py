@@ -44,7 +44,7 @@ def reads_global_and_fails(evidence: Evidence) -> Iterator[Found]:
     is_about_sizes = (
         any(_ABOUT_SIZES.search(error.message) for error in errors) or evidence.outcome is not Outcome.RAISED
     )
-    if evidence.of_network and (is_about_sizes or evidence.seen):
+    if evidence.of_network and (is_about_sizes or evidence.outputs):
         yield reading(evidence, evidence.of_network, key="reads_global_fails")
 
 
@@ -72,8 +72,8 @@ def hard_coded_literal(evidence: Evidence) -> Iterator[Found]:
 def keeps_state(evidence: Evidence) -> Iterator[Found]:
     """Every answer is the first one, or the sum of all so far."""
     target = evidence.wrong_target
-    got = [seen.tensors[target].double() for seen in evidence.seen]
-    expected = [seen.case.expected[target] for seen in evidence.seen]
+    got = [output.tensors[target].double() for output in evidence.outputs]
+    expected = [output.case.expected[target] for output in evidence.outputs]
     if len(got) < 3 or len({tuple(tensor.shape) for tensor in got}) != 1 or got[0].shape != expected[0].shape:
         return
     is_constant = all(torch.equal(got[0], other) for other in got[1:])
@@ -93,7 +93,7 @@ def keeps_state(evidence: Evidence) -> Iterator[Found]:
 
 def ignores_upstream(evidence: Evidence) -> Iterator[Found]:
     """Two upstream gradients, one answer."""
-    by_name = {seen.case.name: seen for seen in evidence.seen}
+    by_name = {output.case.name: output for output in evidence.outputs}
     if not evidence.upstream or "linear" not in by_name:
         return
     one, other = by_name["vjp"], by_name["linear"]

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from grader.assignment.load import Assignment
-from grader.diagnosis.bank import Seen
 from grader.diagnosis.evidence import Evidence, Found
 from grader.diagnosis.fingerprint import DIAGNOSED
+from grader.diagnosis.projection import CaseOutput
 from grader.diagnosis.recognise import recognise
 from grader.diagnosis.wording import worded
 from grader.execution.calls import Returned
@@ -45,8 +45,8 @@ def diagnose(
         exercise=exercise,
         outcome=outcome,
         returned=tuple(returned),
-        seen=tuple(
-            Seen(case=call.case, given=call.given, tensors=call.tensors)
+        outputs=tuple(
+            CaseOutput(case=call.case, argument_dtype=call.argument_dtype, tensors=call.tensors)
             for call in returned
             if call.outcome is None and not any(tensor.is_complex() for tensor in call.tensors)
         ),

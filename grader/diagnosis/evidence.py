@@ -8,8 +8,8 @@ import dataclasses
 import functools
 
 from grader.assignment.load import Assignment
-from grader.diagnosis.bank import Projection, Seen, agrees, project
 from grader.diagnosis.fingerprint import fingerprint
+from grader.diagnosis.projection import CaseOutput, Projection, agrees, project
 from grader.diagnosis.wording import observation
 from grader.execution.calls import Returned
 from grader.model import Exercise, Misconception, Outcome
@@ -34,20 +34,20 @@ class Evidence:
     All that is known of one wrong exercise.
 
     Attributes:
-        seen: What it returned, where it returned tensors; on all cases, if it is as long as `returned`.
+        outputs: What it returned, where it returned tensors; on all cases, if it is as long as `returned`.
     """
 
     assignment: Assignment
     exercise: Exercise
     outcome: Outcome
     returned: tuple[Returned, ...]
-    seen: tuple[Seen, ...]
+    outputs: tuple[CaseOutput, ...]
     scope: Scope
 
     @property
     def is_complete(self) -> bool:
         """Whether it returned tensors on every case."""
-        return len(self.seen) == len(self.returned) > 0
+        return len(self.outputs) == len(self.returned) > 0
 
     @property
     def upstream(self) -> tuple[str, ...]:
@@ -68,7 +68,7 @@ class Evidence:
     @functools.cached_property
     def projections(self) -> tuple[tuple[Projection, ...], ...]:
         """The fingerprint of what was seen on each case."""
-        return tuple(tuple(map(project, seen.tensors)) for seen in self.seen)
+        return tuple(tuple(map(project, output.tensors)) for output in self.outputs)
 
     @functools.cached_property
     def wrong_targets(self) -> tuple[int, ...]:
@@ -77,9 +77,14 @@ class Evidence:
             number
             for number in range(len(self.exercise.targets))
             if not all(
-                number < len(seen.tensors)
-                and agrees((seen.tensors[number],), seen.case, (seen.case.expected[number],), given=seen.given)
-                for seen in self.seen
+                number < len(output.tensors)
+                and agrees(
+                    (output.tensors[number],),
+                    output.case,
+                    (output.case.expected[number],),
+                    argument_dtype=output.argument_dtype,
+                )
+                for output in self.outputs
             )
         )
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
-from grader.diagnosis.bank import project
+from grader.diagnosis.projection import project
 from grader.execution.calls import Returned
 from grader.model import Exercise, Outcome
 

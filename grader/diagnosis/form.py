@@ -9,8 +9,8 @@ from collections.abc import Iterator
 import torch
 
 from grader.compare import compare
-from grader.diagnosis.bank import agrees
 from grader.diagnosis.evidence import Evidence, Found
+from grader.diagnosis.projection import agrees
 from grader.model import Outcome
 
 __all__ = [
@@ -64,7 +64,7 @@ def wrong_dtype(evidence: Evidence) -> Iterator[Found]:
 def right_in_another_form(evidence: Evidence) -> Iterator[Found]:
     """The right numbers in the wrong shape."""
     target = evidence.wrong_target
-    pairs = [(seen, seen.tensors[target], seen.case.expected[target]) for seen in evidence.seen]
+    pairs = [(output, output.tensors[target], output.case.expected[target]) for output in evidence.outputs]
     if all(got.shape == expected.shape for _, got, expected in pairs):
         return
     got, expected = tuple(pairs[0][1].shape), tuple(pairs[0][2].shape)
@@ -77,8 +77,11 @@ def right_in_another_form(evidence: Evidence) -> Iterator[Found]:
     ):
         back = [bring_back(got, expected) for _, got, expected in pairs]
         if all(
-            one is not None and agrees((one.to(seen.tensors[target].dtype),), seen.case, (expected,), given=seen.given)
-            for one, (seen, _, expected) in zip(back, pairs, strict=True)
+            one is not None
+            and agrees(
+                (one.to(output.tensors[target].dtype),), output.case, (expected,), argument_dtype=output.argument_dtype
+            )
+            for one, (output, _, expected) in zip(back, pairs, strict=True)
         ):
             name = {"extra_dim": "wrong_dimension", "repeated": "broadcast_shape"}.get(key, key)
             yield Found(id=name, message=evidence.say(key, got=got, expected=expected))
@@ -120,20 +123,21 @@ def _first_of_repeated(got: torch.Tensor, expected: torch.Tensor) -> torch.Tenso
 def broadcast(evidence: Evidence) -> Iterator[Found]:
     """A wrong shape that nothing else explains, if it is that of broadcasting."""
     target = evidence.wrong_target
-    for seen in evidence.seen:
-        shape, rows = tuple(seen.tensors[target].shape), seen.case.rows
-        if not (len(shape) == 2 and shape == (rows, rows) != tuple(seen.case.expected[target].shape)):
+    for output in evidence.outputs:
+        shape, rows = tuple(output.tensors[target].shape), output.case.rows
+        if not (len(shape) == 2 and shape == (rows, rows) != tuple(output.case.expected[target].shape)):
             return
     yield Found(
-        id="broadcast_shape", message=evidence.say("broadcast_shape", got=tuple(evidence.seen[0].tensors[target].shape))
+        id="broadcast_shape",
+        message=evidence.say("broadcast_shape", got=tuple(evidence.outputs[0].tensors[target].shape)),
     )
 
 
 def low_precision(evidence: Evidence) -> Iterator[Found]:
     """It is right to three digits, and no further."""
     target = evidence.wrong_target
-    for seen in evidence.seen:
-        got, expected = seen.tensors[target].double(), seen.case.expected[target]
+    for output in evidence.outputs:
+        got, expected = output.tensors[target].double(), output.case.expected[target]
         if got.shape != expected.shape:
             return
         error = got - expected
@@ -147,7 +151,7 @@ def low_precision(evidence: Evidence) -> Iterator[Found]:
 def rounded(evidence: Evidence) -> Iterator[Found]:
     """It is the right gradient, rounded to some places."""
     target = evidence.wrong_target
-    pairs = [(seen.tensors[target].double(), seen.case.expected[target]) for seen in evidence.seen]
+    pairs = [(output.tensors[target].double(), output.case.expected[target]) for output in evidence.outputs]
     if any(got.shape != expected.shape or bool((got == got.flatten()[:1]).all()) for got, expected in pairs):
         return
     for what, places, rounding in (
@@ -168,14 +172,14 @@ def rounded(evidence: Evidence) -> Iterator[Found]:
 def rescaled(evidence: Evidence) -> Iterator[Found]:
     """The right gradient has been clipped, or brought to length one."""
     target = evidence.wrong_target
-    pairs = [(seen, seen.tensors[target].double(), seen.case.expected[target]) for seen in evidence.seen]
+    pairs = [(output, output.tensors[target].double(), output.case.expected[target]) for output in evidence.outputs]
     if any(got.shape != expected.shape or not float(expected.norm()) for _, got, expected in pairs):
         return
 
     def is_now(brought: list[torch.Tensor]) -> bool:
         return all(
-            agrees((seen.tensors[target],), seen.case, (one,), given=seen.given)
-            for one, (seen, _, _) in zip(brought, pairs, strict=True)
+            agrees((output.tensors[target],), output.case, (one,), argument_dtype=output.argument_dtype)
+            for one, (output, _, _) in zip(brought, pairs, strict=True)
         )
 
     if is_now([expected / expected.norm() for _, _, expected in pairs]):
@@ -192,15 +196,20 @@ def region(evidence: Evidence) -> Iterator[Found]:
     """It is wrong exactly on a part that has a name."""
     target = evidence.wrong_target
     wrong = []
-    for seen in evidence.seen:
-        got, expected = seen.tensors[target].double(), seen.case.expected[target]
+    for output in evidence.outputs:
+        got, expected = output.tensors[target].double(), output.case.expected[target]
         if got.shape != expected.shape:
             return
-        bound = compare(seen.tensors[target], expected, terms=seen.case.terms, given=seen.given).tolerance or 0.0
+        bound = (
+            compare(
+                output.tensors[target], expected, terms=output.case.terms, argument_dtype=output.argument_dtype
+            ).tolerance
+            or 0.0
+        )
         wrong.append((got - expected).abs() > bound)
     for key, facts, regions in _named_regions(evidence, target):
         # Where both are zero, being right is no evidence.
-        matter = [(seen.tensors[target] != 0) | (seen.case.expected[target] != 0) for seen in evidence.seen]
+        matter = [(output.tensors[target] != 0) | (output.case.expected[target] != 0) for output in evidence.outputs]
         if all(
             bool((w <= r).all()) and bool(w.any()) and not bool(r.all()) and bool((w | ~m | ~r).all())
             for w, r, m in zip(wrong, regions, matter, strict=True)
@@ -211,9 +220,9 @@ def region(evidence: Evidence) -> Iterator[Found]:
 
 def _named_regions(evidence: Evidence, target: int) -> Iterator[tuple[str, dict[str, str], list[torch.Tensor]]]:
     """Parts of a gradient that have a name: what to say, the facts in it, and the part itself in each case."""
-    shapes = [seen.case.expected[target].shape for seen in evidence.seen]
+    shapes = [output.case.expected[target].shape for output in evidence.outputs]
     for name in evidence.exercise.arguments:
-        arguments = [seen.case.arguments[name] for seen in evidence.seen]
+        arguments = [output.case.arguments[name] for output in evidence.outputs]
         if name in evidence.upstream or not all(a.shape == shape for a, shape in zip(arguments, shapes, strict=True)):
             continue
         right_where = {"argument": name, "sign": "positive", "opposite": "not"}

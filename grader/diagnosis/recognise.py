@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from grader.diagnosis.bank import agrees, bank, evaluate, fits, ratio
+from grader.diagnosis.bank import bank, evaluate
 from grader.diagnosis.context import (
     hard_coded_literal,
     ignores_upstream,
@@ -34,6 +34,7 @@ from grader.diagnosis.form import (
     wrong_type,
 )
 from grader.diagnosis.mutants import Mutant, as_mutant
+from grader.diagnosis.projection import agrees, fits, ratio
 
 __all__ = ["recognise"]
 
@@ -66,7 +67,7 @@ def _named_by_the_author(evidence: Evidence) -> Iterator[Found]:
     """A mistake that the assignment's author knows: by the answer itself, or by a function that answers the same."""
     for own in evidence.assignment.misconceptions.get(evidence.exercise.name, ()):
         if evidence.fingerprint in own.fingerprints or (
-            own.code and evidence.is_complete and _reproduces(evidence, as_mutant(own), [1.0] * len(evidence.seen))
+            own.code and evidence.is_complete and _reproduces(evidence, as_mutant(own), [1.0] * len(evidence.outputs))
         ):
             yield Found(id=own.id, message=own.observation, own=own)
             return
@@ -94,27 +95,29 @@ def _factor(evidence: Evidence) -> Iterator[Found]:
 def _factor_of(evidence: Evidence) -> Factor | None:
     target = evidence.wrong_target
     observed = []
-    for seen in evidence.seen:
-        got, expected = seen.tensors[target].double(), seen.case.expected[target]
+    for output in evidence.outputs:
+        got, expected = output.tensors[target].double(), output.case.expected[target]
         square = float((expected * expected).sum())
         if got.shape != expected.shape or square == 0:
             return None
         factor = float((got * expected).sum()) / square
-        if factor == 0 or not agrees((seen.tensors[target],), seen.case, (factor * expected,), given=seen.given):
+        if factor == 0 or not agrees(
+            (output.tensors[target],), output.case, (factor * expected,), argument_dtype=output.argument_dtype
+        ):
             return None
-        observed.append((factor, seen.case.rows))
+        observed.append((factor, output.case.rows))
     return name_factor(observed, _sizes(evidence))
 
 
 def _say_factor(evidence: Evidence, factor: Factor) -> str:
     if factor.power:
-        return evidence.say("factor_rows", factor=factor.text, rows=evidence.seen[0].case.rows)
+        return evidence.say("factor_rows", factor=factor.text, rows=evidence.outputs[0].case.rows)
     return evidence.say("factor", factor=factor.text)
 
 
 def _sizes(evidence: Evidence) -> dict[str, list[int]]:
     """Sizes of the arguments that are the same in every case."""
-    cases = [seen.case for seen in evidence.seen]
+    cases = [output.case for output in evidence.outputs]
     return {
         name: [size for n, size in enumerate(a.shape) if all(case.arguments[name].shape[n] == size for case in cases)]
         for name, a in cases[0].arguments.items()
@@ -136,21 +139,21 @@ def _pair(evidence: Evidence) -> Iterator[Found]:
 
 def _matching(evidence: Evidence, *, pairs: bool = False) -> Iterator[Mutant]:
     """The mutants that return what the student's function returned, on every case."""
-    same = [1.0] * len(evidence.seen)
+    same = [1.0] * len(evidence.outputs)
     for entry in bank(evidence.assignment, evidence.exercise, pairs=pairs):
         last = slice(-len(entry.cases), None)
-        screened = all(map(fits, evidence.seen[last], evidence.projections[last], entry.cases))
+        screened = all(map(fits, evidence.outputs[last], evidence.projections[last], entry.cases))
         if screened and _reproduces(evidence, entry.mutant, same):
             yield entry.mutant
 
 
 def _mutant_and_factor(evidence: Evidence) -> Iterator[Found]:
     """A mistake, and a constant that is wrong as well."""
-    if any(bool((seen.tensors[0] == seen.tensors[0].flatten()[:1]).all()) for seen in evidence.seen):
+    if any(bool((output.tensors[0] == output.tensors[0].flatten()[:1]).all()) for output in evidence.outputs):
         return  # any two numbers have a ratio
     for entry in bank(evidence.assignment, evidence.exercise):
         ratios = list(map(ratio, evidence.projections, entry.cases))
-        observed = [(r, seen.case.rows) for r, seen in zip(ratios, evidence.seen, strict=True) if r is not None]
+        observed = [(r, output.case.rows) for r, output in zip(ratios, evidence.outputs, strict=True) if r is not None]
         factor = name_factor(observed, _sizes(evidence)) if len(observed) == len(ratios) else None
         if factor is None or not factor.is_plain or (factor.power and factor.text not in ("N", "1/N")):
             continue
@@ -165,11 +168,16 @@ def _mutant_and_factor(evidence: Evidence) -> Iterator[Found]:
 
 def _reproduces(evidence: Evidence, mutant: Mutant, factors: Sequence[float]) -> bool:
     """Whether a mutant's answers, each times its factor, are what was seen."""
-    results = evaluate(evidence.assignment, evidence.exercise, mutant, [seen.case for seen in evidence.seen])
+    results = evaluate(evidence.assignment, evidence.exercise, mutant, [output.case for output in evidence.outputs])
     return all(
         result is not None
-        and agrees(seen.tensors, seen.case, tuple(factor * tensor for tensor in result), given=seen.given)
-        for result, factor, seen in zip(results, factors, evidence.seen, strict=True)
+        and agrees(
+            output.tensors,
+            output.case,
+            tuple(factor * tensor for tensor in result),
+            argument_dtype=output.argument_dtype,
+        )
+        for result, factor, output in zip(results, factors, evidence.outputs, strict=True)
     )
 
 

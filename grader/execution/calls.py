@@ -1,8 +1,8 @@
 """
-What exercises are asked, and what their answers say: requests for the harness, its records turned into plain values.
+Requests that call exercises, and the harness's replies turned into plain values.
 
-Everything in an answer was written by the student's process. Here it is bounded, its types checked, and its tensors
-read with safetensors; what does not fit is an outcome.
+Everything in a reply was written by the student's process. Here it is bounded, its types are checked, and its tensors
+are read with safetensors; what does not fit becomes an outcome.
 """
 
 from __future__ import annotations
@@ -13,14 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from nbformat import NotebookNode
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from grader.assignment.load import Assignment
-from grader.execution.execute import Answer, Request
+from grader.execution.channel import Reply, Request
 from grader.model import CallError, Exercise, Limits, Outcome
-from grader.notebook.read import code_cells
+from grader.notebook.read import Notebook
 from grader.reference.cases import Case, ChainCase
 
 __all__ = ["CHAIN", "Returned", "call_request", "chain_request", "plain", "read_call", "read_losses", "read_tensors"]
@@ -37,12 +36,16 @@ class Returned:
 
     Attributes:
         outcome: None where the function returned tensors, which still have to be compared.
-        given: The dtype of the floating arguments it was called with in the end.
+        argument_dtype: The dtype of the floating arguments of the call that counts.
+        shapes, dtypes: Those of the tensors that were returned, also where the tensors themselves were not sent.
+        type: The type of the value that was returned.
+        mutated: The arguments that the function changed in place.
+        autograd: What was seen of autograd while the function ran.
     """
 
     case: Case
     outcome: Outcome | None
-    given: torch.dtype
+    argument_dtype: torch.dtype
     tensors: tuple[torch.Tensor, ...] = ()
     shapes: tuple[tuple[int, ...], ...] = ()
     dtypes: tuple[str, ...] = ()
@@ -70,7 +73,7 @@ def call_request(exercise: Exercise, cases: Sequence[Case], limits: Limits, *, a
 
 
 def chain_request(assignment: Assignment, exercises: Sequence[Exercise], chain: ChainCase, limits: Limits) -> Request:
-    """Compose exercises into a backward pass, and train with it."""
+    """Compose exercises into one backward pass, and train the network with it."""
     header = {
         "operation": "chain",
         "network": assignment.network,
@@ -89,44 +92,57 @@ def chain_request(assignment: Assignment, exercises: Sequence[Exercise], chain: 
     return Request(key=CHAIN, header=header, payload=save({n: t.contiguous() for n, t in tensors.items()}))
 
 
-def read_call(cases: Sequence[Case], answer: Answer, notebook: NotebookNode) -> tuple[Returned, ...]:
-    """One value per case, in their order. Cases without a record share the fate of the process."""
-    fate = {
-        "done": Outcome.CRASHED,  # it ended before its time, without a word: os._exit
+def read_call(
+    cases: Sequence[Case], reply: Reply, notebook: Notebook, *, withholds: bool = True
+) -> tuple[Returned, ...]:
+    """
+    One value for each case, in their order. A case without a record has the outcome of the process.
+
+    Args:
+        withholds: Leave out what a function said when it raised on a hidden case.
+    """
+    without_record = {
+        "done": Outcome.CRASHED,  # the process ended early and without an error: os._exit
         "timed_out": Outcome.TIMED_OUT,
         "too_large": Outcome.CRASHED,
         "out_of_memory": Outcome.OUT_OF_MEMORY,
         "crashed": Outcome.CRASHED,
         "unreachable": Outcome.CRASHED,
-    }[answer.status]
+    }[reply.status]
     return tuple(
-        _read_record(case, *answer.records[case.name], notebook)
-        if case.name in answer.records
-        else Returned(case=case, outcome=fate, given=case.dtype)
+        _read_record(case, *reply.records[case.name], notebook, withholds=withholds and not case.public)
+        if case.name in reply.records
+        else Returned(case=case, outcome=without_record, argument_dtype=case.dtype)
         for case in cases
     )
 
 
-def _withheld(error: CallError) -> CallError:
-    """What a hidden case raised, without its message: a student may have put the case's numbers there."""
+def _without_message(error: CallError) -> CallError:
+    """What was raised on a hidden case, without its message: a student may have put the case's numbers there."""
     message = "" if not error.message else "(what it said is withheld: it was raised on a hidden case)"
     return dataclasses.replace(error, message=message)
 
 
-def _read_record(case: Case, header: dict[str, Any], payload: bytes, notebook: NotebookNode) -> Returned:
+def _read_record(
+    case: Case, header: dict[str, Any], payload: bytes, notebook: Notebook, *, withholds: bool
+) -> Returned:
     status = header.get("status")
-    given = torch.float32 if header.get("narrowed") is True else case.dtype
+    argument_dtype = torch.float32 if header.get("narrowed") is True else case.dtype
     autograd = tuple(plain(use, 100) for use in _list(header.get("autograd"))[:5])
     if status in ("raised", "out_of_memory"):
         error = _read_error(header.get("error"), notebook)
-        error = error if case.public else _withheld(error)
-        raised = Outcome.RAISED if status == "raised" else Outcome.OUT_OF_MEMORY
-        return Returned(case=case, outcome=raised, given=given, autograd=autograd, error=error)
+        return Returned(
+            case=case,
+            outcome=Outcome.RAISED if status == "raised" else Outcome.OUT_OF_MEMORY,
+            argument_dtype=argument_dtype,
+            autograd=autograd,
+            error=_without_message(error) if withholds else error,
+        )
     kind = plain(header.get("type"), 100)
     if status == "missing":
-        return Returned(case=case, outcome=Outcome.MISSING, given=given, type=kind or None)
+        return Returned(case=case, outcome=Outcome.MISSING, argument_dtype=argument_dtype, type=kind or None)
     if status != "returned":
-        return Returned(case=case, outcome=Outcome.CRASHED, given=given)
+        return Returned(case=case, outcome=Outcome.CRASHED, argument_dtype=argument_dtype)
     shapes = tuple(_shape(shape) for shape in _list(header.get("shapes")))
     dtypes = tuple(plain(dtype, 20) for dtype in _list(header.get("dtypes")))
     tensors = read_tensors(payload)
@@ -144,7 +160,7 @@ def _read_record(case: Case, header: dict[str, Any], payload: bytes, notebook: N
     return Returned(
         case=case,
         outcome=outcome,
-        given=given,
+        argument_dtype=argument_dtype,
         tensors=values,
         shapes=tuple(tuple(value.shape) for value in values) or shapes,
         dtypes=tuple(str(value.dtype).removeprefix("torch.") for value in values) or dtypes,
@@ -165,9 +181,9 @@ def read_tensors(payload: bytes) -> dict[str, torch.Tensor]:
         return {}
 
 
-def read_losses(answer: Answer, *, steps: int) -> tuple[float, ...]:
+def read_losses(reply: Reply, *, steps: int) -> tuple[float, ...]:
     """The losses of training with the student's gradients; empty where there are none to show."""
-    losses = _list(answer.records.get("training", ({}, b""))[0].get("losses"))
+    losses = _list(reply.records.get("training", ({}, b""))[0].get("losses"))
     if len(losses) != steps + 1 or not all(type(loss) is float for loss in losses):
         return ()
     return tuple(losses)
@@ -179,22 +195,21 @@ def plain(value: object, limit: int) -> str:
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} characters more)"
 
 
-def _read_error(error: object, notebook: NotebookNode) -> CallError:
+def _read_error(error: object, notebook: Notebook) -> CallError:
     described: Mapping[str, Any] = error if isinstance(error, dict) else {}
-    sources = dict(code_cells(notebook))
+    codes = {cell.number: cell.code for cell in notebook.cells}
     lines = []
     cell = line = None
     for frame in _list(described.get("frames"))[-12:]:
-        if not isinstance(frame, dict) or frame.get("cell") not in sources or type(frame.get("line")) is not int:
+        if not isinstance(frame, dict) or frame.get("cell") not in codes or type(frame.get("line")) is not int:
             continue
-        source = sources[frame["cell"]].source.split("\n")
-        dropped = next(
-            number for number, text in enumerate(source) if text.strip()
-        )  # IPython drops leading blank lines
-        if 1 <= frame["line"] <= len(source) - dropped:
+        code = codes[frame["cell"]].split("\n")
+        # IPython drops leading blank lines.
+        dropped = next(number for number, text in enumerate(code) if text.strip())
+        if 1 <= frame["line"] <= len(code) - dropped:
             cell, line = frame["cell"], frame["line"] + dropped
             lines.append(f"In [{cell}], line {line}, in {plain(frame.get('function'), 100)}")
-            lines.append(f"    {source[line - 1].strip()[:200]}")
+            lines.append(f"    {code[line - 1].strip()[:200]}")
     return CallError(
         type=plain(described.get("type"), 100) or "Exception",
         message=plain(described.get("message"), _MESSAGE_CHARACTERS),

@@ -21,7 +21,8 @@ import torch
 
 from grader.assignment.load import Assignment
 from grader.execution.calls import CHAIN
-from grader.execution.execute import Answer, Execution
+from grader.execution.channel import Reply
+from grader.execution.execute import Execution
 from grader.model import CallError
 from grader.reference.cases import build_cases, build_chain
 
@@ -44,16 +45,16 @@ def pack_execution(execution: Execution, assignment: Assignment) -> bytes | None
     """An execution as bytes; None where that would be more than `LIMIT_BYTES`."""
     expected = _expected(assignment)
     payloads: list[bytes] = []
-    answers: list[dict[str, Any]] = []
+    replies: list[dict[str, Any]] = []
     digest = hashlib.sha256()
-    for key, answer in execution.answers.items():
+    for key, reply in execution.replies.items():
         records = []
-        for case, (header, payload) in answer.records.items():
+        for case, (header, payload) in reply.records.items():
             digest.update(payload)
             payloads.append(_difference(payload, expected.get((key, case), {})))
             records.append({"case": case, "header": header, "bytes": len(payload)})
-        told = {"key": key, "status": answer.status, "detail": answer.detail, "is_fatal": answer.is_fatal}
-        answers.append({**told, "records": records})
+        described = {"key": key, "status": reply.status, "detail": reply.detail, "is_fatal": reply.is_fatal}
+        replies.append({**described, "records": records})
     summary = {
         "format": _FORMAT,
         "executed": execution.executed,
@@ -61,7 +62,7 @@ def pack_execution(execution: Execution, assignment: Assignment) -> bytes | None
         "stopped": execution.stopped,
         "layers": execution.layers,
         "seconds": execution.seconds,
-        "answers": answers,
+        "answers": replies,
         "sha256": digest.hexdigest(),
     }
     plain = b"\n".join((json.dumps(summary).encode(), b"".join(payloads)))
@@ -74,7 +75,7 @@ def pack_execution(execution: Execution, assignment: Assignment) -> bytes | None
 def unpack_execution(content: bytes, assignment: Assignment) -> Execution | None:
     """What `pack_execution` made into bytes; None where these are damaged, or the reference is another one now."""
     expected = _expected(assignment)
-    answers: dict[str, Answer] = {}
+    replies: dict[str, Reply] = {}
     digest = hashlib.sha256()
     try:
         words, _, payloads = zlib.decompressobj().decompress(content, PLAIN_LIMIT_BYTES).partition(b"\n")
@@ -82,16 +83,19 @@ def unpack_execution(content: bytes, assignment: Assignment) -> Execution | None
         if summary["format"] != _FORMAT:
             return None
         place = 0
-        for told in summary["answers"]:
+        for described in summary["answers"]:
             records: dict[str, tuple[dict[str, Any], bytes]] = {}
-            for record in told["records"]:
+            for record in described["records"]:
                 kept = payloads[place : place + record["bytes"]]
                 place += record["bytes"]
-                payload = _restored(kept, expected.get((told["key"], record["case"]), {}))
+                payload = _restored(kept, expected.get((described["key"], record["case"]), {}))
                 digest.update(payload)
                 records[record["case"]] = record["header"], payload
-            answers[told["key"]] = Answer(
-                status=told["status"], detail=told["detail"], is_fatal=told["is_fatal"], records=records
+            replies[described["key"]] = Reply(
+                status=described["status"],
+                detail=described["detail"],
+                is_fatal=described["is_fatal"],
+                records=records,
             )
         if digest.hexdigest() != summary["sha256"]:
             return None
@@ -99,7 +103,7 @@ def unpack_execution(content: bytes, assignment: Assignment) -> Execution | None
             executed=summary["executed"],
             errors={int(number): CallError(**error) for number, error in summary["errors"].items()},
             stopped=summary["stopped"],
-            answers=answers,
+            replies=replies,
             layers=tuple(summary["layers"]),
             seconds=summary["seconds"],
         )

@@ -13,12 +13,12 @@ import dataclasses
 from collections.abc import Sequence
 
 import torch
-from nbformat import NotebookNode
 
 from grader.assignment.load import Assignment
 from grader.execution.calls import Returned, call_request, read_call
-from grader.execution.execute import Answer, Request
+from grader.execution.channel import Reply, Request
 from grader.model import Exercise
+from grader.notebook.read import Notebook
 from grader.notebook.scope import Scope, notebook_data
 from grader.reference.cases import Case
 
@@ -57,7 +57,7 @@ def rebind_request(
 
 
 def confirm(
-    assignment: Assignment, scope: Scope, returned: Sequence[Returned], answer: Answer | None, notebook: NotebookNode
+    assignment: Assignment, scope: Scope, returned: Sequence[Returned], reply: Reply | None, notebook: Notebook
 ) -> Scope:
     """
     What a function gets from outside, without the variables that its source names and it does not read.
@@ -68,11 +68,11 @@ def confirm(
     """
     names = _named(assignment, scope)
     before = next((call for call in returned if call.case.public), None)
-    if not names or before is None or answer is None:
+    if not names or before is None or reply is None:
         return dataclasses.replace(scope, reads=())
     labels = [_SAME, *(_label(name, kind) for name in names for kind in _KINDS)]
-    calls = [dataclasses.replace(before.case, name=label) for label in labels if label in answer.records]
-    told = {call.case.name: _differ(before, call) for call in read_call(calls, answer, notebook)}
+    calls = [dataclasses.replace(before.case, name=label) for label in labels if label in reply.records]
+    told = {call.case.name: _differ(before, call) for call in read_call(calls, reply, notebook)}
     is_steady = told.get(_SAME) is False
     reads = tuple(name for name in names if is_steady and any(told.get(_label(name, kind)) for kind in _KINDS))
     return dataclasses.replace(scope, reads=reads)

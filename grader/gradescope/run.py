@@ -74,7 +74,7 @@ def choose_file(folder: Path, assignment_id: str) -> Submission:
     for path in files[:MAX_LOOKED_INTO]:
         submission = read_submission(path)
         notebook = read_notebook(submission) if path.suffix.lower() in FORMS else Unreadable("")
-        if not isinstance(notebook, Unreadable) and notebook.metadata["grader"].get("assignment") == assignment_id:
+        if not isinstance(notebook, Unreadable) and notebook.assignment_id == assignment_id:
             return submission
     return chosen
 

@@ -1,7 +1,5 @@
 """
-A child forked from the state that a notebook left, in which functions are called: it may exit, hang or crash.
-
-Part of the harness: runs inside the student's process, and is no more trusted than that.
+A child, forked from the state that a notebook left, in which functions are called. It may exit, hang or crash.
 """
 
 from __future__ import annotations
@@ -17,22 +15,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from grader.harness.wire import PREFIX, pack, unpack_header, unpack_prefix
+from grader.harness.wire import Message, pack, receive_message
 
-__all__ = ["Worker", "be_alone", "has_company"]
+__all__ = ["Child", "are_other_processes_left", "end_other_processes"]
 
-Work = Callable[[dict[str, Any], bytes, Callable[[bytes], None]], None]
-"""Does what a request's header and payload ask for, and writes messages as it goes."""
+Work = Callable[[Message, Callable[[bytes], None]], None]
+"""Does what a request asks for, and writes messages as it goes."""
 
-_LOOK_S = 0.02
+_POLL_S = 0.02
+_CHUNK_BYTES = 1 << 20
+_REQUEST_LIMIT_BYTES = 1 << 30
 
 
-class Worker:
+class Child:
     """
-    A child that does one request after the other. Once it has ended, by itself or by us, it does no more.
+    A forked process that does one request after the other, until it ends by itself or is killed.
 
     Args:
-        work: What it does, from the state at the time of the fork.
+        work: What it does with a request, from the state at the time of the fork.
     """
 
     def __init__(self, work: Work) -> None:
@@ -49,28 +49,26 @@ class Worker:
         os.set_blocking(self._results, False)
         self.has_ended = False
 
-    def ask(
-        self, header: dict[str, Any], payload: bytes, *, seconds: float, limit: int
-    ) -> tuple[dict[str, Any], bytes]:
+    def ask(self, request: Message, *, seconds: float, limit: int) -> Message:
         """
         Have a request done.
 
         Args:
-            seconds: Wall time that it may take; then the child is killed.
-            limit: Bytes that it may write; then it is killed too.
+            seconds: Wall time that it may take before the child is killed.
+            limit: Bytes that it may write before the child is killed.
 
         Returns:
-            tuple: `{"status": …}` with done, timed_out, too_large or crashed (and how), and the messages written.
+            Message: `{"status": …}` with done, timed_out, too_large or crashed (and how), and the messages written.
         """
         with contextlib.suppress(BrokenPipeError):
-            _write_all(self._requests, pack(header, payload))
+            _write_all(self._requests, pack(*request))
         content = bytearray()
         deadline = time.monotonic() + seconds
         status: dict[str, Any] = {}
         exit_status = 0
         while not status:
-            readable, _, _ = select.select([self._results, self._done], [], [], _LOOK_S)
-            # Whether it has ended is looked at before its last words are read, so that none is missed.
+            readable, _, _ = select.select([self._results, self._done], [], [], _POLL_S)
+            # First find out whether it has ended, then read what it wrote: so nothing that it wrote last is missed.
             pid, exit_status = os.waitpid(self._child, os.WNOHANG)
             self.has_ended = bool(pid)
             self._gather(content, limit)
@@ -79,7 +77,7 @@ class Worker:
             elif self._done in readable and os.read(self._done, 1):
                 status = {"status": "done"}
             elif self.has_ended:
-                status = _how(exit_status)
+                status = _status_of(exit_status)
             elif time.monotonic() > deadline:
                 status = {"status": "timed_out"}
         self._gather(content, limit)
@@ -88,7 +86,7 @@ class Worker:
         return status, bytes(content[:limit])
 
     def end(self) -> None:
-        """Kill it, if need be, and let go of it."""
+        """Kill it if it still runs, and close its pipes."""
         if not self.has_ended:
             os.kill(self._child, signal.SIGKILL)
             os.waitpid(self._child, 0)
@@ -99,7 +97,7 @@ class Worker:
     def _gather(self, content: bytearray, limit: int) -> None:
         while len(content) <= limit:
             try:
-                chunk = os.read(self._results, 1 << 20)
+                chunk = os.read(self._results, _CHUNK_BYTES)
             except BlockingIOError:
                 return
             if not chunk:
@@ -107,8 +105,8 @@ class Worker:
             content += chunk
 
 
-def be_alone() -> None:
-    """As the first process of a PID namespace: end whatever the notebook, or a function, has left running."""
+def end_other_processes() -> None:
+    """As the first process of a PID namespace, end everything that the notebook, or a function, has left running."""
     if os.getpid() == 1:
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
@@ -117,8 +115,8 @@ def be_alone() -> None:
                 os.wait()  # orphans become children of the first process: after this there is no other
 
 
-def has_company(expected: int) -> bool:
-    """Are there more processes in this PID namespace than expected? False where that cannot be seen."""
+def are_other_processes_left(expected: int) -> bool:
+    """Whether there are more processes in this PID namespace than expected; False where that cannot be seen."""
     if os.getpid() != 1:
         return False
     try:
@@ -127,7 +125,7 @@ def has_company(expected: int) -> bool:
         return False
 
 
-def _how(exit_status: int) -> dict[str, Any]:
+def _status_of(exit_status: int) -> dict[str, Any]:
     if not os.WIFSIGNALED(exit_status):
         return {"status": "crashed", "exit": os.WEXITSTATUS(exit_status)}
     if os.WTERMSIG(exit_status) == signal.SIGXCPU:
@@ -136,8 +134,8 @@ def _how(exit_status: int) -> dict[str, Any]:
 
 
 def _allow_cpu(seconds: float) -> None:
-    """From now on, until SIGXCPU. The limit of the sandbox stays the highest."""
-    import resource  # here, since a check imports this module on Windows too, and forks nothing
+    """Allow so much more CPU time before SIGXCPU, but never more than the limit of the sandbox."""
+    import resource  # here, since a check imports this module on Windows, too, where it forks nothing
 
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     soft = math.ceil(time.process_time() + seconds)
@@ -149,35 +147,23 @@ def _work_forever(work: Work, request_end: int, result_end: int, done_end: int) 
     try:
         _be_quiet()
         while True:
-            lengths = unpack_prefix(_read_exactly(request_end, PREFIX.size), payload_limit=1 << 30)
-            header = unpack_header(_read_exactly(request_end, lengths[0]))
-            payload = _read_exactly(request_end, lengths[1])
-            _allow_cpu(float(header["cpu_seconds"]))
-            work(header, payload, lambda content: _write_all(result_end, content))
+            request = receive_message(lambda length: os.read(request_end, length), payload_limit=_REQUEST_LIMIT_BYTES)
+            _allow_cpu(float(request[0]["cpu_seconds"]))
+            work(request, lambda content: _write_all(result_end, content))
             os.write(done_end, b".")
     finally:
         os._exit(status)
 
 
 def _be_quiet() -> None:
-    """The student's functions may print: nobody reads it, and a full pipe must not block them."""
+    """Send what the student's functions print nowhere: nobody reads it, and a full pipe would block them."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
-    sys.stdout = sys.stderr = open(nowhere, "w", closefd=False)  # noqa: SIM115 - lives as long as the child
+    sys.stdout = sys.stderr = open(nowhere, "w", closefd=False)  # noqa: SIM115 - it lives as long as the child
 
 
 def _write_all(descriptor: int, content: bytes) -> None:
     view = memoryview(content)
     while view:
         view = view[os.write(descriptor, view) :]
-
-
-def _read_exactly(descriptor: int, length: int) -> bytes:
-    content = bytearray()
-    while len(content) < length:
-        chunk = os.read(descriptor, length - len(content))
-        if not chunk:
-            raise EOFError
-        content += chunk
-    return bytes(content)

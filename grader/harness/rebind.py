@@ -1,7 +1,5 @@
 """
 Gives variables of the notebook other values for a while: what a function returns then shows whether it reads them.
-
-Part of the harness: runs inside the student's process, and is no more trusted than that.
 """
 
 from __future__ import annotations

@@ -6,25 +6,45 @@ Messages between the grader and the student's process: JSON for words, safetenso
     header    JSON, UTF-8
     payload   safetensors, or messages of the same form one after another, or nothing
 
-What arrives from the student's process may be anything: whoever reads bounds both lengths first, and a message that
-does not parse is a `WireError`, which is the submission's trouble and not the grader's.
+What arrives from the student's process may be anything. A reader bounds both lengths first, and a message that
+cannot be parsed is a `WireError`: that is a finding about the submission, and not a fault of the grader.
 """
 
 from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
-__all__ = ["HEADER_LIMIT_BYTES", "PREFIX", "WireError", "pack", "unpack_all", "unpack_header", "unpack_prefix"]
+__all__ = [
+    "HEADER_LIMIT_BYTES",
+    "PREFIX",
+    "ChannelClosed",
+    "Message",
+    "WireError",
+    "pack",
+    "read_message",
+    "receive_message",
+    "unpack_all",
+    "unpack_header",
+    "unpack_prefix",
+]
 
 PREFIX = struct.Struct(">IQ")
 HEADER_LIMIT_BYTES = 1 << 20
+_CHUNK_BYTES = 1 << 20
+
+Message = tuple[dict[str, Any], bytes]
+"""A header and a payload."""
 
 
 class WireError(ValueError):
-    """The bytes are no message, or one larger than was allowed."""
+    """The bytes are not a message, or the message is larger than it may be."""
+
+
+class ChannelClosed(WireError):  # noqa: N818 - an end, not an error
+    """There is nothing more to read."""
 
 
 def pack(header: dict[str, Any], payload: bytes = b"") -> bytes:
@@ -64,8 +84,58 @@ def unpack_header(words: bytes) -> dict[str, Any]:
     return header
 
 
-def unpack_all(content: bytes) -> Iterator[tuple[dict[str, Any], bytes]]:
-    """Messages that follow one another; a last one that is cut off, or that does not parse, ends the sequence."""
+def read_message(*, payload_limit: int) -> Generator[int, bytes, Message]:
+    """
+    Read one message from anything that can be read from, waited for or not.
+
+    Yields:
+        How many bytes to read at most. Whoever drives the generator sends it the bytes that came: at least one, or none
+        at the end.
+
+    Returns:
+        The message, as the value of `StopIteration`.
+
+    Raises:
+        ChannelClosed: There were no more bytes.
+        WireError: The bytes are not a message, or one of its lengths is beyond its limit.
+    """
+    header_length, payload_length = unpack_prefix((yield from _exactly(PREFIX.size)), payload_limit=payload_limit)
+    header = unpack_header((yield from _exactly(header_length)))
+    return header, (yield from _exactly(payload_length))
+
+
+def receive_message(read: Callable[[int], bytes], *, payload_limit: int) -> Message:
+    """
+    Read one message with a function that blocks until there are bytes.
+
+    Args:
+        read: Returns at least one byte and at most as many as it is given; or none at the end.
+
+    Raises:
+        WireError: As for `read_message`.
+    """
+    reader = read_message(payload_limit=payload_limit)
+    wanted = next(reader)
+    while True:
+        try:
+            wanted = reader.send(read(wanted))
+        except StopIteration as message:
+            result: Message = message.value
+            return result
+
+
+def _exactly(length: int) -> Generator[int, bytes, bytes]:
+    content = bytearray()
+    while len(content) < length:
+        chunk = yield min(_CHUNK_BYTES, length - len(content))
+        if not chunk:
+            raise ChannelClosed("the channel was closed")
+        content += chunk
+    return bytes(content)
+
+
+def unpack_all(content: bytes) -> Iterator[Message]:
+    """Messages one after another; the first one that is cut off, or cannot be parsed, ends the sequence."""
     view = memoryview(content)
     while len(view) >= PREFIX.size:
         try:

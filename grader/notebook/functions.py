@@ -13,13 +13,12 @@ import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
 
 from IPython.core.inputtransformer2 import TransformerManager
-from nbformat import NotebookNode
 
 from grader.model import CallError, Code
-from grader.notebook.read import code_cells
+from grader.notebook.read import Notebook
 from grader.notebook.scope import Scope, notebook_data, scope_of
 
-__all__ = ["Definition", "StaticLook", "look", "look_at"]
+__all__ = ["Definition", "FunctionIndex", "find_functions", "find_functions_in"]
 
 _TRANSFORMER = TransformerManager()
 _PYTHON_MAGICS = re.compile(r"^\s*%%(time|timeit|capture|prun|derive)\b.*")
@@ -47,9 +46,9 @@ class Definition:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class StaticLook:
+class FunctionIndex:
     """
-    What can be known before anything runs.
+    The functions of a notebook, as its code defines them: what can be known before anything runs.
 
     Attributes:
         definitions: By name, in the order of the notebook; the last one counts.
@@ -66,36 +65,41 @@ class StaticLook:
         definitions = self.definitions.get(name, ())
         return definitions[-1] if definitions else None
 
+    def scope(self, name: str) -> Scope:
+        """What the definition that counts gets from elsewhere than its arguments; nothing if there is none."""
+        definition = self.last(name)
+        return definition.scope if definition is not None else Scope()
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Cell:
     number: int
-    source: str
+    code: str
     tree: ast.Module
 
 
-def look(notebook: NotebookNode, exercises: Collection[str] = ()) -> StaticLook:
+def find_functions(notebook: Notebook, exercises: Collection[str] = ()) -> FunctionIndex:
     """
     Find every module-level function of a notebook, and the cells that are not Python.
 
     Args:
         exercises: The functions in which autograd is looked for.
     """
-    return look_at({number: cell.source for number, cell in code_cells(notebook)}, exercises)
+    return find_functions_in({cell.number: cell.code for cell in notebook.cells}, exercises)
 
 
-def look_at(sources: Mapping[int, str], exercises: Collection[str] = ()) -> StaticLook:
-    """The same for some cells only: their sources by number, `In [number]`."""
+def find_functions_in(codes: Mapping[int, str], exercises: Collection[str] = ()) -> FunctionIndex:
+    """The same for some cells only: their code by number, `In [number]`."""
     cells: list[_Cell] = []
     syntax_errors: dict[int, CallError] = {}
     broken_names: dict[str, int] = {}
-    for number, source in sources.items():
-        tree = _parse(source, number)
+    for number, code in codes.items():
+        tree = _parse(code, number)
         if isinstance(tree, CallError):
             syntax_errors[number] = tree
-            broken_names |= {a or b: number for a, b in _DEFINES.findall(source)}
+            broken_names |= {function or variable: number for function, variable in _DEFINES.findall(code)}
         else:
-            cells.append(_Cell(number, source, tree))
+            cells.append(_Cell(number, code, tree))
     autograd = _Autograd(cells)
     data = notebook_data([cell.tree for cell in cells])
     definitions: dict[str, tuple[Definition, ...]] = {}
@@ -103,17 +107,17 @@ def look_at(sources: Mapping[int, str], exercises: Collection[str] = ()) -> Stat
         for name, node in _defined(cell.tree.body):
             definition = Definition(
                 name=name,
-                code=Code(source=_segment(cell.source, node), cell=cell.number, line=_first_line(node)),
+                code=Code(text=_segment(cell.code, node), cell=cell.number, line=_first_line(node)),
                 is_blank=isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _is_blank(node),
                 autograd=autograd.evidence(node, cell.number) if name in exercises else (),
                 scope=scope_of(node, data) if name in exercises else Scope(),
             )
             definitions[name] = (*definitions.get(name, ()), definition)
-    return StaticLook(definitions=definitions, syntax_errors=syntax_errors, broken_names=broken_names)
+    return FunctionIndex(definitions=definitions, syntax_errors=syntax_errors, broken_names=broken_names)
 
 
-def _parse(source: str, number: int) -> ast.Module | CallError:
-    lines = source.split("\n")
+def _parse(code: str, number: int) -> ast.Module | CallError:
+    lines = code.split("\n")
     first = next((index for index, line in enumerate(lines) if line.strip()), 0)
     if first:
         lines[0] = "pass"  # IPython would drop leading blank lines, and line numbers with them
@@ -171,8 +175,8 @@ def _first_line(node: ast.stmt) -> int:
     return min([node.lineno, *(decorator.lineno for decorator in decorators)])
 
 
-def _segment(source: str, node: ast.stmt) -> str:
-    lines = source.split("\n")[_first_line(node) - 1 : node.end_lineno]
+def _segment(code: str, node: ast.stmt) -> str:
+    lines = code.split("\n")[_first_line(node) - 1 : node.end_lineno]
     indent = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
     return "\n".join(line[indent:] for line in lines)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
@@ -18,10 +19,62 @@ from nbformat import NotebookNode
 from grader.errors import SubmissionError, UsageError
 from grader.model import Submission
 
-__all__ = ["CELL_LIMIT", "FILE_LIMIT_BYTES", "Unreadable", "code_cells", "read_notebook", "read_submission"]
+__all__ = [
+    "CELL_LIMIT",
+    "FILE_LIMIT_BYTES",
+    "NOTEBOOK_SUFFIX",
+    "TEXT_SUFFIXES",
+    "Cell",
+    "Notebook",
+    "Unreadable",
+    "read_notebook",
+    "read_submission",
+]
 
 FILE_LIMIT_BYTES = 32 * 1024 * 1024
 CELL_LIMIT = 2_000
+NOTEBOOK_SUFFIX = ".ipynb"
+TEXT_SUFFIXES = (".md", ".py")
+"""The suffixes of notebooks in text form, which jupytext reads."""
+_MARK_CHARACTERS = 200
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """
+    A code cell of a notebook.
+
+    Attributes:
+        number: What Jupyter shows beside it, `In [number]`, when the notebook runs from the top.
+        index: Its place among all cells of the file, from 0.
+        code: Its text, which may have magics in it.
+    """
+
+    number: int
+    index: int
+    code: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Notebook:
+    """
+    A notebook as the grader uses it: the code that will run, and what the file says about itself.
+
+    Attributes:
+        cells: The code cells that are not empty, in their order; their numbers are 1, 2, 3 and so on.
+        assignment_id, version: What `grader release` wrote into the metadata, or whatever the file has there.
+    """
+
+    cells: tuple[Cell, ...]
+    assignment_id: str | None = None
+    version: str | None = None
+
+    @staticmethod
+    def of(codes: Iterable[str]) -> Notebook:
+        """A notebook of these code cells."""
+        return Notebook(
+            cells=tuple(Cell(number=number, index=number - 1, code=code) for number, code in enumerate(codes, start=1))
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -51,8 +104,8 @@ def read_submission(path: Path, *, student: str | None = None) -> Submission:
     return Submission.of(content, name=path.name, student=student or path.stem)
 
 
-def read_notebook(submission: Submission) -> NotebookNode | Unreadable:
-    """The notebook in format 4, without outputs and with cell ids of our own; or why there is none."""
+def read_notebook(submission: Submission) -> Notebook | Unreadable:
+    """The notebook in a file, or why there is none."""
     if len(submission.content) > FILE_LIMIT_BYTES:
         return Unreadable(f"The file is larger than {FILE_LIMIT_BYTES // 2**20} MiB: clear its outputs and save again.")
     if not submission.content.strip(b"\0 \t\r\n"):
@@ -63,14 +116,8 @@ def read_notebook(submission: Submission) -> NotebookNode | Unreadable:
         return Unreadable("The file is not text in UTF-8, so it is not a notebook: was another file uploaded?")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     suffix = Path(submission.name).suffix.lower()
-    parsed = _read_text(text, suffix) if suffix in (".md", ".py") else _read_json(text)
-    return parsed if isinstance(parsed, Unreadable) else _normalised(parsed)
-
-
-def code_cells(notebook: NotebookNode) -> Iterator[tuple[int, NotebookNode]]:
-    """The cells that will run, with the number that Jupyter shows beside them, `In [number]`."""
-    cells = (cell for cell in notebook.cells if cell.cell_type == "code" and cell.source.strip())
-    yield from enumerate(cells, start=1)
+    parsed = _read_text(text, suffix) if suffix in TEXT_SUFFIXES else _read_json(text)
+    return parsed if isinstance(parsed, Unreadable) else _notebook_of(parsed)
 
 
 def _read_text(text: str, suffix: str) -> NotebookNode | Unreadable:
@@ -101,27 +148,33 @@ def _read_json(text: str) -> NotebookNode | Unreadable:
         return Unreadable(f"The file is JSON, but not a notebook that Jupyter can read ({_first_line(error)}).")
 
 
-def _normalised(notebook: NotebookNode) -> NotebookNode | Unreadable:
-    """Only what we use, each part of the type it should have, whatever the file said."""
-    cells = notebook.get("cells")
+def _notebook_of(node: NotebookNode) -> Notebook | Unreadable:
+    """Only what the grader uses, each part of the type it should have, whatever the file said."""
+    cells = node.get("cells")
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
         return Unreadable("The file is JSON, but not a notebook: its cells are not cells.")
     if len(cells) > CELL_LIMIT:
         return Unreadable(f"The notebook has more than {CELL_LIMIT:,} cells.")
-    clean: NotebookNode = nbformat.from_dict({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": []})
-    metadata = notebook.get("metadata")
+    codes = [(index, _text_of(cell)) for index, cell in enumerate(cells) if cell.get("cell_type") == "code"]
+    filled = [(index, code) for index, code in codes if code.strip()]
+    metadata = node.get("metadata")
     mark = metadata.get("grader") if isinstance(metadata, dict) else None
-    clean.metadata["grader"] = {
-        key: str(mark[key])[:200] for key in ("assignment", "version") if isinstance(mark, dict) and key in mark
-    }
-    for number, cell in enumerate(cells):
-        source = cell.get("source", "")
-        source = "".join(map(str, source)) if isinstance(source, list) else str(source)
-        kept = {"id": f"cell-{number}", "cell_type": "markdown", "metadata": {}, "source": source}
-        if cell.get("cell_type") == "code":
-            kept |= {"cell_type": "code", "outputs": [], "execution_count": None}  # type: ignore[dict-item]
-        clean.cells.append(nbformat.from_dict(kept))
-    return clean
+    return Notebook(
+        cells=tuple(
+            Cell(number=number, index=index, code=code) for number, (index, code) in enumerate(filled, start=1)
+        ),
+        assignment_id=_marked(mark, "assignment"),
+        version=_marked(mark, "version"),
+    )
+
+
+def _text_of(cell: dict[str, Any]) -> str:
+    source = cell.get("source", "")
+    return "".join(map(str, source)) if isinstance(source, list) else str(source)
+
+
+def _marked(mark: object, name: str) -> str | None:
+    return str(mark[name])[:_MARK_CHARACTERS] if isinstance(mark, dict) and name in mark else None
 
 
 def _first_line(error: Exception) -> str:

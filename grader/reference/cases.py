@@ -257,7 +257,7 @@ def _check_whole(assignment: Assignment, exercise: Exercise, case: Case, network
     """What the true upstream gradients say of a target must be all that the loss has to say to it."""
     for target, expected in zip(exercise.targets, case.expected, strict=True):
         whole = network.gradients[f"d{target}"]
-        if compare(expected, whole, terms=case.terms, given=case.dtype).outcome is not Outcome.MATCH:
+        if compare(expected, whole, terms=case.terms, argument_dtype=case.dtype).outcome is not Outcome.MATCH:
             raise SourceError(
                 f"{assignment.called(exercise.name)} cannot know all of d{target}: the loss depends on {target} in "
                 f"ways that {', '.join(case.upstream) or 'its arguments'} does not cover.",
@@ -278,7 +278,7 @@ def _check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> N
     returned = returned if isinstance(returned, tuple) else (returned,)
     agrees = len(returned) == len(case.expected) and all(
         isinstance(got, torch.Tensor)
-        and compare(got, expected, terms=case.terms, given=case.dtype).outcome is Outcome.MATCH
+        and compare(got, expected, terms=case.terms, argument_dtype=case.dtype).outcome is Outcome.MATCH
         for got, expected in zip(returned, case.expected, strict=True)
     )
     if not agrees:

@@ -68,7 +68,7 @@ def _colour(kind: _TokenType) -> str:
 
 def list_code(code: Code, error: CallError | None) -> CodeView:
     """Colour a function's source, numbered as in its cell, with the line marked on which the error was raised."""
-    source = visible(code.source).rstrip("\n")
+    source = visible(code.text).rstrip("\n")
     lines: list[list[tuple[str, str]]] = [[]]
     shown = "\n".join(source[:MAX_CODE].split("\n")[:MAX_CODE_LINES])
     for kind, text in _lexer().get_tokens(shown):

@@ -11,17 +11,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from nbformat import NotebookNode
-
-from grader.assignment.source import first_lines
 from grader.model import Submission
-from grader.notebook.read import Unreadable, code_cells, read_notebook, read_submission
+from grader.notebook.lines import first_lines
+from grader.notebook.read import TEXT_SUFFIXES, Notebook, Unreadable, read_notebook, read_submission
 
 __all__ = ["Place", "find_places", "json_lines"]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _DECODER = json.JSONDecoder()
-TEXT_FORMS = (".md", ".py")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -75,37 +72,32 @@ def _where(exercise: Mapping[str, Any]) -> tuple[int | None, int | None]:
     return at.get("cell"), at.get("line")
 
 
-def _lines(path: Path, submission: Submission, notebook: NotebookNode) -> tuple[Path, dict[int, list[int]]]:
+def _lines(path: Path, submission: Submission, notebook: Notebook) -> tuple[Path, dict[int, list[int]]]:
     """The file to look at, and for each cell, `In [number]`, the lines of that file where its lines stand."""
-    if path.suffix.lower() in TEXT_FORMS:
+    if path.suffix.lower() in TEXT_SUFFIXES:
         return path, _text_lines(submission, notebook)
-    for suffix in TEXT_FORMS:
+    for suffix in TEXT_SUFFIXES:
         pair = path.with_suffix(suffix)
         if pair.is_file():
             other = read_submission(pair)
             parsed = read_notebook(other)
-            if not isinstance(parsed, Unreadable) and _sources(parsed) == _sources(notebook):
+            if not isinstance(parsed, Unreadable) and _codes(parsed) == _codes(notebook):
                 return pair, _text_lines(other, parsed)
     found = dict(enumerate(json_lines(submission.content.decode("utf-8-sig"))))
-    return path, {number: found.get(_index(cell), []) for number, cell in code_cells(notebook)}
+    return path, {cell.number: found.get(cell.index, []) for cell in notebook.cells}
 
 
-def _index(cell: NotebookNode) -> int:
-    """The place of a cell in its file, which `read_notebook` made its id."""
-    return int(cell.id.removeprefix("cell-"))
+def _codes(notebook: Notebook) -> list[str]:
+    return [cell.code.strip() for cell in notebook.cells]
 
 
-def _sources(notebook: NotebookNode) -> list[str]:
-    return [cell.source.strip() for _, cell in code_cells(notebook)]
-
-
-def _text_lines(submission: Submission, notebook: NotebookNode) -> dict[int, list[int]]:
+def _text_lines(submission: Submission, notebook: Notebook) -> dict[int, list[int]]:
     text = submission.content.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
-    first = first_lines(text, notebook)
+    first = first_lines(text, ((cell.index, cell.code) for cell in notebook.cells))
     return {
-        number: list(range(first[_index(cell)], first[_index(cell)] + cell.source.count("\n") + 1))
-        for number, cell in code_cells(notebook)
-        if _index(cell) in first
+        cell.number: list(range(first[cell.index], first[cell.index] + cell.code.count("\n") + 1))
+        for cell in notebook.cells
+        if cell.index in first
     }
 
 

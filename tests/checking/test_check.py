@@ -47,7 +47,7 @@ def _one_thread() -> Iterator[None]:
 
 @pytest.mark.parametrize("assignment_id", ASSIGNMENTS)
 def test_the_solution_is_right_and_so_is_the_whole_chain(assignment_id: str) -> None:
-    report = check.look_at_all(notebook_of(assignment_id=assignment_id)).report
+    report = check.examine_all(notebook_of(assignment_id=assignment_id)).report
 
     assert len(report.exercises) >= 7
     assert {exercise.outcome for exercise in report.exercises} == {Outcome.MATCH}
@@ -64,7 +64,7 @@ def test_what_is_wrong_here_is_what_is_wrong_in_a_grading(folder: Path) -> None:
     answers = (folder / "answers.py").read_text(encoding="utf-8")
     namespace = notebook_of(answers, assignment_id=folder.parent.name)
 
-    found = {name: check.look(name, namespace).report.exercises[0].outcome.value for name in expect["outcomes"]}
+    found = {name: check.examine(name, namespace).report.exercises[0].outcome.value for name in expect["outcomes"]}
 
     assert found == expect["outcomes"]
 
@@ -72,7 +72,7 @@ def test_what_is_wrong_here_is_what_is_wrong_in_a_grading(folder: Path) -> None:
 def test_a_wrong_one_comes_with_its_shapes_a_picture_and_a_first_hint() -> None:
     wrong = "# %%\ndef grad_w1(x, dz1):\n    return dz1.T @ x\n"
 
-    shown = check.look("grad_w1", notebook_of(wrong))._repr_mimebundle_()
+    shown = check.examine("grad_w1", notebook_of(wrong))._repr_mimebundle_()
 
     for form in shown.values():
         assert "Wrong shape" in form
@@ -87,7 +87,7 @@ def test_right_on_the_public_batch_is_not_enough() -> None:
     """It says what is special about the batch on which it fails."""
     wrong = "# %%\ndef grad_yhat(yhat, y):\n    return 2 * (yhat - y) / 64\n"
 
-    shown = check.look("grad_yhat", notebook_of(wrong))
+    shown = check.examine("grad_yhat", notebook_of(wrong))
 
     assert shown.report.exercises[0].diagnoses[0].id == "hard_coded_size"
     assert "of another size" in repr(shown)
@@ -97,7 +97,7 @@ def test_what_is_not_there() -> None:
     namespace = notebook_of()
     del namespace["grad_b1"]
 
-    report = check.look_at_all(namespace).report
+    report = check.examine_all(namespace).report
 
     assert [exercise.name for exercise in report.exercises if exercise.outcome is Outcome.MISSING] == ["grad_b1"]
     assert report.chain is not None
@@ -105,7 +105,7 @@ def test_what_is_not_there() -> None:
 
 
 def test_before_the_network_is_there_it_says_so() -> None:
-    shown = Check().look("grad_w1", {"grad_w1": lambda x, dz1: x})
+    shown = Check().examine("grad_w1", {"grad_w1": lambda x, dz1: x})
 
     assert "Run the cells above" in repr(shown)
     assert "Run the cells above" in shown._repr_html_()
@@ -115,18 +115,18 @@ def test_a_forward_pass_that_fails_is_a_sentence() -> None:
     namespace = notebook_of()
     namespace["forward"] = lambda x, y, **parameters: {"loss": x @ y}
 
-    assert "cannot be evaluated" in repr(check.look("grad_w1", namespace))
+    assert "cannot be evaluated" in repr(check.examine("grad_w1", namespace))
 
 
 def test_without_a_declaration_names_say_enough() -> None:
     namespace = notebook_of()
     fresh = Check()
 
-    report = fresh.look_at_all(namespace).report
+    report = fresh.examine_all(namespace).report
 
     assert [exercise.name for exercise in report.exercises] == [name for name in namespace if name[:5] == "grad_"]
     assert {exercise.outcome for exercise in report.exercises} == {Outcome.MATCH}
-    assert "does not know what" in repr(fresh.look("backward", namespace))
+    assert "does not know what" in repr(fresh.examine("backward", namespace))
 
 
 def test_a_network_that_changes_is_looked_at_again() -> None:
@@ -135,14 +135,14 @@ def test_a_network_that_changes_is_looked_at_again() -> None:
          "    out = old(x, y, w1, b1, w2, b2)\n"
          "    return {**out, 'loss': 3 * out['loss']}", namespace)  # fmt: skip
 
-    assert check.look("grad_yhat", namespace).report.exercises[0].outcome is Outcome.MISMATCH
+    assert check.examine("grad_yhat", namespace).report.exercises[0].outcome is Outcome.MISMATCH
 
 
 def test_students_text_is_escaped() -> None:
     hostile = "<script>alert(1)</script>\x1b[31m"
     wrong = f"# %%\ndef grad_w1(x, dz1):\n    raise ValueError({hostile!r})\n"
 
-    shown = check.look("grad_w1", notebook_of(wrong))
+    shown = check.examine("grad_w1", notebook_of(wrong))
 
     assert "<script>" not in shown._repr_html_()
     assert "alert(1)" in shown._repr_html_()
@@ -150,7 +150,7 @@ def test_students_text_is_escaped() -> None:
 
 
 def test_it_gives_no_marks() -> None:
-    shown = check.look_at_all(notebook_of())
+    shown = check.examine_all(notebook_of())
 
     page = render_html(shown.report)
     assert "points" not in page.partition("<body>")[2].lower()
@@ -167,7 +167,7 @@ def test_an_interrupt_ends_it_at_once() -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        check.look("grad_b1", notebook_of() | {"grad_b1": grad_b1})
+        check.examine("grad_b1", notebook_of() | {"grad_b1": grad_b1})
 
     assert len(calls) == 1
 
@@ -175,7 +175,7 @@ def test_an_interrupt_ends_it_at_once() -> None:
 def test_threads_are_given_back() -> None:
     torch.set_num_threads(2)
 
-    check.look("grad_b1", notebook_of())
+    check.examine("grad_b1", notebook_of())
 
     assert torch.get_num_threads() == 2
 

@@ -31,7 +31,7 @@ SPOKEN = re.compile(r"<(p|td|th|li|pre|h4)\b[^>]*>(.*?)</\1>", re.DOTALL)
 @pytest.fixture(scope="module")
 def shown() -> dict[str, Checked]:
     namespace = notebook_of(WRONG)
-    return {"all": check.look_at_all(namespace), **{n: check.look(n, namespace) for n in ("grad_w1", "grad_w2")}}
+    return {"all": check.examine_all(namespace), **{n: check.examine(n, namespace) for n in ("grad_w1", "grad_w2")}}
 
 
 def words(markup: str) -> str:

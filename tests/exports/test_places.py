@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.model import Submission
-from grader.notebook.functions import look
+from grader.notebook.functions import find_functions
 from grader.notebook.read import read_notebook, read_submission
 from grader.reports.places import find_places, json_lines
 from tests.conftest import handed_in
@@ -43,10 +43,10 @@ def written(folder: Path, form: str) -> Path:
 def report_on(path: Path) -> dict[str, Any]:
     """What a report would say of it: where functions begin, and that grad_w1 raises in its third line."""
     submission = read_submission(path)
-    seen = look(read_notebook(submission))
+    functions = find_functions(read_notebook(submission))
     exercises = []
     for name in ("grad_z1", "grad_w1", "grad_b1"):
-        code = seen.last(name).code
+        code = functions.last(name).code
         error = {"cell": code.cell, "line": 3} if name == "grad_w1" else None
         exercises.append({"name": name, "cell": code.cell, "line": code.line, "error": error})
     return {"submission": {"sha256": submission.sha256}, "exercises": exercises}

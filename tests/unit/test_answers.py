@@ -15,7 +15,8 @@ from safetensors.torch import save
 
 from grader.assignment.load import Assignment
 from grader.execution.calls import CHAIN
-from grader.execution.execute import Answer, Execution
+from grader.execution.channel import Reply
+from grader.execution.execute import Execution
 from grader.execution.packed import pack_execution, unpack_execution
 from grader.model import CallError
 from grader.reference.cases import build_cases, build_chain
@@ -30,7 +31,7 @@ def executed(records: dict[str, dict[str, tuple[dict, bytes]]]) -> Execution:
         executed=3,
         errors={2: CallError(type="ValueError", message="\ud800 é", cell=2)},
         stopped=None,
-        answers={key: Answer(status="done", records=theirs) for key, theirs in records.items()},
+        replies={key: Reply(status="done", records=theirs) for key, theirs in records.items()},
         layers=("seccomp",),
         seconds=0.25,
     )
@@ -59,7 +60,7 @@ def right(assignment: Assignment) -> Execution:
 def test_right_answers_take_little_room(name: str) -> None:
     assignment = assignment_called(name)
     execution = right(assignment)
-    size = sum(len(p) for answer in execution.answers.values() for _, p in answer.records.values())
+    size = sum(len(p) for reply in execution.replies.values() for _, p in reply.records.values())
 
     packed = pack_execution(execution, assignment)
 

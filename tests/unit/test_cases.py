@@ -99,7 +99,7 @@ def test_the_solution_is_right_at_any_batch_size(assignment: Assignment, rows: i
 
         if dtype is torch.float64:  # in float32 a z1 next to zero may fall on either side
             for name, expected in reference.items():
-                got = compare(values[name], expected, terms=10 * (784 + rows), given=dtype)
+                got = compare(values[name], expected, terms=10 * (784 + rows), argument_dtype=dtype)
                 assert got.outcome is Outcome.MATCH
 
 

@@ -17,8 +17,8 @@ def reference(*shape: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
-def outcome_of(got: torch.Tensor, expected: torch.Tensor, given: torch.dtype = torch.float32) -> Outcome:
-    return compare(got, expected, terms=784, given=given).outcome
+def outcome_of(got: torch.Tensor, expected: torch.Tensor, argument_dtype: torch.dtype = torch.float32) -> Outcome:
+    return compare(got, expected, terms=784, argument_dtype=argument_dtype).outcome
 
 
 def test_float32_rounding_of_the_reference_matches() -> None:
@@ -39,7 +39,7 @@ def test_any_order_of_summation_matches(rows: int, seed: int, reverse: bool) -> 
         looped += torch.outer(left[row], right[row])
 
     for got in (left.T @ right, looped, torch.einsum("ni,nj->ij", left, right)):
-        assert compare(got, expected, terms=rows + 8, given=torch.float32).outcome is Outcome.MATCH
+        assert compare(got, expected, terms=rows + 8, argument_dtype=torch.float32).outcome is Outcome.MATCH
 
 
 @given(st.integers(0, 783), st.integers(0, 49), st.floats(1.01, 1e6), st.sampled_from([-1, 1]))
@@ -50,7 +50,7 @@ def test_a_perturbation_beyond_tolerance_is_caught(row: int, column: int, factor
     got = expected.clone()
     got[row, column] += sign * bound * factor
 
-    result = compare(got, expected, terms=784, given=torch.float64)
+    result = compare(got, expected, terms=784, argument_dtype=torch.float64)
 
     assert result.outcome is Outcome.MISMATCH
     assert result.wrong_entries == 1
@@ -65,7 +65,7 @@ def test_nan_and_infinity_never_match(value: float, place: int) -> None:
     got = expected.float()
     got.view(-1)[place] = value
 
-    result = compare(got, expected, terms=8, given=torch.float32)
+    result = compare(got, expected, terms=8, argument_dtype=torch.float32)
 
     assert result.outcome is Outcome.NOT_FINITE
     assert result.worst is not None
@@ -92,13 +92,15 @@ def test_a_wider_result_is_held_to_what_it_was_given() -> None:
     """float64 numbers made from float32 arguments carry float32's rounding."""
     expected = reference(10)
 
-    assert outcome_of(expected.float().double(), expected, given=torch.float32) is Outcome.MATCH
-    assert outcome_of(expected.float().double(), expected, given=torch.float64) is Outcome.MISMATCH
+    assert outcome_of(expected.float().double(), expected, argument_dtype=torch.float32) is Outcome.MATCH
+    assert outcome_of(expected.float().double(), expected, argument_dtype=torch.float64) is Outcome.MISMATCH
 
 
 def test_a_reference_of_zeros_has_a_worst_entry_too() -> None:
     """Where the right answer is zero everywhere, anything else is wrong, and no division by zero happens."""
-    result = compare(torch.tensor([0.0, 1e-3]), torch.zeros(2, dtype=torch.float64), terms=8, given=torch.float32)
+    result = compare(
+        torch.tensor([0.0, 1e-3]), torch.zeros(2, dtype=torch.float64), terms=8, argument_dtype=torch.float32
+    )
 
     assert result.outcome is Outcome.MISMATCH
     assert result.max_rel_error is None

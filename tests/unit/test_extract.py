@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from grader.notebook.functions import StaticLook, look
+from grader.notebook.functions import FunctionIndex, find_functions
 from grader.notebook.read import Unreadable, read_notebook
 from tests.conftest import submission_of
 
 
-def look_at(*cells: str) -> StaticLook:
+def functions_of(*cells: str) -> FunctionIndex:
     notebook = read_notebook(submission_of(*cells))
     assert not isinstance(notebook, Unreadable)
-    return look(notebook, ["grad_a"])
+    return find_functions(notebook, ["grad_a"])
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def look_at(*cells: str) -> StaticLook:
 )
 def test_a_body_that_does_nothing_is_blank(body: str) -> None:
     """With or without a docstring."""
-    assert look_at(f"def grad_w1(x, dz1):\n    {body}").definitions["grad_w1"][0].is_blank
+    assert functions_of(f"def grad_w1(x, dz1):\n    {body}").definitions["grad_w1"][0].is_blank
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,12 @@ def test_a_body_that_does_nothing_is_blank(body: str) -> None:
 )
 def test_a_body_that_does_something_is_not_blank(body: str) -> None:
     """However little it is."""
-    assert not look_at(f"def grad_w1(x, dz1):\n    {body}").definitions["grad_w1"][0].is_blank
+    assert not functions_of(f"def grad_w1(x, dz1):\n    {body}").definitions["grad_w1"][0].is_blank
 
 
 def test_functions_are_found_wherever_they_stand() -> None:
     """In blocks, behind magics, as lambdas, with decorators; the place is that of the first decorator."""
-    found = look_at(
+    found = functions_of(
         "# words only",
         "%matplotlib inline\nif True:\n    def grad_a(x):\n        return x",
         "%%time\ndef grad_b(x):\n    return x",
@@ -57,12 +57,14 @@ def test_functions_are_found_wherever_they_stand() -> None:
         "grad_d": (5, 3),
         "grad_e": (6, 2),
     }
-    assert found["grad_a"][0].code.source == "def grad_a(x):\n    return x"
+    assert found["grad_a"][0].code.text == "def grad_a(x):\n    return x"
 
 
 def test_nested_functions_and_methods_are_not_exercises() -> None:
     """Only names of the notebook's own namespace count."""
-    assert set(look_at("class A:\n    def grad_w1(self): pass\ndef f():\n    def grad_b1(): pass").definitions) == {
+    assert set(
+        functions_of("class A:\n    def grad_w1(self): pass\ndef f():\n    def grad_b1(): pass").definitions
+    ) == {
         "A",
         "f",
     }
@@ -70,7 +72,7 @@ def test_nested_functions_and_methods_are_not_exercises() -> None:
 
 def test_a_syntax_error_costs_its_own_cell_only() -> None:
     """The names that it would have defined are known."""
-    found = look_at("def grad_a(x)\n    return x", "def grad_b(x):\n    return x", "await x")
+    found = functions_of("def grad_a(x)\n    return x", "def grad_b(x):\n    return x", "await x")
 
     assert found.broken_names == {"grad_a": 1}
     assert found.syntax_errors[1].line == 1
@@ -80,7 +82,7 @@ def test_a_syntax_error_costs_its_own_cell_only() -> None:
 @pytest.mark.parametrize("source", ["(" * 10_000, "x = " + "-" * 100_000 + "1", "a\0b", "\\" * 50, "%%" + "x" * 9])
 def test_source_that_breaks_parsers_does_not_break_ours(source: str) -> None:
     """It is a syntax error, or nothing."""
-    look_at(source)
+    functions_of(source)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +99,7 @@ def test_source_that_breaks_parsers_does_not_break_ours(source: str) -> None:
 )
 def test_autograd_in_a_function_is_seen(source: str) -> None:
     """By any of its names, also in a helper of the notebook's."""
-    assert look_at(source).definitions["grad_a"][0].autograd
+    assert functions_of(source).definitions["grad_a"][0].autograd
 
 
 @pytest.mark.parametrize(
@@ -116,4 +118,4 @@ def test_autograd_in_a_function_is_seen(source: str) -> None:
 )
 def test_what_only_looks_like_autograd_is_not_flagged(source: str) -> None:
     """Scratch cells, a class with a method of that name, vmap."""
-    assert not look_at(source).definitions["grad_a"][0].autograd
+    assert not functions_of(source).definitions["grad_a"][0].autograd

@@ -231,7 +231,7 @@ def test_error_is_marked_in_the_code() -> None:
 
 
 def test_code_is_numbered_from_its_cell_and_cut() -> None:
-    code = Code(source="def f():\n" + "    x = 1\n" * 500, cell=3, line=7)
+    code = Code(text="def f():\n" + "    x = 1\n" * 500, cell=3, line=7)
 
     page = render_html(report_samples.report(graded("grad_w2", code=code)))
 

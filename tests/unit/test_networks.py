@@ -176,7 +176,7 @@ def test_references_agree(steps: tuple[Step, ...], inner: tuple[int, ...], time_
         public = cases[exercise.name][0]
         for target, expected in zip(exercise.targets, public.expected, strict=True):
             whole = network.gradients[f"d{target}"]
-            assert compare(expected, whole, terms=public.terms, given=torch.float32).outcome is Outcome.MATCH
+            assert compare(expected, whole, terms=public.terms, argument_dtype=torch.float32).outcome is Outcome.MATCH
         assert central_difference(exercise, cases[exercise.name], traced) < 1e-5
         arguments = generic_arguments(assignment, exercise, rows=5, seed=1)
         assignment.solutions[exercise.name](**arguments)

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.errors import SubmissionError, UsageError
-from grader.notebook.read import FILE_LIMIT_BYTES, Unreadable, code_cells, read_notebook, read_submission
+from grader.notebook.read import FILE_LIMIT_BYTES, Unreadable, read_notebook, read_submission
 from tests.conftest import raw_submission
 
 MINIMAL = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
@@ -20,7 +20,7 @@ MINIMAL = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 def sources(content: bytes, name: str = "a.ipynb") -> list[str]:
     notebook = read_notebook(raw_submission(content, name=name))
     assert not isinstance(notebook, Unreadable), notebook.problem
-    return [cell.source for _, cell in code_cells(notebook)]
+    return [cell.code for cell in notebook.cells]
 
 
 def problem(content: bytes, name: str = "a.ipynb") -> str:

@@ -9,9 +9,10 @@ import pytest
 import torch
 
 from grader.assignment.load import Assignment
-from grader.diagnosis.bank import agrees, bank, evaluate
+from grader.diagnosis.bank import bank, evaluate
 from grader.diagnosis.factors import name_factor
 from grader.diagnosis.mutants import EDITS, Mutant, make_mutants, make_pairs
+from grader.diagnosis.projection import agrees
 from grader.diagnosis.wording import worded
 from grader.reference.cases import build_cases
 
@@ -64,7 +65,7 @@ def test_the_bank_holds_no_equivalent_mutant(assignment: Assignment) -> None:
 
 
 def test_every_edit_leads_to_hints() -> None:
-    hints = tomllib.loads(files("grader.diagnosis.diagnose").joinpath("texts/hints.toml").read_text(encoding="utf-8"))
+    hints = tomllib.loads(files("grader.diagnosis").joinpath("texts/hints.toml").read_text(encoding="utf-8"))
 
     assert {edit.diagnosis for edit in EDITS.values()} <= hints.keys()
     assert all(len(entry["hints"]) == 3 and entry["analogy"].strip() for entry in hints.values())

@@ -34,11 +34,11 @@ def call(case: Case, function: Function) -> Returned:
         tensor = function(**case.arguments)
     except (RuntimeError, AssertionError) as error:
         raised = CallError(type=type(error).__name__, message=str(error), cell=1)
-        return Returned(case=case, outcome=Outcome.RAISED, given=case.dtype, error=raised)
+        return Returned(case=case, outcome=Outcome.RAISED, argument_dtype=case.dtype, error=raised)
     return Returned(
         case=case,
         outcome=None,
-        given=case.dtype,
+        argument_dtype=case.dtype,
         tensors=(tensor,),
         shapes=(tuple(tensor.shape),),
         dtypes=(str(tensor.dtype).removeprefix("torch."),),
@@ -49,7 +49,9 @@ def judged(returned: Returned) -> Outcome:
     if returned.outcome is not None:
         return returned.outcome
     case = returned.case
-    return compare(returned.tensors[0], case.expected[0], terms=case.terms, given=returned.given).outcome
+    return compare(
+        returned.tensors[0], case.expected[0], terms=case.terms, argument_dtype=returned.argument_dtype
+    ).outcome
 
 
 def grad_w1(x: torch.Tensor, dz1: torch.Tensor) -> torch.Tensor:
@@ -182,7 +184,7 @@ def test_kinds_of_result(assignment: Assignment) -> None:
     case = build_cases(assignment)["grad_w1"][0]
 
     def of(**what: object) -> str | None:
-        returned = [Returned(case=case, given=case.dtype, **what)]  # type: ignore[arg-type]
+        returned = [Returned(case=case, argument_dtype=case.dtype, **what)]  # type: ignore[arg-type]
         found = diagnose(assignment, exercise, returned[0].outcome or Outcome.NOT_FINITE, returned, Scope())
         return found[0].id if found else None
 

@@ -1,0 +1,46 @@
+"""
+All that a notebook is asked, in its order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from grader.assignment.load import Assignment
+from grader.execution.calls import call_request, chain_request
+from grader.execution.channel import Reply, Request
+from grader.execution.rebinding import rebind_request
+from grader.notebook.functions import FunctionIndex
+from grader.reference.cases import Case, ChainCase
+
+__all__ = ["requests_for"]
+
+
+def requests_for(
+    assignment: Assignment,
+    functions: FunctionIndex,
+    cases: Mapping[str, tuple[Case, ...]],
+    chain: ChainCase,
+    replies: Mapping[str, Reply],
+) -> Iterator[Request]:
+    """
+    The public cases of all functions, then those functions in one backward pass, then the hidden cases.
+
+    In this order, a function that remembers its arguments knows no hidden number while it is asked for what students
+    see. Calls with other values in the notebook's variables come last, when nothing that counts is left to be asked.
+
+    Args:
+        cases: The cases of each exercise, by its name.
+        replies: Those that have come so far; a request may depend on them.
+    """
+    limits = assignment.limits
+    for exercise in assignment.exercises:
+        public = [case for case in cases[exercise.name] if case.public]
+        yield call_request(exercise, public, limits, autograd=assignment.autograd)
+    harmless = [exercise for exercise in assignment.exercises if replies[exercise.name].status == "done"]
+    yield chain_request(assignment, harmless, chain, limits)
+    for exercise in harmless:
+        hidden = [case for case in cases[exercise.name] if not case.public]
+        yield call_request(exercise, hidden, limits, autograd=assignment.autograd)
+    for exercise in harmless:
+        yield from rebind_request(assignment, exercise, cases[exercise.name], functions.scope(exercise.name))

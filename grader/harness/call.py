@@ -1,0 +1,194 @@
+"""
+Calls a student's function on cases, and describes what came of it: tensors, or an exception.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import inspect
+import traceback
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+
+from grader.harness.rebind import rebound
+from grader.harness.trace import AutogradTrace
+from grader.harness.wire import Message, pack
+
+__all__ = ["Call", "NotebookState", "Write", "call_cases", "call_function"]
+
+_MESSAGE_CHARACTERS = 2_000
+_NAME_CHARACTERS = 100
+_FRAMES, _FRAMES_READ = 12, 200
+
+Write = Callable[[bytes], None]
+"""Sends a message on its way."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NotebookState:
+    """
+    What a notebook left behind when it had run.
+
+    Attributes:
+        variables: Its variables by name.
+        cells: The numbers of its cells, `In [number]`, by the file name that Python knows each cell by.
+    """
+
+    variables: dict[str, Any]
+    cells: Mapping[str, int]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Call:
+    """
+    What came of one call.
+
+    Attributes:
+        tensors: What was returned, if it was one tensor or a tuple of tensors with plain numbers in them.
+        description: What was returned or raised, as plain data; `status` is returned, raised, out_of_memory or missing.
+    """
+
+    tensors: list[torch.Tensor]
+    description: dict[str, Any]
+
+
+def call_cases(request: Message, state: NotebookState, write: Write) -> None:
+    """Call a function on the cases of a request, and write a message for each."""
+    header, payload = request
+    tensors = load(payload)
+    for case in header["cases"]:
+        arguments = {name: tensors[f"{header.get('on', case)}/{name}"] for name in header["arguments"]}
+        change = header.get("rebind", {}).get(case)
+        with rebound(state.variables, state.variables.get(header["function"]), change):
+            call = _call_in_either_dtype(header, arguments, state)
+        write(pack({"case": case, **call.description}, _encode(call, limit=int(header["limit"]))))
+
+
+def _call_in_either_dtype(header: dict[str, Any], arguments: dict[str, torch.Tensor], state: NotebookState) -> Call:
+    """Call a function with arguments in their own dtype, or else in float32."""
+    name, inference = header["function"], bool(header["inference"])
+    call = call_function(state, name, arguments, inference=inference)
+    returned_float32 = any(dtype == "float32" for dtype in call.description.get("dtypes", ()))
+    is_wide = any(tensor.dtype == torch.float64 for tensor in arguments.values())
+    if is_wide and (call.description["status"] == "raised" or returned_float32):
+        # Float32 constants in a right answer either raise among float64 arguments, or make the result float32.
+        narrowed = {
+            key: tensor.float() if tensor.dtype == torch.float64 else tensor for key, tensor in arguments.items()
+        }
+        again = call_function(state, name, narrowed, inference=inference)
+        if again.description["status"] == "returned":
+            return Call(again.tensors, {**again.description, "narrowed": True})
+    return call
+
+
+def call_function(
+    state: NotebookState,
+    name: str,
+    arguments: dict[str, torch.Tensor],
+    *,
+    traced: bool = True,
+    inference: bool = True,
+) -> Call:
+    """
+    Call a function on fresh copies of its arguments.
+
+    Args:
+        traced: Record the operators that run, as evidence of autograd.
+        inference: Call it in inference mode.
+    """
+    function = state.variables.get(name)
+    if not callable(function):
+        kind = _type_name(function) if name in state.variables else None
+        return Call([], {"status": "missing", "type": kind})
+    copies = {key: tensor.clone() for key, tensor in arguments.items()}
+    trace = AutogradTrace(inference=inference)
+    mode = torch.inference_mode() if inference else torch.enable_grad()
+    try:
+        with mode, trace.hooks(), trace if traced else contextlib.nullcontext():
+            value = _bind(function, copies)
+    except MemoryError as error:
+        return Call([], {"status": "out_of_memory", "error": _describe_exception(error, state)})
+    except BaseException as error:  # SystemExit and KeyboardInterrupt, too: the student's function raised it
+        status = "out_of_memory" if "can't allocate memory" in str(error) else "raised"
+        return _failure(status, error, state, trace)
+    try:
+        return _describe(value, arguments, copies, trace)
+    except BaseException as error:  # a subclass of Tensor may raise wherever it is touched
+        return _failure("raised", error, state, trace)
+
+
+def _failure(status: str, error: BaseException, state: NotebookState, trace: AutogradTrace) -> Call:
+    return Call([], {"status": status, "error": _describe_exception(error, state), "autograd": trace.evidence})
+
+
+def _describe(
+    value: Any, arguments: dict[str, torch.Tensor], copies: dict[str, torch.Tensor], trace: AutogradTrace
+) -> Call:
+    parts = value if type(value) is tuple else (value,)
+    description: dict[str, Any] = {
+        "status": "returned",
+        "type": _type_name(value),
+        "tuple": len(parts) if type(value) is tuple else None,
+        "autograd": trace.evidence,
+        "mutated": [key for key, copy in copies.items() if not _same(copy, arguments[key])],
+    }
+    if not all(isinstance(part, torch.Tensor) for part in parts):
+        return Call([], description)
+    description["shapes"] = [list(torch.Tensor.size(part)) for part in parts]
+    description["dtypes"] = [str(part.dtype).removeprefix("torch.") for part in parts]
+    description["requires_grad"] = any(part.requires_grad for part in parts)
+    if not all(part.layout is torch.strided and part.device.type == "cpu" for part in parts):
+        return Call([], description)  # sparse or meta tensors have no plain numbers to send
+    return Call([part.detach().as_subclass(torch.Tensor) for part in parts], description)
+
+
+def _bind(function: Callable[..., Any], arguments: dict[str, torch.Tensor]) -> Any:
+    """Call by name if the function's parameters are the expected ones in another order, and else by position."""
+    try:
+        parameters = list(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        parameters = []
+    if parameters != list(arguments) and sorted(parameters) == sorted(arguments):
+        return function(**arguments)
+    return function(*arguments.values())
+
+
+def _same(first: torch.Tensor, second: torch.Tensor) -> bool:
+    if first.shape != second.shape or first.dtype != second.dtype:
+        return False
+    if first.is_floating_point():
+        return bool(((first == second) | (first.isnan() & second.isnan())).all())
+    return bool(torch.equal(first, second))
+
+
+def _encode(call: Call, *, limit: int) -> bytes:
+    """The tensors of a call as safetensors; nothing if they are too large or have no plain numbers."""
+    if not call.tensors or sum(tensor.numel() * tensor.element_size() for tensor in call.tensors) > limit // 4:
+        return b""
+    try:
+        return save({str(number): tensor.clone().contiguous() for number, tensor in enumerate(call.tensors)})
+    except BaseException:  # a quantized tensor, for one: the shapes and dtypes say enough
+        return b""
+
+
+def _type_name(value: object) -> str:
+    kind = type(value)
+    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    return name[:_NAME_CHARACTERS]
+
+
+def _describe_exception(error: BaseException, state: NotebookState) -> dict[str, Any]:
+    frames = [
+        {"cell": state.cells[frame.filename], "line": frame.lineno, "function": frame.name[:_NAME_CHARACTERS]}
+        for frame in traceback.extract_tb(error.__traceback__, limit=None)[-_FRAMES_READ:]
+        if frame.filename in state.cells
+    ]
+    return {
+        "type": type(error).__qualname__[:_NAME_CHARACTERS],
+        "message": str(error)[:_MESSAGE_CHARACTERS],
+        "frames": frames[-_FRAMES:],
+    }

@@ -1,0 +1,84 @@
+"""
+Composes a student's functions into one backward pass, and trains the network with it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import torch
+from safetensors.torch import load, save
+
+from grader.harness.call import NotebookState, Write, call_function
+from grader.harness.wire import Message, pack
+
+__all__ = ["run_chain"]
+
+_LARGEST_NUMEL = 10_000_000
+
+Tensors = dict[str, torch.Tensor]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Backward:
+    """
+    One pass from the loss to the parameters.
+
+    Attributes:
+        gradients: By name, `dw1`; where two functions derive the same gradient, that of the first.
+        returned: What each function returned, by `function/dname`.
+        failures: `failed`, the exercises that could not be called or failed, and `error`, the first one's exception.
+    """
+
+    gradients: Tensors
+    returned: Tensors
+    failures: dict[str, Any]
+
+
+def run_chain(request: Message, state: NotebookState, write: Write) -> None:
+    """Make one backward pass of the student's functions and write what they returned; then train, and write losses."""
+    header, payload = request
+    tensors = load(payload)
+    network: dict[str, Any] = {}
+    exec(compile(header["network"], "<network>", "exec"), network)  # noqa: S102 - the assignment's own
+    inputs = {name: tensors[name] for name in header["inputs"]}
+    parameters = {name: tensors[name].clone() for name in header["parameters"]}
+
+    backward = _run_backward(header, network, {**inputs, **parameters}, state)
+    small = {n: t.clone().contiguous() for n, t in backward.returned.items() if t.numel() <= _LARGEST_NUMEL}
+    write(pack({"case": "chain", "status": "returned", **backward.failures}, save(small) if small else b""))
+
+    losses = []
+    with torch.inference_mode():
+        for step in range(int(header["steps"]) + 1):
+            losses.append(float(network["forward"](**inputs, **parameters)["loss"]))
+            if step == header["steps"]:
+                break
+            gradients = _run_backward(header, network, {**inputs, **parameters}, state).gradients
+            for name, parameter in parameters.items():
+                gradient = gradients.get(f"d{name}")
+                if gradient is not None and gradient.shape == parameter.shape:
+                    parameter.sub_(header["learning_rate"] * gradient)
+    write(pack({"case": "training", "status": "returned", "losses": losses}))
+
+
+def _run_backward(header: dict[str, Any], network: dict[str, Any], leaves: Tensors, state: NotebookState) -> _Backward:
+    with torch.inference_mode():
+        values: dict[str, Any] = {**leaves, **network["forward"](**leaves)}
+    backward = _Backward(gradients={}, returned={}, failures={"failed": []})
+    for exercise in header["exercises"]:
+        known = {**values, **backward.gradients}
+        if not all(isinstance(known.get(name), torch.Tensor) for name in exercise["arguments"]):
+            backward.failures["failed"].append(exercise["function"])
+            continue
+        arguments = {name: known[name] for name in exercise["arguments"]}
+        call = call_function(state, exercise["function"], arguments, traced=False)
+        if len(call.tensors) != len(exercise["targets"]):
+            backward.failures["failed"].append(exercise["function"])
+            backward.failures.setdefault("error", call.description.get("error"))
+            continue
+        for target, tensor in zip(exercise["targets"], call.tensors, strict=True):
+            backward.returned[f"{exercise['function']}/d{target}"] = tensor
+            backward.gradients.setdefault(f"d{target}", tensor)
+    return backward

@@ -1,0 +1,56 @@
+"""
+Evidence that autograd did the work while a function ran.
+
+Evidence, not proof: it is collected in the student's process.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+__all__ = ["AutogradTrace"]
+
+_MOST_EVIDENCE = 5
+
+
+class AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """
+    Records operators named `…_backward` that ran, and tensors that a graph saved for its backward pass.
+
+    Args:
+        inference: The function is called in inference mode. Then no graph saves a tensor, unless the function switches
+            that mode off, which is recorded, too.
+    """
+
+    def __init__(self, *, inference: bool) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self._inference = inference
+        self.evidence: list[str] = []
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # to skip it, torch would import it first, which takes a second
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func._schema.name
+        if self._inference and not torch.is_inference_mode_enabled():
+            self._note("switched inference mode off")
+        if name.endswith("_backward"):
+            self._note(f"called {name}")
+        return func(*args, **(kwargs or {}))
+
+    def hooks(self) -> torch.autograd.graph.saved_tensors_hooks:
+        """A context in which it is recorded that a graph saves tensors for its backward pass."""
+
+        def save_for_backward(tensor: torch.Tensor) -> torch.Tensor:
+            self._note("recorded a graph for autograd")
+            return tensor
+
+        return torch.autograd.graph.saved_tensors_hooks(save_for_backward, lambda tensor: tensor)
+
+    def _note(self, what: str) -> None:
+        if what not in self.evidence and len(self.evidence) < _MOST_EVIDENCE:
+            self.evidence.append(what)

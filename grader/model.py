@@ -13,9 +13,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from grader.policies import Adjustment
-
 __all__ = [
+    "Adjustment",
     "BatchView",
     "CallError",
     "CaseResult",
@@ -27,7 +26,6 @@ __all__ = [
     "ExerciseResult",
     "Flag",
     "Limits",
-    "Misconception",
     "NotebookSummary",
     "Notice",
     "Outcome",
@@ -68,10 +66,6 @@ class Outcome(enum.Enum):
         if self in (Outcome.SKIPPED, Outcome.GRADER_ERROR):
             return None
         return self is Outcome.MATCH
-
-
-def _severity(outcome: Outcome) -> int:
-    return list(Outcome).index(outcome)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,27 +111,6 @@ class Exercise:
     points: float = 1.0
     tolerance: float = 1.0
     question: str = ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Misconception:
-    """
-    A mistake that an author knows, with his own words for it.
-
-    Attributes:
-        id: What it is called; one exercise has each only once.
-        observation: What is said to have been observed.
-        hints: One to three, each saying more than the one before.
-        fingerprints: Wrong answers that show it.
-        code: Python that defines the exercise's function as somebody who makes the mistake does; or nothing.
-    """
-
-    id: str
-    observation: str
-    hints: tuple[str, ...]
-    analogy: str = ""
-    fingerprints: tuple[str, ...] = ()
-    code: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -193,7 +166,7 @@ class CaseResult:
     """
     One call of one function, compared. Errors are absolute, and relative to the largest reference entry.
 
-    For an exercise with several targets, numbers and shapes are those of the worst target, named by `target`.
+    Where an exercise has several targets, numbers and shapes are those of the worst one, `target`.
     """
 
     name: str
@@ -265,6 +238,26 @@ class BatchView:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Adjustment:
+    """
+    What an instructor decided by hand about one exercise, or about the total.
+
+    Attributes:
+        exercise: Empty for the total.
+        points: They take the place of what the grader gave; None where there is only a comment.
+        comment: For the student.
+        reason: Why; for the student too.
+        graded: What the grader gave; None where it could not decide. Known once it was applied to a report.
+    """
+
+    exercise: str = ""
+    points: float | None = None
+    comment: str = ""
+    reason: str = ""
+    graded: float | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ExerciseResult:
     """
     What is said about one exercise.
@@ -296,12 +289,7 @@ class ExerciseResult:
 
     @staticmethod
     def of(exercise: Exercise, outcome: Outcome, message: str, **details: Any) -> ExerciseResult:
-        """
-        The result of an exercise: all of its points, or none.
-
-        Args:
-            details: Any other fields.
-        """
+        """The result of an exercise, with all of its points or none; `details` are any other fields."""
         return ExerciseResult(
             name=exercise.name,
             outcome=outcome,
@@ -408,10 +396,5 @@ class Report:
 
 
 def most_telling(outcomes: list[Outcome]) -> Outcome:
-    """
-    The outcome that stands for several: the first in the order of display.
-
-    >>> most_telling([Outcome.MATCH, Outcome.MISMATCH]).value
-    'mismatch'
-    """
-    return min(outcomes, key=_severity)
+    """The outcome that stands for several: the first in the order of display."""
+    return min(outcomes, key=list(Outcome).index)

@@ -11,11 +11,10 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 
-from grader.assignment.settings import read_moment
+from grader.errors import UsageError
 from grader.model import CallError, CaseResult, Diagnosis, ExerciseResult, Outcome, Report, most_telling
-from grader.policies import Visibility
 
-__all__ = ["is_released", "released_at", "views_of"]
+__all__ = ["EVERYTHING", "Visibility", "is_released", "read_moment", "released_at", "views_of"]
 
 _WITHOUT_CASES = frozenset(
     {
@@ -28,6 +27,48 @@ _WITHOUT_CASES = frozenset(
     }
 )
 """Outcomes that no hidden case has a part in."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Visibility:
+    """
+    What students see, and when.
+
+    Attributes:
+        release: From this moment on they see everything, an ISO 8601 date and time with its offset from UTC; empty for
+            always. Before it they see no marks.
+        verdicts: Whether they see before that what all cases say, or the public ones only.
+        hints: How far hints go before that, as `Assignment.hints`.
+    """
+
+    release: str = ""
+    verdicts: bool = False
+    hints: int = 3
+
+
+EVERYTHING = Visibility()
+"""What students see where nothing is said about it."""
+
+
+def read_moment(text: str) -> dt.datetime:
+    """
+    A moment, from ISO 8601.
+
+    Raises:
+        UsageError: It is none, or does not say how far it is from UTC.
+
+    >>> read_moment("2026-12-04T18:00+01:00").isoformat()
+    '2026-12-04T18:00:00+01:00'
+    """
+    example = "2026-12-04T18:00+01:00"
+    plain = text.strip()
+    try:
+        moment = dt.datetime.fromisoformat(f"{plain[:-1]}+00:00" if plain.endswith("Z") else plain)
+    except ValueError as error:
+        raise UsageError(f"{text!r} is no date and time.", f"Write one such as {example}.") from error
+    if moment.utcoffset() is None:
+        raise UsageError(f"{text!r} does not say in which time zone.", f"Add the offset from UTC: {example}.")
+    return moment
 
 
 def released_at(visibility: Visibility, moment: str | None) -> Visibility:

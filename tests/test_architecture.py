@@ -19,8 +19,9 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grader"
 
 LAYERS = [
-    ["errors", "files", "policies", "shipped"],
+    ["errors", "files", "shipped"],
     ["model"],
+    ["visibility"],
     ["notebook"],
     ["assignment"],
     ["compare", "reference"],
@@ -28,7 +29,7 @@ LAYERS = [
     ["execution"],
     ["judge", "diagnosis"],
     ["verdict"],
-    ["visibility", "pipeline"],
+    ["pipeline"],
     ["reports"],
     ["classroom", "checking", "authoring"],
     ["exports", "demo", "doctor"],

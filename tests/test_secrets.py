@@ -21,10 +21,11 @@ import pytest
 import torch
 
 from grader.assignment.load import Assignment, load_assignment
+from grader.assignment.misconceptions import Misconception
 from grader.checking.check import check
 from grader.diagnosis.wording import table, worded
 from grader.exports.formats import FORMATS, render
-from grader.model import Diagnosis, Misconception, Report
+from grader.model import Diagnosis, Report
 from grader.reference import mnist
 from grader.reference.cases import build_cases
 from grader.reports.html import render_html

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from grader import shipped
-from grader.assignment.misconceptions import read_misconceptions
-from grader.assignment.settings import extra_cases, visibility_of
+from grader.assignment.misconceptions import Misconception, read_misconceptions
+from grader.assignment.settings import ExtraCase, extra_cases, visibility_of
 from grader.assignment.source import (
     SourceCell,
     SourceNotebook,
@@ -27,8 +27,8 @@ from grader.assignment.source import (
     read_source,
 )
 from grader.errors import SourceError, UsageError
-from grader.model import Exercise, Limits, Misconception
-from grader.policies import EVERYTHING, ExtraCase, Visibility
+from grader.model import Exercise, Limits
+from grader.visibility import EVERYTHING, Visibility
 
 __all__ = [
     "Assignment",

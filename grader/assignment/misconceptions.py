@@ -8,14 +8,15 @@ nothing where the mistake is known by the fingerprints of wrong answers.
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
 
-from grader.assignment.settings import MISCONCEPTION, check_settings, misconception
+from grader.assignment.settings import MISCONCEPTION, check_settings
 from grader.assignment.source import ExerciseCell, SourceCell, SourceNotebook, place_of
 from grader.errors import SourceError
-from grader.model import Misconception
 
-__all__ = ["as_exercise", "cell_to_name", "place_in_cell", "read_misconceptions"]
+__all__ = ["Misconception", "as_exercise", "cell_to_name", "place_in_cell", "read_misconceptions"]
 
 _CELL = """```{{code-cell}} ipython3
 ---
@@ -32,6 +33,27 @@ grader:
 ```
 """
 _NEEDED = ("exercise", "id", "observation", "hints")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Misconception:
+    """
+    A mistake that an author knows, with his own words for it.
+
+    Attributes:
+        id: What it is called; one exercise has each only once.
+        observation: What is said to have been observed.
+        hints: One to three, each saying more than the one before.
+        fingerprints: Wrong answers that show it.
+        code: Python that defines the exercise's function as somebody who makes the mistake does; or nothing.
+    """
+
+    id: str
+    observation: str
+    hints: tuple[str, ...]
+    analogy: str = ""
+    fingerprints: tuple[str, ...] = ()
+    code: str = ""
 
 
 def read_misconceptions(source: SourceNotebook) -> dict[str, tuple[Misconception, ...]]:
@@ -57,7 +79,7 @@ def read_misconceptions(source: SourceNotebook) -> dict[str, tuple[Misconception
                 f"{where}: there is no exercise `{settings['exercise']}`.", f"There are {', '.join(exercises)}."
             )
         exercise = exercises[settings["exercise"]]
-        named = misconception(settings, as_exercise(cell, exercise, where)[1])
+        named = _misconception(settings, as_exercise(cell, exercise, where)[1])
         if not named.code and not named.fingerprints:
             raise SourceError(
                 f"{where}: nothing says which answers show `{named.id}`.",
@@ -68,6 +90,23 @@ def read_misconceptions(source: SourceNotebook) -> dict[str, tuple[Misconception
             raise SourceError(f"{where}: {exercise.name} has a second misconception `{named.id}`.", "Rename one.")
         others[named.id] = named
     return {exercise: tuple(named.values()) for exercise, named in found.items()}
+
+
+def _misconception(settings: Mapping[str, Any], code: str) -> Misconception:
+    """
+    What a cell says about a mistake.
+
+    Args:
+        code: The exercise as somebody who makes it writes it, or nothing.
+    """
+    return Misconception(
+        id=settings["id"],
+        observation=settings["observation"].strip(),
+        hints=tuple(hint.strip() for hint in settings["hints"]),
+        analogy=settings.get("analogy", "").strip(),
+        fingerprints=tuple(settings.get("fingerprints", ())),
+        code=code,
+    )
 
 
 def cell_to_name(exercise: str, fingerprint: str) -> str:

@@ -13,25 +13,41 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from grader.errors import SourceError, UsageError
-from grader.model import Limits, Misconception
-from grader.policies import ExtraCase, Visibility
+from grader.model import Limits
+from grader.visibility import Visibility, read_moment
 
 __all__ = [
     "EXERCISE",
     "MISCONCEPTION",
     "NOTEBOOK",
     "STYLE",
+    "ExtraCase",
     "Setting",
     "check_settings",
     "extra_cases",
-    "misconception",
-    "read_moment",
     "visibility_of",
 ]
 
 BUILT_IN = ("mnist", "mnist_hidden", "vjp", "linear", "chain", "training")
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 MOST_HINTS = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ExtraCase:
+    """
+    One more set of arguments for every exercise of an assignment, hidden from students.
+
+    Attributes:
+        rows: How many images are in its batch.
+        double: float64 instead of float32.
+        random_upstream: Random upstream gradients instead of the true ones.
+    """
+
+    name: str
+    rows: int
+    double: bool = False
+    random_upstream: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -217,44 +233,6 @@ def extra_cases(settings: Mapping[str, Any]) -> tuple[ExtraCase, ...]:
         )
         for each in settings.get("cases", ())
     )
-
-
-def misconception(settings: Mapping[str, Any], code: str) -> Misconception:
-    """
-    What a cell says about a mistake.
-
-    Args:
-        code: The exercise as somebody who makes it writes it, or nothing.
-    """
-    return Misconception(
-        id=settings["id"],
-        observation=settings["observation"].strip(),
-        hints=tuple(hint.strip() for hint in settings["hints"]),
-        analogy=settings.get("analogy", "").strip(),
-        fingerprints=tuple(settings.get("fingerprints", ())),
-        code=code,
-    )
-
-
-def read_moment(text: str) -> dt.datetime:
-    """
-    A moment, from ISO 8601.
-
-    Raises:
-        UsageError: It is none, or does not say how far it is from UTC.
-
-    >>> read_moment("2026-12-04T18:00+01:00").isoformat()
-    '2026-12-04T18:00:00+01:00'
-    """
-    example = "2026-12-04T18:00+01:00"
-    plain = text.strip()
-    try:
-        moment = dt.datetime.fromisoformat(f"{plain[:-1]}+00:00" if plain.endswith("Z") else plain)
-    except ValueError as error:
-        raise UsageError(f"{text!r} is no date and time.", f"Write one such as {example}.") from error
-    if moment.utcoffset() is None:
-        raise UsageError(f"{text!r} does not say in which time zone.", f"Add the offset from UTC: {example}.")
-    return moment
 
 
 def visibility_of(settings: Mapping[str, Any]) -> Visibility:

@@ -11,12 +11,13 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from grader.assignment.load import Assignment
+from grader.assignment.misconceptions import Misconception
 from grader.diagnosis.bank import evaluate
 from grader.diagnosis.fingerprint import fingerprint
 from grader.diagnosis.mutants import as_mutant
 from grader.diagnosis.projection import Tensors, agrees
 from grader.execution.calls import Returned
-from grader.model import Exercise, Misconception, Outcome
+from grader.model import Exercise, Outcome
 from grader.reference.cases import Case, build_cases
 
 __all__ = ["problems_of_named"]

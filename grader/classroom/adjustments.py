@@ -7,8 +7,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 
-from grader.model import ExerciseResult, Report
-from grader.policies import Adjustment
+from grader.model import Adjustment, ExerciseResult, Report
 
 __all__ = ["adjust_report"]
 

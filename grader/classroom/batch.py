@@ -15,9 +15,10 @@ from grader.classroom.pool import DEATHS_LIMIT, OpenWorkers, Pool, local_workers
 from grader.classroom.records import Graded, Problem, Received, Result
 from grader.classroom.tasks import Source, Task, set_aside
 from grader.errors import GraderFault
+from grader.model import Adjustment
 from grader.notebook.read import Unreadable
-from grader.policies import EVERYTHING, Adjustment, Visibility
 from grader.sandbox import Level
+from grader.visibility import EVERYTHING, Visibility
 
 __all__ = ["Batch", "Done"]
 

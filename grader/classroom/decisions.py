@@ -22,7 +22,7 @@ import sqlalchemy as sa
 
 from grader.classroom.gradebook import ADJUSTMENTS, RESULTS, Gradebook
 from grader.errors import UsageError
-from grader.policies import Adjustment
+from grader.model import Adjustment
 
 __all__ = ["Decision", "Wish", "adjustments_by_student", "decide", "list_decisions", "read_wishes", "stale", "withdraw"]
 

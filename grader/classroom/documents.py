@@ -14,13 +14,12 @@ from grader.classroom.records import Graded
 from grader.errors import GraderError
 from grader.execution.execute import Execution
 from grader.execution.packed import pack_execution, unpack_execution
-from grader.model import Report, Submission
+from grader.model import Adjustment, Report, Submission
 from grader.pipeline import as_fault, fault_report, grade_or_fault
-from grader.policies import EVERYTHING, Adjustment, Visibility
 from grader.reports.html import render_html
 from grader.reports.json import render_json
 from grader.sandbox import Level
-from grader.visibility import views_of
+from grader.visibility import EVERYTHING, Visibility, views_of
 
 __all__ = ["Handling", "make_documents", "make_fault_documents"]
 

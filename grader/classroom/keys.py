@@ -18,8 +18,8 @@ from typing import Any
 from grader import shipped
 from grader.assignment.load import Assignment
 from grader.classroom.records import Received
-from grader.model import Submission
-from grader.policies import Adjustment, Visibility
+from grader.model import Adjustment, Submission
+from grader.visibility import Visibility
 
 __all__ = ["Settings", "execution_key", "result_key"]
 

@@ -29,12 +29,12 @@ from grader.classroom.sources import Roster
 from grader.classroom.tasks import Source
 from grader.errors import UsageError
 from grader.files import remove_leftovers, write_atomically
+from grader.model import Adjustment
 from grader.notebook.read import Unreadable
 from grader.pipeline import choose_assignment
-from grader.policies import Adjustment, Visibility
 from grader.reference.cases import build_cases
 from grader.sandbox import Level
-from grader.visibility import is_released, released_at
+from grader.visibility import Visibility, is_released, released_at
 
 __all__ = ["ClassResult", "choose_for_class", "grade_class"]
 

@@ -70,7 +70,7 @@ def adjust(
     from grader.classroom import decisions
     from grader.classroom.gradebook import Gradebook
     from grader.errors import UsageError
-    from grader.policies import Adjustment
+    from grader.model import Adjustment
 
     if (student is not None) + (table is not None) + is_list + (withdraw is not None) != 1:
         raise UsageError("It is not plain what to do.", "Name a STUDENT, or --import, --list or --withdraw.")

@@ -8,11 +8,12 @@ import dataclasses
 import functools
 
 from grader.assignment.load import Assignment
+from grader.assignment.misconceptions import Misconception
 from grader.diagnosis.fingerprint import fingerprint
 from grader.diagnosis.projection import CaseOutput, Projection, agrees, project
 from grader.diagnosis.wording import observation
 from grader.execution.calls import Returned
-from grader.model import Exercise, Misconception, Outcome
+from grader.model import Exercise, Outcome
 from grader.notebook.scope import Scope
 from grader.reference.networks import network_names
 

@@ -19,9 +19,9 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from grader.assignment.misconceptions import Misconception
 from grader.diagnosis.edits import edited_everywhere, edits_of
 from grader.diagnosis.wording import table
-from grader.model import Misconception
 
 __all__ = ["EDITS", "Edit", "Mutant", "as_mutant", "make_mutants", "make_pairs"]
 

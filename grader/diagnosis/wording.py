@@ -9,7 +9,8 @@ import importlib.resources
 import sys
 from typing import Any
 
-from grader.model import Diagnosis, Misconception
+from grader.assignment.misconceptions import Misconception
+from grader.model import Diagnosis
 
 if sys.version_info >= (3, 11):
     import tomllib

@@ -8,8 +8,7 @@ import json
 import math
 from typing import Any
 
-from grader.model import CallError, CaseResult, Chain, ExerciseResult, Report
-from grader.policies import Adjustment
+from grader.model import Adjustment, CallError, CaseResult, Chain, ExerciseResult, Report
 
 __all__ = ["SCHEMA", "render_json", "report_to_dict"]
 

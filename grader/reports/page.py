@@ -9,8 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from grader import __version__
-from grader.model import CallError, CaseResult, Chain, Diagnosis, ExerciseResult, Flag, Outcome, Report
-from grader.policies import Adjustment
+from grader.model import Adjustment, CallError, CaseResult, Chain, Diagnosis, ExerciseResult, Flag, Outcome, Report
 from grader.reports.graph import Box, Edge, draw_graph
 from grader.reports.listing import CodeView, list_code
 from grader.reports.pictures import Gallery, picture_view

@@ -20,8 +20,7 @@ from grader.classroom.gradebook import Gradebook
 from grader.classroom.keys import Settings
 from grader.classroom.records import Graded
 from grader.cli import main
-from grader.model import ExerciseResult, NotebookSummary, Outcome, Report
-from grader.policies import Adjustment
+from grader.model import Adjustment, ExerciseResult, NotebookSummary, Outcome, Report
 from grader.reports.html import render_html
 from grader.reports.json import report_to_dict
 from tests.classroom.class_samples import received_of

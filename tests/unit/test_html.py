@@ -344,7 +344,7 @@ exercises = st.builds(
     diagnoses=st.lists(st.builds(Diagnosis, id=hostile, message=hostile, hint=hostile), max_size=1).map(tuple),
     notices=st.lists(st.builds(Notice, id=hostile, message=hostile), max_size=1).map(tuple),
     error=st.one_of(st.none(), errors),
-    code=st.one_of(st.none(), st.builds(Code, source=hostile, cell=st.integers(1, 3), line=st.integers(1, 3))),
+    code=st.one_of(st.none(), st.builds(Code, text=hostile, cell=st.integers(1, 3), line=st.integers(1, 3))),
     question=hostile,
 )
 curves = st.builds(

@@ -30,7 +30,7 @@ def test_a_shape_is_told_of_the_target_that_has_it() -> None:
     assert layer.cases[0].target == "b1"
     assert (layer.diagnoses[0].id, "b1" in layer.diagnoses[0].hint) == ("dropped_dim", True)
     assert report.chain is not None
-    assert report.chain.message == "In training, b1 stayed as drawn: no gradient of the right shape came."
+    assert report.chain.message == "In training, b1 was never updated: its gradient was missing or had the wrong shape."
 
 
 @pytest.mark.parametrize(

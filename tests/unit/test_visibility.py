@@ -10,12 +10,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from grader.assignment.settings import read_moment
 from grader.classroom.adjustments import adjust_report
 from grader.errors import UsageError
 from grader.exports.formats import FOR_INSTRUCTORS, FORMATS, OF_MARKS, render
 from grader.exports.gradescope import render_gradescope
 from grader.model import (
+    Adjustment,
     CallError,
     CaseResult,
     Chain,
@@ -26,11 +26,10 @@ from grader.model import (
     Outcome,
     Report,
 )
-from grader.policies import Adjustment, Visibility
 from grader.reports.html import render_html
 from grader.reports.json import render_json, report_to_dict
 from grader.reports.reading import result_of
-from grader.visibility import is_released, released_at, views_of
+from grader.visibility import Visibility, is_released, read_moment, released_at, views_of
 from tests.conftest import ROOT, raw_submission
 from tests.exports.readers import validate_gradescope
 

@@ -76,7 +76,7 @@ def read_handful(assignment_id: str, folder: Path) -> Handful:
         wrong = next(case for case in cases if case.parent.name.startswith("wrong_"))
         for case in (wrong, *(case for case in cases if case.parent.name.startswith("ok_"))):
             answers = case.read_text(encoding="utf-8")
-            others = [text for name, text in assignment.sources.items() if not re.search(rf"\b{name}\b", answers)]
+            others = [text for name, text in assignment.solution_code.items() if not re.search(rf"\b{name}\b", answers)]
             notebook = fill_blanks(released, "\n".join((answers, *(f"# %%\n{text}" for text in others))))
             file = folder / f"{case.parent.name}.ipynb"
             nbformat.write(notebook, file)

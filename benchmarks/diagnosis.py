@@ -85,7 +85,7 @@ def handed_in(name: str, path: Path) -> Submission:
     notebook = fill_blanks(release_notebook(source), answers)
     for exercise in source.exercises:
         if f"def {exercise.name}(" not in answers:
-            notebook = fill_blanks(notebook, exercise.source)
+            notebook = fill_blanks(notebook, exercise.code)
     return Submission.of(nbformat.writes(notebook).encode(), name=f"{path.stem}.ipynb", student=name)
 
 

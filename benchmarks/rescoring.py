@@ -38,7 +38,7 @@ def measure(path: Path, label: str, answers: str) -> None:
     assignment, source = load_assignment(path), read_source(path)
     notebook = release_notebook(source)
     for exercise in source.exercises:
-        notebook = fill_blanks(notebook, exercise.source)
+        notebook = fill_blanks(notebook, exercise.code)
     content = nbformat.writes(fill_blanks(notebook, answers) if answers else notebook).encode()
     submission = Submission.of(content, name="submission.ipynb", student="submission")
     ran: list[Execution] = []

@@ -118,7 +118,7 @@ def _options() -> argparse.Namespace:
 def _hand_in(classroom: Classroom, size: int) -> Iterator[HandedIn]:
     """Submissions from the corpus, in turn; each has a cell of its own, so that no two are alike."""
     released = release_notebook(classroom.source)
-    solved = {exercise.name: exercise.source for exercise in classroom.source.exercises}
+    solved = {exercise.name: exercise.code for exercise in classroom.source.exercises}
     kinds = []
     for case in sorted(CORPUS.iterdir()):
         if case.name.startswith(("ok_", "wrong_")) and (case / "answers.py").is_file():

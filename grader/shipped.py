@@ -7,14 +7,13 @@ own code all ask here.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import grader
-
 __all__ = ["ANSWER_FOLDERS", "PACKAGE", "answers", "constraints", "own_files", "samples", "solutions"]
 
-PACKAGE = Path(grader.__path__[0])
+PACKAGE = Path(sys.modules[__package__].__path__[0])
 """The folder of the installed package."""
 
 ANSWER_FOLDERS = ("bundled", "samples")

@@ -65,7 +65,7 @@ def handed_in(answers: str, *, base: str = "solution", assignment_id: str = "two
         for exercise in source.exercises:
             defined = rf"^\s*((async )?def {exercise.name}\b|{exercise.name} =|# %% delete: {exercise.name}$)"
             if not re.search(defined, answers, re.MULTILINE):
-                notebook = fill_blanks(notebook, exercise.source)
+                notebook = fill_blanks(notebook, exercise.code)
     return notebook
 
 

@@ -79,7 +79,7 @@ def check(report: Report, expect: dict[str, Any]) -> None:
 @functools.cache
 def expressions(assignment_id: str) -> frozenset[str]:
     """What the solutions compute, each statement's right-hand side, but for what is too short to say anything."""
-    sources = assignment_called(assignment_id).sources.values()
+    sources = assignment_called(assignment_id).solution_code.values()
     statements = [node for source in sources for node in ast.walk(ast.parse(source))]
     values = {ast.unparse(node.value) for node in statements if isinstance(node, (ast.Assign, ast.Return))}
     return frozenset(value for value in values if len(value) > 8)

@@ -31,7 +31,7 @@ def test_a_released_notebook_can_be_graded_by(assignment_id: str) -> None:
     assert released.exercises == source.exercises
     for field in ("id", "title", "version", "limits", "autograd", "hints", "learning_rate", "steps", "extra_cases"):
         assert getattr(released, field) == getattr(source, field), field
-    assert released.solutions == released.sources == {}
+    assert released.solutions == released.solution_code == {}
     theirs, ours = build_cases(source), build_cases(released)
     for name, cases in theirs.items():
         for one, other in zip(cases, ours[name], strict=True):
@@ -41,7 +41,7 @@ def test_a_released_notebook_can_be_graded_by(assignment_id: str) -> None:
 def test_the_source_itself_keeps_its_secrets_in_public() -> None:
     source = load_assignment(SOURCES / "two_layer_mse.md", public=True)
 
-    assert source.solutions == source.sources == {}
+    assert source.solutions == source.solution_code == {}
     assert source.hidden_seed == 0
 
 

@@ -66,7 +66,7 @@ def bare(text: str) -> str:
 def expressions(assignment_id: str) -> frozenset[str]:
     """Every part of every solution that computes something, bare."""
     found = set()
-    for source in load_assignment(SOURCES / f"{assignment_id}.md").sources.values():
+    for source in load_assignment(SOURCES / f"{assignment_id}.md").solution_code.values():
         body = next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)).body[1:]
         for node in (inner for statement in body for inner in ast.walk(statement)):
             if isinstance(node, (ast.BinOp, ast.Call, ast.Compare, ast.UnaryOp, ast.Subscript)):
@@ -164,7 +164,7 @@ def test_levels_nest() -> None:
     facts = {key: f"<{key}>" for key in ("function", "target", "expected", "got", "arguments")}
     own = Misconception(id="own", observation="", hints=("one", "two", "three"), analogy="four")
     for diagnosis_id, named in [*((each, None) for each in table("hints")), ("own", own)]:
-        said = [worded(diagnosis_id, "seen", facts, level=level, own=named) for level in range(4)]
+        said = [worded(diagnosis_id, "seen", facts, level=level, misconception=named) for level in range(4)]
         texts = [{each.message, each.hint, *each.more, each.analogy} - {""} for each in said]
         assert all(lower <= texts[3] for lower in texts)
         assert len(texts[0]) == 1 < len(texts[3])

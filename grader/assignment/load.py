@@ -57,11 +57,11 @@ class Assignment:
         extra_cases: The author's own, beside those that every assignment has.
         case_inputs: What takes the place of `make_inputs` in one of those, by the case's name.
         solutions: The instructor's gradient functions by exercise; none where autograd is all there is to grade by.
-        sources: Their cells, as text.
+        solution_code: The code of the cells that define those.
         misconceptions: Mistakes that the author has named, by exercise.
         revision: Changes with whatever its author changes, `version` with what students get.
         places: Where those stand: file, cell and line.
-        network: The source of the cells that define the network, as students have them too.
+        network: The code of the cells that define the network, as students have them too.
         hidden_seed: Draws the batches that students do not see.
         learning_rate: For the training curve, per step.
         hints: How far reports go, from 0 (what was observed) to 3 (every hint).
@@ -76,7 +76,7 @@ class Assignment:
     forward: Callable[..., dict[str, Any]]
     init_parameters: Callable[..., dict[str, Any]]
     solutions: Mapping[str, Callable[..., Any]]
-    sources: Mapping[str, str]
+    solution_code: Mapping[str, str]
     network: str
     hidden_seed: int
     limits: Limits
@@ -200,11 +200,11 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
             case.name: make for case in cases if (make := _function(namespace, f"inputs_{case.name}", source))
         },
         solutions={cell.name: namespace[cell.name] for cell in solved},
-        sources={cell.name: cell.source for cell in solved},
+        solution_code={cell.name: cell.code for cell in solved},
         misconceptions=read_misconceptions(source) if solved else {},
         revision=source.revision,
         places={cell.name: place_of(path, cell) for cell in source.exercises},
-        network="\n\n".join(cell.source for cell in source.network),
+        network="\n\n".join(cell.code for cell in source.network),
         hidden_seed=(0 if public else settings.get("hidden_seed", 0)) if hidden_seed is None else hidden_seed,
         limits=Limits(**settings.get("limits", {})),
         autograd=settings.get("autograd", "forbid"),
@@ -221,13 +221,13 @@ def _untagged(source: SourceNotebook, name: str) -> str:
     lines = code_lines(source.path.read_text(encoding="utf-8"), source.notebook)
     for index, cell in enumerate(source.notebook.cells):
         if cell.cell_type == "code" and found.search(cell.source):
-            return place_of(source.path, SourceCell(index=index, source=cell.source, line=lines.get(index)))
+            return place_of(source.path, SourceCell(index=index, code=cell.source, line=lines.get(index)))
     return ""
 
 
 def _run(cell: SourceCell, namespace: dict[str, Any], source: SourceNotebook) -> None:
     try:
-        tree = ast.parse(cell.source)
+        tree = ast.parse(cell.code)
         if cell.line:
             ast.increment_lineno(tree, cell.line - 1)
         exec(compile(tree, str(source.path), "exec"), namespace)  # noqa: S102 - the instructor's own code

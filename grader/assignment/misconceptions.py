@@ -129,7 +129,7 @@ def as_exercise(
         SourceError: It is not Python, or its last function does not go by another name with the exercise's arguments.
     """
     try:
-        tree = ast.parse(cell.source)
+        tree = ast.parse(cell.code)
     except SyntaxError as error:
         raise SourceError(f"{where}: it is not Python ({error.msg}).", "Mend the cell.") from error
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]

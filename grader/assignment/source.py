@@ -59,10 +59,10 @@ _TAGGED = re.compile(r"^:?tags:(?: *\[[^\]]*|(?:\n *- .*)*\n *- )\b(?:misconcept
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class SourceCell:
-    """A code cell: its `index` in the notebook, and the `line` of the file where its source begins."""
+    """A code cell: its `index` in the notebook, and the `line` of the file where its code begins."""
 
     index: int
-    source: str
+    code: str
     line: int | None
 
 
@@ -202,7 +202,7 @@ def _cells(
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
-        here = SourceCell(index=index, source=cell.source, line=lines.get(index))
+        here = SourceCell(index=index, code=cell.source, line=lines.get(index))
         tags = _tags(path, here, cell)
         found = _check_regions(path, here)
         if "network" in tags:
@@ -229,7 +229,7 @@ def _kept_back(path: Path, text: str, notebook: NotebookNode, tag: str) -> tuple
     for index, cell in enumerate(notebook.cells):
         tags = cell.metadata.get("tags", [])
         if cell.cell_type == "code" and tag in tags:
-            found.append(SourceCell(index=index, source=cell.source, line=lines.get(index)))
+            found.append(SourceCell(index=index, code=cell.source, line=lines.get(index)))
             if any(other in tags for other in TAGS if other != tag):
                 raise _error(path, found[-1], f"a {tag} is tagged as more than that", "Give it a cell of its own.")
     return tuple(found)
@@ -257,7 +257,7 @@ def code_lines(text: str, notebook: NotebookNode) -> dict[int, int]:
 def _check_regions(path: Path, cell: SourceCell) -> int:
     """How many solution regions a cell has."""
     count, is_open = 0, False
-    for _, kind in _delimiters(cell.source):
+    for _, kind in _delimiters(cell.code):
         if (kind == "BEGIN") is is_open:
             problem = "begins within another one" if is_open else "ends that did not begin"
             raise _error(path, cell, f"a solution region {problem}", "Each BEGIN SOLUTION needs its own END SOLUTION.")
@@ -268,15 +268,15 @@ def _check_regions(path: Path, cell: SourceCell) -> int:
     return count
 
 
-def _delimiters(source: str) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(source.split("\n")):
+def _delimiters(code: str) -> Iterator[tuple[int, str]]:
+    for number, line in enumerate(code.split("\n")):
         if match := REGION.match(line):
             yield number, match.group(1)
 
 
 def _exercise(path: Path, cell: SourceCell, settings: Mapping[str, Any]) -> ExerciseCell:
     try:
-        tree = ast.parse(cell.source)
+        tree = ast.parse(cell.code)
     except SyntaxError as error:
         line = cell.line + error.lineno - 1 if cell.line and error.lineno else None
         raise _error(path, cell, f"it is not Python ({error.msg})", "Mend that line.", line=line) from error
@@ -293,7 +293,7 @@ def _exercise(path: Path, cell: SourceCell, settings: Mapping[str, Any]) -> Exer
         raise _error(path, cell, f"{function.name} names no target", "Call it grad_<target>, or give `targets`.")
     return ExerciseCell(
         index=cell.index,
-        source=cell.source,
+        code=cell.code,
         line=cell.line,
         name=function.name,
         targets=tuple(map(str, targets)),

@@ -32,7 +32,7 @@ def solution_bodies(directory: Path) -> dict[str, set[str]]:
     for path in find_sources(directory).values():
         source = read_source(path)
         for exercise in source.exercises if not source.is_released else ():
-            bodies.setdefault(exercise.name, set()).add(_body(exercise.source))
+            bodies.setdefault(exercise.name, set()).add(_body(exercise.code))
         for style in read_styles(source):
             bodies[style.exercise].add(_body(style.code))
     return bodies
@@ -110,10 +110,10 @@ def _has_kept_back(submission: Submission) -> bool:
         return False
 
 
-def _body(source: str) -> str:
+def _body(code: str) -> str:
     """What the last function does, with its arguments called by their places."""
     try:
-        node = [node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)][-1]
+        node = [node for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)][-1]
     except (SyntaxError, ValueError, IndexError):
         return ""
     numbers = {argument.arg: f"argument {number}" for number, argument in enumerate(node.args.args)}

@@ -34,18 +34,20 @@ def problems_of_named(assignment: Assignment) -> Iterator[str]:
 def _problems(assignment: Assignment, exercise: Exercise, cases: Sequence[Case]) -> Iterator[str]:
     answers: dict[str, list[Tensors]] = {}
     prints: dict[str, set[str]] = {}
-    for own in assignment.misconceptions.get(exercise.name, ()):
-        prints[own.id] = set(own.fingerprints)
-        if not own.code:
+    for misconception in assignment.misconceptions.get(exercise.name, ()):
+        prints[misconception.id] = set(misconception.fingerprints)
+        if not misconception.code:
             continue
-        returned = [answer for answer in evaluate(assignment, exercise, as_mutant(own), cases) if answer is not None]
+        returned = [
+            answer for answer in evaluate(assignment, exercise, as_mutant(misconception), cases) if answer is not None
+        ]
         if len(returned) < len(cases):
-            yield f"the misconception {own.id} {_failure(assignment, exercise, own, cases)}"
+            yield f"the misconception {misconception.id} {_failure(assignment, exercise, misconception, cases)}"
         elif _same(cases, returned, [case.expected for case in cases]):
-            yield f"the misconception {own.id} is right: it answers every case as the solution does."
+            yield f"the misconception {misconception.id} is right: it answers every case as the solution does."
         else:
-            answers[own.id] = returned
-            prints[own.id].add(_fingerprint(exercise, cases, returned))
+            answers[misconception.id] = returned
+            prints[misconception.id].add(_fingerprint(exercise, cases, returned))
     for one, other in itertools.combinations(prints, 2):
         both_run = one in answers and other in answers
         if prints[one] & prints[other] or (both_run and _same(cases, answers[one], answers[other])):
@@ -56,11 +58,11 @@ def _same(cases: Sequence[Case], one: Sequence[Tensors], other: Sequence[Tensors
     return all(agrees(a, case, b, argument_dtype=case.dtype) for case, a, b in zip(cases, one, other, strict=True))
 
 
-def _failure(assignment: Assignment, exercise: Exercise, own: Misconception, cases: Sequence[Case]) -> str:
+def _failure(assignment: Assignment, exercise: Exercise, misconception: Misconception, cases: Sequence[Case]) -> str:
     """What goes wrong when its code is run."""
     for case in cases:
         try:
-            function = as_mutant(own).compile(exercise.name, assignment.solutions[exercise.name].__globals__)
+            function = as_mutant(misconception).compile(exercise.name, assignment.solutions[exercise.name].__globals__)
             with torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 function(**{n: a.double() if a.is_floating_point() else a.clone() for n, a in case.arguments.items()})

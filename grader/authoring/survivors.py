@@ -68,7 +68,7 @@ def find_survivors(
         Survivor(
             edit=mutant.edits[0].name,
             site=mutant.site,
-            change=_change(assignment.sources[exercise.name], exercise.name, mutant),
+            change=_change(assignment.solution_code[exercise.name], exercise.name, mutant),
             why=_why(assignment, exercise, mutant, cases[0]),
         )
         for mutant in mutants
@@ -106,17 +106,17 @@ def _anywhere(case: Case) -> Case:
 
 
 def _agree(assignment: Assignment, exercise: Exercise, mutant: Mutant, case: Case) -> bool:
-    solution = dataclasses.replace(mutant, source=assignment.sources[exercise.name])
+    solution = dataclasses.replace(mutant, code=assignment.solution_code[exercise.name])
     right, result = (next(evaluate(assignment, exercise, one, [case])) for one in (solution, mutant))
     return right is not None and result is not None and agrees(result, case, right)
 
 
-def _change(source: str, name: str, mutant: Mutant) -> str:
+def _change(code: str, name: str, mutant: Mutant) -> str:
     """The statements that differ, as in `return a.T @ dz → return a @ dz`."""
-    function = next(n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef) and n.name == name)
+    function = next(n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.FunctionDef) and n.name == name)
     body = function.body[1:] if ast.get_docstring(function) is not None else function.body
     before = [line.strip() for statement in body for line in ast.unparse(statement).split("\n")]
-    after = [line.strip() for line in mutant.source.split("\n")[1:]]
+    after = [line.strip() for line in mutant.code.split("\n")[1:]]
     return f"{_only(before, after)} → {_only(after, before)}"
 
 

@@ -136,7 +136,7 @@ def validate(path: Path) -> Validation:
 def _check(
     assignment: Assignment, exercise: Exercise, cases: tuple[Case, ...], traced: Mapping[str, Replay]
 ) -> ExerciseCheck:
-    mutants = make_mutants(assignment.sources[exercise.name], exercise.name, cases[0].upstream)
+    mutants = make_mutants(assignment.solution_code[exercise.name], exercise.name, cases[0].upstream)
     survivors = find_survivors(assignment, exercise, mutants, cases)
     milliseconds, kib = _cost(assignment, exercise, cases[0])
     return ExerciseCheck(
@@ -287,7 +287,7 @@ def _grades(assignment: Assignment, source: SourceNotebook) -> Iterator[str]:
     blank = _graded(assignment, released)
     if blank.score or any(exercise.outcome is not Outcome.BLANK for exercise in blank.exercises):
         yield f"The released blanks score {blank.score:g} points, instead of being told from answers."
-    answers = "\n".join(f"# %%\n{text}" for text in assignment.sources.values())
+    answers = "\n".join(f"# %%\n{text}" for text in assignment.solution_code.values())
     solved = _graded(assignment, fill_blanks(released, answers))
     if solved.notebook.first_error is not None:
         yield (
@@ -305,7 +305,7 @@ def problems_of_styles(assignment: Assignment, source: SourceNotebook, styles: S
     while waiting:
         now = {style.exercise: style for style in reversed(waiting)}
         waiting = [style for style in waiting if style is not now[style.exercise]]
-        code = {**assignment.sources, **{name: style.code for name, style in now.items()}}
+        code = {**assignment.solution_code, **{name: style.code for name, style in now.items()}}
         answers = "\n".join(f"# %%\n{text}" for text in code.values())
         for result in _graded(assignment, fill_blanks(release_notebook(source), answers)).exercises:
             if result.name in now and result.outcome is not Outcome.MATCH:

@@ -69,7 +69,7 @@ class Live:
             init_parameters=namespace.get("init_parameters", _undefined),
             make_inputs=namespace.get("make_inputs", default_inputs),
             solutions={},
-            sources={},
+            solution_code={},
             network=NETWORK,
             hidden_seed=NOT_A_SEED,
             limits=Limits(),

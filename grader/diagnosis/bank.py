@@ -45,7 +45,7 @@ def bank(assignment: Assignment, exercise: Exercise, *, pairs: bool = False) -> 
     make = make_pairs if pairs else make_mutants
     cases = build_cases(assignment)[exercise.name]
     entries = []
-    for mutant in make(assignment.sources[exercise.name], exercise.name, cases[0].upstream):
+    for mutant in make(assignment.solution_code[exercise.name], exercise.name, cases[0].upstream):
         if survives(assignment, exercise, mutant, cases):
             continue
         results = evaluate(assignment, exercise, mutant, cases[-1:] if pairs else cases)

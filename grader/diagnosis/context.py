@@ -57,7 +57,9 @@ def hard_coded_literal(evidence: Evidence) -> Iterator[Found]:
     """A size is written into the function, and it fails where the batch has another one."""
     cases = [call.case for call in evidence.returned]
     fixed = {size for case in cases for a in (*case.arguments.values(), *case.expected) for size in a.shape}
-    fixed |= {int(number) for number in re.findall(r"\d+", evidence.assignment.sources.get(evidence.exercise.name, ""))}
+    fixed |= {
+        int(number) for number in re.findall(r"\d+", evidence.assignment.solution_code.get(evidence.exercise.name, ""))
+    }
     rows = {call.case.rows for call in evidence.returned}
     written = [number for number in evidence.scope.numbers if number not in fixed - rows]
     errors = [call.error for call in evidence.returned if call.error is not None]

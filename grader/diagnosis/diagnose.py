@@ -65,5 +65,6 @@ def diagnose(
     for one in recognise(evidence):
         found.setdefault(one.id, one)
     return tuple(
-        worded(one.id, one.message, facts, level=assignment.hints, own=one.own) for one in list(found.values())[:_MOST]
+        worded(one.id, one.message, facts, level=assignment.hints, misconception=one.misconception)
+        for one in list(found.values())[:_MOST]
     )

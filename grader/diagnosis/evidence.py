@@ -22,11 +22,11 @@ __all__ = ["Evidence", "Found"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A diagnosis, in the making; `own` if it is one that the assignment's author has named."""
+    """A diagnosis, in the making; `misconception` if it is one that the assignment's author has named."""
 
     id: str
     message: str
-    own: Misconception | None = None
+    misconception: Misconception | None = None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

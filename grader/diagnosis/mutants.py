@@ -60,41 +60,41 @@ class Mutant:
     Attributes:
         site: The piece of the solution that was edited. For instructors only.
         operands: For each edit, the name of an argument that it is about, or empty.
-        source: The whole function.
+        code: The whole function.
     """
 
     edits: tuple[Edit, ...]
     site: str
     operands: tuple[str, ...]
-    source: str
+    code: str
 
     def compile(self, name: str, namespace: Mapping[str, Any]) -> Callable[..., Any]:
         """The function, in a namespace of its own."""
-        own = dict(namespace)
-        exec(compile(self.source, f"<mutant of {name}>", "exec"), own)  # noqa: S102 - the instructor's code, edited
-        function: Callable[..., Any] = own[name]
+        variables = dict(namespace)
+        exec(compile(self.code, f"<mutant of {name}>", "exec"), variables)  # noqa: S102 - the instructor's code, edited
+        function: Callable[..., Any] = variables[name]
         return function
 
 
 EDITS = {name: Edit(name=name, rank=rank, **entry) for rank, (name, entry) in enumerate(table("edits").items())}
 
 
-def as_mutant(own: Misconception) -> Mutant:
+def as_mutant(misconception: Misconception) -> Mutant:
     """A mistake that an author has written down."""
-    return Mutant(edits=(), site=own.id, operands=(), source=own.code)
+    return Mutant(edits=(), site=misconception.id, operands=(), code=misconception.code)
 
 
 @functools.lru_cache(maxsize=256)
-def make_mutants(source: str, name: str, upstream: tuple[str, ...]) -> tuple[Mutant, ...]:
+def make_mutants(code: str, name: str, upstream: tuple[str, ...]) -> tuple[Mutant, ...]:
     """
-    Every realistic single edit of a function, the ones to be preferred first, no two of them with the same source.
+    Every realistic single edit of a function, the ones to be preferred first, no two of them with the same code.
 
     Args:
-        source: Python with the function in it.
+        code: Python with the function in it.
         name: The function's name.
         upstream: Those of its arguments that are upstream gradients.
     """
-    function = _function(source, name)
+    function = _function(code, name)
     seen = {ast.unparse(function)}
     mutants = []
     for draft in _drafts(function, upstream):
@@ -102,23 +102,23 @@ def make_mutants(source: str, name: str, upstream: tuple[str, ...]) -> tuple[Mut
         if text not in seen:
             seen.add(text)
             mutants.append(
-                Mutant(edits=(draft.edit,), site=ast.unparse(draft.site), operands=(draft.operand,), source=text)
+                Mutant(edits=(draft.edit,), site=ast.unparse(draft.site), operands=(draft.operand,), code=text)
             )
     return tuple(sorted(mutants, key=lambda mutant: mutant.edits[0].rank))
 
 
 @functools.lru_cache(maxsize=256)
-def make_pairs(source: str, name: str, upstream: tuple[str, ...], limit: int = 600) -> tuple[Mutant, ...]:
+def make_pairs(code: str, name: str, upstream: tuple[str, ...], limit: int = 600) -> tuple[Mutant, ...]:
     """Two edits at once, of different kinds, the ones to be preferred first; of a long function, not all there are."""
-    singles = make_mutants(source, name, upstream)
+    singles = make_mutants(code, name, upstream)
     drafts = [
         (first, second)
         for first in singles[:FIRSTS]
-        for second in _drafts(_function(first.source, name), upstream)
+        for second in _drafts(_function(first.code, name), upstream)
         if second.edit.diagnosis != first.edits[0].diagnosis
     ]
     drafts.sort(key=lambda pair: pair[0].edits[0].rank + pair[1].edit.rank)
-    seen = {mutant.source for mutant in singles}
+    seen = {mutant.code for mutant in singles}
     pairs: list[Mutant] = []
     for first, second in drafts:
         if len(pairs) == limit:
@@ -136,7 +136,7 @@ def make_pairs(source: str, name: str, upstream: tuple[str, ...], limit: int = 6
                 edits=tuple(edit for edit, _ in both),
                 site=f"{first.site}; {ast.unparse(second.site)}",
                 operands=tuple(operand for _, operand in both),
-                source=text,
+                code=text,
             )
         )
     return tuple(pairs)
@@ -151,7 +151,7 @@ class _Draft:
     An edit that has not been written out: most of the pairs never are.
 
     Attributes:
-        write: Makes the function's source with the edit in it.
+        write: Makes the function's code with the edit in it.
         loads: The names that are read then.
     """
 
@@ -255,8 +255,8 @@ def _written(function: ast.FunctionDef, place: _Place, node: ast.AST, replacemen
 # ------------------------------------------------------------------------------------------------------ small things
 
 
-def _function(source: str, name: str) -> ast.FunctionDef:
-    function = next(n for n in ast.walk(ast.parse(source)) if isinstance(n, ast.FunctionDef) and n.name == name)
+def _function(code: str, name: str) -> ast.FunctionDef:
+    function = next(n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.FunctionDef) and n.name == name)
     if ast.get_docstring(function) is not None:
         function.body = function.body[1:]
     function.returns = None

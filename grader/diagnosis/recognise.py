@@ -65,11 +65,13 @@ def recognise(evidence: Evidence) -> tuple[Found, ...]:
 
 def _named_by_the_author(evidence: Evidence) -> Iterator[Found]:
     """A mistake that the assignment's author knows: by the answer itself, or by a function that answers the same."""
-    for own in evidence.assignment.misconceptions.get(evidence.exercise.name, ()):
-        if evidence.fingerprint in own.fingerprints or (
-            own.code and evidence.is_complete and _reproduces(evidence, as_mutant(own), [1.0] * len(evidence.outputs))
+    for misconception in evidence.assignment.misconceptions.get(evidence.exercise.name, ()):
+        if evidence.fingerprint in misconception.fingerprints or (
+            misconception.code
+            and evidence.is_complete
+            and _reproduces(evidence, as_mutant(misconception), [1.0] * len(evidence.outputs))
         ):
-            yield Found(id=own.id, message=own.observation, own=own)
+            yield Found(id=misconception.id, message=misconception.observation, misconception=misconception)
             return
 
 

@@ -33,18 +33,22 @@ def observation(key: str, **facts: object) -> str:
 
 
 def worded(
-    diagnosis_id: str, message: str, facts: dict[str, str], *, level: int, own: Misconception | None = None
+    diagnosis_id: str, message: str, facts: dict[str, str], *, level: int, misconception: Misconception | None = None
 ) -> Diagnosis:
     """
     A diagnosis with the hints that an instructor lets students see.
 
     Args:
         level: 0 what was observed; 1 a question as well; 2 a second one, and an analogy; 3 all three.
-        own: The author's words, which take the place of those in the table.
+        misconception: The author's words, which take the place of those in the table.
     """
     entry = table("hints").get(diagnosis_id, {})
-    hints = list(own.hints if own else (hint.format(**facts) for hint in entry.get("hints", ())))[:level]
-    analogy = own.analogy if own else entry.get("analogy", "").strip()
+    if misconception is not None:
+        ladder, analogy = list(misconception.hints), misconception.analogy
+    else:
+        ladder = [hint.format(**facts) for hint in entry.get("hints", ())]
+        analogy = entry.get("analogy", "").strip()
+    hints = ladder[:level]
     return Diagnosis(
         id=diagnosis_id,
         message=message,

@@ -91,7 +91,7 @@ def one_thread() -> Iterator[None]:
 
 def points_of(assignment: Assignment) -> tuple[Point, ...]:
     """Those of every assignment, and its own; the small ones come last."""
-    own = tuple(
+    extra = tuple(
         Point(
             name=case.name,
             rows=case.rows,
@@ -100,7 +100,7 @@ def points_of(assignment: Assignment) -> tuple[Point, ...]:
         )
         for case in assignment.extra_cases
     )
-    return POINTS[:2] + own + POINTS[2:]
+    return POINTS[:2] + extra + POINTS[2:]
 
 
 def networks_of(assignment: Assignment) -> dict[str, Network]:

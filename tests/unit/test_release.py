@@ -62,7 +62,7 @@ def test_no_trace_of_the_solution(source: Path, suffix: str) -> None:
     text = (ROOT / "assignments" / source.stem / (source.stem + suffix)).read_text(encoding="utf-8")
     for exercise in read_source(source).exercises:
         inside = False
-        for line in exercise.source.split("\n"):
+        for line in exercise.code.split("\n"):
             if match := REGION.match(line):
                 inside = match.group(1) == "BEGIN"
             elif inside:

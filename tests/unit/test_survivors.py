@@ -16,7 +16,7 @@ def survivors(assignment_id: str, name: str, cases: slice = slice(None)) -> dict
     assignment = assignment_called(assignment_id)
     exercise = next(each for each in assignment.exercises if each.name == name)
     all_cases = build_cases(assignment)[name]
-    mutants = make_mutants(assignment.sources[name], name, all_cases[0].upstream)
+    mutants = make_mutants(assignment.solution_code[name], name, all_cases[0].upstream)
     return {each.change: each for each in find_survivors(assignment, exercise, mutants, all_cases[cases])}
 
 
@@ -47,7 +47,7 @@ def test_what_only_the_cases_cannot_tell_is_a_hole() -> None:
         for case in build_cases(assignment)["grad_z1"]
         for da1 in [case.arguments["da1"].to(torch.float64)]
     )
-    mutants = make_mutants(assignment.sources["grad_z1"], "grad_z1", ("da1",))
+    mutants = make_mutants(assignment.solution_code["grad_z1"], "grad_z1", ("da1",))
 
     holes = [each.edit for each in find_survivors(assignment, exercise, mutants, cases) if each.is_hole]
 

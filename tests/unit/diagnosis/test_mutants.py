@@ -30,7 +30,7 @@ def grad_z1(da1, z1):
 
 def sources_of(*kinds: str) -> set[str]:
     mutants = make_mutants(SOURCE, "grad_z1", ("da1",))
-    return {mutant.source.splitlines()[-1].strip() for mutant in mutants if mutant.edits[0].name in kinds}
+    return {mutant.code.splitlines()[-1].strip() for mutant in mutants if mutant.edits[0].name in kinds}
 
 
 def test_edits_of_a_mask() -> None:
@@ -41,7 +41,7 @@ def test_edits_of_a_mask() -> None:
 
 
 def test_no_mutant_twice_and_none_is_the_original() -> None:
-    sources = [mutant.source for mutant in make_mutants(SOURCE, "grad_z1", ("da1",))]
+    sources = [mutant.code for mutant in make_mutants(SOURCE, "grad_z1", ("da1",))]
 
     assert len(sources) == len(set(sources)) > 10
     assert not any("return da1 * (z1 > 0)" in source for source in sources)
@@ -131,7 +131,7 @@ def test_a_mutant_that_works_in_place_leaves_the_cases_alone(assignment: Assignm
     before = case.arguments["dz1"].clone()
     source = "def grad_b1(dz1):\n    dz1 -= 1\n    return dz1.sum(0, keepdim=True)"
 
-    next(evaluate(assignment, exercise, Mutant(edits=(), site="", operands=(), source=source), [case]))
+    next(evaluate(assignment, exercise, Mutant(edits=(), site="", operands=(), code=source), [case]))
 
     assert case.arguments["dz1"].dtype is torch.float64
     assert torch.equal(case.arguments["dz1"], before)

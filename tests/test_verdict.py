@@ -12,7 +12,7 @@ from grader.assignment.load import load_assignment
 from grader.model import ExerciseResult, Outcome, Report
 from tests.inprocess import grade_here
 
-SOLUTION = Path(__file__).parents[2] / "solutions" / "deep_mlp.md"
+SOLUTION = Path(__file__).parents[1] / "solutions" / "deep_mlp.md"
 LAYER = "# %%\ndef grad_layer1(x, dz1, w1, dpenalty):\n    return "
 RIGHT_W1, RIGHT_B1 = "x.T @ dz1 + dpenalty * DECAY * w1", "dz1.sum(0, keepdim=True)"
 

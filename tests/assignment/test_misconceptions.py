@@ -25,7 +25,7 @@ from grader.notebook.scope import Scope
 from grader.reference.cases import build_cases
 from tests.classroom.class_samples import result_of
 from tests.conftest import ROOT
-from tests.unit.diagnosis.test_recognisers import Function, call
+from tests.diagnosis.test_recognise import Function, call
 
 EXAMPLE = ROOT / "docs" / "examples" / "halves.md"
 CELL = """

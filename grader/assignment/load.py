@@ -177,6 +177,9 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
             )
     settings = source.settings
     cases = extra_cases(settings)
+    seed = hidden_seed
+    if seed is None:
+        seed = 0 if public else settings.get("hidden_seed", 0)
     return Assignment(
         id=source.id,
         title=source.title,
@@ -205,7 +208,7 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
         revision=source.revision,
         places={cell.name: place_of(path, cell) for cell in source.exercises},
         network="\n\n".join(cell.code for cell in source.network),
-        hidden_seed=(0 if public else settings.get("hidden_seed", 0)) if hidden_seed is None else hidden_seed,
+        hidden_seed=seed,
         limits=Limits(**settings.get("limits", {})),
         autograd=settings.get("autograd", "forbid"),
         hints=settings.get("hints", 3),

@@ -8,7 +8,6 @@ what is wrong here is wrong there, and what a grading would find that this does 
 from __future__ import annotations
 
 import ast
-import contextvars
 import dataclasses
 import inspect
 import textwrap
@@ -41,10 +40,6 @@ __all__ = ["Live"]
 NOT_A_SEED = -1
 """In place of the hidden seed: an assignment's is never negative."""
 
-NETWORK = "from grader.checking.live import FORWARD\n\nforward = FORWARD.get()"
-FORWARD: contextvars.ContextVar[Any] = contextvars.ContextVar("FORWARD")
-"""Where the harness finds the forward pass, for training."""
-
 _PARTS = ("forward", "init_parameters", "make_inputs")
 
 
@@ -70,7 +65,7 @@ class Live:
             make_inputs=namespace.get("make_inputs", default_inputs),
             solutions={},
             solution_code={},
-            network=NETWORK,
+            network="",
             hidden_seed=NOT_A_SEED,
             limits=Limits(),
             **declared.settings,
@@ -157,7 +152,6 @@ class Live:
         outcomes = {result.name: result.outcome for result in results}
         able = [e for e in exercises if outcomes[e.name] not in (Outcome.BLANK, Outcome.MISSING)]
         case = build_chain(assignment)
-        FORWARD.set(assignment.forward)
         reply = self._ask(chain_request(assignment, able, case, assignment.limits))
         return judge_chain(assignment, case, reply, outcomes)
 
@@ -171,7 +165,8 @@ class Live:
                 if (header.get("error") or {}).get("type") == "KeyboardInterrupt":
                     raise KeyboardInterrupt  # the student's own, who does not want to wait for the other cases
 
-        perform((request.header, request.payload), keep, state=NotebookState(self._namespace, _file_names()))
+        state = NotebookState(self._namespace, _file_names(), self.assignment.forward)
+        perform((request.header, request.payload), keep, state=state)
         return Reply(status="done", records=records)
 
 

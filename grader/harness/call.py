@@ -36,10 +36,12 @@ class NotebookState:
     Attributes:
         variables: Its variables by name.
         cells: The numbers of its cells, `In [number]`, by the file name that Python knows each cell by.
+        forward: The forward pass, where it is at hand; else a request has its code.
     """
 
     variables: dict[str, Any]
     cells: Mapping[str, int]
+    forward: Callable[..., dict[str, Any]] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

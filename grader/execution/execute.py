@@ -24,6 +24,7 @@ from nbformat import NotebookNode
 from grader.execution.channel import Reply, Request, Requests, combine, receive, receive_reply, send_request
 from grader.execution.client import TIMED_OUT, connect_client
 from grader.execution.kernels import RunningKernel, start_kernel
+from grader.harness.serve import serve
 from grader.harness.wire import WireError
 from grader.model import CallError, Limits
 from grader.notebook.read import Notebook
@@ -31,7 +32,8 @@ from grader.sandbox import Level
 
 __all__ = ["Execution", "execute"]
 
-SERVE = "__import__('grader.harness.serve', fromlist=['serve']).serve()"
+SERVE = f"__import__({serve.__module__!r}, fromlist=[{serve.__name__!r}]).{serve.__name__}()"
+"""What the kernel executes after the last cell. It names nothing that the notebook may have renamed."""
 _READY_S = 30.0
 _GRACE_S = 3.0
 _RESTARTS = 3

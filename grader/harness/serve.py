@@ -28,12 +28,9 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from grader.harness.child import Worker, be_alone, has_company
 from grader.harness.rebind import rebound
-from grader.harness.wire import PREFIX, pack, unpack_header, unpack_prefix
+from grader.harness.wire import CHANNEL_VARIABLE, PREFIX, pack, unpack_header, unpack_prefix
 
-__all__ = ["CHANNEL_VARIABLE", "serve", "warm_up"]
-
-CHANNEL_VARIABLE = "GRADER_CHANNEL"
-"""Names the environment variable that says where the channel is: `fd:7`."""
+__all__ = ["serve", "warm_up"]
 
 _MESSAGE_CHARACTERS = 2_000
 _FRAMES = 12

@@ -17,7 +17,19 @@ import struct
 from collections.abc import Iterator
 from typing import Any
 
-__all__ = ["HEADER_LIMIT_BYTES", "PREFIX", "WireError", "pack", "unpack_all", "unpack_header", "unpack_prefix"]
+__all__ = [
+    "CHANNEL_VARIABLE",
+    "HEADER_LIMIT_BYTES",
+    "PREFIX",
+    "WireError",
+    "pack",
+    "unpack_all",
+    "unpack_header",
+    "unpack_prefix",
+]
+
+CHANNEL_VARIABLE = "GRADER_CHANNEL"
+"""The environment variable that says which descriptor the channel has in the student's process: `fd:7`."""
 
 PREFIX = struct.Struct(">IQ")
 HEADER_LIMIT_BYTES = 1 << 20

@@ -16,7 +16,7 @@ import pytest
 from grader.sandbox import ForkServer, start_forked_kernel
 from grader.sandbox.cgroup import Tree
 
-from .conftest import SANDBOX_LIMITS
+from .conftest import SANDBOX_BOUNDS
 
 TREE = Tree.find()
 pytestmark = pytest.mark.skipif(TREE is None, reason="no part of the cgroup v2 tree is ours")
@@ -32,7 +32,7 @@ def test_a_kernel_and_what_it_starts_are_in_a_group_of_their_own(sandbox_server:
     """It is removed when another one is made after its end."""
 
     async def run() -> tuple[list[Path], int]:
-        async with start_forked_kernel(sandbox_server, SANDBOX_LIMITS) as kernel:
+        async with start_forked_kernel(sandbox_server, SANDBOX_BOUNDS) as kernel:
             await kernel.client.execute("import subprocess; subprocess.Popen(['sleep', '60'])", reply=True, timeout=10)
             populated = [g for g in groups(sandbox_server) if (g / "cgroup.procs").read_text()]
             return populated, sum(len((group / "cgroup.procs").read_text().split()) for group in populated)
@@ -60,7 +60,7 @@ def test_time_of_children_that_nobody_waits_for_counts(sandbox_server: ForkServe
     )
 
     async def run() -> str:
-        async with start_forked_kernel(sandbox_server, dataclasses.replace(SANDBOX_LIMITS, cpu_s=2)) as kernel:
+        async with start_forked_kernel(sandbox_server, dataclasses.replace(SANDBOX_BOUNDS, cpu_s=2)) as kernel:
             assert kernel.sandbox is not None
             kernel.client.execute(code)
             await asyncio.wait_for(kernel.sandbox.wait(), 30)
@@ -74,7 +74,7 @@ def test_the_layer_is_named_where_memory_and_processes_are_bounded(sandbox_serve
     bounded = {"memory", "pids"} <= set((TREE.folder / "cgroup.subtree_control").read_text().split())
 
     async def run() -> tuple[str, ...]:
-        async with start_forked_kernel(sandbox_server, SANDBOX_LIMITS) as kernel:
+        async with start_forked_kernel(sandbox_server, SANDBOX_BOUNDS) as kernel:
             return kernel.layers
 
     assert ("cgroup" in asyncio.run(run())) is bounded

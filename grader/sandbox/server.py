@@ -157,8 +157,10 @@ class ForkServer:
         self.close()
 
     def __del__(self) -> None:
-        with contextlib.suppress(Exception):
+        try:  # noqa: SIM105 - when the interpreter ends, `contextlib` may be gone already
             self._disconnect()
+        except Exception:  # noqa: S110 - likewise
+            pass
 
     def _connect(self) -> socket.socket:
         """The control socket of a warm process that takes requests."""

@@ -1,7 +1,7 @@
 """
 Measures forked kernels, and what many of them leave behind: `python -m tests.sandbox.endurance 1000`.
 
-Not a test: it takes as long as it is told to. It prints medians in milliseconds, and counts before and after.
+Not a test: the argument decides how long it takes. It prints medians in milliseconds, and counts before and after.
 """
 
 # ruff: noqa: T201

@@ -63,8 +63,8 @@ def test_nbclient_runs_a_notebook(sandbox_server: ForkServer, give_client: bool)
     assert seconds < 5
 
 
-def test_what_nobody_looks_at_is_not_drawn() -> None:
-    """Figures are made and closed as ever, and an error still has its name and its message."""
+def test_figures_that_nobody_looks_at_are_not_drawn() -> None:
+    """They are still made and closed, and an error still has its name and its message."""
     notebook = _notebook(
         "import matplotlib.pyplot as plt\nfrom matplotlib.figure import Figure\n"
         "drawn = []\nFigure.draw = lambda self, renderer: drawn.append(self)",
@@ -123,7 +123,7 @@ def test_many_kernels_at_once(sandbox_server: ForkServer) -> None:
     assert asyncio.run(run()) == [str(2 * number) for number in range(8)]
 
 
-def test_the_channel_is_a_stream_between_us(sandbox_server: ForkServer) -> None:
+def test_the_channel_is_a_stream_between_caller_and_kernel(sandbox_server: ForkServer) -> None:
     code = (
         "import os, socket\n"
         f"channel = socket.socket(fileno=int(os.environ[{CHANNEL_VARIABLE!r}].removeprefix('fd:')))\n"

@@ -1,4 +1,4 @@
-"""Limits hold, end in what they should end in, and leave nothing behind."""
+"""Limits hold, have the right consequences, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_a_fork_bomb_is_contained(sandbox_runner: SandboxRunner) -> None:
     assert sandbox_runner.run("result = 'fine'") == "fine"
 
 
-def test_memory_ends_in_an_error(sandbox_runner: SandboxRunner) -> None:
+def test_too_much_memory_is_an_error(sandbox_runner: SandboxRunner) -> None:
     assert sandbox_runner.run("x = bytearray(600 << 20)").startswith("MemoryError")
     assert "allocate" in sandbox_runner.run("import torch; torch.ones(600 << 18)")
     assert sandbox_runner.run("import mmap; mmap.mmap(-1, 2 << 30)").startswith(("OSError", "MemoryError"))
@@ -86,7 +86,7 @@ def test_scratch_and_files_are_bounded(isolated_runner: SandboxRunner) -> None:
 
 
 def test_no_folder_of_ours_can_be_written(isolated_runner: SandboxRunner) -> None:
-    """The sockets are made outside: their folder is not among what a kernel sees."""
+    """The sockets are made outside, in a folder that a kernel does not see."""
     mounts = isolated_runner.run("result = open('/proc/self/mountinfo').read()")
     writable = [line.split()[4] for line in mounts.splitlines() if line.split()[5].startswith("rw")]
     assert [path for path in writable if not path.startswith(("/proc", "/dev/"))] == ["/scratch"]
@@ -133,7 +133,7 @@ def test_nothing_outlives_a_kernel(sandbox_server: ForkServer) -> None:
         async with start_forked_kernel(sandbox_server, SANDBOX_BOUNDS) as kernel:
             await kernel.client.execute(code, reply=True, timeout=10)
             during = len(_family(sandbox_server))
-        until = time.monotonic() + 2  # the supervisor has told that all are gone, and is on its way out itself
+        until = time.monotonic() + 2  # the supervisor has reported that all have ended, and is about to end itself
         while _family(sandbox_server) and time.monotonic() < until:
             await asyncio.sleep(0.01)
         return during, len(_family(sandbox_server))
@@ -163,7 +163,7 @@ def test_sixty_kernels_leave_nothing_behind(sandbox_server: ForkServer, monkeypa
                 await kernel.client.execute("x = 1", reply=True, timeout=10)
 
     def count() -> dict[str, int]:
-        until = time.monotonic() + 2  # the last one is just going
+        until = time.monotonic() + 2  # the last one is just ending
         while _family(sandbox_server) and time.monotonic() < until:
             time.sleep(0.01)
         gc.collect()

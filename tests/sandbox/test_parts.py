@@ -144,8 +144,8 @@ def test_no_more_is_imported_than_is_needed(statement: str, unwanted: set[str]) 
     assert done.returncode == 0, done.stderr
 
 
-def test_huge_pages_hold_what_was_there() -> None:
-    """In a process of its own, since a test's process has threads: memory is as it was, before and after a fork."""
+def test_huge_pages_keep_the_contents_of_memory() -> None:
+    """Memory has the same contents before and after a fork. In another process, since this one has threads."""
     code = (
         "import os, random; random.seed(1); kept = [random.randbytes(1 << 20) for _ in range(16)]\n"
         "seen = hash(tuple(kept))\n"

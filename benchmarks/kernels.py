@@ -14,9 +14,8 @@ import statistics
 import sys
 import time
 
-from grader.execution.kernels import forkserver
-from grader.model import Limits
-from grader.sandbox import start_forked_kernel
+from grader.execution.warm import forkserver
+from grader.sandbox import Bounds, start_forked_kernel
 from grader.sandbox.provisioner import ForkServerProvisioner
 
 SANDBOXED_MS = 30.0
@@ -36,8 +35,8 @@ class _Timed(ForkServerProvisioner):
         type(self).sandboxed = time.perf_counter()
 
 
-async def _one(limits: Limits) -> tuple[float, float, float, tuple[str, ...]]:
-    async with start_forked_kernel(forkserver(), limits) as kernel:
+async def _one(bounds: Bounds) -> tuple[float, float, float, tuple[str, ...]]:
+    async with start_forked_kernel(forkserver(), bounds) as kernel:
         await kernel.client.execute("1", reply=True, timeout=20)
         answered = time.perf_counter()
         layers = kernel.layers
@@ -53,9 +52,9 @@ def main() -> int:
 
     provisioner.ForkServerProvisioner = _Timed  # type: ignore[misc]
     for _ in range(5):
-        asyncio.run(_one(Limits()))
+        asyncio.run(_one(Bounds()))
         time.sleep(0.2)
-    rows = [asyncio.run(_one(Limits())) for _ in range(times)]
+    rows = [asyncio.run(_one(Bounds())) for _ in range(times)]
     print("| from | to | median | 90 % are below |\n| --- | --- | ---: | ---: |")
     for number, (begin, end) in enumerate(
         (("asked for", "in its sandbox"), ("in its sandbox", "answered a first cell"), ("told to end", "gone"))

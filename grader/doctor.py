@@ -1,5 +1,5 @@
 """
-Looks at the installation: versions, data, and the sandbox as it is in force on this machine.
+Examines the installation: versions, data, and the sandbox that kernels have on this machine.
 """
 
 from __future__ import annotations
@@ -35,7 +35,14 @@ LIBRARIES = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Finding:
-    """One line: `is_well` is False for what keeps the grader from working, None for what one should know of."""
+    """
+    One line of the examination.
+
+    Attributes:
+        name: What was examined.
+        text: What was found.
+        is_well: False if it keeps the grader from working, None if it is only worth knowing.
+    """
 
     name: str
     text: str
@@ -43,7 +50,7 @@ class Finding:
 
 
 def examine() -> Iterator[Finding]:
-    """Look at one thing after the other; nothing here raises."""
+    """Examine one thing after the other. An error is a finding too, and is not raised."""
     yield Finding("grader", f"{__version__}, Python {platform.python_version()}, {platform.platform()}")
     for library in LIBRARIES:
         try:
@@ -70,8 +77,10 @@ def _examine_sandbox() -> Iterator[Finding]:
         yield Finding("sandbox level", level.label)
     else:
         missing = ", ".join(missing_layers(layers, Level.ISOLATED))
-        hint = "grade strangers' notebooks on Linux" if sys.platform != "linux" else "see `--require-sandbox isolated`"
-        yield Finding("sandbox level", f"{level.label}; for isolated there is no {missing}: {hint}", is_well=None)
+        hint = "`--require-sandbox isolated` says how to get them"
+        if sys.platform != "linux":
+            hint = "grade the notebooks of strangers on Linux"
+        yield Finding("sandbox level", f"{level.label}; isolated also needs {missing}: {hint}", is_well=None)
 
 
 async def _layers() -> tuple[str, ...]:

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from grader.sandbox.levels import Level
+
 if TYPE_CHECKING:
     from grader.assignment.load import Assignment
     from grader.model import Submission
@@ -39,7 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--grader-require-sandbox",
         metavar="LEVEL",
-        choices=("none", "process", "filtered", "isolated"),
+        choices=tuple(level.label for level in Level),
         default="none",
         help="refuse to run the notebook in a sandbox below this level",
     )
@@ -106,7 +108,6 @@ class NotebookFile(pytest.File):
         from grader.reports.json import report_to_dict
         from grader.reports.places import find_places
         from grader.reports.reading import result_of
-        from grader.sandbox import Level
         from grader.visibility import views_of
 
         if self._graded is None:

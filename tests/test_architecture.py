@@ -80,6 +80,19 @@ def test_no_cycles() -> None:
         graph = {name: needs for name, needs in graph.items() if name not in free}
 
 
+@pytest.mark.parametrize("path", sorted((PACKAGE / "sandbox").rglob("*.py")), ids=lambda path: path.name)
+def test_the_sandbox_imports_nothing_else_of_the_package(path: Path) -> None:
+    """So that another project can take it over as it is."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            names.add("." * node.level + (node.module or ""))
+        elif isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+
+    assert not {name for name in names if re.match(r"\.\.|grader(?!\.sandbox\b)", name)}
+
+
 @pytest.mark.parametrize(("name", "path"), list(modules()), ids=lambda value: getattr(value, "name", value))
 def test_what_is_never_done(name: str, path: Path) -> None:
     """No pickle anywhere, no printing."""

@@ -15,14 +15,15 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from grader.assignment.declared import Declared, declare
+from grader.harness.wire import CHANNEL_VARIABLE
 
 if TYPE_CHECKING:
     from grader.model import Report
 
 __all__ = ["IS_RIGHT", "Check", "Checked", "check"]
 
-GRADING = "GRADER_CHANNEL"
-"""The environment variable that `grader.harness.serve` is reached by: where it is set, a notebook is being graded."""
+GRADING = CHANNEL_VARIABLE
+"""The environment variable that is set while a notebook is being graded."""
 
 
 IS_RIGHT = "application/vnd.grader.right"

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from grader.sandbox.levels import Level
+
 __all__ = [
     "EXIT_FAULT",
     "EXIT_FULL_MARKS",
@@ -61,7 +63,7 @@ hidden_seed_option = click.option(
     help="Draws the hidden batches, in place of the seed in the source notebook. [env: GRADER_HIDDEN_SEED]",
 )
 quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
-LEVELS = ("none", "process", "filtered", "isolated")
+LEVELS = tuple(level.label for level in Level)
 sandbox_option = click.option(
     "--require-sandbox",
     "level",

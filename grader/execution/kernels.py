@@ -1,20 +1,21 @@
 """
-How a kernel is started: the one seam between executing a notebook and whatever it is executed in.
+How a kernel is started. Only this module decides in what kind of process a notebook is executed.
 
-`start_kernel` yields a kernel that is ready for nbclient, with a channel to the harness in it. Where the platform can
-fork safely (Linux) it comes from a warm forkserver, within a sandbox; elsewhere it is an ordinary process of its own,
-with a clean environment and a scratch folder, and its layers say so.
+`start_kernel` yields a kernel that is ready for nbclient, with a channel to the harness in it. On Linux the kernel is
+forked from a warm process, and is in a sandbox. Elsewhere it is an ordinary process with a clean environment and a
+scratch folder, and its layers say so.
+
+What the sandbox raises becomes a `SandboxError` here, and nowhere else.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpec
@@ -23,68 +24,89 @@ from jupyter_client.manager import AsyncKernelManager
 from grader import shipped
 from grader.errors import SandboxError, UsageError
 from grader.execution.warm import forkserver
+from grader.harness.wire import CHANNEL_VARIABLE
 from grader.model import Limits
-from grader.sandbox import ForkServer, Level, RunningKernel, level_of, refusal, start_forked_kernel
+from grader.sandbox import (
+    Bounds,
+    ForkServer,
+    Level,
+    RunningKernel,
+    SandboxUnavailable,
+    clean_environment,
+    level_of,
+    refusal,
+    scratch_environment,
+    start_forked_kernel,
+)
 
-__all__ = ["RunningKernel", "check_sandbox", "start_kernel", "start_ordinary_kernel"]
+__all__ = ["RunningKernel", "bounds_of", "check_sandbox", "start_kernel", "start_ordinary_kernel"]
 
 START_TIMEOUT_S = 60.0
+ASK_DOCTOR = "Try `grader doctor`."
 
 
-def _clean_environment(home: Path) -> dict[str, str]:
-    """What a student's process may know: an allow-list, with nothing of ours in it."""
-    environment = {name: os.environ[name] for name in ("PATH", "LANG", "LC_ALL", "TZ") if name in os.environ}
-    folder = str(home)
-    return environment | {
-        "HOME": folder,
-        "TMPDIR": folder,
-        "IPYTHONDIR": folder,
-        "MPLCONFIGDIR": folder,
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
+def bounds_of(limits: Limits) -> Bounds:
+    """The limits of a submission that the sandbox enforces."""
+    return Bounds(
+        memory_mib=limits.memory_mib,
+        processes=limits.processes,
+        cpu_s=limits.cpu_s,
+        file_size_mib=limits.file_size_mib,
+        scratch_mib=limits.scratch_mib,
+        output_bytes=limits.output_bytes,
+    )
+
+
+@contextlib.contextmanager
+def _sandbox_errors() -> Iterator[None]:
+    """Turn what the sandbox raises in this context into a `SandboxError`."""
+    try:
+        yield
+    except SandboxUnavailable as error:
+        raise SandboxError(error.message, error.hint or ASK_DOCTOR) from error
 
 
 @contextlib.asynccontextmanager
 async def start_kernel(limits: Limits, *, require: Level = Level.NONE) -> AsyncIterator[RunningKernel]:
     """
-    A kernel for one submission. It, and everything that it started, is gone when the context is left.
+    A kernel for one submission. When the context is left, the kernel and all that it started have ended.
 
     Args:
-        require: The sandbox that it must have.
+        require: The level that its sandbox must reach.
 
     Raises:
-        SandboxError: It did not start, or the platform cannot give it that sandbox.
+        SandboxError: It did not start, or its sandbox does not reach the level.
     """
-    if ForkServer.is_available():
-        async with start_forked_kernel(forkserver(), limits, require=require) as kernel:
-            yield kernel
-    elif require > Level.NONE:
-        raise refusal((), require)
-    else:
-        async with start_ordinary_kernel() as kernel:
-            yield kernel
+    with _sandbox_errors():
+        if ForkServer.is_available():
+            async with start_forked_kernel(forkserver(), bounds_of(limits), require=require) as kernel:
+                yield kernel
+        elif require > Level.NONE:
+            raise refusal((), require)
+        else:
+            async with start_ordinary_kernel() as kernel:
+                yield kernel
 
 
 def check_sandbox(require: Level, server: ForkServer | None = None) -> None:
     """
-    Find out, before anything is graded, whether kernels get the sandbox that is asked for on this machine.
+    Check, before anything is graded, that the sandbox of kernels on this machine reaches a level.
 
     Args:
-        server: The one that will fork them; else one is made for the question, which knows how to do nothing else.
+        require: The level.
+        server: The forkserver to ask, if there is one already. Otherwise one is started that preloads nothing.
 
     Raises:
-        UsageError: They do not.
+        UsageError: It does not reach the level.
         SandboxError: No kernel can be started at all.
     """
     if require == Level.NONE:
         return
     layers: tuple[str, ...] = ()
     if ForkServer.is_available():
-        with contextlib.nullcontext(server) if server else ForkServer(preload=(), hide=shipped.answers()) as asked:
-            layers = asked.layers
+        probing = contextlib.nullcontext(server) if server else ForkServer(hide=shipped.answers())
+        with _sandbox_errors(), probing as probed:
+            layers = probed.layers
     if level_of(layers) < require:
         reason = refusal(layers, require)
         raise UsageError(reason.message, reason.hint)
@@ -93,12 +115,12 @@ def check_sandbox(require: Level, server: ForkServer | None = None) -> None:
 @contextlib.asynccontextmanager
 async def start_ordinary_kernel() -> AsyncIterator[RunningKernel]:
     """
-    A kernel without a sandbox, in a process of its own. It and its scratch folder are gone when the context is left.
+    A kernel without a sandbox, in a process of its own. When the context is left, it and its scratch folder are gone.
 
     Raises:
         SandboxError: It did not start.
     """
-    # A unix socket's path may have 107 bytes at most: the folder's name must be short.
+    # The folder's name must be short, since the path of a unix socket may have 107 bytes at most.
     folder = Path(tempfile.mkdtemp(prefix="grader-"))
     ours, theirs = socket.socketpair()
     manager = AsyncKernelManager(
@@ -118,7 +140,7 @@ async def start_ordinary_kernel() -> AsyncIterator[RunningKernel]:
     )
     scratch = folder / "scratch"
     scratch.mkdir()
-    environment = _clean_environment(scratch) | {"GRADER_CHANNEL": f"fd:{theirs.fileno()}"}
+    environment = clean_environment() | scratch_environment(scratch) | {CHANNEL_VARIABLE: f"fd:{theirs.fileno()}"}
     client = None
     try:
         await manager.start_kernel(cwd=str(scratch), env=environment, pass_fds=(theirs.fileno(),))
@@ -132,7 +154,7 @@ async def start_ordinary_kernel() -> AsyncIterator[RunningKernel]:
     except (RuntimeError, OSError) as error:
         if client is not None and client.channels_running and "ready" not in str(error):
             raise
-        raise SandboxError(f"A kernel did not start ({error}).", "Try `grader doctor`.") from error
+        raise SandboxError(f"A kernel did not start ({error}).", ASK_DOCTOR) from error
     finally:
         ours.close()
         theirs.close()

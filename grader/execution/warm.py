@@ -1,5 +1,5 @@
 """
-The one warm process of this process, from which kernels are forked: it warms up while we are still importing.
+The warm process from which this process's kernels are forked. It starts early, so that it warms up while we import.
 """
 
 from __future__ import annotations
@@ -11,32 +11,46 @@ import gc
 from collections.abc import Iterator
 
 from grader import shipped
-from grader.sandbox import ForkServer
+from grader.harness.wire import CHANNEL_VARIABLE
+from grader.sandbox import ForkServer, SandboxUnavailable
 
-__all__ = ["begin", "forkserver", "warming_up"]
+__all__ = ["PACKAGES", "PRELOAD", "begin", "forkserver", "warming_up"]
+
+PRELOAD = "grader.execution.preload"
+"""The module that the warm process imports. It is named here and not imported, since it is for that process only."""
+
+PACKAGES = ("torch", "numpy", "matplotlib")
+"""What that module imports from other folders than the sandbox's own packages, if they are installed elsewhere."""
 
 
 @functools.cache
 def forkserver() -> ForkServer:
-    """The one forkserver of this process, started when the first kernel is asked for; it ends with us."""
-    server = ForkServer(hide=shipped.answers(), watched=False)
+    """The only forkserver of this process. It starts when it is first needed, and ends with this process."""
+    server = ForkServer(
+        preload=PRELOAD,
+        packages=PACKAGES,
+        hide=shipped.answers(),
+        watched=False,
+        channel_variable=CHANNEL_VARIABLE,
+    )
     atexit.register(server.close, wait=False)
     return server
 
 
 def begin() -> None:
-    """Start the forkserver now, where there can be one, and do not wait for it."""
+    """Start the forkserver, if the platform has one, and do not wait for it. The first kernel says if that failed."""
     if ForkServer.is_available():
-        forkserver().begin()
+        with contextlib.suppress(SandboxUnavailable):
+            forkserver().begin()
 
 
 @contextlib.contextmanager
 def warming_up() -> Iterator[None]:
     """
-    Begin with the forkserver, and import in this context what it will be needed for.
+    Start the forkserver, and import in this context what is needed when it is ready.
 
-    Both take as long, and so half of it when they overlap. Imports leave no garbage worth looking for, and looking for
-    it costs a fifth of their time: that is put off, and what they made is never looked through again.
+    The two take about as long as each other, so that doing both at once halves the wait. Imports leave little garbage,
+    and collecting it takes a fifth of their time: collection is put off, and never visits what was imported.
     """
     begin()
     gc.disable()

@@ -25,12 +25,9 @@ from safetensors.torch import save
 from grader.harness.call import NotebookState, Write, call_cases
 from grader.harness.chain import run_chain
 from grader.harness.child import Child, are_other_processes_left, end_other_processes
-from grader.harness.wire import ChannelClosed, Message, pack, receive_message
+from grader.harness.wire import CHANNEL_VARIABLE, ChannelClosed, Message, pack, receive_message
 
-__all__ = ["CHANNEL_VARIABLE", "perform", "serve", "warm_up"]
-
-CHANNEL_VARIABLE = "GRADER_CHANNEL"
-"""Names the environment variable that says where the channel is: `fd:7`."""
+__all__ = ["perform", "serve", "warm_up"]
 
 _REQUEST_LIMIT_BYTES = 1 << 30
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator, Iterator
 from typing import Any
 
 __all__ = [
+    "CHANNEL_VARIABLE",
     "HEADER_LIMIT_BYTES",
     "PREFIX",
     "ChannelClosed",
@@ -30,6 +31,9 @@ __all__ = [
     "unpack_header",
     "unpack_prefix",
 ]
+
+CHANNEL_VARIABLE = "GRADER_CHANNEL"
+"""The environment variable that says which descriptor the channel has in the student's process: `fd:7`."""
 
 PREFIX = struct.Struct(">IQ")
 HEADER_LIMIT_BYTES = 1 << 20

@@ -1,38 +1,57 @@
 """
-Runs strangers' notebooks: kernels that are forked from a warm process, each in a sandbox of its own.
+Runs untrusted notebooks: each kernel is forked from a warm process, and has a sandbox of its own.
 
-    with ForkServer(hide=[bundled]) as server:
-        async with start_forked_kernel(server, limits, require=Level.ISOLATED) as kernel:
+    with ForkServer(preload="my.imports", hide=[secrets]) as server:
+        async with start_forked_kernel(server, Bounds(), require=Level.ISOLATED) as kernel:
             NotebookClient(notebook, km=kernel.manager, ...)
+
+The process that does this is the *caller*. The *warm process* is the one from which kernels are forked; `preload` names
+the module with all that it imports. The package needs typing_extensions, ipykernel, jupyter_client and zmq, and nothing
+else of the package that it is in.
 """
 
 from __future__ import annotations
 
+import importlib
 from typing import TYPE_CHECKING, Any
 
-from grader.sandbox.levels import Level, level_of, missing_layers, refusal
-from grader.sandbox.server import DEFAULT_PRELOAD, ForkServer
-
 if TYPE_CHECKING:
+    from grader.sandbox.bounds import Bounds
+    from grader.sandbox.environment import clean_environment, scratch_environment
+    from grader.sandbox.errors import SandboxUnavailable
+    from grader.sandbox.levels import Level, level_of, missing_layers, refusal
     from grader.sandbox.provisioner import ForkServerProvisioner, RunningKernel, start_forked_kernel
+    from grader.sandbox.server import ForkServer
 
 __all__ = [
-    "DEFAULT_PRELOAD",
+    "Bounds",
     "ForkServer",
     "ForkServerProvisioner",
     "Level",
     "RunningKernel",
+    "SandboxUnavailable",
+    "clean_environment",
     "level_of",
     "missing_layers",
     "refusal",
+    "scratch_environment",
     "start_forked_kernel",
 ]
 
+_MODULES = {
+    "bounds": ("Bounds",),
+    "environment": ("clean_environment", "scratch_environment"),
+    "errors": ("SandboxUnavailable",),
+    "levels": ("Level", "level_of", "missing_layers", "refusal"),
+    "provisioner": ("ForkServerProvisioner", "RunningKernel", "start_forked_kernel"),
+    "server": ("ForkServer",),
+}
+
 
 def __getattr__(name: str) -> Any:
-    # Jupyter's client is for the grader's end: the warm process, which others wait for, has no use for it.
-    if name in ("ForkServerProvisioner", "RunningKernel", "start_forked_kernel"):
-        from grader.sandbox import provisioner
-
-        return getattr(provisioner, name)
+    # Only what is asked for is imported: a command line may need the levels alone, and must not wait for Jupyter's
+    # client; the warm process, for which others wait, needs neither.
+    for module, names in _MODULES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

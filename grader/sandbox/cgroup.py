@@ -1,5 +1,5 @@
 """
-One control group for each kernel, where a part of the cgroup v2 tree is ours: limits that hold for all its processes.
+One control group for each kernel, if a part of the cgroup v2 tree is ours: its limits hold for all processes together.
 
 Sources: https://docs.kernel.org/admin-guide/cgroup-v2.html ("Delegation", "No Internal Process Constraint") and
 https://systemd.io/CGROUP_DELEGATION (the extended attribute).
@@ -12,21 +12,22 @@ import itertools
 import os
 from pathlib import Path
 
-from grader.sandbox.layers import Bounds
+from grader.sandbox.bounds import Bounds
+from grader.sandbox.installation import OWN_PACKAGE
 
 __all__ = ["Group", "Tree"]
 
-_MAIN = "grader-main"  # where processes that are in the way are moved: a group has processes or groups with limits
+_MAIN = f"{OWN_PACKAGE}-main"  # takes the processes of the tree: a group has either processes or groups with limits
 _CONTROLLERS = ("memory", "pids")
 _MIB = 1 << 20
 
 
 class Tree:
     """
-    A group in which we may make others. Made by `find`, in the warm process.
+    The control group in which this process may make a group for each kernel. Use `find` to get it.
 
     Attributes:
-        folder: Where it is.
+        folder: Its folder in the cgroup file system.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,17 +36,17 @@ class Tree:
         self._made: list[Group] = []
         for controller in _CONTROLLERS:
             self._enable(controller)
-        for path in folder.glob("grader-*-*"):  # of warm processes that were killed
+        for path in folder.glob(f"{OWN_PACKAGE}-*-*"):  # those of warm processes that were killed
             if not Path("/proc", path.name.split("-")[1]).exists():
                 with contextlib.suppress(OSError):
                     path.rmdir()
 
     @classmethod
     def find(cls) -> Tree | None:
-        """The one that this process is in; None where there is none, or it was not left to us."""
+        """The tree around this process; None if there is none, or if it was not delegated to us."""
         with contextlib.suppress(OSError, ValueError, StopIteration):
             folder = _own_folder()
-            if folder.name == _MAIN:  # another warm process was here before
+            if folder.name == _MAIN:  # another warm process has moved us there
                 folder = folder.parent
             if _is_ours(folder):
                 return cls(folder)
@@ -53,14 +54,14 @@ class Tree:
 
     def make(self, bounds: Bounds, *, warm_mib: float) -> Group | None:
         """
-        A new group, with those limits that are to be had here.
+        A new group, with as many of the limits as can be set here; None if no group can be made.
 
         Args:
-            bounds: For memory, in which files in the scratch folder count too, and for processes.
-            warm_mib: Memory that a kernel has to begin with.
+            bounds: The limits on processes and on memory, in which files in the scratch folder count too.
+            warm_mib: The memory in MiB that a kernel has from the warm process.
         """
         self.remove_empty()
-        path = self.folder / f"grader-{os.getpid()}-{next(self._numbers)}"
+        path = self.folder / f"{OWN_PACKAGE}-{os.getpid()}-{next(self._numbers)}"
         try:
             path.mkdir()
         except OSError:
@@ -84,9 +85,9 @@ class Tree:
         return group
 
     def remove_empty(self) -> bool:
-        """Remove the groups whose kernels are gone; true if none is left."""
+        """Remove the groups whose kernels have ended. Returns whether no group is left."""
         for group in self._made[:]:
-            # One without a kernel may be waiting for it still.
+            # As long as its supervisor lives, an empty group may still get its kernel.
             if not Path("/proc", str(group.supervisor)).exists():
                 with contextlib.suppress(OSError):
                     group.path.rmdir()
@@ -110,12 +111,14 @@ class Tree:
 
 class Group:
     """
-    The group of one kernel, by descriptors: they work behind another root, and as another user.
+    The control group of one kernel.
+
+    Its files are kept open, since a descriptor also works for another user, and after a change of the root.
 
     Attributes:
-        path: Where it is.
-        holds: Whether memory and processes are bounded.
-        supervisor: Who will put a kernel into it.
+        path: Its folder in the cgroup file system.
+        holds: Whether the limits on memory and on processes are in force.
+        supervisor: The process that will move the kernel into the group.
     """
 
     def __init__(self, path: Path, *, holds: bool) -> None:
@@ -129,11 +132,12 @@ class Group:
 
     @property
     def descriptors(self) -> set[int]:
-        """What is open."""
-        return {each for each in (self._processes, self._cpu, self._kill, self._events) if each is not None}
+        """The descriptors of the files that are open."""
+        files = (self._processes, self._cpu, self._kill, self._events)
+        return {descriptor for descriptor in files if descriptor is not None}
 
     def add(self, process: int) -> bool:
-        """Put a process into the group, and so all that it will start; false where that is refused."""
+        """Move a process into the group, and with it all that it will start. Returns False if that is refused."""
         try:
             os.write(self._processes, str(process).encode())
         except OSError:
@@ -141,20 +145,20 @@ class Group:
         return True
 
     def cpu_s(self) -> float:
-        """Seconds of CPU time of all that was ever in the group."""
+        """Seconds of CPU time that the processes in the group have used, including those that have ended."""
         return _field(self._cpu, "usage_usec") / 1e6
 
     def kill(self) -> None:
-        """Kill all that is in the group."""
+        """Kill every process in the group."""
         if self._kill is not None:
             os.write(self._kill, b"1")
 
     def ran_out_of_memory(self) -> bool:
-        """Whether something was killed because of the limit on memory."""
+        """Whether Linux has killed a process because of the limit on memory."""
         return self._events is not None and _field(self._events, "oom_kill") > 0
 
     def close(self) -> None:
-        """Let go of it."""
+        """Close the descriptors; the group itself remains."""
         for descriptor in self.descriptors:
             os.close(descriptor)
 
@@ -162,7 +166,7 @@ class Group:
 def _own_folder() -> Path:
     path = next(line[3:] for line in Path("/proc/self/cgroup").read_text().splitlines() if line.startswith("0::"))
     if ".." in path:
-        raise OSError("our group is outside of what we see")
+        raise OSError("our control group lies outside of the part of the tree that we can see")
     for line in Path("/proc/self/mountinfo").read_text().splitlines():
         fields, _, kind = line.partition(" - ")
         root, mounted_at = fields.split()[3:5]
@@ -172,7 +176,7 @@ def _own_folder() -> Path:
 
 
 def _is_ours(folder: Path) -> bool:
-    """Left to us by systemd, or the root of a container or machine; and writable."""
+    """Whether we can write to it, and systemd has delegated it or it is the root of a container or machine."""
     if not (os.access(folder, os.W_OK) and os.access(folder / "cgroup.procs", os.W_OK)):
         return False
     is_root = not (folder.parent / "cgroup.procs").exists()

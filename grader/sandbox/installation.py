@@ -10,7 +10,10 @@ import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-__all__ = ["View", "view_of_installation"]
+__all__ = ["OWN_PACKAGE", "View", "allowed_trees", "own_folders", "view_of_installation"]
+
+OWN_PACKAGE = __name__.partition(".")[0]
+"""The top-level package that this module belongs to. It also begins the names of folders and groups that we make."""
 
 _SYSTEM = (
     "/bin",
@@ -37,18 +40,18 @@ _SYSTEM = (
     "/nix/store",
 )
 _SHARED_PREFIXES = ("/", "/usr", "/usr/local")
-"""Prefixes that hold more than a Python installation: only what is listed above is taken from them."""
+"""Prefixes that contain more than a Python installation: a kernel sees only those of their folders listed above."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class View:
     """
-    What is shown, at the path where it is.
+    What a kernel sees, at the same paths as outside of the sandbox.
 
     Attributes:
-        trees: Folders and files, shown read-only with all that is in them. None is within another.
-        links: Symbolic links of the top level, `/lib` → `usr/lib`.
-        hidden: Paths within the trees that are masked.
+        trees: Folders with all that is in them, and files, to be read only. None of them is inside another.
+        links: Symbolic links of the top level, such as `/lib` → `usr/lib`.
+        hidden: Paths inside the trees that the kernel must not see.
     """
 
     trees: tuple[Path, ...]
@@ -60,12 +63,14 @@ def view_of_installation(*, hide: Iterable[Path] = ()) -> View:
     """
     What this interpreter needs: itself, its standard library, every folder on `sys.path`, and shared libraries.
 
-    Of a package that is installed as editable only its own folder is shown, never the repository around it.
+    If our own package is installed as editable, only its folder is included, and not the repository around it.
+
+    Args:
+        hide: Paths that no kernel may see.
     """
     wanted: list[Path] = []
     prefixes = {sys.prefix, sys.base_prefix, sys.exec_prefix, sys.base_exec_prefix}
     wanted += [Path(prefix) for prefix in prefixes if os.path.normpath(prefix) not in _SHARED_PREFIXES]
-    package = Path(__file__).resolve().parent.parent
     for entry in map(Path, sys.path):
         if not entry.is_absolute() or not entry.exists() or str(entry) in _SHARED_PREFIXES:
             continue
@@ -74,29 +79,38 @@ def view_of_installation(*, hide: Iterable[Path] = ()) -> View:
         )
         if is_installation or entry.is_file():
             wanted.append(entry)
-    wanted.append(package)
+    wanted += own_folders()
     links: list[tuple[Path, str]] = []
     for path in map(Path, _SYSTEM):
         if path.is_symlink() and len(path.parts) == 2:
             links.append((path, str(path.readlink())))
         elif path.exists():
             wanted.append(path)
-    trees = _outermost(both for path in wanted for both in {path, path.resolve()})
-    covered = [path.resolve() for path in hide if path.exists()]
-    hidden = _outermost(path for path in covered if any(path.is_relative_to(tree) for tree in trees))
+    trees = _outermost(spelling for path in wanted for spelling in {path, path.resolve()})
+    existing = [path.resolve() for path in hide if path.exists()]
+    hidden = _outermost(path for path in existing if any(path.is_relative_to(tree) for tree in trees))
     return View(trees=trees, links=tuple(links), hidden=hidden)
+
+
+def own_folders() -> tuple[Path, ...]:
+    """The folder of `OWN_PACKAGE`, with links resolved; more than one if it is a namespace package."""
+    return tuple(Path(folder).resolve() for folder in sys.modules[OWN_PACKAGE].__path__)
 
 
 def _outermost(paths: Iterable[Path]) -> tuple[Path, ...]:
     kept: list[Path] = []
     for path in sorted(set(paths), key=lambda path: len(path.parts)):
-        if not any(path.is_relative_to(other) for other in kept):
+        if not any(path.is_relative_to(outer) for outer in kept):
             kept.append(path)
     return tuple(kept)
 
 
 def allowed_trees(view: View) -> Sequence[Path]:
-    """The trees without what is hidden: where nothing can be masked, siblings are allowed one by one."""
+    """
+    The trees without the hidden paths, for a kernel without a private root, in which nothing can be masked.
+
+    A folder with a hidden path in it is replaced by the entries that may be seen.
+    """
     allowed: list[Path] = []
     pending = list(view.trees)
     while pending:

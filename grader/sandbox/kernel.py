@@ -1,9 +1,9 @@
 """
-An IPython kernel that is built before the fork, and given its sockets after it.
+An IPython kernel that is built before the fork, and gets its sockets after it.
 
-Everything that costs time and needs neither threads nor sockets is done once, by `prepare_kernel`, in the warm process.
-`run_kernel` does the rest in the forked one. The sockets are bound and listening before the kernel exists: it makes no
-file, so it needs no folder that it shares with anybody, and a client may connect at once.
+`prepare_kernel` does all that takes time and needs neither threads nor sockets: once, in the warm process. `run_kernel`
+does the rest in the forked process. The sockets are bound and listening before the kernel exists. So the kernel makes
+no file for them and shares no folder with another process, and a client may connect at once.
 """
 
 from __future__ import annotations
@@ -29,24 +29,21 @@ from IPython.core.profiledir import ProfileDir
 from traitlets import observe
 from traitlets.config import Config
 
-__all__ = ["CHANNELS", "prepare_kernel", "run_kernel", "warm_up_tracebacks"]
-
-CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
-"""In the order of their port numbers, from 1 on."""
+__all__ = ["prepare_kernel", "run_kernel", "warm_up_tracebacks"]
 
 
 class BoundedStream(OutStream):
     """
-    Standard output that runs dry: what is printed past the limit is dropped, with one line that says so.
+    Standard output with a limit: what is printed past it is dropped, and one line says so.
 
-    A courtesy to whoever prints too much by mistake. What holds against intent is on the other side of the sockets.
+    This helps against mistakes. The protection against intent is on the other side of the sockets.
     """
 
     left_bytes = 1 << 20
     _is_clean = True
 
     def flush(self) -> None:
-        """Send what was written, and wait for it; where nothing was, do not wake the thread that sends."""
+        """Send what was written, and wait until it is sent; if nothing was, do not wake the thread that sends."""
         if not self._is_clean:
             self._is_clean = True
             super().flush()  # type: ignore[no-untyped-call]
@@ -56,7 +53,7 @@ class BoundedStream(OutStream):
         super()._schedule_flush()  # type: ignore[no-untyped-call]
 
     def write(self, string: str) -> int:
-        """Write as much as there is room for."""
+        """Write as much as the limit allows."""
         if self.left_bytes <= 0 or not isinstance(string, str):
             return len(string) if isinstance(string, str) else int(super().write(string) or 0)
         self.left_bytes -= len(string)
@@ -68,7 +65,7 @@ class BoundedStream(OutStream):
 
 
 class _NoProfile(ProfileDir):
-    """A profile that is never read, and no folder."""
+    """A profile that is never read, and has no folder."""
 
     @observe("location")
     def _location_changed(self, change: object) -> None:
@@ -83,19 +80,19 @@ class _ForkedKernelApp(IPKernelApp):
 
     def _bind_socket(self, socket: Any, port: int) -> int:
         socket.setsockopt(zmq.USE_FD, self.listeners[port])
-        socket.bind(f"ipc://{self.ip}-{port}")  # the name is not used: the descriptor is bound already
+        socket.bind(f"ipc://{self.ip}-{port}")  # the name has no effect: the descriptor is bound already
         return port
 
     def init_control(self, context: Any) -> None:
-        """As in the base class, but without a thread for subshells: each cell would wake it, and nobody opens one."""
+        """As in the base class, but without the thread for subshells: each cell would wake it, and it has no use."""
         super().init_control(context)  # type: ignore[no-untyped-call]
         self.shell_channel_thread = None
 
     def init_iopub(self, context: Any) -> None:
-        """As in the base class, but with no socket for forked children's output: that one would be TCP."""
+        """As in the base class, but without a socket for the output of forked children: it would be a TCP socket."""
         self.iopub_socket = context.socket(zmq.XPUB)
-        self.iopub_socket.xpub_verbose = True  # every subscriber is welcomed, not only the first
-        self.iopub_socket.sndhwm = 20_000  # what its reader has no room for waits here, in this process's own memory
+        self.iopub_socket.xpub_verbose = True  # every subscriber gets an `iopub_welcome`, not only the first
+        self.iopub_socket.sndhwm = 20_000  # messages that the reader has no room for wait in this process's memory
         self.iopub_port = self._bind_socket(self.iopub_socket, self.iopub_port)
         self.configure_tornado_logger()  # type: ignore[no-untyped-call]
         self.iopub_thread = IOPubThread(self.iopub_socket, pipe=False, session=self.session)
@@ -103,11 +100,11 @@ class _ForkedKernelApp(IPKernelApp):
         self.iopub_socket = self.iopub_thread.background_socket
 
     def init_heartbeat(self) -> None:
-        """None: it is a thread and a context more, and the supervisor knows better who is alive."""
+        """No heartbeat: it needs a thread and a context, and the supervisor knows whether the kernel lives."""
 
 
 class _SysWithoutModules(types.ModuleType):
-    """`sys` as the kernel class sees it, which for the debugger's sake touches every module, and so copies memory."""
+    """`sys` without modules, for the kernel class: it would touch all of them for the debugger, which copies memory."""
 
     modules: Mapping[str, types.ModuleType] = {}
 
@@ -116,7 +113,7 @@ class _SysWithoutModules(types.ModuleType):
 
 
 class _TerseKernel(IPythonKernel):
-    """Says when it is done with a cell, and what came of it; not that it has begun, nor what it was sent."""
+    """Sends when a cell has ended, and its result; not that a cell has begun, and not the code that it was sent."""
 
     def _publish_execute_input(self, code: str, parent: Any, execution_count: int) -> None:
         pass
@@ -130,9 +127,9 @@ class _ForkedShell(ZMQInteractiveShell):
     """A shell without a terminal."""
 
     def system(self, cmd: str) -> None:
-        """Run a `!command` and show what it writes."""
+        """Run a `!command`, and show what it prints."""
         command = self.var_expand(cmd, depth=1)  # type: ignore[no-untyped-call]
-        with subprocess.Popen(  # noqa: S602 - a shell is what was asked for
+        with subprocess.Popen(  # noqa: S602 - `!command` means: run it in a shell
             command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
         ) as process:
             try:
@@ -147,15 +144,15 @@ class _ForkedShell(ZMQInteractiveShell):
 
 def prepare_kernel(*, watched: bool = True) -> Any:
     """
-    The kernel's application with its shell, before the fork: no thread is started, no socket made.
+    The kernel's application with its shell, before the fork: no thread is started, and no socket is made.
 
-    Importing matplotlib's inline backend after this lets it find the shell.
+    Call it before you import matplotlib's inline backend, which then finds the shell.
 
     Args:
-        watched: False where nobody looks at what a cell shows: figures are then made and closed as ever, but not drawn,
-            tracebacks are short, and a cell takes two messages less.
+        watched: Whether anybody looks at what cells show. If not, figures are still made and closed, but not drawn,
+            tracebacks are short, and the kernel sends two messages less for each cell.
     """
-    # The debugger is of no use here, and importing it costs more than all the rest.
+    # The debugger has no use here, and importing it takes longer than all the rest.
     no_debugger: Any = types.ModuleType("ipykernel.debugger")
     no_debugger._is_debugpy_available = False
     no_debugger.Debugger = type("Debugger", (), {})
@@ -181,7 +178,7 @@ def prepare_kernel(*, watched: bool = True) -> Any:
 
 
 def _warm_up(shell: Any) -> None:
-    """Take the paths that every notebook takes: what they import and cache is then there."""
+    """Run what every notebook runs, so that what it imports and caches is there."""
     for name in ("tornado.platform.asyncio", "IPython.core.logger"):
         importlib.import_module(name)
     shell.run_cell("import sys\nsys", store_history=False, silent=True)
@@ -190,9 +187,9 @@ def _warm_up(shell: Any) -> None:
 
 
 def warm_up_tracebacks(app: Any) -> None:
-    """Show a traceback: it is not every notebook that raises, and the first one takes long."""
+    """Format a traceback: the first one takes long. Done later than the rest, since few notebooks need it."""
     try:
-        exec(compile("1 / 0", "<a cell>", "exec"), {})  # noqa: S102 - ours
+        exec(compile("1 / 0", "<a cell>", "exec"), {})  # noqa: S102 - our own code
     except ZeroDivisionError:
         app.prepared_shell.InteractiveTB.structured_traceback(*sys.exc_info())
 
@@ -206,15 +203,16 @@ def run_kernel(
     Args:
         app: From `prepare_kernel`.
         key: Signs messages.
-        listeners: A listening unix socket's descriptor for each of `CHANNELS`.
-        name: What the sockets' names begin with, outside.
-        output_bytes: How much of standard output is kept, and of standard error.
-        ready: Called when requests will be answered.
+        listeners: The descriptor of a listening unix socket for each channel of the kernel. The first one is that of
+            port 1, and so on.
+        name: The names of the sockets, without their port numbers.
+        output_bytes: Characters of standard output that are kept, and as many of standard error.
+        ready: Called as soon as the kernel answers requests.
     """
-    app.listeners = {number: listeners[channel] for number, channel in enumerate(CHANNELS, 1)}
+    app.listeners = dict(enumerate(listeners.values(), 1))
     app.transport, app.ip = "ipc", name
-    for number, channel in enumerate(CHANNELS, 1):
-        setattr(app, f"{channel}_port", number)
+    for port, channel in enumerate(listeners, 1):
+        setattr(app, f"{channel}_port", port)
     session = app.session
     session.session = uuid.uuid4().hex
     session.pid = os.getpid()
@@ -224,7 +222,7 @@ def run_kernel(
     app.init_io()
     app.init_signal()
     app.init_kernel()
-    app.kernel._execute_sleep = 0  # it is there for output to overtake a reply, and nobody looks at output
+    app.kernel._execute_sleep = 0  # a pause that lets output arrive before the reply, which nobody needs
     shell = app.prepared_shell
     shell.kernel, shell.parent = app.kernel, app.kernel
     app.init_shell()

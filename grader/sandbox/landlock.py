@@ -1,7 +1,7 @@
 """
-Landlock: a process gives up, for itself and all that it starts, every file but those it names.
+Landlock: a process gives up access to all files but those it names, for itself and for all that it starts.
 
-It holds where there are no namespaces, and within them it is a second wall of another make.
+It also works where namespaces are refused. Inside of namespaces it is a second, independent barrier.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _PathRule(ctypes.Structure):
 
 
 def landlock_version() -> int:
-    """The version of Landlock's interface that this kernel has; 0 for none."""
+    """The version of Landlock's interface that this Linux has; 0 if it has none."""
     try:
         return syscall(_CREATE_RULESET, None, 0, 1)
     except OSError:
@@ -48,18 +48,19 @@ def restrict_files(
     *, read: Iterable[Path], listed: Iterable[Path], write: Iterable[Path], devices: Iterable[Path]
 ) -> None:
     """
-    Allow this process these files, and no others, for good. Needs no_new_privs.
+    Allow this process to use these files and no others, for good. Needs no_new_privs.
 
-    Where the kernel can, TCP is refused too, and so are abstract unix sockets and signals of processes outside.
+    If this Linux is new enough, TCP is refused too, and so are connections to abstract unix sockets of processes
+    outside, and signals to them.
 
     Args:
         read: Folders and files that may be read and executed.
-        listed: Folders whose names may be read, with those in all folders below.
-        write: Folders in which anything may be done but making devices.
+        listed: Folders that may be listed, with all folders in them.
+        write: Folders in which everything is allowed except making devices.
         devices: Files that may be read and written.
 
     Raises:
-        OSError: The kernel has no Landlock, or refused.
+        OSError: This Linux has no Landlock, or refused.
     """
     version = syscall(_CREATE_RULESET, None, 0, 1)
     every = next(rights for known, rights in reversed(_ALL_BY_VERSION.items()) if known <= version)
@@ -83,7 +84,7 @@ def restrict_files(
 def _allow(ruleset: int, path: Path, rights: int) -> None:
     try:
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
-    except OSError:  # not there, or not for this user: nothing to allow
+    except OSError:  # it does not exist, or this user may not open it: there is nothing to allow
         return
     try:
         if not path.is_dir():

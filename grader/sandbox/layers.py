@@ -1,14 +1,15 @@
 """
-Puts a freshly forked process into its sandbox, layer by layer, and probes what came of it.
+Puts a process that was just forked into its sandbox, layer by layer, and probes which layers hold.
 
-The order matters: namespaces first (they need no powers, and give some), then the view of files, then everything that
-takes powers away, and the system call filter last. A layer that the platform refuses is left out, and not reported.
+The order matters: namespaces first (they need no powers, and give some), then the view of the file system, then all
+that takes powers away, and the filter on system calls last. A layer that the platform refuses is left out, and is not
+reported.
 
     supervisor (outside)        enter_namespaces, then forks
-    └── kernel (process 1)      build_root, give_up_powers, probe; then student code
+    └── kernel (process 1)      build_root, give_up_powers, probe; then untrusted code
 """
 
-# Between two roots, plain strings say best which path is meant.
+# While the root changes, a plain string shows best which path is meant.
 # ruff: noqa: PTH102, PTH103, PTH110, PTH112, PTH116, PTH120, PTH211, S108
 
 from __future__ import annotations
@@ -23,26 +24,28 @@ from collections.abc import Callable
 from pathlib import Path
 
 from grader.sandbox import linux
+from grader.sandbox.bounds import Bounds
 from grader.sandbox.installation import View, allowed_trees
 from grader.sandbox.landlock import restrict_files
 from grader.sandbox.seccomp import install_filter
 
 __all__ = [
     "SCRATCH",
-    "Bounds",
     "Identity",
+    "become_inner_user",
     "build_root",
     "enter_namespaces",
     "give_up_powers",
     "namespace_ids",
     "probe",
+    "write_id_maps",
 ]
 
 SCRATCH = Path("/scratch")
-"""Home, working folder and temporary folder of a kernel with a private root."""
+"""The home, working and temporary folder of a kernel with a private root."""
 
 _DEVICES = tuple(Path("/dev") / name for name in ("null", "zero", "full", "random", "urandom"))
-_INNER_ID = 1000  # whom a kernel believes to be
+_INNER_ID = 1000  # the user and group that a kernel has inside its user namespace
 _NAMESPACES = {
     "user_namespace": ("user", linux.CLONE_NEWUSER),
     "mount_namespace": ("mnt", linux.CLONE_NEWNS),
@@ -57,38 +60,27 @@ _PR_GET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _PR_GET_NO_NEW_PRIVS = 21, 38, 39
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_RDONLY, _MS_REMOUNT = 2, 4, 8, 1, 32
 _MS_REC_PRIVATE = 0x4000 | 0x40000
 _MNT_DETACH = 2
-_UNLISTED = "/outside-of-the-rules"  # in the root, but not among what Landlock allows: for the probe
+_FORBIDDEN = "/outside-of-the-rules"  # a file in the private root that Landlock's rules do not allow: for the probe
 
 _PASSWD = f"student:x:{_INNER_ID}:{_INNER_ID}:student:{SCRATCH}:/bin/sh\n"
 _GROUP = f"student:x:{_INNER_ID}:\n"
 _HOSTS = "127.0.0.1 localhost\n"
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Bounds:
-    """
-    What a kernel may use: each of its processes, and memory and CPU time also all of them together.
-
-    The memory is on top of what the warm process already has.
-    """
-
-    memory_mib: int
-    processes: int
-    cpu_s: int
-    file_size_mib: int
-    scratch_mib: int
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class Identity:
-    """Whom a kernel is outside of its user namespace: an otherwise unused id for root, else the grader's own user."""
+    """
+    The user and group that a kernel has outside of its user namespace.
+
+    If the caller is root, they are ids that nothing else uses; otherwise those of the caller.
+    """
 
     user: int
     group: int
 
 
 def namespace_ids() -> dict[str, int]:
-    """Which namespaces this process is in, by layer. Needs a `/proc`."""
+    """The namespaces of this process: an id for each layer. Needs `/proc`."""
     ids = {}
     for layer, (name, _) in _NAMESPACES.items():
         with contextlib.suppress(OSError):
@@ -98,14 +90,18 @@ def namespace_ids() -> dict[str, int]:
 
 def enter_namespaces(identity: Identity, *, write_maps: Callable[[], bool] | None) -> bool:
     """
-    Leave every namespace for a new one; processes forked from now on are in a new PID namespace.
+    Move to new namespaces of every kind. Processes that are forked from now on are in a new PID namespace.
 
     Args:
-        identity: Whom to be outside.
-        write_maps: Has a process with powers outside say who we are: true if it did. None where we say it ourselves.
+        identity: The user and group that this process has outside the namespace.
+        write_maps: Asks a process with powers outside to call `write_id_maps` for us; returns whether it did. None if
+            this process may call it itself.
 
     Returns:
-        bool: Whether it was granted. Nothing has changed if not.
+        bool: Whether Linux allowed it. If not, nothing has changed.
+
+    Raises:
+        OSError: No user and group were written for the new user namespace: the process must not go on.
     """
     flags = linux.CLONE_NEWCGROUP
     for _, flag in _NAMESPACES.values():
@@ -116,20 +112,20 @@ def enter_namespaces(identity: Identity, *, write_maps: Callable[[], bool] | Non
         return False
     if write_maps is None:
         Path("/proc/self/setgroups").write_text("deny")
-        write_maps_of("self", identity)
+        write_id_maps("self", identity)
     elif not write_maps():
-        raise OSError("the user namespace got no user")
+        raise OSError("the user namespace has no user")
     return True
 
 
-def write_maps_of(process: int | str, identity: Identity) -> None:
-    """Say who a process in a new user namespace is."""
+def write_id_maps(process: int | str, identity: Identity) -> None:
+    """Write which user and group a process in a new user namespace has inside and outside of it."""
     Path(f"/proc/{process}/gid_map").write_text(f"{_INNER_ID} {identity.group} 1")
     Path(f"/proc/{process}/uid_map").write_text(f"{_INNER_ID} {identity.user} 1")
 
 
 def become_inner_user() -> None:
-    """Be, in a new user namespace, the only user there is. Keeps the powers within."""
+    """Become the only user of a new user namespace. Keeps the powers inside of it."""
     with contextlib.suppress(OSError):
         os.setgroups([])
     os.setresgid(_INNER_ID, _INNER_ID, _INNER_ID)
@@ -138,15 +134,15 @@ def become_inner_user() -> None:
 
 def build_root(view: View, bounds: Bounds) -> bool:
     """
-    Make a root that has the view's trees, a scratch folder and a few devices, enter it, and let go of the old one.
+    Make a root with the view's trees, a scratch folder and a few devices, enter it, and unmount the old one.
 
-    Called by process 1 of the PID namespace, still as the user it was outside: that one may reach the sources.
+    To be called by process 1 of the PID namespace while it still has its user from outside, who may read the trees.
 
     Returns:
-        bool: Whether it was granted.
+        bool: Whether Linux allowed it.
 
     Raises:
-        OSError: It failed half-way: the process must not go on.
+        OSError: It failed halfway: the process must not go on.
     """
     attributes = linux.MOUNT_RDONLY | linux.MOUNT_NOSUID
     try:
@@ -155,21 +151,21 @@ def build_root(view: View, bounds: Bounds) -> bool:
         trees += [(path, linux.open_tree(path, attributes)) for path in _DEVICES if path.exists()]
         kinds = {path: path.is_dir() for path, _ in trees}
         become_inner_user()
-        base = "/tmp"  # only a place to mount on, in a namespace of our own
+        base = "/tmp"  # a folder to mount on: what is in it is hidden in our namespace only
         linux.mount("tmpfs", base, "mode=755,size=1m,nr_inodes=2k", _MS_NOSUID | _MS_NODEV)
     except OSError:
         return False
     os.chdir(base)
     for path, tree in trees:
         target = f"{base}{path}"
-        _make_place(target, is_folder=kinds[path])
+        _make_mount_point(target, is_folder=kinds[path])
         linux.move_tree(tree, target)
     for path, destination in view.links:
         os.symlink(destination, f"{base}{path}")
     for path in view.hidden:
         if not os.path.exists(f"{base}{path}"):
             continue
-        if os.path.isdir(f"{base}{path}"):  # not `path` itself, which `base` may cover by now
+        if os.path.isdir(f"{base}{path}"):  # `path` itself may be hidden by the mount on `base`
             linux.mount("tmpfs", f"{base}{path}", "mode=555,size=4k,nr_inodes=1", _MS_NOSUID | _MS_NODEV | _MS_RDONLY)
         else:
             linux.move_tree(linux.open_tree("/dev/null", attributes), f"{base}{path}")
@@ -183,11 +179,11 @@ def build_root(view: View, bounds: Bounds) -> bool:
     os.makedirs(f"{base}/etc", exist_ok=True)
     for name, content in (("passwd", _PASSWD), ("group", _GROUP), ("hosts", _HOSTS)):
         Path(f"{base}/etc/{name}").write_text(content)
-    if not os.path.lexists(f"{base}/tmp"):  # there is one where Python itself is installed below
+    if not os.path.lexists(f"{base}/tmp"):  # it exists if Python itself is installed below it
         os.symlink(str(SCRATCH), f"{base}/tmp")
     os.symlink(str(SCRATCH), f"{base}/dev/shm")
     os.symlink("/proc/self/fd", f"{base}/dev/fd")
-    Path(f"{base}{_UNLISTED}").touch(0o644)
+    Path(f"{base}{_FORBIDDEN}").touch(0o644)
     os.mkdir(f"{base}/proc")
     _mount_proc(f"{base}/proc")
     linux.pivot_root(".", ".")
@@ -200,7 +196,7 @@ def build_root(view: View, bounds: Bounds) -> bool:
     return True
 
 
-def _make_place(target: str, *, is_folder: bool) -> None:
+def _make_mount_point(target: str, *, is_folder: bool) -> None:
     if is_folder:
         os.makedirs(target, exist_ok=True)
     else:
@@ -209,7 +205,7 @@ def _make_place(target: str, *, is_folder: bool) -> None:
 
 
 def _mount_proc(target: str) -> None:
-    """Only processes, only our own. Containers that mask parts of `/proc` refuse it: then there is none."""
+    """Mount a `/proc` with our own processes and nothing else. If a container masks parts of its own, Linux refuses."""
     for options in ("subset=pid,hidepid=invisible", "hidepid=2", ""):
         with contextlib.suppress(OSError):
             linux.mount("proc", target, options, _MS_NOSUID | _MS_NODEV | _MS_NOEXEC | _MS_RDONLY)
@@ -217,27 +213,27 @@ def _mount_proc(target: str) -> None:
 
 
 def give_up_powers(
-    view: View, bounds: Bounds, *, filter_program: bytes | None, scratch: Path, warm: tuple[int, int]
+    view: View, bounds: Bounds, *, filter_program: bytes | None, scratch: Path, initial_size: tuple[int, int]
 ) -> None:
     """
-    Everything that takes away: limits, capabilities, privileges, files, system calls; and die with the parent.
+    Do all that takes something away: limits, capabilities, privileges, files, system calls. Also die with the parent.
 
     Args:
-        view: What may be read.
+        view: What the process may read.
         bounds: The limits.
-        filter_program: From `grader.sandbox.seccomp.build_filter`, if there is one for this architecture.
-        scratch: Where may be written.
-        warm: Bytes of address space and of data that the forked process had to begin with.
+        filter_program: From `seccomp.build_filter`; None if there is none for this architecture.
+        scratch: The folder in which the process may write.
+        initial_size: Bytes of address space and of data that the process has from the fork.
     """
-    linux.prctl(_PR_SET_DUMPABLE, 1)  # the supervisor may measure it; a change of user has taken that away
-    address_space, data = warm
+    linux.prctl(_PR_SET_DUMPABLE, 1)  # lets the supervisor measure it, which a change of user has ended
+    address_space, data = initial_size
     memory = bounds.memory_mib * _MIB
     for kind, value in (
         (resource.RLIMIT_AS, address_space + memory + 512 * _MIB),  # room for stacks and reserved, unused arenas
         (resource.RLIMIT_DATA, data + memory),
         (resource.RLIMIT_NPROC, bounds.processes),
         (resource.RLIMIT_FSIZE, bounds.file_size_mib * _MIB),
-        (resource.RLIMIT_CPU, bounds.cpu_s + 1),  # the supervisor, which counts them all, comes first
+        (resource.RLIMIT_CPU, bounds.cpu_s + 1),  # the supervisor, which counts all processes, should act first
         (resource.RLIMIT_NOFILE, 512),
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_MEMLOCK, 0),
@@ -250,7 +246,7 @@ def give_up_powers(
         resource.setrlimit(kind, (granted, granted))
     with contextlib.suppress(OSError):
         linux.drop_capabilities()
-    linux.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # after the last change of user or powers, which would clear it
+    linux.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user or powers would clear it
     linux.prctl(_PR_SET_NO_NEW_PRIVS, 1)
     with contextlib.suppress(OSError):
         has_root = scratch == SCRATCH
@@ -269,20 +265,20 @@ def probe(
     outside: dict[str, int], inside: dict[str, int], bounds: Bounds, *, has_root: bool, root_device: int
 ) -> tuple[str, ...]:
     """
-    The layers that hold, each found out by trying.
+    The names of the layers that hold. Each one is tried.
 
     Args:
         outside: `namespace_ids` of the process that forked the supervisor.
-        inside: Those of this process, read while there was a `/proc` to read them from.
-        bounds: The limits that were asked for.
-        has_root: Whether `build_root` said so.
+        inside: `namespace_ids` of this process, read while there was still a `/proc`.
+        bounds: The limits that should be in force.
+        has_root: The result of `build_root`.
         root_device: The device of the old root.
     """
     layers = [layer for layer in _NAMESPACES if layer in inside and inside[layer] != outside.get(layer)]
     if has_root and os.stat("/").st_dev != root_device and not os.access("/", os.W_OK):
         layers.append("private_root")
     probes: dict[str, Callable[[], bool]] = {
-        "landlock": lambda: _is_denied(_UNLISTED if has_root else "/"),
+        "landlock": lambda: _is_denied(_FORBIDDEN if has_root else "/"),
         "seccomp": lambda: linux.prctl(_PR_GET_SECCOMP) == 2 and _is_filtered(),
         "no_new_privs": lambda: linux.prctl(_PR_GET_NO_NEW_PRIVS) == 1,
         "no_capabilities": lambda: not linux.has_capabilities() and not _bounding_set(),
@@ -306,7 +302,7 @@ def _is_denied(path: str) -> bool:
 
 def _is_filtered() -> bool:
     try:
-        linux.unshare(0)  # changes nothing, and would be granted to anybody
+        linux.unshare(0)  # changes nothing, and is allowed without a filter
     except PermissionError:
         return True
     return False
@@ -315,7 +311,7 @@ def _is_filtered() -> bool:
 def _bounding_set() -> bool:
     try:
         return any(linux.prctl(23, capability) == 1 for capability in range(64))
-    except OSError:  # past the last one
+    except OSError:  # there are no more capabilities
         return False
 
 

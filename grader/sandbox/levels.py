@@ -1,7 +1,7 @@
 """
-The names of the sandbox's layers, and what sets of them amount to.
+The names of the sandbox's layers, and which level a set of layers reaches.
 
-A layer is named only where it was probed from within the kernel's own process, after it was put in place.
+A layer is named only if a probe inside the kernel's own process found that it holds.
 """
 
 from __future__ import annotations
@@ -10,17 +10,17 @@ import enum
 import sys
 from collections.abc import Iterable
 
-from grader.errors import SandboxError
+from grader.sandbox.errors import SandboxUnavailable
 
 __all__ = ["Level", "level_of", "missing_layers", "refusal"]
 
 
 class Level(enum.IntEnum):
     """
-    How well a kernel is kept from the machine; each level has all of the one before it.
+    How well a kernel is kept away from the machine. Each level includes the one before it.
 
-    NONE: nothing to rely on. PROCESS: limits, no way to gain powers, ends with the grader. FILTERED: also a filter on
-    system calls and on files. ISOLATED: also its own users, processes, network and view of the file system.
+    NONE: nothing to rely on. PROCESS: limits, no way to gain powers, and an end with the caller. FILTERED: also a
+    filter on system calls and on files. ISOLATED: also its own users, processes, network and view of the file system.
 
     >>> Level["isolated".upper()] > Level.FILTERED
     True
@@ -33,7 +33,7 @@ class Level(enum.IntEnum):
 
     @property
     def label(self) -> str:
-        """The word for it on the command line: `isolated`."""
+        """The level's name in lower case, as on a command line: `isolated`."""
         return self.name.lower()
 
 
@@ -58,21 +58,21 @@ _HINT_LINUX = (
     "Namespaces were refused. In a container, allow them (docker run --security-opt seccomp=unconfined "
     "--security-opt apparmor=unconfined --security-opt systempaths=unconfined, or --privileged on a machine of your "
     "own); on a GitHub runner or Ubuntu 24.04, run `sudo sysctl -w kernel.apparmor_restrict_unprivileged_userns=0` "
-    "first; or ask for less with --require-sandbox."
+    "first; or ask for a lower level."
 )
 _HINT_FILTER = "Seccomp and Landlock need Linux 5.13 or later, with Landlock among its security modules."
-_HINT_ELSEWHERE = "The sandbox needs Linux: use a Linux machine or a Linux container, or --require-sandbox none."
+_HINT_ELSEWHERE = "The sandbox needs Linux: use a Linux machine or a Linux container, or ask for level none."
 
 
 def missing_layers(layers: Iterable[str], level: Level) -> tuple[str, ...]:
-    """The layers that `level` needs and that are not among `layers`, by name."""
+    """The names of the layers that `level` needs and that are not among `layers`."""
     needed = frozenset().union(*(names for step, names in _NEEDS.items() if step <= level))
     return tuple(sorted(needed - set(layers)))
 
 
 def level_of(layers: Iterable[str]) -> Level:
     """
-    The highest level all of whose layers are there.
+    The highest level that needs none but these layers.
 
     >>> level_of(["rlimits", "no_new_privs", "die_with_parent", "cgroup"]).label
     'process'
@@ -81,16 +81,17 @@ def level_of(layers: Iterable[str]) -> Level:
     return max(level for level in Level if not missing_layers(present, level))
 
 
-def refusal(layers: Iterable[str], required: Level) -> SandboxError:
-    """The error to raise where a kernel would have less than was asked for."""
+def refusal(layers: Iterable[str], required: Level) -> SandboxUnavailable:
+    """The exception to raise if a kernel would have only `layers`, which do not reach the level that is required."""
     present = tuple(layers)
-    got, missing = level_of(present), missing_layers(present, required)
+    reached, missing = level_of(present), missing_layers(present, required)
     if sys.platform != "linux":
         hint = _HINT_ELSEWHERE
     elif missing_layers(present, min(required, Level.FILTERED)):
         hint = _HINT_FILTER
     else:
         hint = _HINT_LINUX
-    return SandboxError(
-        f"The sandbox reaches level {got.label}, but {required.label} is asked for: no {', '.join(missing)}.", hint
+    return SandboxUnavailable(
+        f"The sandbox reaches level {reached.label}, but {required.label} is asked for; missing: {', '.join(missing)}.",
+        hint,
     )

@@ -1,5 +1,5 @@
 """
-The few system calls that Python has no name for, by ctypes. Every function raises `OSError` where the kernel refuses.
+The system calls that Python does not offer, by ctypes. Every function raises `OSError` if Linux refuses.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _PR_CAPBSET_READ, _PR_CAPBSET_DROP, _PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL =
 
 
 def check(result: int, what: str) -> int:
-    """The result of a call of `libc`, unless it is -1."""
+    """The result of a call of `libc`; raises an `OSError` if it is -1."""
     if result == -1:
         number = ctypes.get_errno()
         raise OSError(number, f"{what}: {os.strerror(number)}")
@@ -83,7 +83,7 @@ def unshare(flags: int) -> None:
 
 
 def mount(kind: str, target: str, options: str = "", flags: int = 0) -> None:
-    """Mount a new file system of a kind."""
+    """Mount a new file system of this kind, such as `tmpfs`."""
     name = kind.encode()
     check(
         libc.mount(name, target.encode(), name, ctypes.c_ulong(flags), options.encode() or None),
@@ -101,7 +101,7 @@ class _MountAttributes(ctypes.Structure):
 
 
 def open_tree(source: Path | str, attributes: int) -> int:
-    """A copy of what is mounted at and below `source`, not attached anywhere, with attributes; as a descriptor."""
+    """A descriptor of a copy of the mounts at and below `source`, with attributes, and not yet attached anywhere."""
     flags = _OPEN_TREE_CLONE | _AT_RECURSIVE | os.O_CLOEXEC
     tree = syscall(_OPEN_TREE, _AT_FDCWD, os.fsencode(source), flags)
     wanted = _MountAttributes(attributes, 0, 0, 0)
@@ -114,7 +114,7 @@ def open_tree(source: Path | str, attributes: int) -> int:
 
 
 def move_tree(tree: int, target: str) -> None:
-    """Attach what `open_tree` gave, and close its descriptor."""
+    """Attach a tree from `open_tree` at `target`, and close its descriptor."""
     syscall(_MOVE_MOUNT, tree, b"", _AT_FDCWD, target.encode(), _MOVE_MOUNT_F_EMPTY_PATH)
     os.close(tree)
 
@@ -132,11 +132,11 @@ _CapabilityData = ctypes.c_uint32 * 6
 
 
 def drop_capabilities() -> None:
-    """Give up every capability of this thread, in all five sets, for good."""
+    """Give up all capabilities of this thread, in all five sets, for good."""
     for capability in range(64):
         try:
             prctl(_PR_CAPBSET_DROP, capability)
-        except OSError:  # the last one that this kernel knows was the one before, or we may not
+        except OSError:  # there are no more capabilities, or we may not drop this one
             break
     with contextlib.suppress(OSError):
         prctl(_PR_CAP_AMBIENT, _PR_CAP_AMBIENT_CLEAR_ALL)
@@ -145,7 +145,7 @@ def drop_capabilities() -> None:
 
 
 def has_capabilities() -> bool:
-    """Whether this thread has any capability, or could get one (where no_new_privs does not keep it from it)."""
+    """Whether this thread has any capability, or could get one if no_new_privs did not prevent it."""
     data = _CapabilityData()
     syscall(_CAPGET, ctypes.byref(_CapabilityHeader(_CAPABILITY_VERSION_3, 0)), ctypes.byref(data))
     return any(data)

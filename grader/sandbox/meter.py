@@ -1,5 +1,5 @@
 """
-What all the processes of one kernel use together, which no limit on one process tells.
+What all the processes of one kernel use together. The limits that Linux sets for a process cannot bound that.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ class Meter:
     """
     Reads memory and CPU time from `/proc`.
 
-    What ended without being waited for is not seen any more; the clock on the wall bounds that.
+    The time of a process that ended and that no other process waited for is not counted; limits on wall time bound it.
 
     Args:
-        processes: The processes to be counted, as `/proc` names them.
+        processes: Returns the processes to count, as `/proc` names them.
     """
 
     def __init__(self, processes: Callable[[], Iterable[str]]) -> None:
@@ -31,9 +31,10 @@ class Meter:
 
     def has_more_memory(self, limit_mib: float) -> bool:
         """
-        Whether there is more in memory than the limit, files apart.
+        Whether the processes have more than `limit_mib` in memory, without pages of files.
 
-        At first, since that is cheap, pages that a fork shares are counted for each process; in case of doubt, once.
+        The quick sum counts a page once for each process that shares it. Only if that sum is above the limit is the
+        exact one computed.
         """
         return all(
             sum(memory_mib(process, exact=exact) for process in self._processes()) > limit_mib
@@ -41,11 +42,12 @@ class Meter:
         )
 
     def cpu_s(self) -> float:
-        """Seconds of CPU time, of user and system, so far."""
+        """Seconds of CPU time so far, in user mode and in the kernel."""
         ticks = 0
         for process in self._processes():
             with contextlib.suppress(OSError, ValueError, IndexError):
                 stat = Path("/proc", process, "stat").read_text()
-                # The name, in parentheses, may have any characters; of itself and of children that were waited for.
+                # The fields after the name, which is in parentheses and may contain anything: user and system time of
+                # the process itself, and of its children that it waited for.
                 ticks += sum(map(int, stat.rpartition(")")[2].split()[11:15]))
         return ticks / _TICKS

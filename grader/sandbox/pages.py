@@ -1,8 +1,8 @@
 """
-Puts this process's memory into huge pages: what a fork copies, and what its end frees, is then much less.
+Moves this process's memory into huge pages, which makes each fork, and each end of a forked process, quicker.
 
-A fork copies the table of pages, not the pages. A page that is written to afterwards is copied alone, as ever: Linux
-splits the huge one for that.
+A fork copies the table of pages, and not the pages: with huge pages the table is short. A page that is written to after
+the fork is still copied alone, since Linux splits the huge page first.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from grader.sandbox import linux
 
 __all__ = ["use_huge_pages"]
 
-_MADV_COLLAPSE = 25  # Linux 6.1, madvise(2): now, and whatever /sys/kernel/mm/transparent_hugepage says
+_MADV_COLLAPSE = 25  # madvise(2), since Linux 6.1: does it now, whatever /sys/kernel/mm/transparent_hugepage says
 _HUGE = 2 << 20
 
 
 def use_huge_pages() -> None:
-    """Takes some hundred milliseconds. Does nothing where the kernel does not know how, or has no room for it."""
+    """Takes some hundred milliseconds. Does nothing if Linux is too old or has no room for huge pages."""
     for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
         span, access, _, _, inode, *name = line.split()
         if access != "rw-p" or inode != "0" or name not in ([], ["[heap]"]):

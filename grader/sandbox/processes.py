@@ -1,5 +1,5 @@
 """
-What `/proc` says of processes: their sizes, and who started whom.
+What `/proc` says about processes: how large they are, and which process started which.
 """
 
 from __future__ import annotations
@@ -12,14 +12,21 @@ __all__ = ["descendants", "memory_mib", "size_of_self"]
 
 
 def size_of_self() -> tuple[int, int]:
-    """Bytes of address space and of data."""
+    """The size of this process's address space and of its data, in bytes."""
     fields = [int(field) for field in Path("/proc/self/statm").read_text().split()]
     page = os.sysconf("SC_PAGE_SIZE")
     return fields[0] * page, fields[5] * page
 
 
 def memory_mib(process: str, *, exact: bool) -> float:
-    """What a process has in memory that is not a file's; 0 if it is gone. What is shared counts in parts if exact."""
+    """
+    A process's memory in MiB, without pages of files; 0 if the process has ended.
+
+    Args:
+        process: The process as `/proc` names it.
+        exact: Whether a page that n processes share counts as 1/n of a page. Otherwise it counts as a whole one, which
+            is quicker to find out.
+    """
     names = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:") if exact else ("RssAnon:", "RssShmem:", "VmSwap:")
     total = 0
     with contextlib.suppress(OSError, ValueError):
@@ -30,7 +37,7 @@ def memory_mib(process: str, *, exact: bool) -> float:
 
 
 def descendants(process: int) -> set[int]:
-    """Every process that one has started, directly or not."""
+    """Every process that this process started, and every one that those started, and so on."""
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():

@@ -1,5 +1,5 @@
 """
-Forked kernels as Jupyter knows kernels: a provisioner, and a manager and client that wait for nothing they need not.
+Forked kernels in Jupyter's terms: a provisioner, a manager and a client. The last two wait for no more than they must.
 """
 
 from __future__ import annotations
@@ -25,24 +25,27 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 
-from grader.errors import SandboxError
-from grader.model import Limits
+from grader.sandbox.bounds import Bounds
+from grader.sandbox.errors import SandboxUnavailable
+from grader.sandbox.installation import OWN_PACKAGE
 from grader.sandbox.levels import Level, level_of, refusal
 from grader.sandbox.server import ForkServer
 
 __all__ = ["ForkServerProvisioner", "PromptKernelClient", "RunningKernel", "start_forked_kernel"]
 
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
+"""The channels of a kernel. The first one has port 1, and so on."""
 START_TIMEOUT_S = 30.0
 END_TIMEOUT_S = 10.0
 _MESSAGE_BYTES = 8 << 20
 _QUEUED_MESSAGES = 64
+_ENTRY_POINT = f"{OWN_PACKAGE}-forkserver"  # the name of the provisioner for Jupyter
 _SPEC = KernelSpec(
-    argv=["grader-forkserver"],
-    display_name="Graded Python",
+    argv=[_ENTRY_POINT],
+    display_name="Python in a sandbox",
     language="python",
     interrupt_mode="signal",
-    metadata={"kernel_provisioner": {"provisioner_name": "grader-forkserver", "config": {}}},
+    metadata={"kernel_provisioner": {"provisioner_name": _ENTRY_POINT, "config": {}}},
 )
 _default_server: ForkServer | None = None
 
@@ -50,14 +53,15 @@ _default_server: ForkServer | None = None
 @dataclasses.dataclass(frozen=True, slots=True)
 class RunningKernel:
     """
-    A kernel that answers.
+    A kernel that is ready for requests.
 
     Attributes:
         manager: For nbclient; it owns the process.
-        client: Its channels are started, and it has its subscription: no output is missed.
-        channel: A stream socket, not blocking; the other end is `GRADER_CHANNEL` in the kernel.
-        layers: What keeps the kernel from the rest of the machine, by name.
-        sandbox: What watches over it; None for an ordinary kernel.
+        client: Its channels are started, and its subscription is in place: no output is missed.
+        channel: A stream socket that does not block. In the kernel, the environment variable `channel_variable` of the
+            `ForkServer` says which descriptor the other end has: `fd:7`.
+        layers: The names of the sandbox's layers.
+        sandbox: The provisioner of a forked kernel; None for an ordinary kernel.
     """
 
     manager: AsyncKernelManager
@@ -69,21 +73,21 @@ class RunningKernel:
 
 class ForkServerProvisioner(KernelProvisionerBase):
     """
-    Starts a kernel by asking a `ForkServer` for it, and ends it by closing its control socket.
+    Asks a `ForkServer` for a kernel, and ends the kernel by closing its control socket.
 
     Attributes:
-        server: Which one to ask; the process's own if None.
-        limits: What the kernel may use.
-        layers: What keeps the kernel from the machine; empty before it is started.
-        problem: What kept it from starting, if anything did.
-        end: Why the kernel was ended, if the sandbox ended it: `memory` or `cpu`, else empty.
-        is_over_allowance: Whether it was interrupted since `allow_cpu`, having used all that it was allowed.
+        server: The forkserver to ask; None for one that all provisioners of this process share.
+        bounds: What the kernel may use.
+        layers: The names of the sandbox's layers; empty before the kernel is started.
+        problem: Why the kernel did not start; empty if it did.
+        end: Why the sandbox has ended the kernel: `memory`, `cpu`, or empty if it has not.
+        is_over_allowance: Whether the kernel was interrupted because it has used all that the last `allow_cpu` allowed.
     """
 
-    def __init__(self, *, server: ForkServer | None = None, limits: Limits | None = None, **kwargs: Any) -> None:
+    def __init__(self, *, server: ForkServer | None = None, bounds: Bounds | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.server = server
-        self.limits = limits or Limits()
+        self.bounds = bounds or Bounds()
         self.layers: tuple[str, ...] = ()
         self.end = ""
         self.is_over_allowance = False
@@ -97,23 +101,23 @@ class ForkServerProvisioner(KernelProvisionerBase):
 
     @property
     def has_process(self) -> bool:
-        """Whether there is a process that was not yet cleaned up."""
+        """Whether the kernel was started, and `cleanup` was not yet called."""
         return self._control is not None
 
     async def poll(self) -> int | None:
-        """The kernel's exit code, negative for a signal; None while it runs."""
+        """The kernel's exit code, negative if a signal ended it; None while it runs."""
         if self._control is None and self._exit_code is None:
             return 0
         return self._exit_code
 
     async def wait(self) -> int | None:
-        """Wait until the kernel and all that it started are gone."""
+        """Wait until the kernel and all that it started have ended."""
         if self._follower is not None:
             await asyncio.wait([self._follower])
         return self._exit_code
 
     async def send_signal(self, signum: int) -> None:
-        """Send the kernel a signal, from outside."""
+        """Have the supervisor send the kernel a signal."""
         if signum == 0 or self._control is None:
             return
         with contextlib.suppress(OSError):
@@ -121,10 +125,11 @@ class ForkServerProvisioner(KernelProvisionerBase):
 
     def allow_cpu(self, seconds: float, *, then: signal.Signals) -> None:
         """
-        How much CPU time the kernel's processes may use together from now on.
+        Limit the CPU time that the kernel's processes may use together from now on.
 
         Args:
-            then: What the kernel gets when they have.
+            seconds: Seconds of CPU time.
+            then: The signal that the kernel gets when they have used it.
         """
         self.is_over_allowance = False
         if self._control is not None:
@@ -136,11 +141,11 @@ class ForkServerProvisioner(KernelProvisionerBase):
         await self.send_signal(signal.SIGKILL)
 
     async def terminate(self, restart: bool = False) -> None:
-        """As `kill`: there is nothing in there that is worth an orderly end."""
+        """The same as `kill`: there is nothing in the kernel to save."""
         await self.kill(restart)
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
-        """Nothing of what a command line would need is used."""
+        """Prepare no command line, since none is run."""
         return {**await super().pre_launch(**kwargs), "cmd": []}
 
     async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> KernelConnectionInfo:  # noqa: ARG002
@@ -148,64 +153,66 @@ class ForkServerProvisioner(KernelProvisionerBase):
         Start a kernel, and wait until it is in its sandbox.
 
         Raises:
-            SandboxError: It did not start.
+            SandboxUnavailable: It did not start.
         """
         self.begin()
         await self.started()
         return self.connection_info
 
     def begin(self) -> None:
-        """Ask for a kernel. Its sockets listen already when this returns."""
+        """
+        Ask for a kernel, and do not wait for it. Its sockets are listening when this returns.
+
+        Raises:
+            SandboxUnavailable: The forkserver takes no requests.
+        """
         server = self.server or _get_default_server()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        channel, other_end = socket.socketpair()
-        self._folder = Path(tempfile.mkdtemp(prefix="grader-"))
+        control, supervisors_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        channel, kernels_end = socket.socketpair()
+        self._folder = Path(tempfile.mkdtemp(prefix=f"{OWN_PACKAGE}-"))
         name = str(self._folder / "k")
         key = uuid.uuid4().hex
-        scratch = self._folder / "scratch"  # used only where there can be no private one
+        scratch = self._folder / "scratch"  # used only if the kernel has no private root
         scratch.mkdir(0o700)
-        self._folder.chmod(0o711)  # the kernel may be another user; the sockets are nobody else's still
+        self._folder.chmod(0o711)  # the kernel may be another user; the sockets can still be used by nobody else
         listeners: list[socket.socket] = []
         try:
-            for number in range(1, len(CHANNELS) + 1):
+            for port in range(1, len(CHANNELS) + 1):
                 listener = socket.socket(socket.AF_UNIX)
                 listeners.append(listener)
-                listener.bind(f"{name}-{number}")
+                listener.bind(f"{name}-{port}")
                 listener.listen(16)
-            limits = self.limits
-            bounds = {field: getattr(limits, field) for field in ("memory_mib", "processes", "cpu_s")}
-            bounds |= {field: getattr(limits, field) for field in ("file_size_mib", "scratch_mib")}
             request = {
-                "bounds": bounds,
+                "bounds": dataclasses.asdict(self.bounds),
                 "key": key,
                 "name": name,
                 "listeners": CHANNELS,
                 "scratch": str(scratch),
-                "output_bytes": limits.output_bytes,
             }
-            server.submit(request, [theirs.fileno(), other_end.fileno(), *(each.fileno() for each in listeners)])
+            descriptors = [theirs.fileno() for theirs in (supervisors_end, kernels_end, *listeners)]
+            server.submit(request, descriptors)
         except BaseException:
-            ours.close()
+            control.close()
             channel.close()
             self._remove_folder()
             raise
         finally:
-            for each in (theirs, other_end, *listeners):
-                each.close()
-        ours.setblocking(False)
+            for theirs in (supervisors_end, kernels_end, *listeners):
+                theirs.close()
+        control.setblocking(False)
         channel.setblocking(False)
-        self._control, self.channel = ours, channel
+        self._control, self.channel = control, channel
         self._exit_code, self.end = None, ""
         loop = asyncio.get_running_loop()
         self._started = loop.create_future()
-        self._follower = loop.create_task(self._follow(ours))
-        ports = {f"{channel}_port": number for number, channel in enumerate(CHANNELS, 1)}
+        self._follower = loop.create_task(self._follow(control))
+        ports = {f"{kind}_port": port for port, kind in enumerate(CHANNELS, 1)}
         self.connection_info = {
             "transport": "ipc",
             "ip": name,
             "key": key.encode(),
             "signature_scheme": "hmac-sha256",
-            **ports,  # type: ignore[typeddict-item]  # they are the keys that it knows
+            **ports,  # type: ignore[typeddict-item]  # the type has these keys
         }
 
     async def started(self) -> None:
@@ -213,18 +220,17 @@ class ForkServerProvisioner(KernelProvisionerBase):
         Wait until the kernel is in its sandbox, and its layers are known.
 
         Raises:
-            SandboxError: It did not get there.
+            SandboxUnavailable: It did not get there.
         """
         assert self._started is not None
         try:
             await asyncio.wait_for(asyncio.shield(self._started), START_TIMEOUT_S)
         except (asyncio.TimeoutError, EOFError) as error:
-            raise SandboxError(
-                f"A kernel could not be put into its sandbox ({self.problem or 'no answer'}).", "Try `grader doctor`."
-            ) from error
+            problem = self.problem or "no reply"
+            raise SandboxUnavailable(f"A kernel could not be put into its sandbox ({problem}).") from error
 
     async def _follow(self, control: socket.socket) -> None:
-        """Read what the supervisor tells, until it is gone."""
+        """Read the supervisor's messages until the kernel has ended."""
         loop = asyncio.get_running_loop()
         assert self._started is not None
         while True:
@@ -243,22 +249,22 @@ class ForkServerProvisioner(KernelProvisionerBase):
             elif "over" in message:
                 self.is_over_allowance = True
             elif "exit" in message:
-                self._exit_code, self.end = message["exit"], message["why"]
-                break  # the supervisor, which has nothing left to do, goes by itself
+                self._exit_code, self.end = message["exit"], message["reason"]
+                break  # the supervisor has nothing left to do, and ends by itself
         if self._exit_code is None:
-            self._exit_code = -int(signal.SIGKILL)  # the supervisor itself was killed, and the kernel with it
+            self._exit_code = -int(signal.SIGKILL)  # the supervisor was killed, and so was the kernel
         if not self._started.done():
             self._started.set_exception(EOFError())
-            self._started.exception()  # looked at: nobody may be waiting
+            self._started.exception()  # marks it as retrieved: there may be nobody who waits for it
 
     async def cleanup(self, restart: bool = False) -> None:  # noqa: ARG002
         """Close the sockets, which ends the kernel if it still runs, and remove the folder."""
         if self._follower is not None:
             self._follower.cancel()
             self._follower = None
-        for each in (self._control, self.channel):
-            if each is not None:
-                each.close()
+        for end in (self._control, self.channel):
+            if end is not None:
+                end.close()
         self._control = self.channel = None
         self._remove_folder()
 
@@ -269,16 +275,16 @@ class ForkServerProvisioner(KernelProvisionerBase):
 
 
 class PromptKernelClient(AsyncKernelClient):
-    """A client that learns of readiness from the message that answers its subscription, and has no heartbeat."""
+    """A client that waits only for the message that confirms its subscription, and has no heartbeat."""
 
     def start_channels(
         self, shell: bool = True, iopub: bool = True, stdin: bool = True, hb: bool = False, control: bool = True
     ) -> None:
-        """As in the base class; no heartbeat, which is a thread that polls."""
+        """As in the base class, but without a heartbeat, which is a thread that polls."""
         super().start_channels(shell=shell, iopub=iopub, stdin=stdin, hb=hb, control=control)
 
     def stop_channels(self) -> None:
-        """Stop the channels that there are; the base class makes those that there are not, to stop them."""
+        """Stop the channels that exist. The base class would make the missing ones in order to stop them."""
         for channel in (
             self._shell_channel,
             self._iopub_channel,
@@ -291,10 +297,10 @@ class PromptKernelClient(AsyncKernelClient):
 
     async def wait_for_ready(self, timeout: float | None = None) -> None:
         """
-        Wait for `iopub_welcome`: the kernel is there, and the subscription is in place.
+        Wait for `iopub_welcome`, which says that the kernel runs and that the subscription is in place.
 
         Raises:
-            RuntimeError: It did not come in time.
+            RuntimeError: It did not arrive in time.
         """
         until = time.monotonic() + (START_TIMEOUT_S if timeout is None else timeout)
         while True:
@@ -307,7 +313,7 @@ class PromptKernelClient(AsyncKernelClient):
 
 
 class _Manager(AsyncKernelManager):
-    """A manager all of whose clients share its context, with bounds on what may queue up on our side."""
+    """A manager whose clients all share its context, which limits the messages that wait on our side."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(client_class=f"{__name__}.{PromptKernelClient.__name__}", **kwargs)
@@ -316,23 +322,28 @@ class _Manager(AsyncKernelManager):
         self.context.rcvhwm = _QUEUED_MESSAGES
         self.context.maxmsgsize = _MESSAGE_BYTES
 
-    def client(self, **kwargs: Any) -> AsyncKernelClient:  # type: ignore[override]  # as the base class has it
+    def client(self, **kwargs: Any) -> AsyncKernelClient:  # type: ignore[override]  # as in the base class
         """A client of this kernel."""
         return super().client(context=self.context, **kwargs)
 
 
 @contextlib.asynccontextmanager
 async def start_forked_kernel(
-    server: ForkServer, limits: Limits, *, require: Level = Level.NONE
+    server: ForkServer, bounds: Bounds, *, require: Level = Level.NONE
 ) -> AsyncIterator[RunningKernel]:
     """
-    A kernel for one submission. It, all that it started, and its folder are gone when the context is left.
+    A kernel for one notebook. When the context is left, the kernel, all that it started, and its folder are gone.
+
+    Args:
+        server: The forkserver to ask.
+        bounds: What the kernel may use.
+        require: The level that its sandbox must reach.
 
     Raises:
-        SandboxError: It did not start, or the platform does not offer the level that is asked for.
+        SandboxUnavailable: It did not start, or its sandbox does not reach the level.
     """
     manager = _Manager()
-    provisioner = ForkServerProvisioner(server=server, limits=limits, kernel_spec=_SPEC, parent=manager)
+    provisioner = ForkServerProvisioner(server=server, bounds=bounds, kernel_spec=_SPEC, parent=manager)
     if server.pid is None:
         await asyncio.to_thread(server.start)
     client = None
@@ -346,10 +357,10 @@ async def start_forked_kernel(
         if level_of(provisioner.layers) < require:
             raise refusal(provisioner.layers, require)
         try:
-            await _first(client.wait_for_ready(START_TIMEOUT_S), provisioner.wait())
+            await _wait_for_ready(client.wait_for_ready(START_TIMEOUT_S), provisioner.wait())
         except RuntimeError as error:
             problem = provisioner.problem or str(error)
-            raise SandboxError(f"A kernel did not get ready ({problem}).", "Try `grader doctor`.") from error
+            raise SandboxUnavailable(f"A kernel did not get ready ({problem}).") from error
         assert provisioner.channel is not None
         yield RunningKernel(manager, client, provisioner.channel, provisioner.layers, provisioner)
     finally:
@@ -362,13 +373,13 @@ async def start_forked_kernel(
         manager.context.destroy(linger=0)
 
 
-async def _first(ready: Any, gone: Any) -> None:
-    """Wait for the kernel to be ready, but not for one that is gone."""
-    tasks = [asyncio.ensure_future(ready), asyncio.ensure_future(gone)]
+async def _wait_for_ready(ready: Any, ended: Any) -> None:
+    """Wait until the kernel is ready; raises a `RuntimeError` if it ends first."""
+    tasks = [asyncio.ensure_future(ready), asyncio.ensure_future(ended)]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         if tasks[0] not in done:
-            raise RuntimeError("it ended first")
+            raise RuntimeError("it has ended")
         tasks[0].result()
     finally:
         for task in tasks:
@@ -376,7 +387,7 @@ async def _first(ready: Any, gone: Any) -> None:
 
 
 def _get_default_server() -> ForkServer:
-    global _default_server  # noqa: PLW0603 - one warm process for whoever uses the provisioner by its name
+    global _default_server  # noqa: PLW0603 - one for all that use the provisioner by its entry point
     if _default_server is None:
         _default_server = ForkServer()
     return _default_server

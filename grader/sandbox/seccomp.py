@@ -1,8 +1,8 @@
 """
-The filter on system calls: a classic BPF program, put together once and installed in every kernel.
+The filter on system calls: a classic BPF program that is built once and installed in every kernel.
 
-What is refused answers with an error that programs know, rather than with death: students' libraries probe. A call of a
-foreign architecture ends the process. A call that is newer than this table does not exist.
+A refused call returns an error that programs know, and does not kill the process: libraries try calls out. A call of a
+foreign architecture kills the process. A call that is newer than this table returns ENOSYS, as if it did not exist.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from grader.sandbox.linux import check, libc
 
 __all__ = ["DENIED", "LAST_KNOWN", "build_filter", "install_filter", "native_number"]
 
-# Each name with its number on x86_64 and on aarch64; None where there is none. A test compares them with libseccomp's.
+# The number of each call on x86_64 and on aarch64; None if there is none. A test compares them with libseccomp's.
 DENIED: dict[str, tuple[int | None, int | None]] = {
     # other processes' memory and handles
     "ptrace": (101, 117),
@@ -53,10 +53,10 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
     "swapoff": (168, 225),
     "mknod": (133, None),
     "mknodat": (259, 33),
-    # namespaces; clone is looked at below
+    # namespaces; clone is examined below
     "unshare": (272, 97),
     "setns": (308, 268),
-    # what the kernel keeps: keys, programs, events, shared memory without a file
+    # objects that Linux keeps: keys, programs, events, shared memory without a file
     "add_key": (248, 217),
     "request_key": (249, 218),
     "keyctl": (250, 219),
@@ -112,7 +112,7 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
     "mlockall": (151, 230),
 }
 LAST_KNOWN = 467
-"""Calls with a greater number are newer than this table."""
+"""A call with a greater number is newer than this table."""
 
 _CLONE = (56, 220)
 _CLONE3 = (435, 435)
@@ -133,7 +133,7 @@ _NUMBER, _ARCHITECTURE = 0, 4
 
 
 def native_number(numbers: tuple[int | None, int | None]) -> int | None:
-    """The number of a call on this machine; None if there is none, or the machine is not in the table."""
+    """The number of a call on this machine; None if it has no such call, or its architecture is not in the table."""
     known = _ARCHITECTURES.get(platform.machine())
     return numbers[known[0]] if known is not None else None
 
@@ -146,16 +146,16 @@ def _argument(index: int, *, high: bool = False) -> int:
     return 16 + 8 * index + (4 if high else 0)  # both architectures are little-endian
 
 
-def build_filter(machine: str | None = None, *, unix_sockets: bool) -> bytes:  # noqa: C901 - one small block for each kind of call
+def build_filter(machine: str | None = None, *, unix_sockets: bool) -> bytes:
     """
     The program, for `seccomp(2)`.
 
     Args:
-        machine: `x86_64` or `aarch64`; this machine's if None.
-        unix_sockets: Whether new unix sockets may be made. Only sensible where none of the machine's can be reached.
+        machine: `x86_64` or `aarch64`; that of this machine if None.
+        unix_sockets: Whether unix sockets may be made. Only sensible if none of the machine's sockets can be reached.
 
     Raises:
-        OSError: The architecture is not known here (ENOTSUP).
+        OSError: The architecture is not in the table (ENOTSUP).
     """
     try:
         column, audit = _ARCHITECTURES[machine or platform.machine()]
@@ -163,35 +163,32 @@ def build_filter(machine: str | None = None, *, unix_sockets: bool) -> bytes:  #
         raise OSError(errno.ENOTSUP, "no system call filter for this architecture") from None
     code: list[tuple[int, int, int, int]] = []
 
-    def answer(value: int) -> None:
-        code.append((_RETURN, 0, 0, value))
-
-    def unless(jump: int, operand: int, block: list[tuple[int, int, int, int]], *, negate: bool = False) -> None:
-        """Run `block`, which ends in an answer, only where the comparison holds (or, negated, does not)."""
+    def when(jump: int, operand: int, block: list[tuple[int, int, int, int]], *, negate: bool = False) -> None:
+        """Run `block`, which ends in a return, only if the comparison holds (if negated: only if it does not hold)."""
         skip = len(block)
         code.append((jump, skip, 0, operand) if negate else (jump, 0, skip, operand))
         code.extend(block)
 
-    def give(value: int) -> list[tuple[int, int, int, int]]:
+    def returning(value: int) -> list[tuple[int, int, int, int]]:
         return [(_RETURN, 0, 0, value)]
 
     code.append((_LOAD, 0, 0, _ARCHITECTURE))
-    unless(_JUMP_EQUAL, audit, give(_KILL_PROCESS), negate=True)
+    when(_JUMP_EQUAL, audit, returning(_KILL_PROCESS), negate=True)
     code.append((_LOAD, 0, 0, _NUMBER))
     if column == 0:
-        unless(_JUMP_SET, _X32_BIT, give(_KILL_PROCESS))
-    unless(_JUMP_GREATER, LAST_KNOWN, give(_error(errno.ENOSYS)))
-    unless(_JUMP_EQUAL, _CLONE3[column], give(_error(errno.ENOSYS)))  # its flags are behind a pointer
+        when(_JUMP_SET, _X32_BIT, returning(_KILL_PROCESS))
+    when(_JUMP_GREATER, LAST_KNOWN, returning(_error(errno.ENOSYS)))
+    when(_JUMP_EQUAL, _CLONE3[column], returning(_error(errno.ENOSYS)))  # its flags are behind a pointer
     for numbers in DENIED.values():
         number = numbers[column]
         if number is not None:
-            unless(_JUMP_EQUAL, number, give(_error(errno.EPERM)))
+            when(_JUMP_EQUAL, number, returning(_error(errno.EPERM)))
 
     def refuse_values(index: int, values: tuple[int, ...], error: int) -> list[tuple[int, int, int, int]]:
         block = [(_LOAD, 0, 0, _argument(index))]
         for value in values:
             block += [(_JUMP_EQUAL, 0, 1, value), (_RETURN, 0, 0, _error(error))]
-        return [*block, (_RETURN, 0, 0, _ALLOW)]
+        return block + returning(_ALLOW)
 
     def allow_value(index: int, value: int, error: int) -> list[tuple[int, int, int, int]]:
         return [
@@ -201,7 +198,7 @@ def build_filter(machine: str | None = None, *, unix_sockets: bool) -> bytes:  #
             (_RETURN, 0, 0, _error(error)),
         ]
 
-    unless(
+    when(
         _JUMP_EQUAL,
         _CLONE[column],
         [
@@ -212,15 +209,15 @@ def build_filter(machine: str | None = None, *, unix_sockets: bool) -> bytes:  #
         ],
     )
     no_family = errno.EAFNOSUPPORT
-    unless(
+    when(
         _JUMP_EQUAL,
         _SOCKET[column],
-        allow_value(0, socket.AF_UNIX, no_family) if unix_sockets else give(_error(no_family)),
+        allow_value(0, socket.AF_UNIX, no_family) if unix_sockets else returning(_error(no_family)),
     )
-    unless(_JUMP_EQUAL, _SOCKETPAIR[column], allow_value(0, socket.AF_UNIX, no_family))
-    unless(_JUMP_EQUAL, _PRCTL[column], refuse_values(0, (_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE), errno.EPERM))
-    unless(_JUMP_EQUAL, _IOCTL[column], refuse_values(1, (_TIOCSTI, _TIOCLINUX), errno.EPERM))
-    answer(_ALLOW)
+    when(_JUMP_EQUAL, _SOCKETPAIR[column], allow_value(0, socket.AF_UNIX, no_family))
+    when(_JUMP_EQUAL, _PRCTL[column], refuse_values(0, (_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE), errno.EPERM))
+    when(_JUMP_EQUAL, _IOCTL[column], refuse_values(1, (_TIOCSTI, _TIOCLINUX), errno.EPERM))
+    code.extend(returning(_ALLOW))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
 

@@ -1,11 +1,12 @@
 """
-The grader's end of the warm process: starts it, hands it requests, and notices when it is gone.
+The caller's end of the warm process: starts it, sends it requests, and starts it again if it has died.
 """
 
 from __future__ import annotations
 
 import array
 import contextlib
+import dataclasses
 import json
 import os
 import socket
@@ -21,42 +22,48 @@ from typing import Any
 
 from typing_extensions import Self
 
-from grader.errors import SandboxError
+from grader.sandbox.bounds import Bounds
+from grader.sandbox.environment import clean_environment
+from grader.sandbox.errors import SandboxUnavailable
+from grader.sandbox.installation import OWN_PACKAGE, own_folders
 
-__all__ = ["DEFAULT_PRELOAD", "ForkServer"]
+__all__ = ["ForkServer"]
 
-DEFAULT_PRELOAD = (
-    "numpy",
-    "torch",
-    "safetensors.torch",
-    "matplotlib.pyplot",
-    "matplotlib_inline.backend_inline",
-    "IPython.core.completer",
-    "grader.reference.mnist",
-    "grader.harness.serve",
-)
-_START_S = 60.0
-_PROBE_BOUNDS = {"memory_mib": 256, "processes": 16, "cpu_s": 10, "file_size_mib": 1, "scratch_mib": 1}
-_PASSED_ON = ("LANG", "LC_ALL", "LC_CTYPE", "TZ", "LD_LIBRARY_PATH")
+_START_TIMEOUT_S = 60.0
+_PROBE_BOUNDS = Bounds(memory_mib=256, processes=16, cpu_s=10, file_size_mib=1, scratch_mib=1)
+_OWN_NEEDS = ("ipykernel", "zmq")
 
 
 class ForkServer:
     """
-    A warm process, from which kernels are forked. May be used from many threads at once.
+    A warm process from which kernels are forked. May be used from many threads at once.
 
-    It is started on first use, and again if it died. It is a fresh interpreter with a clean environment: what the
-    grader knows is not in its memory, so not in a kernel's.
+    The process is started on first use, and again if it has died. It is a new interpreter with a clean environment:
+    what the caller knows is not in its memory, and so not in a kernel's.
 
     Args:
-        preload: Modules to import; those that are not there are left out.
-        hide: Paths within the Python installation that no kernel may see.
-        watched: Whether anybody looks at what cells show. Drawing figures costs more than most cells do.
+        preload: The name of a module that the warm process imports, once the shell exists, so that kernels need not
+            import what it imports. It may have two functions: `prepare(*, watched)`, which is called before the first
+            kernel is forked, and `settle()`, which is called while the first kernel is busy. Empty for none.
+        packages: Top-level packages that the warm process must find where this process finds them, besides our own
+            package and those that a kernel needs.
+        hide: Paths in the Python installation that no kernel may see.
+        watched: Whether anybody looks at what cells show. Drawing a figure takes longer than most cells do.
+        channel_variable: The environment variable that tells a kernel which descriptor its channel has: `fd:7`.
     """
 
     def __init__(
-        self, *, preload: Sequence[str] = DEFAULT_PRELOAD, hide: Sequence[Path] = (), watched: bool = True
+        self,
+        *,
+        preload: str = "",
+        packages: Sequence[str] = (),
+        hide: Sequence[Path] = (),
+        watched: bool = True,
+        channel_variable: str = "KERNEL_CHANNEL",
     ) -> None:
-        self._preload = tuple(preload)
+        self._preload = preload
+        self._packages = tuple(packages)
+        self._channel_variable = channel_variable
         self._watched = watched
         self._hide = tuple(str(Path(path).resolve()) for path in hide)
         self._lock = threading.Lock()
@@ -68,16 +75,16 @@ class ForkServer:
 
     @staticmethod
     def is_available() -> bool:
-        """Whether this platform can fork a kernel: Linux only."""
+        """Whether this platform can fork kernels: only Linux can."""
         return sys.platform == "linux" and hasattr(os, "fork") and hasattr(os, "pidfd_open")
 
     @property
     def layers(self) -> tuple[str, ...]:
         """
-        The layers that a kernel gets here, probed in a process that was forked for it.
+        The names of the layers that a kernel's sandbox has here, probed in a process that is forked for that.
 
         Raises:
-            SandboxError: There is no forkserver, or it forks nothing.
+            SandboxUnavailable: The warm process does not start, or cannot fork.
         """
         if self._layers is None:
             self._layers = self._probe()
@@ -85,38 +92,58 @@ class ForkServer:
 
     @property
     def pid(self) -> int | None:
-        """The warm process, if it runs."""
+        """The process id of the warm process; None if it does not run."""
         process = self._process
         return process.pid if process is not None and process.poll() is None else None
 
     def begin(self) -> None:
-        """Start the warm process, if it does not run, and do not wait for it."""
+        """
+        Start the warm process, if it does not run, and do not wait for it.
+
+        Raises:
+            SandboxUnavailable: It cannot be started here, or this server was closed.
+        """
         with self._lock:
-            self._launched()
+            self._launch_if_needed()
 
     def start(self) -> None:
-        """Start the warm process, if it does not run, and wait until it is warm."""
+        """
+        Start the warm process, if it does not run, and wait until it takes requests.
+
+        Raises:
+            SandboxUnavailable: It does not start.
+        """
         with self._lock:
-            self._connected()
+            self._connect()
 
     def submit(self, request: dict[str, Any], descriptors: Sequence[int]) -> None:
-        """Hand over one request; what becomes of it is told over the first of the descriptors."""
+        """
+        Send one request. Replies to it arrive on the other end of the first of the descriptors.
+
+        Raises:
+            SandboxUnavailable: The warm process does not start, or does not take the request.
+        """
         packet = json.dumps(request).encode()
         rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))]
         with self._lock:
             for attempt in (1, 2):
-                control = self._connected()
+                control = self._connect()
                 try:
                     control.sendmsg([packet], rights)
                 except OSError as error:
                     self._disconnect()
                     if attempt == 2:
-                        raise SandboxError("The forkserver does not take requests.", "Try `grader doctor`.") from error
+                        raise SandboxUnavailable("The process that forks kernels takes no requests.") from error
                 else:
                     return
 
     def close(self, *, wait: bool = True) -> None:
-        """End the warm process, and with it every kernel that it forked; or let it end by itself, which it does now."""
+        """
+        End the warm process, and with it every kernel that it has forked.
+
+        Args:
+            wait: Whether to wait until the process has ended.
+        """
         with self._lock:
             self._is_closed = True
             self._disconnect(wait=wait)
@@ -130,26 +157,32 @@ class ForkServer:
         self.close()
 
     def __del__(self) -> None:
-        with contextlib.suppress(Exception):
+        try:  # noqa: SIM105 - when the interpreter ends, `contextlib` may be gone already
             self._disconnect()
+        except Exception:  # noqa: S110 - likewise
+            pass
 
-    def _connected(self) -> socket.socket:
-        control = self._launched()
+    def _connect(self) -> socket.socket:
+        """The control socket of a warm process that takes requests."""
+        control = self._launch_if_needed()
         if not self._is_warm:
-            control.settimeout(_START_S)
+            control.settimeout(_START_TIMEOUT_S)
             try:
                 self._is_warm = bool(control.recv(1 << 10))
             except OSError:
                 self._is_warm = False
             if not self._is_warm:
                 self._disconnect()
-                raise SandboxError("The forkserver did not start.", "What it said is on standard error.")
+                raise SandboxUnavailable(
+                    "The process that forks kernels did not start.", "Its messages are on standard error."
+                )
             control.settimeout(None)
         return control
 
-    def _launched(self) -> socket.socket:
+    def _launch_if_needed(self) -> socket.socket:
+        """The control socket of a warm process that may still be starting."""
         if self._is_closed:
-            raise SandboxError("The forkserver was closed.")
+            raise SandboxUnavailable("The forkserver was closed.")
         if self._process is not None and self._process.poll() is not None:
             self._disconnect()
         if self._control is None:
@@ -161,7 +194,7 @@ class ForkServer:
             self._control.close()
             self._control = None
         if self._process is not None:
-            if not self._is_warm:  # it would not look before it is, and there is no kernel yet
+            if not self._is_warm:  # it would not notice before it is warm, and it has no kernel yet
                 self._process.kill()
             self._is_warm = False
             try:
@@ -171,28 +204,35 @@ class ForkServer:
                     self._process.kill()
                     self._process.wait()
                 else:
-                    self._process.returncode = 0  # nobody is going to ask, and Popen would complain of that
+                    self._process.returncode = 0  # nobody needs it, and without one Popen would warn
             self._process = None
 
     def _launch(self) -> socket.socket:
         if not self.is_available():
-            raise SandboxError("This platform cannot fork kernels.", "Use Linux, or a Linux container.")
+            raise SandboxUnavailable("This platform cannot fork kernels.", "Use Linux, or a Linux container.")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        options = {"control": theirs.fileno(), "preload": self._preload, "hide": self._hide, "watched": self._watched}
-        own, *others = _import_folders()
+        options = {
+            "control": theirs.fileno(),
+            "preload": self._preload,
+            "hide": self._hide,
+            "watched": self._watched,
+            "channel_variable": self._channel_variable,
+        }
+        own = [str(folder.parent) for folder in own_folders()]
+        others = _import_folders([*_OWN_NEEDS, *self._packages])
         code = (
-            # Imports leave no garbage worth looking for, and looking takes a fifth of their time.
-            f"import gc, sys; gc.disable(); sys.path[:0] = [p for p in {[own]!r} if p not in sys.path]; "
+            # Imports leave little garbage, and collecting it would take a fifth of their time.
+            f"import gc, sys; gc.disable(); sys.path[:0] = [p for p in {own!r} if p not in sys.path]; "
             f"sys.path += [p for p in {others!r} if p not in sys.path]; "
-            "from grader.sandbox.forkserver import main; main(sys.argv[1])"
+            f"from {__package__}.forkserver import main; main(sys.argv[1])"
         )
         with theirs:
-            self._process = subprocess.Popen(  # noqa: S603 - ourselves
+            self._process = subprocess.Popen(  # noqa: S603 - our own code
                 [sys.executable, "-I", "-X", "frozen_modules=on", "-c", code, json.dumps(options)],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env=_environment(),
+                env=clean_environment() | {"HOME": str(Path.home())},  # libraries have their caches there
                 cwd="/",
                 start_new_session=True,
             )
@@ -200,42 +240,27 @@ class ForkServer:
 
     def _probe(self) -> tuple[str, ...]:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        channel, other_end = socket.socketpair()
-        with ours, theirs, channel, other_end, tempfile.TemporaryDirectory(prefix="grader-") as scratch:
-            request = {"probe": True, "listeners": [], "bounds": _PROBE_BOUNDS, "scratch": scratch}
-            self.submit(request, [theirs.fileno(), other_end.fileno()])
+        channel, kernels_end = socket.socketpair()
+        with ours, theirs, channel, kernels_end, tempfile.TemporaryDirectory(prefix=f"{OWN_PACKAGE}-") as scratch:
+            bounds = dataclasses.asdict(_PROBE_BOUNDS)
+            request = {"probe": True, "listeners": [], "bounds": bounds, "scratch": scratch}
+            self.submit(request, [theirs.fileno(), kernels_end.fileno()])
             theirs.close()
-            ours.settimeout(_START_S)
+            ours.settimeout(_START_TIMEOUT_S)
             report: dict[str, Any] = {}
             with contextlib.suppress(OSError):
                 report = json.loads(ours.recv(1 << 16) or b"{}")
-                while ours.recv(1 << 16):  # until the probe is gone
+                while ours.recv(1 << 16):  # until the probe has ended
                     pass
         if "layers" not in report:
-            raise SandboxError("The forkserver forks nothing.", "Try `grader doctor`.")
+            raise SandboxUnavailable("The process that forks kernels could not fork one.")
         return tuple(report["layers"])
 
 
-def _environment() -> dict[str, str]:
-    """What a student's process may know: an allow-list, with nothing of ours in it."""
-    environment = {name: os.environ[name] for name in _PASSED_ON if name in os.environ}
-    environment.setdefault("LANG", "C.UTF-8")
-    return environment | {
-        "PATH": os.pathsep.join([str(Path(sys.executable).parent), "/usr/local/bin", "/usr/bin", "/bin"]),
-        "HOME": str(Path.home()),
-        "MPLBACKEND": "module://matplotlib_inline.backend_inline",
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
-        "OPENBLAS_NUM_THREADS": "1",
-        "MALLOC_ARENA_MAX": "2",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-
-
-def _import_folders() -> list[str]:
-    """Where this interpreter finds the grader, then what it needs: the warm one must find the same."""
+def _import_folders(packages: Sequence[str]) -> list[str]:
+    """The folders in which this interpreter finds these packages; those that it does not find are left out."""
     folders: dict[str, None] = {}
-    for name in ("grader", "ipykernel", "torch", "numpy", "zmq", "matplotlib"):
+    for name in packages:
         spec = find_spec(name)
         if spec is not None and spec.origin is not None:
             folders[str(Path(spec.origin).resolve().parent.parent)] = None

@@ -1,12 +1,12 @@
 """
-Stays with one kernel, outside of its sandbox, from its fork to its end; and what the kernel itself does to get inside.
+The supervisor, which stays outside of the sandbox with one kernel until that has ended; and how the kernel gets inside.
 
-The grader speaks to it over the kernel's control socket: a number is a signal to send; `cpu SECONDS SIGNAL` allows that
-much CPU time from now on, and says what to send when it is used up. It answers in packets of JSON. Closing the socket
-kills the kernel.
+The caller sends commands over the kernel's control socket. A number is a signal for the kernel. `cpu SECONDS SIGNAL`
+allows the kernel that much CPU time from now on, and names the signal to send when it is used up. The supervisor sends
+packets of JSON. When the caller closes the socket, the supervisor kills the kernel.
 """
 
-# Between two roots, plain strings say best which path is meant.
+# While the root changes, a plain string shows best which path is meant.
 # ruff: noqa: PTH110, PTH208
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from grader.sandbox import linux
+from grader.sandbox.bounds import Bounds
 from grader.sandbox.cgroup import Group
+from grader.sandbox.environment import scratch_environment
 from grader.sandbox.installation import View
 from grader.sandbox.layers import (
     SCRATCH,
-    Bounds,
     Identity,
     become_inner_user,
     build_root,
@@ -44,7 +45,7 @@ from grader.sandbox.layers import (
 from grader.sandbox.meter import Meter
 from grader.sandbox.processes import descendants
 
-__all__ = ["Supervisor", "Warm", "run_and_exit"]
+__all__ = ["Supervisor", "WarmState", "run_and_exit"]
 
 _PACKET = 1 << 16
 _WATCH_S = 0.1
@@ -52,37 +53,50 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Warm:
+class WarmState:
     """
-    What the warm process has got ready for all kernels.
+    What the warm process has prepared for all kernels.
 
     Attributes:
-        app: The kernel's application.
-        view: What of the machine's files a kernel sees.
-        namespaces: Those of the warm process, by layer.
+        app: The kernel's application, from `kernel.prepare_kernel`.
+        channel_variable: The environment variable that tells a kernel which descriptor its channel has.
+        view: Which files of the machine a kernel sees.
+        namespaces: The namespaces of the warm process, by layer.
         root_device: The device of its root.
-        gives_users: Whether each kernel is another user.
-        filters: The system call filters, with and without a private root.
-        size: Bytes of address space and of data that a fork begins with.
-        memory_mib: What it has in memory to begin with.
+        has_own_users: Whether each kernel gets a user of its own.
+        filters: The system call filters with (True) and without (False) a private root.
+        size: Bytes of address space and of data that a process has from the fork.
+        memory_mib: The memory in MiB that a process has from the fork.
     """
 
     app: Any
+    channel_variable: str
     view: View
     namespaces: dict[str, int]
     root_device: int
-    gives_users: bool
+    has_own_users: bool
     filters: Mapping[bool, bytes]
     size: tuple[int, int]
     memory_mib: float
 
 
 class Supervisor:
-    """Stays outside of the sandbox: carries signals into it, watches what it uses, and tells what became of it."""
+    """
+    Stays outside of the sandbox: passes signals on to the kernel, watches what it uses, and reports how it ended.
+
+    Args:
+        warm: From the warm process.
+        request: What the caller asked for.
+        bounds: What the kernel may use.
+        descriptors: Those of the control socket, of the kernel's end of the channel, and of the kernel's listeners.
+        identity: The user and group that the kernel has outside of its user namespace.
+        maps: A socket on which the warm process can be asked to write the maps of users and groups.
+        group: The kernel's control group, if there is one.
+    """
 
     def __init__(
         self,
-        warm: Warm,
+        warm: WarmState,
         request: dict[str, Any],
         bounds: Bounds,
         descriptors: list[int],
@@ -101,79 +115,79 @@ class Supervisor:
         self.listeners = dict(zip(request["listeners"], listeners, strict=True))
         self.kernel = 0
         self.meter = Meter(self._processes)
-        self.allowed_cpu_s, self.at_end_of_allowance = math.inf, signal.SIGKILL
-        self.next_look = 0.0
+        self.allowed_cpu_s, self.allowance_signal = math.inf, signal.SIGKILL
+        self.next_check = 0.0
 
     def run(self) -> None:
         """Fork the kernel, and stay until it has ended."""
-        os.setsid()  # a process group of our own: `kill(0)` in there must not reach the server
+        os.setsid()  # a process group of our own, so that `kill(0)` inside does not reach the warm process
         linux.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        linux.prctl(_PR_SET_CHILD_SUBREAPER, 1)  # where there is no PID namespace, orphans come to us
+        linux.prctl(_PR_SET_CHILD_SUBREAPER, 1)  # without a PID namespace, orphans become our children
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         keep = {self.control.fileno(), self.maps.fileno(), self.channel, *self.listeners.values()}
         if self.group is not None:
             keep |= self.group.descriptors
         _close_all_but(keep)
         with contextlib.suppress(OSError):
-            Path("/proc/self/oom_score_adj").write_text("1000")  # if anything must go, then this
-            Path("/proc/self/coredump_filter").write_text("0")  # a crash has nothing to tell the machine
+            Path("/proc/self/oom_score_adj").write_text("1000")  # if memory is short, Linux kills this one
+            Path("/proc/self/coredump_filter").write_text("0")  # a crash leaves no core dump
         self.isolated = enter_namespaces(
-            self.identity, write_maps=self._ask_for_maps if self.warm.gives_users else None
+            self.identity, write_maps=self._ask_for_maps if self.warm.has_own_users else None
         )
         self.maps.close()
-        told, tells = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        from_kernel, to_supervisor = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.kernel = os.fork()
         if self.kernel == 0:
-            told.close()
-            run_and_exit(lambda: _Inside(self, tells).run())
-        tells.close()
+            from_kernel.close()
+            run_and_exit(lambda: _KernelProcess(self, to_supervisor).run())
+        to_supervisor.close()
         os.close(self.channel)
         for listener in self.listeners.values():
             os.close(listener)
-        # Takes milliseconds, in which the kernel is busy with the rest of its sandbox.
+        # This takes milliseconds, in which the kernel builds the rest of its sandbox.
         if self.group is not None and not self.group.add(self.kernel):
             self.group.close()
             self.group = None
         if self.isolated:
             become_inner_user()
             linux.drop_capabilities()
-            linux.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # which the change of user has cleared
-        self._watch(told)
+            linux.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # again, since the change of user has cleared it
+        self._watch(from_kernel)
 
     def _ask_for_maps(self) -> bool:
         self.maps.send(b"?")
         return self.maps.recv(1) == b"1"
 
-    def _watch(self, told: socket.socket) -> None:
+    def _watch(self, from_kernel: socket.socket) -> None:
         process = os.pidfd_open(self.kernel)
         poll = select.poll()
-        for descriptor in (self.control.fileno(), process, told.fileno()):
+        for descriptor in (self.control.fileno(), process, from_kernel.fileno()):
             poll.register(descriptor, select.POLLIN)
-        why, is_inside = "", False
+        reason, is_inside = "", False
         while True:
             ready = {descriptor for descriptor, _ in poll.poll(_WATCH_S * 1000)}
-            if told.fileno() in ready:
-                if message := told.recv(_PACKET):  # before student code runs: the socket is closed by then
+            if from_kernel.fileno() in ready:
+                if message := from_kernel.recv(_PACKET):  # by our own code: it closes the socket before any other runs
                     is_inside = True
-                    self._tell(self._with_group(message))
+                    self._send(self._with_group_layer(message))
                 else:
-                    poll.unregister(told.fileno())
+                    poll.unregister(from_kernel.fileno())
             if self.control.fileno() in ready and not self._obey():
                 self._kill()
                 poll.unregister(self.control.fileno())
             if process in ready:
                 break
-            if is_inside and not why and (why := self._limit_that_is_hit()):
+            if is_inside and not reason and (reason := self._exceeded_limit()):
                 self._kill()
         self._kill()
         _, status = os.waitpid(self.kernel, 0)
         self._kill_orphans()
-        if not why and self.group is not None and self.group.ran_out_of_memory():
-            why = "memory"
-        self._tell(json.dumps({"exit": os.waitstatus_to_exitcode(status), "why": why}).encode())
+        if not reason and self.group is not None and self.group.ran_out_of_memory():
+            reason = "memory"
+        self._send(json.dumps({"exit": os.waitstatus_to_exitcode(status), "reason": reason}).encode())
 
     def _obey(self) -> bool:
-        """Do what we are told; false where the kernel is to end."""
+        """Read a command and obey it; returns False if the kernel is to end."""
         try:
             command = self.control.recv(64).decode()
         except OSError:
@@ -181,20 +195,21 @@ class Supervisor:
         if command.startswith("cpu "):
             _, seconds, number = command.split()
             self.allowed_cpu_s = self._cpu_s() + float(seconds)
-            self.at_end_of_allowance = signal.Signals(int(number))
+            self.allowance_signal = signal.Signals(int(number))
             return True
         if not command or int(command) == signal.SIGKILL:
             return False
         os.kill(self.kernel, int(command))
         return True
 
-    def _with_group(self, message: bytes) -> bytes:
-        told = json.loads(message)
-        if "layers" in told and self.group is not None and self.group.holds:
-            told["layers"].append("cgroup")
-        return json.dumps(told).encode()
+    def _with_group_layer(self, message: bytes) -> bytes:
+        """Add the control group to the layers in a message of the kernel, which cannot see its group."""
+        content = json.loads(message)
+        if "layers" in content and self.group is not None and self.group.holds:
+            content["layers"].append("cgroup")
+        return json.dumps(content).encode()
 
-    def _tell(self, message: bytes) -> None:
+    def _send(self, message: bytes) -> None:
         with contextlib.suppress(OSError):
             self.control.send(message)
 
@@ -204,12 +219,12 @@ class Supervisor:
                 os.kill(self.kernel, signal.SIGKILL)
                 break
             except PermissionError:
-                time.sleep(0.01)  # the kernel is just about to become the user that we are already
+                time.sleep(0.01)  # the kernel has not yet become the user that we already are
         if not self.isolated:
             self._kill_orphans()
 
     def _kill_orphans(self) -> None:
-        """Where killing process 1 does not end everything: end, one by one, whoever descends from us."""
+        """Kill all our descendants one by one, if there is no PID namespace that ends with its process 1."""
         if self.isolated:
             return
         if self.group is not None:
@@ -221,24 +236,28 @@ class Supervisor:
             for process in family:
                 with contextlib.suppress(OSError):
                     os.kill(process, signal.SIGKILL)
-                    if process != self.kernel:  # that one is waited for elsewhere
+                    if process != self.kernel:  # `_watch` waits for the kernel
                         os.waitpid(process, os.WNOHANG)
 
     def _processes(self) -> Iterable[str]:
         if not self.isolated:
             return map(str, descendants(os.getpid()))
-        # Our root is theirs, where masked parts of `/proc` may have left it without one.
+        # Our root is that of the kernel. It has no `/proc` if a container masks parts of the machine's.
         return filter(str.isdigit, os.listdir("/proc")) if os.path.exists("/proc") else ()
 
     def _cpu_s(self) -> float:
-        # A group knows of those too that nobody waited for.
+        # A group also counts processes that nobody waited for.
         return self.meter.cpu_s() if self.group is None else self.group.cpu_s()
 
-    def _limit_that_is_hit(self) -> str:
-        """What all processes together use too much of, if anything: to be killed for. Looks as often as is due."""
-        if time.monotonic() < self.next_look:
-            return ""  # commands come often, and looking costs more than they do
-        self.next_look = time.monotonic() + _WATCH_S
+    def _exceeded_limit(self) -> str:
+        """
+        The limit for which the kernel must be killed: `memory`, `cpu`, or empty if all processes together keep to both.
+
+        Checks at most once in `_WATCH_S` seconds, since a check takes longer than a command, and commands come often.
+        """
+        if time.monotonic() < self.next_check:
+            return ""
+        self.next_check = time.monotonic() + _WATCH_S
         if self.meter.has_more_memory(self.bounds.memory_mib + self.warm.memory_mib):
             return "memory"
         used = self._cpu_s()
@@ -246,30 +265,30 @@ class Supervisor:
             return "cpu"
         if used > self.allowed_cpu_s:
             self.allowed_cpu_s = math.inf
-            if self.at_end_of_allowance == signal.SIGKILL:
+            if self.allowance_signal == signal.SIGKILL:
                 return "cpu"
-            self._tell(b'{"over": "cpu"}')
-            os.kill(self.kernel, self.at_end_of_allowance)
+            self._send(b'{"over": "cpu"}')
+            os.kill(self.kernel, self.allowance_signal)
         return ""
 
 
-class _Inside:
-    """The kernel's process, from its fork until student code runs."""
+class _KernelProcess:
+    """The kernel's process, from its fork until untrusted code runs."""
 
-    def __init__(self, supervisor: Supervisor, tells: socket.socket) -> None:
+    def __init__(self, supervisor: Supervisor, to_supervisor: socket.socket) -> None:
         self.supervisor = supervisor
-        self.tells = tells
+        self.to_supervisor = to_supervisor
 
     def run(self) -> None:
-        """Go in, say so, and be a kernel; say what went wrong if it did."""
+        """Enter the sandbox, send its layers to the supervisor, and run the kernel. If that fails, send why."""
         try:
-            self._go_in()
+            self._enter_and_run()
         except Exception as error:
             with contextlib.suppress(OSError):
-                self.tells.send(json.dumps({"problem": f"{type(error).__name__}: {error}"[:1000]}).encode())
+                self.to_supervisor.send(json.dumps({"problem": f"{type(error).__name__}: {error}"[:1000]}).encode())
             raise
 
-    def _go_in(self) -> None:
+    def _enter_and_run(self) -> None:
         outer, warm = self.supervisor, self.supervisor.warm
         bounds = outer.bounds
         outer.control.close()
@@ -279,16 +298,19 @@ class _Inside:
         inside = namespace_ids()
         has_root = outer.isolated and build_root(warm.view, bounds)
         if not has_root:
-            _change_user(outer.identity, isolated=outer.isolated, is_given=warm.gives_users)
+            _change_user(outer.identity, isolated=outer.isolated, has_own_user=warm.has_own_users)
         if outer.isolated:
             linux.libc.sethostname(b"sandbox", 7)
         scratch = SCRATCH if has_root else Path(outer.request["scratch"])
         os.chdir(scratch)
-        _set_environment(scratch, outer.channel)
-        _silence()
-        give_up_powers(warm.view, bounds, filter_program=warm.filters.get(has_root), scratch=scratch, warm=warm.size)
+        os.environ.update(scratch_environment(scratch) | {warm.channel_variable: f"fd:{outer.channel}"})
+        tempfile.tempdir = None  # forget the folder that the warm process found
+        _redirect_to_null()
+        give_up_powers(
+            warm.view, bounds, filter_program=warm.filters.get(has_root), scratch=scratch, initial_size=warm.size
+        )
         layers = probe(warm.namespaces, inside, bounds, has_root=has_root, root_device=warm.root_device)
-        self.tells.send(json.dumps({"layers": layers}).encode())
+        self.to_supervisor.send(json.dumps({"layers": layers}).encode())
         if outer.request.get("probe"):
             return
         from grader.sandbox.kernel import run_kernel
@@ -298,17 +320,17 @@ class _Inside:
             key=outer.request["key"].encode(),
             listeners=outer.listeners,
             name=outer.request["name"],
-            output_bytes=outer.request["output_bytes"],
+            output_bytes=bounds.output_bytes,
             ready=self._ready,
         )
 
     def _ready(self) -> None:
-        self.tells.send(b'{"ready": true}')
-        self.tells.close()
+        self.to_supervisor.send(b'{"ready": true}')
+        self.to_supervisor.close()
 
 
-def run_and_exit(work: Any) -> NoReturn:
-    """Run in a forked child, and never return into the server's code."""
+def run_and_exit(work: Callable[[], object]) -> NoReturn:
+    """Call `work` in a forked child, and end the process, so that it never returns into the code of its parent."""
     status = 1
     try:
         work()
@@ -320,11 +342,11 @@ def run_and_exit(work: Any) -> NoReturn:
         os._exit(status)
 
 
-def _change_user(identity: Identity, *, isolated: bool, is_given: bool) -> None:
-    """Without a private root: be somebody else than root, if that one can still read Python's own files."""
+def _change_user(identity: Identity, *, isolated: bool, has_own_user: bool) -> None:
+    """Without a private root: stop being root, unless the kernel's own user cannot read Python's own files."""
     if isolated:
         become_inner_user()
-    elif is_given:
+    elif has_own_user:
         with contextlib.suppress(OSError):
             os.setgroups([])
             os.setegid(identity.group)
@@ -337,20 +359,8 @@ def _change_user(identity: Identity, *, isolated: bool, is_given: bool) -> None:
                 os.setresuid(identity.user, identity.user, identity.user)
 
 
-def _set_environment(scratch: Path, channel: int) -> None:
-    folder = str(scratch)
-    os.environ.update(
-        HOME=folder,
-        TMPDIR=folder,
-        IPYTHONDIR=folder,
-        MPLCONFIGDIR=folder,
-        USER="student",
-        GRADER_CHANNEL=f"fd:{channel}",
-    )
-    tempfile.tempdir = None  # what was found out in the warm process does not hold here
-
-
-def _silence() -> None:
+def _redirect_to_null() -> None:
+    """Connect standard input, output and error with nothing."""
     null = os.open("/dev/null", os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(null, descriptor)

@@ -1,4 +1,4 @@
-"""Run by other users and in other places than the tests: starts a kernel, tries what it should not, prints JSON."""
+"""For processes of other users and in other places: starts a kernel, has it try what it must not do, prints JSON."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ import json
 import os
 import sys
 
-from grader.model import Limits
-from grader.sandbox import ForkServer, level_of, start_forked_kernel
+from grader.sandbox import Bounds, ForkServer, level_of, start_forked_kernel
 
 CODE = """
 import os, socket, ctypes, subprocess
@@ -42,9 +41,9 @@ if os.fork() == 0:
 
 
 async def _attempt(server: ForkServer) -> dict[str, object]:
-    limits = Limits(memory_mib=512, processes=32, scratch_mib=16)
+    bounds = Bounds(memory_mib=512, processes=32, scratch_mib=16)
     code = CODE.replace("PARENT", str(os.getpid())).replace("REPOSITORY", sys.argv[1])
-    async with start_forked_kernel(server, limits) as kernel:
+    async with start_forked_kernel(server, bounds) as kernel:
         await kernel.client.execute(code, reply=True, timeout=20)
         reply = await kernel.client.execute("", reply=True, timeout=20, user_expressions={"result": "result"})
         await kernel.client.execute(OUTLIVE, reply=True, timeout=20)
@@ -53,5 +52,5 @@ async def _attempt(server: ForkServer) -> dict[str, object]:
     return {"layers": layers, "level": level_of(layers).label, "result": value}
 
 
-with ForkServer(preload=["torch"]) as warm:
+with ForkServer(preload="torch", packages=["torch"]) as warm:
     sys.stdout.write(json.dumps(asyncio.run(_attempt(warm))))

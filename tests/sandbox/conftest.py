@@ -1,4 +1,4 @@
-"""One warm forkserver for all of the sandbox's tests, and a way to run code in kernels of it."""
+"""One warm forkserver for all tests of the sandbox, and a way to run code in its kernels."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from typing import Any
 
 import pytest
 
-from grader.model import Limits
-from grader.sandbox import ForkServer, Level, level_of, start_forked_kernel
+from grader.execution.warm import PACKAGES, PRELOAD
+from grader.sandbox import Bounds, ForkServer, Level, level_of, start_forked_kernel
 
-SANDBOX_LIMITS = Limits(memory_mib=512, processes=32, scratch_mib=16, file_size_mib=8, cpu_s=20)
+CHANNEL_VARIABLE = "TEST_CHANNEL"
+SANDBOX_BOUNDS = Bounds(memory_mib=512, processes=32, scratch_mib=16, file_size_mib=8, cpu_s=20)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -23,9 +24,9 @@ class SandboxRunner:
 
     server: ForkServer
 
-    def run(self, *cells: str, limits: Limits = SANDBOX_LIMITS, timeout_s: float = 20.0) -> Any:
+    def run(self, *cells: str, bounds: Bounds = SANDBOX_BOUNDS, timeout_s: float = 20.0) -> Any:
         """The value of the name `result` after the cells; a string if it is the name of what a cell raised."""
-        return asyncio.run(self._run(cells, limits, timeout_s))
+        return asyncio.run(self._run(cells, bounds, timeout_s))
 
     def attempt(self, expression: str, *, imports: str = "os, socket") -> Any:
         """The expression's value, or the name of the `OSError` that it raised."""
@@ -38,8 +39,8 @@ class SandboxRunner:
         )
         return self.run(code)
 
-    async def _run(self, cells: tuple[str, ...], limits: Limits, timeout_s: float) -> Any:
-        async with start_forked_kernel(self.server, limits) as kernel:
+    async def _run(self, cells: tuple[str, ...], bounds: Bounds, timeout_s: float) -> Any:
+        async with start_forked_kernel(self.server, bounds) as kernel:
             for cell in cells[:-1]:
                 await kernel.client.execute(cell, reply=True, timeout=timeout_s)
             reply = await kernel.client.execute(
@@ -63,8 +64,9 @@ def sandbox_secret(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def sandbox_server() -> Iterator[ForkServer]:
     if not ForkServer.is_available():
         pytest.skip("kernels are forked on Linux only")
-    os.environ["SANDBOX_TEST_SECRET"] = "a secret of the grader's"
-    with ForkServer(hide=[Path(__file__).parents[2] / "grader" / "samples"]) as server:
+    os.environ["SANDBOX_TEST_SECRET"] = "a secret of the caller's"
+    hide = [Path(__file__).parents[2] / "grader" / "samples"]
+    with ForkServer(preload=PRELOAD, packages=PACKAGES, hide=hide, channel_variable=CHANNEL_VARIABLE) as server:
         yield server
 
 

@@ -1,7 +1,7 @@
 """
 Measures forked kernels, and what many of them leave behind: `python -m tests.sandbox.endurance 1000`.
 
-Not a test: it takes as long as it is told to. It prints medians in milliseconds, and counts before and after.
+Not a test: the argument decides how long it takes. It prints medians in milliseconds, and counts before and after.
 """
 
 # ruff: noqa: T201
@@ -18,13 +18,13 @@ from pathlib import Path
 
 import psutil
 
-from grader.model import Limits
-from grader.sandbox import ForkServer, ForkServerProvisioner, start_forked_kernel
+from grader.execution.warm import PACKAGES, PRELOAD
+from grader.sandbox import Bounds, ForkServer, ForkServerProvisioner, start_forked_kernel
 
 
 async def _sandbox_only(server: ForkServer) -> float:
     """Seconds from asking for a kernel until it is in its sandbox, with every layer probed."""
-    provisioner = ForkServerProvisioner(server=server, limits=Limits())
+    provisioner = ForkServerProvisioner(server=server, bounds=Bounds())
     started = time.perf_counter()
     provisioner.begin()
     await provisioner.started()
@@ -38,7 +38,7 @@ async def _sandbox_only(server: ForkServer) -> float:
 async def _whole(server: ForkServer) -> tuple[float, float, float]:
     """Seconds until a kernel is ready, until it has run a first cell, and until all of it is gone."""
     started = time.perf_counter()
-    async with start_forked_kernel(server, Limits()) as kernel:
+    async with start_forked_kernel(server, Bounds()) as kernel:
         ready = time.perf_counter()
         await kernel.client.execute("x = 1", reply=True, timeout=10)
         executed = time.perf_counter()
@@ -60,7 +60,7 @@ def _count(warm: psutil.Process) -> dict[str, float]:
 
 
 async def _main(count: int) -> None:
-    with ForkServer() as server:
+    with ForkServer(preload=PRELOAD, packages=PACKAGES) as server:
         server.start()
         print("layers:", ", ".join(server.layers))
         warm = psutil.Process(server.pid)

@@ -1,4 +1,4 @@
-"""A control group for each kernel, on the machine's real tree: as much of it as there is."""
+"""A control group for each kernel, tested on the machine's real cgroup tree as far as it goes."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ import pytest
 from grader.sandbox import ForkServer, start_forked_kernel
 from grader.sandbox.cgroup import Tree
 
-from .conftest import SANDBOX_LIMITS
+from .conftest import SANDBOX_BOUNDS
 
 TREE = Tree.find()
-pytestmark = pytest.mark.skipif(TREE is None, reason="no part of the cgroup v2 tree is ours")
+pytestmark = pytest.mark.skipif(TREE is None, reason="no part of the cgroup v2 tree was delegated to us")
 FIND = "from grader.sandbox.cgroup import Tree; tree = Tree.find(); print(tree and tree.folder)"
 
 
@@ -29,10 +29,10 @@ def groups(server: ForkServer) -> list[Path]:
 
 
 def test_a_kernel_and_what_it_starts_are_in_a_group_of_their_own(sandbox_server: ForkServer) -> None:
-    """It is removed when another one is made after its end."""
+    """When the kernel has ended, its group is removed before the next one is made."""
 
     async def run() -> tuple[list[Path], int]:
-        async with start_forked_kernel(sandbox_server, SANDBOX_LIMITS) as kernel:
+        async with start_forked_kernel(sandbox_server, SANDBOX_BOUNDS) as kernel:
             await kernel.client.execute("import subprocess; subprocess.Popen(['sleep', '60'])", reply=True, timeout=10)
             populated = [g for g in groups(sandbox_server) if (g / "cgroup.procs").read_text()]
             return populated, sum(len((group / "cgroup.procs").read_text().split()) for group in populated)
@@ -48,7 +48,7 @@ def test_a_kernel_and_what_it_starts_are_in_a_group_of_their_own(sandbox_server:
 
 
 def test_time_of_children_that_nobody_waits_for_counts(sandbox_server: ForkServer) -> None:
-    """Each is gone before `/proc` is looked at again; the group has seen them all."""
+    """Each child ends before `/proc` is read again, but the group has counted it."""
     code = (
         "import os, signal, time\n"
         "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
@@ -60,7 +60,7 @@ def test_time_of_children_that_nobody_waits_for_counts(sandbox_server: ForkServe
     )
 
     async def run() -> str:
-        async with start_forked_kernel(sandbox_server, dataclasses.replace(SANDBOX_LIMITS, cpu_s=2)) as kernel:
+        async with start_forked_kernel(sandbox_server, dataclasses.replace(SANDBOX_BOUNDS, cpu_s=2)) as kernel:
             assert kernel.sandbox is not None
             kernel.client.execute(code)
             await asyncio.wait_for(kernel.sandbox.wait(), 30)
@@ -69,12 +69,12 @@ def test_time_of_children_that_nobody_waits_for_counts(sandbox_server: ForkServe
     assert asyncio.run(run()) == "cpu"
 
 
-def test_the_layer_is_named_where_memory_and_processes_are_bounded(sandbox_server: ForkServer) -> None:
+def test_the_layer_is_reported_if_memory_and_processes_are_bounded(sandbox_server: ForkServer) -> None:
     assert TREE is not None
     bounded = {"memory", "pids"} <= set((TREE.folder / "cgroup.subtree_control").read_text().split())
 
     async def run() -> tuple[str, ...]:
-        async with start_forked_kernel(sandbox_server, SANDBOX_LIMITS) as kernel:
+        async with start_forked_kernel(sandbox_server, SANDBOX_BOUNDS) as kernel:
             return kernel.layers
 
     assert ("cgroup" in asyncio.run(run())) is bounded
@@ -89,17 +89,17 @@ def group() -> Iterator[Path]:
     until = time.monotonic() + 5
     while path.exists() and time.monotonic() < until:
         try:
-            for each in [*path.iterdir(), path]:
-                if each.is_dir():
-                    each.rmdir()
+            for entry in [*path.iterdir(), path]:
+                if entry.is_dir():
+                    entry.rmdir()
         except OSError:
             time.sleep(0.01)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="takes root, to give a group to somebody else")
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make such a group")
 @pytest.mark.parametrize("mark", [None, "user.delegate"])
-def test_only_a_group_that_was_left_to_us_is_used(group: Path, mark: str | None) -> None:
-    """As systemd marks it: being able to write there is not enough."""
+def test_only_a_group_that_was_delegated_is_used(group: Path, mark: str | None) -> None:
+    """Such a group has a mark from systemd. That we may write to a group is not enough."""
     if mark is not None:
         os.setxattr(group, mark, b"1")
 

@@ -1,4 +1,4 @@
-"""What student code cannot see, reach or do."""
+"""What untrusted code cannot see, reach or do."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def call(*arguments):
 )
 def test_files_of_the_machine_are_not_there(sandbox_runner: SandboxRunner, path: str) -> None:
     if "root" in path.split("/")[1:2] and os.geteuid() != 0:
-        pytest.skip("not ours to read either")
+        pytest.skip("this user may not read it outside either")
     result = sandbox_runner.attempt(f"os.listdir({path!r}) if os.path.isdir({path!r}) else open({path!r}).read()")
     assert result in ("FileNotFoundError", "PermissionError", "NotADirectoryError")
 
@@ -88,7 +88,7 @@ def test_other_processes_are_not_there(isolated_runner: SandboxRunner) -> None:
     assert result == ([1], 1, 1000, False)
 
 
-def test_killing_everybody_kills_only_itself(sandbox_runner: SandboxRunner, sandbox_server: object) -> None:
+def test_killing_all_processes_kills_only_the_kernel(sandbox_runner: SandboxRunner, sandbox_server: object) -> None:
     for group in (-1, 0):
         assert sandbox_runner.attempt(f"os.kill({group}, 15)") in (None, "PermissionError", "ProcessLookupError")
     assert sandbox_runner.run("result = 2") == 2
@@ -163,7 +163,7 @@ def test_new_namespaces_and_unknown_calls_are_refused(sandbox_runner: SandboxRun
     assert sandbox_runner.run(_CALL + "result = call(5000)") == (-1, 38)
 
 
-def test_the_layers_cannot_be_taken_off(sandbox_runner: SandboxRunner) -> None:
+def test_the_layers_cannot_be_removed(sandbox_runner: SandboxRunner) -> None:
     result = sandbox_runner.run(
         _CALL + "import resource\nresult = [libc.prctl(1, 0, 0, 0, 0), libc.prctl(38, 0, 0, 0, 0)]\n"
         "try:\n    resource.setrlimit(resource.RLIMIT_NPROC, (10**6, 10**6))\n"

@@ -11,12 +11,11 @@ import nbformat.v4
 import pytest
 from nbclient import NotebookClient
 
-from grader.errors import SandboxError
-from grader.model import Limits
-from grader.sandbox import ForkServer, Level, start_forked_kernel
+from grader.execution.warm import PACKAGES, PRELOAD
+from grader.sandbox import ForkServer, Level, SandboxUnavailable, start_forked_kernel
 from grader.sandbox.provisioner import ForkServerProvisioner, RunningKernel
 
-from .conftest import SANDBOX_LIMITS, SandboxRunner
+from .conftest import CHANNEL_VARIABLE, SANDBOX_BOUNDS, SandboxRunner
 
 
 def _notebook(*sources: str) -> nbformat.NotebookNode:
@@ -27,7 +26,7 @@ def _execute(
     server: ForkServer, notebook: nbformat.NotebookNode, *, give_client: bool = True, timeout: int = 20
 ) -> float:
     async def execute() -> float:
-        async with start_forked_kernel(server, SANDBOX_LIMITS) as kernel:
+        async with start_forked_kernel(server, SANDBOX_BOUNDS) as kernel:
             client = NotebookClient(
                 notebook,
                 km=kernel.manager,
@@ -64,8 +63,8 @@ def test_nbclient_runs_a_notebook(sandbox_server: ForkServer, give_client: bool)
     assert seconds < 5
 
 
-def test_what_nobody_looks_at_is_not_drawn() -> None:
-    """Figures are made and closed as ever, and an error still has its name and its message."""
+def test_figures_that_nobody_looks_at_are_not_drawn() -> None:
+    """They are still made and closed, and an error still has its name and its message."""
     notebook = _notebook(
         "import matplotlib.pyplot as plt\nfrom matplotlib.figure import Figure\n"
         "drawn = []\nFigure.draw = lambda self, renderer: drawn.append(self)",
@@ -73,7 +72,7 @@ def test_what_nobody_looks_at_is_not_drawn() -> None:
         "len(drawn), len(figure.axes[0].lines), len(plt.get_fignums())",
         "1 / 0",
     )
-    with ForkServer(watched=False) as server:
+    with ForkServer(preload=PRELOAD, packages=PACKAGES, watched=False) as server:
         _execute(server, notebook)
 
     assert notebook.cells[2].outputs[0].data["text/plain"] == "(0, 1, 0)"
@@ -89,7 +88,7 @@ def test_an_endless_cell_is_interrupted_and_the_kernel_lives_on(sandbox_server: 
 
 def test_a_kernel_that_exits_is_noticed(sandbox_server: ForkServer) -> None:
     async def run() -> int | None:
-        async with start_forked_kernel(sandbox_server, SANDBOX_LIMITS) as kernel:
+        async with start_forked_kernel(sandbox_server, SANDBOX_BOUNDS) as kernel:
             kernel.client.execute("import os; os._exit(7)")
             provisioner = kernel.manager.provisioner
             code = await asyncio.wait_for(provisioner.wait(), 10)
@@ -101,7 +100,7 @@ def test_a_kernel_that_exits_is_noticed(sandbox_server: ForkServer) -> None:
 
 def test_a_kernel_starts_through_the_manager_alone(sandbox_server: ForkServer) -> None:
     async def run() -> str:
-        async with start_forked_kernel(sandbox_server, SANDBOX_LIMITS) as kernel:
+        async with start_forked_kernel(sandbox_server, SANDBOX_BOUNDS) as kernel:
             manager = kernel.manager
             await manager.interrupt_kernel()
             assert await manager.is_alive()
@@ -114,7 +113,7 @@ def test_a_kernel_starts_through_the_manager_alone(sandbox_server: ForkServer) -
 
 def test_many_kernels_at_once(sandbox_server: ForkServer) -> None:
     async def one(number: int) -> str:
-        async with start_forked_kernel(sandbox_server, SANDBOX_LIMITS) as kernel:
+        async with start_forked_kernel(sandbox_server, SANDBOX_BOUNDS) as kernel:
             reply = await kernel.client.execute("", reply=True, timeout=20, user_expressions={"x": f"{number} * 2"})
             return reply["content"]["user_expressions"]["x"]["data"]["text/plain"]
 
@@ -124,11 +123,15 @@ def test_many_kernels_at_once(sandbox_server: ForkServer) -> None:
     assert asyncio.run(run()) == [str(2 * number) for number in range(8)]
 
 
-def test_the_channel_is_a_stream_between_us(sandbox_server: ForkServer) -> None:
-    code = "import os, socket; c = socket.socket(fileno=int(os.environ['GRADER_CHANNEL'][3:])); c.sendall(c.recv(9))"
+def test_the_channel_is_a_stream_between_caller_and_kernel(sandbox_server: ForkServer) -> None:
+    code = (
+        "import os, socket\n"
+        f"channel = socket.socket(fileno=int(os.environ[{CHANNEL_VARIABLE!r}].removeprefix('fd:')))\n"
+        "channel.sendall(channel.recv(9))"
+    )
 
     async def run() -> bytes:
-        async with start_forked_kernel(sandbox_server, SANDBOX_LIMITS) as kernel:
+        async with start_forked_kernel(sandbox_server, SANDBOX_BOUNDS) as kernel:
             loop = asyncio.get_running_loop()
             await loop.sock_sendall(kernel.channel, b"ping")
             kernel.client.execute(code)
@@ -139,10 +142,10 @@ def test_the_channel_is_a_stream_between_us(sandbox_server: ForkServer) -> None:
 
 def test_a_forkserver_that_died_is_started_again() -> None:
     async def one(server: ForkServer) -> tuple[str, ...]:
-        async with start_forked_kernel(server, SANDBOX_LIMITS) as kernel:
+        async with start_forked_kernel(server, SANDBOX_BOUNDS) as kernel:
             return kernel.layers
 
-    with ForkServer(preload=[]) as server:
+    with ForkServer() as server:
         assert asyncio.run(one(server))
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
@@ -153,8 +156,8 @@ def test_a_forkserver_that_died_is_started_again() -> None:
 
 def test_kernels_die_with_the_forkserver() -> None:
     async def run() -> int | None:
-        with ForkServer(preload=[]) as server:
-            async with start_forked_kernel(server, SANDBOX_LIMITS) as kernel:
+        with ForkServer() as server:
+            async with start_forked_kernel(server, SANDBOX_BOUNDS) as kernel:
                 assert server.pid is not None
                 os.kill(server.pid, signal.SIGKILL)
                 return await asyncio.wait_for(kernel.manager.provisioner.wait(), 10)
@@ -163,15 +166,15 @@ def test_kernels_die_with_the_forkserver() -> None:
 
 
 def test_a_closed_forkserver_says_so() -> None:
-    server = ForkServer(preload=[])
+    server = ForkServer()
     server.close()
-    with pytest.raises(SandboxError, match="closed"):
+    with pytest.raises(SandboxUnavailable, match="closed"):
         server.start()
 
 
 def test_layers_are_probed_and_required(sandbox_server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
     async def run() -> RunningKernel:
-        async with start_forked_kernel(sandbox_server, SANDBOX_LIMITS, require=Level.PROCESS) as kernel:
+        async with start_forked_kernel(sandbox_server, SANDBOX_BOUNDS, require=Level.PROCESS) as kernel:
             return kernel
 
     assert asyncio.run(run()).layers == sandbox_server.layers
@@ -179,14 +182,14 @@ def test_layers_are_probed_and_required(sandbox_server: ForkServer, monkeypatch:
     monkeypatch.setattr(
         ForkServerProvisioner, "layers", property(lambda self: without, lambda self, value: None), raising=False
     )
-    with pytest.raises(SandboxError, match="rlimits"):
+    with pytest.raises(SandboxUnavailable, match="rlimits"):
         asyncio.run(run())
 
 
 def test_the_environment_has_nothing_of_ours(sandbox_runner: SandboxRunner) -> None:
     names = sandbox_runner.run("import os; result = sorted(os.environ)")
     assert "SANDBOX_TEST_SECRET" not in names
-    assert "GRADER_CHANNEL" in names
+    assert CHANNEL_VARIABLE in names
     found = sandbox_runner.run(
         "import os\nresult = os.path.exists('/proc/self') and 'secret' in open('/proc/self/environ').read()"
     )
@@ -208,4 +211,3 @@ def test_descriptors_are_the_expected_ones(sandbox_runner: SandboxRunner) -> Non
         "pipe:[N]",
         "socket:[N]",
     }
-    assert Limits().processes

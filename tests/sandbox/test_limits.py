@@ -1,4 +1,4 @@
-"""Limits hold, end in what they should end in, and leave nothing behind."""
+"""Limits hold, have the right consequences, and leave nothing behind."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ import pytest
 
 from grader.sandbox import ForkServer, start_forked_kernel
 
-from .conftest import SANDBOX_LIMITS, SandboxRunner
+from .conftest import SANDBOX_BOUNDS, SandboxRunner
 
 
 def test_a_fork_bomb_is_contained(sandbox_runner: SandboxRunner) -> None:
@@ -32,11 +32,11 @@ def test_a_fork_bomb_is_contained(sandbox_runner: SandboxRunner) -> None:
         "        break\n"
         "result = made"
     )
-    assert 0 < result < SANDBOX_LIMITS.processes
+    assert 0 < result < SANDBOX_BOUNDS.processes
     assert sandbox_runner.run("result = 'fine'") == "fine"
 
 
-def test_memory_ends_in_an_error(sandbox_runner: SandboxRunner) -> None:
+def test_too_much_memory_is_an_error(sandbox_runner: SandboxRunner) -> None:
     assert sandbox_runner.run("x = bytearray(600 << 20)").startswith("MemoryError")
     assert "allocate" in sandbox_runner.run("import torch; torch.ones(600 << 18)")
     assert sandbox_runner.run("import mmap; mmap.mmap(-1, 2 << 30)").startswith(("OSError", "MemoryError"))
@@ -52,7 +52,7 @@ def test_memory_of_all_processes_is_bounded(isolated_runner: SandboxRunner) -> N
     )
 
     async def run() -> str:
-        async with start_forked_kernel(isolated_runner.server, SANDBOX_LIMITS) as kernel:
+        async with start_forked_kernel(isolated_runner.server, SANDBOX_BOUNDS) as kernel:
             kernel.client.execute(code)
             provisioner = kernel.manager.provisioner
             await asyncio.wait_for(provisioner.wait(), 30)
@@ -82,21 +82,21 @@ def test_scratch_and_files_are_bounded(isolated_runner: SandboxRunner) -> None:
         "    except OSError as error: errors.add(error.errno)\n"
         "result = (written >> 20, sorted(errors))"
     )
-    assert result == (SANDBOX_LIMITS.scratch_mib, [27, 28])  # EFBIG, ENOSPC
+    assert result == (SANDBOX_BOUNDS.scratch_mib, [27, 28])  # EFBIG, ENOSPC
 
 
 def test_no_folder_of_ours_can_be_written(isolated_runner: SandboxRunner) -> None:
-    """The sockets are made outside: their folder is not among what a kernel sees."""
+    """The sockets are made outside, in a folder that a kernel does not see."""
     mounts = isolated_runner.run("result = open('/proc/self/mountinfo').read()")
     writable = [line.split()[4] for line in mounts.splitlines() if line.split()[5].startswith("rw")]
     assert [path for path in writable if not path.startswith(("/proc", "/dev/"))] == ["/scratch"]
 
 
 def test_cpu_time_is_bounded(sandbox_server: ForkServer) -> None:
-    limits = dataclasses.replace(SANDBOX_LIMITS, cpu_s=2)
+    bounds = dataclasses.replace(SANDBOX_BOUNDS, cpu_s=2)
 
     async def run() -> int | None:
-        async with start_forked_kernel(sandbox_server, limits) as kernel:
+        async with start_forked_kernel(sandbox_server, bounds) as kernel:
             kernel.client.execute("while True: pass")
             return await asyncio.wait_for(kernel.manager.provisioner.wait(), 15)
 
@@ -105,7 +105,7 @@ def test_cpu_time_is_bounded(sandbox_server: ForkServer) -> None:
 
 def test_a_flood_of_output_does_not_fill_our_memory(sandbox_server: ForkServer) -> None:
     async def run() -> int:
-        async with start_forked_kernel(sandbox_server, SANDBOX_LIMITS) as kernel:
+        async with start_forked_kernel(sandbox_server, SANDBOX_BOUNDS) as kernel:
             before = psutil.Process().memory_info().rss
             kernel.client.execute("for _ in range(1000): print('x' * (1 << 20))")
             highest, until = before, time.monotonic() + 4
@@ -130,10 +130,10 @@ def test_nothing_outlives_a_kernel(sandbox_server: ForkServer) -> None:
     )
 
     async def run() -> tuple[int, int]:
-        async with start_forked_kernel(sandbox_server, SANDBOX_LIMITS) as kernel:
+        async with start_forked_kernel(sandbox_server, SANDBOX_BOUNDS) as kernel:
             await kernel.client.execute(code, reply=True, timeout=10)
             during = len(_family(sandbox_server))
-        until = time.monotonic() + 2  # the supervisor has told that all are gone, and is on its way out itself
+        until = time.monotonic() + 2  # the supervisor has reported that all have ended, and is about to end itself
         while _family(sandbox_server) and time.monotonic() < until:
             await asyncio.sleep(0.01)
         return during, len(_family(sandbox_server))
@@ -159,11 +159,11 @@ def test_sixty_kernels_leave_nothing_behind(sandbox_server: ForkServer, monkeypa
 
     async def some(count: int) -> None:
         for _ in range(count):
-            async with start_forked_kernel(sandbox_server, SANDBOX_LIMITS) as kernel:
+            async with start_forked_kernel(sandbox_server, SANDBOX_BOUNDS) as kernel:
                 await kernel.client.execute("x = 1", reply=True, timeout=10)
 
     def count() -> dict[str, int]:
-        until = time.monotonic() + 2  # the last one is just going
+        until = time.monotonic() + 2  # the last one is just ending
         while _family(sandbox_server) and time.monotonic() < until:
             time.sleep(0.01)
         gc.collect()
@@ -194,7 +194,7 @@ def _peak() -> int:
 @pytest.mark.parametrize("code", ["import os; os.abort()", "import ctypes; ctypes.string_at(0)"])
 def test_a_crash_is_an_exit_code(sandbox_server: ForkServer, code: str) -> None:
     async def run() -> int | None:
-        async with start_forked_kernel(sandbox_server, SANDBOX_LIMITS) as kernel:
+        async with start_forked_kernel(sandbox_server, SANDBOX_BOUNDS) as kernel:
             kernel.client.execute(code)
             return await asyncio.wait_for(kernel.manager.provisioner.wait(), 10)
 

@@ -1,4 +1,4 @@
-"""The parts that can be looked at without a kernel."""
+"""The parts that can be tested without a kernel."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.errors import SandboxError
-from grader.sandbox import Level, level_of, missing_layers, refusal
+from grader.sandbox import Level, SandboxUnavailable, level_of, missing_layers, refusal
 from grader.sandbox.installation import View, allowed_trees, view_of_installation
 from grader.sandbox.seccomp import DENIED, LAST_KNOWN, build_filter
 
@@ -29,9 +28,9 @@ def test_levels_are_ordered_and_cumulative() -> None:
     assert level_of([*missing_layers(FILTERED, Level.ISOLATED)]) is Level.NONE
 
 
-def test_a_refusal_says_what_was_asked_what_is_there_and_what_to_do() -> None:
+def test_a_refusal_names_both_levels_the_missing_layers_and_what_to_do() -> None:
     error = refusal(FILTERED, Level.ISOLATED)
-    assert isinstance(error, SandboxError)
+    assert isinstance(error, SandboxUnavailable)
     assert "isolated" in error.message
     assert "filtered" in error.message
     assert "private_root" in error.message
@@ -59,36 +58,36 @@ def test_numbers_are_those_of_libseccomp(machine: str, column: int, audit: int) 
 
 @pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
 @pytest.mark.parametrize("unix_sockets", [True, False])
-def test_programs_answer_as_they_should(machine: str, unix_sockets: bool) -> None:
+def test_the_filter_allows_and_refuses_what_it_should(machine: str, unix_sockets: bool) -> None:
     program = build_filter(machine, unix_sockets=unix_sockets)
     column, audit = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}[machine]
     allowed, refused, unknown, no_family, killed = 0x7FFF0000, 0x50001, 0x50026, 0x50061, 0x80000000
 
-    def answer(number: int, *arguments: int, architecture: int = audit) -> int:
+    def verdict(number: int, *arguments: int, architecture: int = audit) -> int:
         return _run(program, number, architecture, arguments)
 
     assert len(program) // 8 < 4096
     read, clone, socket, socketpair, prctl = ((0, 56, 41, 53, 157), (63, 220, 198, 199, 167))[column]
-    assert answer(read) == allowed
-    assert answer(read, architecture=0x40000003) == killed
-    assert answer(LAST_KNOWN) in (allowed, refused)
-    assert {answer(numbers[column]) for numbers in DENIED.values() if numbers[column] is not None} == {refused}
-    assert answer(435) == unknown  # clone3
-    assert answer(LAST_KNOWN + 1) == unknown
-    assert answer(clone, 0x1200011) == allowed
-    assert answer(clone, 0x10000000 | 17) == refused
-    assert answer(socket, 1) == (allowed if unix_sockets else no_family)
-    assert answer(socket, 2) == no_family
-    assert answer(socketpair, 1) == allowed
-    assert answer(socketpair, 2) == no_family
-    assert answer(prctl, 15) == allowed
-    assert answer(prctl, 1) == refused
+    assert verdict(read) == allowed
+    assert verdict(read, architecture=0x40000003) == killed
+    assert verdict(LAST_KNOWN) in (allowed, refused)
+    assert {verdict(numbers[column]) for numbers in DENIED.values() if numbers[column] is not None} == {refused}
+    assert verdict(435) == unknown  # clone3
+    assert verdict(LAST_KNOWN + 1) == unknown
+    assert verdict(clone, 0x1200011) == allowed
+    assert verdict(clone, 0x10000000 | 17) == refused
+    assert verdict(socket, 1) == (allowed if unix_sockets else no_family)
+    assert verdict(socket, 2) == no_family
+    assert verdict(socketpair, 1) == allowed
+    assert verdict(socketpair, 2) == no_family
+    assert verdict(prctl, 15) == allowed
+    assert verdict(prctl, 1) == refused
     if machine == "x86_64":
-        assert answer(0x40000000 | 101) == killed
+        assert verdict(0x40000000 | 101) == killed
 
 
 def _run(program: bytes, number: int, architecture: int, arguments: tuple[int, ...]) -> int:
-    """A classic BPF machine, as far as the filter needs one."""
+    """What a classic BPF machine returns for the program: only the instructions that the filter has."""
     data = struct.pack("=IIQ6Q", number, architecture, 0, *(arguments + (0,) * 6)[:6])
     code = [struct.unpack_from("=HBBI", program, offset) for offset in range(0, len(program), 8)]
     position = accumulator = 0
@@ -127,13 +126,26 @@ def test_what_is_hidden_is_not_among_what_is_allowed(tmp_path: Path) -> None:
     assert set(allowed_trees(view)) == {tmp_path / "a" / "shown", tmp_path / "b"}
 
 
-def test_importing_the_package_imports_no_tensor_library() -> None:
-    code = "import sys, grader.sandbox; sys.exit('torch' in sys.modules or 'IPython' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+@pytest.mark.parametrize(
+    ("statement", "unwanted"),
+    [
+        ("from grader.sandbox import ForkServer, Bounds", {"torch", "IPython", "ipykernel", "jupyter_client", "zmq"}),
+        ("from grader.sandbox import start_forked_kernel", {"torch", "IPython", "ipykernel"}),
+        ("from grader.sandbox.levels import Level", {"subprocess", "json", "tempfile", "typing_extensions"}),
+        (
+            "import grader.sandbox.forkserver",
+            {"torch", "matplotlib", "grader.sandbox.provisioner", "grader.sandbox.server"},
+        ),
+    ],
+)
+def test_no_more_is_imported_than_is_needed(statement: str, unwanted: set[str]) -> None:
+    code = f"import sys; {statement}; unwanted = {unwanted!r} & set(sys.modules); assert not unwanted, unwanted"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
-def test_huge_pages_hold_what_was_there() -> None:
-    """In a process of its own, since a test's process has threads: memory is as it was, before and after a fork."""
+def test_huge_pages_keep_the_contents_of_memory() -> None:
+    """Memory has the same contents before and after a fork. In another process, since this one has threads."""
     code = (
         "import os, random; random.seed(1); kept = [random.randbytes(1 << 20) for _ in range(16)]\n"
         "seen = hash(tuple(kept))\n"

@@ -31,7 +31,7 @@ def _interpreter() -> str:
     """A Python that an ordinary user can run, and that can import what this one can."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for candidate in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
-        inner = "import torch, ipykernel, grader.sandbox"  # in a second process: the first may keep root's eyes
+        inner = "import torch, ipykernel, grader.sandbox"  # in a second process: the first may still read as root
         code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}], check=True)"
         if Path(candidate).exists() and _run([*_AS_USER, candidate, "-c", code]).returncode == 0:
             return candidate

@@ -1,0 +1,52 @@
+"""
+What the process that kernels are forked from imports and does once, so that no kernel has to.
+
+Only that process may import this module. `grader.sandbox` imports it there after the shell was made, which matplotlib's
+inline backend looks for, and calls its two functions.
+"""
+
+# Most of these modules are imported for the kernels alone.
+# ruff: noqa: F401
+
+from __future__ import annotations
+
+import io
+import os
+
+import IPython.core.completer
+import matplotlib.pyplot as plt
+import matplotlib_inline.backend_inline
+import numpy as np
+import safetensors.torch
+import torch
+
+from grader.harness.serve import warm_up
+from grader.reference.mnist import prepare_mnist
+
+__all__ = ["prepare", "settle"]
+
+
+def prepare(*, watched: bool) -> None:
+    """
+    Do what every notebook needs, before the first kernel is forked.
+
+    Args:
+        watched: Whether anybody looks at figures. If not, they are not drawn after each cell.
+    """
+    torch.set_num_threads(1)
+    torch.zeros(8).half().sum()  # reads /proc/cpuinfo, which a kernel cannot see
+    prepare_mnist()
+    plt.switch_backend(os.environ["MPLBACKEND"])
+    if not watched:
+        plt.uninstall_repl_displayhook()
+
+
+def settle() -> None:
+    """Do what takes longer, once for all kernels after the first: call a function, and find fonts and colours."""
+    warm_up()
+    plt.figure(figsize=(1, 1))
+    plt.imshow([[0, 1]])
+    plt.plot([0, 1])
+    plt.title("0")
+    plt.savefig(io.BytesIO(), format="png")
+    plt.close("all")

@@ -276,7 +276,7 @@ def _caption(got: Array, expected: Array, *, close: float, scale: float, single:
     if single:
         if got.size == 1:
             return _single(got, expected)
-        meaning = "Where it is orange, a larger entry raises the loss; where it is blue, a larger entry lowers it."
+        meaning = "Where the picture is orange, a larger entry raises the loss; where it is blue, it lowers the loss."
         return [meaning, "On this batch every entry agrees with the reference."] if got.size else []
     if got.shape != expected.shape:
         return [

@@ -14,7 +14,7 @@ from grader.reports.graph import Box, Edge, draw_graph
 from grader.reports.listing import CodeView, list_code
 from grader.reports.pictures import Gallery, picture_view
 from grader.reports.svg import CurvePlot, number, plot_curve
-from grader.reports.words import CASES, LINKS, VERDICTS, Verdict, clip
+from grader.reports.words import CASES, LINKS, NEXT_STEPS, VERDICTS, Verdict, clip
 
 __all__ = ["Page", "build_page"]
 
@@ -213,16 +213,10 @@ def _summary(results: Sequence[ExerciseResult]) -> Iterable[str]:
         yield f"{_so_many(len(right), len(graded), 'gradients')} right."
     elif graded:
         yield f"None of the {len(graded)} gradients are right yet."
-    by_kind = {
-        kind: [result.name for result in results if VERDICTS[result.outcome].kind == kind]
-        for kind in ("wrong", "open", "unknown")
-    }
-    if by_kind["wrong"]:
-        yield f"Look again at: {clip(', '.join(by_kind['wrong']))}."
-    if by_kind["open"]:
-        yield f"Still to do: {clip(', '.join(by_kind['open']))}."
-    if by_kind["unknown"]:
-        yield f"Could not be graded, which costs you no points: {clip(', '.join(by_kind['unknown']))}."
+    for kind, words in NEXT_STEPS.items():
+        names = [result.name for result in results if VERDICTS[result.outcome].kind == kind]
+        if names:
+            yield f"{words}: {clip(', '.join(names))}."
 
 
 def _so_many(some: int, total: int, noun: str) -> str:

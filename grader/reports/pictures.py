@@ -53,7 +53,7 @@ class Picture:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Gallery:
     """
-    The pictures of one target's gradient: with the reference beside it, or `single`, if both agree.
+    The pictures of one target's gradient, and of the reference unless `single`: then the two agree.
 
     `scale` is the value at the colour scale's end, as text; None without pictures.
     """
@@ -341,11 +341,10 @@ def _where(got: Array, expected: Array, differs: npt.NDArray[np.bool_]) -> list[
     zeros, wrong_zeros = int((expected == 0).sum()), int((differs & (expected == 0)).sum())
     if zeros and wrong_zeros == wrong:
         sentences.append(
-            f"At all of these places the reference is exactly zero ({wrong_zeros:,} of its {zeros:,} zeros). "
-            "Everywhere else the two agree."
+            f"Wherever they differ, the reference is exactly zero ({wrong_zeros:,} of its {zeros:,} zeros)."
         )
     elif zeros and wrong_zeros > 0.5 * zeros:
-        sentences.append(f"Where the reference is exactly zero ({zeros:,} entries), yours is not in {wrong_zeros:,}.")
+        sentences.append(f"Where the reference is exactly zero ({zeros:,} entries), {wrong_zeros:,} of yours are not.")
     elif zeros > 1 and not wrong_zeros:
         sentences.append(f"Where the reference is exactly zero ({zeros:,} entries), the two agree.")
     if int((differs & (got == 0)).sum()) == wrong:

@@ -9,7 +9,7 @@ import re
 
 from grader.model import Outcome
 
-__all__ = ["CASES", "LINKS", "MAX_SENTENCE", "VERDICTS", "Verdict", "clip", "visible"]
+__all__ = ["CASES", "LINKS", "MAX_SENTENCE", "NEXT_STEPS", "VERDICTS", "Verdict", "clip", "visible"]
 
 MAX_SENTENCE = 600
 
@@ -41,6 +41,13 @@ VERDICTS = {
     Outcome.SKIPPED: Verdict("?", "Not graded", "unknown"),
     Outcome.GRADER_ERROR: Verdict("?", "Not graded", "unknown"),
 }
+
+NEXT_STEPS = {
+    "wrong": "Look again at",
+    "open": "Still to do",
+    "unknown": "Could not be graded, which costs you no points",
+}
+"""What the summary says before the names of the exercises, by their verdicts' `kind`."""
 
 LINKS = {
     "right": Verdict("✓", "Right", "right"),

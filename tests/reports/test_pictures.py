@@ -183,7 +183,7 @@ def test_the_caption_names_a_constant_factor(factor: float, shown: str) -> None:
 def test_the_caption_names_entries_that_should_be_zero() -> None:
     got = np.where(REFERENCE == 0, 0.25, REFERENCE)
 
-    assert f"({ZEROS:,} of its {ZEROS:,} zeros). Everywhere else the two agree." in caption(got)
+    assert f"Wherever they differ, the reference is exactly zero ({ZEROS:,} of its {ZEROS:,} zeros)." in caption(got)
 
 
 def test_the_caption_names_zeros_that_should_not_be_zero() -> None:

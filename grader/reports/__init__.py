@@ -1,3 +1,3 @@
 """
-What a `Report` looks like to people and to programs: one module per form, none of which decides anything.
+Shows a `Report` to people and to programs: one module for each form; none of them decides anything.
 """

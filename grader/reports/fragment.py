@@ -1,8 +1,8 @@
 """
-A report as the output of a notebook's cell: a piece of HTML that stands on its own, and the same as text.
+A report as the output of a notebook's cell: as a piece of HTML, and as text.
 
-The piece takes its ink from whatever page it lands on, so that it fits a light notebook and a dark one. It runs no
-script, loads nothing, and its style sheet reaches nothing but itself.
+The HTML takes its text colour from the page around it, so that it fits light and dark notebooks. It runs no script,
+loads nothing, and its style sheet changes nothing outside it.
 """
 
 from __future__ import annotations
@@ -19,23 +19,23 @@ from grader.reports.words import visible
 
 __all__ = ["render_fragment", "render_text"]
 
-# Compiled when this is imported, not when somebody waits for the first one.
+# Compiled when this module is imported, so that nobody has to wait for it at the first check.
 _PARTS, _FRAGMENT = (open_templates(TEMPLATES).get_template(f"{name}.html.jinja") for name in ("parts", "check"))
 
 
 def render_fragment(report: Report) -> str:
-    """The report as one `<div>`, to be put into any page."""
+    """The report as one `<div>`, which can stand in any page."""
     return _FRAGMENT.render(page=build_page(report), style=_style())
 
 
 def render_text(report: Report) -> str:
-    r"""The report as lines of text, with nothing in them that would control a terminal but `\n`."""
+    r"""The report as lines of text, without characters that control a terminal, except `\n`."""
     return "\n".join(visible(line) for line in _lines(build_page(report)))
 
 
 @functools.cache
 def _style() -> Markup:
-    return Markup((TEMPLATES / "check.css").read_text(encoding="utf-8"))  # noqa: S704 - ours, from a file of the package
+    return Markup((TEMPLATES / "check.css").read_text(encoding="utf-8"))  # noqa: S704 - a file of the package
 
 
 def _lines(page: Page) -> Iterator[str]:

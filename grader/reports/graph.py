@@ -1,8 +1,8 @@
 """
-The backward pass as a drawing: the gradients as boxes, from the loss down, in layers.
+The backward pass as a drawing: the gradients are boxes in layers, with the loss at the top.
 
-The layout is Sugiyama's (*Methods for visual understanding of hierarchical system structures*, 1981) with as little of
-it as graphs of twenty boxes need. Everything is in the units of the drawing's own viewBox, y downwards.
+The layout is a small version of Sugiyama's (*Methods for visual understanding of hierarchical system structures*,
+1981), enough for graphs of about twenty boxes. All lengths are in the units of the drawing's viewBox; y points down.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from grader.model import ExerciseResult
 __all__ = ["LOSS", "Box", "Edge", "Graph", "draw_graph"]
 
 LOSS = ""
-"""The name of the first box, which is no function's."""
+"""The name of the first box: it is the loss, not a function."""
 _LOSS_TEXT = "loss"
 _BOX_HEIGHT, _LAYER_HEIGHT, _GAP, _MARGIN = 28, 62, 18, 6
 _CHARACTER, _PADDING, _SYMBOL = 8.0, 20, 18
-_BEND_WIDTH = 6.0  # what an edge takes that passes a layer by
+_BEND_WIDTH = 6.0  # the room in a layer for an edge that passes through it
 _ROUNDS = 12
 _LONGEST = 26
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Box:
-    """A function's gradients; `name` is the function's. x and y are its middle."""
+    """The gradients that one function computes; `name` is the function, x and y are the middle of the box."""
 
     name: str
     text: str
@@ -39,7 +39,7 @@ class Box:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Edge:
-    """What carries a gradient into the box of the function `name`: SVG path data."""
+    """A line that leads to the box of the function `name`, as SVG path data."""
 
     name: str
     path: str
@@ -57,7 +57,7 @@ class Graph:
 
 @dataclasses.dataclass(slots=True, kw_only=True)
 class _Place:
-    """Room in a layer: for a box, or for an edge that passes by."""
+    """A place in a layer: of a box, or of an edge that passes through the layer."""
 
     layer: int
     width: float
@@ -72,11 +72,11 @@ class _Place:
 
 def draw_graph(exercises: Sequence[ExerciseResult]) -> Graph:
     """
-    Lay the exercises out: one that is given a gradient stands below the one that makes it.
+    Lay the exercises out: a function that takes a gradient stands below the function that returns it.
 
-    A function is given a gradient where an argument has the name of another's target, with a `d` before it.
+    A function takes a gradient if one of its arguments is called `d` and the name of another function's target.
     """
-    # Of two derivations of one gradient the first one's is passed on.
+    # If two functions derive the same gradient, the first one passes it on.
     makers = {f"d{target}": exercise.name for exercise in exercises[::-1] for target in exercise.targets}
     parents = {
         e.name: sorted({makers[a] for a in e.arguments if makers.get(a, e.name) != e.name}) or [LOSS] for e in exercises
@@ -123,9 +123,9 @@ def _width(text: str) -> float:
 
 
 def _layers(parents: Mapping[str, Sequence[str]]) -> dict[str, int]:
-    """How far each function is from the loss, by the longest way."""
+    """How many layers each function stands below the loss, along the longest path."""
     layers = {LOSS: 0}
-    for _ in parents:  # at least one more is known after each round, but for those that wait for each other
+    for _ in parents:  # each round finds at least one more layer, except for functions that wait for each other
         for name, above in parents.items():
             if all(parent in layers for parent in above):
                 layers[name] = 1 + max(layers[parent] for parent in above)
@@ -134,16 +134,16 @@ def _layers(parents: Mapping[str, Sequence[str]]) -> dict[str, int]:
 
 
 def _connect(start: _Place, end: _Place) -> list[_Place]:
-    """The places that an edge goes through, one in each layer."""
+    """The places that an edge passes through, one in each layer."""
     route = [start, *(_Place(layer=layer, width=_BEND_WIDTH) for layer in range(start.layer + 1, end.layer)), end]
-    for one, next_one in itertools.pairwise(route):
-        one.below.append(next_one)
-        next_one.above.append(one)
+    for upper, lower in itertools.pairwise(route):
+        upper.below.append(lower)
+        lower.above.append(upper)
     return route
 
 
 def _arrange(layers: list[list[_Place]]) -> None:
-    """Give each place its x: near what it is connected with, and beside its neighbours."""
+    """Set each place's x: close to the places that it is connected to, and without overlap in its layer."""
     for layer in layers:
         _set_apart(layer, [0.0] * len(layer))
     for number in range(_ROUNDS):
@@ -162,28 +162,28 @@ def _middle(places: Sequence[_Place], otherwise: float) -> float:
 
 
 def _set_apart(layer: Sequence[_Place], wanted: Sequence[float]) -> None:
-    """As near as can be to where each wants to be, in their order, none over another."""
-    gaps = [0.0, *((one.width + other.width) / 2 + _GAP for one, other in itertools.pairwise(layer))]
+    """Put the places of a layer as close as possible to the x wanted for each, in order and without overlap."""
+    gaps = [0.0, *((left.width + right.width) / 2 + _GAP for left, right in itertools.pairwise(layer))]
     pushed_right, pushed_left = list(wanted), list(wanted)
     for n in range(1, len(layer)):
         pushed_right[n] = max(pushed_right[n], pushed_right[n - 1] + gaps[n])
     for n in range(len(layer) - 1, 0, -1):
         pushed_left[n - 1] = min(pushed_left[n - 1], pushed_left[n] - gaps[n])
-    for place, one, other in zip(layer, pushed_right, pushed_left, strict=True):
-        place.x = (one + other) / 2
+    for place, rightmost, leftmost in zip(layer, pushed_right, pushed_left, strict=True):
+        place.x = (rightmost + leftmost) / 2
 
 
 def _path(route: Sequence[_Place]) -> str:
-    """Down out of a box, past what is between, and into the next from above."""
+    """A path from the bottom of the first box, around the boxes between, to the top of the last."""
     start = route[0]
     parts = [f"M{start.x:g} {start.y + _BOX_HEIGHT / 2:g}"]
     y = start.y + _BOX_HEIGHT / 2
-    for number, (one, other) in enumerate(itertools.pairwise(route), start=1):
+    for number, (upper, lower) in enumerate(itertools.pairwise(route), start=1):
         is_last = number == len(route) - 1
-        top = other.y - _BOX_HEIGHT / 2
+        top = lower.y - _BOX_HEIGHT / 2
         bend = (y + top) / 2
-        parts.append(f"C{one.x:g} {bend:g} {other.x:g} {bend:g} {other.x:g} {top:g}")
-        y = other.y + _BOX_HEIGHT / 2
+        parts.append(f"C{upper.x:g} {bend:g} {lower.x:g} {bend:g} {lower.x:g} {top:g}")
+        y = lower.y + _BOX_HEIGHT / 2
         if not is_last:
             parts.append(f"V{y:g}")
     return "".join(parts)

@@ -1,9 +1,8 @@
 """
-The HTML page: first a `Report` in words (`page.py`), then markup (`templates/`).
+The HTML page: `page.py` puts a `Report` into words, and the templates turn these into markup.
 
-A page is one file that asks nothing of the network, runs no script, and keeps to a Content-Security-Policy under which
-it could not. All that reaches the markup is escaped by jinja; before that, characters that would hide, reorder or
-control are made visible, whoever wrote them.
+A page is one file that loads nothing and runs no script; its Content-Security-Policy forbids both. Jinja escapes all
+text that it prints. Before that, characters that hide, reorder or control text are made visible.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ def render_html(report: Report) -> str:
 
 
 def prepare() -> None:
-    """Do now what the first page would have to wait for."""
+    """Compile the templates and the patterns now, so that the first page does not have to wait for them."""
     _style()
     templates = open_templates(TEMPLATES)
     for name in templates.list_templates(extensions=["jinja"]):
@@ -44,14 +43,14 @@ def prepare() -> None:
 
 
 def render_frame(page: str, *, title: str) -> str:
-    """A page that shows another one, which somebody else has made: no script of it runs, and it loads nothing."""
-    inside = f'<!doctype html><base href="about:srcdoc">{page}'  # links to a part of the page stay in the frame
+    """A page that shows an untrusted page in a frame, where that page can neither run scripts nor load anything."""
+    inside = f'<!doctype html><base href="about:srcdoc">{page}'  # links within the page stay in the frame
     return open_templates(TEMPLATES).get_template("frame.html.jinja").render(page=inside, title=title)
 
 
 @functools.cache
 def open_templates(*folders: Path) -> jinja2.Environment:
-    """Templates that escape whatever they print, after making visible what would hide in it."""
+    """Templates that make hidden characters visible and then escape all text that they print."""
     return jinja2.Environment(
         loader=jinja2.FileSystemLoader(folders),
         autoescape=True,
@@ -64,24 +63,24 @@ def open_templates(*folders: Path) -> jinja2.Environment:
 
 
 def content_policy(style: str, script: str = "") -> str:
-    """The Content-Security-Policy of a page that may use this style sheet, this script, and nothing else."""
-    scripts = f"script-src {_source(script)}; " if script else ""
+    """A Content-Security-Policy that allows this style sheet, this script, pictures within the page, and no more."""
+    scripts = f"script-src {_digest(script)}; " if script else ""
     return (
-        f"default-src 'none'; {scripts}img-src data:; style-src {_source(style)}; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; {scripts}img-src data:; style-src {_digest(style)}; base-uri 'none'; form-action 'none'"
     )
 
 
-def _source(text: str) -> str:
+def _digest(text: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode('utf-8')).digest()).decode('ascii')}'"
 
 
 def _finalize(value: object) -> object:
-    """Whatever a template prints passes through here before it is escaped."""
+    """Make a value printable: templates pass every value through here before they escape it."""
     return value if isinstance(value, Markup) else visible(str(value))
 
 
 @functools.cache
 def _style() -> tuple[Markup, str]:
-    """The style sheet, and the policy that allows it and nothing else."""
+    """The style sheet, and a policy that allows this style sheet and no other."""
     style = STYLE.read_text(encoding="utf-8")
-    return Markup(style), content_policy(style)  # noqa: S704 -- ours, from a file of the package
+    return Markup(style), content_policy(style)  # noqa: S704 - a file of the package

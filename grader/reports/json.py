@@ -1,5 +1,5 @@
 """
-A report as JSON, in the schema `grader.report/1` that ships beside this package (`grader/schemas/report-1.json`).
+A report as JSON, in the schema `grader.report/1` (`grader/schemas/report-1.json`).
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ SCHEMA = "grader.report/1"
 
 
 def render_json(report: Report) -> str:
-    """The report as text, numbers that JSON does not know (nan, inf) as null."""
+    """The report as JSON text; numbers that JSON does not have (nan, inf) become null."""
     return json.dumps(report_to_dict(report), indent=2, ensure_ascii=True, allow_nan=False) + "\n"
 
 
 def report_to_dict(report: Report) -> dict[str, Any]:
-    """The report as plain data."""
+    """The report as dicts, lists, strings and numbers."""
     return {
         "schema": SCHEMA,
         "assignment": {
@@ -36,7 +36,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
         },
         "score": report.score,
         "max_score": report.max_score,
-        **_adjusted(report),
+        **_adjustments(report),
         "exercises": [_exercise(exercise) for exercise in report.exercises],
         "flags": [{"id": flag.id, "exercise": flag.exercise, "evidence": flag.evidence} for flag in report.flags],
         "notebook": {
@@ -53,15 +53,22 @@ def report_to_dict(report: Report) -> dict[str, Any]:
     }
 
 
-def _adjusted(report: Report) -> dict[str, Any]:
-    """What an instructor decided, and what the grader had given, where there is something."""
-    given = [("", report.adjustment), *((result.name, result.adjustment) for result in report.exercises)]
-    told = [{"exercise": name or None, **_adjustment(each)} for name, each in given if each is not None]
-    return {"adjustments": told, "graded_score": report.graded_score} if told else {}
+def _adjustments(report: Report) -> dict[str, Any]:
+    """An instructor's decisions and the grader's own score, if there are any decisions."""
+    every = [(None, report.adjustment), *((result.name, result.adjustment) for result in report.exercises)]
+    adjustments = [
+        {"exercise": name, **_adjustment(adjustment)} for name, adjustment in every if adjustment is not None
+    ]
+    return {"adjustments": adjustments, "graded_score": report.graded_score} if adjustments else {}
 
 
-def _adjustment(given: Adjustment) -> dict[str, Any]:
-    return {"points": given.points, "graded": given.graded, "comment": given.comment, "reason": given.reason}
+def _adjustment(adjustment: Adjustment) -> dict[str, Any]:
+    return {
+        "points": adjustment.points,
+        "graded": adjustment.graded,
+        "comment": adjustment.comment,
+        "reason": adjustment.reason,
+    }
 
 
 def _exercise(exercise: ExerciseResult) -> dict[str, Any]:

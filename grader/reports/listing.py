@@ -1,5 +1,5 @@
 """
-A student's source as coloured, numbered lines: Pygments finds the tokens, the template does the markup.
+A student's code as coloured, numbered lines: Pygments finds the tokens, and the template adds the markup.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ import dataclasses
 import functools
 
 from pygments.lexers.python import PythonLexer
-from pygments.token import Token, _TokenType
+from pygments.token import Token
 
 from grader.model import CallError, Code
 from grader.reports.words import visible
@@ -20,7 +20,7 @@ MAX_CODE, MAX_CODE_LINES = 8_000, 160
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CodeLine:
-    """One line of source: coloured pieces as (class, text), and whether the error happened here."""
+    """A line of code: its pieces as (CSS class, text), and whether the error was raised here."""
 
     number: int
     pieces: tuple[tuple[str, str], ...]
@@ -29,7 +29,7 @@ class CodeLine:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CodeView:
-    """A function as it stands in the notebook; `more` lines were left out."""
+    """A function as it stands in the notebook; `more` characters at its end were left out."""
 
     cell: int
     lines: tuple[CodeLine, ...]
@@ -56,36 +56,36 @@ def _lexer() -> PythonLexer:
 
 
 def warm_up() -> None:
-    """Compile the lexer's patterns, which takes longer than what it is used for."""
+    """Compile the lexer's patterns, which takes longer than colouring a function."""
     _lexer()
 
 
 @functools.cache
-def _colour(kind: _TokenType) -> str:
-    # A token type is a tuple of names, and contains those that begin with it.
+def _colour(kind: tuple[str, ...]) -> str:
+    # A token type is a tuple of names; a longer tuple is a subtype of each of its beginnings.
     return next((name for group, name in COLOURED.items() if kind[: len(group)] == group), "")
 
 
 def list_code(code: Code, error: CallError | None) -> CodeView:
-    """Colour a function's source, numbered as in its cell, with the line marked on which the error was raised."""
-    source = visible(code.text).rstrip("\n")
+    """Colour a function's code, number its lines as in its cell, and mark the line that raised the error."""
+    text = visible(code.text).rstrip("\n")
     lines: list[list[tuple[str, str]]] = [[]]
-    shown = "\n".join(source[:MAX_CODE].split("\n")[:MAX_CODE_LINES])
-    for kind, text in _lexer().get_tokens(shown):
-        name = _colour(kind)
-        for place, part in enumerate(text.split("\n")):
-            if place:
+    shown = "\n".join(text[:MAX_CODE].split("\n")[:MAX_CODE_LINES])
+    for kind, token in _lexer().get_tokens(shown):
+        colour = _colour(kind)
+        for line, part in enumerate(token.split("\n")):
+            if line > 0:
                 lines.append([])
-            if part and lines[-1] and lines[-1][-1][0] == name:
-                lines[-1][-1] = (name, lines[-1][-1][1] + part)
+            if part and lines[-1] and lines[-1][-1][0] == colour:
+                lines[-1][-1] = (colour, lines[-1][-1][1] + part)
             elif part:
-                lines[-1].append((name, part))
+                lines[-1].append((colour, part))
     hit = error.line if error is not None and error.cell == code.cell else None
     return CodeView(
         cell=code.cell,
         lines=tuple(
-            CodeLine(number=place, pieces=tuple(pieces), hit=place == hit)
-            for place, pieces in enumerate(lines, start=code.line)
+            CodeLine(number=number, pieces=tuple(pieces), hit=number == hit)
+            for number, pieces in enumerate(lines, start=code.line)
         ),
-        more=len(source) - len(shown),
+        more=len(text) - len(shown),
     )

@@ -1,5 +1,5 @@
 """
-A report in words: a `Report` as plain data for people, which a page only has to lay out.
+Puts a `Report` into the words and numbers that people read; a template then only lays them out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from grader.reports.graph import Box, Edge, draw_graph
 from grader.reports.listing import CodeView, list_code
 from grader.reports.pictures import Gallery, picture_view
 from grader.reports.svg import CurvePlot, number, plot_curve
-from grader.reports.words import CASES, LINKS, VERDICTS, Verdict, clip
+from grader.reports.words import CASES, LINKS, NEXT_STEPS, VERDICTS, Verdict, clip
 
 __all__ = ["Page", "build_page"]
 
@@ -24,7 +24,7 @@ MAX_ITEMS = 40
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorView:
-    """A student's exception."""
+    """An exception that a student's code raised; `where` is its cell and line."""
 
     type: str
     message: str
@@ -34,7 +34,7 @@ class ErrorView:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CaseRow:
-    """One case in the table. Hidden ones tell their outcome and how large the error is, nothing more."""
+    """A row of the table of cases. Hidden cases show their outcome and the size of their error, nothing more."""
 
     name: str
     what: str
@@ -47,7 +47,7 @@ class CaseRow:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Fact:
-    """A property of the returned gradient: what was expected, and what came."""
+    """A property of the returned gradient: the expected value and the student's."""
 
     name: str
     expected: str
@@ -57,7 +57,7 @@ class Fact:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class AdjustmentView:
-    """What an instructor decided: how points changed, in words, or nothing; why; and what they say to the student."""
+    """An instructor's decision: how the points changed (or nothing), the reason, and a comment for the student."""
 
     points: str
     reason: str
@@ -72,7 +72,7 @@ class ExerciseView:
     name: str
     verdict: Verdict
     right: bool
-    ours: bool
+    is_undecided: bool
     points: str
     message: str
     because: str
@@ -94,7 +94,7 @@ class ExerciseView:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ChainLink:
-    """One function within the whole backward pass."""
+    """One function within the backward pass."""
 
     name: str
     anchor: str
@@ -103,7 +103,7 @@ class ChainLink:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class GraphView:
-    """The same as a drawing: each box with its function, the loss with none; each edge with how its end holds."""
+    """The backward pass as a drawing: boxes with their functions (none for the loss), edges with a verdict."""
 
     width: int
     height: int
@@ -113,7 +113,7 @@ class GraphView:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ChainView:
-    """The whole backward pass."""
+    """The backward pass, made of all of a student's functions."""
 
     links: tuple[ChainLink, ...]
     graph: GraphView
@@ -147,15 +147,16 @@ class Page:
 
 
 def build_page(report: Report) -> Page:
-    """Put a report into the words and numbers that the page shows."""
+    """Put a report into the words and numbers of the page."""
     problem = report.notebook.problem
-    notebook = f"{report.notebook.executed} of {report.notebook.cells} code cells were run"
+    executed = f"{report.notebook.executed} of {report.notebook.cells} code cells were run"
     first_error = report.notebook.first_error
+    errors = f"the first error: {clip(first_error)}" if first_error else "none raised an error"
     facts = [
         ("Submission", report.submission.name),
         ("SHA-256", report.submission.sha256),
         ("Assignment", f"{report.assignment_id}, version {report.assignment_version}"),
-        ("Notebook", notebook + (f"; the first error: {clip(first_error)}" if first_error else "; none raised")),
+        ("Notebook", f"{executed}; {errors}"),
         ("Graded by", f"grader {__version__}"),
     ]
     if not report.gives_marks:
@@ -182,69 +183,70 @@ def build_page(report: Report) -> Page:
 
 
 def _withheld(report: Report) -> str:
-    """What is to be said of a release date that is still to come."""
+    """What a report says about a release date in the future."""
     if not report.release:
         return ""
     until = f"{report.release[:10]}, {report.release[11:16]} (UTC{report.release[-6:]})"
     if not report.is_shown:
         return f"For the instructor: students see less than this until {until}."
-    return f"Until {until} there are no marks here, and not everything that was tried is told."
+    return f"Until {until}, this report shows no marks and only some of the results."
 
 
-def _adjustment(given: Adjustment, worth: float) -> AdjustmentView:
+def _adjustment(adjustment: Adjustment, max_points: float) -> AdjustmentView:
     points = ""
-    if given.points is not None:
-        before = "what could not be graded" if given.graded is None else f"{given.graded:g}"
-        points = f"{given.points:g} of {worth:g} points, in place of {before}"
+    if adjustment.points is not None:
+        before = "no grade" if adjustment.graded is None else f"{adjustment.graded:g}"
+        points = f"{adjustment.points:g} of {max_points:g} points instead of {before}"
     return AdjustmentView(
-        points=points, reason=clip(given.reason, MAX_QUESTION), comment=clip(given.comment, MAX_QUESTION)
+        points=points, reason=clip(adjustment.reason, MAX_QUESTION), comment=clip(adjustment.comment, MAX_QUESTION)
     )
 
 
 def _summary(results: Sequence[ExerciseResult]) -> Iterable[str]:
     graded = [result for result in results if result.passed is not None]
-    right = sum(result.passed is True for result in graded)
-    gradients = "gradient is" if len(graded) == 1 else "gradients are"
-    if graded and right == len(graded):
-        yield f"All {right} {gradients} right." if right > 1 else "The gradient is right."
+    right = [result for result in graded if result.passed]
+    if len(graded) == 1:
+        yield "The gradient is right." if right else "The gradient is not right yet."
+    elif graded and len(right) == len(graded):
+        yield f"All {len(graded)} gradients are right."
     elif right:
-        yield f"{right} of {len(graded)} {gradients} right."
+        yield f"{_so_many(len(right), len(graded), 'gradients')} right."
     elif graded:
-        yield f"None of the {len(graded)} {gradients} right yet."
-    by_kind = {
-        kind: [result.name for result in results if VERDICTS[result.outcome].kind == kind]
-        for kind in ("wrong", "open", "unknown")
-    }
-    if by_kind["wrong"]:
-        yield f"Rethink: {clip(', '.join(by_kind['wrong']))}."
-    if by_kind["open"]:
-        yield f"Still to do: {clip(', '.join(by_kind['open']))}."
-    if by_kind["unknown"]:
-        yield f"Could not be graded, at no cost to you: {clip(', '.join(by_kind['unknown']))}."
+        yield f"None of the {len(graded)} gradients are right yet."
+    for kind, words in NEXT_STEPS.items():
+        names = [result.name for result in results if VERDICTS[result.outcome].kind == kind]
+        if names:
+            yield f"{words}: {clip(', '.join(names))}."
+
+
+def _so_many(some: int, total: int, noun: str) -> str:
+    return f"{some} of {total} {noun} {'is' if some == 1 else 'are'}"
 
 
 def _anchors(results: Sequence[ExerciseResult]) -> list[str]:
-    """An id for each exercise: its name, if that is a plain one and its own, else its number."""
-    plain = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
+    """An id for each exercise: its name if that is simple and not taken yet, else its number."""
+    simple = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,80}")
     names = [result.name for result in results]
     return [
-        f"exercise-{name if plain.fullmatch(name) and name not in names[:place] else place + 1}"
-        for place, name in enumerate(names)
+        f"exercise-{name if simple.fullmatch(name) and name not in names[:index] else index + 1}"
+        for index, name in enumerate(names)
     ]
 
 
 def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
     right = result.passed is True
-    # Where an exception stopped everything, the public case has nothing to compare.
-    public = next((case for case in result.cases if case.public and case.outcome is not Outcome.MATCH), None)
-    telling = public or next((c for c in result.cases if c.outcome in (Outcome.WRONG_SHAPE, Outcome.WRONG_DTYPE)), None)
+    wrong = next((case for case in result.cases if case.public and case.outcome is not Outcome.MATCH), None)
+    # A hidden case may be the only one with a wrong shape or dtype; both may be shown.
+    shown = wrong or next((c for c in result.cases if c.outcome in (Outcome.WRONG_SHAPE, Outcome.WRONG_DTYPE)), None)
+    # A single number is in the table already.
+    fewest_entries = 2 if wrong is not None and wrong.worst is not None else 1
     return ExerciseView(
         anchor=anchor,
         name=clip(result.name, 120),
         verdict=VERDICTS[result.outcome],
         right=right,
-        ours=not result.is_decided,
-        points="not counted" if not result.is_decided else f"{result.points:g} / {result.max_points:g}",
+        is_undecided=not result.is_decided,
+        points=f"{result.points:g} / {result.max_points:g}" if result.is_decided else "not counted",
         message=clip(result.message),
         because=_because(result),
         diagnoses=tuple(
@@ -260,18 +262,17 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
         notices=tuple(clip(notice.message) for notice in result.notices[:MAX_ITEMS]),
         error=_error(result.error) if result.error else None,
         code=list_code(result.code, result.error) if result.code else None,
-        facts=_facts(telling or next((case for case in result.cases if right and case.public), None)),
-        facts_of=f"d{telling.target}" if telling is not None and telling.target else "",
-        worst=_worst(public),
-        wrong_share=_wrong_share(public),
+        facts=_facts(shown or next((case for case in result.cases if right and case.public), None)),
+        facts_of=f"d{shown.target}" if shown is not None and shown.target else "",
+        worst=_worst(wrong),
+        wrong_share=_wrong_share(wrong),
         cases=tuple(_case(case) for case in result.cases[:MAX_ITEMS]),
         cases_summary=_cases_summary(result.cases),
         cases_open=len({case.outcome.passed for case in result.cases}) > 1,
         galleries=tuple(
             picture_view(view, right=right, tolerance=_tolerance(result.cases, view.target))
             for view in result.views
-            # A single number stands in the table already.
-            if view.got.size > (public is not None and public.worst is not None)
+            if view.got.size >= fewest_entries
         ),
         question=clip(result.question.strip(), MAX_QUESTION),
         adjustment=_adjustment(result.adjustment, result.max_points) if result.adjustment else None,
@@ -279,7 +280,7 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
 
 
 def _because(result: ExerciseResult) -> str:
-    """Where the batch that can be looked at is right, and another case is not: what is special about that one."""
+    """What is special about the first wrong case, if the result is right on the public batch."""
     public = [case.outcome for case in result.cases if case.public]
     wrong = next((case for case in result.cases if case.outcome is not Outcome.MATCH), None)
     return CASES.get(wrong.name, "") if wrong is not None and Outcome.MATCH in public else ""
@@ -305,7 +306,7 @@ def _facts(case: CaseResult | None) -> tuple[Fact, ...]:
             name=name,
             expected=clip(str(expected), 24) if expected is not None else "–",
             got=clip(str(got), 24) if got is not None else "–",
-            # float64 where float32 was given is accepted: only the outcome says that a dtype is wrong.
+            # A wider dtype than expected is accepted, so only the outcome says whether the dtype is wrong.
             agrees=expected is None or got == expected or (name == "dtype" and case.outcome is not Outcome.WRONG_DTYPE),
         )
         for name, expected, got in (
@@ -336,7 +337,7 @@ def _case(case: CaseResult) -> CaseRow:
         verdict=VERDICTS[case.outcome],
         absolute="–" if case.max_abs_error is None else number(case.max_abs_error, digits=3),
         relative=_relative(case.max_rel_error),
-        # In proportion to the reference, of which a hidden case tells nothing.
+        # It grows with the reference, and a hidden case shows nothing of that.
         tolerance="–" if case.tolerance is None or not case.public else number(case.tolerance, digits=2),
     )
 
@@ -348,9 +349,10 @@ def _relative(error: float | None) -> str:
 
 
 def _cases_summary(cases: Sequence[CaseResult]) -> str:
-    right = sum(case.outcome.passed is True for case in cases)
+    right = len([case for case in cases if case.outcome.passed])
     inputs = f"{len(cases)} input" if len(cases) == 1 else f"{len(cases)} inputs"
-    return f"Tried on {inputs}: right on {'all' if right == len(cases) else right or 'none'}"
+    count = {0: "none", len(cases): "all"}.get(right, str(right))
+    return f"Tried on {inputs}: right on {count}"
 
 
 def _tolerance(cases: Sequence[CaseResult], target: str) -> float | None:
@@ -358,21 +360,20 @@ def _tolerance(cases: Sequence[CaseResult], target: str) -> float | None:
 
 
 def _chain(chain: Chain, results: Sequence[ExerciseResult], anchors: Sequence[str]) -> ChainView:
-    own = {result.name: (result.outcome, anchor) for result, anchor in zip(results, anchors, strict=True)}
+    alone = {result.name: (result.outcome, anchor) for result, anchor in zip(results, anchors, strict=True)}
     links = tuple(
-        ChainLink(name=clip(name, 120), anchor=own[name][1], verdict=LINKS[_link(own[name][0], outcome)])
+        ChainLink(name=clip(name, 120), anchor=alone[name][1], verdict=LINKS[_link(alone[name][0], outcome)])
         for name, outcome in chain.links.items()
-        if name in own
+        if name in alone
     )
-    right = sum(link.verdict.kind == "right" for link in links)
-    summary = (
-        "Your functions, each fed with what the others made, carry the gradient all the way from the loss to the "
-        "parameters."
-        if links and right == len(links)
-        else f"Each function is fed with what the others made. {right} of {len(links)} links hold."
-    )
+    right = len([link for link in links if link.verdict.kind == "right"])
+    summary = "Here each function is called with the gradients that your other functions returned. "
+    if links and right == len(links):
+        summary += "Together they carry the gradient from the loss to every parameter."
+    else:
+        summary += f"{_so_many(right, len(links), 'results')} right."
     graph = draw_graph([result for result in results if result.name in chain.links])
-    by_name = dict(zip((name for name in chain.links if name in own), links, strict=True))
+    by_name = dict(zip((name for name in chain.links if name in alone), links, strict=True))
     return ChainView(
         links=links,
         graph=GraphView(
@@ -387,11 +388,11 @@ def _chain(chain: Chain, results: Sequence[ExerciseResult], anchors: Sequence[st
     )
 
 
-def _link(own: Outcome, within: Outcome) -> str:
-    """How a link holds: what it is by itself comes first, then what it makes of its neighbours' gradients."""
-    kind = VERDICTS[own].kind
+def _link(alone: Outcome, in_chain: Outcome) -> str:
+    """The key in LINKS of a function, from its outcome with right arguments and its outcome within the chain."""
+    kind = VERDICTS[alone].kind
     if kind == "right":
-        return {Outcome.MATCH: "right", Outcome.SKIPPED: "unreached"}.get(within, "inherits")
-    if VERDICTS[within].symbol == "!":
+        return {Outcome.MATCH: "right", Outcome.SKIPPED: "unreached"}.get(in_chain, "inherits")
+    if VERDICTS[in_chain].symbol == "!":
         return "broken"
     return "undecided" if kind == "unknown" else kind

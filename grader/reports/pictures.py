@@ -1,10 +1,9 @@
 """
-Pictures of gradients: arrays in, small PNG data URIs and careful sentences out.
+Pictures of gradients: turns arrays into small PNG data URIs, and into sentences about them.
 
-One colour scale serves all pictures of a gradient: zero is transparent, negative entries grow more blue and positive
-ones more orange up to the scale's end, and what is not a finite number is magenta. The two hues differ to every kind of
-colour blindness, and transparency lets one file sit on a light page and on a dark one. Captions state what the numbers
-show and nothing more; naming a mistake is not theirs to do.
+All pictures of a gradient share one colour scale. Zero is transparent, negative entries are blue, positive ones orange,
+and entries that are not finite magenta. Blue and orange look different with every kind of colour blindness, and
+transparent pictures fit light and dark pages. Captions state only what the numbers show; they do not name mistakes.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ Array: TypeAlias = npt.NDArray[np.float64]
 Pixels: TypeAlias = npt.NDArray[np.uint8]
 
 LEVELS = 31
-"""Shades on either side of zero, whose pixel value is LEVELS; LINE and BAD follow the shades."""
+"""The number of shades on each side of zero. Zero has the pixel value LEVELS; LINE and BAD follow the shades."""
 LINE = 2 * LEVELS + 1
 BAD = LINE + 1
 NEGATIVE, POSITIVE, NEUTRAL, NOT_FINITE = (37, 120, 214), (222, 92, 12), (125, 130, 140), (200, 30, 170)
@@ -41,7 +40,7 @@ FEW_POINTS, FEW_BINS, MANY_BINS = 400, 42, 84
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One PNG: `kind` is how large to show it, `label` whose it is, `alt` what it shows."""
+    """One PNG: `kind` says how large to show it, `label` names it, and `alt` describes it."""
 
     kind: Literal["sheet", "heat", "strip"]
     label: str
@@ -54,9 +53,9 @@ class Picture:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Gallery:
     """
-    All there is to see of one target's gradient, and beside it the reference unless `single`: then both agree.
+    The pictures of one target's gradient, and of the reference unless `single`: then the two agree.
 
-    `scale` is the text at the scale's end, None without pictures.
+    `scale` is the value at the colour scale's end, as text; None without pictures.
     """
 
     target: str
@@ -74,9 +73,9 @@ def picture_view(view: BatchView, *, right: bool, tolerance: float | None = None
 
     Args:
         view: The gradient and its reference, of any shapes.
-        right: Whether it was found right. Then, and where it only agrees with the reference here, one picture is
-            enough instead of theirs, the reference, the difference and a scatter.
-        tolerance: Entries this far apart count as equal; without it, a hundred-thousandth of the largest entry.
+        right: Whether the gradient is right. If it is, or if it agrees with the reference on this batch, one picture
+            replaces the student's, the reference, the difference and the scatter plot.
+        tolerance: Entries count as equal up to this difference; by default, a hundred-thousandth of the largest entry.
     """
     got, expected = np.asarray(view.got, dtype=np.float64), np.asarray(view.expected, dtype=np.float64)
     same = got.shape == expected.shape
@@ -92,8 +91,10 @@ def picture_view(view: BatchView, *, right: bool, tolerance: float | None = None
         if difference is not None:
             times = _magnified(difference, scale)
             label = "difference" if times == 1 else f"difference × {times:,}"
-            what = f"Yours minus the reference{'' if times == 1 else f', times {times:,}'}, for {view.target}"
-            pictures.append(_draw(times * difference, scale, label, what))
+            what = f"Your gradient of {view.target} minus the reference"
+            pictures.append(
+                _draw(times * difference, scale, label, what if times == 1 else f"{what}, times {times:,},")
+            )
     drawn = tuple(picture for picture in pictures if picture is not None)
     return Gallery(
         target=view.target,
@@ -111,7 +112,7 @@ def picture_view(view: BatchView, *, right: bool, tolerance: float | None = None
 
 def levels(values: Array, scale: float) -> Pixels:
     """
-    The pixel of each value: LEVELS at zero, evenly up and down to `scale`, clipped beyond, BAD where not finite.
+    The pixel of each value: LEVELS at zero, even steps up to `scale` on both sides, clipped beyond; BAD if not finite.
 
     >>> levels(np.array([-1.0, 0.0, 0.5, 9.0, np.nan]), 1.0).tolist()
     [0, 31, 47, 62, 64]
@@ -128,7 +129,7 @@ def _largest(values: Array) -> float:
 
 
 def _scale(values: Array) -> float:
-    """Where the scale ends: the largest entry, or of many entries the one that only 5 in 1,000 exceed. 0: none."""
+    """The colour scale's end: the largest absolute value, or of many values the 99.5th percentile; 0 for none."""
     sizes = np.abs(values[np.isfinite(values)])
     if sizes.size < 1000:
         return float(sizes.max()) if sizes.size else 0.0
@@ -138,7 +139,7 @@ def _scale(values: Array) -> float:
 
 def _magnified(difference: Array, scale: float) -> int:
     """
-    The power of ten, up to a million, that makes a difference visible which would be too faint on the scale.
+    The power of ten, up to a million, that makes a difference visible that is too faint on the scale.
 
     >>> _magnified(np.array([0.0, 0.03]), 1.0), _magnified(np.array([0.0, 0.3]), 1.0)
     (10, 1)
@@ -148,16 +149,16 @@ def _magnified(difference: Array, scale: float) -> int:
 
 
 def _draw(values: Array, scale: float, label: str, what: str) -> Picture | None:
-    """Choose the kind of picture that fits a shape; None for a single number or nothing at all."""
+    """Draw the kind of picture that fits the shape; None for a single number or no entries."""
     if values.size < 2:
         return None
-    tiles, each = _tiles(values)
+    tiles, meaning = _tiles(values)
     if tiles is not None:
         pixels = _sheet(levels(tiles[:MAX_TILES], scale))
-        shown = f"the first {MAX_TILES} of {len(tiles)}" if len(tiles) > MAX_TILES else f"{len(tiles)}"
-        some = "one image" if len(tiles) == 1 else f"{shown} images"
+        count = f"the first {MAX_TILES} of {len(tiles)}" if len(tiles) > MAX_TILES else f"{len(tiles)}"
+        images = "one image" if len(tiles) == 1 else f"{count} images"
         height, width = tiles.shape[1:]
-        return _picture("sheet", label, f"{what} as {some} of {height} × {width} pixels{each}.", pixels)
+        return _picture("sheet", label, f"{what} as {images} of {height} × {width} pixels{meaning}.", pixels)
     matrix = values.reshape(1, -1) if values.ndim < 2 else values.reshape(-1, values.shape[-1])
     if 1 in matrix.shape:
         pixels = levels(matrix.reshape(1, -1)[:, : 4 * MAX_CELLS], scale)
@@ -169,10 +170,10 @@ def _draw(values: Array, scale: float, label: str, what: str) -> Picture | None:
 
 
 def _tiles(values: Array) -> tuple[Array | None, str]:
-    """Images, shape (n, height, width), if the shape has any; and what each is for."""
+    """The values as images, shape (n, height, width), or None; and what each image stands for."""
     if values.shape == (SIDE, SIDE) or (values.ndim >= 3 and all(2 <= size <= MAX_SIDE for size in values.shape[-2:])):
         return values.reshape(-1, *values.shape[-2:]), ""
-    for side in (SIDE, SIDE // 2):  # whole digits, and halved ones
+    for side in (SIDE, SIDE // 2):  # digits in full and in half resolution
         if values.shape == (side * side,):
             return values.reshape(1, side, side), ""
         if values.ndim == 2 and values.shape[0] == side * side:
@@ -183,27 +184,28 @@ def _tiles(values: Array) -> tuple[Array | None, str]:
 
 
 def _sheet(tiles: Pixels) -> Pixels:
-    """Lay tiles out in a grid about twice as wide as high, with lines between them."""
+    """Lay out the tiles in a grid about twice as wide as high, with lines between them."""
     count, height, width = tiles.shape
     columns = min(count, max(1, round((2 * count) ** 0.5)))
     rows = -(-count // columns)
     cells = np.full((rows * columns, height + 1, width + 1), LINE, dtype=np.uint8)
     cells[:count, 1:, 1:] = tiles
     cells[count:, 1:, 1:] = LEVELS
-    laid = cells.reshape(rows, columns, height + 1, width + 1).swapaxes(1, 2).reshape(rows * (height + 1), -1)
-    return np.pad(laid, ((0, 1), (0, 1)), constant_values=LINE)
+    sheet = cells.reshape(rows, columns, height + 1, width + 1).swapaxes(1, 2).reshape(rows * (height + 1), -1)
+    return np.pad(sheet, ((0, 1), (0, 1)), constant_values=LINE)
 
 
 def _picture(kind: Literal["sheet", "heat", "strip"], label: str, alt: str, pixels: Pixels) -> Picture:
     bad = int((pixels == BAD).sum())
-    alt += f" {bad:,} of them are not finite." if bad else ""
+    if bad:
+        alt += f" {bad:,} {'entry is' if bad == 1 else 'entries are'} not finite."
     uri = _png(pixels, *_diverging())
     return Picture(kind=kind, label=label, alt=alt, uri=uri, width=pixels.shape[1], height=pixels.shape[0])
 
 
 @functools.cache
 def _diverging() -> tuple[bytes, bytes]:
-    """Colours and opacities of the scale, LINE and BAD."""
+    """The colours and opacities of the scale, of LINE and of BAD."""
     colours = [NEGATIVE] * LEVELS + [POSITIVE] * (LEVELS + 1) + [NEUTRAL, NOT_FINITE]
     shades = [round(255 * abs(level - LEVELS) / LEVELS) for level in range(LINE)]
     return bytes(channel for colour in colours for channel in colour), bytes([*shades, 70, 255])
@@ -211,7 +213,7 @@ def _diverging() -> tuple[bytes, bytes]:
 
 @functools.cache
 def _density() -> tuple[bytes, bytes]:
-    """Colours and opacities of a scatter: nothing at 0, then darker with the logarithm of the count."""
+    """The colours and opacities of a scatter plot: clear at 0, then darker with the logarithm of the count."""
     return bytes(NEGATIVE) * 16, bytes([0, *(150 + round(105 * step / 14) for step in range(15))])
 
 
@@ -232,7 +234,7 @@ def _png(pixels: Pixels, colours: bytes, opacities: bytes) -> str:
 
 
 def _scatter(got: Array, expected: Array) -> Scatter | None:
-    """Their entries (up) against the reference's (across), where both are finite."""
+    """The student's entries (up) against the reference's (across), where both are finite."""
     finite = np.isfinite(got) & np.isfinite(expected)
     if int(finite.sum()) < 8:
         return None
@@ -242,13 +244,13 @@ def _scatter(got: Array, expected: Array) -> Scatter | None:
     across = np.minimum((x - left) / (right - left) * bins, bins - 1).astype(np.intp)
     down = np.minimum((top - y) / (top - bottom) * bins, bins - 1).astype(np.intp)
     counts = np.bincount(down * bins + across, minlength=bins * bins).reshape(bins, bins)
-    shades = 1 + np.floor(14 * np.log1p(counts - 1.0 * (counts > 0)) / max(np.log1p(counts.max() - 1.0), 1e-9))
+    shades = 1 + np.floor(14 * np.log1p(np.maximum(counts - 1.0, 0.0)) / max(np.log1p(counts.max() - 1.0), 1e-9))
     pixels = np.where(counts > 0, shades, 0).astype(np.uint8)
     return scatter_axes(_png(pixels, *_density()), (left, right), (bottom, top), points=int(finite.sum()))
 
 
 def _ranges(x: Array, y: Array) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The axes' ends: the same on both where that leaves both readable."""
+    """The ends of the axes: the same on both axes, if the points still spread over both."""
     ranges = [(float(values.min()), float(values.max())) for values in (x, y)]
     spans = [high - low for low, high in ranges]
     both = min(low for low, _ in ranges), max(high for _, high in ranges)
@@ -260,7 +262,7 @@ def _ranges(x: Array, y: Array) -> tuple[tuple[float, float], tuple[float, float
 
 def _padded(low: float, high: float) -> tuple[float, float]:
     room = 0.04 * (high - low)
-    # All values alike, or so close together that they cannot be told apart: one unit of their own size around them.
+    # If all values are equal, or nearly so, leave room of their own size on both sides.
     if room <= 1e-12 * max(abs(low), abs(high)):
         room = max(abs(low), abs(high)) or 1.0
     return low - room, high + room
@@ -270,32 +272,34 @@ def _padded(low: float, high: float) -> tuple[float, float]:
 
 
 def _caption(got: Array, expected: Array, *, close: float, scale: float, single: bool) -> list[str]:
-    """What is to be seen, in sentences that the numbers prove."""
+    """Sentences about the pictures, each of which follows from the numbers."""
     if single:
         if got.size == 1:
             return _single(got, expected)
-        meaning = "How the loss answers when an entry grows: orange, it rises; blue, it falls."
+        meaning = "Where the picture is orange, a larger entry raises the loss; where it is blue, it lowers the loss."
         return [meaning, "On this batch every entry agrees with the reference."] if got.size else []
     if got.shape != expected.shape:
-        return [f"Yours has the shape {got.shape}, the reference {expected.shape}: entries cannot be compared."]
+        return [
+            f"Yours has the shape {got.shape}, the reference {expected.shape}, so their entries cannot be compared."
+        ]
     if got.size == 1:
         return _single(got, expected)
     finite = np.isfinite(got)
     bad = int(got.size - finite.sum())
     if bad == got.size:
         return ["None of your entries is a finite number."]
-    said = [f"{_share(bad, got.size)} of your entries are not finite: nan or infinite, magenta here."] if bad else []
-    said += _compared(got, expected, close)
+    sentences = [f"{_share(bad, got.size, 'nan or infinite (magenta)')}."] if bad else []
+    sentences += _compared(got, expected, close)
     beyond = int((np.abs(got[finite]) > scale).sum())
     if beyond > 0.02 * got.size:
-        said.append(f"{_share(beyond, got.size)} of yours are beyond the colour scale, which is the reference’s.")
-    return said
+        sentences.append(f"{_share(beyond, got.size, 'beyond the colour scale')}, which is made for the reference.")
+    return sentences
 
 
 def _single(got: Array, expected: Array) -> list[str]:
     if got.size != 1 or expected.size != 1:
         return []
-    return [f"One number: yours is {number(got.item())}, the reference {number(expected.item())}."]
+    return [f"Yours is {number(got.item())}; the reference is {number(expected.item())}."]
 
 
 def _compared(got: Array, expected: Array, close: float) -> list[str]:
@@ -311,14 +315,13 @@ def _compared(got: Array, expected: Array, close: float) -> list[str]:
     if bool(finite.all()) and np.ptp(got) == 0.0:
         return [f"All of your entries are {number(float(got.flat[0]))}."]
     if slope is not None:
-        all_of = "All of your entries" if bool(finite.all()) else "The others"
-        return [f"{all_of} lie on a line of slope {number(slope)} through zero; right ones have slope 1."]
-    said = [f"{_share(wrong, differs.size)} of the entries differ."]
-    return said + _where(got, expected, differs)
+        subject = "All of your entries" if bool(finite.all()) else "The others"
+        return [f"{subject} are {number(slope)} times those of the reference."]
+    return [f"{_share(wrong, differs.size, 'different from the reference')}.", *_where(got, expected, differs)]
 
 
 def _slope(got: Array, expected: Array) -> float | None:
-    """The one factor between the two, if there is one and it shows to four digits."""
+    """The factor between the two gradients, if there is one factor for all entries, to four digits."""
     unit = float(np.abs(expected).max()) if expected.size else 0.0
     if not unit:
         return None
@@ -332,34 +335,45 @@ def _slope(got: Array, expected: Array) -> float | None:
 
 
 def _where(got: Array, expected: Array, differs: npt.NDArray[np.bool_]) -> list[str]:
-    """On which nameable part the entries differ, where there is one."""
-    said = []
-    zero = expected == 0
-    zeros, astray = int(zero.sum()), int((zero & differs).sum())
-    if zeros and astray == int(differs.sum()):
-        said.append(
-            f"They are all where the reference is exactly zero and yours is not ({astray:,} of {zeros:,} such "
-            "entries). Everywhere else yours agree."
+    """Where the entries differ, if that part of the gradient is easy to name."""
+    sentences = []
+    wrong = int(differs.sum())
+    zeros, wrong_zeros = int((expected == 0).sum()), int((differs & (expected == 0)).sum())
+    if zeros and wrong_zeros == wrong:
+        sentences.append(
+            f"Wherever they differ, the reference is exactly zero ({wrong_zeros:,} of its {zeros:,} zeros)."
         )
-    elif zeros and astray > 0.5 * zeros:
-        said.append(f"Where the reference is exactly zero ({zeros:,} entries), yours is not in {astray:,}.")
-    elif zeros > 1 and not astray:
-        said.append(f"None of them is where the reference is exactly zero ({zeros:,} entries).")
-    mine = (np.abs(got) == 0) & differs
-    if int(mine.sum()) == int(differs.sum()):
-        said.append("Wherever they differ, yours is exactly zero.")
+    elif zeros and wrong_zeros > 0.5 * zeros:
+        sentences.append(f"Where the reference is exactly zero ({zeros:,} entries), {wrong_zeros:,} of yours are not.")
+    elif zeros > 1 and not wrong_zeros:
+        sentences.append(f"Where the reference is exactly zero ({zeros:,} entries), the two agree.")
+    if int((differs & (got == 0)).sum()) == wrong:
+        sentences.append("Wherever they differ, yours is exactly zero.")
     if differs.ndim == 2 and min(differs.shape) > 1:
         for axis, name in ((1, "rows"), (0, "columns")):
             touched = np.flatnonzero(differs.any(axis=axis))
             if touched.size < 0.5 * differs.shape[1 - axis]:
                 which = f" ({', '.join(map(str, touched))})" if touched.size <= 4 else ""
-                said.append(f"They lie in {touched.size} of the {differs.shape[1 - axis]} {name}{which}.")
-    return said
+                sentences.append(
+                    f"The differences lie in {touched.size} of the {differs.shape[1 - axis]} {name}{which}."
+                )
+    return sentences
 
 
-def _share(part: int, whole: int) -> str:
+def _share(part: int, whole: int, quality: str) -> str:
+    """
+    How many of a student's entries have a quality.
+
+    >>> _share(3, 3, "infinite"), _share(1, 800, "infinite")
+    ('All 3 of your entries are infinite', '1 of your 800 entries (0.12 %) is infinite')
+    """
     if part == whole:
-        return f"All {whole:,}"
-    percent = 100 * part / whole
-    shown = f"{percent:.0f}" if 1 <= percent <= 99 else f"{percent:.2g}" if percent < 1 else "more than 99"
-    return f"{part:,} of {whole:,} ({shown} %)"
+        return f"All {whole:,} of your entries are {quality}"
+    verb = "is" if part == 1 else "are"
+    return f"{part:,} of your {whole:,} entries ({_percent(100 * part / whole)}) {verb} {quality}"
+
+
+def _percent(value: float) -> str:
+    if value < 1:
+        return f"{value:.2g} %"
+    return f"{value:.0f} %" if value <= 99 else "more than 99 %"

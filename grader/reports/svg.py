@@ -1,7 +1,7 @@
 """
 The geometry of the report's drawings: where lines, ticks and labels go. The templates turn it into SVG.
 
-Everything is in the units of the drawing's own viewBox, y downwards.
+All lengths are in the units of the drawing's viewBox; y points down.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ WIDTH, HEIGHT = 460, 246
 LEFT, TOP, RIGHT, BOTTOM = 56, 28, 372, 218
 LABEL_GAP = 16.0
 HUGE = 1e150
-"""No larger number is drawn: there is arithmetic to be done with them."""
+"""No larger number is drawn, so that calculations with the numbers do not overflow."""
 OFF_SCALE = 1e6
 """A student's loss beyond this many times the largest reference loss leaves the picture."""
 FINE = 30
@@ -27,7 +27,7 @@ FINE = 30
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Tick:
-    """A mark on an axis, and what it says."""
+    """A mark on an axis, and its text."""
 
     at: float
     text: str
@@ -35,7 +35,7 @@ class Tick:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Label:
-    """Words beside a line."""
+    """Text beside a line."""
 
     x: float
     y: float
@@ -44,7 +44,7 @@ class Label:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CurvePlot:
-    """The training curve. A path is SVG path data; `lost` is where their loss stopped being shown, if it did."""
+    """The training curve. Paths are SVG path data; `lost` marks where the student's loss leaves the chart."""
 
     width: int
     height: int
@@ -62,7 +62,7 @@ class CurvePlot:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Scatter:
-    """A square raster of points with axes: the y = x line where it crosses the square, in the same units."""
+    """A square raster of points with axes; `line` is the part of y = x within the square, in the drawing's units."""
 
     uri: str
     size: int
@@ -76,7 +76,7 @@ class Scatter:
 
 def number(value: float, digits: int = 4) -> str:
     """
-    A number as it is shown to people: so many significant digits, a true minus sign.
+    A number as people read it: rounded to so many significant digits, with a true minus sign.
 
     >>> number(-0.0000123456), number(64), number(float("nan"))
     ('−1.235e−05', '64', 'nan')
@@ -88,7 +88,7 @@ def number(value: float, digits: int = 4) -> str:
 
 
 def plot_curve(curve: Curve) -> CurvePlot | None:
-    """Lay the training curve out; None where there is no finite loss to show."""
+    """Lay out the training curve; None if there is no finite loss to show."""
     steps = max(len(curve.reference), len(curve.student)) - 1
     drawable = [loss for loss in (*curve.reference, *curve.student) if abs(loss) < HUGE]
     if not drawable or steps < 1:
@@ -104,7 +104,7 @@ def plot_curve(curve: Curve) -> CurvePlot | None:
         box=(LEFT, TOP, RIGHT, BOTTOM),
         x_ticks=tuple(Tick(at=_x(step, steps), text=str(step)) for step in _whole_ticks(steps)),
         y_ticks=tuple(Tick(at=scale.y(value), text=_tick_text(value)) for value in scale.ticks()),
-        y_title="loss (log)" if scale.log else "loss",
+        y_title="loss (log scale)" if scale.log else "loss",
         reference=reference.path,
         student=student.path,
         reference_label=reference_label,
@@ -169,7 +169,7 @@ def _x(step: int, steps: int) -> float:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Trace:
-    """One curve as drawn: `lost` is the step whose loss could not be shown any more, `end` the last point drawn."""
+    """A curve as drawn: `end` is the last point drawn, `lost` the first step whose loss could not be shown."""
 
     path: str
     end: tuple[float, float] | None
@@ -191,12 +191,13 @@ def _trace(losses: Sequence[float], steps: int, scale: _Scale) -> _Trace:
 
 def _alike(curve: Curve) -> bool:
     return len(curve.reference) == len(curve.student) and all(
-        math.isclose(one, other, rel_tol=1e-3) for one, other in zip(curve.reference, curve.student, strict=True)
+        math.isclose(reference, student, rel_tol=1e-3)
+        for reference, student in zip(curve.reference, curve.student, strict=True)
     )
 
 
 def _labels(reference: _Trace, student: _Trace, *, same: bool) -> tuple[Label | None, Label | None]:
-    """Each curve's name beside its end, moved apart where they would touch."""
+    """Each curve's name beside its end; the names are moved apart where they would overlap."""
     ends = [trace.end for trace in (reference, student)]
     if same and ends[1]:
         return None, Label(x=ends[1][0] + 8, y=ends[1][1] + 4, text="both")
@@ -207,34 +208,35 @@ def _labels(reference: _Trace, student: _Trace, *, same: bool) -> tuple[Label | 
         heights = [middle + upwards, middle - upwards]
     labels = [
         Label(x=end[0] + 10, y=height + 4, text=text) if end else None
-        for end, height, text in zip(ends, heights, ("autograd’s", "yours"), strict=True)
+        for end, height, text in zip(ends, heights, ("autograd", "yours"), strict=True)
     ]
     return labels[0], labels[1]
 
 
 def _describe(curve: Curve, student: _Trace, *, same: bool) -> tuple[str, ...]:
-    """The curve in words: the drawing's text alternative, and what stands below it."""
-    said = []
+    """The curve in sentences: for its caption, and for people who cannot see it."""
+    sentences = []
     if len(curve.reference) >= 2:
         first, last = curve.reference[0], curve.reference[-1]
-        said.append(
-            f"With autograd’s gradients the loss goes from {number(first)} to {number(last)} "
-            f"in {_steps(len(curve.reference) - 1)}."
+        sentences.append(
+            f"In {_steps(len(curve.reference) - 1)} of training with autograd’s gradients, the loss goes "
+            f"from {number(first)} to {number(last)}."
         )
     if same:
-        return (*said, "With yours it takes the same course.")
+        return (*sentences, "With your gradients, the curve is the same.")
     lost = next((step for step, loss in enumerate(curve.student) if not math.isfinite(loss)), None)
     leaves = student.lost is not None and student.lost != lost
     if leaves and student.lost is not None:
-        said.append(f"With yours it leaves the picture (×) after {_steps(student.lost)}.")
+        sentences.append(f"With your gradients, it leaves the chart (×) after {_steps(student.lost)}.")
     if lost is not None:
-        said.append(f"{'It' if leaves else 'With yours it'} is no longer a finite number after {_steps(lost)}.")
+        subject = "It" if leaves else "With your gradients, it"
+        sentences.append(f"{subject} is no longer a finite number after {_steps(lost)}.")
     elif leaves:
-        said.append(f"It is {number(curve.student[-1])} after {_steps(len(curve.student) - 1)}.")
+        sentences.append(f"It is {number(curve.student[-1])} after {_steps(len(curve.student) - 1)}.")
     elif len(curve.student) >= 2:
-        first, last = curve.student[0], curve.student[-1]
-        said.append(f"With yours it goes from {number(first)} to {number(last)} in {_steps(len(curve.student) - 1)}.")
-    return tuple(said)
+        first, last, steps = curve.student[0], curve.student[-1], _steps(len(curve.student) - 1)
+        sentences.append(f"With your gradients, it goes from {number(first)} to {number(last)} in {steps}.")
+    return tuple(sentences)
 
 
 def _steps(count: int) -> str:
@@ -251,7 +253,7 @@ def _tick_text(value: float) -> str:
 def scatter_axes(
     uri: str, across: tuple[float, float], up: tuple[float, float], *, points: int, size: int = 168
 ) -> Scatter:
-    """Axes around a raster that covers the ranges `across` and `up`."""
+    """Put axes around a raster that covers the ranges `across` and `up`."""
     (left, right), (bottom, top) = across, up
     low, high = max(left, bottom), min(right, top)
     line = None
@@ -267,6 +269,6 @@ def scatter_axes(
         bottom=number(bottom, digits=3),
         top=number(top, digits=3),
         line=line,
-        alt=f"{points:,} entries: the reference’s value across, from {number(left)} to {number(right)}, yours upwards, "
-        f"from {number(bottom)} to {number(top)}. Right entries lie on the line on which both are equal.",
+        alt=f"{points:,} entries as points. Across: the reference, from {number(left)} to {number(right)}. Up: yours, "
+        f"from {number(bottom)} to {number(top)}. Right entries lie on the line where both are equal.",
     )

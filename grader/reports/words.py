@@ -1,5 +1,5 @@
 """
-The words of the page: what an outcome, a link of the chain and a case are called, and how foreign text is shown.
+The words of the page: names for outcomes, links of the chain and cases, and how text from elsewhere is shown.
 """
 
 from __future__ import annotations
@@ -9,14 +9,14 @@ import re
 
 from grader.model import Outcome
 
-__all__ = ["CASES", "LINKS", "MAX_SENTENCE", "VERDICTS", "Verdict", "clip", "visible"]
+__all__ = ["CASES", "LINKS", "MAX_SENTENCE", "NEXT_STEPS", "VERDICTS", "Verdict", "clip", "visible"]
 
 MAX_SENTENCE = 600
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
-    """An outcome for people, in three ways at once: a symbol, a word and a colour (`kind`)."""
+    """How people see an outcome: a symbol, a word and a colour (`kind`)."""
 
     symbol: str
     word: str
@@ -42,21 +42,28 @@ VERDICTS = {
     Outcome.GRADER_ERROR: Verdict("?", "Not graded", "unknown"),
 }
 
+NEXT_STEPS = {
+    "wrong": "Look again at",
+    "open": "Still to do",
+    "unknown": "Could not be graded, which costs you no points",
+}
+"""What the summary says before the names of the exercises, by their verdicts' `kind`."""
+
 LINKS = {
     "right": Verdict("✓", "Right", "right"),
-    "inherits": Verdict("↳", "Right, but fed a mistake", "open"),
-    "wrong": Verdict("✗", "Wrong by itself", "wrong"),
+    "inherits": Verdict("↳", "Right, but its input is wrong", "open"),
+    "wrong": Verdict("✗", "Wrong", "wrong"),
     "broken": Verdict("!", "No gradient", "wrong"),
-    "open": Verdict("○", "Nothing yet", "open"),
+    "open": Verdict("○", "Not written yet", "open"),
     "unreached": Verdict("–", "Not reached", "unknown"),
     "undecided": Verdict("?", "Not graded", "unknown"),
 }
 
 CASES = {
-    "mnist": "A batch of MNIST digits that you can look at, with the true upstream gradients.",
-    "mnist_hidden": "Another batch of digits, of another size: numbers and variables of the notebook do not fit it.",
-    "vjp": "Random upstream gradients and a third batch size: whoever ignores what comes from above goes wrong.",
-    "linear": "A second set of upstream gradients: the result has to be linear in them.",
+    "mnist": "The public batch of MNIST digits, with the true upstream gradients.",
+    "mnist_hidden": "Other digits, in a batch of another size: variables and constants of the notebook do not fit.",
+    "vjp": "Random upstream gradients and a third batch size: the result has to use these gradients.",
+    "linear": "A second set of random upstream gradients: the result has to be linear in them.",
 }
 
 
@@ -68,19 +75,19 @@ _HIDDEN = re.compile(
 
 def visible(text: str) -> str:
     r"""
-    Replace characters that control, reorder or hide by ones that can be seen; tabs and newlines stay.
+    Replace characters that control, reorder or hide text by visible codes; tabs and newlines stay.
 
     >>> visible("a\x1b[31mb\u202ec")
     'a⟨U+001B⟩[31mb⟨U+202E⟩c'
     """
-    return _HIDDEN.sub(_shown, text.replace("\r\n", "\n"))
+    return _HIDDEN.sub(_code_point, text.replace("\r\n", "\n"))
 
 
-def _shown(match: re.Match[str]) -> str:
+def _code_point(match: re.Match[str]) -> str:
     return f"⟨U+{ord(match[0]):04X}⟩"
 
 
 def clip(text: str, limit: int = MAX_SENTENCE) -> str:
-    """The first `limit` characters, and how many more there are."""
+    """The first `limit` characters of a text, and how many more there are."""
     more = len(text) - limit
     return text if more <= 0 else f"{text[:limit]} … ({more:,} more characters)"

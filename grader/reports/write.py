@@ -1,5 +1,5 @@
 """
-Writes reports into a folder, whole or not at all.
+Writes reports into a folder; a file is written whole or not at all.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ RENDERERS: dict[str, Callable[[Report], str]] = {"html": render_html, "json": re
 
 def write_reports(report: Report, directory: Path, formats: Sequence[str]) -> list[Path]:
     """
-    Write a report as `<stem>.<format>`, where the stem is that of the submitted file.
+    Write a report as `<stem>.<format>`, with the stem of the submitted file, and return the paths.
 
     Raises:
-        UsageError: The folder cannot be written to.
+        UsageError: The reports cannot be written there.
     """
     stem = Path(report.submission.name).stem
     paths = []

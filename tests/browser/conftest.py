@@ -1,4 +1,4 @@
-"""A headless Chromium that is installed on the machine, and pages of the sample reports in it."""
+"""Fixtures: the machine's Chromium without a window, and the sample reports as files."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ ARGUMENTS = [
 ]
 
 
-@pytest.fixture(scope="module")  # not longer: an event loop runs as long as it does
+@pytest.fixture(scope="module")  # and no longer, because its event loop runs all that time
 def browser() -> Iterator[sync_api.Browser]:
-    """Chromium, from $CHROMIUM or the path; without one the tests are skipped."""
+    """Chromium, from $CHROMIUM or the search path; without it the tests are skipped."""
     executable = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
     if executable is None:
         pytest.skip("no Chromium: install it, or name it in the variable CHROMIUM")

@@ -1,4 +1,4 @@
-"""The class at a glance in a real browser, from a file, with a thousand students."""
+"""The page of a class of a thousand students, opened from a file in a real browser."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROWS = "#table tbody tr:not([hidden])"
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    problems = [Problem("essay.pdf", "It is no notebook.", "canvas", "9"), Problem("a", "b", is_serious=False)]
+    problems = [Problem("essay.pdf", "This is not a notebook.", "canvas", "9"), Problem("a", "b", is_serious=False)]
     overview = build_overview(large_class(), problems, title="A network", facts=[("Assignment", "two_layer_mse")])
     target = tmp_path_factory.mktemp("class") / "index.html"
     target.write_text(render_overview(overview), encoding="utf-8")
@@ -28,7 +28,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def page(browser: Any, path: Path) -> Iterator[Any]:
-    """A console message, a page error or a request for anything but the file fails the test."""
+    """The page; the test fails on a console message, a page error, or a request for anything except the file."""
     context = browser.new_context()
     opened = context.new_page()
     complaints, requests = [], []
@@ -46,12 +46,12 @@ def column(page: Any, number: int) -> list[str]:
     return page.eval_on_selector_all(f"{ROWS} > :nth-child({number})", "cells => cells.map(c => c.textContent)")
 
 
-def test_faults_come_first(page: Any) -> None:
+def test_failures_of_the_grader_come_first(page: Any) -> None:
     assert page.inner_text("main h2") == "The grader failed"
 
 
-def test_sorting(page: Any) -> None:
-    """By number and by text, up and down; said to screen readers too."""
+def test_the_table_can_be_sorted(page: Any) -> None:
+    """By number and by text, in both directions; screen readers know the order, too."""
     head = page.locator("#table thead th", has_text="Points")
     started = time.monotonic()
     head.locator("button").click()
@@ -72,8 +72,8 @@ def test_sorting(page: Any) -> None:
     assert head.get_attribute("aria-sort") is None
 
 
-def test_filtering(page: Any) -> None:
-    """By words, by what students have in common, by both; and one click from a diagnosis."""
+def test_the_table_can_be_filtered(page: Any) -> None:
+    """By text, by a tag, by both, and by one click on a diagnosis."""
     page.fill("#find", "NAME99")
     assert page.locator(ROWS).count() == 11
     assert page.inner_text("#shown") == "11 of 1000 shown"
@@ -90,7 +90,7 @@ def test_filtering(page: Any) -> None:
     assert page.locator(ROWS).count() == int(first.locator(".count").inner_text())
 
 
-def test_reports_are_one_click_away(page: Any) -> None:
+def test_the_page_links_to_the_reports(page: Any) -> None:
     first = page.locator(".group").first
     assert first.locator("a").first.get_attribute("href").endswith(".html#exercise-grad_yhat")
     first.locator("summary").click()
@@ -99,7 +99,7 @@ def test_reports_are_one_click_away(page: Any) -> None:
 
 
 @pytest.mark.parametrize("width", [390, 1200])
-def test_it_fits(browser: Any, path: Path, width: int) -> None:
+def test_the_page_fits_the_window(browser: Any, path: Path, width: int) -> None:
     context = browser.new_context(viewport={"width": width, "height": 844})
     opened = context.new_page()
     opened.goto(path.as_uri())
@@ -108,7 +108,7 @@ def test_it_fits(browser: Any, path: Path, width: int) -> None:
     context.close()
 
 
-def test_without_scripts_everything_is_there(browser: Any, path: Path) -> None:
+def test_without_scripts_the_whole_table_is_there(browser: Any, path: Path) -> None:
     context = browser.new_context(java_script_enabled=False)
     opened = context.new_page()
     opened.goto(path.as_uri())

@@ -1,4 +1,4 @@
-"""A page that a student's process made, as `grader check` lets it be seen."""
+"""A page that a student's process made, in the frame in which `grader check` shows it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from grader.reports.html import render_frame, render_html
 from tests.report_samples import SAMPLES
 
 
-def test_it_is_seen_and_can_do_nothing(browser: Any, tmp_path: Path) -> None:
+def test_the_page_is_visible_but_cannot_run_or_load_anything(browser: Any, tmp_path: Path) -> None:
     listener = socket.create_server(("127.0.0.1", 0))
     report = render_html(SAMPLES["mixed"]())
     hostile = report.replace(
@@ -30,8 +30,8 @@ def test_it_is_seen_and_can_do_nothing(browser: Any, tmp_path: Path) -> None:
     link = inside.get_by_role("link").nth(1)
     link.click()
     assert inside.locator(":target").count() == 1
-    assert inside.locator("body").evaluate("each => getComputedStyle(each).marginTop") == "0px"
+    assert inside.locator("body").evaluate("body => getComputedStyle(body).marginTop") == "0px"
     assert page.title() == "mine"
-    assert select.select([listener], [], [], 0.5)[0] == [], "nobody is called"
+    assert select.select([listener], [], [], 0.5)[0] == [], "nothing is loaded"
     page.close()
     listener.close()

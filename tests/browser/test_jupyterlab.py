@@ -1,4 +1,4 @@
-"""A student at work: a real JupyterLab, a blank filled in, `check` run, the verdict read."""
+"""A student at work in a real JupyterLab: fills in a blank, runs `check`, and reads the verdict."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pytest
 from tests.conftest import ROOT
 
 LAB = Path(sys.prefix) / "jupyterlab" / "bin" / "python"
-pytestmark = pytest.mark.skipif(not LAB.exists(), reason="`make test` installs a JupyterLab, apart from all else")
+pytestmark = pytest.mark.skipif(not LAB.exists(), reason="`make test` installs JupyterLab, in its own environment")
 
 NOTEBOOK = "two_layer_mse.ipynb"
 BADGE = ".grader-check .badge"
@@ -28,11 +28,11 @@ BADGE = ".grader-check .badge"
 
 @pytest.fixture
 def address(tmp_path: Path) -> Iterator[str]:
-    """A JupyterLab of its own, with the released notebook in it; where it is reached."""
+    """The address of a JupyterLab that serves a folder with the released notebook."""
     shutil.copy(ROOT / "assignments" / "two_layer_mse" / NOTEBOOK, tmp_path)
     settings = tmp_path / "settings" / "@jupyterlab" / "notebook-extension"
     settings.mkdir(parents=True)
-    # All cells are in the page, also those out of sight.
+    # The page contains all cells, not only those in view.
     (settings / "tracker.jupyterlab-settings").write_text(json.dumps({"windowingMode": "none"}))
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -47,8 +47,8 @@ def address(tmp_path: Path) -> Iterator[str]:
         "--IdentityProvider.token=",
         f"--ServerApp.root_dir={tmp_path}",
     ]
-    own = {"HOME", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"}
-    environment = os.environ | dict.fromkeys(own, str(tmp_path / "home"))
+    private = {"HOME", "IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"}
+    environment = os.environ | dict.fromkeys(private, str(tmp_path / "home"))
     environment |= {"JUPYTER_PATH": str(tmp_path / "share")}
     environment |= {"JUPYTERLAB_SETTINGS_DIR": str(tmp_path / "settings"), "JUPYTERLAB_WORKSPACES_DIR": str(tmp_path)}
     with (tmp_path / "log").open("wb") as log:
@@ -58,7 +58,7 @@ def address(tmp_path: Path) -> Iterator[str]:
         wait_for(url, server)
         yield url
     finally:
-        server.terminate()  # it ends its kernels
+        server.terminate()  # this ends its kernels, too
         server.wait(timeout=20)
 
 
@@ -74,7 +74,7 @@ def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
 
 
 def fill(page: Any, old: str, new: str) -> None:
-    """Put another line in the place of one in a cell."""
+    """Replace a line of a cell."""
     line = page.locator(".jp-CodeCell .cm-line", has_text=old)
     line.click()
     page.keyboard.press("End")
@@ -83,7 +83,7 @@ def fill(page: Any, old: str, new: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_blank_is_filled_in_and_checked(browser: Any, address: str) -> None:
+def test_check_shows_a_verdict_for_a_filled_blank(browser: Any, address: str) -> None:
     page = browser.new_page(viewport={"width": 1200, "height": 900})
     page.set_default_timeout(20_000)
     page.goto(f"{address}/doc/tree/{NOTEBOOK}")
@@ -95,15 +95,15 @@ def test_a_blank_is_filled_in_and_checked(browser: Any, address: str) -> None:
     page.get_by_role("menuitem", name="Run All Cells", exact=True).click()
     page.locator(BADGE, has_text="Wrong values").wait_for()
 
-    said = page.locator(".grader-check").inner_text()
-    assert "To think about:" in said
-    assert "(64, 1)" in said
-    assert page.locator(".grader-check img").first.evaluate("each => each.naturalWidth") > 0
+    feedback = page.locator(".grader-check").inner_text()
+    assert "To think about:" in feedback
+    assert "(64, 1)" in feedback
+    assert page.locator(".grader-check img").first.evaluate("image => image.naturalWidth") > 0
 
     fill(page, "return 2 * (yhat - y)", "return 2 * (yhat - y) / len(y)")
     page.keyboard.press("Shift+Enter")
     page.keyboard.press("Shift+Enter")
     page.locator(BADGE, has_text="Right").wait_for()
 
-    assert page.locator(BADGE).evaluate("each => getComputedStyle(each).backgroundColor") == "rgb(23, 113, 63)"
+    assert page.locator(BADGE).evaluate("badge => getComputedStyle(badge).backgroundColor") == "rgb(23, 113, 63)"
     page.close()

@@ -172,4 +172,4 @@ def test_a_check_needs_no_unix() -> None:
 
     assert done.stderr == ""
     assert done.stdout.startswith("? grad_w: Right\n")
-    assert done.stdout.endswith("With yours it takes the same course.\n")
+    assert done.stdout.endswith("With your gradients, the curve is the same.\n")

@@ -43,7 +43,7 @@ def test_all_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
 
     out = capsys.readouterr().out
     assert "All 7 gradients are right." in out
-    assert "With yours it takes the same course." in out
+    assert "With your gradients, the curve is the same." in out
     assert [path.name for path in tmp_path.iterdir()] == ["right.ipynb"]
 
 
@@ -61,7 +61,7 @@ def test_one_wrong_and_its_report(
     page = (tmp_path / "out" / "wrong-check.html").read_text(encoding="utf-8")
     assert "<iframe sandbox " in page
     assert "wrong.ipynb: checked" in page
-    assert "Yours beside the reference" in page
+    assert "Your gradient and the reference" in page
 
 
 def test_reading_the_notebook_is_told_where_it_is_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -79,7 +79,7 @@ def test_blanks_are_no_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
 
     out = capsys.readouterr().out
     assert "Still to do: grad_logits, grad_last" in out
-    assert "Rethink" not in out
+    assert "Look again at" not in out
 
 
 def test_no_notebook(tmp_path: Path) -> None:

@@ -95,7 +95,7 @@ def test_the_page_says_so_and_takes_it_for_text() -> None:
     page = render_html(report)
 
     assert "<script" not in page
-    assert "3 of 4 points, in place of 2" in page
+    assert "3 of 4 points instead of 2" in page
     assert REASON in page
     assert page.count("alert(1)") == 2
 
@@ -236,7 +236,7 @@ def test_they_are_everywhere_and_survive_regrading(
         assert (output / "grades-filled.csv").read_text().endswith("Ada,4021,ada,9.13\n")
         with zipfile.ZipFile(output / "feedback-canvas.zip") as archive:
             page = archive.read(archive.namelist()[0]).decode()
-        assert "1.125 of 2 points, in place of 0" in page
+        assert "1.125 of 2 points instead of 0" in page
         assert REASON in page
         assert "emmy" not in page
 

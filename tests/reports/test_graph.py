@@ -1,4 +1,4 @@
-"""The drawing of the backward pass: everything in its place, nothing over anything else."""
+"""The drawing of the backward pass: boxes and edges are in the right order and do not overlap."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def boxes(graph: Graph) -> dict[str, Box]:
 
 
 @pytest.mark.parametrize("name", sorted(path.stem for path in SOURCES.glob("*.md")))
-def test_boxes_stand_apart_and_edges_lead_down(name: str) -> None:
+def test_boxes_do_not_overlap_and_edges_lead_down(name: str) -> None:
     graph = graph_of(name)
 
-    for one, other in itertools.combinations(graph.boxes, 2):
-        assert abs(one.x - other.x) >= (one.width + other.width) / 2 or abs(one.y - other.y) >= one.height
+    for first, second in itertools.combinations(graph.boxes, 2):
+        assert abs(first.x - second.x) >= (first.width + second.width) / 2 or abs(first.y - second.y) >= first.height
     for box in graph.boxes:
         assert 0 <= box.x - box.width / 2 < box.x + box.width / 2 <= graph.width
         assert 0 <= box.y - box.height / 2 < box.y + box.height / 2 <= graph.height
@@ -45,7 +45,7 @@ def test_boxes_stand_apart_and_edges_lead_down(name: str) -> None:
     assert graph.width < 600, "legible on a narrow page"
 
 
-def test_what_is_given_a_gradient_stands_below_what_makes_it() -> None:
+def test_a_function_stands_below_those_whose_gradients_it_takes() -> None:
     graph = graph_of("two_layer_mse")
     depth = {name: box.y for name, box in boxes(graph).items()}
 
@@ -53,7 +53,7 @@ def test_what_is_given_a_gradient_stands_below_what_makes_it() -> None:
     assert len(graph.edges) == 7
 
 
-def test_an_edge_goes_round_what_is_between() -> None:
+def test_an_edge_goes_around_the_boxes_between() -> None:
     graph = draw_graph(
         results(
             ("grad_a", (), ("a",)),
@@ -73,8 +73,8 @@ def test_an_edge_goes_round_what_is_between() -> None:
     )
 
 
-def test_two_derivations_of_one_gradient_and_functions_that_wait_for_each_other() -> None:
-    """The first derivation is passed on; a circle is drawn too, somehow."""
+def test_two_derivations_of_a_gradient_and_a_circle_of_functions() -> None:
+    """The first derivation is passed on. A circle is drawn, too; in which order does not matter."""
     two = draw_graph(results(("grad_a", (), ("a",)), ("grad_a_fused", (), ("a",)), ("grad_b", ("da",), ("b",))))
     circle = draw_graph(results(("grad_a", ("db",), ("a",)), ("grad_b", ("da",), ("b",)), ("grad_c", ("dc",), ("c",))))
 

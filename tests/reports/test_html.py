@@ -1,4 +1,4 @@
-"""The page: complete, escaped, self-contained, the same every time."""
+"""The page is complete, escaped, self-contained, and the same every time."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ VOID = {"meta", "img", "br", "hr", "link"}
 
 
 class Parsed(HTMLParser):
-    """A page as browsers are told to read it: elements with attributes, their text, and whether tags balance."""
+    """A parsed page: its elements with attributes, its text and its style sheet; asserts that the tags balance."""
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ def page(request: pytest.FixtureRequest) -> str:
     return render_html(SAMPLES[request.param]())
 
 
-def test_is_one_self_contained_page(page: str) -> None:
+def test_a_report_is_one_self_contained_page(page: str) -> None:
     parsed = Parsed(page)
 
     assert page.startswith("<!doctype html>")
@@ -93,7 +93,7 @@ def test_is_one_self_contained_page(page: str) -> None:
     assert "@import" not in parsed.style
 
 
-def test_policy_allows_this_style_and_nothing_else(page: str) -> None:
+def test_the_policy_allows_only_this_style(page: str) -> None:
     parsed = Parsed(page)
     [policy] = [meta["content"] for meta in parsed.all("meta") if meta.get("http-equiv") == "Content-Security-Policy"]
     digest = base64.b64encode(hashlib.sha256(parsed.style.encode()).digest()).decode()
@@ -110,7 +110,8 @@ def test_every_link_leads_somewhere(page: str) -> None:
 
     assert len(ids) == len(set(ids))
     assert {str(link["href"])[1:] for link in parsed.all("a")} <= set(ids)
-    assert {each["aria-labelledby"] for _, each in parsed.elements if "aria-labelledby" in each} <= set(ids)
+    labels = {attributes["aria-labelledby"] for _, attributes in parsed.elements if "aria-labelledby" in attributes}
+    assert labels <= set(ids)
 
 
 def test_headings_tables_and_pictures_are_labelled(page: str) -> None:
@@ -125,12 +126,12 @@ def test_headings_tables_and_pictures_are_labelled(page: str) -> None:
     assert all(drawing["role"] in ("img", "group") and drawing["aria-label"] for drawing in parsed.all("svg"))
 
 
-def test_same_report_same_page() -> None:
+def test_the_same_report_gives_the_same_page() -> None:
     assert render_html(mixed()) == render_html(mixed())
 
 
 @pytest.mark.parametrize("sample", sorted(SAMPLES))
-def test_is_small(sample: str) -> None:
+def test_a_page_is_small(sample: str) -> None:
     assert len(render_html(SAMPLES[sample]()).encode()) < 200_000
 
 
@@ -138,7 +139,7 @@ def test_is_small(sample: str) -> None:
 
 
 @pytest.mark.parametrize("outcome", Outcome)
-def test_each_outcome_has_symbol_word_and_colour(outcome: Outcome) -> None:
+def test_each_outcome_has_a_symbol_a_word_and_a_colour(outcome: Outcome) -> None:
     verdict = VERDICTS[outcome]
     points = 1.0 if outcome.passed else 0.0
     exercise = ExerciseResult(name="grad_w1", outcome=outcome, points=points, max_points=1.0)
@@ -151,8 +152,8 @@ def test_each_outcome_has_symbol_word_and_colour(outcome: Outcome) -> None:
     assert ("costs no points" in page) is (outcome.passed is None)
 
 
-def test_verdicts_are_told_apart_without_colour() -> None:
-    """Words differ between kinds of verdict, and so do symbols."""
+def test_verdicts_can_be_read_without_colour() -> None:
+    """No word stands for two kinds of verdict, and ✓ always means right."""
     kinds: dict[str, set[str]] = {}
     for verdict in (*VERDICTS.values(), *LINKS.values()):
         kinds.setdefault(verdict.word, set()).add(verdict.kind)
@@ -165,17 +166,29 @@ def test_verdicts_are_told_apart_without_colour() -> None:
     ("report", "sentences"),
     [
         (perfect(), ("All 7 gradients are right.",)),
-        (missing_mask(), ("6 of 7 gradients are right.", "Rethink: grad_z1.")),
+        (missing_mask(), ("6 of 7 gradients are right.", "Look again at: grad_z1.")),
         (
             odd(),
             (
                 "None of the 6 gradients are right yet.",
-                "Rethink: grad_yhat, grad_w2, grad_b2, grad_a1, grad_w1.",
+                "Look again at: grad_yhat, grad_w2, grad_b2, grad_a1, grad_w1.",
                 "Still to do: grad_b1.",
-                "Could not be graded, at no cost to you: grad_z1.",
+                "Could not be graded, which costs you no points: grad_z1.",
             ),
         ),
         (report_samples.report(graded("grad_w2")), ("The gradient is right.",)),
+        (
+            report_samples.report(graded("grad_w2", "    return dyhat"), without_views("grad_b2", Outcome.BLANK, "")),
+            (
+                "None of the 2 gradients are right yet.",
+                "Look again at: grad_w2.",
+                "Still to do: grad_b2.",
+            ),
+        ),
+        (
+            report_samples.report(graded("grad_w2", "    return dyhat")),
+            ("The gradient is not right yet.", "Look again at: grad_w2."),
+        ),
         (unreadable(), ()),
     ],
 )
@@ -183,7 +196,7 @@ def test_summary(report: Report, sentences: tuple[str, ...]) -> None:
     assert build_page(report).summary == sentences
 
 
-def test_score_leaves_out_what_could_not_be_graded() -> None:
+def test_the_score_leaves_out_exercises_that_could_not_be_graded() -> None:
     page = build_page(odd())
     ungraded = build_page(report_samples.report(without_views("grad_z1", Outcome.GRADER_ERROR, "")))
 
@@ -191,8 +204,8 @@ def test_score_leaves_out_what_could_not_be_graded() -> None:
     assert (ungraded.score, ungraded.max_score) == ("–", "–")
 
 
-def test_hidden_cases_tell_no_values() -> None:
-    """Even if a report had them: neither values, nor indices, nor a tolerance, which grows with the reference."""
+def test_hidden_cases_show_no_values() -> None:
+    """Even if a report has them: no values, no indices, and no tolerance, since it grows with the reference."""
     case = CaseResult(
         name="vjp",
         public=False,
@@ -220,7 +233,7 @@ def test_hidden_cases_tell_no_values() -> None:
         assert shown in public
 
 
-def test_error_is_marked_in_the_code() -> None:
+def test_the_line_of_the_error_is_marked_in_the_code() -> None:
     page = render_html(mixed())
 
     assert '<span class="line hit" data-n="3">' in page
@@ -230,7 +243,7 @@ def test_error_is_marked_in_the_code() -> None:
     assert "⟨U+202E⟩" in page
 
 
-def test_code_is_numbered_from_its_cell_and_cut() -> None:
+def test_code_is_numbered_as_in_its_cell_and_shortened() -> None:
     code = Code(text="def f():\n" + "    x = 1\n" * 500, cell=3, line=7)
 
     page = render_html(report_samples.report(graded("grad_w2", code=code)))
@@ -241,7 +254,7 @@ def test_code_is_numbered_from_its_cell_and_cut() -> None:
     assert re.search(r"… and \d+ more characters\.", page)
 
 
-def test_unreadable_file_says_just_this() -> None:
+def test_the_report_on_an_unreadable_file_says_only_that() -> None:
     page = render_html(unreadable())
 
     assert "its JSON ends in the middle of a cell" in page
@@ -249,7 +262,7 @@ def test_unreadable_file_says_just_this() -> None:
     assert 'class="score"' not in page
 
 
-def test_footer_has_flags_notes_and_layers() -> None:
+def test_the_footer_has_flags_notes_and_layers() -> None:
     page = render_html(dataclasses.replace(odd(), notes=("A note.",)))
 
     for part in (
@@ -263,7 +276,7 @@ def test_footer_has_flags_notes_and_layers() -> None:
         assert part in page
 
 
-def test_chain_tells_wrong_from_inherited() -> None:
+def test_the_chain_distinguishes_wrong_functions_from_wrong_inputs() -> None:
     chain = build_page(missing_mask()).chain
 
     assert chain is not None
@@ -271,16 +284,16 @@ def test_chain_tells_wrong_from_inherited() -> None:
     assert words["grad_z1"] == LINKS["wrong"]
     assert words["grad_w1"] == LINKS["inherits"]
     assert words["grad_a1"] == LINKS["right"]
-    assert chain.summary.endswith("4 of 7 links hold.")
+    assert chain.summary.endswith("4 of 7 results are right.")
 
 
-def test_exercises_of_one_name_have_places_of_their_own() -> None:
-    twice = [link["href"] for link in Parsed(render_html(report_samples.report(*[graded("grad_w2")] * 2))).all("a")]
+def test_exercises_with_the_same_name_have_different_anchors() -> None:
+    links = [link["href"] for link in Parsed(render_html(report_samples.report(*[graded("grad_w2")] * 2))).all("a")]
 
-    assert twice == ["#main", "#exercise-grad_w2", "#exercise-2"]
+    assert links == ["#main", "#exercise-grad_w2", "#exercise-2"]
 
 
-def test_every_case_of_the_design_is_explained() -> None:
+def test_every_case_is_explained() -> None:
     assert set(CASES) == {"mnist", "mnist_hidden", "vjp", "linear"}
 
 
@@ -421,29 +434,29 @@ def test_clip_counts_what_it_leaves_out() -> None:
 # ----------------------------------------------------------------------------------------------------------- curves
 
 
-def test_equal_curves_are_one() -> None:
+def test_equal_curves_share_a_label() -> None:
     plot = plot_curve(Curve(reference=(4.0, 2.0, 1.0), student=(4.0, 2.0, 1.0001)))
 
     assert plot is not None
     assert plot.reference_label is None
     assert plot.student_label is not None
     assert plot.student_label.text == "both"
-    assert plot.description[-1] == "With yours it takes the same course."
+    assert plot.description[-1] == "With your gradients, the curve is the same."
 
 
-def test_diverging_curve_leaves_the_picture() -> None:
+def test_a_diverging_curve_leaves_the_chart() -> None:
     plot = plot_curve(Curve(reference=(4.0, 2.0, 1.0, 0.9), student=(4.0, 1e9, float("inf"), float("nan"))))
 
     assert plot is not None
-    assert plot.y_title == "loss (log)"
+    assert plot.y_title == "loss (log scale)"
     assert plot.lost is not None
     assert plot.description[1:] == (
-        "With yours it leaves the picture (×) after 1 step.",
+        "With your gradients, it leaves the chart (×) after 1 step.",
         "It is no longer a finite number after 2 steps.",
     )
 
 
-def test_curve_that_comes_back() -> None:
+def test_a_curve_may_come_back() -> None:
     plot = plot_curve(Curve(reference=(4.0, 2.0, 1.0), student=(4.0, 1e9, 8.0)))
 
     assert plot is not None
@@ -451,7 +464,7 @@ def test_curve_that_comes_back() -> None:
 
 
 @given(curve=curves)
-def test_curves_stay_within_their_box(curve: Curve) -> None:
+def test_curves_stay_within_the_axes(curve: Curve) -> None:
     plot = plot_curve(curve)
     if plot is None:
         return

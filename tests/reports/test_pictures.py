@@ -1,4 +1,4 @@
-"""Pictures say what the numbers are."""
+"""Pictures and captions show what the numbers are."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ anything = hnp.arrays(np.float32, hnp.array_shapes(min_dims=0, max_dims=4, min_s
 
 
 def view(got: object, expected: object, *, right: bool = False, tolerance: float | None = None) -> Gallery:
-    arrays = [np.asarray(each, dtype=np.float32) for each in (got, expected)]
-    return picture_view(BatchView(target="w1", got=arrays[0], expected=arrays[1]), right=right, tolerance=tolerance)
+    gradient, reference = np.asarray(got, dtype=np.float32), np.asarray(expected, dtype=np.float32)
+    return picture_view(BatchView(target="w1", got=gradient, expected=reference), right=right, tolerance=tolerance)
 
 
 def image(uri: str) -> Image.Image:
@@ -50,25 +50,25 @@ def test_levels_are_symmetric_and_in_order(values: np.ndarray, scale: float) -> 
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_not_finite_has_a_pixel_of_its_own(value: float) -> None:
+def test_values_that_are_not_finite_have_their_own_pixel(value: float) -> None:
     assert levels(np.array([value, 1.0]), 1.0).tolist() == [BAD, 2 * LEVELS]
 
 
-def test_colours_are_opposite_zero_is_clear_and_bad_is_solid() -> None:
+def test_signs_have_different_colours_and_zero_is_transparent() -> None:
     gallery = view([[-1.0, 0.0], [1.0, np.nan]], np.ones((2, 2)))
 
-    blue, nothing, orange, bad = np.asarray(image(gallery.pictures[0].uri).convert("RGBA")).reshape(4, 4).tolist()
+    blue, clear, orange, bad = np.asarray(image(gallery.pictures[0].uri).convert("RGBA")).reshape(4, 4).tolist()
 
     assert blue[3] == orange[3] == bad[3] == 255
-    assert nothing[3] == 0
+    assert clear[3] == 0
     assert blue[2] > blue[0]
     assert orange[0] > orange[2]
     assert bad[:3] not in (blue[:3], orange[:3])
-    assert "1 of them are not finite" in gallery.pictures[0].alt
+    assert "1 entry is not finite" in gallery.pictures[0].alt
 
 
-def test_one_scale_for_all() -> None:
-    """Yours being twice as large must not be normalised away."""
+def test_all_pictures_share_a_scale() -> None:
+    """A gradient that is twice as large as the reference looks larger, too."""
     gallery = view([[1.0, 2.0], [0.0, 1.0]], [[0.5, 1.0], [0.0, 0.5]])
     yours, reference, difference = (pixels(picture.uri) for picture in gallery.pictures)
 
@@ -93,7 +93,7 @@ def test_pixels_of_weights_become_tiles() -> None:
     assert "50 images of 28 × 28 pixels, one for each column" in gallery.pictures[0].alt
 
 
-def test_transposed_shows_the_same_images() -> None:
+def test_a_transposed_gradient_shows_the_same_images() -> None:
     gradient = np.random.RandomState(0).randn(784, 10)
 
     gallery = view(gradient.T, gradient)
@@ -101,7 +101,9 @@ def test_transposed_shows_the_same_images() -> None:
     assert len(gallery.pictures) == 2
     assert (pixels(gallery.pictures[0].uri) == pixels(gallery.pictures[1].uri)).all()
     assert gallery.scatter is None
-    assert gallery.caption == ("Yours has the shape (10, 784), the reference (784, 10): entries cannot be compared.",)
+    assert gallery.caption == (
+        "Yours has the shape (10, 784), the reference (784, 10), so their entries cannot be compared.",
+    )
 
 
 @pytest.mark.parametrize(
@@ -131,22 +133,22 @@ def test_each_shape_has_its_picture(shape: tuple[int, ...], kind: str) -> None:
 
 
 @pytest.mark.parametrize("shape", [(), (1,), (1, 1)])
-def test_single_numbers_are_told(shape: tuple[int, ...]) -> None:
+def test_a_single_number_is_in_the_caption(shape: tuple[int, ...]) -> None:
     gallery = view(np.full(shape, 2.0), np.full(shape, -1.5))
 
     assert not gallery.pictures
     assert gallery.scale is None
-    assert gallery.caption == ("One number: yours is 2, the reference −1.5.",)
+    assert gallery.caption == ("Yours is 2; the reference is −1.5.",)
 
 
 @given(got=anything, expected=anything, right=st.booleans())
-def test_never_raises(got: np.ndarray, expected: np.ndarray, right: bool) -> None:
+def test_no_array_makes_it_raise(got: np.ndarray, expected: np.ndarray, right: bool) -> None:
     view(got, expected, right=right)
     view(got, got[::-1] if got.ndim else got, right=right)
 
 
 @pytest.mark.parametrize("size", [1e-40, 1e-30, 1e30, 3e38])
-def test_extreme_sizes(size: float) -> None:
+def test_very_small_and_very_large_values_are_drawn(size: float) -> None:
     values = np.linspace(-1, 1, 60).reshape(6, 10) * size
 
     gallery = view(values[::-1], values)
@@ -156,7 +158,7 @@ def test_extreme_sizes(size: float) -> None:
     assert "nan" not in " ".join(gallery.caption)
 
 
-def test_nothing_to_draw() -> None:
+def test_an_empty_gradient_has_no_picture() -> None:
     gallery = view(np.zeros((0, 5)), np.zeros((0, 5)))
 
     assert not gallery.pictures
@@ -174,43 +176,43 @@ def caption(got: np.ndarray, **options: float) -> str:
 
 
 @pytest.mark.parametrize(("factor", "shown"), [(64.0, "64"), (-1.0, "−1"), (0.5, "0.5")])
-def test_caption_names_a_slope(factor: float, shown: str) -> None:
-    assert f"on a line of slope {shown} through zero" in caption(factor * REFERENCE)
+def test_the_caption_names_a_constant_factor(factor: float, shown: str) -> None:
+    assert caption(factor * REFERENCE).startswith(f"All of your entries are {shown} times those of the reference.")
 
 
-def test_caption_names_zeros_that_are_not() -> None:
+def test_the_caption_names_entries_that_should_be_zero() -> None:
     got = np.where(REFERENCE == 0, 0.25, REFERENCE)
 
-    assert f"({ZEROS:,} of {ZEROS:,} such entries). Everywhere else yours agree." in caption(got)
+    assert f"Wherever they differ, the reference is exactly zero ({ZEROS:,} of its {ZEROS:,} zeros)." in caption(got)
 
 
-def test_caption_names_zeros_that_should_not_be() -> None:
+def test_the_caption_names_zeros_that_should_not_be_zero() -> None:
     got = np.where(REFERENCE > 0, 0.0, REFERENCE)
 
     assert "Wherever they differ, yours is exactly zero." in caption(got)
     assert caption(0 * REFERENCE) == "All of your entries are zero."
 
 
-def test_caption_names_rows_and_columns() -> None:
+def test_the_caption_names_rows_and_columns() -> None:
     row, column = REFERENCE.copy(), REFERENCE.copy()
     row[7] += 1
     column[:, [2, 5]] += 1
 
-    assert "They lie in 1 of the 40 rows (7)." in caption(row)
-    assert "They lie in 2 of the 20 columns (2, 5)." in caption(column)
+    assert "The differences lie in 1 of the 40 rows (7)." in caption(row)
+    assert "The differences lie in 2 of the 20 columns (2, 5)." in caption(column)
 
 
-def test_caption_counts_what_is_not_finite() -> None:
+def test_the_caption_counts_entries_that_are_not_finite() -> None:
     got = REFERENCE.copy()
     got[0, :3] = np.nan
     got[1, 1] = np.inf
 
-    assert caption(got).startswith("4 of 800 (0.5 %) of your entries are not finite")
+    assert caption(got).startswith("4 of your 800 entries (0.5 %) are nan or infinite (magenta).")
     assert "The others agree with the reference." in caption(got)
     assert caption(got * np.nan) == "None of your entries is a finite number."
 
 
-def test_agreeing_here_needs_one_picture() -> None:
+def test_a_gradient_that_agrees_on_this_batch_has_one_picture() -> None:
     """A function may be right on the public batch and wrong on hidden ones."""
     gallery = view(REFERENCE, REFERENCE)
 
@@ -220,7 +222,7 @@ def test_agreeing_here_needs_one_picture() -> None:
     assert gallery.caption[-1] == "On this batch every entry agrees with the reference."
 
 
-def test_tolerance_decides_what_differs() -> None:
+def test_the_tolerance_decides_which_entries_differ() -> None:
     assert "differ" in caption(REFERENCE + 1e-3 * (REFERENCE > 0))
     assert view(REFERENCE + 1e-3, REFERENCE, tolerance=1e-2).single
 
@@ -228,7 +230,7 @@ def test_tolerance_decides_what_differs() -> None:
 # ---------------------------------------------------------------------------------------------------------- scatter
 
 
-def test_scatter_puts_points_where_they_belong() -> None:
+def test_the_scatter_plot_puts_points_in_the_right_places() -> None:
     """Entries that are equal lie on the dashed line, from the lower left to the upper right corner."""
     values = np.linspace(-1, 1, 500)
     got = values.copy()
@@ -248,6 +250,6 @@ def test_scatter_puts_points_where_they_belong() -> None:
     assert (y1, x2) == (scatter.size, scatter.size)
 
 
-def test_scatter_needs_points() -> None:
+def test_a_scatter_plot_needs_enough_finite_points() -> None:
     assert view(np.ones(4), np.zeros(4)).scatter is None
     assert view(np.full(20, np.nan), np.zeros(20)).scatter is None

@@ -1,9 +1,9 @@
 """
-No report says what the solution computes, or what the hidden cases hold: at no level of hints, in no format.
+No report reveals the solution or the hidden cases, at any level of hints and in any format.
 
-Two scans. One looks for every expression of a solution that the student cannot know already, however it is spaced. The
-other grades the same answers with two hidden seeds: whatever number the reports do not share was made from hidden
-values, and may be told to two digits at most.
+There are two scans. The first looks for every expression of a solution that the student cannot know already, with any
+spacing. The second grades the same answers with two hidden seeds: a number that differs between the two reports comes
+from hidden values, and may have two significant digits at most.
 """
 
 from __future__ import annotations
@@ -44,12 +44,12 @@ _FINGERPRINT = re.compile(r"(?<![\w.])[0-9a-f]{16}\b")
 
 
 @pytest.fixture(autouse=True, scope="module")
-def _one_thread() -> Iterator[None]:
-    """What is computed twice is the same to the last bit. Notebooks share their images, which none of them changes."""
-    threads, prepared = torch.get_num_threads(), mnist._as_numbers(*mnist.read_split("test"))
+def _one_thread_and_shared_images() -> Iterator[None]:
+    """Repeated calculations agree to the last bit. Notebooks share their images; none of them changes these."""
+    threads, (images, labels) = torch.get_num_threads(), mnist.load_mnist()
     torch.set_num_threads(1)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mnist, "_as_numbers", lambda *_: prepared)
+        patch.setattr(mnist, "load_mnist", lambda: (images.detach(), labels.detach()))
         yield
     torch.set_num_threads(threads)
 
@@ -58,24 +58,24 @@ def _one_thread() -> Iterator[None]:
 
 
 def bare(text: str) -> str:
-    """Text without what may vary in writing a formula: spaces, brackets, ways of writing a product or a transpose."""
+    """A formula in one spelling: without spaces and brackets, with one sign for products and one for transposes."""
     return re.sub(r"\s+", "", text.translate(_SAME)).replace("ᵀ", ".T").replace(".mT", ".T").replace(".t,", ".T,")
 
 
 @functools.cache
 def expressions(assignment_id: str) -> frozenset[str]:
-    """Every part of every solution that computes something, bare."""
+    """Every expression in the solutions that computes something, as `bare` writes it."""
     found = set()
-    for source in load_assignment(SOURCES / f"{assignment_id}.md").solution_code.values():
-        body = next(node for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)).body[1:]
+    for code in load_assignment(SOURCES / f"{assignment_id}.md").solution_code.values():
+        body = next(node for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)).body[1:]
         for node in (inner for statement in body for inner in ast.walk(statement)):
             if isinstance(node, (ast.BinOp, ast.Call, ast.Compare, ast.UnaryOp, ast.Subscript)):
                 found.add(bare(ast.unparse(node)))
     return frozenset(text for text in found if len(text) >= FEWEST_CHARACTERS)
 
 
-def told(text: str, secrets: frozenset[str]) -> set[str]:
-    """Those of the expressions that a document shows."""
+def revealed(text: str, secrets: frozenset[str]) -> set[str]:
+    """The secret expressions that a document shows."""
     plain = _ESCAPED.sub(lambda match: chr(int(match[1], 16)), re.sub(r"<[^>]*>", "", _PICTURE.sub("", text)))
     shown = bare(html.unescape(plain).replace("\\n", ""))
     return {secret for secret in secrets if secret in shown}
@@ -85,13 +85,13 @@ def told(text: str, secrets: frozenset[str]) -> set[str]:
 
 
 def numbers(text: str) -> set[str]:
-    """The decimal numbers of a document that have more than two digits that count."""
+    """The decimal numbers of a document with more than two significant digits."""
     plain = _FINGERPRINT.sub("", _PICTURE.sub("", text))
     return {number for number in _NUMBER.findall(plain) if len(significant(number)) > 2}
 
 
 def significant(number: str) -> str:
-    """The digits of a number that count."""
+    """The significant digits of a number."""
     return re.sub(r"e.*|[-.]", "", number, flags=re.IGNORECASE).strip("0")
 
 
@@ -99,17 +99,17 @@ def significant(number: str) -> str:
 
 
 def documents(report: Report) -> Iterator[tuple[str, str]]:
-    """Everything that is made of a report, by the format's name; pages without their style sheet. Time is no secret."""
+    """All documents made from a report, by format; pages without their style sheet, and without times, which vary."""
     report = dataclasses.replace(report, seconds=0.0)
     yield "html", re.sub(r"<style>.*?</style>", "", render_html(report), flags=re.DOTALL)
-    written = render_json(report)
-    yield "json", written
+    report_json = render_json(report)
+    yield "json", report_json
     for name in FORMATS:
-        yield name, render([result_of(json.loads(written))], name)
+        yield name, render([result_of(json.loads(report_json))], name)
 
 
 def at_level(assignment: Assignment, level: int) -> Assignment:
-    """The same assignment (its cases and mutants are known by that), with so many hints."""
+    """The same assignment object, with another level of hints: caches of its cases and mutants stay valid."""
     object.__setattr__(assignment, "hints", level)
     return assignment
 
@@ -122,82 +122,88 @@ def two_seeds(assignment_id: str) -> tuple[Assignment, Assignment]:
 
 @functools.cache
 def rounds(assignment_id: str) -> tuple[str, ...]:
-    """All wrong answers of the corpus, as few notebooks: in each, every exercise is answered once at most."""
+    """All wrong answers of the corpus in few notebooks, each with at most one answer to an exercise."""
     notebooks: list[dict[str, str]] = []
     for folder in sorted((CORPUS / assignment_id).glob("wrong_*")):
         text = (folder / "answers.py").read_text(encoding="utf-8")
         names = tomllib.loads((folder / "expect.toml").read_text(encoding="utf-8"))["outcomes"]
-        free = next((each for each in notebooks if not each.keys() & names.keys()), None)
-        if free is None:
-            free = {}
-            notebooks.append(free)
-        free.update(dict.fromkeys(names, text))
-    return tuple("\n\n".join(dict.fromkeys(each.values())) for each in notebooks)
+        notebook = next((notebook for notebook in notebooks if not notebook.keys() & names.keys()), None)
+        if notebook is None:
+            notebook = {}
+            notebooks.append(notebook)
+        notebook.update(dict.fromkeys(names, text))
+    return tuple("\n\n".join(dict.fromkeys(notebook.values())) for notebook in notebooks)
 
 
 @pytest.mark.parametrize("assignment_id", ASSIGNMENTS)
-def test_no_report_tells_a_secret(assignment_id: str) -> None:
+def test_no_report_reveals_a_secret(assignment_id: str) -> None:
     """
-    All wrong answers of the corpus, all formats. With all levels of hints, the first of them: `test_levels_nest`.
+    For all wrong answers of the corpus, in all formats.
+
+    Only the first notebook is graded at every level of hints; `test_levels_nest` shows that the highest is enough.
     """
-    one, other = two_seeds(assignment_id)
+    first, second = two_seeds(assignment_id)
     explained = 0
     for number, answers in enumerate(rounds(assignment_id)):
-        here = Here(one, answers)
-        there = here.there(other)
-        known = bare("\n".join(cell.source for cell in here.notebook.cells))
+        here = Here(first, answers)
+        there = here.there(second)
+        known = bare("\n".join(cell.code for cell in here.notebook.cells))
         secrets = frozenset(secret for secret in expressions(assignment_id) if secret not in known)
         assert secrets
-        reference = dict(documents(there.judged(at_level(other, 3))))
+        reference = dict(documents(there.judged(at_level(second, 3))))
         for level in range(4) if number == 0 else (3,):
-            report = here.judged(at_level(one, level))
+            report = here.judged(at_level(first, level))
             explained += sum(len(exercise.diagnoses) for exercise in report.exercises)
             for name, text in documents(report):
-                assert told(text, secrets) == set(), (name, level)
-                assert numbers(text) <= numbers(reference[name]), (name, level, "is made of hidden values")
+                assert revealed(text, secrets) == set(), (name, level)
+                assert numbers(text) <= numbers(reference[name]), (name, level, "comes from hidden values")
                 assert _PICTURE.findall(text) == _PICTURE.findall(reference[name])
     assert explained >= 0.9 * len(list((CORPUS / assignment_id).glob("wrong_*")))
 
 
 def test_levels_nest() -> None:
-    """Whatever a level of hints says, the highest one says too: what is scanned there is scanned at all."""
+    """The highest level of hints contains the texts of all levels, so that scanning it is enough."""
     facts = {key: f"<{key}>" for key in ("function", "target", "expected", "got", "arguments")}
-    own = Misconception(id="own", observation="", hints=("one", "two", "three"), analogy="four")
-    for diagnosis_id, named in [*((each, None) for each in table("hints")), ("own", own)]:
-        said = [worded(diagnosis_id, "seen", facts, level=level, misconception=named) for level in range(4)]
-        texts = [{each.message, each.hint, *each.more, each.analogy} - {""} for each in said]
+    custom = Misconception(id="custom", observation="", hints=("one", "two", "three"), analogy="four")
+    for diagnosis_id, misconception in [*((name, None) for name in table("hints")), ("custom", custom)]:
+        diagnoses = [
+            worded(diagnosis_id, "seen", facts, level=level, misconception=misconception) for level in range(4)
+        ]
+        texts = [
+            {diagnosis.message, diagnosis.hint, *diagnosis.more, diagnosis.analogy} - {""} for diagnosis in diagnoses
+        ]
         assert all(lower <= texts[3] for lower in texts)
         assert len(texts[0]) == 1 < len(texts[3])
 
 
 @pytest.mark.parametrize("assignment_id", ASSIGNMENTS)
-def test_no_check_tells_a_secret(assignment_id: str) -> None:
-    """What a student sees in the notebook, of all wrong answers."""
+def test_no_check_reveals_a_secret(assignment_id: str) -> None:
+    """A check in the notebook, of wrong answers from the corpus."""
     for answers in rounds(assignment_id)[:2]:
         here = Here(two_seeds(assignment_id)[0], answers)
-        known = bare("\n".join(cell.source for cell in here.notebook.cells))
-        shown = check.look_at_all(here.namespace)._repr_mimebundle_()
+        known = bare("\n".join(cell.code for cell in here.notebook.cells))
+        shown = check.examine_all(here.namespace)._repr_mimebundle_()
         assert " yours " in shown["text/plain"]
         for text in shown.values():
-            assert told(text, frozenset(s for s in expressions(assignment_id) if s not in known)) == set()
+            assert revealed(text, frozenset(s for s in expressions(assignment_id) if s not in known)) == set()
 
 
-def test_what_students_get_has_no_expression_in_it() -> None:
-    """Nor has a released notebook; so what it shows of the mathematics is no excuse."""
+def test_a_released_notebook_contains_no_secret_expression() -> None:
+    """The scans skip expressions that the released notebook shows, so it must not show those of the solution."""
     known = bare("\n".join(cell.source for cell in handed_in("", base="blank").cells if cell.cell_type == "code"))
 
     assert {"x.T@dz1", "da1*z1>0", "dyhat@w2.T"} <= expressions("two_layer_mse")
     assert not {"x.T@dz1", "da1*z1>0", "dyhat@w2.T"} & {s for s in expressions("two_layer_mse") if s in known}
 
 
-# --------------------------------------------------------------------------------------- the scans themselves can fail
+# ------------------------------------------------------------------------------------- the scans find what is planted
 
 
 def with_words(report: Report, words: str) -> Report:
-    """A report that says something in a hint."""
-    first = report.exercises[0]
-    said = Diagnosis(id="sign", message="Something is to be seen.", hint="What is it?", more=(words,))
-    return dataclasses.replace(report, exercises=(dataclasses.replace(first, diagnoses=(said,)), *report.exercises[1:]))
+    """A report with these words in a hint."""
+    first, *others = report.exercises
+    diagnosis = Diagnosis(id="sign", message="Something can be seen.", hint="What is it?", more=(words,))
+    return dataclasses.replace(report, exercises=(dataclasses.replace(first, diagnoses=(diagnosis,)), *others))
 
 
 @pytest.fixture(scope="module")
@@ -209,18 +215,18 @@ def report() -> Report:
     "words", ["Try x.T @ dz1 here.", "Is it (x.mT) @ (dz1)?", "xᵀ@dz1", "da1 · (z1 > 0)", "2*(yhat − y)/len(y)"]
 )
 def test_a_planted_expression_is_found(report: Report, words: str) -> None:
-    documented = dict(documents(with_words(report, words)))
+    planted = dict(documents(with_words(report, words)))
 
-    assert told(documented["html"], expressions("two_layer_mse"))
-    assert told(documented["json"], expressions("two_layer_mse"))
-    assert not told(dict(documents(report))["html"], expressions("two_layer_mse"))
+    assert revealed(planted["html"], expressions("two_layer_mse"))
+    assert revealed(planted["json"], expressions("two_layer_mse"))
+    assert not revealed(dict(documents(report))["html"], expressions("two_layer_mse"))
 
 
 @pytest.mark.parametrize(
     ("form", "is_found"), [("{:.4g}", True), ("{:.3e}", True), ("{:.17g}", True), ("{:.1e}", False)]
 )
 def test_a_planted_value_is_found(report: Report, form: str, is_found: bool) -> None:
-    """Of a hidden case's reference, argument or worst entry; two digits of its size may be told."""
+    """A value of a hidden case's reference or arguments, scaled; two significant digits are allowed."""
     case = next(case for case in build_cases(two_seeds("two_layer_mse")[0])["grad_w1"] if not case.public)
     clean = dict(documents(report))
 
@@ -231,8 +237,8 @@ def test_a_planted_value_is_found(report: Report, form: str, is_found: bool) -> 
                 assert (not numbers(text) <= numbers(clean[name])) is is_found
 
 
-def test_the_corpus_is_scanned_whole() -> None:
-    """No wrong answer is left out of the rounds."""
+def test_every_wrong_answer_of_the_corpus_is_scanned() -> None:
+    """The notebooks of `rounds` contain all of them."""
     for assignment_id in ASSIGNMENTS:
         together = "\n".join(rounds(assignment_id))
         for folder in (CORPUS / assignment_id).glob("wrong_*"):

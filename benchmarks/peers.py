@@ -26,6 +26,7 @@ import torch
 from classroom import ASSIGNMENT, REFERENCE, Classroom, HandedIn
 from nbclient import NotebookClient
 
+from grader import __version__
 from grader.notebook.read import read_submission
 from grader.pipeline import grade
 from grader.reference.cases import build_cases
@@ -254,7 +255,7 @@ class Environment:
             "JUPYTER_DATA_DIR": str(jupyter),
         }
         stamp = self.folder / "installed.json"
-        wanted = json.dumps([TORCH, "matplotlib", "ipykernel", package, f"grader=={version('grader')}"])
+        wanted = json.dumps([TORCH, "matplotlib", "ipykernel", package, f"grader=={__version__}"])
         if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
             print(f"Installing {package} into {self.folder}, once ...", file=sys.stderr)
             subprocess.run([sys.executable, "-m", "venv", self.folder], check=True)

@@ -1,11 +1,11 @@
 """
-How long does it take to grade each assignment, compared with the least that it can cost?
+Times a warm grading of each assignment, and the floor: the least that a grading can cost.
 
     python benchmarks/assignments.py --rounds 5                      # all that are shipped
     python benchmarks/assignments.py convnet attention --rounds 10
 
-For each assignment, the grader and the floor (`floor.py`) take turns at the same right submissions: those of the
-corpus, each in a style of its own. Before anything is timed, each has to get full marks and a wrong one to lose some.
+For each assignment, the grader and the floor (`floor.py`) take turns at the right submissions of the corpus. Before
+anything is timed, each of these must get full marks, and a wrong submission must not.
 """
 
 from __future__ import annotations
@@ -36,15 +36,15 @@ LIMIT = 3.0
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Handful:
-    """An assignment with what a few people handed in: the first is wrong, the others are right."""
+    """An assignment and a few submissions to it: the first is wrong, the others are right."""
 
     assignment: Assignment
     submissions: tuple[HandedIn, ...]
 
 
 def main() -> int:
-    """Print a line per assignment; 1 if one of them takes as much as three floors, or more."""
-    os.environ[GRADING] = "a benchmark"  # notebooks' own `check` stays quiet, for the floor as well
+    """Print a line for each assignment. Returns 1 if one of them takes `LIMIT` floors or more, else 0."""
+    os.environ[GRADING] = "a benchmark"  # the notebooks' own `check` does nothing, for the floor too
     known = list(find_sources(shipped.solutions()))
     parser = argparse.ArgumentParser(description="Time a warm grading of each assignment, and its floor.")
     parser.add_argument("ids", nargs="*", metavar="ID", help="which assignments [all]")
@@ -56,18 +56,18 @@ def main() -> int:
     for assignment_id in options.ids or known:
         with tempfile.TemporaryDirectory() as name:
             handful = read_handful(assignment_id, Path(name))
-            ours, floors = take_turns(handful, Path(name), options.rounds)
-        ratios.append(statistics.median(ours) / statistics.median(floors))
+            graded, floors = take_turns(handful, Path(name), options.rounds)
+        ratios.append(statistics.median(graded) / statistics.median(floors))
         print(
-            f"| {assignment_id} | {len(ours) // options.rounds} | {statistics.median(ours):.3f} s "
+            f"| {assignment_id} | {len(graded) // options.rounds} | {statistics.median(graded):.3f} s "
             f"| {statistics.median(floors):.3f} s | {ratios[-1]:.2f} × |",
             flush=True,
         )
-    return int(max(ratios) >= LIMIT)
+    return 1 if max(ratios) >= LIMIT else 0
 
 
 def read_handful(assignment_id: str, folder: Path) -> Handful:
-    """Write the corpus's submissions to an assignment as notebooks; what a case does not answer is the solution's."""
+    """Write the corpus's submissions to an assignment as notebooks. The solution fills in what a case leaves out."""
     path = find_assignment(assignment_id, shipped.solutions())
     assignment, released = load_assignment(path), release_notebook(read_source(path))
 
@@ -76,8 +76,10 @@ def read_handful(assignment_id: str, folder: Path) -> Handful:
         wrong = next(case for case in cases if case.parent.name.startswith("wrong_"))
         for case in (wrong, *(case for case in cases if case.parent.name.startswith("ok_"))):
             answers = case.read_text(encoding="utf-8")
-            others = [text for name, text in assignment.solution_code.items() if not re.search(rf"\b{name}\b", answers)]
-            notebook = fill_blanks(released, "\n".join((answers, *(f"# %%\n{text}" for text in others))))
+            missing = [
+                code for name, code in assignment.solution_code.items() if not re.search(rf"\b{name}\b", answers)
+            ]
+            notebook = fill_blanks(released, "\n".join((answers, *(f"# %%\n{code}" for code in missing))))
             file = folder / f"{case.parent.name}.ipynb"
             nbformat.write(notebook, file)
             yield HandedIn(file.stem, file, {})
@@ -86,13 +88,13 @@ def read_handful(assignment_id: str, folder: Path) -> Handful:
 
 
 def take_turns(handful: Handful, folder: Path, rounds: int) -> tuple[list[float], list[float]]:
-    """Seconds of the grader, and of the floor, for each grading; another one begins each time."""
-    grader, floor = ThisGrader(handful, folder), Floor(handful, folder)
+    """Seconds of each grading, by the grader and by the floor. They alternate in who begins."""
+    grader, floor = ThisGrader(handful.assignment, folder), Floor(handful.assignment, folder)
     full_marks = sum(exercise.points for exercise in handful.assignment.exercises)
     wrong, *right = handful.submissions
     seconds: dict[object, list[float]] = {grader: [], floor: []}
     try:
-        for handed_in in (wrong, *right):  # warms both, too
+        for handed_in in (wrong, *right):  # this also warms both
             score = grader.grade([handed_in])[0].score
             if (score == full_marks) is (handed_in is wrong):
                 raise RuntimeError(f"{handed_in.name} got {score} of {full_marks} points.")
@@ -109,7 +111,7 @@ def take_turns(handful: Handful, folder: Path, rounds: int) -> tuple[list[float]
 
 
 def _can_run(floor: Floor, handed_in: HandedIn) -> bool:
-    """The floor calls functions by position; some right ones have their parameters in another order."""
+    """Whether the floor, which calls functions by position, can run this: some functions have reordered parameters."""
     try:
         floor.grade([handed_in])
     except RuntimeError:

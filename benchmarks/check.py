@@ -1,10 +1,11 @@
 """
-How long `check(grad_w1)` takes in a notebook, drawing included, beside autograd itself on the same network.
+Times `check(grad_w1)` in a notebook, drawing included, and autograd on the same network.
 
     python benchmarks/check.py
 
-Every exercise of every assignment is checked with its solution in place: a network's first one right after the imports,
-then each again and again. Exits with 1 if a first one, or the median of any, takes longer than LIMIT_MS.
+Every exercise of every assignment is checked with its solution in place: first one exercise right after the imports,
+then each exercise several times. Exits with 1 if a first check, or the median of an exercise, takes longer than
+`LIMIT_MS`.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ SOLUTIONS = Path(__file__).parent.parent / "solutions"
 
 
 def main() -> int:
-    """Print the table."""
+    """Print the table. Returns 1 if a check is too slow, else 0."""
     torch.set_num_threads(1)
     load_mnist()  # as every notebook does
     headings = ("first", "median", "slowest", "all()", "floor")
@@ -47,24 +48,22 @@ def main() -> int:
         slowest = max(slowest, first, *medians)
         numbers = (first, statistics.median(medians), max(medians), whole, floor)
         print(f"{source.id:24}" + "".join(f"{number:10.1f}" for number in numbers))
-    print(
-        f"The slowest check takes {slowest:.1f} ms, {slowest / LIMIT_MS:.2f} of the {LIMIT_MS:g} ms that it may take."
-    )
+    print(f"The slowest check takes {slowest:.1f} ms; it may take {LIMIT_MS:g} ms.")
     return 0 if slowest <= LIMIT_MS else 1
 
 
 def opened(source: SourceNotebook) -> tuple[Check, dict[str, Any]]:
-    """A notebook with everything solved and all imports done, and its `check`."""
+    """The `check` and the namespace of a notebook in which everything is solved and imported."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for cell in (*source.network, *source.exercises):
-        exec(cell.source, namespace)
+        exec(cell.code, namespace)
     exec(declaration(source.id, source.exercises, source.settings), namespace)
     return namespace["check"], namespace
 
 
 def forward_and_backward(namespace: dict[str, Any]) -> None:
-    """What autograd needs for the three batches of the cases: the least that a check of a new network has to do."""
-    images, labels = (torch.from_numpy(each) for each in read_split("test"))
+    """Autograd on the three batches of the cases: the least that the check of a new network has to do."""
+    images, labels = (torch.from_numpy(array) for array in read_split("test"))
     make_inputs = namespace.get("make_inputs", default_inputs)
     for rows in (64, 48, 17):
         generator = torch.Generator().manual_seed(rows)
@@ -76,20 +75,20 @@ def forward_and_backward(namespace: dict[str, Any]) -> None:
         torch.autograd.grad(loss, list(parameters.values()), allow_unused=True)
 
 
-def shown(look: Callable[..., Checked], *arguments: Any) -> dict[str, str]:
-    """A look, and what a notebook displays of it."""
-    return look(*arguments)._repr_mimebundle_()
+def shown(examine: Callable[..., Checked], *arguments: Any) -> dict[str, str]:
+    """Examine something, and return what a notebook displays."""
+    return examine(*arguments)._repr_mimebundle_()
 
 
 def milliseconds(work: Callable[..., object], *arguments: Any) -> float:
-    """Wall time of one call."""
+    """The wall time of one call, in milliseconds."""
     started = time.perf_counter()
     work(*arguments)
     return 1000 * (time.perf_counter() - started)
 
 
 def typical(work: Callable[..., object], *arguments: Any) -> float:
-    """The median of several calls."""
+    """The median wall time of several calls, in milliseconds."""
     return statistics.median(milliseconds(work, *arguments) for _ in range(ROUNDS))
 
 

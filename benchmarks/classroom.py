@@ -1,5 +1,5 @@
 """
-What is graded: a class of right submissions, each written a little differently, and one with a mistake.
+The class that is graded: right submissions, each written a little differently, and one with a mistake.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ RIGHT = {
     "grad_w1": ("x.T @ dz1", "x.t().mm(dz1)", 'torch.einsum("ni,nj->ij", x, dz1)'),
     "grad_b1": ("dz1.sum(dim=0, keepdim=True)", "dz1.sum(0)[None]", "dz1.sum(0).unsqueeze(0)"),
 }
-WRONG = {"grad_z1": "da1"}  # without the mask of the relu
+WRONG = {"grad_z1": "da1"}  # without the ReLU's mask
 
 REFERENCE = """
 def reference(init_parameters, forward):
@@ -44,12 +44,12 @@ def reference(init_parameters, forward):
     known = {name: value.detach() for name, value in values.items()}
     return known | {f"d{name}": gradient for name, gradient in zip(values, gradients)}
 """
-"""What an instructor's tests begin with: autograd's gradients on a fixed batch."""
+"""The start of an instructor's tests: autograd's gradients on a fixed batch."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HandedIn:
-    """One submission: the notebook as a file, and the source of each answer."""
+    """One submission: the notebook as a file, and the code of each answer."""
 
     name: str
     path: Path
@@ -58,10 +58,10 @@ class HandedIn:
 
 class Classroom:
     """
-    One assignment, and the folder with what was handed in.
+    One assignment, and the submissions to it.
 
     Args:
-        folder: Where submissions are written.
+        folder: The submissions are written here.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -77,18 +77,18 @@ class Classroom:
         return sum(exercise.points for exercise in self.source.exercises)
 
     def right(self, number: int) -> HandedIn:
-        """A submission that deserves full marks; another one for each number."""
+        """A submission that deserves full marks, different for each number."""
         return self._hand_in(
             f"student-{number:03d}",
             {name: styles[(number + place) % len(styles)] for place, (name, styles) in enumerate(RIGHT.items())},
         )
 
     def wrong(self) -> HandedIn:
-        """A submission with one mistake in it."""
+        """A submission with one mistake."""
         return self._hand_in("wrong", {name: styles[0] for name, styles in RIGHT.items()} | WRONG)
 
     def test_of(self, exercise: ExerciseCell) -> str:
-        """The body of an instructor's test: the gradient of an exercise, compared with autograd's."""
+        """The body of an instructor's test: it compares the gradient of an exercise with autograd's."""
         arguments = ", ".join(f'known["{name}"].clone()' for name in exercise.arguments)
         (target,) = exercise.targets
         return (

@@ -1,11 +1,11 @@
 """
-How long one grading takes in a fresh process, as in CI, beside importing torch and ipykernel in one.
+Times one grading in a fresh process, as in continuous integration, and the imports of torch and ipykernel alone.
 
     python benchmarks/cold.py [--times 10]
 
-They take turns. What is timed is the whole process, from its start to its end: `grader grade` reads the notebook, runs
-it in its sandbox, compares, and writes both reports. Exits with 1 if its median is more than LIMIT times that of the
-imports.
+The two take turns. The whole process is timed, from its start to its end: `grader grade` reads the notebook, runs it
+in its sandbox, compares, and writes both reports. Exits with 1 if the median of a grading is more than `LIMIT` times
+that of the imports.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ IMPORTS = [sys.executable, "-c", "import torch, ipykernel"]
 
 
 def main() -> int:
-    """Take turns, and print a table."""
+    """Time them in turn, and print a table. Returns 1 if a grading is too slow, else 0."""
     parser = argparse.ArgumentParser(description="Time a grading in a fresh process.")
-    parser.add_argument("--times", type=int, default=10, help="how often each [10]")
+    parser.add_argument("--times", type=int, default=10, help="how often each is timed [10]")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="cold-") as folder:
         classroom = Classroom(Path(folder) / "submissions")
@@ -39,12 +39,12 @@ def main() -> int:
         seconds: dict[str, list[float]] = {name: [] for name in contenders}
         for turn in range(-1, options.times):
             for name, command in contenders.items():
-                taken = timed(command, may_fail=name.endswith("wrong"))
-                if turn >= 0:  # the first one reads files that later ones find in memory
-                    seconds[name].append(taken)
+                duration = timed(command, code=1 if name.endswith("wrong") else 0)
+                if turn >= 0:  # in the first turn, files are not yet in memory
+                    seconds[name].append(duration)
     floor = statistics.median(seconds["imports of torch and ipykernel alone"])
     worst = 0.0
-    print("| a fresh process for | median, s | fastest | slowest | to the imports |")
+    print("| a fresh process for | median, s | fastest | slowest | relative to the imports |")
     print("| --- | ---: | ---: | ---: | ---: |")
     for name, taken in seconds.items():
         ratio = statistics.median(taken) / floor
@@ -58,14 +58,14 @@ def grade(notebook: Path, folder: str) -> list[str]:
     return [sys.executable, "-m", "grader", "grade", str(notebook), "-o", f"{folder}/reports", "-q"]
 
 
-def timed(command: list[str], *, may_fail: bool) -> float:
-    """Wall time of a process. Anything but the exit code that is expected ends the benchmark."""
+def timed(command: list[str], *, code: int) -> float:
+    """The wall time of a process, in seconds. Raises RuntimeError if it ends with another exit code."""
     started = time.perf_counter()
-    code = subprocess.run(command, check=False).returncode
-    taken = time.perf_counter() - started
-    if code != int(may_fail):
-        raise RuntimeError(f"{' '.join(command)} ended with {code}.")
-    return taken
+    returned = subprocess.run(command, check=False).returncode
+    duration = time.perf_counter() - started
+    if returned != code:
+        raise RuntimeError(f"{' '.join(command)} ended with exit code {returned}.")
+    return duration
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
 """
-What diagnosis adds to the time of a grading, warm and the first time.
+Times what diagnosis adds to a grading, warm and the first time.
 
     python benchmarks/diagnosis.py --times 10
 
-Wrong submissions from the corpus are graded with diagnosis and without it, in turn. Exits with 1 if, over all of them,
-it adds more than LIMIT to the time of a warm grading. The first time, the mutants of an exercise are evaluated:
-`first` is what that costs on top, once per process and assignment.
+Wrong submissions of the corpus are graded with and without diagnosis, in turn. Exits with 1 if diagnosis adds more than
+`LIMIT` to the total time of warm gradings. The first time, the mutants of an exercise are evaluated; `first` is the
+additional cost of that, once per process and assignment.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import nbformat
 
-from grader import pipeline
+from grader import verdict
 from grader.assignment.load import Assignment, load_assignment
 from grader.assignment.source import read_source
 from grader.authoring.release import fill_blanks, release_notebook
@@ -42,13 +43,18 @@ SUBMISSIONS = (
     "convnet/wrong_flips_the_window",
     "attention/wrong_several_styles",
 )
-"""Mistakes of every kind: those that the first look explains, pairs, and one that nothing explains."""
+"""Mistakes that one mutant explains, mistakes that only a pair explains, and one that nothing explains."""
 
 
 def main() -> int:
-    """Print the table."""
+    """Print the table. Returns 1 if diagnosis adds too much, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--times", type=int, default=10, help="gradings of each submission, either way")
+    parser.add_argument(
+        "--times",
+        type=int,
+        default=10,
+        help="how often each submission is graded with diagnosis, and how often without [10]",
+    )
     times = parser.parse_args().times
     print(f"{'submission':48}{'without':>9}{'with':>9}{'ratio':>8}{'first':>9}   milliseconds; medians of {times}")
     totals = [0.0, 0.0]
@@ -79,7 +85,7 @@ def main() -> int:
 
 
 def handed_in(name: str, path: Path) -> Submission:
-    """A submission of the corpus: its answers, and everything else right."""
+    """A submission of the corpus. The solution fills in the exercises that it does not answer."""
     answers = (ROOT / "tests" / "corpus" / name / "answers.py").read_text(encoding="utf-8")
     source = read_source(path)
     notebook = fill_blanks(release_notebook(source), answers)
@@ -90,13 +96,13 @@ def handed_in(name: str, path: Path) -> Submission:
 
 
 def forget() -> None:
-    """As in a process that has not diagnosed anything yet."""
+    """Clear the caches, as in a process that has not diagnosed anything yet."""
     for cached in (bank, make_mutants, make_pairs):
         cached.cache_clear()
 
 
 def seconds(submission: Submission, assignment: Assignment) -> float:
-    """Wall time of one grading."""
+    """The wall time of one grading, in seconds."""
     started = time.perf_counter()
     grade(submission, assignment)
     return time.perf_counter() - started
@@ -104,13 +110,12 @@ def seconds(submission: Submission, assignment: Assignment) -> float:
 
 @contextlib.contextmanager
 def without_diagnosis() -> Iterator[None]:
-    """Nothing is explained, and wrong answers get no fingerprint."""
-    kept = pipeline.diagnose, pipeline.fingerprint
-    pipeline.diagnose, pipeline.fingerprint = lambda *_: (), lambda *_: None  # type: ignore[assignment]
-    try:
+    """A context in which wrong answers get no diagnosis and no fingerprint."""
+    with (
+        mock.patch.object(verdict, "diagnose", return_value=()),
+        mock.patch.object(verdict, "fingerprint", return_value=None),
+    ):
         yield
-    finally:
-        pipeline.diagnose, pipeline.fingerprint = kept
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
 """
-The least that grading can cost: a fork of a warm process that runs the cells and calls the functions, and no more.
+The least that a grading can cost: a fork of a warm process runs the cells and calls the functions.
 
-No sandbox, no kernel, no messages, no comparison, no report. Run as a program, it reads one JSON object a line, the
-path of a notebook, and answers each with the seconds from the fork to the end of the child.
+There is no sandbox, kernel, message, comparison or report. As a program, this reads lines of JSON with the path of a
+notebook, and answers each with the seconds from the fork to the end of the child.
 
-    python floor.py CALLS      # CALLS: written by `throughput.py`, the arguments that each function is called on
+    python floor.py CALLS      # CALLS: a file with the arguments that each function is called on
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def _serve(calls_path: Path) -> None:
 
     class Shell(InteractiveShell):
         def enable_gui(self, gui: Any = None) -> None:
-            """There is no window."""
+            """Open no window."""
 
     shell: Any = Shell.instance(config=Config({"HistoryManager": {"enabled": False}}))
-    shell.enable_matplotlib("inline")  # figures are drawn, as a kernel would
+    shell.enable_matplotlib("inline")  # figures are drawn, as in a kernel
     prepare_mnist()
     calls: list[tuple[str, list[list[torch.Tensor]]]] = torch.load(calls_path)
     replies = os.fdopen(os.dup(1), "w")

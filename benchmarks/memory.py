@@ -1,5 +1,5 @@
 """
-What processes hold in memory, read from /proc (Linux).
+Measures the memory of processes by /proc (Linux).
 """
 
 from __future__ import annotations
@@ -15,26 +15,26 @@ from typing_extensions import Self
 
 __all__ = ["Footprint", "MemorySampler", "descendants", "pss_mib"]
 
-_LOOK_S = 0.01
+_POLL_S = 0.01
 
 
 class Footprint(NamedTuple):
     """
-    Memory of one submission in the making, in MiB.
+    The memory that grading one submission takes, in MiB.
 
     Attributes:
-        own: PSS of the processes that were started for it; what they share with others counts in parts.
-        added: How much the PSS of everything, the grader and its helpers included, went up.
+        started: PSS of the processes that were started for it. Pages shared with other processes count in parts.
+        added: The increase of the PSS of everything, including the grader and its helpers.
     """
 
-    own: float
+    started: float
     added: float
 
 
 def descendants(process: int) -> set[int]:
-    """The processes that descend from one."""
+    """The ids of all processes that descend from a process."""
     children: dict[int, list[int]] = {}
-    for entry in os.listdir("/proc"):  # noqa: PTH208 - names are all that is needed, many times a second
+    for entry in os.listdir("/proc"):  # noqa: PTH208 - only names are needed, many times a second
         if entry.isdigit():
             with contextlib.suppress(OSError, ValueError):
                 stat = Path("/proc", entry, "stat").read_text(encoding="utf-8", errors="replace")
@@ -49,7 +49,7 @@ def descendants(process: int) -> set[int]:
 
 
 def pss_mib(process: int) -> float:
-    """The proportional set size of a process; 0 if it is gone, or not ours to look at."""
+    """The proportional set size of a process in MiB; 0 if the process has ended, or may not be read."""
     with contextlib.suppress(OSError):
         for line in Path(f"/proc/{process}/smaps_rollup").read_text(encoding="ascii").splitlines():
             if line.startswith("Pss:"):
@@ -58,22 +58,22 @@ def pss_mib(process: int) -> float:
 
 
 class MemorySampler:
-    """Looks, from a thread, at the processes that appear while the context is open; `footprint` is the largest seen."""
+    """Measures, in a thread, the processes that start while the context is open. `footprint` is the largest."""
 
     def __init__(self) -> None:
         self.footprint = Footprint(0.0, 0.0)
         self._known = {os.getpid(), *descendants(os.getpid())}
         self._before = sum(map(pss_mib, self._known))
         self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._look)
+        self._thread = threading.Thread(target=self._measure)
 
-    def _look(self) -> None:
-        while not self._is_over.wait(_LOOK_S):
+    def _measure(self) -> None:
+        while not self._is_over.wait(_POLL_S):
             new = descendants(os.getpid()) - self._known
-            own, others = sum(map(pss_mib, new)), sum(map(pss_mib, self._known))
-            # Shares change with each process that comes or goes: what was added up meanwhile would be no sum.
-            if own > self.footprint.own and descendants(os.getpid()) - self._known == new:
-                self.footprint = Footprint(own, own + others - self._before)
+            started, known = sum(map(pss_mib, new)), sum(map(pss_mib, self._known))
+            # Shares change when a process starts or ends, and then the sum is wrong.
+            if started > self.footprint.started and descendants(os.getpid()) - self._known == new:
+                self.footprint = Footprint(started, started + known - self._before)
 
     def __enter__(self) -> Self:
         self._thread.start()

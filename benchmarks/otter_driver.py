@@ -1,8 +1,8 @@
 """
-Grades with otter's documented Python interface, in otter's own environment: imported once, then one call a submission.
+Grades by otter's documented Python interface, in otter's own environment: one import, then one call per submission.
 
-Reads one JSON object a line, the path of a notebook, and answers each with seconds and score. That is cheaper than the
-command line, `otter run`, which starts Python and imports otter for each submission.
+Reads lines of JSON with the path of a notebook, and answers each with the seconds and the score. This is cheaper than
+the command `otter run`, which starts Python and imports otter for each submission.
 
     python otter_driver.py AUTOGRADER.ZIP
 """

@@ -1,8 +1,8 @@
 """
-The contenders: each grades submissions and says how long it took and what it gave.
+The contenders: each grades submissions, and returns the time and the score.
 
-Peers live in environments of their own, made on first use with `venv` and pip, with the same PyTorch as here. Each is
-set up as its documentation says, and wherever that leaves a choice, the cheapest way was taken.
+Each peer has its own environment, which `venv` and pip make on first use, with the same PyTorch as here. It is set up
+as its documentation says; where that leaves a choice, in the way that is fastest for it.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ import torch
 from classroom import ASSIGNMENT, REFERENCE, Classroom, HandedIn
 from nbclient import NotebookClient
 
+from grader import __version__
+from grader.assignment.load import Assignment
 from grader.notebook.read import read_submission
 from grader.pipeline import grade
 from grader.reference.cases import build_cases
@@ -39,7 +41,7 @@ _TESTS = f"import torch\n{REFERENCE}"
 
 
 class Graded(NamedTuple):
-    """What one grading cost, and what it gave; None where nothing is marked."""
+    """The time of one grading, and its score; None if the contender gives no marks."""
 
     seconds: float
     score: float | None
@@ -50,7 +52,7 @@ class Contender(Protocol):
     Something that grades.
 
     Attributes:
-        at_once: Whether it is at its best with the whole class in one call.
+        at_once: Whether it is fastest with the whole class in one call.
     """
 
     name: str
@@ -60,17 +62,17 @@ class Contender(Protocol):
         """Grade submissions one after the other."""
 
     def close(self) -> None:
-        """End what it has running."""
+        """End its processes."""
 
 
 class ThisGrader:
-    """`grader.pipeline.grade`, and both reports written."""
+    """`grader.pipeline.grade`, and writing both reports."""
 
     name = "grader, warm"
     at_once = False
 
-    def __init__(self, classroom: Classroom, folder: Path) -> None:
-        self.assignment = classroom.assignment
+    def __init__(self, assignment: Assignment, folder: Path) -> None:
+        self.assignment = assignment
         self.reports = folder / "reports"
 
     def grade(self, submissions: Sequence[HandedIn]) -> list[Graded]:
@@ -84,18 +86,19 @@ class ThisGrader:
         return Graded(time.perf_counter() - started, report.score)
 
     def close(self) -> None:
-        """Nothing: what it started ends with this process."""
+        """Do nothing: its processes end with this one."""
 
 
 class Floor:
-    """The same cells and functions in a fork of a warm process: see `floor.py`."""
+    """The same cells and functions in a fork of a warm process; see `floor.py`."""
 
     name = "floor: forked IPython shell"
     at_once = False
 
-    def __init__(self, classroom: Classroom, folder: Path) -> None:
-        cases = build_cases(classroom.assignment)
-        calls = [(name, [list(case.arguments.values()) for case in each]) for name, each in cases.items()]
+    def __init__(self, assignment: Assignment, folder: Path) -> None:
+        calls = [
+            (name, [list(case.arguments.values()) for case in cases]) for name, cases in build_cases(assignment).items()
+        ]
         path = folder / "floor" / "calls.pt"
         path.parent.mkdir()
         torch.save(calls, path)
@@ -103,7 +106,7 @@ class Floor:
         self._process = _Conversation(command, {"OMP_NUM_THREADS": "1"}, log=path.with_name("log"))
 
     def grade(self, submissions: Sequence[HandedIn]) -> list[Graded]:
-        """Run each; nothing is compared, so there is no score."""
+        """Run each. Nothing is compared, so there is no score."""
         answers = [self._process.ask(path=str(handed_in.path)) for handed_in in submissions]
         if not all(answer["done"] for answer in answers):
             raise RuntimeError("The floor could not run a notebook or call a function.")
@@ -152,11 +155,11 @@ class Nbclient:
         return Graded(time.perf_counter() - started, score)
 
     def close(self) -> None:
-        """Nothing: each kernel has ended with its notebook."""
+        """Do nothing: each kernel has ended with its notebook."""
 
 
 class Nbgrader:
-    """`nbgrader autograde` as it ships: one call for the whole class, and each submission's share of it."""
+    """`nbgrader autograde` without changes: one call for the whole class, divided by the number of submissions."""
 
     name = "nbgrader autograde"
     at_once = True
@@ -195,14 +198,14 @@ class Nbgrader:
         return [Graded(seconds, scores[handed_in.name]) for handed_in in submissions]
 
     def close(self) -> None:
-        """Nothing runs."""
+        """Do nothing: no process of it is running."""
 
     def _run(self, *arguments: str) -> None:
         self.environment.run("-m", "nbgrader", *arguments, folder=self.course)
 
 
 class Otter:
-    """Otter's run without a container, through its Python interface: see `otter_driver.py`."""
+    """Otter without a container, by its Python interface; see `otter_driver.py`."""
 
     name = "otter, no container"
     at_once = False
@@ -225,7 +228,7 @@ class Otter:
         self._process = _Conversation(driver, environment.variables, log=tests.parent / "log")
 
     def grade(self, submissions: Sequence[HandedIn]) -> list[Graded]:
-        """Grade each in the process that has otter imported."""
+        """Grade each in the process that has imported otter."""
         answers = [self._process.ask(path=str(handed_in.path)) for handed_in in submissions]
         return [Graded(answer["seconds"], answer["score"]) for answer in answers]
 
@@ -236,11 +239,11 @@ class Otter:
 
 class Environment:
     """
-    A virtual environment for a peer, made if it is not there.
+    A virtual environment for a peer, made if it does not exist.
 
     Args:
         package: The peer's name for pip.
-        folder: Below which environments are kept.
+        folder: The folder with all environments.
     """
 
     def __init__(self, package: str, folder: Path) -> None:
@@ -248,15 +251,15 @@ class Environment:
         self.folder = folder / package
         self.python = self.folder / "bin" / "python"
         jupyter = self.folder / "jupyter"
-        self.variables = {  # as when it is activated, and nobody's own settings
+        self.variables = {  # as in an activated environment, without the user's own settings
             "PATH": os.pathsep.join([str(self.python.parent), os.environ.get("PATH", os.defpath)]),
             "JUPYTER_CONFIG_DIR": str(jupyter),
             "JUPYTER_DATA_DIR": str(jupyter),
         }
         stamp = self.folder / "installed.json"
-        wanted = json.dumps([TORCH, "matplotlib", "ipykernel", package, f"grader=={version('grader')}"])
+        wanted = json.dumps([TORCH, "matplotlib", "ipykernel", package, f"grader=={__version__}"])
         if not stamp.is_file() or stamp.read_text(encoding="utf-8") != wanted:
-            print(f"Installing {package} into {self.folder}, once ...", file=sys.stderr)
+            print(f"Installing {package} into {self.folder} ...", file=sys.stderr)
             subprocess.run([sys.executable, "-m", "venv", self.folder], check=True)
             for requirements in ([TORCH, "matplotlib", "ipykernel", package], ["--no-deps", str(HERE.parent)]):
                 self.run("-m", "pip", "install", "--quiet", *requirements, folder=self.folder)
@@ -264,12 +267,12 @@ class Environment:
 
     @property
     def version(self) -> str:
-        """The release of the peer that was installed."""
+        """The version of the peer."""
         code = f"from importlib.metadata import version; print(version({self.package!r}))"
         return self.run("-c", code, folder=self.folder).strip()
 
     def run(self, *arguments: str, folder: Path) -> str:
-        """Run the environment's Python; returns what it printed."""
+        """Run the environment's Python, and return what it printed."""
         command = [str(self.python), *arguments]
         done = subprocess.run(
             command, cwd=folder, env=os.environ | self.variables, capture_output=True, text=True, check=False
@@ -284,11 +287,11 @@ PEERS: dict[str, tuple[str | None, Any]] = {
     "nbgrader": ("nbgrader", Nbgrader),
     "otter": ("otter-grader", Otter),
 }
-"""By name: what to install in an environment of its own, and the contender."""
+"""By name: what to install into its environment, and the contender."""
 
 
 class _Conversation:
-    """A process that answers one line of JSON with another."""
+    """A process that answers each line of JSON with another line."""
 
     def __init__(self, command: Sequence[str], variables: dict[str, str], *, log: Path) -> None:
         self._log = log
@@ -311,7 +314,7 @@ class _Conversation:
             self._process.stdin.flush()
             line = self._process.stdout.readline()
         if not line:
-            raise RuntimeError(f"{self._process.args!r} ended before its time:\n{self._log.read_text()[-4000:]}")
+            raise RuntimeError(f"{self._process.args!r} ended too early:\n{self._log.read_text()[-4000:]}")
         answer: dict[str, Any] = json.loads(line)
         return answer
 
@@ -321,7 +324,7 @@ class _Conversation:
 
 
 def _nbgrader_source(classroom: Classroom) -> nbformat.NotebookNode:
-    """The instructor's notebook, with nbgrader's marks: who writes which cell, and what it is worth."""
+    """The instructor's notebook, with nbgrader's metadata: who writes each cell, and its points."""
     exercises = {exercise.index: exercise for exercise in classroom.source.exercises}
     first = min(exercises)
     notebook: nbformat.NotebookNode = nbformat.v4.new_notebook(

@@ -1,5 +1,5 @@
 """
-What it costs to keep answers, and what it saves: bytes for each submission, and the time to judge it again.
+Measures what it costs to keep answers (bytes for each submission), and the time to judge them again.
 
     python benchmarks/rescoring.py [ASSIGNMENT...]
 """
@@ -34,38 +34,38 @@ WRONG = {
 
 
 def measure(path: Path, label: str, answers: str) -> None:
-    """One submission: a line of the table."""
+    """Print a line of the table, for one submission."""
     assignment, source = load_assignment(path), read_source(path)
     notebook = release_notebook(source)
     for exercise in source.exercises:
         notebook = fill_blanks(notebook, exercise.code)
     content = nbformat.writes(fill_blanks(notebook, answers) if answers else notebook).encode()
     submission = Submission.of(content, name="submission.ipynb", student="submission")
-    ran: list[Execution] = []
-    grade(submission, assignment, keep=ran.append)  # the first one makes the cases, and mutants
+    executions: list[Execution] = []
+    grade(submission, assignment, keep=executions.append)  # the first grading makes the cases and the mutants
 
     started = time.perf_counter()
-    report = grade(submission, assignment, keep=ran.append)
+    report = grade(submission, assignment, keep=executions.append)
     graded = time.perf_counter() - started
-    packed = pack_execution(ran[-1], assignment) or b""
+    packed = pack_execution(executions[-1], assignment) or b""
     started = time.perf_counter()
     known = unpack_execution(packed, assignment)
     again = grade(submission, assignment, known=known)
     judged = time.perf_counter() - started
-    assert known == ran[-1]
+    assert known == executions[-1]
     assert again.score == report.score
 
-    plain = sum(len(payload) for reply in ran[-1].replies.values() for _, payload in reply.records.values())
+    returned = sum(len(payload) for reply in executions[-1].replies.values() for _, payload in reply.records.values())
     page = len(zlib.compress(render_html(report).encode())) + len(render_json(report))
     print(
-        f"| {assignment.id} | {label} | {plain / 1e3:,.0f} | {len(packed) / 1e3:,.0f} | {page / 1e3:,.0f} "
+        f"| {assignment.id} | {label} | {returned / 1e3:,.0f} | {len(packed) / 1e3:,.0f} | {page / 1e3:,.0f} "
         f"| {1e3 * graded:,.0f} | {1e3 * judged:,.0f} |",
         flush=True,
     )
 
 
 def main() -> None:
-    """All assignments, or those that are named."""
+    """Measure all assignments, or those that are named."""
     sources = find_sources(shipped.solutions())
     print("| assignment | answers | returned, kB | kept, kB | report and page, kB | graded, ms | judged again, ms |")
     print("| --- | --- | ---: | ---: | ---: | ---: | ---: |")

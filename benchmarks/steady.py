@@ -1,9 +1,9 @@
 """
-Does grading stay as it is? Grades one submission many times in one process, and counts what is there before and after.
+Does a long run leak anything or get slower? Grades one submission many times in one process, and compares.
 
     python benchmarks/steady.py --times 1000
 
-Exits with 1 if anything grew: descriptors, sockets, threads, processes, temporary files, memory, or the time it takes.
+Exits with 1 if anything grew: descriptors, sockets, threads, processes, temporary files, memory, or the time.
 """
 
 from __future__ import annotations
@@ -28,16 +28,19 @@ _RSS = {"memory here, MiB", "memory of helpers, MiB"}
 
 
 def main() -> int:
-    """Grade, count, and print a table."""
+    """Grade, count, and print a table. Returns 1 if anything grew, else 0."""
     parser = argparse.ArgumentParser(description="Grade one submission many times and look for leaks.")
-    parser.add_argument("--times", type=int, default=1000, help="how often [1000]")
-    parser.add_argument("--warm-up", type=int, default=30, help="how often before the first count [30]")
+    parser.add_argument("--times", type=int, default=1000, help="how many gradings [1000]")
+    parser.add_argument("--warm-up", type=int, default=30, help="how many gradings before the first count [30]")
     options = parser.parse_args()
-    # A folder of our own for whatever is temporary; with a short name, for the sockets in it.
-    with tempfile.TemporaryDirectory(prefix="st-") as name, tempfile.TemporaryDirectory(prefix="steady-") as results:
-        os.environ["TMPDIR"] = tempfile.tempdir = name
+    # All temporary files go into one folder, with a short name because of the sockets in it.
+    with (
+        tempfile.TemporaryDirectory(prefix="st-") as temporary,
+        tempfile.TemporaryDirectory(prefix="steady-") as results,
+    ):
+        os.environ["TMPDIR"] = tempfile.tempdir = temporary
         classroom = Classroom(Path(results) / "submissions")
-        grader = ThisGrader(classroom, Path(results))
+        grader = ThisGrader(classroom.assignment, Path(results))
         handed_in = classroom.right(0)
 
         def grade_once() -> float:
@@ -48,40 +51,41 @@ def main() -> int:
 
         for _ in range(options.warm_up):
             grade_once()
-        before = _count(Path(name))
+        before = _count(Path(temporary))
         seconds = []
         for number in range(1, options.times + 1):
             seconds.append(grade_once())
             if number % 100 == 0:
                 print(f"{number}: {statistics.median(seconds[-100:]):.3f} s", file=sys.stderr, flush=True)
-        after = _count(Path(name))
+        after = _count(Path(temporary))
 
     part = max(1, min(100, options.times // 2))
     first, last = statistics.median(seconds[:part]), statistics.median(seconds[-part:])
     print(f"| | before | after {options.times} |\n| --- | ---: | ---: |")
     print(f"| seconds per submission, median of {part} | {first:.3f} | {last:.3f} |")
-    for what in before:
-        print(f"| {what} | {before[what]:g} | {after[what]:g} |")
-    grown = [what for what in before if after[what] > before[what] + (MEMORY_MAY_GROW_MIB if what in _RSS else 0.0)] + (
-        ["time"] if last > first * TIME_MAY_GROW else []
-    )
+    for name in before:
+        print(f"| {name} | {before[name]:g} | {after[name]:g} |")
+    may_grow = {name: MEMORY_MAY_GROW_MIB if name in _RSS else 0.0 for name in before}
+    grown = [name for name in before if after[name] > before[name] + may_grow[name]]
+    if last > first * TIME_MAY_GROW:
+        grown.append("time")
     print(f"\nGrown: {', '.join(grown) or 'nothing'}.")
     return 1 if grown else 0
 
 
 def _count(temporary: Path) -> dict[str, float]:
-    """What this process and its helpers (the warm process that kernels are forked from) hold at rest."""
+    """What this process and its helper, the warm process that kernels are forked from, hold while nothing is graded."""
     gc.collect()
     time.sleep(_SETTLE_S)
     helpers = descendants(os.getpid())
     here = _descriptors("self")
-    theirs = [link for helper in helpers for link in _descriptors(helper)]
+    of_helpers = [link for helper in helpers for link in _descriptors(helper)]
     return {
         "processes": len(helpers),
         "descriptors here": len(here),
-        "descriptors of helpers": len(theirs),
+        "descriptors of helpers": len(of_helpers),
         "sockets here": _sockets(here),
-        "sockets of helpers": _sockets(theirs),
+        "sockets of helpers": _sockets(of_helpers),
         "threads here": len(list(Path("/proc/self/task").iterdir())),
         "threads of helpers": sum(len(list(Path(f"/proc/{helper}/task").iterdir())) for helper in helpers),
         "temporary files": sum(1 for _ in temporary.rglob("*")),
@@ -91,7 +95,7 @@ def _count(temporary: Path) -> dict[str, float]:
 
 
 def _descriptors(process: int | str) -> list[str]:
-    # The listing itself needs a descriptor, which is gone when it is looked at.
+    # Listing the folder needs a descriptor too, which no longer exists when its link is read.
     folder = Path(f"/proc/{process}/fd")
     return [str(path.readlink()) for path in folder.iterdir() if path.is_symlink()]
 

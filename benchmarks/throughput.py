@@ -1,10 +1,10 @@
 """
-How long does it take to grade a submission, here and elsewhere?
+Times the grading of a submission by this grader and by its peers.
 
     python benchmarks/throughput.py --submissions 10 --peers nbclient,nbgrader,otter
 
-Every contender grades the same submissions in one run, in turn, so that ratios hold although the machine has moods.
-Before anything is timed, each has to give full marks to a right submission and not to a wrong one.
+All contenders grade the same submissions in one run, in turn, so that ratios hold although the machine's speed varies.
+Before anything is timed, each must give full marks to a right submission, and fewer to a wrong one.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "grade
 
 
 def main() -> None:
-    """Set everybody up, check that each grades, time them, and print a table."""
-    os.environ[GRADING] = "a benchmark"  # for every contender, notebooks' own `check` stays quiet and imports nothing
+    """Set up the contenders, check that each grades, time them, and print a table."""
+    os.environ[GRADING] = "a benchmark"  # for all contenders, the notebooks' own `check` does and imports nothing
     options = _options()
     options.work.mkdir(parents=True, exist_ok=True)
     versions = {name: version(name) for name in ("torch", "ipykernel", "nbclient")} | {
@@ -44,27 +44,27 @@ def main() -> None:
         classroom = Classroom(folder / "submissions")
         submissions = [classroom.right(number) for number in range(1, options.submissions + 1)]
         try:
-            contenders += [ThisGrader(classroom, folder), Floor(classroom, folder)]
+            contenders += [ThisGrader(classroom.assignment, folder), Floor(classroom.assignment, folder)]
             for peer in options.peers:
-                package, contender = PEERS[peer]
+                package, make = PEERS[peer]
                 if package is None:
-                    contenders.append(contender(classroom, folder))
+                    contenders.append(make(classroom, folder))
                 else:
                     environment = Environment(package, options.work)
                     versions[package] = environment.version
-                    contenders.append(contender(classroom, folder, environment))
-            for each in contenders:
-                _say(f"Checking {each.name} ...")
-                _check(each, classroom)
+                    contenders.append(make(classroom, folder, environment))
+            for contender in contenders:
+                _say(f"Checking {contender.name} ...")
+                _check(contender, classroom)
             seconds = _time(contenders, submissions, options.rounds, full_marks=classroom.points)
             memory = {
-                each.name: [_measure(each, handed_in) for handed_in in submissions[:3]]
-                for each in contenders
-                if isinstance(each, (ThisGrader, Nbclient))
+                contender.name: [_measure(contender, handed_in) for handed_in in submissions[:3]]
+                for contender in contenders
+                if isinstance(contender, (ThisGrader, Nbclient))
             }
         finally:
-            for each in contenders:
-                each.close()
+            for contender in contenders:
+                contender.close()
     machine = f"{_processor()}, {os.cpu_count()} cores, Linux {platform.release()}"
     command = shlex.join(["python", *sys.argv])
     print(_table(seconds, memory))
@@ -75,18 +75,20 @@ def main() -> None:
             "machine": machine,
             "versions": versions,
             "seconds": seconds,
-            "memory_mib": {name: [each._asdict() for each in many] for name, many in memory.items()},
+            "memory_mib": {
+                name: [footprint._asdict() for footprint in footprints] for name, footprints in memory.items()
+            },
         }
         options.json.write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
 
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Time this grader, its peers, and the floor on the same submissions.")
-    parser.add_argument("--submissions", type=int, default=10, help="how many there are [10]")
+    parser.add_argument("--submissions", type=int, default=10, help="how many submissions [10]")
     parser.add_argument("--rounds", type=int, default=1, help="how often each is graded [1]")
     parser.add_argument("--peers", type=_peers, default=list(PEERS), help=f"some of {','.join(PEERS)}, or '' [all]")
     parser.add_argument("--work", type=Path, default=CACHE, help=f"keeps the peers' environments [{CACHE}]")
-    parser.add_argument("--json", type=Path, help="write every single number to this file")
+    parser.add_argument("--json", type=Path, help="write every measurement to this file")
     return parser.parse_args()
 
 
@@ -98,28 +100,31 @@ def _peers(text: str) -> list[str]:
 
 
 def _check(contender: Contender, classroom: Classroom) -> None:
-    """Full marks to a right submission, and not to a wrong one; this warms whatever can be warmed, too."""
+    """Raise RuntimeError unless a right submission gets full marks and a wrong one fewer. Also warms the contender."""
     right, wrong = contender.grade([classroom.right(0), classroom.wrong()])
     if right.score is not None and (right.score != classroom.points or not 0 < (wrong.score or 0) < classroom.points):
-        raise RuntimeError(f"{contender.name} does not grade: {right.score} and {wrong.score} of {classroom.points}.")
+        raise RuntimeError(
+            f"{contender.name} gives {right.score} and {wrong.score} of {classroom.points} points "
+            "to a right and a wrong submission."
+        )
 
 
 def _time(
     contenders: Sequence[Contender], submissions: Sequence[HandedIn], rounds: int, *, full_marks: float
 ) -> dict[str, list[float]]:
     """
-    Seconds per submission of each.
+    The seconds of each contender for each submission.
 
-    They take turns at each submission, and another one begins each time. Whoever wants the whole class at once has it
-    when the others are half through.
+    They take turns at each submission, and a different one begins each time. Contenders that take the whole class at
+    once get it when the others are half done.
     """
     seconds: dict[str, list[float]] = {contender.name: [] for contender in contenders}
 
-    def turn(contender: Contender, some: Sequence[HandedIn]) -> None:
-        graded: list[Graded] = contender.grade(some)
-        if any(each.score not in (None, full_marks) for each in graded):
+    def turn(contender: Contender, submissions: Sequence[HandedIn]) -> None:
+        graded: list[Graded] = contender.grade(submissions)
+        if any(result.score not in (None, full_marks) for result in graded):
             raise RuntimeError(f"{contender.name} gave less than full marks to a right submission.")
-        seconds[contender.name] += [each.seconds for each in graded]
+        seconds[contender.name] += [result.seconds for result in graded]
 
     singly = [contender for contender in contenders if not contender.at_once]
     at_once = [contender for contender in contenders if contender.at_once]
@@ -143,20 +148,20 @@ def _measure(contender: Contender, handed_in: HandedIn) -> Footprint:
 
 def _table(seconds: dict[str, list[float]], memory: dict[str, list[Footprint]]) -> str:
     medians = {name: statistics.median(values) for name, values in seconds.items()}
-    ours, floor = medians[ThisGrader.name], medians[Floor.name]
+    grader, floor = medians[ThisGrader.name], medians[Floor.name]
     rows = [
-        "| | seconds per submission | min–max | to this grader | to the floor | memory, PSS | memory, added |",
+        "| | seconds per submission | min–max | relative to this grader | to the floor | memory, PSS | memory, added |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name in sorted(medians, key=medians.__getitem__):
         spread = f"{min(seconds[name]):.3f}–{max(seconds[name]):.3f}" if len(set(seconds[name])) > 1 else ""
-        own, added = "", ""
+        started, added = "", ""
         if name in memory:
-            own = f"{statistics.median(each.own for each in memory[name]):.0f} MiB"
-            added = f"{statistics.median(each.added for each in memory[name]):.0f} MiB"
+            started = f"{statistics.median(footprint.started for footprint in memory[name]):.0f} MiB"
+            added = f"{statistics.median(footprint.added for footprint in memory[name]):.0f} MiB"
         rows.append(
-            f"| {name} | {medians[name]:.3f} | {spread} | {medians[name] / ours:.2f} × "
-            f"| {medians[name] / floor:.2f} × | {own} | {added} |"
+            f"| {name} | {medians[name]:.3f} | {spread} | {medians[name] / grader:.2f} × "
+            f"| {medians[name] / floor:.2f} × | {started} | {added} |"
         )
     return "\n".join(rows)
 

@@ -1,4 +1,4 @@
-"""How Sphinx makes the site: `make docs`."""
+"""The configuration of the documentation site, which `make docs` builds."""
 
 from __future__ import annotations
 

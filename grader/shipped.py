@@ -11,10 +11,13 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["ANSWER_FOLDERS", "PACKAGE", "answers", "constraints", "own_files", "samples", "solutions"]
+__all__ = ["ANSWER_FOLDERS", "DISTRIBUTION", "PACKAGE", "answers", "constraints", "own_files", "samples", "solutions"]
 
 PACKAGE = Path(sys.modules[__package__].__path__[0])
 """The folder of the installed package."""
+
+DISTRIBUTION = "backprop-grader"
+"""The name that the grader is installed under. The distribution that a package index calls `grader` is not ours."""
 
 ANSWER_FOLDERS = ("bundled", "samples")
 """The folders of the package that hold answers: a wheel's source notebooks, and the sample submissions."""

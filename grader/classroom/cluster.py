@@ -19,6 +19,7 @@ from grader import __version__
 from grader.errors import GraderError, GraderFault, UsageError
 from grader.execution.kernels import check_sandbox
 from grader.sandbox import Level
+from grader.shipped import DISTRIBUTION
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -96,7 +97,7 @@ def _connect(address: str) -> Client:
     try:
         from distributed import Client
     except ImportError as error:
-        raise UsageError("--cluster needs Dask.", "Install it: pip install 'grader[cluster]'.") from error
+        raise UsageError("--cluster needs Dask.", "In a clone of the grader: pip install '.[cluster]'.") from error
     logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it, we say ourselves
     is_file = "://" not in address
     if is_file and not Path(address).is_file():
@@ -113,10 +114,10 @@ def _connect(address: str) -> Client:
 
 def _examine(client: Client, require: Level) -> None:
     """Ask the workers that are there already; those that come later are asked with each submission."""
-    found: Any = client.get_versions(packages=["grader"])
+    found: Any = client.get_versions(packages=[DISTRIBUTION])
     workers = found["workers"]
     for worker, versions in workers.items():
-        theirs = versions["packages"]["grader"]
+        theirs = versions["packages"][DISTRIBUTION]
         if theirs != __version__:
             has = f"grader {theirs}" if theirs else "no grader"
             raise UsageError(f"The worker {worker} has {has}, here it is {__version__}.", _SAME_EVERYWHERE)

@@ -66,7 +66,7 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes, *, mode: int = 0o6
 def _requirements() -> list[str]:
     """What the grader needs to run, as its distribution says."""
     try:
-        lines = importlib.metadata.requires("grader") or []
+        lines = importlib.metadata.requires(shipped.DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError as error:
         raise GraderFault("The grader is not installed here, so what it needs is unknown.", "Install it.") from error
     return [line for line in lines if "extra ==" not in line]

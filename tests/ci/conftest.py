@@ -1,4 +1,4 @@
-"""What students push: the same notebooks for every platform."""
+"""The notebooks that students push, the same for every platform."""
 
 from __future__ import annotations
 

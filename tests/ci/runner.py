@@ -1,4 +1,4 @@
-"""Runs a composite action, as far as ours needs: its steps, in bash as GitHub starts it, with the files they fill."""
+"""Runs our composite action: its steps in bash, as GitHub starts them, with the files that they write to."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAME = re.compile(r"\b(?:inputs|steps|runner|github)\.[\w.-]+")
 
 @dataclasses.dataclass
 class Job:
-    """What came of the steps: `log` is what a reader sees, `code` that of the last one that ran."""
+    """The results of the steps: `log` is what a reader sees, `code` is the exit code of the last step that ran."""
 
     code: int = 0
     log: str = ""
@@ -33,39 +33,39 @@ class Job:
 
     @property
     def commands(self) -> list[tuple[str, dict[str, str], str]]:
-        """Those that the runner would obey."""
+        """The workflow commands that the runner would obey."""
         return read_commands(self.log)
 
 
 class Runner:
-    """Runs `action.yml` in a workspace, which is the student's repository."""
+    """Runs `action.yml` in a workspace, the student's repository."""
 
     def __init__(self, workspace: Path, temporary: Path) -> None:
         self._workspace, self._temporary = workspace, temporary
         self._action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 
     def run(self, inputs: Mapping[str, str], **environment: str) -> Job:
-        """The whole action, until a step fails."""
-        given = {name: str(spec.get("default", "")) for name, spec in self._action["inputs"].items()} | dict(inputs)
-        values = {f"inputs.{name}": value for name, value in given.items()}
+        """Run the action until a step fails."""
+        defaults = {name: str(spec.get("default", "")) for name, spec in self._action["inputs"].items()}
+        values = {f"inputs.{name}": value for name, value in (defaults | dict(inputs)).items()}
         values |= {"runner.temp": str(self._temporary), "runner.os": "Linux", "runner.arch": "X64"}
         job = Job()
         for number, step in enumerate(self._action["runs"]["steps"]):
             if not _is_true(step.get("if", "true"), values):
                 continue
             if "uses" in step:
-                job.used.append(step["uses"])  # no shell's, but another action's
+                job.used.append(step["uses"])  # another action, which this cannot run
                 continue
-            assert "${{" not in step["run"], "nothing is pasted into a script"
-            own = {name: _filled(text, values) for name, text in step.get("env", {}).items()}
-            job.code = self._step(step, number, environment | job.environment | own, job, values)
+            assert "${{" not in step["run"], "a script must not contain an expression"
+            variables = {name: _filled(text, values) for name, text in step.get("env", {}).items()}
+            job.code = self._step(step, number, environment | job.environment | variables, job, values)
             if job.code:
                 break
         for name, output in self._action["outputs"].items():
             job.outputs[name] = _filled(output["value"], values)
         return job
 
-    def _step(self, step: Any, number: int, own: Mapping[str, str], job: Job, values: dict[str, str]) -> int:
+    def _step(self, step: Any, number: int, variables: Mapping[str, str], job: Job, values: dict[str, str]) -> int:
         files = {
             name: self._temporary / f"{name}-{number}"
             for name in ("GITHUB_OUTPUT", "GITHUB_ENV", "GITHUB_PATH", "GITHUB_STEP_SUMMARY")
@@ -85,7 +85,7 @@ class Runner:
                 "GITHUB_WORKSPACE": str(self._workspace),
                 "GITHUB_ACTION_PATH": str(ROOT),
                 "RUNNER_TEMP": str(self._temporary),
-                **own,
+                **variables,
                 **{name: str(file) for name, file in files.items()},
             },
             stdout=subprocess.PIPE,

@@ -1,4 +1,4 @@
-"""The action's steps, run as a runner would; the workflows, as GitHub's schemas want them."""
+"""The action's steps, run as GitHub runs them; the workflows, validated by GitHub's schemas."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHECK = [str(Path(sys.executable).with_name("check-jsonschema")), "--regex-varia
 
 
 @pytest.mark.parametrize("path", [*WORKFLOWS, ROOT / "action.yml"], ids=lambda path: path.stem)
-def test_github_s_own_schemas_accept_it(path: Path) -> None:
+def test_github_schemas_accept_it(path: Path) -> None:
     schema = "vendor.github-actions" if path.stem == "action" else "vendor.github-workflows"
 
     done = subprocess.run([*CHECK, schema, str(path)], capture_output=True, text=True, check=False)
@@ -31,15 +31,15 @@ def test_github_s_own_schemas_accept_it(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
-def test_workflows_give_the_action_what_it_takes(path: Path) -> None:
-    """And keep no token beside the student's code, write nothing, and never run on what only a fork's author sees."""
+def test_workflows_pass_valid_inputs_to_the_action(path: Path) -> None:
+    """They also keep no token beside the student's code, may not write, and do not use `pull_request_target`."""
     workflow = yaml.safe_load(path.read_text(encoding="utf-8"))
     inputs = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))["inputs"]
     steps = [step for job in workflow["jobs"].values() for step in job["steps"]]
 
-    (ours,) = (step for step in steps if step["uses"].startswith("your-course/grader"))
-    assert ours["with"].keys() <= inputs.keys()
-    assert all(name in ours["with"] for name, spec in inputs.items() if spec.get("required"))
+    (action,) = (step for step in steps if step["uses"].startswith("your-course/grader"))
+    assert action["with"].keys() <= inputs.keys()
+    assert all(name in action["with"] for name, spec in inputs.items() if spec.get("required"))
     assert all(s["with"]["persist-credentials"] is False for s in steps if s["uses"].startswith("actions/checkout"))
     assert "pull_request_target" not in workflow[True]
     assert workflow["permissions"]["contents"] == "read"
@@ -82,8 +82,8 @@ def test_a_perfect_submission(repository: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_wrong_submission_is_told_at_its_line(repository: Path) -> None:
-    """With the hint; the table, the artefact and JUnit say the same, and the job fails."""
+def test_a_wrong_gradient_is_annotated_at_its_line(repository: Path) -> None:
+    """The annotation has a hint, the summary and JUnit agree with it, and the job fails."""
     job = run(repository, "wrong.ipynb")
 
     lines = (repository / "wrong.ipynb").read_text(encoding="utf-8").split("\n")
@@ -92,7 +92,7 @@ def test_a_wrong_submission_is_told_at_its_line(repository: Path) -> None:
     assert properties["file"] == "wrong.ipynb"
     assert "def grad_z1(" in lines[int(properties["line"]) - 1]
     assert properties["title"] == "grad_z1: Wrong values"
-    assert message.count("\n") >= 1, "what it is, and a question to begin with"
+    assert message.count("\n") >= 1, "the diagnosis and a first hint"
     assert "8 of 10" in job.summary
     suite = next(iter(junitparser.JUnitXml.fromfile(str(repository / job.outputs["junit"]))))
     assert (suite.tests, suite.failures) == (7, 1)
@@ -110,7 +110,7 @@ def test_a_blank_submission(repository: Path) -> None:
 
 @pytest.mark.slow
 def test_a_hanging_submission_costs_its_own_points(repository: Path, tmp_path: Path) -> None:
-    """The instructor's own limits hold: released notebooks have them."""
+    """The instructor's limits apply."""
     solutions = tmp_path / "solutions"
     solutions.mkdir()
     text = (SOURCES / "two_layer_mse.md").read_text(encoding="utf-8")
@@ -126,8 +126,8 @@ def test_a_hanging_submission_costs_its_own_points(repository: Path, tmp_path: P
 
 
 @pytest.mark.slow
-def test_a_hostile_submission_commands_nothing(repository: Path) -> None:
-    """What it prints, raises and is called stays text: in the log, in annotations, in the summary."""
+def test_a_hostile_submission_gives_no_commands(repository: Path) -> None:
+    """Whatever it prints, raises or uses as a name stays text in the log, the annotations and the summary."""
     job = run(repository, "hostile.ipynb", **{"hidden-seed": "987654321"})
 
     assert job.code == 1
@@ -141,8 +141,8 @@ def test_a_hostile_submission_commands_nothing(repository: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_notebook_of_that_name_is_read_as_a_name(repository: Path) -> None:
-    """A path with commands for shells and runners in it."""
+def test_a_hostile_file_name_is_only_a_name(repository: Path) -> None:
+    """The name contains commands for the shell and for the runner."""
     name = "a'b $(touch owned)\n::error::owned.ipynb"
     (repository / "blank.ipynb").rename(repository / name)
 
@@ -154,8 +154,8 @@ def test_a_notebook_of_that_name_is_read_as_a_name(repository: Path) -> None:
 
 
 @pytest.mark.slow
-def test_classroom_is_sent_what_its_table_shows(repository: Path) -> None:
-    """The reporter decides whether the job fails; also a file that cannot be read has a result."""
+def test_classroom_gets_the_points_that_its_table_shows(repository: Path) -> None:
+    """The reporter decides whether the job fails. A file that cannot be read has a result too."""
     wrong = run(repository, "wrong.ipynb", classroom="true")
     cut = run(repository, "cut.ipynb", classroom="true", assignment="two_layer_mse")
 
@@ -165,7 +165,7 @@ def test_classroom_is_sent_what_its_table_shows(repository: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_is_not_there_fails_the_job(repository: Path) -> None:
+def test_a_missing_notebook_fails_the_job(repository: Path) -> None:
     job = run(repository, "nowhere.ipynb", fail="false")
 
     assert job.code == 2
@@ -175,7 +175,7 @@ def test_what_is_not_there_fails_the_job(repository: Path) -> None:
 
 @pytest.mark.parametrize("link", ["two_layer_mse.md", "homework"])
 def test_a_link_to_the_solution_is_not_followed(repository: Path, link: str) -> None:
-    """Handed in as the notebook, or as the folder that it is in, it would get full marks."""
+    """A link to the solution, or to its folder, would get full marks."""
     solutions = repository / "solutions"
     solutions.mkdir()
     shutil.copy(SOURCES / "two_layer_mse.md", solutions)
@@ -190,7 +190,7 @@ def test_a_link_to_the_solution_is_not_followed(repository: Path, link: str) -> 
 
 
 @pytest.mark.parametrize("breaks", ["runs_on: ubuntu", "steps: {uses: x}"])
-def test_the_schema_would_not_accept_anything(tmp_path: Path, breaks: str) -> None:
+def test_the_schema_rejects_errors(tmp_path: Path, breaks: str) -> None:
     workflow = yaml.safe_load(WORKFLOWS[0].read_text(encoding="utf-8"))
     next(iter(workflow["jobs"].values())).update(yaml.safe_load(breaks))
     path = tmp_path / "workflow.yml"
@@ -201,7 +201,7 @@ def test_the_schema_would_not_accept_anything(tmp_path: Path, breaks: str) -> No
     assert done.returncode == 1, done.stdout
 
 
-def test_classroom_reads_what_the_action_leaves() -> None:
+def test_classroom_reads_the_variable_that_the_action_sets() -> None:
     text = (ROOT / "ci" / "github" / "classroom.yml").read_text(encoding="utf-8")
 
     reporter = r"uses: classroom-resources/autograding-grading-reporter@v1\n\s+with:\n\s+runners: (.*)"

@@ -1,4 +1,4 @@
-"""The job's script, run as GitLab's runner would, and what it leaves, as GitLab reads it; its schema's word on it."""
+"""The job's script runs as GitLab runs it, its results are read as GitLab reads them, and a schema accepts it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def job() -> dict[str, Any]:
 
 
 def run(repository: Path, notebook: str) -> tuple[int, str]:
-    """The script: each command only if the one before succeeded."""
+    """Run the script: each command only if the one before succeeded."""
     script = "\n".join(job()["script"]).replace("/opt/grader/assignments", str(ROOT / "assignments"))
     done = subprocess.run(
         ["sh", "-e", "-c", script],
@@ -41,8 +41,8 @@ def run(repository: Path, notebook: str) -> tuple[int, str]:
 
 
 @pytest.mark.parametrize("breaks", ["", "artifacts: {when: sometimes}"])
-def test_gitlab_s_own_schema_accepts_it(tmp_path: Path, breaks: str) -> None:
-    """And would not accept anything."""
+def test_gitlab_schema_accepts_it(tmp_path: Path, breaks: str) -> None:
+    """It rejects a template with an error."""
     template = {"gradients": job() | yaml.safe_load(breaks or "{}")}
     path = tmp_path / "ci.yml"
     path.write_text(yaml.safe_dump(template))
@@ -58,8 +58,8 @@ def test_gitlab_s_own_schema_accepts_it(tmp_path: Path, breaks: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_wrong_submission_is_told_where_gitlab_looks(repository: Path) -> None:
-    """JUnit, Code Quality at its line, the report under the name that the merge request links to."""
+def test_gitlab_finds_a_wrong_gradient(repository: Path) -> None:
+    """In JUnit, in Code Quality at its line, and in the report that the merge request links to."""
     code, log = run(repository, "wrong.ipynb")
 
     assert code == 1, log
@@ -76,7 +76,7 @@ def test_a_wrong_submission_is_told_where_gitlab_looks(repository: Path) -> None
 
 
 @pytest.mark.slow
-def test_what_is_not_there_fails_the_job(repository: Path) -> None:
+def test_a_missing_notebook_fails_the_job(repository: Path) -> None:
     code, log = run(repository, "nowhere.ipynb")
 
     assert code == 2

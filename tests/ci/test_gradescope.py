@@ -1,4 +1,4 @@
-"""The zip, unpacked as Gradescope lays it out, grades whatever is handed in, and always leaves a valid result."""
+"""The zip, unpacked as Gradescope does it, grades every kind of upload, and always writes a valid result."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def autograder(archive: Path, tmp_path: Path) -> Path:
-    """`/autograder`: `source` is the zip, and its `run_autograder` stands above it."""
+    """The folder `/autograder`: the zip is unpacked into `source`, and `run_autograder` is copied beside it."""
     root = tmp_path / "autograder"
     (root / "submission").mkdir(parents=True)
     with zipfile.ZipFile(archive) as packed:
@@ -48,9 +48,9 @@ def autograder(archive: Path, tmp_path: Path) -> Path:
 
 
 def run(root: Path, **environment: str) -> dict[str, Any]:
-    """`run_autograder` as Gradescope starts it; its `results.json`, which is valid."""
-    plain = {"HOME": str(root), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    subprocess.run([str(root / "run_autograder")], cwd=root, env=plain | environment, check=False, timeout=120)
+    """Run `run_autograder` as Gradescope does, and return its `results.json`, which must be valid."""
+    variables = {"HOME": str(root), "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    subprocess.run([str(root / "run_autograder")], cwd=root, env=variables | environment, check=False, timeout=120)
     content = json.loads((root / "results" / "results.json").read_text(encoding="utf-8"))
     validate_gradescope(content)
     return content
@@ -61,7 +61,7 @@ def outcomes(content: dict[str, Any]) -> list[str]:
 
 
 def test_the_zip_has_its_scripts_at_its_root(archive: Path) -> None:
-    """Executable; of all solutions only the one that is asked for is in it, and none of the samples."""
+    """They are executable. The zip has only the solution of its assignment, and no samples."""
     with zipfile.ZipFile(archive) as packed:
         members = {member.filename: member for member in packed.infolist()}
     for name in ("setup.sh", "run_autograder"):
@@ -78,7 +78,7 @@ def test_scripts_are_bash(archive: Path, script: str) -> None:
 
 
 def test_requirements_are_those_of_the_grader(archive: Path) -> None:
-    """As pip reads them, and none for developers."""
+    """It lists what the grader needs to run, and nothing for developers."""
     with zipfile.ZipFile(archive) as packed:
         lines = packed.read("requirements.txt").decode().splitlines()
 
@@ -88,7 +88,7 @@ def test_requirements_are_those_of_the_grader(archive: Path) -> None:
 
 @pytest.mark.slow
 def test_submissions_of_all_kinds(autograder: Path, repository: Path) -> None:
-    """Right, wrong, hostile, cut off, enormous, a link, no notebook, nothing at all."""
+    """Right, not a notebook, truncated, hostile, enormous, a link, nothing at all."""
     submission = autograder / "submission"
     shutil.copy(repository / "perfect.ipynb", submission)
 
@@ -128,7 +128,7 @@ def test_submissions_of_all_kinds(autograder: Path, repository: Path) -> None:
 
 @pytest.mark.slow
 def test_the_solution_beside_it_cannot_be_read(autograder: Path) -> None:
-    """By code that looks for it where Gradescope puts it."""
+    """Code that knows where Gradescope puts it does not find it."""
     steal = STEAL.replace("@SOLUTIONS@", str(autograder / "source"))
     assert str(autograder) in steal
     nbformat.write(handed_in(steal), autograder / "submission" / "thief.ipynb")
@@ -136,12 +136,12 @@ def test_the_solution_beside_it_cannot_be_read(autograder: Path) -> None:
     content = run(autograder)
 
     assert "LEAK" not in json.dumps(content)
-    assert content["score"] == 10, "it looked, found nothing, and answered"
+    assert content["score"] == 10, "the code found nothing, and the answers are right"
 
 
 @pytest.mark.slow
-def test_a_bad_day_has_a_result_too(autograder: Path, repository: Path) -> None:
-    """A solution that contradicts itself, no solution, a grader that does not start, one that does not end."""
+def test_a_failure_of_the_grader_has_a_result(autograder: Path, repository: Path) -> None:
+    """A wrong solution, an unreadable one, a grader that does not finish, and one that does not start."""
     shutil.copy(repository / "perfect.ipynb", autograder / "submission")
     source = find_assignment("two_layer_mse", autograder / "source" / "solutions")
     good = source.read_text(encoding="utf-8")
@@ -168,7 +168,7 @@ def test_a_bad_day_has_a_result_too(autograder: Path, repository: Path) -> None:
 
 
 def test_the_file_to_grade(tmp_path: Path, repository: Path) -> None:
-    """A notebook of this assignment before others, a notebook before text, the top before what is below."""
+    """A notebook of this assignment comes before others, a notebook before text, and the top folder before others."""
     folder = tmp_path / "submission"
     (folder / "__MACOSX").mkdir(parents=True)
     (folder / "deep").mkdir()
@@ -187,7 +187,7 @@ def test_the_file_to_grade(tmp_path: Path, repository: Path) -> None:
     assert choose_file(folder, "attention").name == "a.ipynb"
 
 
-def test_the_level_that_is_asked_for_is_a_level(archive: Path) -> None:
+def test_the_required_level_is_in_the_settings(archive: Path) -> None:
     with zipfile.ZipFile(archive) as packed:
         settings = json.loads(packed.read("settings.json"))
 

@@ -1,4 +1,4 @@
-"""The hooks in an instructor's repository, run by pre-commit."""
+"""pre-commit runs the hooks in an instructor's repository."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ BIN = Path(sys.executable).parent
 
 @pytest.fixture
 def course(tmp_path: Path) -> Path:
-    """A course's repository, in step."""
+    """The repository of a course, with assignments that match their source notebooks."""
     folder = tmp_path / "course"
     (folder / "solutions").mkdir(parents=True)
     for suffix in (".md", ".svg"):
@@ -30,7 +30,7 @@ def course(tmp_path: Path) -> Path:
 
 
 def commit(folder: Path) -> dict[str, bool]:
-    """What the hooks say when everything is committed: by id, whether they pass."""
+    """Whether each hook passes, by its id, if everything is committed."""
     hooks = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text(encoding="utf-8"))
     (folder / ".pre-commit-config.yaml").write_text(yaml.safe_dump({"repos": [{"repo": "local", "hooks": hooks}]}))
     environment = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")} | {
@@ -40,7 +40,7 @@ def commit(folder: Path) -> dict[str, bool]:
     }
     for command in (["git", "init", "--quiet"], ["git", "add", "--all"]):
         subprocess.run(command, cwd=folder, env=environment, check=True)
-    said = {}
+    passes = {}
     for hook in hooks:
         done = subprocess.run(
             [BIN / "pre-commit", "run", hook["id"], "--all-files"],
@@ -52,19 +52,19 @@ def commit(folder: Path) -> dict[str, bool]:
         )
         assert "Traceback" not in done.stdout, done.stdout
         assert "(no files to check)" not in done.stdout, done.stdout
-        said[hook["id"]] = done.returncode == 0
-    return said
+        passes[hook["id"]] = done.returncode == 0
+    return passes
 
 
-def test_the_manifest_is_one() -> None:
+def test_the_manifest_is_valid() -> None:
     manifest = str(ROOT / ".pre-commit-hooks.yaml")
 
     subprocess.run([BIN / "pre-commit", "validate-manifest", manifest], check=True, capture_output=True)
 
 
 @pytest.mark.slow
-def test_a_course_in_order_passes_and_one_that_is_not_does_not(course: Path) -> None:
-    """A source that was changed, a solved notebook among the assignments, a notebook with outputs."""
+def test_hooks_pass_or_fail(course: Path) -> None:
+    """They fail for a source notebook that was changed, a solved notebook in assignments/, and one with outputs."""
     assert commit(course) == {"grader-in-step": True, "grader-no-leaks": True, "grader-no-outputs": True}
 
     source = course / "solutions" / "two_layer_mse.md"
@@ -91,7 +91,7 @@ def test_a_course_in_order_passes_and_one_that_is_not_does_not(course: Path) -> 
         ("this is no Python", ""),
     ],
 )
-def test_what_is_a_leak(course: Path, content: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_leaks(course: Path, content: str, says: str, capsys: pytest.CaptureFixture[str]) -> None:
     path = course / "a.py"
     path.write_text(content)
 
@@ -101,8 +101,8 @@ def test_what_is_a_leak(course: Path, content: str, says: str, capsys: pytest.Ca
     assert says in capsys.readouterr().err
 
 
-def test_the_seed_is_one_too(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """In metadata; a text that speaks of it is none. And sources may have theirs."""
+def test_a_seed_is_a_leak(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A seed in metadata is a leak. Text about seeds is not, nor is the seed of a source notebook."""
     notebook = nbformat.v4.new_notebook(metadata={"grader": {"hidden_seed": 3}})
     nbformat.write(notebook, course / "a.ipynb")
     (course / "b.md").write_text("Set `hidden_seed: 3` in your source.")
@@ -112,7 +112,7 @@ def test_the_seed_is_one_too(course: Path, capsys: pytest.CaptureFixture[str]) -
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_what_cannot_be_stripped_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_strip_reports_files_that_are_not_notebooks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "a.ipynb").write_text("{")
 
     assert main(["strip", str(tmp_path / "a.ipynb")]) == 2

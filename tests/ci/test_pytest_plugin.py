@@ -1,4 +1,4 @@
-"""The plugin in pytest runs of their own: what it says about a notebook, and that others do not notice it."""
+"""The pytest plugin, in separate runs: its results for a notebook, and that it does not affect other runs."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from tests.conftest import SOURCES
 
 
 def run_pytest(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    plain = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
     return subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
         cwd=folder,
-        env=plain | environment,
+        env=variables | environment,
         capture_output=True,
         text=True,
         check=False,
@@ -28,7 +28,7 @@ def run_pytest(folder: Path, *arguments: str, **environment: str) -> subprocess.
 
 @pytest.mark.slow
 def test_each_exercise_is_a_test(repository: Path) -> None:
-    """With the diagnosis as the failure's text, the line, and JUnit; tests of the folder are not run unless named."""
+    """A failure shows the diagnosis and the line, JUnit agrees, and other tests in the folder do not run."""
     (repository / "test_other.py").write_text("def test_other(): assert False, 'not asked for'")
 
     done = run_pytest(
@@ -50,7 +50,7 @@ def test_each_exercise_is_a_test(repository: Path) -> None:
 
 @pytest.mark.slow
 def test_beside_other_tests_and_without_a_solution(repository: Path) -> None:
-    """Several notebooks and a test file, by xdist: all are there once."""
+    """Several notebooks and a test file with xdist: each test runs once."""
     (repository / "test_other.py").write_text("def test_other(): pass")
     notebooks = ["--grader-notebook", "perfect.ipynb", "--grader-notebook", "blank.ipynb"]
 
@@ -62,8 +62,8 @@ def test_beside_other_tests_and_without_a_solution(repository: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_grader_s_fault_is_no_failure(repository: Path, tmp_path: Path) -> None:
-    """But an error: the solution contradicts autograd."""
+def test_a_failure_of_the_grader_is_an_error(repository: Path, tmp_path: Path) -> None:
+    """The solution contradicts autograd."""
     text = (SOURCES / "two_layer_mse.md").read_text(encoding="utf-8")
     (tmp_path / "two_layer_mse.md").write_text(text.replace("return 2 * (yhat - y)", "return 3 * (yhat - y)"))
 
@@ -83,7 +83,7 @@ def test_the_grader_s_fault_is_no_failure(repository: Path, tmp_path: Path) -> N
         (["--grader-notebook", "perfect.ipynb", "--grader-solutions=nowhere"], "There is no folder nowhere"),
     ],
 )
-def test_a_wrong_call_is_a_sentence(repository: Path, arguments: list[str], says: str) -> None:
+def test_wrong_usage_is_reported(repository: Path, arguments: list[str], says: str) -> None:
     done = run_pytest(repository, *arguments)
 
     assert done.returncode in (2, 4)
@@ -91,8 +91,8 @@ def test_a_wrong_call_is_a_sentence(repository: Path, arguments: list[str], says
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_other_runs_import_nothing_of_it(tmp_path: Path) -> None:
-    """Neither torch nor anything else heavy, and no warning, also where warnings are errors."""
+def test_other_runs_import_nothing_heavy(tmp_path: Path) -> None:
+    """There is also no warning, even if warnings are errors."""
     (tmp_path / "test_it.py").write_text(
         "import sys\n"
         "def test_it():\n"

@@ -1,4 +1,4 @@
-"""What the site tells people to type is typed, and what it shows is what there is."""
+"""The commands and the code on the pages run, and the pages describe all settings, limits and verdicts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PYTHON = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Path:
-    """A folder with what the pages speak of: solutions, a released notebook, what a student and a class handed in."""
+    """A folder with the files that the pages use: solutions, a released notebook, and submissions."""
     shutil.copytree(SOURCES, tmp_path / "solutions")
     shutil.copy(ROOT / "assignments" / "two_layer_mse" / "two_layer_mse.ipynb", tmp_path)
     nbformat.write(handed_in(""), tmp_path / "alice.ipynb")
@@ -41,12 +41,12 @@ def desk(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_commands_do_what_they_say(page: Path, desk: Path) -> None:
-    """Exit codes 0 and 1 are verdicts; 2 is a command that cannot be typed so."""
+def test_commands_run(page: Path, desk: Path) -> None:
+    """Exit codes 0 and 1 are verdicts; 2 would mean that the command is wrong."""
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
-    typed = [line for block in COMMANDS.findall(page.read_text(encoding="utf-8")) for line in block.splitlines()]
+    lines = [line for block in COMMANDS.findall(page.read_text(encoding="utf-8")) for line in block.splitlines()]
 
-    for line in (line for line in typed if line.startswith("grader ")):
+    for line in (line for line in lines if line.startswith("grader ")):
         done = subprocess.run(line, shell=True, cwd=desk, env=environment, capture_output=True, text=True, check=False)
 
         assert done.returncode in (0, 1), f"{line}\n{done.stderr}"
@@ -64,8 +64,8 @@ def test_python_runs(page: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert bool(capsys.readouterr().out) is bool(blocks)
 
 
-def test_the_author_s_example_is_sound() -> None:
-    """Also its own case is looked at, and a check of it works as it stands."""
+def test_the_example_for_authors_is_sound() -> None:
+    """`grader validate` finds no problem in it."""
     validation = validate(DOCS / "examples" / "halves.md")
 
     assert validation.problems == ()
@@ -75,14 +75,14 @@ def test_the_author_s_example_is_sound() -> None:
 def test_all_settings_are_described() -> None:
     text = (DOCS / "authors.md").read_text(encoding="utf-8")
     notebook, exercise = text.split("Under `grader` in an exercise's cell:")
-    mistakes = text.partition("## Mistakes that you know")[2].partition("\n## ")[0]
+    misconceptions = text.partition("## Misconceptions")[2].partition("\n## ")[0]
 
     for name in settings.NOTEBOOK:
         assert f"`{name}`" in notebook.partition("## Settings")[2], name
     for name in settings.EXERCISE:
         assert f"| `{name}` |" in exercise, name
     for name in settings.MISCONCEPTION:
-        assert f"| `{name}` |" in mistakes, name
+        assert f"| `{name}` |" in misconceptions, name
 
 
 def test_all_limits_and_verdicts_are_described() -> None:

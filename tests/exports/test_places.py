@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from grader.model import Submission
 from grader.notebook.functions import look
+from grader.notebook.lines import json_lines
 from grader.notebook.read import read_notebook, read_submission
-from grader.reports.places import find_places, json_lines
+from grader.reports.places import find_places
 from tests.conftest import handed_in
 
 MARKED = """# %%

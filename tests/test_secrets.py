@@ -23,7 +23,8 @@ import torch
 from grader.assignment.load import Assignment, load_assignment
 from grader.checking.check import check
 from grader.diagnosis.wording import table, worded
-from grader.exports.formats import FORMATS, render
+from grader.exports.formats import Format
+from grader.exports.render import render
 from grader.model import Diagnosis, Misconception, Report
 from grader.reference import mnist
 from grader.reference.cases import build_cases
@@ -103,8 +104,8 @@ def documents(report: Report) -> Iterator[tuple[str, str]]:
     yield "html", re.sub(r"<style>.*?</style>", "", render_html(report), flags=re.DOTALL)
     written = render_json(report)
     yield "json", written
-    for name in FORMATS:
-        yield name, render([result_of(json.loads(written))], name)
+    for form in Format:
+        yield form.value, render([result_of(json.loads(written))], form)
 
 
 def at_level(assignment: Assignment, level: int) -> Assignment:

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from grader.classroom.outputs import points
 from grader.classroom.records import Result
 from grader.errors import UsageError
 from grader.files import write_atomically
+from grader.reports.cells import points
 
 __all__ = ["Filled", "fill_gradebook"]
 

@@ -5,7 +5,6 @@ What an instructor gets: a report per student, `gradebook.csv` and `.json`, and 
 from __future__ import annotations
 
 import csv
-import decimal
 import io
 import json
 import re
@@ -18,8 +17,9 @@ from typing import Any
 from grader import __version__
 from grader.classroom.records import Graded, Problem, Received, Result
 from grader.files import replace_atomically, write_atomically
+from grader.reports.cells import inert, points
 
-__all__ = ["WITHHELD", "inert", "name_reports", "points", "write_feedback", "write_gradebook", "write_reports"]
+__all__ = ["WITHHELD", "name_reports", "write_feedback", "write_gradebook", "write_reports"]
 
 SCHEMA = "grader.gradebook/1"
 RESERVED = ("index", "gradebook")
@@ -29,7 +29,6 @@ NAME_LIMIT_BYTES = 150
 ADDED = ("graded_score", "comment")
 """Columns for what an instructor adjusted: what the grader had given, and the comment."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
-FORMULA = ("=", "+", "-", "@")
 
 
 def name_reports(received: Iterable[Received]) -> dict[tuple[str, str], str]:
@@ -88,17 +87,6 @@ def _write_if_new(path: Path, content: bytes) -> None:
         write_atomically(path, content)
 
 
-def points(number: float) -> str:
-    """
-    Points, rounded once for whoever takes them: two decimals, half up.
-
-    >>> points(2.675), points(7)
-    ('2.68', '7.00')
-    """
-    exact = decimal.Decimal(f"{number:.9f}")  # a sum of decimal fractions, without what binary ones add to it
-    return str(exact.quantize(decimal.Decimal("0.01"), rounding=decimal.ROUND_HALF_UP))
-
-
 # -------------------------------------------------------------------------------------------------------- gradebook
 
 
@@ -149,12 +137,6 @@ def _as_csv(results: Sequence[Result], problems: Sequence[Problem]) -> str:
             row = [problem.student, "", problem.platform, problem.where, "", "not_read"]
             writer.writerow([inert(cell) for cell in row] + [""] * (len(exercises) + 3 + len(ADDED)))
     return text.getvalue()
-
-
-def inert(cell: str) -> str:
-    """A cell on one line that no spreadsheet takes for a formula."""
-    plain = re.sub(r"[\x00-\x1f\x7f]+", " ", cell).strip()
-    return f"'{plain}" if plain.startswith(FORMULA) else plain
 
 
 def _as_json(results: Sequence[Result], problems: Sequence[Problem]) -> str:

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from grader.assignment.misconceptions import cell_to_name
-from grader.classroom.outputs import points
 from grader.classroom.records import Finding, Problem, Result
 from grader.model import Outcome
+from grader.reports.cells import points
 from grader.reports.words import VERDICTS, Verdict, clip
 
 __all__ = ["Overview", "build_overview"]

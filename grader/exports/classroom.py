@@ -11,7 +11,8 @@ import base64
 import json
 
 from grader.errors import UsageError
-from grader.reports.reading import Finding, Result, amount
+from grader.reports.cells import amount
+from grader.reports.reading import Finding, Result
 
 __all__ = ["render_classroom"]
 

@@ -12,8 +12,8 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from grader.classroom.outputs import inert, points
 from grader.errors import UsageError
+from grader.reports.cells import inert, points
 from grader.reports.reading import Result
 
 __all__ = ["render_canvas", "render_moodle"]

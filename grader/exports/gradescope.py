@@ -15,7 +15,8 @@ import json
 from typing import Any
 
 from grader import __version__
-from grader.reports.reading import Finding, Result, amount
+from grader.reports.cells import amount
+from grader.reports.reading import Finding, Result
 
 __all__ = ["render_failure", "render_gradescope"]
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from grader.reports.reading import Finding, Result, amount
+from grader.reports.cells import amount
+from grader.reports.reading import Finding, Result
 from grader.reports.words import VERDICTS
 
 __all__ = ["MAX_BYTES", "render_markdown"]

@@ -8,7 +8,7 @@ import csv
 import io
 from collections.abc import Sequence
 
-from grader.classroom.outputs import inert, points
+from grader.reports.cells import inert, points
 from grader.reports.reading import Result
 
 __all__ = ["render_csv"]

@@ -12,11 +12,12 @@ from typing import Any
 
 from grader.errors import UsageError
 from grader.model import Outcome
+from grader.reports.cells import amount
 from grader.reports.json import SCHEMA
 from grader.reports.places import Place, find_places
 from grader.reports.words import VERDICTS, clip, visible
 
-__all__ = ["Finding", "Result", "amount", "read_result", "result_of"]
+__all__ = ["Finding", "Result", "read_result", "result_of"]
 
 MAX_REPORT_BYTES = 64 * 1024 * 1024
 MAX_DIAGNOSES = 3
@@ -114,17 +115,6 @@ class Result:
     def is_undecided(self) -> bool:
         """Whether the grader failed at something, and no instructor decided it."""
         return not self.is_total_given and any(finding.passed is None for finding in self.findings)
-
-
-def amount(number: float) -> float | int:
-    """
-    Points as JSON has them: whole where they are whole, else without what binary fractions add.
-
-    >>> amount(7.0), amount(0.1 + 0.2)
-    (7, 0.3)
-    """
-    rounded = round(number, 6)
-    return int(rounded) if rounded == int(rounded) else rounded
 
 
 def read_result(path: Path, notebooks: Sequence[Path] = ()) -> Result:

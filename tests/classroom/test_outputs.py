@@ -13,11 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.classroom.outputs import name_reports, points, write_gradebook
+from grader.classroom.outputs import name_reports, write_gradebook
 from grader.classroom.overview import build_overview
 from grader.classroom.page import render_overview
 from grader.classroom.records import Problem
 from grader.files import remove_leftovers
+from grader.reports.cells import points
 from tests.classroom.class_samples import large_class, received_of, result_of
 
 HOSTILE = "</script><script>alert(1)</script>\u202e\x1b[31m"

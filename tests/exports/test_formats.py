@@ -16,12 +16,12 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from grader.cli import main
-from grader.commands.export import NAMES
 from grader.errors import UsageError
-from grader.exports.formats import FORMATS, render
+from grader.exports.formats import Format
 from grader.exports.github import LIMIT
 from grader.exports.gradescope import render_failure
 from grader.exports.markdown import MAX_BYTES
+from grader.exports.render import RENDERERS, render
 from grader.model import Diagnosis, Outcome, Report
 from grader.reports.json import render_json, report_to_dict
 from grader.reports.reading import Result, result_of
@@ -42,15 +42,15 @@ def result(report: Report) -> Result:
     return result_of(json.loads(json.dumps(report_to_dict(report))))
 
 
-def test_the_command_line_knows_them_all() -> None:
-    assert set(NAMES) == FORMATS.keys()
+def test_each_format_can_be_rendered() -> None:
+    assert set(Format) == RENDERERS.keys()
 
 
 @EVERY
 def test_junit_is_read_by_a_junit_reader_and_by_gitlab(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    text = render([result(report)], "junit")
+    text = render([result(report)], Format.JUNIT)
 
     suites = junitparser.JUnitXml.fromstring(text.encode())
     outcomes = [exercise.outcome for exercise in report.exercises]
@@ -73,7 +73,7 @@ def test_junit_is_read_by_a_junit_reader_and_by_gitlab(sample: str) -> None:
 def test_two_students_are_two_suites_for_gitlab() -> None:
     one = result(samples.mixed())
 
-    shown = gitlab_junit(render([one, dataclasses.replace(one, student="bob")], "junit"))
+    shown = gitlab_junit(render([one, dataclasses.replace(one, student="bob")], Format.JUNIT))
 
     assert len(shown) == 2 * len(one.findings)
 
@@ -82,7 +82,7 @@ def test_two_students_are_two_suites_for_gitlab() -> None:
 def test_gradescope_takes_each_field(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    content = json.loads(render([result(report)], "gradescope"))
+    content = json.loads(render([result(report)], Format.GRADESCOPE))
 
     validate_gradescope(content)
     assert content["score"] == report.score
@@ -105,7 +105,7 @@ def test_gradescope_has_a_file_without_a_report() -> None:
 def test_annotations_are_what_the_runner_reads(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    commands = read_commands(render([result(report)], "github"))
+    commands = read_commands(render([result(report)], Format.GITHUB))
 
     assert {name for name, _, _ in commands} <= {"error", "warning", "notice"}
     wrong = [exercise for exercise in report.exercises if exercise.passed is not True]
@@ -119,7 +119,7 @@ def test_no_more_annotations_than_github_shows() -> None:
         samples.report(*(samples.without_views("grad_w1", Outcome.RAISED, "It raised.") for _ in range(25)))
     )
 
-    commands = read_commands(render([result(many)], "github"))
+    commands = read_commands(render([result(many)], Format.GITHUB))
 
     errors = [message for name, _, message in commands if name == "error"]
     assert len(errors) == LIMIT
@@ -130,7 +130,7 @@ def test_no_more_annotations_than_github_shows() -> None:
 def test_classroom_adds_up(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    read = classroom(read_environment(render([result(report)], "classroom"))) if report.exercises else None
+    read = classroom(read_environment(render([result(report)], Format.CLASSROOM))) if report.exercises else None
 
     if read is not None:
         assert read["shown"] == read["sent"] == report.score
@@ -142,7 +142,7 @@ def test_classroom_adds_up(sample: str) -> None:
 def test_code_quality_is_what_gitlab_documents(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    issues = json.loads(render([result(report)], "gitlab"))
+    issues = json.loads(render([result(report)], Format.GITLAB))
 
     jsonschema.validate(issues, CODE_QUALITY)
     assert len({issue["fingerprint"] for issue in issues}) == len(issues)
@@ -153,7 +153,7 @@ def test_code_quality_is_what_gitlab_documents(sample: str) -> None:
 def test_csv_is_a_row_per_exercise(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    rows = list(csv.DictReader(io.StringIO(render([result(report)], "csv"))))
+    rows = list(csv.DictReader(io.StringIO(render([result(report)], Format.CSV))))
 
     assert [row["exercise"] for row in rows] == [exercise.name for exercise in report.exercises]
     assert sum(float(row["points"] or 0) for row in rows) == report.score
@@ -166,8 +166,8 @@ def test_platforms_are_told_what_was_decided(sample: str) -> None:
     is_decided = all(exercise.passed is not None for exercise in report.exercises)
     one = dataclasses.replace(result(report), student="4021")
 
-    canvas = list(csv.reader(io.StringIO(render([one], "canvas"))))
-    moodle = list(csv.DictReader(io.StringIO(render([one], "moodle"))))
+    canvas = list(csv.reader(io.StringIO(render([one], Format.CANVAS))))
+    moodle = list(csv.DictReader(io.StringIO(render([one], Format.MOODLE))))
 
     assert canvas[0][:2] == ["Student", "ID"]
     assert canvas[0][-2:] == ["Section", one.title]
@@ -180,18 +180,18 @@ def test_platforms_are_told_what_was_decided(sample: str) -> None:
 def test_platforms_are_not_told_what_would_harm() -> None:
     one = dataclasses.replace(result(samples.mixed()), student="=cmd|x")
 
-    assert "\n'=cmd|x,,,'=cmd|x,," in render([one], "canvas")
+    assert "\n'=cmd|x,,,'=cmd|x,," in render([one], Format.CANVAS)
     with pytest.raises(UsageError, match="one assignment, not 2"):
-        render([one, dataclasses.replace(one, title="Another")], "canvas")
+        render([one, dataclasses.replace(one, title="Another")], Format.CANVAS)
     with pytest.raises(UsageError, match=r"'=cmd\|x' is none"):
-        render([one], "moodle")
+        render([one], Format.MOODLE)
 
 
 @EVERY
 def test_the_summary_is_a_table_of_text(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    page = MarkdownIt("gfm-like", {"linkify": False}).render(render([result(report)], "markdown"))
+    page = MarkdownIt("gfm-like", {"linkify": False}).render(render([result(report)], Format.MARKDOWN))
 
     assert page.count("<tr>") == (len(report.exercises) + 1 if report.notebook.problem is None else 0)
     assert "<script" not in page
@@ -225,25 +225,25 @@ def test_no_text_of_a_student_s_is_more_than_text(said: str, hint: str) -> None:
     )
     hostile = result(samples.report(wrong))
 
-    commands = read_commands(render([hostile], "github"))
+    commands = read_commands(render([hostile], Format.GITHUB))
     assert [name for name, _, _ in commands] == ["error", "notice"]
     assert set(commands[0][1]) == {"title"}
-    assert [case["status"] for case in gitlab_junit(render([hostile], "junit"))] == ["failure"]
-    page = MarkdownIt("gfm-like", {"linkify": False}).render(render([hostile], "markdown"))
+    assert [case["status"] for case in gitlab_junit(render([hostile], Format.JUNIT))] == ["failure"]
+    page = MarkdownIt("gfm-like", {"linkify": False}).render(render([hostile], Format.MARKDOWN))
     assert (page.count("<tr>"), page.count("<h2>"), page.count("<details>")) == (2, 1, 1 if said or hint else 0)
     assert not any(tag in page for tag in ("<a ", "<script", "<code", "<img", "<h1"))
-    rows = list(csv.reader(io.StringIO(render([hostile], "csv"))))
+    rows = list(csv.reader(io.StringIO(render([hostile], Format.CSV))))
     assert [len(row) for row in rows] == [9, 9]
     assert not rows[1][-1].startswith(("=", "+", "-", "@"))
-    validate_gradescope(json.loads(render([hostile], "gradescope")))
-    jsonschema.validate(json.loads(render([hostile], "gitlab")), CODE_QUALITY)
-    assert classroom(read_environment(render([hostile], "classroom")))["failed"]
+    validate_gradescope(json.loads(render([hostile], Format.GRADESCOPE)))
+    jsonschema.validate(json.loads(render([hostile], Format.GITLAB)), CODE_QUALITY)
+    assert classroom(read_environment(render([hostile], Format.CLASSROOM)))["failed"]
 
 
 def test_a_summary_has_room() -> None:
     one = result(samples.mixed())
 
-    text = render([one] * 2000, "markdown")
+    text = render([one] * 2000, Format.MARKDOWN)
 
     assert len(text.encode()) < MAX_BYTES + 1000
     assert "more reports find no room" in text

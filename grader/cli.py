@@ -228,7 +228,7 @@ def batch(
     from grader.classroom.cluster import IN_FLIGHT, cluster_workers
     from grader.classroom.pool import local_workers
     from grader.classroom.run import choose_for_class, grade_class
-    from grader.classroom.sources import find_submissions
+    from grader.classroom.submissions import find_submissions
     from grader.execution.kernels import check_sandbox
     from grader.sandbox import Level
 
@@ -305,11 +305,11 @@ def _tell(report: Report) -> None:
 def _tell_class(result: ClassResult) -> None:
     for problem in result.problems:
         say(_printable(f"  {problem.where}: {problem.message}"))
-    for each in result.results:
-        if each.is_undecided:
-            say(_printable(f"  {each.received.student}: could not be graded. {each.fault}"))
-        elif each.problem:
-            say(_printable(f"  {each.received.file.name}: {each.problem}"))
+    for entry in result.entries:
+        if entry.report.is_undecided:
+            say(_printable(f"  {entry.owner.student}: could not be graded. {entry.fault}"))
+        elif entry.report.problem:
+            say(_printable(f"  {entry.received.file.name}: {entry.report.problem}"))
     for filled in result.filled:
         say(_printable(f"  {filled.rows} rows of {filled.column!r} are filled in."))
         for note in filled.notes:
@@ -329,9 +329,10 @@ def _exit_code(report: Report) -> int:
 
 
 def _exit_code_of_class(result: ClassResult) -> int:
-    if any(each.is_undecided for each in result.results):
+    reports = [entry.report for entry in result.entries]
+    if any(report.is_undecided for report in reports):
         return EXIT_FAULT
-    if any(each.problem for each in result.results) or any(problem.is_serious for problem in result.problems):
+    if any(report.problem for report in reports) or any(problem.is_serious for problem in result.problems):
         return EXIT_USAGE
-    is_right = all(finding.passed for each in result.results for finding in each.findings)
+    is_right = all(finding.outcome.passed for report in reports for finding in report.findings)
     return EXIT_FULL_MARKS if is_right else EXIT_NOT_ALL

@@ -30,7 +30,7 @@ from grader.reference import mnist
 from grader.reference.cases import build_cases
 from grader.reports.html import render_html
 from grader.reports.json import render_json
-from grader.reports.reading import result_of
+from grader.reports.reading import read_report
 from tests.conftest import SOURCES, handed_in
 from tests.inprocess import Here
 from tests.test_corpus import ASSIGNMENTS, CORPUS, tomllib
@@ -105,7 +105,7 @@ def documents(report: Report) -> Iterator[tuple[str, str]]:
     written = render_json(report)
     yield "json", written
     for form in Format:
-        yield form.value, render([result_of(json.loads(written))], form)
+        yield form.value, render([read_report(json.loads(written))], form)
 
 
 def at_level(assignment: Assignment, level: int) -> Assignment:

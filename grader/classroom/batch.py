@@ -12,11 +12,12 @@ from grader.classroom.documents import Handling
 from grader.classroom.gradebook import Gradebook
 from grader.classroom.keys import Settings, execution_key, result_key
 from grader.classroom.pool import DEATHS_LIMIT, OpenWorkers, Pool, local_workers
-from grader.classroom.records import Graded, Problem, Received, Result
+from grader.classroom.records import Graded, Owner, Problem, Received
 from grader.classroom.tasks import Source, Task, set_aside
 from grader.errors import GraderFault
 from grader.notebook.read import Unreadable
 from grader.policies import EVERYTHING, Adjustment, Visibility
+from grader.reports.reading import parse_report
 from grader.sandbox import Level
 
 __all__ = ["Batch", "Done"]
@@ -44,7 +45,7 @@ class Batch:
 
     Attributes:
         jobs: How many submissions are graded at a time.
-        adjustments: An instructor's, by platform and student.
+        adjustments: An instructor's, by whose submission they are about.
         visibility, now: What students may see at that moment.
         regrade: Execute and grade also what the gradebook knows already.
         open_workers: See `Pool`.
@@ -56,7 +57,7 @@ class Batch:
     jobs: int
     now: dt.datetime
     visibility: Visibility = EVERYTHING
-    adjustments: Mapping[tuple[str, str], tuple[Adjustment, ...]] = dataclasses.field(default_factory=dict)
+    adjustments: Mapping[Owner, tuple[Adjustment, ...]] = dataclasses.field(default_factory=dict)
     require: Level = Level.NONE
     regrade: bool = False
     open_workers: OpenWorkers = local_workers
@@ -78,12 +79,12 @@ class Batch:
             for each in received:
                 submission = each.read()
                 if isinstance(submission, Unreadable):
-                    yield Problem(each.file.name, submission.problem, each.platform, each.student)
+                    yield Problem(each.file.name, submission.problem, each.owner)
                     continue
-                adjustments = self.adjustments.get((each.platform, each.student), ())
+                adjustments = self.adjustments.get(each.owner, ())
                 key = result_key(each, submission, self.settings, adjustments)
                 known = None if self.regrade else self.gradebook.find(key)
-                if known is not None and not Result.of(each, "", known).is_undecided:
+                if known is not None and not parse_report(known.report).is_undecided:
                     yield Done(each, key, known, is_new=False)
                     continue
                 execution = execution_key(submission, self.settings)

@@ -12,7 +12,6 @@ import dataclasses
 import datetime as dt
 import difflib
 import io
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,8 +20,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from grader.classroom.gradebook import ADJUSTMENTS, RESULTS, Gradebook
+from grader.classroom.records import Owner
 from grader.errors import UsageError
 from grader.policies import Adjustment
+from grader.reports.reading import ReadReport, parse_report
 
 __all__ = ["Decision", "Wish", "adjustments_by_student", "decide", "list_decisions", "read_wishes", "stale", "withdraw"]
 
@@ -52,8 +53,7 @@ class Decision:
     """What was decided. `withdrawn` says by whom, when and why it was taken back, or nothing."""
 
     number: int
-    platform: str
-    student: str
+    owner: Owner
     assignment_id: str
     adjustment: Adjustment
     by: str
@@ -117,17 +117,17 @@ def withdraw(gradebook: Gradebook, number: int, *, by: str, reason: str) -> Deci
         return _decision(connection.execute(found).mappings().one())
 
 
-def adjustments_by_student(gradebook: Gradebook, assignment_id: str) -> dict[tuple[str, str], tuple[Adjustment, ...]]:
+def adjustments_by_student(gradebook: Gradebook, assignment_id: str) -> dict[Owner, tuple[Adjustment, ...]]:
     """
-    What counts, by platform and student: of an exercise, the newest points and the newest comment.
+    What counts, by whose submission it is about: of an exercise, the newest points and the newest comment.
 
     A comment that is added later leaves points that were given before as they are.
     """
-    merged: dict[tuple[str, str], dict[str, Adjustment]] = {}
+    merged: dict[Owner, dict[str, Adjustment]] = {}
     for decision in list_decisions(gradebook):
         if decision.assignment_id != assignment_id or decision.withdrawn:
             continue
-        theirs = merged.setdefault((decision.platform, decision.student), {})
+        theirs = merged.setdefault(decision.owner, {})
         new = decision.adjustment
         old = theirs.get(new.exercise, Adjustment())
         is_whole = new.points is not None or old.points is None
@@ -137,7 +137,7 @@ def adjustments_by_student(gradebook: Gradebook, assignment_id: str) -> dict[tup
             comment=new.comment or old.comment,
             reason=new.reason if is_whole or new.reason == old.reason else f"{old.reason} {new.reason}",
         )
-    return {student: tuple(theirs[name] for name in sorted(theirs)) for student, theirs in merged.items()}
+    return {owner: tuple(theirs[name] for name in sorted(theirs)) for owner, theirs in merged.items()}
 
 
 def read_wishes(path: Path, *, by: str) -> list[Wish]:
@@ -195,7 +195,7 @@ def _number(text: str, where: str) -> float | None:
         raise UsageError(f"{where}{text!r} are no points.", "Write a number, or nothing.") from error
 
 
-def _graded(connection: sa.Connection, wish: Wish, assignment_id: str | None) -> tuple[str, str, Mapping[str, Any]]:
+def _graded(connection: sa.Connection, wish: Wish, assignment_id: str | None) -> tuple[str, str, ReadReport]:
     """The platform, the assignment and the newest report of the student whom a wish is about."""
     found = sa.select(RESULTS.c.platform, RESULTS.c.assignment_id, RESULTS.c.report, RESULTS.c.graded_at).where(
         RESULTS.c.student == wish.student
@@ -216,12 +216,12 @@ def _graded(connection: sa.Connection, wish: Wish, assignment_id: str | None) ->
             raise UsageError(
                 f"{wish.where}{wish.student!r} is in {' and in '.join(several)}.", f"Say which with {option}."
             )
-    return rows[-1].platform, rows[-1].assignment_id, json.loads(rows[-1].report)
+    return rows[-1].platform, rows[-1].assignment_id, parse_report(rows[-1].report)
 
 
-def _check(wish: Wish, report: Mapping[str, Any]) -> None:
+def _check(wish: Wish, report: ReadReport) -> None:
     given = wish.adjustment
-    worth = {exercise["name"]: exercise["max_points"] for exercise in report["exercises"]}
+    worth = {finding.name: finding.max_points for finding in report.findings}
     if given.exercise and given.exercise not in worth:
         raise UsageError(f"{wish.where}There is no exercise {given.exercise!r}.", f"There are {', '.join(worth)}.")
     if given.points is None and not given.comment:
@@ -242,8 +242,7 @@ def _decision(row: Mapping[Any, Any]) -> Decision:
         withdrawn = f"by {row['withdrawn_by']}, {row['withdrawn_at']:%Y-%m-%d %H:%M} UTC: {row['withdrawn_for']}"
     return Decision(
         number=row["number"],
-        platform=row["platform"],
-        student=row["student"],
+        owner=Owner(row["platform"], row["student"]),
         assignment_id=row["assignment_id"],
         adjustment=Adjustment(
             exercise=row["exercise"], points=row["points"], comment=row["comment"], reason=row["reason"]

@@ -170,8 +170,8 @@ class Gradebook:
             connection.execute(
                 sa.insert(RESULTS).values(
                     key=key,
-                    platform=received.platform,
-                    student=received.student,
+                    platform=received.owner.platform,
+                    student=received.owner.student,
                     submission_sha256=submission_sha256,
                     assignment_id=settings.assignment_id,
                     assignment_version=settings.assignment_version,

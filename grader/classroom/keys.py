@@ -78,7 +78,7 @@ def result_key(
     received: Received, submission: Submission, settings: Settings, adjustments: Sequence[Adjustment] = ()
 ) -> str:
     """A hash of all that a result depends on, an instructor's adjustments among it."""
-    who = [received.platform, received.student, submission.name]
+    who = [received.owner.platform, received.owner.student, submission.name]
     adjusted = [dataclasses.asdict(each) for each in adjustments]
     return _hash([who, execution_key(submission, settings), settings.judgement, adjusted])
 

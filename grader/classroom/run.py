@@ -24,8 +24,8 @@ from grader.classroom.overview import build_overview
 from grader.classroom.page import render_overview
 from grader.classroom.pool import OpenWorkers, local_workers
 from grader.classroom.progress import show_progress
-from grader.classroom.records import Problem, Received, Result
-from grader.classroom.sources import Roster
+from grader.classroom.records import Entry, Owner, Problem, Received
+from grader.classroom.submissions import Roster
 from grader.classroom.tasks import Source
 from grader.errors import UsageError
 from grader.files import remove_leftovers, write_atomically
@@ -33,6 +33,7 @@ from grader.notebook.read import Unreadable
 from grader.pipeline import choose_assignment
 from grader.policies import Adjustment, Visibility
 from grader.reference.cases import build_cases
+from grader.reports.reading import parse_report
 from grader.sandbox import Level
 from grader.visibility import is_released, released_at
 
@@ -46,7 +47,7 @@ ASKED = 25
 class ClassResult:
     """What came of a class, in the order of its sources, and what was written besides the reports."""
 
-    results: tuple[Result, ...]
+    entries: tuple[Entry, ...]
     problems: tuple[Problem, ...]
     written: tuple[Path, ...]
     filled: tuple[Filled, ...]
@@ -120,8 +121,8 @@ def grade_class(
         remove_leftovers(output)
     linked = "html" if "html" in formats else "json"
     stems = name_reports(roster.received)
-    results, problems = dict[tuple[str, str], Result](), list(roster.problems)
-    keys = dict[tuple[str, str], str]()
+    entries, problems = dict[Owner, Entry](), list(roster.problems)
+    keys = dict[Owner, str]()
     with contextlib.closing(Gradebook(gradebook or str(output / "gradebook.db"))) as kept:
         adjustments = adjustments_by_student(kept, assignment.id)
         problems += _stale(adjustments, assignment)
@@ -146,18 +147,23 @@ def grade_class(
                     problems.append(each)
                     tally.add(is_new=True, has_failed=True)
                     continue
-                owner = (each.received.platform, each.received.student)
+                owner = each.received.owner
                 folder = f"{WITHHELD}/" if each.graded.shown_report else ""
-                result = Result.of(each.received, f"{folder}{stems[owner]}.{linked}", each.graded)
-                results[owner], keys[owner] = result, each.key
+                entry = Entry(
+                    received=each.received,
+                    file=f"{folder}{stems[owner]}.{linked}",
+                    report=parse_report(each.graded.report),
+                    fault=each.graded.fault,
+                )
+                entries[owner], keys[owner] = entry, each.key
                 with _writing(output):
                     write_reports(output, stems[owner], each.graded, formats)
-                has_failed = result.status != "graded"
+                has_failed = entry.status != "graded"
                 tally.add(is_new=each.is_new, has_failed=has_failed, was_executed=each.was_executed)
-        ordered = tuple(results[owner] for owner in stems if owner in results)
+        ordered = tuple(entries[owner] for owner in stems if owner in entries)
 
-        def read_page(result: Result) -> bytes:
-            document = kept.find(keys[result.received.platform, result.received.student])
+        def read_page(entry: Entry) -> bytes:
+            document = kept.find(keys[entry.owner])
             return zlib.decompress(document.shown_page or document.page) if document else b""
 
         with _writing(output):
@@ -170,19 +176,19 @@ def grade_class(
         note = f"Students are to see marks from {withheld.release} on: take care not to upload these before."
         filled = tuple(dataclasses.replace(each, notes=(*each.notes, note)) for each in filled)
     written = (index, output / "gradebook.csv", output / "gradebook.json", *archives, *(each.path for each in filled))
-    return ClassResult(results=ordered, problems=tuple(problems), written=written, filled=filled)
+    return ClassResult(entries=ordered, problems=tuple(problems), written=written, filled=filled)
 
 
-def _stale(adjustments: Mapping[tuple[str, str], Sequence[Adjustment]], assignment: Assignment) -> Iterator[Problem]:
+def _stale(adjustments: Mapping[Owner, Sequence[Adjustment]], assignment: Assignment) -> Iterator[Problem]:
     worth = {exercise.name: exercise.points for exercise in assignment.exercises}
-    for (platform, student), theirs in adjustments.items():
+    for owner, theirs in adjustments.items():
         for said in stale(theirs, worth):
-            yield Problem(student, said, platform, student, is_serious=False)
+            yield Problem(owner.student, said, owner, is_serious=False)
 
 
 def _write_index(
     output: Path,
-    results: Sequence[Result],
+    entries: Sequence[Entry],
     problems: Sequence[Problem],
     assignment: Assignment,
     withheld: Visibility | None,
@@ -195,7 +201,7 @@ def _write_index(
     if withheld is not None:
         told = f"{withheld.release}; until then the whole reports, to which this page leads, are in `{WITHHELD}`"
         facts.append(("Students see everything from", told))
-    overview = build_overview(results, problems, title=assignment.title or assignment.id, facts=facts)
+    overview = build_overview(entries, problems, title=assignment.title or assignment.id, facts=facts)
     path = output / "index.html"
     write_atomically(path, render_overview(overview))
     return path

@@ -118,7 +118,7 @@ def _login() -> str:
 def _show(decisions: Iterable[Decision]) -> None:
     for each in decisions:
         given = each.adjustment
-        parts = [f"{each.number:4d}", each.student, given.exercise or "total"]
+        parts = [f"{each.number:4d}", each.owner.student, given.exercise or "total"]
         parts += [f"{given.points:g} points"] if given.points is not None else []
         parts += [f"“{given.comment}”"] if given.comment else []
         parts += [f"({given.reason}; {each.by}, {each.at:%Y-%m-%d %H:%M} UTC)"]

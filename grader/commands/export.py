@@ -42,9 +42,10 @@ def export(reports: tuple[Path, ...], name: str, notebooks: tuple[Path, ...], ou
     from grader.errors import UsageError
     from grader.exports.render import render
     from grader.files import write_atomically
-    from grader.reports.reading import read_result
+    from grader.reports.places import with_places
+    from grader.reports.reading import load_report
 
-    text = render([read_result(report, notebooks) for report in reports], Format(name))
+    text = render([with_places(load_report(report), notebooks) for report in reports], Format(name))
     if output is None:
         click.echo(text, nl=False)
         return EXIT_FULL_MARKS

@@ -5,9 +5,8 @@ Where a report's exercises stand in the student's file: the physical line, in a 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from nbformat import NotebookNode
 
@@ -15,29 +14,22 @@ from grader.assignment.source import first_lines
 from grader.model import Submission
 from grader.notebook.lines import json_lines
 from grader.notebook.read import Unreadable, code_cells, read_notebook, read_submission
+from grader.reports.reading import Place, ReadReport
 
-__all__ = ["Place", "find_places"]
+__all__ = ["with_places"]
 
 TEXT_FORMS = (".md", ".py")
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Place:
-    """A line of a file, counted from 1; the file's path from the working directory, if it is in there."""
-
-    file: str
-    line: int
-
-
-def find_places(report: Mapping[str, Any], notebooks: Sequence[Path]) -> dict[str, Place]:
+def with_places(report: ReadReport, notebooks: Sequence[Path]) -> ReadReport:
     """
-    For each exercise of a report, the line to look at: the one that raised, else the one where the function begins.
+    The report with, for each exercise, the line to look at: the one that raised, else where the function begins.
 
     Where the notebook has a pair in text form beside it that says the same, that is the file to look at. An exercise
     that is nowhere to be found has no place, and nothing has one if no file is the one that was graded, byte for byte.
 
     Args:
-        report: Its JSON, read back.
+        notebooks: What was graded may be among them.
 
     Raises:
         SubmissionError: There is no such file.
@@ -45,31 +37,27 @@ def find_places(report: Mapping[str, Any], notebooks: Sequence[Path]) -> dict[st
     for path in notebooks:
         submission = read_submission(path)
         parsed = read_notebook(submission)
-        if submission.sha256 == report["submission"]["sha256"] and not isinstance(parsed, Unreadable):
-            return _places(report, *_lines(path, submission, parsed))
-    return {}
+        if submission.sha256 == report.sha256 and not isinstance(parsed, Unreadable):
+            file, lines = _lines(path, submission, parsed)
+            findings = [
+                dataclasses.replace(finding, place=_place(file, lines.get(finding.cell or 0, ()), finding.line))
+                for finding in report.findings
+            ]
+            return dataclasses.replace(report, findings=tuple(findings))
+    return report
 
 
-def _places(report: Mapping[str, Any], file: Path, lines: Mapping[int, Sequence[int]]) -> dict[str, Place]:
-    places = {}
-    for exercise in report["exercises"]:
-        cell, line = _where(exercise)
-        physical = lines.get(cell or 0)
-        if physical and line is not None:
-            places[exercise["name"]] = Place(_from_here(file), physical[min(line, len(physical)) - 1])
-    return places
+def _place(file: Path, lines: Sequence[int], line: int | None) -> Place | None:
+    """The place of a cell's line, if the cell is there: `lines` are those of the file where its lines stand."""
+    if not lines or line is None:
+        return None
+    return Place(_from_here(file), lines[min(line, len(lines)) - 1])
 
 
 def _from_here(path: Path) -> str:
     here = Path.cwd()
     whole = here / path
     return (whole.relative_to(here) if whole.is_relative_to(here) else path).as_posix()
-
-
-def _where(exercise: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    error = exercise.get("error") or {}
-    at = error if error.get("cell") and error.get("line") else exercise
-    return at.get("cell"), at.get("line")
 
 
 def _lines(path: Path, submission: Submission, notebook: NotebookNode) -> tuple[Path, dict[int, list[int]]]:

@@ -18,7 +18,7 @@ from grader.classroom.adjustments import adjust_report
 from grader.classroom.decisions import adjustments_by_student
 from grader.classroom.gradebook import Gradebook
 from grader.classroom.keys import Settings
-from grader.classroom.records import Graded
+from grader.classroom.records import Graded, Owner
 from grader.cli import main
 from grader.model import ExerciseResult, NotebookSummary, Outcome, Report
 from grader.policies import Adjustment
@@ -121,7 +121,7 @@ def adjust(gradebook: Path, *arguments: object) -> int:
     return main(["adjust", "-g", str(gradebook), "--by", "emmy", *map(str, arguments)])
 
 
-def what_counts(gradebook: Path) -> dict[tuple[str, str], tuple[Adjustment, ...]]:
+def what_counts(gradebook: Path) -> dict[Owner, tuple[Adjustment, ...]]:
     with contextlib.closing(Gradebook(str(gradebook))) as kept:
         return adjustments_by_student(kept, "two_layer_mse")
 
@@ -165,16 +165,16 @@ def test_later_ones_and_withdrawing(gradebook: Path, capsys: Any) -> None:
     assert adjust(gradebook, "ada", "--exercise", "grad_1", "--points", 1, "--reason", "First.") == 0
     assert adjust(gradebook.parent, "ada", "--exercise", "grad_1", "--comment", "Neat.", "--reason", "Said.") == 0
 
-    (one,) = what_counts(gradebook)["plain", "ada"]
+    (one,) = what_counts(gradebook)[Owner("plain", "ada")]
     assert (one.points, one.comment, one.reason) == (1.0, "Neat.", "First. Said.")
 
     assert adjust(gradebook, "ada", "--exercise", "grad_1", "--points", 2, "--reason", "Second.") == 0
-    (one,) = what_counts(gradebook)["plain", "ada"]
+    (one,) = what_counts(gradebook)[Owner("plain", "ada")]
     assert (one.points, one.comment, one.reason) == (2.0, "Neat.", "Second.")
 
     assert adjust(gradebook, "--withdraw", 3, "--reason", "A mistake.") == 0
     assert adjust(gradebook, "--withdraw", 3, "--reason", "Again.") == 2
-    assert what_counts(gradebook)["plain", "ada"][0].points == 1.0
+    assert what_counts(gradebook)[Owner("plain", "ada")][0].points == 1.0
 
     capsys.readouterr()
     assert adjust(gradebook, "--list") == 0
@@ -206,8 +206,8 @@ def test_a_table_of_them(gradebook: Path, tmp_path: Path, capsys: Any) -> None:
     assert adjust(gradebook, "--import", table) == 0
 
     counts = what_counts(gradebook)
-    assert counts["plain", "ada"] == (Adjustment(exercise="grad_1", points=1.5, reason="Right on paper."),)
-    assert counts["moodle", "bob"] == (Adjustment(points=3.0, comment="Well; done", reason="Oral exam."),)
+    assert counts[Owner("plain", "ada")] == (Adjustment(exercise="grad_1", points=1.5, reason="Right on paper."),)
+    assert counts[Owner("moodle", "bob")] == (Adjustment(points=3.0, comment="Well; done", reason="Oral exam."),)
 
 
 def test_they_are_everywhere_and_survive_regrading(

@@ -113,7 +113,7 @@ def test_a_worker_is_lost_half_way(
     killed: list[psutil.Process] = []
 
     def keep(gradebook: Any, key: str, received: Any, *rest: Any, **more: Any) -> None:
-        kept.append(received.student)
+        kept.append(received.owner.student)
         original(gradebook, key, received, *rest, **more)
         if len(kept) == 4:
             killed.extend(cluster.workers()[0])

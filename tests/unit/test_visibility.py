@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import json
+from typing import Any
 
 import jsonschema
 import pytest
@@ -15,6 +16,7 @@ from grader.errors import UsageError
 from grader.exports.formats import OF_MARKS, Format
 from grader.exports.gradescope import render_gradescope
 from grader.exports.render import render
+from grader.exports.words import harmless
 from grader.model import (
     CallError,
     CaseResult,
@@ -29,7 +31,7 @@ from grader.model import (
 from grader.policies import Adjustment, Visibility
 from grader.reports.html import render_html
 from grader.reports.json import render_json, report_to_dict
-from grader.reports.reading import result_of
+from grader.reports.reading import read_report
 from grader.visibility import is_released, released_at, views_of
 from tests.conftest import ROOT, raw_submission
 from tests.exports.readers import validate_gradescope
@@ -94,14 +96,18 @@ def report_of(public: str, hidden: str) -> Report:
     return adjust_report(report, [Adjustment(points=points, comment=f"secret {points}", reason=f"secret {hidden}")])
 
 
+def gradescope_results(whole: dict[str, Any], shown: dict[str, Any]) -> str:
+    return render_gradescope(harmless(read_report(whole)), shown=harmless(read_report(shown)))
+
+
 def seen_by_students(report: Report) -> dict[str, str]:
     """Everything that is made for students from a report, at that moment."""
     whole, shown = views_of(report, LATER, BEFORE)
     content = report_to_dict(shown)
     jsonschema.validate(content, SCHEMA)
     seen = {"html": render_html(shown), "json": render_json(shown)}
-    seen |= {form.value: render([result_of(content)], form) for form in Format if form not in OF_MARKS}
-    results = json.loads(render_gradescope(result_of(report_to_dict(whole)), shown=result_of(content)))
+    seen |= {form.value: render([read_report(content)], form) for form in Format if form not in OF_MARKS}
+    results = json.loads(gradescope_results(report_to_dict(whole), content))
     validate_gradescope(results)
     kept = {name: results[name] for name in results if name not in ("score", "extra_data")}
     kept["tests"] = [test for test in results["tests"] if test["visibility"] == "visible"]
@@ -190,7 +196,7 @@ def test_what_is_no_moment(text: str) -> None:
 def test_the_wrong_copy_is_refused(form: Format) -> None:
     """The instructor's copy goes into nothing that students see; a student's makes no mark for a gradebook."""
     report = dataclasses.replace(report_of(*RIGHT), submission=raw_submission(b"", name="4021.ipynb"))
-    whole, shown = (result_of(report_to_dict(view)) for view in views_of(report, LATER, BEFORE))
+    whole, shown = (read_report(report_to_dict(view)) for view in views_of(report, LATER, BEFORE))
     refused, taken = (shown, whole) if form in OF_MARKS else (whole, shown)
 
     with pytest.raises(UsageError, match="2030-01-01T12:00:00"):
@@ -201,7 +207,7 @@ def test_the_wrong_copy_is_refused(form: Format) -> None:
 def test_gradescope_publishes_the_rest() -> None:
     whole, shown = views_of(report_of("match", "mismatch"), LATER, BEFORE)
 
-    results = json.loads(render_gradescope(result_of(report_to_dict(whole)), shown=result_of(report_to_dict(shown))))
+    results = json.loads(gradescope_results(report_to_dict(whole), report_to_dict(shown)))
 
     assert results["score"] == 0.25
     visible, later = results["tests"]

@@ -226,8 +226,8 @@ def batch(
     """
     from grader.assignment.load import solutions_directory
     from grader.classroom.cluster import IN_FLIGHT, cluster_workers
-    from grader.classroom.pool import local_workers
-    from grader.classroom.run import choose_for_class, grade_class
+    from grader.classroom.pool import Workers, local_workers
+    from grader.classroom.run import ClassOptions, choose_for_class, grade_class
     from grader.classroom.submissions import find_submissions
     from grader.execution.kernels import check_sandbox
     from grader.sandbox import Level
@@ -240,23 +240,21 @@ def batch(
         open_workers = functools.partial(cluster_workers, address=cluster, require=require)
     roster = find_submissions(sources, assignment_id=assignment_id)
     source = choose_for_class(roster.received, solutions_directory(solutions), assignment_id)
+    usual = IN_FLIGHT if cluster is not None else os.cpu_count() or 1
+    options = ClassOptions(
+        output=output,
+        workers=Workers(open=open_workers, jobs=jobs or usual, require=require),
+        gradebook=gradebook,
+        hidden_seed=hidden_seed,
+        release=release,
+        regrade=regrade,
+        formats=formats or FORMATS,
+        fill=fill,
+        fill_column=fill_column,
+        is_quiet=quiet,
+    )
     try:
-        result = grade_class(
-            roster,
-            source,
-            output,
-            gradebook=gradebook,
-            hidden_seed=hidden_seed,
-            jobs=jobs or (os.cpu_count() or 1 if cluster is None else IN_FLIGHT),
-            require=require,
-            regrade=regrade,
-            formats=formats or FORMATS,
-            fill=fill,
-            fill_column=fill_column,
-            release=release,
-            is_quiet=quiet,
-            open_workers=open_workers,
-        )
+        result = grade_class(roster, source, options)
     except KeyboardInterrupt:
         say("What has been graded is kept: run it again to go on.")
         raise

@@ -47,12 +47,12 @@ def cluster_workers(_: int, *, address: str, require: Level = Level.NONE) -> Ite
         _examine(client, require)
         executor = client.get_executor(pure=False)
         try:
-            yield _Workers(executor, address)
+            yield _Translating(executor, address)
         finally:
             executor.shutdown(wait=False)  # takes back what has not begun
 
 
-class _Workers(Executor):
+class _Translating(Executor):
     """Dask's executor, with its errors in the words of this package."""
 
     def __init__(self, executor: Executor, address: str) -> None:

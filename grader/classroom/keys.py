@@ -17,11 +17,11 @@ from typing import Any
 
 from grader import shipped
 from grader.assignment.load import Assignment
-from grader.classroom.records import Received
+from grader.classroom.records import Owner
 from grader.model import Submission
 from grader.policies import Adjustment, Visibility
 
-__all__ = ["Settings", "execution_key", "result_key"]
+__all__ = ["Basis", "Keys"]
 
 EXECUTING = ("execution/", "harness/", "notebook/", "reference/", "sandbox/", "pipeline.py")
 """Our own code that an execution depends on: what is asked, of whom, and by whom."""
@@ -29,13 +29,13 @@ JUDGING = (".py", ".toml", ".jinja", ".css")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Basis:
     """
-    What results depend on besides the submission and its student.
+    What the results of a class depend on besides the submissions and their owners.
 
     Attributes:
-        execution: A hash of all that decides what notebooks are asked.
-        judgement: A hash of all that decides what is made of their answers.
+        execution: A hash of everything that decides what notebooks are asked.
+        judgement: A hash of everything that decides what is made of their replies.
     """
 
     assignment_id: str
@@ -45,9 +45,9 @@ class Settings:
     judgement: str
 
     @staticmethod
-    def of(assignment: Assignment, *, withheld: Visibility | None = None) -> Settings:
+    def of(assignment: Assignment, *, withheld: Visibility | None = None) -> Basis:
         """
-        Those of an assignment, and of the grader as it is.
+        The basis of an assignment, with the grader as it is.
 
         Args:
             withheld: What students see now, where that is not everything.
@@ -60,7 +60,7 @@ class Settings:
             [assignment.learning_rate, assignment.steps],
             _code_hash(EXECUTING),
         ]
-        return Settings(
+        return Basis(
             assignment_id=assignment.id,
             assignment_version=assignment.version,
             hidden_seed=assignment.hidden_seed,
@@ -69,18 +69,26 @@ class Settings:
         )
 
 
-def execution_key(submission: Submission, settings: Settings) -> str:
-    """A hash of all that an execution depends on: the same for the same bytes, whoever handed them in."""
-    return _hash([submission.sha256, PurePath(submission.name).suffix.lower(), settings.execution])
+@dataclasses.dataclass(frozen=True, slots=True)
+class Keys:
+    """
+    What a gradebook finds a submission by again.
 
+    Attributes:
+        result: A hash of everything that its result depends on, an instructor's adjustments included.
+        execution: A hash of everything that its execution depends on: the same for the same bytes, whoever their owner.
+    """
 
-def result_key(
-    received: Received, submission: Submission, settings: Settings, adjustments: Sequence[Adjustment] = ()
-) -> str:
-    """A hash of all that a result depends on, an instructor's adjustments among it."""
-    who = [received.owner.platform, received.owner.student, submission.name]
-    adjusted = [dataclasses.asdict(each) for each in adjustments]
-    return _hash([who, execution_key(submission, settings), settings.judgement, adjusted])
+    result: str
+    execution: str
+
+    @staticmethod
+    def of(owner: Owner, submission: Submission, basis: Basis, adjustments: Sequence[Adjustment] = ()) -> Keys:
+        """The keys of a submission."""
+        execution = _hash([submission.sha256, PurePath(submission.name).suffix.lower(), basis.execution])
+        handed_in = [owner.platform, owner.student, submission.name]
+        adjusted = [dataclasses.asdict(adjustment) for adjustment in adjustments]
+        return Keys(result=_hash([handed_in, execution, basis.judgement, adjusted]), execution=execution)
 
 
 @functools.cache

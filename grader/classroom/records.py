@@ -102,8 +102,8 @@ class Graded:
         page: The report's HTML, compressed by zlib.
         fault: What went wrong with the grader, if it did: then the report decides nothing.
         shown_report, shown_page: The same as far as the student may see it now; empty where that is all of it.
-        answers: How the notebook ran (`grader.execution.packed`), if it was executed for this; nothing where that is
-            too large.
+        packed: How the notebook ran, packed by `grader.execution.packed`, if it was executed for this; empty where
+            that is too large.
     """
 
     report: str
@@ -111,7 +111,7 @@ class Graded:
     fault: str = ""
     shown_report: str = ""
     shown_page: bytes = dataclasses.field(default=b"", repr=False)
-    answers: bytes | None = dataclasses.field(default=None, repr=False)
+    packed: bytes | None = dataclasses.field(default=None, repr=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

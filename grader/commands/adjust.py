@@ -83,14 +83,14 @@ def adjust(
             made = [decisions.withdraw(gradebook, withdraw, by=who, reason=reason)]
         else:
             given = Adjustment(exercise=exercise, points=points, comment=comment, reason=reason)
-            wishes = (
-                [decisions.Wish(student=student, adjustment=given, by=who, platform=platform)]
+            proposals = (
+                [decisions.Proposal(student=student, adjustment=given, by=who, platform=platform)]
                 if student is not None
-                else decisions.read_wishes(table, by=who)
+                else decisions.read_proposals(table, by=who)
                 if table is not None
                 else []
             )
-            made = decisions.decide(gradebook, wishes, assignment_id=assignment_id)
+            made = decisions.decide(gradebook, proposals, assignment_id=assignment_id)
     _show(made)
     say("Grade the class again to put this into reports and tables: nothing is executed for it.")
     return EXIT_FULL_MARKS

@@ -50,11 +50,11 @@ def run(root: Path) -> GraderError | None:
 
 def _graded(root: Path) -> tuple[str, GraderError | None]:
     source = root / "source"
-    settings = json.loads((source / "settings.json").read_text(encoding="utf-8"))
-    path = find_assignment(settings["assignment"], source / "solutions")
-    assignment = load_assignment(path, hidden_seed=settings["hidden_seed"])
+    options = json.loads((source / "options.json").read_text(encoding="utf-8"))
+    path = find_assignment(options["assignment"], source / "solutions")
+    assignment = load_assignment(path, hidden_seed=options["hidden_seed"])
     submission = choose_file(root / "submission", assignment.id)
-    report, fault = grade_or_fault(submission, assignment, require=Level[settings["level"].upper()])
+    report, fault = grade_or_fault(submission, assignment, require=Level[options["level"].upper()])
     whole, shown = views_of(report, assignment.visibility, datetime.now(timezone.utc))
     copy = None if shown is whole else harmless(read_report(report_to_dict(shown)))
     return render_gradescope(harmless(read_report(report_to_dict(whole))), shown=copy), fault

@@ -15,16 +15,15 @@ import jsonschema
 import pytest
 
 from grader.classroom.adjustments import adjust_report
-from grader.classroom.decisions import adjustments_by_student
+from grader.classroom.decisions import adjustments_by_owner
 from grader.classroom.gradebook import Gradebook
-from grader.classroom.keys import Settings
+from grader.classroom.keys import Basis, Keys
 from grader.classroom.records import Graded, Owner
 from grader.cli import main
 from grader.model import ExerciseResult, NotebookSummary, Outcome, Report
 from grader.policies import Adjustment
 from grader.reports.html import render_html
 from grader.reports.json import report_to_dict
-from tests.classroom.class_samples import received_of
 from tests.classroom.test_rescoring import one_thread_here
 from tests.conftest import ROOT, SOURCE, raw_submission
 
@@ -105,15 +104,12 @@ def test_the_page_says_so_and_takes_it_for_text() -> None:
 def gradebook(tmp_path: Path) -> Path:
     """Two students, one of whom is on two platforms, graded."""
     path = tmp_path / "gradebook.db"
-    settings = Settings(
-        assignment_id="two_layer_mse", assignment_version="1", hidden_seed=0, execution="e", judgement="j"
-    )
+    basis = Basis(assignment_id="two_layer_mse", assignment_version="1", hidden_seed=0, execution="e", judgement="j")
     report = json.dumps(report_to_dict(report_of(Outcome.MATCH, Outcome.MISMATCH)))
     with contextlib.closing(Gradebook(str(path))) as kept:
         for number, (student, platform) in enumerate((("ada", "plain"), ("bob", "canvas"), ("bob", "moodle"))):
-            received = received_of(student, platform=platform)
             graded = Graded(report=report, page=zlib.compress(b""))
-            kept.keep(str(number), received, "0" * 64, settings, graded, execution="e")
+            kept.keep(Keys(str(number), "e"), Owner(platform, student), "0" * 64, basis, graded)
     return path
 
 
@@ -123,7 +119,7 @@ def adjust(gradebook: Path, *arguments: object) -> int:
 
 def what_counts(gradebook: Path) -> dict[Owner, tuple[Adjustment, ...]]:
     with contextlib.closing(Gradebook(str(gradebook))) as kept:
-        return adjustments_by_student(kept, "two_layer_mse")
+        return adjustments_by_owner(kept, "two_layer_mse")
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,7 @@ from grader.assignment.load import load_assignment
 from grader.assignment.misconceptions import cell_to_name
 from grader.classroom import keys
 from grader.classroom.gradebook import FORM, Gradebook
-from grader.classroom.keys import Settings
+from grader.classroom.keys import Basis
 from grader.cli import main
 from tests.classroom.conftest import ANSWERS
 from tests.conftest import ROOT, SOURCE
@@ -149,9 +149,9 @@ def test_another_release_of_the_grader(place: Path, monkeypatch: pytest.MonkeyPa
 def test_which_changes_execute(place: Path, old: str, new: str) -> None:
     """A solution's code does not; what the student's process is asked does."""
     path = place / "source" / SOURCE.name
-    one = Settings.of(load_assignment(path))
+    one = Basis.of(load_assignment(path))
     change(place, old, new)
-    other = Settings.of(load_assignment(path))
+    other = Basis.of(load_assignment(path))
 
     assert one.judgement != other.judgement
     assert (one.execution == other.execution) == ("z1 > 0.0" in new)

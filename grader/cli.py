@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader import __version__
 from grader.commands.adjust import adjust
 from grader.commands.authoring import new, release, validate
 from grader.commands.check import check
@@ -42,6 +41,7 @@ from grader.commands.options import (
 )
 from grader.commands.publishing import leaks, strip
 from grader.errors import GraderError
+from grader.version import __version__
 
 if TYPE_CHECKING:
     from grader.classroom.pool import OpenWorkers

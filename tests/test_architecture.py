@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grader"
 
 LAYERS = [
-    ["errors", "files", "policies", "shipped"],
+    ["errors", "files", "policies", "shipped", "version"],
     ["model"],
     ["notebook", "assignment"],
     ["compare", "reference"],

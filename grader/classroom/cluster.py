@@ -15,10 +15,10 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader import __version__
 from grader.errors import GraderError, GraderFault, UsageError
 from grader.execution.kernels import check_sandbox
 from grader.sandbox import Level
+from grader.version import __version__
 
 if TYPE_CHECKING:
     from distributed import Client

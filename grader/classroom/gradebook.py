@@ -15,10 +15,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from grader import __version__
 from grader.classroom.keys import Basis, Keys
 from grader.classroom.records import Graded, Owner
 from grader.errors import UsageError
+from grader.version import __version__
 
 __all__ = ["ADJUSTMENTS", "RESULTS", "Gradebook"]
 

@@ -8,24 +8,30 @@ they change, what was answered is judged again, and nothing is executed.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
-from grader import shipped
 from grader.assignment.load import Assignment
 from grader.classroom.records import Owner
 from grader.model import Submission
 from grader.policies import Adjustment, Visibility
+from grader.version import code_hash
 
-__all__ = ["Basis", "Keys"]
+__all__ = ["EXECUTING", "Basis", "Keys"]
 
-EXECUTING = ("execution/", "harness/", "notebook/", "reference/", "sandbox/", "pipeline.py")
-"""Our own code that an execution depends on: what is asked, of whom, and by whom."""
-JUDGING = (".py", ".toml", ".jinja", ".css")
+EXECUTING = (
+    "grader.execution.calls",
+    "grader.execution.execute",
+    "grader.execution.rebinding",
+    "grader.harness.serve",
+    "grader.notebook.functions",
+    "grader.reference.cases",
+    "grader.sandbox.forkserver",
+)
+"""The modules that decide what a notebook is asked, and how it runs; what they import counts, too."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,14 +64,14 @@ class Basis:
             [dataclasses.asdict(case) for case in assignment.extra_cases],
             [dataclasses.asdict(assignment.limits), assignment.autograd],
             [assignment.learning_rate, assignment.steps],
-            _code_hash(EXECUTING),
+            code_hash(EXECUTING),
         ]
         return Basis(
             assignment_id=assignment.id,
             assignment_version=assignment.version,
             hidden_seed=assignment.hidden_seed,
             execution=_hash(asked),
-            judgement=_hash([assignment.revision, _code_hash(), withheld and dataclasses.asdict(withheld)]),
+            judgement=_hash([assignment.revision, code_hash(), withheld and dataclasses.asdict(withheld)]),
         )
 
 
@@ -89,17 +95,6 @@ class Keys:
         handed_in = [owner.platform, owner.student, submission.name]
         adjusted = [dataclasses.asdict(adjustment) for adjustment in adjustments]
         return Keys(result=_hash([handed_in, execution, basis.judgement, adjusted]), execution=execution)
-
-
-@functools.cache
-def _code_hash(places: tuple[str, ...] = ("",)) -> str:
-    """A hash of our own files: of all, or of those that stand in some places only."""
-    digest = hashlib.sha256()
-    for path in shipped.own_files():
-        name = path.relative_to(shipped.PACKAGE).as_posix()
-        if path.suffix in JUDGING and name.startswith(places):
-            digest.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
 
 
 def _hash(parts: Any) -> str:

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from grader import __version__
 from grader.classroom.records import Entry, Graded, Owner, Problem, Received
 from grader.files import replace_atomically, write_atomically
 from grader.reports.cells import inert, points
 from grader.reports.reading import ReadReport
+from grader.version import __version__
 
 __all__ = ["WITHHELD", "name_reports", "write_feedback", "write_gradebook", "write_reports"]
 

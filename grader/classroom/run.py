@@ -12,7 +12,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from grader import __version__
 from grader.assignment.load import Assignment, find_assignment
 from grader.classroom.batch import Batch
 from grader.classroom.decisions import adjustments_by_owner, stale
@@ -34,6 +33,7 @@ from grader.pipeline import choose_assignment
 from grader.policies import Adjustment, Visibility
 from grader.reference.cases import build_cases
 from grader.reports.reading import parse_report
+from grader.version import __version__
 from grader.visibility import is_released, released_at
 
 __all__ = ["ClassOptions", "ClassResult", "choose_for_class", "grade_class"]

@@ -18,13 +18,13 @@ from typing import Any
 
 import torch
 
-from grader import __version__
 from grader.assignment.load import Assignment, load_assignment
 from grader.classroom.documents import Handling, make_documents, make_fault_documents
 from grader.classroom.records import Graded
 from grader.errors import GraderError, UsageError
 from grader.model import Submission
 from grader.sandbox import Level
+from grader.version import __version__
 
 __all__ = ["SourceFile", "Task", "grade_task", "prepare_worker", "set_aside"]
 

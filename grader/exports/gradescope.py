@@ -14,12 +14,12 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from grader import __version__
 from grader.exports import words
 from grader.exports.words import Harmless
 from grader.reports.cells import amount
 from grader.reports.json import SCHEMA
 from grader.reports.reading import Finding
+from grader.version import __version__
 
 __all__ = ["render_failure", "render_gradescope"]
 

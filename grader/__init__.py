@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from grader.checking.check import check
     from grader.reference.mnist import load_mnist
+    from grader.version import __version__ as __version__
 
 __all__ = ["check", "load_ipython_extension", "load_mnist"]
-__version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
     # `grader --help` must not wait for numpy and torch.
+    if name == "__version__":
+        from grader.version import __version__
+
+        return __version__
     if name == "load_mnist":
         from grader.reference.mnist import load_mnist
 

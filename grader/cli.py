@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader import __version__
 from grader.commands.adjust import adjust
 from grader.commands.authoring import new, release, validate
 from grader.commands.check import check
@@ -42,6 +41,7 @@ from grader.commands.options import (
 )
 from grader.commands.publishing import leaks, strip
 from grader.errors import GraderError
+from grader.version import __version__
 
 if TYPE_CHECKING:
     from grader.classroom.pool import OpenWorkers
@@ -226,9 +226,9 @@ def batch(
     """
     from grader.assignment.load import solutions_directory
     from grader.classroom.cluster import IN_FLIGHT, cluster_workers
-    from grader.classroom.pool import local_workers
-    from grader.classroom.run import choose_for_class, grade_class
-    from grader.classroom.sources import find_submissions
+    from grader.classroom.pool import Workers, local_workers
+    from grader.classroom.run import ClassOptions, choose_for_class, grade_class
+    from grader.classroom.submissions import find_submissions
     from grader.execution.kernels import check_sandbox
     from grader.sandbox import Level
 
@@ -240,23 +240,21 @@ def batch(
         open_workers = functools.partial(cluster_workers, address=cluster, require=require)
     roster = find_submissions(sources, assignment_id=assignment_id)
     source = choose_for_class(roster.received, solutions_directory(solutions), assignment_id)
+    usual = IN_FLIGHT if cluster is not None else os.cpu_count() or 1
+    options = ClassOptions(
+        output=output,
+        workers=Workers(open=open_workers, jobs=jobs or usual, require=require),
+        gradebook=gradebook,
+        hidden_seed=hidden_seed,
+        release=release,
+        regrade=regrade,
+        formats=formats or FORMATS,
+        fill=fill,
+        fill_column=fill_column,
+        is_quiet=quiet,
+    )
     try:
-        result = grade_class(
-            roster,
-            source,
-            output,
-            gradebook=gradebook,
-            hidden_seed=hidden_seed,
-            jobs=jobs or (os.cpu_count() or 1 if cluster is None else IN_FLIGHT),
-            require=require,
-            regrade=regrade,
-            formats=formats or FORMATS,
-            fill=fill,
-            fill_column=fill_column,
-            release=release,
-            is_quiet=quiet,
-            open_workers=open_workers,
-        )
+        result = grade_class(roster, source, options)
     except KeyboardInterrupt:
         say("What has been graded is kept: run it again to go on.")
         raise
@@ -305,11 +303,11 @@ def _tell(report: Report) -> None:
 def _tell_class(result: ClassResult) -> None:
     for problem in result.problems:
         say(_printable(f"  {problem.where}: {problem.message}"))
-    for each in result.results:
-        if each.is_undecided:
-            say(_printable(f"  {each.received.student}: could not be graded. {each.fault}"))
-        elif each.problem:
-            say(_printable(f"  {each.received.file.name}: {each.problem}"))
+    for entry in result.entries:
+        if entry.report.is_undecided:
+            say(_printable(f"  {entry.owner.student}: could not be graded. {entry.fault}"))
+        elif entry.report.problem:
+            say(_printable(f"  {entry.received.file.name}: {entry.report.problem}"))
     for filled in result.filled:
         say(_printable(f"  {filled.rows} rows of {filled.column!r} are filled in."))
         for note in filled.notes:
@@ -329,9 +327,10 @@ def _exit_code(report: Report) -> int:
 
 
 def _exit_code_of_class(result: ClassResult) -> int:
-    if any(each.is_undecided for each in result.results):
+    reports = [entry.report for entry in result.entries]
+    if any(report.is_undecided for report in reports):
         return EXIT_FAULT
-    if any(each.problem for each in result.results) or any(problem.is_serious for problem in result.problems):
+    if any(report.problem for report in reports) or any(problem.is_serious for problem in result.problems):
         return EXIT_USAGE
-    is_right = all(finding.passed for each in result.results for finding in each.findings)
+    is_right = all(finding.outcome.passed for report in reports for finding in report.findings)
     return EXIT_FULL_MARKS if is_right else EXIT_NOT_ALL

@@ -19,8 +19,9 @@ from grader.sandbox.levels import Level
 
 if TYPE_CHECKING:
     from grader.assignment.load import Assignment
+    from grader.exports.words import Harmless
     from grader.model import Submission
-    from grader.reports.reading import Finding, Result
+    from grader.reports.reading import Finding
 
 __all__ = ["ExerciseItem", "NotebookFile", "pytest_addoption", "pytest_collect_file", "pytest_configure"]
 
@@ -75,7 +76,7 @@ class NotebookFile(pytest.File):
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
-        self._graded: Result | None = None
+        self._report: Harmless | None = None
         self._read: tuple[Submission, Assignment] | None = None
 
     def collect(self) -> Iterator[pytest.Item]:
@@ -97,28 +98,28 @@ class NotebookFile(pytest.File):
         for exercise in assignment.exercises:
             yield ExerciseItem.from_parent(self, name=exercise.name)
 
-    def result(self) -> Result:
+    def report(self) -> Harmless:
         """
         What became of it.
 
         Raises:
             GraderError: The grader failed; nothing is said about the notebook then.
         """
+        from grader.exports.words import harmless
         from grader.pipeline import grade
         from grader.reports.json import report_to_dict
-        from grader.reports.places import find_places
-        from grader.reports.reading import result_of
+        from grader.reports.places import with_places
+        from grader.reports.reading import read_report
         from grader.visibility import views_of
 
-        if self._graded is None:
+        if self._report is None:
             assert self._read is not None
             submission, assignment = self._read
             level = Level[self.config.option.grader_require_sandbox.upper()]
             whole = grade(submission, assignment, require=level)
             _, shown = views_of(whole, assignment.visibility, datetime.now(timezone.utc))
-            report = report_to_dict(shown)
-            self._graded = result_of(report, find_places(report, [self.path]))
-        return self._graded
+            self._report = harmless(with_places(read_report(report_to_dict(shown)), [self.path]))
+        return self._report
 
 
 class ExerciseItem(pytest.Item):
@@ -128,27 +129,32 @@ class ExerciseItem(pytest.Item):
 
     def setup(self) -> None:
         """Grade. What is the grader's own fault happens here: pytest tells an error in a set-up from a failure."""
+        from grader.exports import words
+
         assert isinstance(self.parent, NotebookFile)
-        result = self.parent.result()
-        self._finding = next(finding for finding in result.findings if finding.name == self.name)
+        report = self.parent.report()
+        self._finding = next(finding for finding in report.findings if finding.name == self.name)
         self.user_properties += [("points", self._finding.points), ("max_points", self._finding.max_points)]
         self.user_properties += [("outcome", self._finding.outcome.value)]
         if self._finding.passed is None:
-            raise _Undecided("\n".join((self._finding.message, *result.notes)))
+            raise _Undecided("\n".join((words.message(self._finding), *words.notes(report))))
 
     def runtest(self) -> None:
         """Say whether it is right."""
+        from grader.exports import words
+
         assert self._finding is not None
         if not self._finding.passed:
-            raise _Wrong(self._finding.text)
+            raise _Wrong(words.full_text(self._finding))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
         """What is wrong, and where; a traceback of ours would tell nothing."""
         from grader.errors import GraderError
+        from grader.exports import words
 
         if isinstance(excinfo.value, (_Wrong, _Undecided, GraderError)):
             place = self._finding.place if self._finding else None
-            where = f"{place.file}:{place.line}: {self._finding.title}\n" if place and self._finding else ""
+            where = f"{place.file}:{place.line}: {words.title(self._finding)}\n" if place and self._finding else ""
             return where + str(excinfo.value)
         return super().repr_failure(excinfo, style)
 

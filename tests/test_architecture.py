@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grader"
 
 LAYERS = [
-    ["errors", "files", "shipped"],
+    ["errors", "files", "shipped", "version"],
     ["model"],
     ["visibility"],
     ["notebook"],
@@ -31,8 +31,8 @@ LAYERS = [
     ["verdict"],
     ["pipeline"],
     ["reports"],
-    ["classroom", "checking", "authoring"],
-    ["exports", "demo", "doctor"],
+    ["exports", "checking", "authoring"],
+    ["classroom", "demo", "doctor"],
     ["gradescope", "pytest_plugin"],
     ["commands"],
     ["cli", "__main__"],

@@ -10,14 +10,14 @@ from collections.abc import Generator, Iterable, Iterator, Mapping
 
 from grader.classroom.documents import Handling
 from grader.classroom.gradebook import Gradebook
-from grader.classroom.keys import Settings, execution_key, result_key
-from grader.classroom.pool import DEATHS_LIMIT, OpenWorkers, Pool, local_workers
-from grader.classroom.records import Graded, Problem, Received, Result
-from grader.classroom.tasks import Source, Task, set_aside
+from grader.classroom.keys import Basis, Keys
+from grader.classroom.pool import DEATHS_LIMIT, Pool, Workers
+from grader.classroom.records import Graded, Owner, Problem, Received
+from grader.classroom.tasks import SourceFile, Task, set_aside
 from grader.errors import GraderFault
-from grader.model import Adjustment
+from grader.model import Adjustment, Submission
 from grader.notebook.read import Unreadable
-from grader.sandbox import Level
+from grader.reports.reading import parse_report
 from grader.visibility import EVERYTHING, Visibility
 
 __all__ = ["Batch", "Done"]
@@ -44,23 +44,19 @@ class Batch:
     How a class is graded.
 
     Attributes:
-        jobs: How many submissions are graded at a time.
-        adjustments: An instructor's, by platform and student.
+        adjustments: An instructor's, by whose submission they are about.
         visibility, now: What students may see at that moment.
         regrade: Execute and grade also what the gradebook knows already.
-        open_workers: See `Pool`.
     """
 
     gradebook: Gradebook
-    settings: Settings
-    source: Source
-    jobs: int
+    basis: Basis
+    source: SourceFile
+    workers: Workers
     now: dt.datetime
     visibility: Visibility = EVERYTHING
-    adjustments: Mapping[tuple[str, str], tuple[Adjustment, ...]] = dataclasses.field(default_factory=dict)
-    require: Level = Level.NONE
+    adjustments: Mapping[Owner, tuple[Adjustment, ...]] = dataclasses.field(default_factory=dict)
     regrade: bool = False
-    open_workers: OpenWorkers = local_workers
 
     def grade(self, received: Iterable[Received]) -> Generator[Done | Problem, None, None]:
         """
@@ -75,44 +71,46 @@ class Batch:
             UsageError: The gradebook cannot be used any more.
             GraderFault: The worker processes keep dying.
         """
-        with Pool[tuple[Received, str, str]](self.open_workers, self.jobs) as pool:
-            for each in received:
-                submission = each.read()
+        with Pool[tuple[Received, Keys]](self.workers) as pool:
+            for handed_in in received:
+                submission = handed_in.read()
                 if isinstance(submission, Unreadable):
-                    yield Problem(each.file.name, submission.problem, each.platform, each.student)
+                    yield Problem(handed_in.file.name, submission.problem, handed_in.owner)
                     continue
-                adjustments = self.adjustments.get((each.platform, each.student), ())
-                key = result_key(each, submission, self.settings, adjustments)
-                known = None if self.regrade else self.gradebook.find(key)
-                if known is not None and not Result.of(each, "", known).is_undecided:
-                    yield Done(each, key, known, is_new=False)
+                adjustments = self.adjustments.get(handed_in.owner, ())
+                keys = Keys.of(handed_in.owner, submission, self.basis, adjustments)
+                known = None if self.regrade else self.gradebook.find(keys.result)
+                if known is not None and not parse_report(known.report).is_undecided:
+                    yield Done(handed_in, keys.result, known, is_new=False)
                     continue
-                execution = execution_key(submission, self.settings)
-                task = Task(
-                    submission=submission,
-                    source=self.source,
-                    hidden_seed=self.settings.hidden_seed,
-                    require=self.require,
-                    handling=Handling(
-                        answers=None if self.regrade else self.gradebook.find_answers(execution),
-                        adjustments=adjustments,
-                        visibility=self.visibility,
-                        now=self.now,
-                    ),
+                handling = Handling(
+                    packed=None if self.regrade else self.gradebook.find_execution(keys.execution),
+                    adjustments=adjustments,
+                    visibility=self.visibility,
+                    now=self.now,
                 )
-                pool.add((each, key, execution), task)
+                pool.add((handed_in, keys), self._task(submission, handling))
                 while len(pool) >= pool.room:
                     yield from self._take(pool)
             while len(pool):
                 yield from self._take(pool)
 
-    def _take(self, pool: Pool[tuple[Received, str, str]]) -> Iterator[Done]:
-        for (received, key, execution), task, graded in pool.take():
-            done = graded
-            if done is None:
+    def _task(self, submission: Submission, handling: Handling) -> Task:
+        return Task(
+            submission=submission,
+            source=self.source,
+            hidden_seed=self.basis.hidden_seed,
+            require=self.workers.require,
+            handling=handling,
+        )
+
+    def _take(self, pool: Pool[tuple[Received, Keys]]) -> Iterator[Done]:
+        for (received, keys), task, finished in pool.take():
+            graded = finished
+            if graded is None:
                 fault = GraderFault(
                     f"{DEATHS_LIMIT} worker processes died while grading it.", "Look at the notebook by hand."
                 )
-                done = set_aside(task, fault)
-            self.gradebook.keep(key, received, task.submission.sha256, self.settings, done, execution=execution)
-            yield Done(received, key, done, is_new=True, was_executed=done.answers is not None)
+                graded = set_aside(task, fault)
+            self.gradebook.keep(keys, received.owner, task.submission.sha256, self.basis, graded)
+            yield Done(received, keys.result, graded, is_new=True, was_executed=graded.packed is not None)

@@ -15,11 +15,11 @@ from concurrent.futures import BrokenExecutor, Executor, Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from grader import __version__
 from grader.errors import GraderError, GraderFault, UsageError
 from grader.execution.kernels import check_sandbox
 from grader.sandbox import Level
 from grader.shipped import DISTRIBUTION
+from grader.version import __version__
 
 if TYPE_CHECKING:
     from distributed import Client
@@ -48,12 +48,12 @@ def cluster_workers(_: int, *, address: str, require: Level = Level.NONE) -> Ite
         _examine(client, require)
         executor = client.get_executor(pure=False)
         try:
-            yield _Workers(executor, address)
+            yield _Translating(executor, address)
         finally:
             executor.shutdown(wait=False)  # takes back what has not begun
 
 
-class _Workers(Executor):
+class _Translating(Executor):
     """Dask's executor, with its errors in the words of this package."""
 
     def __init__(self, executor: Executor, address: str) -> None:

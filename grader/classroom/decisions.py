@@ -12,7 +12,6 @@ import dataclasses
 import datetime as dt
 import difflib
 import io
-import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,17 +20,28 @@ from typing import Any
 import sqlalchemy as sa
 
 from grader.classroom.gradebook import ADJUSTMENTS, RESULTS, Gradebook
+from grader.classroom.records import Owner
 from grader.errors import UsageError
 from grader.model import Adjustment
+from grader.reports.reading import ReadReport, parse_report
 
-__all__ = ["Decision", "Wish", "adjustments_by_student", "decide", "list_decisions", "read_wishes", "stale", "withdraw"]
+__all__ = [
+    "Decision",
+    "Proposal",
+    "adjustments_by_owner",
+    "decide",
+    "list_decisions",
+    "read_proposals",
+    "stale",
+    "withdraw",
+]
 
 TEXT_LIMIT = 2_000
 COLUMNS = ("student", "exercise", "points", "comment", "reason", "by", "platform")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class Proposal:
     """
     What an instructor wants to decide, not checked yet.
 
@@ -52,8 +62,7 @@ class Decision:
     """What was decided. `withdrawn` says by whom, when and why it was taken back, or nothing."""
 
     number: int
-    platform: str
-    student: str
+    owner: Owner
     assignment_id: str
     adjustment: Adjustment
     by: str
@@ -61,7 +70,7 @@ class Decision:
     withdrawn: str = ""
 
 
-def decide(gradebook: Gradebook, wishes: Sequence[Wish], *, assignment_id: str | None = None) -> list[Decision]:
+def decide(gradebook: Gradebook, proposals: Sequence[Proposal], *, assignment_id: str | None = None) -> list[Decision]:
     """
     Keep decisions: all of them, or none if there is something wrong with one.
 
@@ -71,19 +80,19 @@ def decide(gradebook: Gradebook, wishes: Sequence[Wish], *, assignment_id: str |
     now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None, microsecond=0)
     made = []
     with gradebook.begin() as connection:
-        for wish in wishes:
-            platform, assignment, report = _graded(connection, wish, assignment_id)
-            _check(wish, report)
-            given = wish.adjustment
+        for proposal in proposals:
+            platform, assignment, report = _graded(connection, proposal, assignment_id)
+            _check(proposal, report)
+            given = proposal.adjustment
             row = {
                 "platform": platform,
-                "student": wish.student,
+                "student": proposal.student,
                 "assignment_id": assignment,
                 "exercise": given.exercise,
                 "points": given.points,
                 "comment": given.comment,
                 "reason": given.reason,
-                "made_by": wish.by,
+                "made_by": proposal.by,
                 "made_at": now,
             }
             number = connection.execute(sa.insert(ADJUSTMENTS).values(row).returning(ADJUSTMENTS.c.number)).scalar_one()
@@ -117,17 +126,17 @@ def withdraw(gradebook: Gradebook, number: int, *, by: str, reason: str) -> Deci
         return _decision(connection.execute(found).mappings().one())
 
 
-def adjustments_by_student(gradebook: Gradebook, assignment_id: str) -> dict[tuple[str, str], tuple[Adjustment, ...]]:
+def adjustments_by_owner(gradebook: Gradebook, assignment_id: str) -> dict[Owner, tuple[Adjustment, ...]]:
     """
-    What counts, by platform and student: of an exercise, the newest points and the newest comment.
+    What counts, by whose submission it is about: of an exercise, the newest points and the newest comment.
 
     A comment that is added later leaves points that were given before as they are.
     """
-    merged: dict[tuple[str, str], dict[str, Adjustment]] = {}
+    merged: dict[Owner, dict[str, Adjustment]] = {}
     for decision in list_decisions(gradebook):
         if decision.assignment_id != assignment_id or decision.withdrawn:
             continue
-        theirs = merged.setdefault((decision.platform, decision.student), {})
+        theirs = merged.setdefault(decision.owner, {})
         new = decision.adjustment
         old = theirs.get(new.exercise, Adjustment())
         is_whole = new.points is not None or old.points is None
@@ -137,10 +146,10 @@ def adjustments_by_student(gradebook: Gradebook, assignment_id: str) -> dict[tup
             comment=new.comment or old.comment,
             reason=new.reason if is_whole or new.reason == old.reason else f"{old.reason} {new.reason}",
         )
-    return {student: tuple(theirs[name] for name in sorted(theirs)) for student, theirs in merged.items()}
+    return {owner: tuple(theirs[name] for name in sorted(theirs)) for owner, theirs in merged.items()}
 
 
-def read_wishes(path: Path, *, by: str) -> list[Wish]:
+def read_proposals(path: Path, *, by: str) -> list[Proposal]:
     """
     Read a CSV with the columns student, exercise, points, comment, reason, and perhaps by and platform.
 
@@ -163,7 +172,7 @@ def read_wishes(path: Path, *, by: str) -> list[Wish]:
     if missing or unknown:
         said = f"no column {missing[0]!r}" if missing else f"a column {unknown[0]!r}"
         raise UsageError(f"{path} has {said}.", f"Its columns are {', '.join(COLUMNS)}; the last two may be left out.")
-    wishes = []
+    proposals = []
     for row in rows:
         where = f"{path.name}, line {rows.line_num}: "
         cells = {name: (value or "").strip() for name, value in zip(names, row.values(), strict=False) if name}
@@ -171,8 +180,8 @@ def read_wishes(path: Path, *, by: str) -> list[Wish]:
             if any(cells.values()):
                 raise UsageError(f"{where}there are more cells than columns.", "Put texts with commas in quotes.")
             continue
-        wishes.append(
-            Wish(
+        proposals.append(
+            Proposal(
                 student=cells["student"],
                 adjustment=Adjustment(
                     exercise=cells.get("exercise", ""),
@@ -185,7 +194,7 @@ def read_wishes(path: Path, *, by: str) -> list[Wish]:
                 where=where,
             )
         )
-    return wishes
+    return proposals
 
 
 def _number(text: str, where: str) -> float | None:
@@ -195,45 +204,47 @@ def _number(text: str, where: str) -> float | None:
         raise UsageError(f"{where}{text!r} are no points.", "Write a number, or nothing.") from error
 
 
-def _graded(connection: sa.Connection, wish: Wish, assignment_id: str | None) -> tuple[str, str, Mapping[str, Any]]:
-    """The platform, the assignment and the newest report of the student whom a wish is about."""
+def _graded(connection: sa.Connection, proposal: Proposal, assignment_id: str | None) -> tuple[str, str, ReadReport]:
+    """The platform, the assignment and the newest report of the student whom a proposal is about."""
     found = sa.select(RESULTS.c.platform, RESULTS.c.assignment_id, RESULTS.c.report, RESULTS.c.graded_at).where(
-        RESULTS.c.student == wish.student
+        RESULTS.c.student == proposal.student
     )
-    if wish.platform:
-        found = found.where(RESULTS.c.platform == wish.platform)
+    if proposal.platform:
+        found = found.where(RESULTS.c.platform == proposal.platform)
     if assignment_id:
         found = found.where(RESULTS.c.assignment_id == assignment_id)
     rows = connection.execute(found.order_by(RESULTS.c.graded_at)).all()
     if not rows:
         known = connection.execute(sa.select(RESULTS.c.student).distinct()).scalars().all()
-        near = difflib.get_close_matches(wish.student, known, n=1)
+        near = difflib.get_close_matches(proposal.student, known, n=1)
         hint = f"Is it {near[0]!r}?" if near else "Students are named as in gradebook.csv."
-        raise UsageError(f"{wish.where}No student {wish.student!r} was graded here.", hint)
+        raise UsageError(f"{proposal.where}No student {proposal.student!r} was graded here.", hint)
     for column, option in ((0, "--platform"), (1, "--assignment")):
         several = sorted({row[column] for row in rows})
         if len(several) > 1:
             raise UsageError(
-                f"{wish.where}{wish.student!r} is in {' and in '.join(several)}.", f"Say which with {option}."
+                f"{proposal.where}{proposal.student!r} is in {' and in '.join(several)}.", f"Say which with {option}."
             )
-    return rows[-1].platform, rows[-1].assignment_id, json.loads(rows[-1].report)
+    return rows[-1].platform, rows[-1].assignment_id, parse_report(rows[-1].report)
 
 
-def _check(wish: Wish, report: Mapping[str, Any]) -> None:
-    given = wish.adjustment
-    worth = {exercise["name"]: exercise["max_points"] for exercise in report["exercises"]}
+def _check(proposal: Proposal, report: ReadReport) -> None:
+    given = proposal.adjustment
+    worth = {finding.name: finding.max_points for finding in report.findings}
     if given.exercise and given.exercise not in worth:
-        raise UsageError(f"{wish.where}There is no exercise {given.exercise!r}.", f"There are {', '.join(worth)}.")
+        raise UsageError(f"{proposal.where}There is no exercise {given.exercise!r}.", f"There are {', '.join(worth)}.")
     if given.points is None and not given.comment:
-        raise UsageError(f"{wish.where}Nothing is decided.", "Give points, a comment, or both.")
+        raise UsageError(f"{proposal.where}Nothing is decided.", "Give points, a comment, or both.")
     if not given.reason.strip():
-        raise UsageError(f"{wish.where}There is no reason.", "Say why, with --reason.")
-    if max(len(given.comment), len(given.reason), len(wish.by)) > TEXT_LIMIT:
-        raise UsageError(f"{wish.where}A text is longer than {TEXT_LIMIT:,} characters.", "Make it shorter.")
+        raise UsageError(f"{proposal.where}There is no reason.", "Say why, with --reason.")
+    if max(len(given.comment), len(given.reason), len(proposal.by)) > TEXT_LIMIT:
+        raise UsageError(f"{proposal.where}A text is longer than {TEXT_LIMIT:,} characters.", "Make it shorter.")
     highest = worth[given.exercise] if given.exercise else sum(worth.values())
     if given.points is not None and not (math.isfinite(given.points) and 0 <= given.points <= highest):
         what = given.exercise or "the whole"
-        raise UsageError(f"{wish.where}{given.points:g} points are out of range.", f"For {what} give 0 to {highest:g}.")
+        raise UsageError(
+            f"{proposal.where}{given.points:g} points are out of range.", f"For {what} give 0 to {highest:g}."
+        )
 
 
 def _decision(row: Mapping[Any, Any]) -> Decision:
@@ -242,8 +253,7 @@ def _decision(row: Mapping[Any, Any]) -> Decision:
         withdrawn = f"by {row['withdrawn_by']}, {row['withdrawn_at']:%Y-%m-%d %H:%M} UTC: {row['withdrawn_for']}"
     return Decision(
         number=row["number"],
-        platform=row["platform"],
-        student=row["student"],
+        owner=Owner(row["platform"], row["student"]),
         assignment_id=row["assignment_id"],
         adjustment=Adjustment(
             exercise=row["exercise"], points=row["points"], comment=row["comment"], reason=row["reason"]

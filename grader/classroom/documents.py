@@ -30,14 +30,14 @@ class Handling:
     What is known of a submission besides its bytes.
 
     Attributes:
-        answers: How it ran before, as `grader.execution.packed` packed it; nothing is executed where that can be read.
+        packed: How it ran before, packed by `grader.execution.packed`; nothing is executed where that can be read.
         adjustments: An instructor's, for this student.
         visibility: What students may see.
         now: The moment for which that is decided.
     """
 
     now: dt.datetime
-    answers: bytes | None = dataclasses.field(default=None, repr=False)
+    packed: bytes | None = dataclasses.field(default=None, repr=False)
     adjustments: tuple[Adjustment, ...] = ()
     visibility: Visibility = EVERYTHING
 
@@ -49,13 +49,13 @@ def make_documents(submission: Submission, assignment: Assignment, handling: Han
     def keep(execution: Execution) -> None:
         kept.append(pack_execution(execution, assignment) or b"")
 
-    known = None if handling.answers is None else _known(handling.answers, assignment)
+    known = None if handling.packed is None else _unpacked(handling.packed, assignment)
     report, fault = grade_or_fault(submission, assignment, require=require, known=known, keep=keep)
     try:
         graded = _documents(report, fault, handling)
     except Exception as error:
         graded = make_fault_documents(submission, assignment, handling, as_fault(error))
-    return dataclasses.replace(graded, answers=kept[0] if kept else None)
+    return dataclasses.replace(graded, packed=kept[0] if kept else None)
 
 
 def make_fault_documents(
@@ -65,9 +65,9 @@ def make_fault_documents(
     return _documents(fault_report(submission, assignment, fault), fault, handling)
 
 
-def _known(answers: bytes, assignment: Assignment) -> Execution | None:
+def _unpacked(packed: bytes, assignment: Assignment) -> Execution | None:
     try:
-        return unpack_execution(answers, assignment)
+        return unpack_execution(packed, assignment)
     except GraderError:
         return None  # the assignment is at fault, and grading will say so
 

@@ -9,10 +9,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from grader.classroom.outputs import points
-from grader.classroom.records import Result
+from grader.classroom.records import Entry
 from grader.errors import UsageError
 from grader.files import write_atomically
+from grader.reports.cells import points
 
 __all__ = ["Filled", "fill_gradebook"]
 
@@ -47,7 +47,7 @@ class _Sheet:
         return "".join(self.separator.join(row) for row in self.rows)
 
 
-def fill_gradebook(path: Path, results: Sequence[Result], directory: Path, *, column: str | None = None) -> Filled:
+def fill_gradebook(path: Path, entries: Sequence[Entry], directory: Path, *, column: str | None = None) -> Filled:
     """
     Write `directory/<stem>-filled.csv`, where each student who has a mark has it.
 
@@ -74,9 +74,9 @@ def fill_gradebook(path: Path, results: Sequence[Result], directory: Path, *, co
     sheet = _parse(text)
     header = sheet.values(0) if sheet.rows else []
     if len(header) > 2 and "Student" in header[0] and "ID" in header[1]:
-        filled, notes, place = _fill_canvas(sheet, header, results, column)
+        filled, notes, place = _fill_canvas(sheet, header, entries, column)
     elif any(MOODLE_ID.fullmatch(sheet.values(row)[0]) for row in range(1, len(sheet.rows))):
-        filled, notes, place = _fill_moodle(sheet, header, results, column)
+        filled, notes, place = _fill_moodle(sheet, header, entries, column)
     else:
         raise UsageError(
             f"{path} is neither a gradebook of Canvas's nor a grading worksheet of Moodle's.",
@@ -89,7 +89,7 @@ def fill_gradebook(path: Path, results: Sequence[Result], directory: Path, *, co
 
 
 def _fill_canvas(
-    sheet: _Sheet, header: list[str], results: Sequence[Result], column: str | None
+    sheet: _Sheet, header: list[str], entries: Sequence[Entry], column: str | None
 ) -> tuple[int, list[str], int]:
     read_only = {
         place
@@ -102,32 +102,32 @@ def _fill_canvas(
         place for place, title in enumerate(header) if CANVAS_COLUMN.fullmatch(title.strip()) and place not in read_only
     ]
     place = _choose(header, candidates, column)
-    by_id = _marks(results, "canvas")
-    by_sis = _marks([result for result in results if result.received.platform not in ("canvas", "moodle")], None)
+    by_id = _marks(entries, "canvas")
+    by_sis = _marks([entry for entry in entries if entry.owner.platform not in ("canvas", "moodle")], None)
     sis = [header.index(name) for name in SIS if name in header]
     filled, notes = 0, list[str]()
     for row in range(1, len(sheet.rows)):
         values = sheet.values(row)
         if values[0].strip().startswith("Points Possible"):
-            notes += _note_maximum(values[place] if place < len(values) else "", results, header[place])
+            notes += _note_maximum(values[place] if place < len(values) else "", entries, header[place])
             continue
         if len(values) <= max(1, place):
             continue
         found = by_id.get(values[1].strip())
         found = found or next((by_sis[values[each]] for each in sis if values[each] in by_sis), None)
         if found is not None:
-            sheet.rows[row][place] = _cell(sheet.rows[row][place], points(found.score))
+            sheet.rows[row][place] = _cell(sheet.rows[row][place], points(found.report.score))
             filled += 1
     return filled, notes, place
 
 
 def _fill_moodle(
-    sheet: _Sheet, header: list[str], results: Sequence[Result], column: str | None
+    sheet: _Sheet, header: list[str], entries: Sequence[Entry], column: str | None
 ) -> tuple[int, list[str], int]:
     place = _choose(header, [place for place, title in enumerate(header) if title == "Grade"], column)
     maximum = header.index("Maximum Grade") if "Maximum Grade" in header else None
     may_change = header.index("Grade can be changed") if "Grade can be changed" in header else None
-    marks = _marks(results, "moodle")
+    marks = _marks(entries, "moodle")
     filled, notes, locked = 0, list[str](), 0
     for row in range(1, len(sheet.rows)):
         values = sheet.values(row)
@@ -140,7 +140,7 @@ def _fill_moodle(
             continue
         if maximum is not None and len(values) > maximum and not notes:
             notes += _note_maximum(values[maximum], [found], header[place])
-        sheet.rows[row][place] = _cell(sheet.rows[row][place], points(found.score))
+        sheet.rows[row][place] = _cell(sheet.rows[row][place], points(found.report.score))
         filled += 1
     if locked:
         notes.append(f"{locked} rows are locked in Moodle, and were left alone.")
@@ -158,17 +158,17 @@ def _choose(header: list[str], candidates: list[int], column: str | None) -> int
     return candidates[0]
 
 
-def _marks(results: Sequence[Result], platform: str | None) -> Mapping[str, Result]:
-    """The results that say something, by the student's id."""
+def _marks(entries: Sequence[Entry], platform: str | None) -> Mapping[str, Entry]:
+    """The entries that say something, by the student's id."""
     return {
-        result.received.student: result
-        for result in results
-        if platform in (None, result.received.platform) and not result.is_undecided
+        entry.owner.student: entry
+        for entry in entries
+        if platform in (None, entry.owner.platform) and not entry.report.is_undecided
     }
 
 
-def _note_maximum(text: str, results: Sequence[Result], title: str) -> Iterator[str]:
-    ours = max((result.max_score for result in results), default=0.0)
+def _note_maximum(text: str, entries: Sequence[Entry], title: str) -> Iterator[str]:
+    ours = max((entry.report.max_score for entry in entries), default=0.0)
     try:
         theirs = float(text.replace(",", "."))
     except ValueError:

@@ -15,10 +15,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from grader import __version__
-from grader.classroom.keys import Settings
-from grader.classroom.records import Graded, Received
+from grader.classroom.keys import Basis, Keys
+from grader.classroom.records import Graded, Owner
 from grader.errors import UsageError
+from grader.version import __version__
 
 __all__ = ["ADJUSTMENTS", "RESULTS", "Gradebook"]
 
@@ -135,33 +135,24 @@ class Gradebook:
             shown_page=row.shown_page or b"",
         )
 
-    def find_answers(self, execution: str) -> bytes | None:
-        """How a notebook ran, by its execution's key, if that is known."""
+    def find_execution(self, key: str) -> bytes | None:
+        """How a notebook ran, packed by `grader.execution.packed`, if that is known."""
         with self.begin() as connection:
-            found = sa.select(_executions.c.answers).where(_executions.c.key == execution)
+            found = sa.select(_executions.c.answers).where(_executions.c.key == key)
             return connection.execute(found).scalar_one_or_none()
 
-    def keep(
-        self,
-        key: str,
-        received: Received,
-        submission_sha256: str,
-        settings: Settings,
-        graded: Graded,
-        *,
-        execution: str,
-    ) -> None:
+    def keep(self, keys: Keys, owner: Owner, submission_sha256: str, basis: Basis, graded: Graded) -> None:
         """
-        Keep a result for good, in the place of one that was there. When this returns, no crash can take it away.
+        Keep a result, and how the notebook ran if it was executed for it, in place of what was there under these keys.
 
-        Args:
-            execution: The key of the execution; how it ran is kept under it, if it was executed for this.
+        When this returns, no crash can take it away.
         """
+        key = keys.result
         with self.begin() as connection:
-            if graded.answers is not None:
-                connection.execute(sa.delete(_executions).where(_executions.c.key == execution))
-            if graded.answers:
-                connection.execute(sa.insert(_executions).values(key=execution, answers=graded.answers))
+            if graded.packed is not None:
+                connection.execute(sa.delete(_executions).where(_executions.c.key == keys.execution))
+            if graded.packed:
+                connection.execute(sa.insert(_executions).values(key=keys.execution, answers=graded.packed))
             connection.execute(sa.delete(_shown).where(_shown.c.key == key))
             if graded.shown_report:
                 shown = {"report": graded.shown_report, "page": graded.shown_page}
@@ -170,11 +161,11 @@ class Gradebook:
             connection.execute(
                 sa.insert(RESULTS).values(
                     key=key,
-                    platform=received.platform,
-                    student=received.student,
+                    platform=owner.platform,
+                    student=owner.student,
                     submission_sha256=submission_sha256,
-                    assignment_id=settings.assignment_id,
-                    assignment_version=settings.assignment_version,
+                    assignment_id=basis.assignment_id,
+                    assignment_version=basis.assignment_version,
                     grader_version=__version__,
                     report=graded.report,
                     page=graded.page,

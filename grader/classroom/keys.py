@@ -8,34 +8,38 @@ they change, what was answered is judged again, and nothing is executed.
 from __future__ import annotations
 
 import dataclasses
-import functools
 import hashlib
 import json
 from collections.abc import Sequence
 from pathlib import PurePath
 from typing import Any
 
-from grader import shipped
 from grader.assignment.load import Assignment
-from grader.classroom.records import Received
+from grader.classroom.records import Owner
 from grader.model import Adjustment, Submission
+from grader.version import code_hash
 from grader.visibility import Visibility
 
-__all__ = ["Settings", "execution_key", "result_key"]
+__all__ = ["EXECUTING", "Basis", "Keys"]
 
-EXECUTING = ("execution/", "harness/", "notebook/", "reference/", "sandbox/", "pipeline.py")
-"""Our own code that an execution depends on: what is asked, of whom, and by whom."""
-JUDGING = (".py", ".toml", ".jinja", ".css")
+EXECUTING = (
+    "grader.execution.execute",
+    "grader.execution.preload",
+    "grader.execution.requests",
+    "grader.harness.serve",
+    "grader.sandbox.forkserver",
+)
+"""The modules that decide what a notebook is asked, and how it runs; what they import counts, too."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
+class Basis:
     """
-    What results depend on besides the submission and its student.
+    What the results of a class depend on besides the submissions and their owners.
 
     Attributes:
-        execution: A hash of all that decides what notebooks are asked.
-        judgement: A hash of all that decides what is made of their answers.
+        execution: A hash of everything that decides what notebooks are asked.
+        judgement: A hash of everything that decides what is made of their replies.
     """
 
     assignment_id: str
@@ -45,9 +49,9 @@ class Settings:
     judgement: str
 
     @staticmethod
-    def of(assignment: Assignment, *, withheld: Visibility | None = None) -> Settings:
+    def of(assignment: Assignment, *, withheld: Visibility | None = None) -> Basis:
         """
-        Those of an assignment, and of the grader as it is.
+        The basis of an assignment, with the grader as it is.
 
         Args:
             withheld: What students see now, where that is not everything.
@@ -58,40 +62,37 @@ class Settings:
             [dataclasses.asdict(case) for case in assignment.extra_cases],
             [dataclasses.asdict(assignment.limits), assignment.autograd],
             [assignment.learning_rate, assignment.steps],
-            _code_hash(EXECUTING),
+            code_hash(EXECUTING),
         ]
-        return Settings(
+        return Basis(
             assignment_id=assignment.id,
             assignment_version=assignment.version,
             hidden_seed=assignment.hidden_seed,
             execution=_hash(asked),
-            judgement=_hash([assignment.revision, _code_hash(), withheld and dataclasses.asdict(withheld)]),
+            judgement=_hash([assignment.revision, code_hash(), withheld and dataclasses.asdict(withheld)]),
         )
 
 
-def execution_key(submission: Submission, settings: Settings) -> str:
-    """A hash of all that an execution depends on: the same for the same bytes, whoever handed them in."""
-    return _hash([submission.sha256, PurePath(submission.name).suffix.lower(), settings.execution])
+@dataclasses.dataclass(frozen=True, slots=True)
+class Keys:
+    """
+    What a gradebook finds a submission by again.
 
+    Attributes:
+        result: A hash of everything that its result depends on, an instructor's adjustments included.
+        execution: A hash of everything that its execution depends on: the same for the same bytes, whoever their owner.
+    """
 
-def result_key(
-    received: Received, submission: Submission, settings: Settings, adjustments: Sequence[Adjustment] = ()
-) -> str:
-    """A hash of all that a result depends on, an instructor's adjustments among it."""
-    who = [received.platform, received.student, submission.name]
-    adjusted = [dataclasses.asdict(each) for each in adjustments]
-    return _hash([who, execution_key(submission, settings), settings.judgement, adjusted])
+    result: str
+    execution: str
 
-
-@functools.cache
-def _code_hash(places: tuple[str, ...] = ("",)) -> str:
-    """A hash of our own files: of all, or of those that stand in some places only."""
-    digest = hashlib.sha256()
-    for path in shipped.own_files():
-        name = path.relative_to(shipped.PACKAGE).as_posix()
-        if path.suffix in JUDGING and name.startswith(places):
-            digest.update(f"{name}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()
+    @staticmethod
+    def of(owner: Owner, submission: Submission, basis: Basis, adjustments: Sequence[Adjustment] = ()) -> Keys:
+        """The keys of a submission."""
+        execution = _hash([submission.sha256, PurePath(submission.name).suffix.lower(), basis.execution])
+        handed_in = [owner.platform, owner.student, submission.name]
+        adjusted = [dataclasses.asdict(adjustment) for adjustment in adjustments]
+        return Keys(result=_hash([handed_in, execution, basis.judgement, adjusted]), execution=execution)
 
 
 def _hash(parts: Any) -> str:

@@ -5,7 +5,6 @@ What an instructor gets: a report per student, `gradebook.csv` and `.json`, and 
 from __future__ import annotations
 
 import csv
-import decimal
 import io
 import json
 import re
@@ -15,39 +14,41 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from grader import __version__
-from grader.classroom.records import Graded, Problem, Received, Result
+from grader.classroom.records import Entry, Graded, Owner, Problem, Received
 from grader.files import replace_atomically, write_atomically
+from grader.reports.cells import inert, points
+from grader.reports.reading import ReadReport
+from grader.version import __version__
 
-__all__ = ["WITHHELD", "inert", "name_reports", "points", "write_feedback", "write_gradebook", "write_reports"]
+__all__ = ["WITHHELD", "name_reports", "write_feedback", "write_gradebook", "write_reports"]
 
 SCHEMA = "grader.gradebook/1"
 RESERVED = ("index", "gradebook")
 WITHHELD = "withheld"
 """The folder with whole reports, while students see less."""
 NAME_LIMIT_BYTES = 150
+HEADING = ("student", "name", "platform", "submission", "late", "status", "score", "max_score")
 ADDED = ("graded_score", "comment")
 """Columns for what an instructor adjusted: what the grader had given, and the comment."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
-FORMULA = ("=", "+", "-", "@")
 
 
-def name_reports(received: Iterable[Received]) -> dict[tuple[str, str], str]:
+def name_reports(received: Iterable[Received]) -> dict[Owner, str]:
     """
     The stem of each student's reports: the file's own in a plain folder, else the platform's id.
 
     Each is safe as a file's name on every system, and no two are the same, upper or lower case.
     """
-    stems: dict[tuple[str, str], str] = {}
+    stems: dict[Owner, str] = {}
     taken = {name.casefold() for name in RESERVED}
-    for each in received:
-        wanted = _safe(each.student)
+    for handed_in in received:
+        wanted = _safe(handed_in.owner.student)
         stem, number = wanted, 1
         while stem.casefold() in taken:
             number += 1
             stem = f"{wanted}-{number}"
         taken.add(stem.casefold())
-        stems[each.platform, each.student] = stem
+        stems[handed_in.owner] = stem
     return stems
 
 
@@ -88,110 +89,59 @@ def _write_if_new(path: Path, content: bytes) -> None:
         write_atomically(path, content)
 
 
-def points(number: float) -> str:
-    """
-    Points, rounded once for whoever takes them: two decimals, half up.
-
-    >>> points(2.675), points(7)
-    ('2.68', '7.00')
-    """
-    exact = decimal.Decimal(f"{number:.9f}")  # a sum of decimal fractions, without what binary ones add to it
-    return str(exact.quantize(decimal.Decimal("0.01"), rounding=decimal.ROUND_HALF_UP))
-
-
 # -------------------------------------------------------------------------------------------------------- gradebook
 
 
-def write_gradebook(directory: Path, results: Sequence[Result], problems: Sequence[Problem]) -> None:
+def write_gradebook(directory: Path, entries: Sequence[Entry], problems: Sequence[Problem]) -> None:
     """Write `gradebook.csv` and `gradebook.json`: a line per student, and what could not be read."""
-    write_atomically(directory / "gradebook.csv", _as_csv(results, problems))
-    write_atomically(directory / "gradebook.json", _as_json(results, problems))
+    write_atomically(directory / "gradebook.csv", _as_csv(entries, problems))
+    write_atomically(directory / "gradebook.json", _as_json(entries, problems))
 
 
-def _as_csv(results: Sequence[Result], problems: Sequence[Problem]) -> str:
-    exercises = [finding.exercise for finding in results[0].findings] if results else []
+def _as_csv(entries: Sequence[Entry], problems: Sequence[Problem]) -> str:
+    exercises = [finding.name for finding in entries[0].report.findings] if entries else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(
-        [
-            "student",
-            "name",
-            "platform",
-            "submission",
-            "late",
-            "status",
-            "score",
-            "max_score",
-            *exercises,
-            *ADDED,
-            "report",
-        ]
-    )
-    for result in results:
-        received = result.received
-        own = {finding.exercise: finding for finding in result.findings}
-        is_decided = not result.is_undecided
-        row = [received.student, received.display, received.platform, received.name, "late" if received.is_late else ""]
-        row += [
-            result.status,
-            points(result.score) if is_decided else "",
-            points(result.max_score) if is_decided else "",
-        ]
-        row += [
-            points(own[name].points) if own[name].passed is not None or own[name].is_adjusted else ""
-            for name in exercises
-        ]
-        given = points(result.graded_score) if result.graded_score is not None else "-"
-        row += [given if result.is_adjusted else "", " ".join(result.comments), result.report]
-        writer.writerow([inert(cell) for cell in row])
+    writer.writerow([*HEADING, *exercises, *ADDED, "report"])
+    for entry in entries:
+        writer.writerow([inert(cell) for cell in _cells(entry, exercises)])
     for problem in problems:
-        if problem.student and problem.is_serious:
-            row = [problem.student, "", problem.platform, problem.where, "", "not_read"]
+        owner = problem.owner
+        if owner is not None and owner.student and problem.is_serious:
+            row = [owner.student, "", owner.platform, problem.where, "", "not_read"]
             writer.writerow([inert(cell) for cell in row] + [""] * (len(exercises) + 3 + len(ADDED)))
     return text.getvalue()
 
 
-def inert(cell: str) -> str:
-    """A cell on one line that no spreadsheet takes for a formula."""
-    plain = re.sub(r"[\x00-\x1f\x7f]+", " ", cell).strip()
-    return f"'{plain}" if plain.startswith(FORMULA) else plain
+def _cells(entry: Entry, exercises: Sequence[str]) -> list[str]:
+    received, owner, report = entry.received, entry.owner, entry.report
+    findings = {finding.name: finding for finding in report.findings}
+    graded_score = "-" if report.graded_score is None else points(report.graded_score)
+    return [
+        owner.student,
+        received.display,
+        owner.platform,
+        received.name,
+        "late" if received.is_late else "",
+        entry.status,
+        "" if report.is_undecided else points(report.score),
+        "" if report.is_undecided else points(report.max_score),
+        *("" if findings[name].passed is None else points(findings[name].points) for name in exercises),
+        graded_score if report.is_adjusted else "",
+        " ".join(_comments(report)),
+        entry.file,
+    ]
 
 
-def _as_json(results: Sequence[Result], problems: Sequence[Problem]) -> str:
+def _comments(report: ReadReport) -> list[str]:
+    return [adjustment.comment for adjustment in report.adjustments if adjustment.comment]
+
+
+def _as_json(entries: Sequence[Entry], problems: Sequence[Problem]) -> str:
     content: dict[str, Any] = {
         "schema": SCHEMA,
         "grader_version": __version__,
-        "results": [
-            {
-                "student": result.received.student,
-                "name": result.received.display,
-                "platform": result.received.platform,
-                "submission": result.received.name,
-                "sha256": result.sha256,
-                "late": result.received.is_late,
-                "status": result.status,
-                "score": None if result.is_undecided else result.score,
-                "max_score": None if result.is_undecided else result.max_score,
-                "adjusted": result.is_adjusted,
-                "graded_score": result.graded_score if result.is_adjusted else None,
-                "comments": list(result.comments),
-                "exercises": [
-                    {
-                        "name": finding.exercise,
-                        "outcome": finding.outcome,
-                        "passed": finding.passed,
-                        "points": finding.points,
-                        "max_points": finding.max_points,
-                        "adjusted": finding.is_adjusted,
-                        "diagnosis": finding.diagnosis or None,
-                    }
-                    for finding in result.findings
-                ],
-                "flags": sorted({flag for flag, _ in result.flags}),
-                "report": result.report,
-            }
-            for result in results
-        ],
+        "results": [_result(entry) for entry in entries],
         "problems": [
             {"where": each.where, "student": each.student or None, "message": each.message, "serious": each.is_serious}
             for each in problems
@@ -200,28 +150,60 @@ def _as_json(results: Sequence[Result], problems: Sequence[Problem]) -> str:
     return json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
 
 
+def _result(entry: Entry) -> dict[str, Any]:
+    received, report = entry.received, entry.report
+    return {
+        "student": entry.owner.student,
+        "name": received.display,
+        "platform": entry.owner.platform,
+        "submission": received.name,
+        "sha256": report.sha256,
+        "late": received.is_late,
+        "status": entry.status,
+        "score": None if report.is_undecided else report.score,
+        "max_score": None if report.is_undecided else report.max_score,
+        "adjusted": report.is_adjusted,
+        "graded_score": report.graded_score if report.is_adjusted else None,
+        "comments": _comments(report),
+        "exercises": [
+            {
+                "name": finding.name,
+                "outcome": finding.outcome.value,
+                "passed": finding.outcome.passed,
+                "points": finding.points,
+                "max_points": finding.max_points,
+                "adjusted": finding.is_adjusted,
+                "diagnosis": finding.diagnoses[0].id if finding.diagnoses else None,
+            }
+            for finding in report.findings
+        ],
+        "flags": sorted({flag.id for flag in report.flags}),
+        "report": entry.file,
+    }
+
+
 # --------------------------------------------------------------------------------------------------------- feedback
 
 
-def write_feedback(directory: Path, results: Sequence[Result], read_page: Callable[[Result], bytes]) -> list[Path]:
+def write_feedback(directory: Path, entries: Sequence[Entry], read_page: Callable[[Entry], bytes]) -> list[Path]:
     """
     Write `feedback-<platform>.zip` for each platform that takes reports back, named as it wants them.
 
     Args:
-        read_page: Gives a result's page; one at a time is held in memory.
+        read_page: Gives an entry's page; one at a time is held in memory.
     """
     written = []
-    by_platform: dict[str, list[Result]] = {}
-    for result in results:
-        if result.received.give_back and not result.is_undecided:
-            by_platform.setdefault(result.received.platform, []).append(result)
+    by_platform: dict[str, list[Entry]] = {}
+    for entry in entries:
+        if entry.received.give_back and not entry.report.is_undecided:
+            by_platform.setdefault(entry.owner.platform, []).append(entry)
     for platform, theirs in by_platform.items():
         path = directory / f"feedback-{platform}.zip"
         with replace_atomically(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            for result in theirs:
-                member = zipfile.ZipInfo(result.received.give_back, EPOCH)
+            for entry in theirs:
+                member = zipfile.ZipInfo(entry.received.give_back, EPOCH)
                 member.compress_type = zipfile.ZIP_DEFLATED
                 member.external_attr = 0o644 << 16
-                archive.writestr(member, read_page(result))
+                archive.writestr(member, read_page(entry))
         written.append(path)
     return written

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from urllib.parse import quote
 
 from grader.assignment.misconceptions import cell_to_name
-from grader.classroom.outputs import points
-from grader.classroom.records import Finding, Problem, Result
+from grader.classroom.records import Entry, Problem
 from grader.model import Outcome
+from grader.reports.cells import points
+from grader.reports.reading import Finding, ReadReport
 from grader.reports.words import VERDICTS, Verdict, clip
 
 __all__ = ["Overview", "build_overview"]
@@ -102,26 +103,26 @@ class Overview:
 
 
 def build_overview(
-    results: Sequence[Result], problems: Sequence[Problem], *, title: str, facts: Sequence[tuple[str, str]]
+    entries: Sequence[Entry], problems: Sequence[Problem], *, title: str, facts: Sequence[tuple[str, str]]
 ) -> Overview:
     """Put a class into the words and numbers that the page shows."""
     tags = _Tags()
-    diagnoses = _diagnoses(results, tags)
-    clusters = _clusters(results, tags)
-    flags = _flags(results, tags)
-    faults = _faults(results, tags)
-    rows = tuple(_row(result, tags) for result in results)
-    decided = [result for result in results if not result.is_undecided and not result.problem]
-    scores = [result.score for result in decided]
-    top = max((result.max_score for result in decided), default=0.0)
+    diagnoses = _diagnoses(entries, tags)
+    clusters = _clusters(entries, tags)
+    flags = _flags(entries, tags)
+    faults = _faults(entries, tags)
+    rows = tuple(_row(entry, tags) for entry in entries)
+    decided = [entry.report for entry in entries if not entry.report.is_undecided and not entry.report.problem]
+    scores = [report.score for report in decided]
+    top = max((report.max_score for report in decided), default=0.0)
     return Overview(
         title=clip(title, 200),
         facts=tuple(facts),
-        summary=tuple(_summary(results, decided, problems)),
+        summary=tuple(_summary(entries, decided, problems)),
         mean=f"{statistics.fmean(scores):.1f}" if scores else "–",
         max_score=f"{top:g}" if scores else "–",
         bars=tuple(_distribution(scores, top)),
-        exercises=tuple(_exercises(results)),
+        exercises=tuple(_exercises(entries)),
         diagnoses=diagnoses,
         clusters=clusters,
         flags=flags,
@@ -140,13 +141,13 @@ class _Tags:
         self._names: dict[str, str] = {}
         self._owners: dict[str, set[int]] = defaultdict(set)
 
-    def give(self, result: Result, label: str) -> str:
+    def give(self, entry: Entry, label: str) -> str:
         tag = self._names.setdefault(label, f"t{len(self._names)}")
-        self._owners[tag].add(id(result))
+        self._owners[tag].add(id(entry))
         return tag
 
-    def of(self, result: Result) -> str:
-        return " ".join(tag for tag, owners in self._owners.items() if id(result) in owners)
+    def of(self, entry: Entry) -> str:
+        return " ".join(tag for tag, owners in self._owners.items() if id(entry) in owners)
 
     def filters(self) -> tuple[tuple[str, str, int], ...]:
         return tuple((tag, label, len(self._owners[tag])) for label, tag in self._names.items())
@@ -155,16 +156,16 @@ class _Tags:
 # ------------------------------------------------------------------------------------------------------------ parts
 
 
-def _summary(results: Sequence[Result], decided: Sequence[Result], problems: Sequence[Problem]) -> Iterable[str]:
-    yield f"{len(decided):,} of {_count(len(results), 'submission')} graded."
-    full = sum(result.score == result.max_score for result in decided)
+def _summary(entries: Sequence[Entry], decided: Sequence[ReadReport], problems: Sequence[Problem]) -> Iterable[str]:
+    yield f"{len(decided):,} of {_count(len(entries), 'submission')} graded."
+    full = sum(report.score == report.max_score for report in decided)
     if decided:
-        median = statistics.median(result.score for result in decided)
+        median = statistics.median(report.score for report in decided)
         yield f"{full:,} with full marks; the median is {median:g}."
-    late = sum(result.received.is_late for result in results)
+    late = sum(entry.received.is_late for entry in entries)
     if late:
         yield f"{late:,} came late."
-    unreadable = sum(bool(result.problem) for result in results) + sum(problem.is_serious for problem in problems)
+    unreadable = sum(bool(entry.report.problem) for entry in entries) + sum(problem.is_serious for problem in problems)
     if unreadable:
         yield f"{unreadable:,} could not be read."
 
@@ -180,11 +181,11 @@ def _distribution(scores: Sequence[float], top: float) -> Iterable[Bar]:
         yield Bar(label, places[place], places[place] / most)
 
 
-def _exercises(results: Sequence[Result]) -> Iterable[ExerciseRow]:
+def _exercises(entries: Sequence[Entry]) -> Iterable[ExerciseRow]:
     kinds: dict[str, Counter[str]] = {}
-    for result in results:
-        for finding in result.findings:
-            kinds.setdefault(finding.exercise, Counter())[_verdict(finding).kind] += 1
+    for entry in entries:
+        for finding in entry.report.findings:
+            kinds.setdefault(finding.name, Counter())[VERDICTS[finding.outcome].kind] += 1
     for name, counts in kinds.items():
         total = counts.total()
         tried = total - counts["unknown"]
@@ -195,32 +196,32 @@ def _exercises(results: Sequence[Result]) -> Iterable[ExerciseRow]:
         )
 
 
-def _diagnoses(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
-    having: dict[str, list[tuple[Result, Finding]]] = defaultdict(list)
-    for result in results:
-        for finding in result.findings:
-            if finding.diagnosis:
-                having[finding.diagnosis].append((result, finding))
+def _diagnoses(entries: Sequence[Entry], tags: _Tags) -> tuple[Group, ...]:
+    having: dict[str, list[tuple[Entry, Finding]]] = defaultdict(list)
+    for entry in entries:
+        for finding in entry.report.findings:
+            if finding.diagnoses:
+                having[finding.diagnoses[0].id].append((entry, finding))
     return _ranked(
         Group(
-            tag=_tag_all(tags, [result for result, _ in pairs], f"diagnosis: {name}"),
+            tag=_tag_all(tags, [entry for entry, _ in pairs], f"diagnosis: {name}"),
             title=clip(name.replace("_", " "), MAX_NAME),
             where=_exercise_counts(finding for _, finding in pairs),
-            message=clip(pairs[0][1].observed, MAX_MESSAGE),
-            students=_students(result for result, _ in pairs),
+            message=clip(pairs[0][1].diagnoses[0].message, MAX_MESSAGE),
+            students=_students(entry for entry, _ in pairs),
             example=_example(*pairs[0]),
         )
         for name, pairs in having.items()
     )
 
 
-def _clusters(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
+def _clusters(entries: Sequence[Entry], tags: _Tags) -> tuple[Group, ...]:
     """Wrong answers that several students share and that nothing explains yet."""
-    sharing: dict[tuple[str, str], list[tuple[Result, Finding]]] = defaultdict(list)
-    for result in results:
-        for finding in result.findings:
-            if finding.fingerprint and not finding.diagnosis and finding.passed is False:
-                sharing[finding.exercise, finding.fingerprint].append((result, finding))
+    sharing: dict[tuple[str, str], list[tuple[Entry, Finding]]] = defaultdict(list)
+    for entry in entries:
+        for finding in entry.report.findings:
+            if finding.fingerprint and not finding.diagnoses and finding.outcome.passed is False:
+                sharing[finding.name, finding.fingerprint].append((entry, finding))
     shared = sorted((item for item in sharing.items() if len(item[1]) > 1), key=lambda item: -len(item[1]))
     counts: Counter[str] = Counter()
     groups = []
@@ -229,11 +230,11 @@ def _clusters(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
         title = f"{clip(exercise, MAX_NAME)}, answer {counts[exercise]}"
         groups.append(
             Group(
-                tag=_tag_all(tags, [result for result, _ in pairs], f"the same: {title}"),
+                tag=_tag_all(tags, [entry for entry, _ in pairs], f"the same: {title}"),
                 title=title,
                 where=clip(exercise, MAX_NAME),
                 message=clip(pairs[0][1].message, MAX_MESSAGE),
-                students=_students(result for result, _ in pairs),
+                students=_students(entry for entry, _ in pairs),
                 cell=cell_to_name(exercise, fingerprint),
                 example=_example(*pairs[0]),
             )
@@ -241,33 +242,33 @@ def _clusters(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
     return tuple(groups)
 
 
-def _flags(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
-    raised: dict[str, list[tuple[Result, str]]] = defaultdict(list)
-    for result in results:
-        for name, evidence in result.flags:
-            raised[name].append((result, evidence))
+def _flags(entries: Sequence[Entry], tags: _Tags) -> tuple[Group, ...]:
+    raised: dict[str, list[tuple[Entry, str]]] = defaultdict(list)
+    for entry in entries:
+        for flag in entry.report.flags:
+            raised[flag.id].append((entry, flag.evidence))
         for outcome in (Outcome.CRASHED, Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY):
-            message = next((each.message for each in result.findings if each.outcome == outcome.value), None)
-            if message is not None:
-                raised[outcome.value].append((result, message))
+            messages = [finding.message for finding in entry.report.findings if finding.outcome is outcome]
+            if messages:
+                raised[outcome.value].append((entry, messages[0]))
     return _ranked(
         Group(
-            tag=_tag_all(tags, [result for result, _ in pairs], f"flag: {name}"),
+            tag=_tag_all(tags, [entry for entry, _ in pairs], f"flag: {name}"),
             title=clip(name.replace("_", " "), MAX_NAME),
             where="",
             message=clip(pairs[0][1], MAX_MESSAGE),
-            students=_students(result for result, _ in pairs),
+            students=_students(entry for entry, _ in pairs),
             example=_student(pairs[0][0]).link,
         )
         for name, pairs in raised.items()
     )
 
 
-def _faults(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
-    failed: dict[str, list[Result]] = defaultdict(list)
-    for result in results:
-        if result.is_undecided:
-            failed[result.fault or "The grader failed at a part of it."].append(result)
+def _faults(entries: Sequence[Entry], tags: _Tags) -> tuple[Group, ...]:
+    failed: dict[str, list[Entry]] = defaultdict(list)
+    for entry in entries:
+        if entry.report.is_undecided:
+            failed[entry.fault or "The grader failed at a part of it."].append(entry)
     return _ranked(
         Group(
             tag=_tag_all(tags, theirs, "the grader failed"),
@@ -281,57 +282,53 @@ def _faults(results: Sequence[Result], tags: _Tags) -> tuple[Group, ...]:
     )
 
 
-def _row(result: Result, tags: _Tags) -> Row:
-    remarks = []
-    if result.is_undecided:
+def _row(entry: Entry, tags: _Tags) -> Row:
+    report, remarks = entry.report, []
+    if report.is_undecided:
         remarks.append("grader failed")
-    if result.problem:
-        tags.give(result, "unreadable")
+    if report.problem:
+        tags.give(entry, "unreadable")
         remarks.append("unreadable")
-    if result.received.is_late:
-        tags.give(result, "late")
+    if entry.received.is_late:
+        tags.give(entry, "late")
         remarks.append("late")
-    if result.is_adjusted or result.comments:
-        tags.give(result, "adjusted by hand")
+    if report.is_adjusted or any(adjustment.comment for adjustment in report.adjustments):
+        tags.give(entry, "adjusted by hand")
         remarks.append("by hand")
-    remarks += sorted({clip(name.replace("_", " "), 40) for name, _ in result.flags})
-    is_full = all(finding.passed for finding in result.findings)
-    tags.give(result, "full marks" if is_full else "not all right")
+    remarks += sorted({clip(flag.id.replace("_", " "), 40) for flag in report.flags})
+    is_full = all(finding.outcome.passed for finding in report.findings)
+    tags.give(entry, "full marks" if is_full else "not all right")
     return Row(
-        student=_student(result),
-        display=clip(result.received.display, MAX_NAME),
-        score="–" if result.is_undecided else points(result.score).removesuffix(".00"),
-        score_value=-1.0 if result.is_undecided else result.score,
-        verdicts=tuple(_verdict(finding) for finding in result.findings),
+        student=_student(entry),
+        display=clip(entry.received.display, MAX_NAME),
+        score="–" if report.is_undecided else points(report.score).removesuffix(".00"),
+        score_value=-1.0 if report.is_undecided else report.score,
+        verdicts=tuple(VERDICTS[finding.outcome] for finding in report.findings),
         remarks=tuple(remarks),
-        tags=tags.of(result),
+        tags=tags.of(entry),
     )
 
 
 # ------------------------------------------------------------------------------------------------------------ words
 
 
-def _verdict(finding: Finding) -> Verdict:
-    return VERDICTS[Outcome(finding.outcome)]
+def _student(entry: Entry) -> Student:
+    return Student(clip(entry.owner.student, MAX_NAME), quote(entry.file))
 
 
-def _student(result: Result) -> Student:
-    return Student(clip(result.received.student, MAX_NAME), quote(result.report))
-
-
-def _example(result: Result, finding: Finding) -> str:
+def _example(entry: Entry, finding: Finding) -> str:
     """The report's address, and the place of an exercise in it."""
-    is_page = result.report.endswith(".html") and finding.exercise.isidentifier()
-    return _student(result).link + (f"#exercise-{quote(finding.exercise)}" if is_page else "")
+    is_page = entry.file.endswith(".html") and finding.name.isidentifier()
+    return _student(entry).link + (f"#exercise-{quote(finding.name)}" if is_page else "")
 
 
-def _students(results: Iterable[Result]) -> tuple[Student, ...]:
-    return tuple(dict.fromkeys(_student(result) for result in results))
+def _students(entries: Iterable[Entry]) -> tuple[Student, ...]:
+    return tuple(dict.fromkeys(_student(entry) for entry in entries))
 
 
-def _tag_all(tags: _Tags, results: Sequence[Result], label: str) -> str:
-    for result in results:
-        tag = tags.give(result, clip(label, MAX_NAME))
+def _tag_all(tags: _Tags, entries: Sequence[Entry], label: str) -> str:
+    for entry in entries:
+        tag = tags.give(entry, clip(label, MAX_NAME))
     return tag
 
 
@@ -340,7 +337,7 @@ def _ranked(groups: Iterable[Group]) -> tuple[Group, ...]:
 
 
 def _exercise_counts(findings: Iterable[Finding]) -> str:
-    counts = Counter(finding.exercise for finding in findings)
+    counts = Counter(finding.name for finding in findings)
     return ", ".join(f"{clip(name, MAX_NAME)} ({count})" for name, count in counts.most_common(10))
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import multiprocessing
 import time
 from collections import deque
@@ -20,8 +21,9 @@ from typing_extensions import Self
 from grader.classroom.records import Graded
 from grader.classroom.tasks import Task, grade_task, prepare_worker
 from grader.errors import GraderFault
+from grader.sandbox import Level
 
-__all__ = ["DEATHS_LIMIT", "OpenWorkers", "Pool", "local_workers"]
+__all__ = ["DEATHS_LIMIT", "OpenWorkers", "Pool", "Workers", "local_workers"]
 
 DEATHS_LIMIT = 3
 """How many workers may die with a submission before it is given up."""
@@ -32,6 +34,22 @@ GRACE_S = 5.0
 
 OpenWorkers = Callable[[int], contextlib.AbstractContextManager[Executor]]
 Label = TypeVar("Label")
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Workers:
+    """
+    Who grades a class.
+
+    Attributes:
+        open: Makes an executor of `jobs` workers, and another one when a worker has died.
+        jobs: How many submissions are graded at a time.
+        require: The sandbox that a worker must have.
+    """
+
+    open: OpenWorkers
+    jobs: int
+    require: Level = Level.NONE
 
 
 class _Item(Generic[Label]):
@@ -48,15 +66,12 @@ class Pool(Generic[Label]):
     When a worker dies, an executor does not say with whose task. So all that were in flight are suspects, and each is
     tried again alone: the guilty one is known then, and the others get their results.
 
-    Args:
-        open_workers: Makes an executor of that many workers, and another one when a worker has died.
-        jobs: How many tasks run at a time. As many wait with the workers, so that none has to wait for us.
+    As many tasks as run at a time wait with the workers, so that none has to wait for us.
     """
 
-    def __init__(self, open_workers: OpenWorkers, jobs: int) -> None:
-        self.jobs = jobs
-        self.room = 2 * jobs
-        self._open_workers = open_workers
+    def __init__(self, workers: Workers) -> None:
+        self.room = 2 * workers.jobs
+        self._workers = workers
         self._context = contextlib.ExitStack()
         self._executor: Executor | None = None
         self._queue = deque[_Item[Label]]()
@@ -124,7 +139,7 @@ class Pool(Generic[Label]):
 
     def _submit(self, item: _Item[Label]) -> None:
         if self._executor is None:
-            self._executor = self._context.enter_context(self._open_workers(self.jobs))
+            self._executor = self._context.enter_context(self._workers.open(self._workers.jobs))
         try:
             self._running[self._executor.submit(grade_task, item.task)] = item
         except BrokenExecutor as error:

@@ -1,5 +1,5 @@
 """
-A class from its sources to its reports: the one place where reading, grading, keeping and writing meet.
+A class from its submissions to its reports: the one place where reading, grading, keeping and writing meet.
 """
 
 from __future__ import annotations
@@ -12,41 +12,67 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from grader import __version__
 from grader.assignment.load import Assignment, find_assignment
 from grader.classroom.batch import Batch
-from grader.classroom.decisions import adjustments_by_student, stale
+from grader.classroom.decisions import adjustments_by_owner, stale
 from grader.classroom.fill import Filled, fill_gradebook
 from grader.classroom.gradebook import Gradebook
-from grader.classroom.keys import Settings
+from grader.classroom.keys import Basis
 from grader.classroom.outputs import WITHHELD, name_reports, write_feedback, write_gradebook, write_reports
 from grader.classroom.overview import build_overview
 from grader.classroom.page import render_overview
-from grader.classroom.pool import OpenWorkers, local_workers
+from grader.classroom.pool import Workers
 from grader.classroom.progress import show_progress
-from grader.classroom.records import Problem, Received, Result
-from grader.classroom.sources import Roster
-from grader.classroom.tasks import Source
+from grader.classroom.records import Entry, Owner, Problem, Received
+from grader.classroom.submissions import Roster
+from grader.classroom.tasks import SourceFile
 from grader.errors import UsageError
 from grader.files import remove_leftovers, write_atomically
 from grader.model import Adjustment
 from grader.notebook.read import Unreadable
 from grader.pipeline import choose_assignment
 from grader.reference.cases import build_cases
-from grader.sandbox import Level
+from grader.reports.reading import parse_report
+from grader.version import __version__
 from grader.visibility import Visibility, is_released, released_at
 
-__all__ = ["ClassResult", "choose_for_class", "grade_class"]
+__all__ = ["ClassOptions", "ClassResult", "choose_for_class", "grade_class"]
 
 ASKED = 25
-"""How many notebooks are asked which assignment they are."""
+"""How many notebooks are asked which assignment they are of."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class ClassOptions:
+    """
+    How a class is graded, and what is written.
+
+    Attributes:
+        output: The folder for the reports, the gradebook's tables and the class's page.
+        gradebook: Where results are kept: a file, or a database URL. [default: `output/gradebook.db`]
+        hidden_seed: In place of the one in the source notebook.
+        release: When students see everything, in place of what the assignment says; see `released_at`.
+        regrade: Execute and grade also what the gradebook knows already.
+        fill: The instructor's own gradebooks to fill in; `fill_column` is the heading of the column.
+    """
+
+    output: Path
+    workers: Workers
+    gradebook: str | None = None
+    hidden_seed: int | None = None
+    release: str | None = None
+    regrade: bool = False
+    formats: Sequence[str] = ("html", "json")
+    fill: Sequence[Path] = ()
+    fill_column: str | None = None
+    is_quiet: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ClassResult:
-    """What came of a class, in the order of its sources, and what was written besides the reports."""
+    """What came of a class, in the order of its submissions, and what was written besides the reports."""
 
-    results: tuple[Result, ...]
+    entries: tuple[Entry, ...]
     problems: tuple[Problem, ...]
     written: tuple[Path, ...]
     filled: tuple[Filled, ...]
@@ -62,8 +88,8 @@ def choose_for_class(received: Sequence[Received], directory: Path, assignment_i
     if assignment_id is not None:
         return find_assignment(assignment_id, directory)
     votes, reason = Counter[Path](), UsageError("No notebook says which assignment it is.", "Name it with -a.")
-    for each in received[:ASKED]:
-        submission = each.read()
+    for handed_in in received[:ASKED]:
+        submission = handed_in.read()
         if not isinstance(submission, Unreadable):
             try:
                 votes[choose_assignment(submission, directory, None)] += 1
@@ -77,112 +103,108 @@ def choose_for_class(received: Sequence[Received], directory: Path, assignment_i
     return chosen
 
 
-def grade_class(
-    roster: Roster,
-    source: Path,
-    output: Path,
-    *,
-    gradebook: str | None = None,
-    hidden_seed: int | None = None,
-    jobs: int = 1,
-    require: Level = Level.NONE,
-    regrade: bool = False,
-    formats: Sequence[str] = ("html", "json"),
-    fill: Sequence[Path] = (),
-    fill_column: str | None = None,
-    release: str | None = None,
-    is_quiet: bool = False,
-    open_workers: OpenWorkers = local_workers,
-) -> ClassResult:
+def grade_class(roster: Roster, source: Path, options: ClassOptions) -> ClassResult:
     """
-    Grade a class, and write into `output` a report for each student, the gradebook, and the class at a glance.
+    Grade a class, and write a report for each student, the gradebook's tables, and the class at a glance.
 
     Args:
         source: The source notebook of the assignment.
-        gradebook: A file or a database URL. [default: `output/gradebook.db`]
-        fill: The instructor's own gradebooks to fill in.
-        release: When students see everything, in place of what the assignment says; see `released_at`.
 
     Raises:
         SourceError, SolutionError: Nothing can be graded with that source notebook.
         UsageError: The gradebook, the output folder or a file to fill in cannot be used.
         GraderFault: The worker processes keep dying.
     """
-    read = Source(source.name, source.read_bytes())
-    assignment = read.load(hidden_seed)
+    file = SourceFile(source.name, source.read_bytes())
+    assignment = file.load(options.hidden_seed)
     build_cases(assignment)  # where the solution disagrees with autograd, better no report than a fault in each
-    visibility = released_at(assignment.visibility, release)
+    visibility = released_at(assignment.visibility, options.release)
     now = dt.datetime.now(dt.timezone.utc)
     withheld = None if is_released(visibility, now) else visibility
-    settings = Settings.of(assignment, withheld=withheld)
+    output = options.output
     with _writing(output):
         output.mkdir(parents=True, exist_ok=True)
         remove_leftovers(output)
-    linked = "html" if "html" in formats else "json"
-    stems = name_reports(roster.received)
-    results, problems = dict[tuple[str, str], Result](), list(roster.problems)
-    keys = dict[tuple[str, str], str]()
-    with contextlib.closing(Gradebook(gradebook or str(output / "gradebook.db"))) as kept:
-        adjustments = adjustments_by_student(kept, assignment.id)
-        problems += _stale(adjustments, assignment)
+    with contextlib.closing(Gradebook(options.gradebook or str(output / "gradebook.db"))) as gradebook:
+        adjustments = adjustments_by_owner(gradebook, assignment.id)
         batch = Batch(
-            gradebook=kept,
-            settings=settings,
-            source=read,
-            jobs=jobs,
+            gradebook=gradebook,
+            basis=Basis.of(assignment, withheld=withheld),
+            source=file,
+            workers=options.workers,
             now=now,
             visibility=visibility,
             adjustments=adjustments,
-            require=require,
-            regrade=regrade,
-            open_workers=open_workers,
+            regrade=options.regrade,
         )
-        with (
-            show_progress(len(roster.received), assignment_id=assignment.id, is_quiet=is_quiet) as tally,
-            contextlib.closing(batch.grade(roster.received)) as graded,
-        ):
-            for each in graded:
-                if isinstance(each, Problem):
-                    problems.append(each)
-                    tally.add(is_new=True, has_failed=True)
-                    continue
-                owner = (each.received.platform, each.received.student)
-                folder = f"{WITHHELD}/" if each.graded.shown_report else ""
-                result = Result.of(each.received, f"{folder}{stems[owner]}.{linked}", each.graded)
-                results[owner], keys[owner] = result, each.key
-                with _writing(output):
-                    write_reports(output, stems[owner], each.graded, formats)
-                has_failed = result.status != "graded"
-                tally.add(is_new=each.is_new, has_failed=has_failed, was_executed=each.was_executed)
-        ordered = tuple(results[owner] for owner in stems if owner in results)
+        entries, keys, unread = _grade_and_write(batch, roster, options)
+        problems = [*roster.problems, *_stale(adjustments, assignment), *unread]
+        in_order = tuple(entries[received.owner] for received in roster.received if received.owner in entries)
 
-        def read_page(result: Result) -> bytes:
-            document = kept.find(keys[result.received.platform, result.received.student])
-            return zlib.decompress(document.shown_page or document.page) if document else b""
+        def read_page(entry: Entry) -> bytes:
+            kept = gradebook.find(keys[entry.owner])
+            return zlib.decompress(kept.shown_page or kept.page) if kept else b""
 
         with _writing(output):
-            archives = write_feedback(output, ordered, read_page) if "html" in formats else []
+            archives = write_feedback(output, in_order, read_page) if "html" in options.formats else []
     with _writing(output):
-        write_gradebook(output, ordered, problems)
-        index = _write_index(output, ordered, problems, assignment, withheld)
-        filled = tuple(fill_gradebook(path, ordered, output, column=fill_column) for path in fill)
+        write_gradebook(output, in_order, problems)
+        index = _write_index(output, in_order, problems, assignment, withheld)
+        filled = tuple(fill_gradebook(path, in_order, output, column=options.fill_column) for path in options.fill)
     if withheld is not None:
         note = f"Students are to see marks from {withheld.release} on: take care not to upload these before."
         filled = tuple(dataclasses.replace(each, notes=(*each.notes, note)) for each in filled)
     written = (index, output / "gradebook.csv", output / "gradebook.json", *archives, *(each.path for each in filled))
-    return ClassResult(results=ordered, problems=tuple(problems), written=written, filled=filled)
+    return ClassResult(entries=in_order, problems=tuple(problems), written=written, filled=filled)
 
 
-def _stale(adjustments: Mapping[tuple[str, str], Sequence[Adjustment]], assignment: Assignment) -> Iterator[Problem]:
+def _grade_and_write(
+    batch: Batch, roster: Roster, options: ClassOptions
+) -> tuple[dict[Owner, Entry], dict[Owner, str], list[Problem]]:
+    """
+    Grade all submissions, and write the reports of each as soon as it is graded.
+
+    Returns:
+        tuple: The entries; the keys of their results in the gradebook; and what could not be read.
+    """
+    entries, keys, problems = dict[Owner, Entry](), dict[Owner, str](), list[Problem]()
+    linked = "html" if "html" in options.formats else "json"
+    stems = name_reports(roster.received)
+    assignment_id = batch.basis.assignment_id
+    with (
+        show_progress(len(roster.received), assignment_id=assignment_id, is_quiet=options.is_quiet) as tally,
+        contextlib.closing(batch.grade(roster.received)) as graded,
+    ):
+        for done in graded:
+            if isinstance(done, Problem):
+                problems.append(done)
+                tally.add(is_new=True, has_failed=True)
+                continue
+            owner = done.received.owner
+            folder = f"{WITHHELD}/" if done.graded.shown_report else ""
+            entry = Entry(
+                received=done.received,
+                file=f"{folder}{stems[owner]}.{linked}",
+                report=parse_report(done.graded.report),
+                fault=done.graded.fault,
+            )
+            entries[owner], keys[owner] = entry, done.key
+            with _writing(options.output):
+                write_reports(options.output, stems[owner], done.graded, options.formats)
+            tally.add(is_new=done.is_new, has_failed=entry.status != "graded", was_executed=done.was_executed)
+    return entries, keys, problems
+
+
+def _stale(adjustments: Mapping[Owner, Sequence[Adjustment]], assignment: Assignment) -> Iterator[Problem]:
     worth = {exercise.name: exercise.points for exercise in assignment.exercises}
-    for (platform, student), theirs in adjustments.items():
-        for said in stale(theirs, worth):
-            yield Problem(student, said, platform, student, is_serious=False)
+    for owner, theirs in adjustments.items():
+        for message in stale(theirs, worth):
+            yield Problem(owner.student, message, owner, is_serious=False)
 
 
 def _write_index(
     output: Path,
-    results: Sequence[Result],
+    entries: Sequence[Entry],
     problems: Sequence[Problem],
     assignment: Assignment,
     withheld: Visibility | None,
@@ -193,9 +215,9 @@ def _write_index(
         ("As a table", "gradebook.csv, gradebook.json"),
     ]
     if withheld is not None:
-        told = f"{withheld.release}; until then the whole reports, to which this page leads, are in `{WITHHELD}`"
-        facts.append(("Students see everything from", told))
-    overview = build_overview(results, problems, title=assignment.title or assignment.id, facts=facts)
+        when = f"{withheld.release}; until then the whole reports, to which this page leads, are in `{WITHHELD}`"
+        facts.append(("Students see everything from", when))
+    overview = build_overview(entries, problems, title=assignment.title or assignment.id, facts=facts)
     path = output / "index.html"
     write_atomically(path, render_overview(overview))
     return path

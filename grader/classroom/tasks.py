@@ -18,23 +18,23 @@ from typing import Any
 
 import torch
 
-from grader import __version__
 from grader.assignment.load import Assignment, load_assignment
 from grader.classroom.documents import Handling, make_documents, make_fault_documents
 from grader.classroom.records import Graded
 from grader.errors import GraderError, UsageError
 from grader.model import Submission
 from grader.sandbox import Level
+from grader.version import __version__
 
-__all__ = ["Source", "Task", "grade_task", "prepare_worker", "set_aside"]
+__all__ = ["SourceFile", "Task", "grade_task", "prepare_worker", "set_aside"]
 
 GRACE_S = 5.0
 _alone = threading.Lock()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Source:
-    """A source notebook as it was when the class began: its file's name, and its bytes."""
+class SourceFile:
+    """The file of a source notebook, as it was when the grading of the class began."""
 
     name: str
     content: bytes = dataclasses.field(repr=False)
@@ -54,7 +54,7 @@ class Task:
     """One submission to grade, with all that a process needs for it, on whatever machine that is."""
 
     submission: Submission
-    source: Source
+    source: SourceFile
     hidden_seed: int
     require: Level
     handling: Handling

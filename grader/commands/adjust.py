@@ -83,14 +83,14 @@ def adjust(
             made = [decisions.withdraw(gradebook, withdraw, by=who, reason=reason)]
         else:
             given = Adjustment(exercise=exercise, points=points, comment=comment, reason=reason)
-            wishes = (
-                [decisions.Wish(student=student, adjustment=given, by=who, platform=platform)]
+            proposals = (
+                [decisions.Proposal(student=student, adjustment=given, by=who, platform=platform)]
                 if student is not None
-                else decisions.read_wishes(table, by=who)
+                else decisions.read_proposals(table, by=who)
                 if table is not None
                 else []
             )
-            made = decisions.decide(gradebook, wishes, assignment_id=assignment_id)
+            made = decisions.decide(gradebook, proposals, assignment_id=assignment_id)
     _show(made)
     say("Grade the class again to put this into reports and tables: nothing is executed for it.")
     return EXIT_FULL_MARKS
@@ -118,7 +118,7 @@ def _login() -> str:
 def _show(decisions: Iterable[Decision]) -> None:
     for each in decisions:
         given = each.adjustment
-        parts = [f"{each.number:4d}", each.student, given.exercise or "total"]
+        parts = [f"{each.number:4d}", each.owner.student, given.exercise or "total"]
         parts += [f"{given.points:g} points"] if given.points is not None else []
         parts += [f"“{given.comment}”"] if given.comment else []
         parts += [f"({given.reason}; {each.by}, {each.at:%Y-%m-%d %H:%M} UTC)"]

@@ -9,15 +9,16 @@ from pathlib import Path
 import click
 
 from grader.commands.options import EXIT_FULL_MARKS, debug_option
+from grader.exports.formats import Format
 
 __all__ = ["export"]
-
-NAMES = ("junit", "gradescope", "github", "markdown", "classroom", "gitlab", "canvas", "moodle", "csv")
 
 
 @click.command()
 @click.argument("reports", nargs=-1, required=True, metavar="REPORT...", type=click.Path(path_type=Path))
-@click.option("--format", "name", type=click.Choice(NAMES), required=True, help="What to write.")
+@click.option(
+    "--format", "name", type=click.Choice([form.value for form in Format]), required=True, help="What to write."
+)
 @click.option(
     "--notebook",
     "notebooks",
@@ -39,11 +40,12 @@ def export(reports: tuple[Path, ...], name: str, notebooks: tuple[Path, ...], ou
     csv         a row for each exercise
     """
     from grader.errors import UsageError
-    from grader.exports.formats import render
+    from grader.exports.render import render
     from grader.files import write_atomically
-    from grader.reports.reading import read_result
+    from grader.reports.places import with_places
+    from grader.reports.reading import load_report
 
-    text = render([read_result(report, notebooks) for report in reports], name)
+    text = render([with_places(load_report(report), notebooks) for report in reports], Format(name))
     if output is None:
         click.echo(text, nl=False)
         return EXIT_FULL_MARKS

@@ -54,8 +54,8 @@ def gradescope_zip(
     from grader.gradescope.package import build_zip
 
     path = output or Path(f"{assignment_id}-autograder.zip")
-    settings = {"hidden_seed": hidden_seed, "level": level}
-    content = build_zip(assignment_id, solutions_directory(solutions), settings, torch_index=torch_index)
+    options = {"hidden_seed": hidden_seed, "level": level}
+    content = build_zip(assignment_id, solutions_directory(solutions), options, torch_index=torch_index)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)

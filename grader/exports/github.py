@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from grader.exports import words
+from grader.exports.words import Harmless
 from grader.model import Outcome
-from grader.reports.reading import Finding, Result
+from grader.reports.reading import Finding
 
 __all__ = ["LIMIT", "render_annotations"]
 
@@ -19,17 +21,17 @@ LIMIT = 10
 OPEN = (Outcome.BLANK, Outcome.MISSING)
 
 
-def render_annotations(results: Sequence[Result]) -> str:
+def render_annotations(reports: Sequence[Harmless]) -> str:
     """Wrong exercises as errors, undecided ones and those still to do as warnings, and each total as a notice."""
     kinds: dict[str, list[str]] = {"error": [], "warning": [], "notice": []}
-    for result in results:
-        for finding in result.findings:
+    for report in reports:
+        for finding in report.findings:
             if finding.passed is not True:
                 is_wrong = finding.passed is False and finding.outcome not in OPEN
-                kinds["error" if is_wrong else "warning"].append(_command(result, finding))
-        told = "Some could not be graded: nothing was deducted for them. " if result.is_undecided else ""
-        told += result.problem or result.marks
-        kinds["notice"].append(f"title={_property(f'{result.assignment}, {result.student}')}::{_data(told)}")
+                kinds["error" if is_wrong else "warning"].append(_command(report, finding))
+        undecided = "Some could not be graded: nothing was deducted for them. " if report.is_undecided else ""
+        total = _data(undecided + (words.problem(report) or words.marks(report)))
+        kinds["notice"].append(f"title={_property(f'{report.assignment_id}, {words.line(report.student)}')}::{total}")
     lines = []
     for kind, commands in kinds.items():
         shown = commands if len(commands) <= LIMIT else commands[: LIMIT - 1]
@@ -39,13 +41,16 @@ def render_annotations(results: Sequence[Result]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _command(result: Result, finding: Finding) -> str:
-    properties = {"title": finding.title}
+def _command(report: Harmless, finding: Finding) -> str:
+    properties = {"title": words.title(finding)}
     if finding.place:
         properties = {"file": finding.place.file, "line": str(finding.place.line), **properties}
     else:
-        properties["title"] = f"{result.submission}, {finding.title}"
-    return ",".join(f"{key}={_property(value)}" for key, value in properties.items()) + f"::{_data(finding.text)}"
+        properties["title"] = f"{words.line(report.submission)}, {words.title(finding)}"
+    return (
+        ",".join(f"{key}={_property(value)}" for key, value in properties.items())
+        + f"::{_data(words.full_text(finding))}"
+    )
 
 
 def _data(text: str) -> str:

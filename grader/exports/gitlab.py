@@ -11,34 +11,37 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from grader.exports import words
+from grader.exports.words import Harmless
 from grader.model import Outcome
-from grader.reports.reading import Finding, Result
+from grader.reports.reading import Finding
 
 __all__ = ["render_code_quality"]
 
 SEVERITIES = {Outcome.BLANK: "info", Outcome.MISSING: "info", Outcome.GRADER_ERROR: "info", Outcome.SKIPPED: "info"}
 
 
-def render_code_quality(results: Sequence[Result]) -> str:
+def render_code_quality(reports: Sequence[Harmless]) -> str:
     """What is not right yet, as a list."""
     issues = [
-        _issue(result, finding) for result in results for finding in result.findings if finding.passed is not True
+        _issue(report, finding) for report in reports for finding in report.findings if finding.passed is not True
     ]
     return json.dumps(issues, indent=1, ensure_ascii=True) + "\n"
 
 
-def _issue(result: Result, finding: Finding) -> dict[str, Any]:
+def _issue(report: Harmless, finding: Finding) -> dict[str, Any]:
+    name = words.line(finding.name)
     # The same mistake keeps its fingerprint when lines move, and so is told as old.
-    identity = f"{result.assignment}/{result.student}/{finding.name}/{finding.outcome.value}"
+    identity = f"{report.assignment_id}/{words.line(report.student)}/{name}/{finding.outcome.value}"
     return {
         "type": "issue",
         "check_name": finding.outcome.value,
-        "description": f"{finding.name}: {' '.join(finding.text.split())}",
+        "description": f"{name}: {' '.join(words.full_text(finding).split())}",
         "categories": ["Bug Risk"],
         "severity": SEVERITIES.get(finding.outcome, "major"),
         "fingerprint": hashlib.sha256(identity.encode()).hexdigest(),
         "location": {
-            "path": finding.place.file if finding.place else result.submission,
+            "path": finding.place.file if finding.place else words.line(report.submission),
             "lines": {"begin": finding.place.line if finding.place else 1},
         },
     }

@@ -12,23 +12,24 @@ import io
 import re
 from collections.abc import Iterable, Sequence
 
-from grader.classroom.outputs import inert, points
 from grader.errors import UsageError
-from grader.reports.reading import Result
+from grader.exports import words
+from grader.exports.words import Harmless
+from grader.reports.cells import inert, points
 
 __all__ = ["render_canvas", "render_moodle"]
 
 PARTICIPANT = re.compile(r"(?:Participant )?(\d+)")
 
 
-def render_canvas(results: Sequence[Result]) -> str:
+def render_canvas(reports: Sequence[Harmless]) -> str:
     """
     A gradebook of Canvas's with one assignment. Numbers are Canvas's ids, anything else is a login.
 
     Raises:
         UsageError: They are of several assignments: an empty cell would take a mark away.
     """
-    titles = {result.title or result.assignment: result.max_score for result in results}
+    titles = {words.line(report.title) or report.assignment_id: report.max_score for report in reports}
     if len(titles) != 1:
         raise UsageError(f"canvas takes one assignment, not {len(titles)}.", "Export each assignment by itself.")
     ((title, most),) = titles.items()
@@ -36,14 +37,15 @@ def render_canvas(results: Sequence[Result]) -> str:
         ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", title],
         ["    Points Possible", "", "", "", "", points(most)],
     ]
-    for result in _decided(results):
-        is_number = result.student.isascii() and result.student.isdigit()
-        ids = [result.student, "", ""] if is_number else ["", "", inert(result.student)]
-        rows.append([inert(result.student), *ids, "", points(result.score)])
+    for report in _decided(reports):
+        student = words.line(report.student)
+        is_number = student.isascii() and student.isdigit()
+        ids = [student, "", ""] if is_number else ["", "", inert(student)]
+        rows.append([inert(student), *ids, "", points(report.score)])
     return _written(rows)
 
 
-def render_moodle(results: Sequence[Result]) -> str:
+def render_moodle(reports: Sequence[Harmless]) -> str:
     """
     A grading worksheet of Moodle's, with what is wrong as a comment.
 
@@ -51,21 +53,24 @@ def render_moodle(results: Sequence[Result]) -> str:
         UsageError: A student's name is no participant's number.
     """
     rows = [["Identifier", "Grade", "Maximum Grade", "Last modified (grade)", "Feedback comments"]]
-    for result in _decided(results):
-        match = PARTICIPANT.fullmatch(result.student)
+    for report in _decided(reports):
+        student = words.line(report.student)
+        match = PARTICIPANT.fullmatch(student)
         if match is None:
             raise UsageError(
-                f"Moodle knows participants by numbers, and {result.student!r} is none.",
+                f"Moodle knows participants by numbers, and {student!r} is none.",
                 "Grade what Moodle lets you download, or use grader batch --fill.",
             )
-        wrong = (f"{finding.name}: {finding.message}" for finding in result.findings if not finding.passed)
-        comment = result.problem or "; ".join(wrong)
-        rows.append([f"Participant {match[1]}", points(result.score), points(result.max_score), "-", inert(comment)])
+        wrong = (
+            f"{words.line(finding.name)}: {words.message(finding)}" for finding in report.findings if not finding.passed
+        )
+        comment = words.problem(report) or "; ".join(wrong)
+        rows.append([f"Participant {match[1]}", points(report.score), points(report.max_score), "-", inert(comment)])
     return _written(rows)
 
 
-def _decided(results: Iterable[Result]) -> Iterable[Result]:
-    return (result for result in results if not result.is_undecided)
+def _decided(reports: Iterable[Harmless]) -> Iterable[Harmless]:
+    return (report for report in reports if not report.is_undecided)
 
 
 def _written(rows: Iterable[Sequence[str]]) -> str:

@@ -14,60 +14,64 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from grader import __version__
-from grader.reports.reading import Finding, Result, amount
+from grader.exports import words
+from grader.exports.words import Harmless
+from grader.reports.cells import amount
+from grader.reports.json import SCHEMA
+from grader.reports.reading import Finding
+from grader.version import __version__
 
 __all__ = ["render_failure", "render_gradescope"]
 
 UNDECIDED = "This could not be graded. It is not your fault: tell your instructor. Nothing was deducted."
 
 
-def render_gradescope(result: Result, *, shown: Result | None = None) -> str:
+def render_gradescope(report: Harmless, *, shown: Harmless | None = None) -> str:
     """
     One report as `results.json`.
 
     Args:
-        result: The instructor's, where something is held back from students.
+        report: The instructor's, where something is held back from students.
         shown: What students may see of it before grades are published.
     """
-    visibility = "after_published" if result.release else "visible"
-    tests = [_test(number, finding, visibility) for number, finding in enumerate(result.findings, start=1)]
+    visibility = "after_published" if report.release else "visible"
+    tests = [_test(number, finding, visibility) for number, finding in enumerate(report.findings, start=1)]
     if shown is not None:
         tests = [_line(number, finding) for number, finding in enumerate(shown.findings, start=1)] + tests
-    if result.is_undecided:
-        tests.append(_for_instructor("\n".join(result.notes) or "The report says no more."))
-    wrong = sum(finding.passed is False for finding in result.findings)
-    right = sum(finding.passed is True for finding in result.findings)
-    said = f"{right} of {len(result.findings)} gradients are right."
-    if result.problem:
-        said = result.problem
-    elif result.is_undecided and not wrong and not right:
-        said = UNDECIDED
-    elif result.release:
-        said = "There are marks once they are published."
-    if result.by_hand and not result.release:
-        said = f"{said}\n{result.by_hand}"
+    if report.is_undecided:
+        tests.append(_for_instructor("\n".join(words.notes(report)) or "The report says no more."))
+    wrong = sum(finding.passed is False for finding in report.findings)
+    right = sum(finding.passed is True for finding in report.findings)
+    summary = f"{right} of {len(report.findings)} gradients are right."
+    if report.problem:
+        summary = words.problem(report)
+    elif report.is_undecided and not wrong and not right:
+        summary = UNDECIDED
+    elif report.release:
+        summary = "There are marks once they are published."
+    if report.total is not None and not report.release:
+        summary = f"{summary}\n{words.by_hand(report.total)}"
     return _written(
         {
-            "score": amount(result.score),
-            "execution_time": round((shown or result).seconds, 3),
-            "output": said,
+            "score": amount(report.score),
+            "execution_time": round((shown or report).seconds, 3),
+            "output": summary,
             "output_format": "text",
             "test_output_format": "text",
             "test_name_format": "text",
             "visibility": "visible",
             "stdout_visibility": "hidden",
             "extra_data": {
-                "schema": "grader.report/1",
+                "schema": SCHEMA,
                 "grader_version": __version__,
-                "assignment": result.assignment,
-                "assignment_version": result.version,
-                "sha256": result.sha256,
-                "outcomes": {finding.name: finding.outcome.value for finding in result.findings},
-                "diagnoses": {finding.name: list(finding.diagnoses) for finding in result.findings},
-                "flags": list(result.flags),
-                "notes": list(result.notes),
-                "sandbox": list(result.layers),
+                "assignment": report.assignment_id,
+                "assignment_version": report.version,
+                "sha256": report.sha256,
+                "outcomes": {words.line(finding.name): finding.outcome.value for finding in report.findings},
+                "diagnoses": {words.line(finding.name): _ids(finding) for finding in report.findings},
+                "flags": words.flags(report),
+                "notes": words.notes(report),
+                "sandbox": list(report.layers),
             },
             "tests": tests,
         }
@@ -98,22 +102,26 @@ def render_failure(message: str) -> str:
 def _line(number: int, finding: Finding) -> dict[str, Any]:
     """What is said of an exercise before there are marks."""
     status = "failed" if finding.passed is False else "passed"
-    output = UNDECIDED if finding.passed is None else finding.text
-    name = f"{finding.title}, so far"
+    output = UNDECIDED if finding.passed is None else words.full_text(finding)
+    name = f"{words.title(finding)}, so far"
     return {"name": name, "number": f"0.{number}", "visibility": "visible", "status": status, "output": output}
 
 
 def _test(number: int, finding: Finding, visibility: str) -> dict[str, Any]:
-    test: dict[str, Any] = {"name": finding.title, "number": str(number), "visibility": visibility}
+    test: dict[str, Any] = {"name": words.title(finding), "number": str(number), "visibility": visibility}
     if finding.passed is None:  # a line that is told, and that neither gives nor takes a point
         return test | {"status": "failed", "output": UNDECIDED}
     return test | {
         "score": amount(finding.points),
         "max_score": amount(finding.max_points),
         "status": "passed" if finding.passed else "failed",
-        "output": finding.text,
-        "tags": [finding.outcome.value, *finding.diagnoses],
+        "output": words.full_text(finding),
+        "tags": [finding.outcome.value, *_ids(finding)],
     }
+
+
+def _ids(finding: Finding) -> list[str]:
+    return [diagnosis.id for diagnosis in finding.diagnoses]
 
 
 def _for_instructor(message: str) -> dict[str, Any]:

@@ -11,51 +11,57 @@ import re
 import xml.etree.ElementTree as ET  # only writes: nothing foreign is parsed
 from collections.abc import Sequence
 
+from grader.exports import words
+from grader.exports.words import Harmless
 from grader.model import Outcome
-from grader.reports.reading import Finding, Result
+from grader.reports.reading import Finding
 
 __all__ = ["render_junit"]
 
 _ILLEGAL = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def render_junit(results: Sequence[Result]) -> str:
+def render_junit(reports: Sequence[Harmless]) -> str:
     """A suite per report. Characters that XML 1.0 does not know are left out."""
     root = ET.Element("testsuites")
-    for result in results:
-        root.append(_suite(result))
+    for report in reports:
+        root.append(_suite(report))
     ET.indent(root)
     text = ET.tostring(root, encoding="unicode")
     return f'<?xml version="1.0" encoding="utf-8"?>\n{text}\n'
 
 
-def _suite(result: Result) -> ET.Element:
-    outcomes = [finding.outcome for finding in result.findings]
+def _suite(report: Harmless) -> ET.Element:
+    outcomes = [finding.outcome for finding in report.findings]
     suite = ET.Element(
         "testsuite",
-        name=_legal(f"{result.assignment}.{result.student}"),
+        name=_legal(f"{report.assignment_id}.{words.line(report.student)}"),
         tests=str(len(outcomes)),
         failures=str(sum(outcome.passed is False for outcome in outcomes)),
         errors=str(outcomes.count(Outcome.GRADER_ERROR)),
         skipped=str(outcomes.count(Outcome.SKIPPED)),
-        time=f"{result.seconds:.3f}",
+        time=f"{report.seconds:.3f}",
     )
-    for finding in result.findings:
-        suite.append(_case(result, finding))
+    for finding in report.findings:
+        suite.append(_case(report, finding))
     return suite
 
 
-def _case(result: Result, finding: Finding) -> ET.Element:
-    case = ET.Element("testcase", classname=_legal(f"{result.assignment}.{result.student}"), name=_legal(finding.name))
-    case.set("file", _legal(finding.place.file if finding.place else result.submission))
+def _case(report: Harmless, finding: Finding) -> ET.Element:
+    case = ET.Element(
+        "testcase",
+        classname=_legal(f"{report.assignment_id}.{words.line(report.student)}"),
+        name=_legal(words.line(finding.name)),
+    )
+    case.set("file", _legal(finding.place.file if finding.place else words.line(report.submission)))
     if finding.place:
         case.set("line", str(finding.place.line))
     if finding.passed is not True:
         kinds = {Outcome.GRADER_ERROR: "error", Outcome.SKIPPED: "skipped"}
-        verdict = ET.SubElement(case, kinds.get(finding.outcome, "failure"), message=_legal(finding.message))
+        verdict = ET.SubElement(case, kinds.get(finding.outcome, "failure"), message=_legal(words.message(finding)))
         if verdict.tag != "skipped":
             verdict.set("type", finding.outcome.value)
-        verdict.text = _legal(finding.text)
+        verdict.text = _legal(words.full_text(finding))
     return case
 
 

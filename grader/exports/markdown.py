@@ -10,7 +10,10 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from grader.reports.reading import Finding, Result, amount
+from grader.exports import words
+from grader.exports.words import Harmless
+from grader.reports.cells import amount
+from grader.reports.reading import Finding
 from grader.reports.words import VERDICTS
 
 __all__ = ["MAX_BYTES", "render_markdown"]
@@ -22,56 +25,65 @@ _SIGNIFICANT = re.compile(r"[\\`*_{}\[\]()#+\-.!|~>$:@&<\"'=/^]")
 MAX_POINTS = 60
 
 
-def render_markdown(results: Sequence[Result]) -> str:
+def render_markdown(reports: Sequence[Harmless]) -> str:
     """A section per report, as many as there is room for."""
     written: list[str] = []
     room = MAX_BYTES
-    for number, result in enumerate(results):
-        section = _section(result)
+    for number, report in enumerate(reports):
+        section = _section(report)
         room -= len(section.encode("utf-8"))
         if room < 0:
-            written.append(f"**{len(results) - number} more reports find no room here: see the files.**\n")
+            written.append(f"**{len(reports) - number} more reports find no room here: see the files.**\n")
             break
         written.append(section)
     return "\n".join(written)
 
 
-def _section(result: Result) -> str:
-    heading = f"## {_plain(result.title or result.assignment)}: {_plain(result.marks)}"
-    lines = [heading, "", f"{_plain(result.submission)}", ""]
-    if result.problem:
-        return "\n".join([*lines, _plain(result.problem), ""])
-    if result.is_undecided:
+def _section(report: Harmless) -> str:
+    heading = f"## {_plain(words.line(report.title) or report.assignment_id)}: {_plain(words.marks(report))}"
+    lines = [heading, "", f"{_plain(words.line(report.submission))}", ""]
+    if report.problem:
+        return "\n".join([*lines, _plain(words.problem(report)), ""])
+    if report.is_undecided:
         lines += ["**Not everything could be graded. That is not the student's fault, and nothing was deducted.**", ""]
-    lines += [_plain(result.by_hand), ""] if result.by_hand else []
+    lines += [_plain(words.by_hand(report.total)), ""] if report.total else []
     lines += ["| | gradient | points | |", "| --- | --- | ---: | --- |"]
-    lines += [_row(finding, result) for finding in result.findings]
-    hints = [line for finding in result.findings if finding.details for line in _details(finding)]
+    lines += [_row(finding, report) for finding in report.findings]
+    hints = [line for finding in report.findings for line in _details(finding)]
     if hints:
         lines += ["", *hints]
-    return "\n".join([*lines, "", *_curve(result)])
+    return "\n".join([*lines, "", *_curve(report)])
 
 
-def _row(finding: Finding, result: Result) -> str:
+def _row(finding: Finding, report: Harmless) -> str:
     verdict = VERDICTS[finding.outcome]
-    is_told = finding.passed is not None and result.gives_marks
+    is_told = finding.passed is not None and report.gives_marks
     points = f"{amount(finding.points)} / {amount(finding.max_points)}" if is_told else "–"
-    where = (
-        f" ({_plain(finding.place.file)}, line {finding.place.line})" if finding.place and not finding.passed else ""
-    )
-    return f"| {verdict.symbol} {verdict.word} | {_plain(finding.name)} | {points} | {_plain(finding.message)}{where} |"
+    message = _plain(words.message(finding))
+    if finding.place and not finding.passed:
+        message += f" ({_plain(finding.place.file)}, line {finding.place.line})"
+    return f"| {verdict.symbol} {verdict.word} | {_plain(words.line(finding.name))} | {points} | {message} |"
 
 
 def _details(finding: Finding) -> list[str]:
-    said = "<br>".join(_plain(line) for line in finding.details)
-    return [f"<details><summary>{_plain(finding.name)}: a hint</summary>", "", said, "", "</details>", ""]
-
-
-def _curve(result: Result) -> list[str]:
-    """Losses of training with autograd's gradients, and with the student's, as far as both are finite."""
-    if result.losses is None:
+    details = "<br>".join(map(_plain, words.details(finding)))
+    if not details:
         return []
-    reference, student = ([*losses[:MAX_POINTS]] for losses in result.losses)
+    return [
+        f"<details><summary>{_plain(words.line(finding.name))}: a hint</summary>",
+        "",
+        details,
+        "",
+        "</details>",
+        "",
+    ]
+
+
+def _curve(report: Harmless) -> list[str]:
+    """Losses of training with autograd's gradients, and with the student's, as far as both are finite."""
+    if report.losses is None:
+        return []
+    reference, student = ([*losses[:MAX_POINTS]] for losses in report.losses)
     pairs = []
     for one, other in zip(reference, student, strict=False):
         if one is None or other is None or not abs(other) < 1e6:

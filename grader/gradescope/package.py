@@ -24,15 +24,13 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 KILLED = "The autograder did not come to an end: it ran out of time or memory, or could not start."
 
 
-def build_zip(
-    assignment_id: str, directory: Path, settings: dict[str, Any], *, torch_index: str | None = None
-) -> bytes:
+def build_zip(assignment_id: str, directory: Path, options: dict[str, Any], *, torch_index: str | None = None) -> bytes:
     """
     The zip's content; the same input gives the same bytes.
 
     Args:
         directory: Where the source notebook is.
-        settings: `hidden_seed`, or None for that of the source, and `level`, the sandbox to insist on.
+        options: `hidden_seed`, or None for that of the source, and `level`, the sandbox to insist on.
         torch_index: The address of PyTorch's index of CPU builds.
 
     Raises:
@@ -47,7 +45,7 @@ def build_zip(
         _add(archive, "constraints.txt", shipped.constraints().read_bytes())
         _add(archive, "failure.json", render_failure(KILLED).encode())
         _add(archive, "requirements.txt", "".join(f"{line}\n" for line in _requirements()).encode())
-        _add(archive, "settings.json", json.dumps({"assignment": assignment_id, **settings}, indent=1).encode())
+        _add(archive, "options.json", json.dumps({"assignment": assignment_id, **options}, indent=1).encode())
         _add(archive, f"solutions/{source.name}", source.read_bytes(), mode=0o600)
         if torch_index:
             _add(archive, "torch-index.txt", f"{torch_index}\n".encode())

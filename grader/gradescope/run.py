@@ -11,12 +11,13 @@ from pathlib import Path
 from grader.assignment.load import find_assignment, load_assignment
 from grader.errors import GraderError
 from grader.exports.gradescope import render_failure, render_gradescope
+from grader.exports.words import harmless
 from grader.files import write_atomically
 from grader.model import Submission
 from grader.notebook.read import Unreadable, read_notebook, read_submission
 from grader.pipeline import as_fault, grade_or_fault
 from grader.reports.json import report_to_dict
-from grader.reports.reading import result_of
+from grader.reports.reading import read_report
 from grader.sandbox import Level
 from grader.visibility import views_of
 
@@ -49,14 +50,14 @@ def run(root: Path) -> GraderError | None:
 
 def _graded(root: Path) -> tuple[str, GraderError | None]:
     source = root / "source"
-    settings = json.loads((source / "settings.json").read_text(encoding="utf-8"))
-    path = find_assignment(settings["assignment"], source / "solutions")
-    assignment = load_assignment(path, hidden_seed=settings["hidden_seed"])
+    options = json.loads((source / "options.json").read_text(encoding="utf-8"))
+    path = find_assignment(options["assignment"], source / "solutions")
+    assignment = load_assignment(path, hidden_seed=options["hidden_seed"])
     submission = choose_file(root / "submission", assignment.id)
-    report, fault = grade_or_fault(submission, assignment, require=Level[settings["level"].upper()])
+    report, fault = grade_or_fault(submission, assignment, require=Level[options["level"].upper()])
     whole, shown = views_of(report, assignment.visibility, datetime.now(timezone.utc))
-    copy = result_of(report_to_dict(shown)) if shown is not whole else None
-    return render_gradescope(result_of(report_to_dict(whole)), shown=copy), fault
+    copy = None if shown is whole else harmless(read_report(report_to_dict(shown)))
+    return render_gradescope(harmless(read_report(report_to_dict(whole))), shown=copy), fault
 
 
 def choose_file(folder: Path, assignment_id: str) -> Submission:

@@ -1,12 +1,17 @@
 """
-Where a notebook's cells stand in its file, line by line.
+Where the cells of a notebook stand in its file, line by line.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+import re
+from collections.abc import Iterable, Iterator
 
-__all__ = ["first_lines"]
+__all__ = ["first_lines", "json_lines"]
+
+_SPACE = re.compile(r"[ \t\r\n]*")
+_DECODER = json.JSONDecoder()
 
 
 def first_lines(text: str, cells: Iterable[tuple[int, str]]) -> dict[int, int]:
@@ -29,3 +34,65 @@ def first_lines(text: str, cells: Iterable[tuple[int, str]]) -> dict[int, int]:
                 start = number + len(wanted)
                 break
     return found
+
+
+def json_lines(text: str) -> list[list[int]]:
+    r"""
+    For each cell of a notebook's JSON, the line of the file where each line of its source stands.
+
+    >>> json_lines('{"cells": [\n{"source": [\n"a = 1\\n",\n"b = 2"]}]}')
+    [[3, 4]]
+    """
+    cells = dict(_members(text, _skip(text, 0))).get("cells")
+    starts = _items(text, cells) if cells is not None else ()
+    return [list(_source_lines(text, cell)) for cell in starts]
+
+
+def _source_lines(text: str, cell: int) -> Iterator[int]:
+    source = dict(_members(text, cell)).get("source")
+    if source is None:
+        yield _line(text, cell)
+        return
+    is_new = True
+    for piece in _items(text, source) if text[source] == "[" else (source,):
+        value, _ = _DECODER.raw_decode(text, piece)
+        parts = str(value).split("\n")
+        for number, part in enumerate(parts):
+            is_new = is_new or number > 0
+            if is_new and (part or number < len(parts) - 1):
+                yield _line(text, piece)
+                is_new = False
+
+
+def _line(text: str, position: int) -> int:
+    return text.count("\n", 0, position) + 1
+
+
+def _skip(text: str, position: int) -> int:
+    match = _SPACE.match(text, position)
+    return match.end() if match else position
+
+
+def _members(text: str, position: int) -> Iterator[tuple[str, int]]:
+    """The keys of the object that begins there, each with where its value begins."""
+    position = _skip(text, position + 1)
+    while text[position] != "}":
+        key, position = _DECODER.raw_decode(text, position)
+        position = _skip(text, _skip(text, position) + 1)
+        yield key, position
+        position = _after(text, position)
+
+
+def _items(text: str, position: int) -> Iterator[int]:
+    """Where each item of the list that begins there begins."""
+    position = _skip(text, position + 1)
+    while text[position] != "]":
+        yield position
+        position = _after(text, position)
+
+
+def _after(text: str, position: int) -> int:
+    """Where the next member begins, or the bracket that closes."""
+    _, end = _DECODER.raw_decode(text, position)
+    end = _skip(text, end)
+    return _skip(text, end + 1) if text[end] == "," else end

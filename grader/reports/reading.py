@@ -1,84 +1,94 @@
 """
-What the formats are made from: a report's JSON, read back, with the lines of the student's file beside it.
+The one reader of a report's JSON, `grader.report/1`.
+
+What is read is as it was written, text of a student's among it. `grader.exports.words.harmless` makes it fit for other
+programs, the templates of pages for browsers.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from grader.errors import UsageError
-from grader.model import Outcome
+from grader.model import Adjustment, Diagnosis, Flag, Outcome
 from grader.reports.json import SCHEMA
-from grader.reports.places import Place, find_places
-from grader.reports.words import VERDICTS, clip, visible
 
-__all__ = ["Finding", "Result", "amount", "read_result", "result_of"]
+__all__ = ["Finding", "Place", "ReadReport", "load_report", "parse_report", "read_report"]
 
 MAX_REPORT_BYTES = 64 * 1024 * 1024
-MAX_DIAGNOSES = 3
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Place:
+    """A line of a file, counted from 1; the file's path from the working directory, if it is in there."""
+
+    file: str
+    line: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
     """
-    One exercise, in words that have no control characters in them and are no longer than they may be.
+    What a report says about one exercise.
 
     Attributes:
-        title: `grad_w1: Wrong values`.
         message: What was seen, one sentence.
-        details: What it may come from, each with a first hint; a few lines, or none.
-        place: Where to look in the student's file, if that is known.
+        diagnoses: What it may come from, each with its first hint.
+        fingerprint: The same for the same wrong answers; empty where there is none.
+        adjustment: What an instructor decided about it; `points` are those of it already.
+        cell, line: Where to look in the notebook: at the line that raised, else at the one where the function begins.
+        place: The same in the student's file, where somebody has looked it up.
     """
 
     name: str
     outcome: Outcome
     points: float
     max_points: float
-    message: str
-    details: tuple[str, ...] = ()
-    diagnoses: tuple[str, ...] = ()
+    message: str = ""
+    diagnoses: tuple[Diagnosis, ...] = ()
+    fingerprint: str = ""
+    adjustment: Adjustment | None = None
+    cell: int | None = None
+    line: int | None = None
     place: Place | None = None
-    is_adjusted: bool = False
+
+    @property
+    def is_adjusted(self) -> bool:
+        """Whether an instructor gave the points."""
+        return self.adjustment is not None and self.adjustment.points is not None
 
     @property
     def passed(self) -> bool | None:
-        """True, False, or None where nothing could be decided: by the grader, nor by an instructor."""
+        """True, False, or None where nothing could be decided: neither by the grader nor by an instructor."""
         if self.outcome.passed is None and self.is_adjusted:
             return self.points >= self.max_points
         return self.outcome.passed
 
-    @property
-    def title(self) -> str:
-        """The exercise and its verdict."""
-        return f"{self.name}: {VERDICTS[self.outcome].word}"
-
-    @property
-    def text(self) -> str:
-        """Everything there is to say, in lines."""
-        return "\n".join((self.message, *self.details))
-
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class ReadReport:
     """
-    One report.
+    A report, read back.
 
     Attributes:
+        submission: The name of the file that was graded.
         student: The platform's id, or the file's stem.
+        graded_score: What the grader gave; None where no instructor changed it, or where it could not decide.
+        flags: For the instructor, with their evidence.
         notes: For the instructor: what the grader failed at, or another version of the assignment.
-        flags: For the instructor, as `autograd: grad_w1: In [3], line 2: .backward()`.
-        problem: Why the file could not be read as a notebook, if it could not.
-        by_hand: What an instructor decided about the total, in a sentence.
+        problem: Why the file could not be read as a notebook; empty if it could.
+        layers: Of the sandbox.
+        losses: The training curve, autograd's and the student's, if there is one; None where it is not finite.
+        adjustments: What an instructor decided, about exercises and, with an empty name, about the total.
         release: Until this moment students see less; empty if they may see everything.
         is_for_students: False for the instructor's view until then.
-        losses: The training curve, autograd's and the student's, if there is one; None where it is not finite.
     """
 
-    assignment: str
+    assignment_id: str
     title: str
     version: str
     submission: str
@@ -86,15 +96,15 @@ class Result:
     sha256: str
     score: float
     max_score: float
-    findings: tuple[Finding, ...]
-    seconds: float = 0.0
+    graded_score: float | None = None
+    findings: tuple[Finding, ...] = ()
+    flags: tuple[Flag, ...] = ()
     notes: tuple[str, ...] = ()
-    flags: tuple[str, ...] = ()
-    problem: str | None = None
+    problem: str = ""
     layers: tuple[str, ...] = ()
     losses: tuple[tuple[float | None, ...], tuple[float | None, ...]] | None = None
-    by_hand: str = ""
-    is_total_given: bool = False
+    seconds: float = 0.0
+    adjustments: tuple[Adjustment, ...] = ()
     release: str = ""
     is_for_students: bool = True
 
@@ -104,39 +114,29 @@ class Result:
         return not (self.release and self.is_for_students)
 
     @property
-    def marks(self) -> str:
-        """The total, in words."""
-        if not self.gives_marks:
-            return f"no marks until {self.release}"
-        return f"{amount(self.score)} of {amount(self.max_score)} points"
+    def total(self) -> Adjustment | None:
+        """What an instructor decided about the total."""
+        return next((adjustment for adjustment in self.adjustments if not adjustment.exercise), None)
+
+    @property
+    def is_adjusted(self) -> bool:
+        """Whether an instructor gave points, for an exercise or as a whole."""
+        return any(adjustment.points is not None for adjustment in self.adjustments)
 
     @property
     def is_undecided(self) -> bool:
-        """Whether the grader failed at something, and no instructor decided it."""
-        return not self.is_total_given and any(finding.passed is None for finding in self.findings)
+        """Whether the grader failed at any of it and no instructor decided, so that there is no mark yet."""
+        if self.total is not None and self.total.points is not None:
+            return False
+        return any(finding.passed is None for finding in self.findings)
 
 
-def amount(number: float) -> float | int:
+def load_report(path: Path) -> ReadReport:
     """
-    Points as JSON has them: whole where they are whole, else without what binary fractions add.
-
-    >>> amount(7.0), amount(0.1 + 0.2)
-    (7, 0.3)
-    """
-    rounded = round(number, 6)
-    return int(rounded) if rounded == int(rounded) else rounded
-
-
-def read_result(path: Path, notebooks: Sequence[Path] = ()) -> Result:
-    """
-    Read a report's JSON.
-
-    Args:
-        notebooks: What was graded may be among them: lines are looked up there.
+    Read a report's file.
 
     Raises:
-        UsageError: The file is not there, or no report.
-        SubmissionError: One of the notebooks is not there.
+        UsageError: The file is not there, or is not a report.
     """
     try:
         with path.open("rb") as file:
@@ -148,75 +148,95 @@ def read_result(path: Path, notebooks: Sequence[Path] = ()) -> Result:
     try:
         if content["schema"] != SCHEMA:
             raise KeyError(SCHEMA)
-        return result_of(content, find_places(content, notebooks))
+        return read_report(content)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
             f"{path} is no report of the schema {SCHEMA}.", "Name one that the grader wrote, `<stem>.json`."
         ) from error
 
 
-def result_of(report: Mapping[str, Any], places: Mapping[str, Place] | None = None) -> Result:
-    """A report as `grader.reports.json.report_to_dict` makes it."""
-    chain = report.get("chain") or {}
-    training = chain.get("training")
-    notebook = report["notebook"]
-    adjustments = report.get("adjustments", [])
-    visibility = report.get("visibility", {})
-    return Result(
-        assignment=str(report["assignment"]["id"]),
-        title=_line(report["assignment"].get("title", "")),
-        version=str(report["assignment"]["version"]),
-        submission=_line(report["submission"]["name"]),
-        student=_line(report["submission"]["student"]),
-        sha256=str(report["submission"]["sha256"]),
-        score=float(report["score"]),
-        max_score=float(report["max_score"]),
-        findings=tuple(_finding(exercise, places or {}) for exercise in report["exercises"]),
-        seconds=float(report["timing_s"]["total"]),
-        notes=tuple(_text(note) for note in report.get("notes", ())),
-        flags=tuple(_line(f"{flag['id']}: {flag['exercise']}: {flag['evidence']}") for flag in report["flags"]),
-        problem=_text(notebook["problem"]) if notebook.get("problem") else None,
-        layers=tuple(map(str, report["sandbox"]["layers"])),
+def parse_report(text: str) -> ReadReport:
+    """Read a report's JSON that the grader itself has kept."""
+    return read_report(json.loads(text))
+
+
+def read_report(content: Mapping[str, Any]) -> ReadReport:
+    """
+    Read a report as `grader.reports.json.report_to_dict` makes it.
+
+    Raises:
+        AttributeError, KeyError, TypeError, ValueError: It is something else.
+    """
+    training = (content.get("chain") or {}).get("training")
+    graded_score = content.get("graded_score")
+    visibility = content.get("visibility", {})
+    return ReadReport(
+        assignment_id=str(content["assignment"]["id"]),
+        title=str(content["assignment"].get("title", "")),
+        version=str(content["assignment"]["version"]),
+        submission=str(content["submission"]["name"]),
+        student=str(content["submission"]["student"]),
+        sha256=str(content["submission"]["sha256"]),
+        score=_number(content["score"]),
+        max_score=_number(content["max_score"]),
+        graded_score=None if graded_score is None else _number(graded_score),
+        findings=tuple(map(_finding, content["exercises"])),
+        flags=tuple(
+            Flag(id=str(flag["id"]), exercise=flag["exercise"], evidence=str(flag["evidence"]))
+            for flag in content["flags"]
+        ),
+        notes=tuple(map(str, content.get("notes", ()))),
+        problem=str(content["notebook"].get("problem") or ""),
+        layers=tuple(map(str, content["sandbox"]["layers"])),
         losses=(tuple(training["reference"]), tuple(training["student"])) if training else None,
-        by_hand=next((_by_hand(each, "the whole") for each in adjustments if each["exercise"] is None), ""),
-        is_total_given=any(each["exercise"] is None and each["points"] is not None for each in adjustments),
+        seconds=float(content["timing_s"]["total"]),
+        adjustments=tuple(
+            _adjustment(adjustment, adjustment["exercise"] or "") for adjustment in content.get("adjustments", [])
+        ),
         release=str(visibility.get("release") or ""),
         is_for_students=visibility.get("is_shown", True) is True,
     )
 
 
-def _finding(exercise: Mapping[str, Any], places: Mapping[str, Place]) -> Finding:
-    diagnoses = exercise["diagnoses"][:MAX_DIAGNOSES]
-    details = [_text(line) for each in diagnoses for line in (each["message"], each["hint"]) if line]
-    name = _line(exercise["name"])
-    adjustment = exercise.get("adjustment") or {}
-    if adjustment:
-        details.insert(0, _by_hand(adjustment, name))
+def _finding(exercise: Mapping[str, Any]) -> Finding:
+    name, adjustment, error = str(exercise["name"]), exercise.get("adjustment"), exercise.get("error") or {}
+    where = error if error.get("cell") and error.get("line") else exercise
     return Finding(
         name=name,
         outcome=Outcome(exercise["outcome"]),
-        points=float(exercise["points"]),
-        max_points=float(exercise["max_points"]),
-        message=_text(exercise.get("message", "")),
-        details=tuple(details),
-        diagnoses=tuple(str(each["id"]) for each in exercise["diagnoses"]),
-        place=places.get(exercise["name"]),
-        is_adjusted=adjustment.get("points") is not None,
+        points=_number(exercise["points"]),
+        max_points=_number(exercise["max_points"]),
+        message=str(exercise.get("message", "")),
+        diagnoses=tuple(
+            Diagnosis(id=str(diagnosis["id"]), message=str(diagnosis["message"]), hint=str(diagnosis["hint"] or ""))
+            for diagnosis in exercise["diagnoses"]
+        ),
+        fingerprint=str(exercise.get("fingerprint") or ""),
+        adjustment=_adjustment(adjustment, name) if adjustment else None,
+        cell=_whole(where.get("cell")),
+        line=_whole(where.get("line")),
     )
 
 
-def _by_hand(adjustment: Mapping[str, Any], what: str) -> str:
-    """What an instructor decided, in a few sentences."""
+def _adjustment(adjustment: Mapping[str, Any], exercise: str) -> Adjustment:
     points, graded = adjustment["points"], adjustment["graded"]
-    given = f" {amount(float(points))} points for {what}" if points is not None else ""
-    instead = f", in place of {amount(float(graded))}" if points is not None and graded is not None else ""
-    said = f" {adjustment['comment']}" if adjustment["comment"] else ""
-    return _text(f"By your instructor:{given}{instead}{'.' if given else ''}{said} Why: {adjustment['reason']}")
+    return Adjustment(
+        exercise=exercise,
+        points=None if points is None else _number(points),
+        comment=str(adjustment["comment"] or ""),
+        reason=str(adjustment["reason"]),
+        graded=None if graded is None else _number(graded),
+    )
 
 
-def _text(text: Any) -> str:
-    return clip(visible(str(text)))
+def _number(value: Any) -> float:
+    """A number as it is, whole or not."""
+    if not isinstance(value, (int, float)):
+        raise TypeError(f"{value!r} is not a number")
+    return value
 
 
-def _line(text: Any) -> str:
-    return " ".join(_text(text).split())
+def _whole(value: Any) -> int | None:
+    if value is not None and not isinstance(value, int):
+        raise TypeError(f"{value!r} is not a whole number")
+    return value

@@ -23,7 +23,7 @@ from grader.errors import SourceError
 from grader.model import Diagnosis, Outcome
 from grader.notebook.scope import Scope
 from grader.reference.cases import build_cases
-from tests.classroom.class_samples import result_of
+from tests.classroom.class_samples import entry_of
 from tests.conftest import ROOT
 from tests.diagnosis.test_recognise import Function, call
 
@@ -95,8 +95,8 @@ def test_from_the_class_s_page_to_a_name(tmp_path: Path) -> None:
     """An answer is shared, and nothing explains it; the cell that the page offers is put into the source, and does."""
     nothing, mark = answered(load_assignment(EXAMPLE), "grad_z", strange)
     assert nothing == ()
-    results = [result_of(student, f"grad_z1:#{mark}") for student in ("ada", "ben")]
-    page = render_overview(build_overview(results, [], title="Halves", facts=[]))
+    entries = [entry_of(student, f"grad_z1:#{mark}") for student in ("ada", "ben")]
+    page = render_overview(build_overview(entries, [], title="Halves", facts=[]))
     offered = html.unescape(re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)[0])
     cell = offered.replace("#", "").replace("grad_z1", "grad_z").replace("A question?", "What is strange here?")
 

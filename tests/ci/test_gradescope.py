@@ -189,6 +189,6 @@ def test_the_file_to_grade(tmp_path: Path, repository: Path) -> None:
 
 def test_the_required_level_is_in_the_settings(archive: Path) -> None:
     with zipfile.ZipFile(archive) as packed:
-        settings = json.loads(packed.read("settings.json"))
+        options = json.loads(packed.read("options.json"))
 
-    assert Level[settings["level"].upper()] is Level.FILTERED
+    assert Level[options["level"].upper()] is Level.FILTERED

@@ -15,15 +15,14 @@ import jsonschema
 import pytest
 
 from grader.classroom.adjustments import adjust_report
-from grader.classroom.decisions import adjustments_by_student
+from grader.classroom.decisions import adjustments_by_owner
 from grader.classroom.gradebook import Gradebook
-from grader.classroom.keys import Settings
-from grader.classroom.records import Graded
+from grader.classroom.keys import Basis, Keys
+from grader.classroom.records import Graded, Owner
 from grader.cli import main
 from grader.model import Adjustment, ExerciseResult, NotebookSummary, Outcome, Report
 from grader.reports.html import render_html
 from grader.reports.json import report_to_dict
-from tests.classroom.class_samples import received_of
 from tests.classroom.test_rescoring import one_thread_here
 from tests.conftest import ROOT, SOURCE, raw_submission
 
@@ -104,15 +103,12 @@ def test_the_page_says_so_and_takes_it_for_text() -> None:
 def gradebook(tmp_path: Path) -> Path:
     """Two students, one of whom is on two platforms, graded."""
     path = tmp_path / "gradebook.db"
-    settings = Settings(
-        assignment_id="two_layer_mse", assignment_version="1", hidden_seed=0, execution="e", judgement="j"
-    )
+    basis = Basis(assignment_id="two_layer_mse", assignment_version="1", hidden_seed=0, execution="e", judgement="j")
     report = json.dumps(report_to_dict(report_of(Outcome.MATCH, Outcome.MISMATCH)))
     with contextlib.closing(Gradebook(str(path))) as kept:
         for number, (student, platform) in enumerate((("ada", "plain"), ("bob", "canvas"), ("bob", "moodle"))):
-            received = received_of(student, platform=platform)
             graded = Graded(report=report, page=zlib.compress(b""))
-            kept.keep(str(number), received, "0" * 64, settings, graded, execution="e")
+            kept.keep(Keys(str(number), "e"), Owner(platform, student), "0" * 64, basis, graded)
     return path
 
 
@@ -120,9 +116,9 @@ def adjust(gradebook: Path, *arguments: object) -> int:
     return main(["adjust", "-g", str(gradebook), "--by", "emmy", *map(str, arguments)])
 
 
-def what_counts(gradebook: Path) -> dict[tuple[str, str], tuple[Adjustment, ...]]:
+def what_counts(gradebook: Path) -> dict[Owner, tuple[Adjustment, ...]]:
     with contextlib.closing(Gradebook(str(gradebook))) as kept:
-        return adjustments_by_student(kept, "two_layer_mse")
+        return adjustments_by_owner(kept, "two_layer_mse")
 
 
 @pytest.mark.parametrize(
@@ -164,16 +160,16 @@ def test_later_ones_and_withdrawing(gradebook: Path, capsys: Any) -> None:
     assert adjust(gradebook, "ada", "--exercise", "grad_1", "--points", 1, "--reason", "First.") == 0
     assert adjust(gradebook.parent, "ada", "--exercise", "grad_1", "--comment", "Neat.", "--reason", "Said.") == 0
 
-    (one,) = what_counts(gradebook)["plain", "ada"]
+    (one,) = what_counts(gradebook)[Owner("plain", "ada")]
     assert (one.points, one.comment, one.reason) == (1.0, "Neat.", "First. Said.")
 
     assert adjust(gradebook, "ada", "--exercise", "grad_1", "--points", 2, "--reason", "Second.") == 0
-    (one,) = what_counts(gradebook)["plain", "ada"]
+    (one,) = what_counts(gradebook)[Owner("plain", "ada")]
     assert (one.points, one.comment, one.reason) == (2.0, "Neat.", "Second.")
 
     assert adjust(gradebook, "--withdraw", 3, "--reason", "A mistake.") == 0
     assert adjust(gradebook, "--withdraw", 3, "--reason", "Again.") == 2
-    assert what_counts(gradebook)["plain", "ada"][0].points == 1.0
+    assert what_counts(gradebook)[Owner("plain", "ada")][0].points == 1.0
 
     capsys.readouterr()
     assert adjust(gradebook, "--list") == 0
@@ -205,8 +201,8 @@ def test_a_table_of_them(gradebook: Path, tmp_path: Path, capsys: Any) -> None:
     assert adjust(gradebook, "--import", table) == 0
 
     counts = what_counts(gradebook)
-    assert counts["plain", "ada"] == (Adjustment(exercise="grad_1", points=1.5, reason="Right on paper."),)
-    assert counts["moodle", "bob"] == (Adjustment(points=3.0, comment="Well; done", reason="Oral exam."),)
+    assert counts[Owner("plain", "ada")] == (Adjustment(exercise="grad_1", points=1.5, reason="Right on paper."),)
+    assert counts[Owner("moodle", "bob")] == (Adjustment(points=3.0, comment="Well; done", reason="Oral exam."),)
 
 
 def test_they_are_everywhere_and_survive_regrading(

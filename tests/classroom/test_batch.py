@@ -21,7 +21,7 @@ import psutil
 import pytest
 
 from grader import pipeline
-from grader.classroom import worker
+from grader.classroom import tasks
 from grader.classroom.records import Graded
 from grader.cli import main
 from tests.conftest import ROOT, SOURCE
@@ -38,14 +38,14 @@ def rows_of(output: Path) -> dict[str, dict[str, str]]:
         return {row["student"]: row for row in csv.DictReader(file)}
 
 
-def at_fault(task: worker.Task) -> Graded:
+def at_fault(task: tasks.Task) -> Graded:
     """In a worker, in place of grading."""
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the machine")
 
     pipeline.grade = fail
-    return worker.grade_task(task)
+    return tasks.grade_task(task)
 
 
 def graded_at(database: Path) -> dict[str, tuple[str, str]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import signal
 import subprocess
@@ -18,7 +19,7 @@ import pytest
 
 from grader.classroom.cluster import cluster_workers
 from grader.classroom.gradebook import Gradebook
-from grader.classroom.pool import Pool
+from grader.classroom.pool import Pool, Workers
 from grader.classroom.tasks import grade_task
 from grader.cli import main
 from grader.errors import UsageError
@@ -112,9 +113,9 @@ def test_a_worker_is_lost_half_way(
     kept: list[str] = []
     killed: list[psutil.Process] = []
 
-    def keep(gradebook: Any, key: str, received: Any, *rest: Any, **more: Any) -> None:
-        kept.append(received.student)
-        original(gradebook, key, received, *rest, **more)
+    def keep(gradebook: Any, keys: Any, owner: Any, *rest: Any) -> None:
+        kept.append(owner.student)
+        original(gradebook, keys, owner, *rest)
         if len(kept) == 4:
             killed.extend(cluster.workers()[0])
             killed[0].send_signal(signal.SIGKILL)
@@ -135,7 +136,8 @@ def test_what_kills_workers_is_given_up(cluster: Cluster, monkeypatch: pytest.Mo
     """After a bounded number of workers; the others have their results."""
     monkeypatch.setattr("grader.classroom.pool.grade_task", obey)
     results: dict[str, str | None] = {}
-    with Pool[str](lambda jobs: cluster_workers(jobs, address=str(cluster.file)), 8) as pool:
+    workers = Workers(open=functools.partial(cluster_workers, address=str(cluster.file)), jobs=8)
+    with Pool[str](workers) as pool:
         for content in ("s1", "s2", "die", "s3", "s4"):
             pool.add(content, task_of(content.encode()))
         while len(pool):

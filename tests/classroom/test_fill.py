@@ -8,7 +8,7 @@ import pytest
 
 from grader.classroom.fill import fill_gradebook
 from grader.errors import UsageError
-from tests.classroom.class_samples import result_of
+from tests.classroom.class_samples import entry_of
 
 CANVAS = (
     "Student,ID,SIS User ID,SIS Login ID,Section,mnist (11),essay (12),mnist Final Score\n"
@@ -23,19 +23,19 @@ MOODLE = (
     "Participant 2,Grace,g@example.edu,Submitted,1.00,10.00,No,\r\n"
     "Participant 3,Emmy,e@example.edu,No submission,,10.00,Yes,\r\n"
 )
-RESULTS = [
-    result_of("4021"),
-    result_of("4022", "grad_z1:missing_mask", fault="The machine."),
-    result_of("4023"),
-    result_of("1", "grad_w1:transposed", platform="moodle"),
-    result_of("2", platform="moodle"),
+ENTRIES = [
+    entry_of("4021"),
+    entry_of("4022", "grad_z1:missing_mask", fault="The machine."),
+    entry_of("4023"),
+    entry_of("1", "grad_w1:transposed", platform="moodle"),
+    entry_of("2", platform="moodle"),
 ]
 
 
-def filled(tmp_path: Path, text: str, column: str | None = None, results: list = RESULTS) -> tuple[str, int, tuple]:
+def filled(tmp_path: Path, text: str, column: str | None = None, entries: list = ENTRIES) -> tuple[str, int, tuple]:
     path = tmp_path / "grades.csv"
     path.write_bytes(text.encode())
-    done = fill_gradebook(path, results, tmp_path, column=column)
+    done = fill_gradebook(path, entries, tmp_path, column=column)
     assert path.read_bytes() == text.encode()
     return done.path.read_bytes().decode(), done.rows, done.notes
 
@@ -70,9 +70,9 @@ def test_semicolons_and_no_line_end(tmp_path: Path) -> None:
 
 
 def test_students_of_other_platforms_are_found_by_their_sis_ids(tmp_path: Path) -> None:
-    results = [result_of("grace", platform="nbgrader"), result_of("4021", platform="plain")]
+    entries = [entry_of("grace", platform="nbgrader"), entry_of("4021", platform="plain")]
 
-    text, rows, _ = filled(tmp_path, CANVAS, "mnist (11)", results)
+    text, rows, _ = filled(tmp_path, CANVAS, "mnist (11)", entries)
 
     assert text == CANVAS.replace('"3"', '"10.00"')
     assert rows == 1
@@ -93,6 +93,6 @@ def test_files_that_are_no_gradebook(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
     with pytest.raises(UsageError):
-        fill_gradebook(path, RESULTS, tmp_path)
+        fill_gradebook(path, ENTRIES, tmp_path)
     with pytest.raises(UsageError):
-        fill_gradebook(tmp_path / "missing.csv", RESULTS, tmp_path)
+        fill_gradebook(tmp_path / "missing.csv", ENTRIES, tmp_path)

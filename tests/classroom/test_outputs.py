@@ -13,12 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.classroom.outputs import name_reports, points, write_gradebook
+from grader.classroom.outputs import name_reports, write_gradebook
 from grader.classroom.overview import build_overview
 from grader.classroom.page import render_overview
-from grader.classroom.records import Problem
+from grader.classroom.records import Owner, Problem
 from grader.files import remove_leftovers
-from tests.classroom.class_samples import large_class, received_of, result_of
+from grader.model import Flag
+from grader.reports.cells import points
+from tests.classroom.class_samples import entry_of, large_class, received_of
 
 HOSTILE = "</script><script>alert(1)</script>\u202e\x1b[31m"
 
@@ -49,9 +51,9 @@ def test_points_are_rounded_once_half_up(number: float, text: str) -> None:
 
 def test_no_cell_is_a_formula(tmp_path: Path) -> None:
     names = ['=HYPERLINK("x")', "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
-    results = [result_of(f"s{n}", received=received_of(name, display=name)) for n, name in enumerate(names)]
+    entries = [entry_of(f"s{n}", received=received_of(name, display=name)) for n, name in enumerate(names)]
 
-    write_gradebook(tmp_path, results, [Problem("=evil", "It is no notebook.", "canvas", "=1")])
+    write_gradebook(tmp_path, entries, [Problem("=evil", "It is no notebook.", Owner("canvas", "=1"))])
 
     rows = list(csv.reader(io.StringIO((tmp_path / "gradebook.csv").read_bytes().decode(), newline="")))
     assert len({len(row) for row in rows}) == 1
@@ -63,10 +65,13 @@ def test_no_cell_is_a_formula(tmp_path: Path) -> None:
 
 
 def test_a_hostile_name_is_only_text() -> None:
-    result = result_of(
-        "x", "grad_z1:missing_mask", received=received_of(HOSTILE, display=HOSTILE), flags=((HOSTILE,) * 2,)
+    entry = entry_of(
+        "x",
+        "grad_z1:missing_mask",
+        received=received_of(HOSTILE, display=HOSTILE),
+        flags=(Flag(id=HOSTILE, exercise=None, evidence=HOSTILE),),
     )
-    overview = build_overview([result] * 2, [Problem(HOSTILE, HOSTILE)], title=HOSTILE, facts=[(HOSTILE, HOSTILE)])
+    overview = build_overview([entry] * 2, [Problem(HOSTILE, HOSTILE)], title=HOSTILE, facts=[(HOSTILE, HOSTILE)])
 
     page = render_overview(overview)
 
@@ -98,7 +103,7 @@ def test_the_same_class_gives_the_same_page() -> None:
 
 
 def test_a_class_of_none_and_of_one() -> None:
-    for results in ([], [result_of("alice")], [result_of("alice", fault="The machine.")]):
-        page = render_overview(build_overview(results, [], title="t", facts=[]))
+    for entries in ([], [entry_of("alice")], [entry_of("alice", fault="The machine.")]):
+        page = render_overview(build_overview(entries, [], title="t", facts=[]))
 
-        assert ("The grader failed" in page) == bool(results and results[0].fault)
+        assert ("The grader failed" in page) == bool(entries and entries[0].fault)

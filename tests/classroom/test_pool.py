@@ -15,9 +15,9 @@ from pathlib import Path
 import pytest
 
 from grader.classroom.documents import Handling
-from grader.classroom.pool import DEATHS_LIMIT, LOST_LIMIT, Pool
+from grader.classroom.pool import DEATHS_LIMIT, LOST_LIMIT, Pool, Workers
 from grader.classroom.records import Graded
-from grader.classroom.tasks import Source, Task
+from grader.classroom.tasks import SourceFile, Task
 from grader.errors import GraderFault
 from grader.sandbox import Level
 from tests.conftest import raw_submission
@@ -26,7 +26,7 @@ from tests.conftest import raw_submission
 def task_of(content: bytes) -> Task:
     return Task(
         submission=raw_submission(content),
-        source=Source("none.md", b""),
+        source=SourceFile("none.md", b""),
         hidden_seed=0,
         require=Level.NONE,
         handling=Handling(now=dt.datetime(2026, 2, 1, tzinfo=dt.timezone.utc)),
@@ -64,7 +64,7 @@ def open_obedient(jobs: int) -> Iterator[concurrent.futures.Executor]:
 
 def run(*contents: str) -> dict[str, str | None]:
     results: dict[str, str | None] = {}
-    with Pool[str](open_obedient, 2) as pool:
+    with Pool[str](Workers(open=open_obedient, jobs=2)) as pool:
         for content in contents:
             pool.add(content, task_of(content.encode()))
         while len(pool):

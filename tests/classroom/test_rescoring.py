@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
@@ -14,13 +15,14 @@ from typing import Any
 import jsonschema
 import pytest
 
-from grader import pipeline
+from grader import pipeline, shipped
 from grader.assignment.load import load_assignment
 from grader.assignment.misconceptions import cell_to_name
 from grader.classroom import keys
 from grader.classroom.gradebook import FORM, Gradebook
-from grader.classroom.keys import Settings
+from grader.classroom.keys import Basis
 from grader.cli import main
+from grader.version import code_hash, modules_behind
 from tests.classroom.conftest import ANSWERS
 from tests.conftest import ROOT, SOURCE
 
@@ -128,8 +130,7 @@ def test_a_mistake_that_gets_a_name(place: Path, without_kernels: None) -> None:
 def test_another_release_of_the_grader(place: Path, monkeypatch: pytest.MonkeyPatch, without_kernels: None) -> None:
     """New recognisers, new texts: whatever of our code has no part in executing."""
     before = reports(place / "out")
-    code_hash = keys._code_hash
-    monkeypatch.setattr(keys, "_code_hash", lambda names=(): code_hash(names) if names else "another")
+    monkeypatch.setattr(keys, "code_hash", lambda roots=(): code_hash(roots) if roots else "another")
     (place / "out" / "s1001.html").unlink()
 
     assert batch(place / "source", place / "class", place / "out") == 1
@@ -149,9 +150,9 @@ def test_another_release_of_the_grader(place: Path, monkeypatch: pytest.MonkeyPa
 def test_which_changes_execute(place: Path, old: str, new: str) -> None:
     """A solution's code does not; what the student's process is asked does."""
     path = place / "source" / SOURCE.name
-    one = Settings.of(load_assignment(path))
+    one = Basis.of(load_assignment(path))
     change(place, old, new)
-    other = Settings.of(load_assignment(path))
+    other = Basis.of(load_assignment(path))
 
     assert one.judgement != other.judgement
     assert (one.execution == other.execution) == ("z1 > 0.0" in new)
@@ -160,10 +161,10 @@ def test_which_changes_execute(place: Path, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("name", "executes"),
     [
-        ("harness.py", True),
+        ("harness/serve.py", True),
         ("sandbox/seccomp.py", True),
-        ("cases.py", True),
-        ("scope.py", True),  # which variables are changed depends on it
+        ("reference/cases.py", True),
+        ("notebook/scope.py", True),  # which variables are changed depends on it
         ("judge.py", False),
         ("diagnosis/texts/hints.toml", False),
         ("diagnosis/recognise.py", False),
@@ -172,16 +173,42 @@ def test_which_changes_execute(place: Path, old: str, new: str) -> None:
 )
 def test_which_of_our_code_executes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, executes: bool) -> None:
     package = tmp_path / "grader"
-    shutil.copytree(ROOT / "grader", package, ignore=shutil.ignore_patterns("mnist", "__pycache__"))
-    monkeypatch.setattr(keys, "PACKAGE", package)
-    code_hash = keys._code_hash.__wrapped__
-    before = code_hash(keys.EXECUTING), code_hash()
+    shutil.copytree(ROOT / "grader", package, ignore=shutil.ignore_patterns("*.gz", "__pycache__"))
+    monkeypatch.setattr(shipped, "PACKAGE", package)
+    hash_now = code_hash.__wrapped__
+    executing, everything = hash_now(keys.EXECUTING), hash_now()
 
     with (package / name).open("a") as file:
         file.write("\n")
 
-    assert code_hash() != before[1]
-    assert (code_hash(keys.EXECUTING) != before[0]) is executes
+    assert hash_now() != everything
+    assert (hash_now(keys.EXECUTING) != executing) is executes
+
+
+def test_what_executing_depends_on_is_found_by_its_imports() -> None:
+    """Those of every root, lazy ones included; and nothing that judges, explains or shows."""
+    behind = modules_behind(keys.EXECUTING)
+
+    assert behind >= {*keys.EXECUTING, "grader.harness.rebind", "grader.sandbox.seccomp", "grader.sandbox.provisioner"}
+    rooms = {name.removeprefix("grader.").partition(".")[0] for name in behind}
+    assert not rooms & {"checking", "classroom", "diagnosis", "exports", "judge", "pipeline", "reports", "visibility"}
+    with pytest.raises(ModuleNotFoundError, match=r"grader\.execution\.nothing"):
+        modules_behind(["grader.execution.nothing"])
+
+
+def test_modules_that_are_started_by_name_are_found_too() -> None:
+    """What a process of ours is told to run stands in a string, where no import shows it."""
+    behind = modules_behind(keys.EXECUTING)
+    named = set[str]()
+    for path in shipped.own_files():
+        module = ".".join(("grader", *path.relative_to(shipped.PACKAGE).with_suffix("").parts))
+        if module in behind:
+            literals = re.findall(r"\"[^\"\n]*\"", path.read_text(encoding="utf-8"))
+            named |= {name for literal in literals for name in re.findall(r"\bgrader(?:\.\w+)+", literal)}
+
+    modules = {name for name in named if Path(ROOT, *name.split(".")).with_suffix(".py").is_file()}
+    assert "grader.sandbox.forkserver" in modules
+    assert modules <= behind
 
 
 def test_regrade_executes(place: Path, without_kernels: None, capsys: Any) -> None:

@@ -16,15 +16,15 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
 from grader.cli import main
-from grader.commands.export import NAMES
 from grader.errors import UsageError
-from grader.exports.formats import FORMATS, render
+from grader.exports.formats import Format
 from grader.exports.github import LIMIT
 from grader.exports.gradescope import render_failure
 from grader.exports.markdown import MAX_BYTES
+from grader.exports.render import RENDERERS, render
 from grader.model import Diagnosis, Outcome, Report
 from grader.reports.json import render_json, report_to_dict
-from grader.reports.reading import Result, result_of
+from grader.reports.reading import ReadReport, read_report
 from tests import report_samples as samples
 from tests.exports.readers import (
     CODE_QUALITY,
@@ -38,19 +38,20 @@ from tests.exports.readers import (
 EVERY = pytest.mark.parametrize("sample", samples.SAMPLES)
 
 
-def result(report: Report) -> Result:
-    return result_of(json.loads(json.dumps(report_to_dict(report))))
+def written(report: Report) -> ReadReport:
+    """As it is read back."""
+    return read_report(json.loads(json.dumps(report_to_dict(report))))
 
 
-def test_the_command_line_knows_them_all() -> None:
-    assert set(NAMES) == FORMATS.keys()
+def test_each_format_can_be_rendered() -> None:
+    assert set(Format) == RENDERERS.keys()
 
 
 @EVERY
 def test_junit_is_read_by_a_junit_reader_and_by_gitlab(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    text = render([result(report)], "junit")
+    text = render([written(report)], Format.JUNIT)
 
     suites = junitparser.JUnitXml.fromstring(text.encode())
     outcomes = [exercise.outcome for exercise in report.exercises]
@@ -71,9 +72,9 @@ def test_junit_is_read_by_a_junit_reader_and_by_gitlab(sample: str) -> None:
 
 
 def test_two_students_are_two_suites_for_gitlab() -> None:
-    one = result(samples.mixed())
+    one = written(samples.mixed())
 
-    shown = gitlab_junit(render([one, dataclasses.replace(one, student="bob")], "junit"))
+    shown = gitlab_junit(render([one, dataclasses.replace(one, student="bob")], Format.JUNIT))
 
     assert len(shown) == 2 * len(one.findings)
 
@@ -82,7 +83,7 @@ def test_two_students_are_two_suites_for_gitlab() -> None:
 def test_gradescope_takes_each_field(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    content = json.loads(render([result(report)], "gradescope"))
+    content = json.loads(render([written(report)], Format.GRADESCOPE))
 
     validate_gradescope(content)
     assert content["score"] == report.score
@@ -105,7 +106,7 @@ def test_gradescope_has_a_file_without_a_report() -> None:
 def test_annotations_are_what_the_runner_reads(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    commands = read_commands(render([result(report)], "github"))
+    commands = read_commands(render([written(report)], Format.GITHUB))
 
     assert {name for name, _, _ in commands} <= {"error", "warning", "notice"}
     wrong = [exercise for exercise in report.exercises if exercise.passed is not True]
@@ -119,7 +120,7 @@ def test_no_more_annotations_than_github_shows() -> None:
         samples.report(*(samples.without_views("grad_w1", Outcome.RAISED, "It raised.") for _ in range(25)))
     )
 
-    commands = read_commands(render([result(many)], "github"))
+    commands = read_commands(render([written(many)], Format.GITHUB))
 
     errors = [message for name, _, message in commands if name == "error"]
     assert len(errors) == LIMIT
@@ -130,7 +131,7 @@ def test_no_more_annotations_than_github_shows() -> None:
 def test_classroom_adds_up(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    read = classroom(read_environment(render([result(report)], "classroom"))) if report.exercises else None
+    read = classroom(read_environment(render([written(report)], Format.CLASSROOM))) if report.exercises else None
 
     if read is not None:
         assert read["shown"] == read["sent"] == report.score
@@ -142,7 +143,7 @@ def test_classroom_adds_up(sample: str) -> None:
 def test_code_quality_is_what_gitlab_documents(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    issues = json.loads(render([result(report)], "gitlab"))
+    issues = json.loads(render([written(report)], Format.GITLAB))
 
     jsonschema.validate(issues, CODE_QUALITY)
     assert len({issue["fingerprint"] for issue in issues}) == len(issues)
@@ -153,7 +154,7 @@ def test_code_quality_is_what_gitlab_documents(sample: str) -> None:
 def test_csv_is_a_row_per_exercise(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    rows = list(csv.DictReader(io.StringIO(render([result(report)], "csv"))))
+    rows = list(csv.DictReader(io.StringIO(render([written(report)], Format.CSV))))
 
     assert [row["exercise"] for row in rows] == [exercise.name for exercise in report.exercises]
     assert sum(float(row["points"] or 0) for row in rows) == report.score
@@ -164,10 +165,10 @@ def test_platforms_are_told_what_was_decided(sample: str) -> None:
     """A cell that is filled in is a mark, so there is no row where the grader failed."""
     report = samples.SAMPLES[sample]()
     is_decided = all(exercise.passed is not None for exercise in report.exercises)
-    one = dataclasses.replace(result(report), student="4021")
+    one = dataclasses.replace(written(report), student="4021")
 
-    canvas = list(csv.reader(io.StringIO(render([one], "canvas"))))
-    moodle = list(csv.DictReader(io.StringIO(render([one], "moodle"))))
+    canvas = list(csv.reader(io.StringIO(render([one], Format.CANVAS))))
+    moodle = list(csv.DictReader(io.StringIO(render([one], Format.MOODLE))))
 
     assert canvas[0][:2] == ["Student", "ID"]
     assert canvas[0][-2:] == ["Section", one.title]
@@ -178,20 +179,20 @@ def test_platforms_are_told_what_was_decided(sample: str) -> None:
 
 
 def test_platforms_are_not_told_what_would_harm() -> None:
-    one = dataclasses.replace(result(samples.mixed()), student="=cmd|x")
+    one = dataclasses.replace(written(samples.mixed()), student="=cmd|x")
 
-    assert "\n'=cmd|x,,,'=cmd|x,," in render([one], "canvas")
+    assert "\n'=cmd|x,,,'=cmd|x,," in render([one], Format.CANVAS)
     with pytest.raises(UsageError, match="one assignment, not 2"):
-        render([one, dataclasses.replace(one, title="Another")], "canvas")
+        render([one, dataclasses.replace(one, title="Another")], Format.CANVAS)
     with pytest.raises(UsageError, match=r"'=cmd\|x' is none"):
-        render([one], "moodle")
+        render([one], Format.MOODLE)
 
 
 @EVERY
 def test_the_summary_is_a_table_of_text(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    page = MarkdownIt("gfm-like", {"linkify": False}).render(render([result(report)], "markdown"))
+    page = MarkdownIt("gfm-like", {"linkify": False}).render(render([written(report)], Format.MARKDOWN))
 
     assert page.count("<tr>") == (len(report.exercises) + 1 if report.notebook.problem is None else 0)
     assert "<script" not in page
@@ -223,27 +224,27 @@ def test_no_text_of_a_student_s_is_more_than_text(said: str, hint: str) -> None:
     wrong = samples.without_views(
         "grad_w1", Outcome.RAISED, said, diagnoses=(Diagnosis(id="sign", message=said, hint=hint),)
     )
-    hostile = result(samples.report(wrong))
+    hostile = written(samples.report(wrong))
 
-    commands = read_commands(render([hostile], "github"))
+    commands = read_commands(render([hostile], Format.GITHUB))
     assert [name for name, _, _ in commands] == ["error", "notice"]
     assert set(commands[0][1]) == {"title"}
-    assert [case["status"] for case in gitlab_junit(render([hostile], "junit"))] == ["failure"]
-    page = MarkdownIt("gfm-like", {"linkify": False}).render(render([hostile], "markdown"))
+    assert [case["status"] for case in gitlab_junit(render([hostile], Format.JUNIT))] == ["failure"]
+    page = MarkdownIt("gfm-like", {"linkify": False}).render(render([hostile], Format.MARKDOWN))
     assert (page.count("<tr>"), page.count("<h2>"), page.count("<details>")) == (2, 1, 1 if said or hint else 0)
     assert not any(tag in page for tag in ("<a ", "<script", "<code", "<img", "<h1"))
-    rows = list(csv.reader(io.StringIO(render([hostile], "csv"))))
+    rows = list(csv.reader(io.StringIO(render([hostile], Format.CSV))))
     assert [len(row) for row in rows] == [9, 9]
     assert not rows[1][-1].startswith(("=", "+", "-", "@"))
-    validate_gradescope(json.loads(render([hostile], "gradescope")))
-    jsonschema.validate(json.loads(render([hostile], "gitlab")), CODE_QUALITY)
-    assert classroom(read_environment(render([hostile], "classroom")))["failed"]
+    validate_gradescope(json.loads(render([hostile], Format.GRADESCOPE)))
+    jsonschema.validate(json.loads(render([hostile], Format.GITLAB)), CODE_QUALITY)
+    assert classroom(read_environment(render([hostile], Format.CLASSROOM)))["failed"]
 
 
 def test_a_summary_has_room() -> None:
-    one = result(samples.mixed())
+    one = written(samples.mixed())
 
-    text = render([one] * 2000, "markdown")
+    text = render([one] * 2000, Format.MARKDOWN)
 
     assert len(text.encode()) < MAX_BYTES + 1000
     assert "more reports find no room" in text

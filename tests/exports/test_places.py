@@ -13,10 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.model import Submission
+from grader.model import Outcome, Submission
 from grader.notebook.functions import find_functions
+from grader.notebook.lines import json_lines
 from grader.notebook.read import read_notebook, read_submission
-from grader.reports.places import find_places, json_lines
+from grader.reports.places import with_places
+from grader.reports.reading import Finding, Place, ReadReport
 from tests.conftest import handed_in
 
 MARKED = """# %%
@@ -40,16 +42,35 @@ def written(folder: Path, form: str) -> Path:
     return path
 
 
-def report_on(path: Path) -> dict[str, Any]:
+def report_on(path: Path) -> ReadReport:
     """What a report would say of it: where functions begin, and that grad_w1 raises in its third line."""
     submission = read_submission(path)
     functions = find_functions(read_notebook(submission))
-    exercises = []
+    findings = []
     for name in ("grad_z1", "grad_w1", "grad_b1"):
         code = functions.last(name).code
-        error = {"cell": code.cell, "line": 3} if name == "grad_w1" else None
-        exercises.append({"name": name, "cell": code.cell, "line": code.line, "error": error})
-    return {"submission": {"sha256": submission.sha256}, "exercises": exercises}
+        line = 3 if name == "grad_w1" else code.line
+        findings.append(Finding(name=name, outcome=Outcome.RAISED, points=0, max_points=1, cell=code.cell, line=line))
+    return report_of(submission, *findings)
+
+
+def report_of(submission: Submission, *findings: Finding) -> ReadReport:
+    return ReadReport(
+        assignment_id="two_layer_mse",
+        title="",
+        version="1",
+        submission=submission.name,
+        student=submission.student,
+        sha256=submission.sha256,
+        score=0,
+        max_score=3,
+        findings=findings,
+    )
+
+
+def find_places(report: ReadReport, notebooks: list[Path]) -> dict[str, Place]:
+    """The places that are known, by exercise."""
+    return {finding.name: finding.place for finding in with_places(report, notebooks).findings if finding.place}
 
 
 def line_of(path: Path, text: str) -> int:
@@ -131,5 +152,6 @@ def test_what_cannot_be_read_has_no_lines(tmp_path: Path) -> None:
     path = tmp_path / "cut.ipynb"
     path.write_text('{"cells": [')
     submission = Submission.of(path.read_bytes(), name="cut.ipynb", student="cut")
+    finding = Finding(name="grad_w1", outcome=Outcome.MISSING, points=0, max_points=1, cell=1, line=1)
 
-    assert find_places({"submission": {"sha256": submission.sha256}, "exercises": []}, [path]) == {}
+    assert find_places(report_of(submission, finding), [path]) == {}

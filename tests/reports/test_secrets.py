@@ -24,13 +24,14 @@ from grader.assignment.load import Assignment, load_assignment
 from grader.assignment.misconceptions import Misconception
 from grader.checking.check import check
 from grader.diagnosis.wording import table, worded
-from grader.exports.formats import FORMATS, render
+from grader.exports.formats import Format
+from grader.exports.render import render
 from grader.model import Diagnosis, Report
 from grader.reference import mnist
 from grader.reference.cases import build_cases
 from grader.reports.html import render_html
 from grader.reports.json import render_json
-from grader.reports.reading import result_of
+from grader.reports.reading import read_report
 from tests.conftest import SOURCES, handed_in
 from tests.inprocess import Here
 from tests.test_corpus import ASSIGNMENTS, CORPUS, tomllib
@@ -102,10 +103,10 @@ def documents(report: Report) -> Iterator[tuple[str, str]]:
     """All documents made from a report, by format; pages without their style sheet, and without times, which vary."""
     report = dataclasses.replace(report, seconds=0.0)
     yield "html", re.sub(r"<style>.*?</style>", "", render_html(report), flags=re.DOTALL)
-    report_json = render_json(report)
-    yield "json", report_json
-    for name in FORMATS:
-        yield name, render([result_of(json.loads(report_json))], name)
+    written = render_json(report)
+    yield "json", written
+    for form in Format:
+        yield form.value, render([read_report(json.loads(written))], form)
 
 
 def at_level(assignment: Assignment, level: int) -> Assignment:

@@ -18,6 +18,6 @@ python3 -m venv venv
 venv/bin/pip install --requirement requirements.txt --constraint constraints.txt
 
 # Solutions are for root alone, whatever else stands between them and a student's code.
-chmod -R go= solutions settings.json
+chmod -R go= solutions options.json
 # The build fails here, not on the day, if anything is missing; and matplotlib has made its list of fonts.
 PYTHONPATH=lib venv/bin/python -c "import grader.gradescope.run, grader.sandbox.kernel, matplotlib.pyplot"

@@ -24,7 +24,7 @@ from typing import Any
 import yaml
 
 from grader.classroom.archives import open_archive_in, open_file, open_tree
-from grader.classroom.records import File, Problem, Received
+from grader.classroom.records import File, Owner, Problem, Received
 from grader.errors import UsageError
 from grader.notebook.read import Unreadable
 
@@ -79,9 +79,9 @@ def find_submissions(sources: Sequence[Path], *, assignment_id: str | None = Non
         if serious := [problem for problem in problems if problem.is_serious]:
             hint = f"{len(serious)} files could not be read; the first is {serious[0].where}: {serious[0].message}"
         raise UsageError(f"There is no submission in {names}.", hint)
-    having = {(each.platform, each.student) for each in newest}
+    having = {each.owner for each in newest}
     # A student's other files are worth a word only if nothing else came.
-    problems = [each for each in problems if (each.platform, each.student) not in having]
+    problems = [problem for problem in problems if problem.owner not in having]
     return Roster(tuple(newest), (*problems, *left_out))
 
 
@@ -108,13 +108,13 @@ def _opened(found: Iterable[Received | Problem]) -> Iterator[Received | Problem]
             continue
         files, problems = open_archive_in(each.file)
         notebooks = [file for file in files if _suffix(file.name) in SUFFIXES]
-        if each.platform == "plain" and sum(_suffix(file.name) == SUFFIXES[0] for file in notebooks) > 1:
+        if each.owner.platform == "plain" and sum(_suffix(file.name) == SUFFIXES[0] for file in notebooks) > 1:
             yield Problem(each.file.name, "It holds several notebooks. If they are a class, name it as a source.")
             continue
         if not (notebooks or problems):
             problems = [Problem(each.file.name, "There is no notebook in the archive.")]
         for problem in problems:
-            yield dataclasses.replace(problem, platform=each.platform, student=each.student)
+            yield dataclasses.replace(problem, owner=each.owner)
         for file in notebooks:
             yield dataclasses.replace(each, file=file, name=PurePosixPath(file.name).name)
 
@@ -147,23 +147,17 @@ def _recognise(source: Path, files: list[File], assignment_id: str | None) -> It
 
 
 def _newest(found: Iterable[Received]) -> tuple[list[Received], list[Problem]]:
-    by_student = defaultdict[tuple[str, str], list[Received]](list)
-    for each in found:
-        by_student[each.platform, each.student].append(each)
+    by_owner = defaultdict[Owner, list[Received]](list)
+    for received in found:
+        by_owner[received.owner].append(received)
     newest, left_out = list[Received](), list[Problem]()
-    for attempts in by_student.values():
-        best = max(attempts, key=lambda each: (-SUFFIXES.index(_suffix(each.name)), each.order))
+    for attempts in by_owner.values():
+        best = max(attempts, key=lambda attempt: (-SUFFIXES.index(_suffix(attempt.name)), attempt.order))
         newest.append(best)
         left_out += [
-            Problem(
-                each.file.name,
-                f"{best.file.name} was graded in its place.",
-                each.platform,
-                each.student,
-                is_serious=False,
-            )
-            for each in attempts
-            if each is not best
+            Problem(attempt.file.name, f"{best.file.name} was graded in its place.", attempt.owner, is_serious=False)
+            for attempt in attempts
+            if attempt is not best
         ]
     return newest, left_out
 
@@ -175,7 +169,7 @@ def _suffix(name: str) -> str:
 def _no_notebook(received: Received) -> Problem:
     what = "It was typed in" if TYPED_IN.search(received.file.name) else "It is no notebook"
     message = f"{what}: nothing to grade. Notebooks end in {', '.join(SUFFIXES)}."
-    return Problem(received.file.name, message, received.platform, received.student)
+    return Problem(received.file.name, message, received.owner)
 
 
 # -------------------------------------------------------------------------------------------------------- platforms
@@ -186,7 +180,7 @@ def _plain(files: Iterable[File]) -> Iterator[Received | Problem]:
         path = PurePosixPath(file.name)
         if path.suffix.lower() in (*SUFFIXES, ARCHIVE) and path.name.lower() != "readme.md":
             student = str(path.with_suffix(""))
-            yield Received(platform="plain", student=student, file=file, name=path.name, order=file.modified)
+            yield Received(owner=Owner("plain", student), file=file, name=path.name, order=file.modified)
 
 
 def _canvas_match(file: File) -> re.Match[str] | None:
@@ -203,8 +197,7 @@ def _canvas(files: Iterable[File]) -> Iterator[Received | Problem]:
             continue
         groups = match.groupdict()
         yield Received(
-            platform="canvas",
-            student=groups["user"],
+            owner=Owner("canvas", groups["user"]),
             file=file,
             name=groups["file"],
             display=groups.get("name") or "",
@@ -222,8 +215,7 @@ def _moodle(files: Iterable[File]) -> Iterator[Received | Problem]:
                 yield Problem(file.name, "Its name is not one that Moodle gives, so it is not known whose it is.")
             continue
         yield Received(
-            platform="moodle",
-            student=match["user"],
+            owner=Owner("moodle", match["user"]),
             file=file,
             name=PurePosixPath(match["file"]).name,
             display=match["name"],
@@ -248,9 +240,9 @@ def _gradescope(files: Iterable[File], metadata: File) -> Iterator[Received | Pr
         submitters = entry.get(":submitters")
         people = [each for each in submitters if isinstance(each, dict)] if isinstance(submitters, list) else []
         for person in people or [{}]:
+            student = _text(person.get(":sid")) or _text(person.get(":email")) or folder
             yield Received(
-                platform="gradescope",
-                student=_text(person.get(":sid")) or _text(person.get(":email")) or folder,
+                owner=Owner("gradescope", student),
                 file=file,
                 name=path.name,
                 display=_text(person.get(":name")),
@@ -281,8 +273,7 @@ def _nbgrader(files: Sequence[tuple[tuple[str, ...], File]], assignment_id: str 
             continue
         stamp = stamps.get(parts[:2])
         yield Received(
-            platform="nbgrader",
-            student=student,
+            owner=Owner("nbgrader", student),
             file=file,
             name=name,
             order=(_stamp(stamp) if stamp else 0.0) or file.modified,

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from grader.classroom.records import Received
-from grader.classroom.sources import Roster, find_submissions
+from grader.classroom.submissions import Roster, find_submissions
 from grader.errors import UsageError
 from grader.model import Submission
 from grader.notebook.read import FILE_LIMIT_BYTES, Unreadable
@@ -35,7 +35,7 @@ def unpacked(path: Path, members: dict[str, bytes]) -> Path:
 
 
 def students(roster: Roster) -> dict[str, Received]:
-    return {each.student: each for each in roster.received}
+    return {each.owner.student: each for each in roster.received}
 
 
 def content_of(received: Received) -> bytes:
@@ -97,7 +97,7 @@ class TestPlatforms:
 
         found = students(roster)
         assert found.keys() == {"4021", "4022", "anon_x7Gq2", "anon_Kp3aZ"}
-        assert {each.platform for each in roster.received} == {"canvas"}
+        assert {each.owner.platform for each in roster.received} == {"canvas"}
         assert found["4022"].is_late
         assert found["anon_Kp3aZ"].is_late
         assert not found["4021"].is_late
@@ -378,7 +378,7 @@ class TestHostile:
 
         roster = find_submissions([tmp_path])
 
-        assert roster.received[0].student.encode("utf-8")
+        assert roster.received[0].owner.student.encode("utf-8")
 
     def test_junk_is_passed_over(self, tmp_path: Path) -> None:
         junk = ["__MACOSX/._alice.ipynb", ".ipynb_checkpoints/alice-checkpoint.ipynb", "~lock.ipynb", ".DS_Store"]

@@ -1,0 +1,45 @@
+"""
+How points and texts are written for other programs: into a cell of a table, or into JSON.
+"""
+
+from __future__ import annotations
+
+import decimal
+import re
+
+__all__ = ["amount", "inert", "points"]
+
+FORMULA = ("=", "+", "-", "@")
+
+
+def points(number: float) -> str:
+    """
+    Points for a cell, rounded once: two decimals, half up.
+
+    >>> points(2.675), points(7)
+    ('2.68', '7.00')
+    """
+    exact = decimal.Decimal(f"{number:.9f}")  # a sum of decimal fractions, without what binary ones add to it
+    return str(exact.quantize(decimal.Decimal("0.01"), rounding=decimal.ROUND_HALF_UP))
+
+
+def amount(number: float) -> float | int:
+    """
+    Points for JSON: a whole number where it is one, otherwise without what binary fractions add.
+
+    >>> amount(7.0), amount(0.1 + 0.2)
+    (7, 0.3)
+    """
+    rounded = round(number, 6)
+    return int(rounded) if rounded == int(rounded) else rounded
+
+
+def inert(cell: str) -> str:
+    """
+    A text as a cell on one line that no spreadsheet takes for a formula.
+
+    >>> inert("=1+1")
+    "'=1+1"
+    """
+    plain = re.sub(r"[\x00-\x1f\x7f]+", " ", cell).strip()
+    return f"'{plain}" if plain.startswith(FORMULA) else plain

@@ -227,6 +227,8 @@ def _print_hundreds(run: Run) -> None:
     print(f"\n| of {run.size} | seconds each | main process, MiB |\n| ---: | ---: | ---: |")
     for begin, end in pairwise([1, *range(step, run.samples[-1].done + 1, step)]):
         before, after = run.at(begin), run.at(end)
+        if after.done == before.done:  # both were counted at the same moment
+            continue
         seconds = (after.seconds - before.seconds) / (after.done - before.done)
         print(f"| {begin}–{end} | {seconds:.3f} | {after.rss_mib:.0f} |")
 

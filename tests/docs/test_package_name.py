@@ -1,4 +1,4 @@
-"""Nobody is told to install `grader` from a package index: that distribution is not ours."""
+"""No file advises anybody to install `grader` from a package index, because that distribution is not ours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages refer to exists, and no fact is told twice."""
+"""The links, paths, modules and messages on the pages exist, and no table stands on two pages."""
 
 from __future__ import annotations
 

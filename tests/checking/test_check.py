@@ -205,7 +205,7 @@ def test_what_is_no_function() -> None:
     [
         (["grad_w1: w1"], {}, "cannot read 'grad_w1: w1'"),
         (["grad_w1(x) -> "], {}, "cannot read"),
-        (["grad_w1(x) -> w1"], {"points": 3}, "knows no 'points'"),
+        (["grad_w1(x) -> w1"], {"points": 3}, "has no setting 'points'"),
     ],
 )
 def test_what_is_declared_is_read_strictly(lines: list[str], settings: dict[str, Any], said: str) -> None:

@@ -86,5 +86,5 @@ def test_a_released_notebook_with_a_region_in_it_is_refused(tmp_path: Path) -> N
     blank = '    raise NotImplementedError("grad_yhat is still blank")'
     path.write_text(text.replace(blank, f"    ### BEGIN SOLUTION\n{blank}\n    ### END SOLUTION"))
 
-    with pytest.raises(SourceError, match="1 solution regions"):
+    with pytest.raises(SourceError, match="grad_yhat has 1 solution region"):
         read_source(path)

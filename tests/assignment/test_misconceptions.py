@@ -12,7 +12,7 @@ import torch
 from grader.assignment.load import Assignment, load_assignment
 from grader.assignment.misconceptions import cell_to_name
 from grader.assignment.source import read_source, without_kept_back
-from grader.authoring.misconceptions import problems_of_named
+from grader.authoring.misconceptions import problems_of_misconceptions
 from grader.authoring.release import release_notebook
 from grader.classroom.overview import build_overview
 from grader.classroom.page import render_overview
@@ -105,7 +105,7 @@ def test_the_cell_that_the_class_s_page_offers_names_a_mistake(tmp_path: Path) -
 
     assert [(diagnosis.id, diagnosis.hint) for diagnosis in found] == [("grad_z_mistake", "What is strange here?")]
     assert diagnosed(assignment, "grad_z", lambda dp, p: strange(dp, p) + 0.01)[0] == ()
-    assert list(problems_of_named(assignment)) == []
+    assert list(problems_of_misconceptions(assignment)) == []
 
 
 def test_students_get_no_trace_of_a_misconception(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,25 +123,28 @@ def test_students_get_no_trace_of_a_misconception(tmp_path: Path, capsys: pytest
     assert load_assignment(EXAMPLE).revision != load_assignment(without).revision
     assert load_assignment(EXAMPLE, public=True).misconceptions == {}
     assert main(["leaks", "--solutions", str(without.parent), str(EXAMPLE)]) == 1
-    assert "a cell tagged misconception or style, which is for the instructor" in capsys.readouterr().err
+    assert "a cell is tagged misconception or style, and is for instructors only" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("code", "problem"),
     [
-        ("def same(dp, p):\n    return (p - p ** 2) * dp", "is right: it answers every case as the solution does."),
+        (
+            "def same(dp, p):\n    return (p - p ** 2) * dp",
+            "is not a mistake: it answers every case like the solution.",
+        ),
         ("def again(dp, p):\n    return once(dp, p)", "raises NameError on mnist (name 'once' is not defined)."),
         ("def again(dp, p):\n    return 1", "does not return what the exercise asks for"),
         (
             "def again(dp, p):\n    q = 1 / (1 + (-p).exp())\n    return dp * q * (1 - q)",
-            "sigmoid_once_more and again are one and the same answer",
+            "sigmoid_once_more and again are shown by the same answer: again would never be reported.",
         ),
     ],
 )
 def test_validation_checks_misconceptions(tmp_path: Path, code: str, problem: str) -> None:
     assignment = load_assignment(written(tmp_path, CELL.format(exercise="grad_z", id="again", code=code)))
 
-    problems = list(problems_of_named(assignment))
+    problems = list(problems_of_misconceptions(assignment))
 
     assert len(problems) == 1
     assert problem in problems[0]

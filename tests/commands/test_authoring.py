@@ -45,7 +45,7 @@ def test_two_new_ones_have_seeds_of_their_own(tmp_path: Path) -> None:
 def test_ids_that_are_none(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", name, "--solutions", str(tmp_path)]) == 2
 
-    assert "cannot be an id" in capsys.readouterr().err
+    assert "is not a valid id" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -94,7 +94,7 @@ def test_release_watches(tmp_path: Path) -> None:
             wait_until(lambda: "Ctrl-C" in log.read_text())
             source.write_text(text.replace("### END SOLUTION", ""), encoding="utf-8")
             wait_until(lambda: "mine.md, cell 8, line" in log.read_text())
-            source.write_text(text.replace("What is derived here", "All of it"), encoding="utf-8")
+            source.write_text(text.replace("What students derive here", "All of it"), encoding="utf-8")
             wait_until(lambda: "All of it" in released.read_text(encoding="utf-8"))
         finally:
             watching.send_signal(signal.SIGINT)

@@ -75,7 +75,7 @@ def test_verdicts_are_the_same(tmp_path: Path, answers: str | None, monkeypatch:
 def test_what_needs_a_solution_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["validate", "two_layer_mse", "--solutions", str(RELEASED)]) == 2
     assert "has no solutions" in capsys.readouterr().err
-    with pytest.raises(SourceError, match="made for students already"):
+    with pytest.raises(SourceError, match="already a notebook for students"):
         release_notebook(read_source(find_sources(RELEASED)["two_layer_mse"]))
 
 

@@ -64,12 +64,13 @@ def declaration(assignment_id: str, exercises: Sequence[Any], settings: Mapping[
         f'"{exercise.name}({", ".join(exercise.arguments)}) -> {", ".join(exercise.targets)}",'
         for exercise in exercises
     ]
+    first = exercises[0].name
     kept = {name: settings[name] for name, default in _DEFAULTS.items() if settings.get(name, default) != default}
     lines += [f"{name}={value!r}," for name, value in kept.items()]
     return "\n".join(
         (
-            f"# `check({exercises[0].name})` in a new cell tells you whether that function is right;",
-            "# `check.all()` checks all of them and puts them together.",
+            f"# Once you have written {first}, `check({first})` in a new cell tells you whether it is right;",
+            "# `check.all()` checks all of your functions and puts them together.",
             "from grader import check",
             "",
             "check.assignment(",

@@ -1,8 +1,8 @@
 """
-Grades hand-derived gradients in Jupyter notebooks, and says why a wrong one is wrong.
+Grades hand-derived gradients in Jupyter notebooks, and explains why a wrong one is wrong.
 
-In a notebook: `from grader import check, load_mnist`, and `%load_ext grader` for the cell magic `%%derive`. Everything
-else is the command line, `grader --help`.
+A notebook uses `from grader import check, load_mnist`, and `%load_ext grader` for the cell magic `%%derive`. Everything
+else is on the command line: `grader --help`.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def __getattr__(name: str) -> Any:
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """What `%load_ext grader` calls: `%%derive` becomes a magic of that shell."""
+    """Make `%%derive` a magic of an IPython shell: `%load_ext grader` calls this."""
     from grader.checking.magic import derive
 
     shell.register_magic_function(derive, "cell")

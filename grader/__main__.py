@@ -11,15 +11,15 @@ __all__ = ["run"]
 
 
 def run() -> NoReturn:
-    """Run a command, and leave without taking the interpreter apart, for which whoever calls us would have to wait."""
-    code = 1  # that of a traceback
+    """Run a command, then exit at once: tearing down the interpreter would keep the caller waiting."""
+    code = 1  # if a traceback ends the process
 
     def leave() -> None:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)
 
-    atexit.register(leave)  # the first one to be registered is the last one to be called
+    atexit.register(leave)  # registered first, called last
     if sys.argv[1:2] == ["grade"]:
         from grader.execution.warm import begin
 

@@ -1,3 +1,3 @@
 """
-An author's source notebook becomes an `Assignment`.
+Turns an author's source notebook into an `Assignment`.
 """

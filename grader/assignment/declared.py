@@ -1,5 +1,5 @@
 """
-What a released notebook says about itself: which gradients it asks for. Lines of text, so that a student can read them.
+The cell in which a released notebook declares the gradients that it asks for, in lines that a student can read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _DEFAULTS: dict[str, Any] = {"autograd": "forbid", "hints": 3, "learning_rate": 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Declared:
-    """What is asked for; `settings` are fields of `grader.assignment.load.Assignment`."""
+    """The exercises that a notebook declares; `settings` are fields of `grader.assignment.load.Assignment`."""
 
     assignment_id: str = "notebook"
     exercises: tuple[Exercise, ...] = ()
@@ -29,7 +29,7 @@ class Declared:
 
 def declare(assignment_id: str, exercises: Sequence[str], settings: Mapping[str, Any]) -> Declared:
     """
-    Read what `declaration` wrote.
+    Read the arguments of `check.assignment`, as `declaration` writes them.
 
     Raises:
         SourceError: A line is not of the form `name(argument, …) -> target, …`, or a setting is unknown.
@@ -39,32 +39,38 @@ def declare(assignment_id: str, exercises: Sequence[str], settings: Mapping[str,
     """
     unknown = sorted(settings.keys() - _DEFAULTS.keys())
     if unknown:
-        raise SourceError(f"check.assignment knows no {unknown[0]!r}.", f"It knows {', '.join(_DEFAULTS)}.")
-    read = []
+        raise SourceError(
+            f"check.assignment has no setting {unknown[0]!r}.", f"Its settings are {', '.join(_DEFAULTS)}."
+        )
+    parsed = []
     for line in exercises:
         match = _LINE.fullmatch(line)
         if match is None:
-            raise SourceError(f"check.assignment cannot read {line!r}.", "Write `grad_w(x, dz) -> w`.")
+            raise SourceError(f"check.assignment cannot read {line!r}.", "Write it like `grad_w(x, dz) -> w`.")
         name, arguments, targets = match.groups()
-        read.append(Exercise(name=name, arguments=tuple(re.findall(r"\w+", arguments)), targets=_names(targets)))
-    return Declared(assignment_id=assignment_id, exercises=tuple(read), settings=dict(settings))
+        parsed.append(Exercise(name=name, arguments=tuple(re.findall(r"\w+", arguments)), targets=_names(targets)))
+    return Declared(assignment_id=assignment_id, exercises=tuple(parsed), settings=dict(settings))
 
 
 def declaration(assignment_id: str, exercises: Sequence[Any], settings: Mapping[str, Any]) -> str:
     """
-    A cell that tells `check` what is asked for.
+    The code of a cell that tells `check` which gradients the notebook asks for.
 
     Args:
-        exercises: With the fields of `Exercise`; the first one is the example.
-        settings: Of the source notebook; those that `check` has no use for are left out.
+        exercises: Objects with the fields of `Exercise`; a comment shows the first one as an example.
+        settings: Those of the source notebook; the ones that `check` does not use are left out.
     """
-    lines = [f'"{e.name}({", ".join(e.arguments)}) -> {", ".join(e.targets)}",' for e in exercises]
+    lines = [
+        f'"{exercise.name}({", ".join(exercise.arguments)}) -> {", ".join(exercise.targets)}",'
+        for exercise in exercises
+    ]
+    first = exercises[0].name
     kept = {name: settings[name] for name, default in _DEFAULTS.items() if settings.get(name, default) != default}
     lines += [f"{name}={value!r}," for name, value in kept.items()]
     return "\n".join(
         (
-            f"# Once you have written one, `check({exercises[0].name})` in a cell of its own says how it is doing;",
-            "# `check.all()` puts all of them together.",
+            f"# Once you have written {first}, `check({first})` in a new cell tells you whether it is right;",
+            "# `check.all()` checks all of your functions and puts them together.",
             "from grader import check",
             "",
             "check.assignment(",

@@ -1,7 +1,7 @@
 """
-An assignment as the grader works with it: the network to call, the exercises, the instructor's gradients.
+Loads an assignment as the grader uses it: the network, the exercises, the instructor's gradients.
 
-Loading one runs the instructor's own cells in this process: a source notebook is trusted as much as the grader is.
+Loading runs the instructor's cells in this process: a source notebook is trusted as much as the grader itself.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ __all__ = [
 ]
 
 
-def default_inputs(images: Any, labels: Any, generator: Any) -> dict[str, Any]:  # noqa: ARG001 - nothing is random
-    """`x`, pixels between 0 and 1 in rows, float32 (N, 784), and `y`, labels as numbers, float32 (N, 1)."""
+def default_inputs(images: Any, labels: Any, generator: Any) -> dict[str, Any]:  # noqa: ARG001 - nothing here is random
+    """`x`: pixels between 0 and 1, one image per row, float32 (N, 784); `y`: labels as numbers, float32 (N, 1)."""
     return {"x": images.reshape(len(images), -1).double().div(255).float(), "y": labels.float()[:, None]}
 
 
@@ -54,18 +54,18 @@ class Assignment:
         init_parameters: `init_parameters(generator)`; returns the parameters by name, float32.
         make_inputs: `make_inputs(images, labels, generator)`; returns the inputs by name, of any dtype and shape, from
             images, uint8 (N, 28, 28), labels, int64 (N,), and a torch Generator.
-        extra_cases: The author's own, beside those that every assignment has.
-        case_inputs: What takes the place of `make_inputs` in one of those, by the case's name.
-        solutions: The instructor's gradient functions by exercise; none where autograd is all there is to grade by.
-        solution_code: The code of the cells that define those.
+        extra_cases: The author's own cases, in addition to those that every assignment has.
+        case_inputs: Functions that replace `make_inputs` in an extra case, by the case's name.
+        solutions: The instructor's gradient functions, by exercise; empty if autograd is the only reference.
+        solution_code: The code of the cells that define the solutions, by exercise.
         misconceptions: Mistakes that the author has named, by exercise.
-        revision: Changes with whatever its author changes, `version` with what students get.
-        places: Where those stand: file, cell and line.
-        network: The code of the cells that define the network, as students have them too.
-        hidden_seed: Draws the batches that students do not see.
-        learning_rate: For the training curve, per step.
+        revision: Changes with everything that the author changes; `version` changes only with what students get.
+        places: Where each exercise is in the source notebook: file, cell and line.
+        network: The code of the cells that define the network; students have it, too.
+        hidden_seed: The seed of the batches that students do not see.
+        learning_rate: Of the training curve.
         hints: How far reports go, from 0 (what was observed) to 3 (every hint).
-        steps: How many steps of gradient descent the training curve has.
+        steps: The number of steps of gradient descent in the training curve.
         visibility: What students see, and when.
     """
 
@@ -93,46 +93,47 @@ class Assignment:
     visibility: Visibility = EVERYTHING
 
     def called(self, exercise: str) -> str:
-        """An exercise, and where it is to be found."""
+        """What messages call an exercise: its name, its assignment, and its place in the source notebook."""
         place = self.places.get(exercise)
         return f"{exercise} of {self.id}" + (f" ({place})" if place else "")
 
 
-def solutions_directory(given: Path | None, *, public: bool = False) -> Path:
+def solutions_directory(named: Path | None, *, public: bool = False) -> Path:
     """
-    Where source notebooks are: the folder that was named, else `solutions/` here, else the ones shipped.
+    The folder of source notebooks: the named one, else `solutions/` in the working directory, else the shipped one.
 
     Args:
-        public: Released ones will do: `assignments/` takes the place of `solutions/`.
+        public: Look for released notebooks, in `assignments/` instead of `solutions/`.
 
     Raises:
-        UsageError: The folder that was named is not there.
+        UsageError: The named folder does not exist.
     """
-    if given is not None:
-        if not given.is_dir():
-            raise UsageError(f"There is no folder {given}.", "Name the folder with the solutions.")
-        return given
-    here = Path("assignments" if public else "solutions")
-    if here.is_dir() and find_sources(here):
-        return here
+    if named is not None:
+        if not named.is_dir():
+            raise UsageError(f"There is no folder {named}.", "Name the folder with the source notebooks.")
+        return named
+    local = Path("assignments" if public else "solutions")
+    if local.is_dir() and find_sources(local):
+        return local
     return shipped.solutions()
 
 
 def find_assignment(assignment_id: str, directory: Path) -> Path:
     """
-    The source notebook of an assignment.
+    The path of an assignment's source notebook.
 
     Raises:
-        UsageError: There is none of that id.
-        SourceError: There is a file of that name, which is no source notebook.
+        UsageError: There is no assignment with that id.
+        SourceError: There is a file of that name, but it is not a source notebook.
     """
     sources = find_sources(directory)
     if assignment_id not in sources:
         known = ", ".join(sources) or "none"
-        if (directory / f"{assignment_id}.md").is_file():
+        path = directory / f"{assignment_id}.md"
+        if path.is_file():
             raise SourceError(
-                f"{directory / f'{assignment_id}.md'} is no source notebook: it does not begin with jupytext's header.",
-                "`grader new` writes one to begin with.",
+                f"{path} is not a source notebook: it does not begin with a jupytext header.",
+                "`grader new` writes a notebook that has one.",
             )
         raise UsageError(
             f"There is no assignment {assignment_id!r} in {directory}.",
@@ -149,9 +150,9 @@ def load_assignment(
 
     Args:
         path: `solutions/<id>.md`, or `assignments/<id>/<id>.md`.
-        content: The file's bytes, where they are at hand: the file itself may be on another machine.
-        hidden_seed: Takes the place of the one in the notebook.
-        public: Leave out solutions and seed, even if they are there: nothing that is loaded is a secret.
+        content: The file's bytes, if they are known: the file itself may be on another machine.
+        hidden_seed: Replaces the seed in the notebook.
+        public: Leave out solutions and seed, even if the notebook has them, so that nothing secret is loaded.
 
     Raises:
         SourceError: The notebook breaks the contract; the message names cell and line.
@@ -168,11 +169,11 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
         _run(cell, namespace, source)
     for name in ("forward", "init_parameters"):
         if not callable(namespace.get(name)):
-            there = _untagged(source, name)
+            place = _place_of_untagged(source, name)
             raise SourceError(
-                f"{there}: the cell of `{name}` is not tagged `network`."
-                if there
-                else f"{path.name} defines no function `{name}`.",
+                f"{place}: the cell that defines `{name}` is not tagged `network`."
+                if place
+                else f"{path.name} does not define a function `{name}`.",
                 "Define it in a code cell tagged `network`.",
             )
     settings = source.settings
@@ -218,12 +219,12 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
     )
 
 
-def _untagged(source: SourceNotebook, name: str) -> str:
-    """Where a function is defined in a cell that the grader does not run, if it is."""
-    found = re.compile(rf"^def {name}\(", re.MULTILINE)
+def _place_of_untagged(source: SourceNotebook, name: str) -> str:
+    """The place of a cell that defines a function and is not tagged `network`; empty if there is none."""
+    definition = re.compile(rf"^def {name}\(", re.MULTILINE)
     lines = code_lines(source.path.read_text(encoding="utf-8"), source.notebook)
     for index, cell in enumerate(source.notebook.cells):
-        if cell.cell_type == "code" and found.search(cell.source):
+        if cell.cell_type == "code" and definition.search(cell.source):
             return place_of(source.path, SourceCell(index=index, code=cell.source, line=lines.get(index)))
     return ""
 
@@ -240,15 +241,15 @@ def _run(cell: SourceCell, namespace: dict[str, Any], source: SourceNotebook) ->
             line = cell.line + error.lineno - 1
         raise SourceError(
             f"{place_of(source.path, cell, line)}: {type(error).__name__}: {getattr(error, 'msg', error)}.",
-            "Run the source notebook and mend the cell.",
+            "Run the source notebook and fix this cell.",
         ) from error
 
 
 def _function(namespace: Mapping[str, Any], name: str, source: SourceNotebook) -> Callable[..., dict[str, Any]] | None:
-    made: Callable[..., dict[str, Any]] | None = namespace.get(name)
-    if made is not None and not callable(made):
+    function: Callable[..., dict[str, Any]] | None = namespace.get(name)
+    if function is not None and not callable(function):
         raise SourceError(
-            f"In {source.path.name}, `{name}` is no function.",
+            f"In {source.path.name}, `{name}` is not a function.",
             f"Define `{name}(images, labels, generator)` in a cell tagged `network`, or leave it out.",
         )
-    return made
+    return function

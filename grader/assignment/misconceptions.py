@@ -1,8 +1,8 @@
 """
 Reads the mistakes that an author has named in a source notebook: its code cells tagged `misconception`.
 
-A cell's `grader` metadata says whose mistake it is and what a student is told. Its code is a function that makes it, or
-nothing where the mistake is known by the fingerprints of wrong answers.
+A cell's `grader` metadata names the exercise, and says what students get to read. Its code is a function that makes the
+mistake; it may be empty if fingerprints of wrong answers show the mistake.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ grader:
   exercise: {exercise}
   id: {exercise}_mistake
   fingerprints: ["{fingerprint}"]
-  observation: "What is to be seen in the answer."
+  observation: "What can be seen in the answer."
   hints:
     - "A question?"
-    - "Another one, which says more?"
+    - "A second question, which says more?"
 ---
 ```
 """
@@ -38,14 +38,15 @@ _NEEDED = ("exercise", "id", "observation", "hints")
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Misconception:
     """
-    A mistake that an author knows, with his own words for it.
+    A mistake that an author knows, in the author's words.
 
     Attributes:
-        id: What it is called; one exercise has each only once.
-        observation: What is said to have been observed.
+        id: Its name, unique within an exercise.
+        observation: What can be seen in the answer, in a sentence for the student.
         hints: One to three, each saying more than the one before.
-        fingerprints: Wrong answers that show it.
-        code: Python that defines the exercise's function as somebody who makes the mistake does; or nothing.
+        analogy: The same thought, worked through for another formula.
+        fingerprints: Those of wrong answers that show the mistake.
+        code: Python that defines the exercise's function with the mistake in it; may be empty.
     """
 
     id: str
@@ -58,7 +59,7 @@ class Misconception:
 
 def read_misconceptions(source: SourceNotebook) -> dict[str, tuple[Misconception, ...]]:
     """
-    The misconceptions of each exercise that has any, in the order of their cells.
+    The misconceptions by exercise, in the order of their cells; exercises without any are left out.
 
     Raises:
         SourceError: A cell breaks the contract; the message names file, cell and line.
@@ -72,32 +73,35 @@ def read_misconceptions(source: SourceNotebook) -> dict[str, tuple[Misconception
         for name in _NEEDED:
             if name not in settings:
                 raise SourceError(
-                    f"{where}: the misconception has no `{name}`.", f"It must be {MISCONCEPTION[name].wants}."
+                    f"{where}: the misconception has no `{name}`.",
+                    f"Set `{name}` under `grader` to {MISCONCEPTION[name].wants}.",
                 )
         if settings["exercise"] not in exercises:
             raise SourceError(
-                f"{where}: there is no exercise `{settings['exercise']}`.", f"There are {', '.join(exercises)}."
+                f"{where}: there is no exercise `{settings['exercise']}`.", f"The exercises are {', '.join(exercises)}."
             )
         exercise = exercises[settings["exercise"]]
-        named = _misconception(settings, as_exercise(cell, exercise, where)[1])
-        if not named.code and not named.fingerprints:
+        misconception = _misconception(settings, as_exercise(cell, exercise, where)[1])
+        if not misconception.code and not misconception.fingerprints:
             raise SourceError(
-                f"{where}: nothing says which answers show `{named.id}`.",
-                f"Write a function into the cell that does {exercise.name} so, or give `fingerprints`.",
+                f"{where}: nothing says which answers show `{misconception.id}`.",
+                f"Write {exercise.name} with this mistake into the cell, or set `fingerprints` under `grader`.",
             )
-        others = found.setdefault(exercise.name, {})
-        if named.id in others:
-            raise SourceError(f"{where}: {exercise.name} has a second misconception `{named.id}`.", "Rename one.")
-        others[named.id] = named
-    return {exercise: tuple(named.values()) for exercise, named in found.items()}
+        by_id = found.setdefault(exercise.name, {})
+        if misconception.id in by_id:
+            raise SourceError(
+                f"{where}: {exercise.name} has two misconceptions called `{misconception.id}`.", "Rename one of them."
+            )
+        by_id[misconception.id] = misconception
+    return {exercise: tuple(by_id.values()) for exercise, by_id in found.items()}
 
 
 def _misconception(settings: Mapping[str, Any], code: str) -> Misconception:
     """
-    What a cell says about a mistake.
+    The misconception that a cell's settings describe.
 
     Args:
-        code: The exercise as somebody who makes it writes it, or nothing.
+        code: Python that defines the exercise's function with the mistake in it; may be empty.
     """
     return Misconception(
         id=settings["id"],
@@ -110,12 +114,12 @@ def _misconception(settings: Mapping[str, Any], code: str) -> Misconception:
 
 
 def cell_to_name(exercise: str, fingerprint: str) -> str:
-    """A cell for the source notebook that gives a wrong answer a name, to be filled in."""
+    """A cell that names the mistake in a wrong answer: the author fills it in and puts it into the source notebook."""
     return _CELL.format(exercise=exercise, fingerprint=fingerprint)
 
 
 def place_in_cell(where: str, kind: str) -> Callable[[str], str]:
-    """Says of any setting of a cell where it stands, as `check_settings` asks."""
+    """The argument `where` of `check_settings` for a cell: every setting has the same place."""
     return lambda _: f"{where}, {kind}"
 
 
@@ -123,30 +127,32 @@ def as_exercise(
     cell: SourceCell, exercise: ExerciseCell, where: str, *, kind: str = "misconception"
 ) -> tuple[str, str]:
     """
-    What a cell calls its function, and the cell's code with that function under the exercise's name; or nothing twice.
+    The name of a cell's last function, and the cell's code with that function renamed to the exercise's name.
+
+    Both are empty if the cell has no function.
 
     Raises:
-        SourceError: It is not Python, or its last function does not go by another name with the exercise's arguments.
+        SourceError: The cell is not Python, or its function has the exercise's name, or other arguments.
     """
     try:
         tree = ast.parse(cell.code)
     except SyntaxError as error:
-        raise SourceError(f"{where}: it is not Python ({error.msg}).", "Mend the cell.") from error
+        raise SourceError(f"{where}: this cell is not Python ({error.msg}).", "Fix the cell.") from error
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     if not functions:
         return "", ""
     function = functions[-1]
-    called = function.name
+    name = function.name
     if exercise.name in {node.name for node in functions}:
         raise SourceError(
             f"{where}: the {kind}'s function is called {exercise.name}.",
-            "Call it by what it does: whoever runs this notebook would have it in the solution's place.",
+            "Give it another name: this one would replace the solution when the notebook runs.",
         )
     arguments = tuple(argument.arg for argument in function.args.args)
     if arguments != exercise.arguments:
         raise SourceError(
-            f"{where}: {function.name} takes {', '.join(arguments) or 'nothing'}.",
-            f"It must take what {exercise.name} takes: {', '.join(exercise.arguments)}.",
+            f"{where}: {name} takes {', '.join(arguments) or 'nothing'}.",
+            f"It must take the arguments of {exercise.name}: {', '.join(exercise.arguments)}.",
         )
     function.name = exercise.name
-    return called, ast.unparse(tree)
+    return name, ast.unparse(tree)

@@ -1,5 +1,5 @@
 """
-What an author may set under `grader`, in a source notebook's metadata and in that of its exercises and misconceptions.
+The settings that an author may write under `grader` in the metadata of a source notebook and of its cells.
 """
 
 from __future__ import annotations
@@ -36,12 +36,12 @@ MOST_HINTS = 3
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ExtraCase:
     """
-    One more set of arguments for every exercise of an assignment, hidden from students.
+    One more case for every exercise of an assignment, hidden from students.
 
     Attributes:
-        rows: How many images are in its batch.
-        double: float64 instead of float32.
-        random_upstream: Random upstream gradients instead of the true ones.
+        rows: The number of images in its batch.
+        double: Whether it is float64 instead of float32.
+        random_upstream: Whether upstream gradients are random instead of the true ones.
     """
 
     name: str
@@ -52,7 +52,7 @@ class ExtraCase:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Setting:
-    """`allows` says whether a value will do, `wants` what would, and `means` what it is for."""
+    """`allows` tests a value, `wants` describes the valid values, and `means` says what the setting is for."""
 
     allows: Callable[[Any], bool]
     wants: str
@@ -74,21 +74,21 @@ def _is_name(value: Any) -> bool:
 def _are_limits(value: Any) -> bool:
     kinds = {field.name: type(field.default) for field in dataclasses.fields(Limits)}
     return isinstance(value, dict) and all(
-        name in kinds and _is_positive(each) and (kinds[name] is float or type(each) is int)
-        for name, each in value.items()
+        name in kinds and _is_positive(limit) and (kinds[name] is float or type(limit) is int)
+        for name, limit in value.items()
     )
 
 
 def _are_cases(value: Any) -> bool:
-    if not isinstance(value, list) or not all(isinstance(each, dict) for each in value):
+    if not isinstance(value, list) or not all(isinstance(case, dict) for case in value):
         return False
-    names = [each.get("name") for each in value]
+    names = [case.get("name") for case in value]
     return (
         all(_is_name(name) and name not in BUILT_IN and names.count(name) == 1 for name in names)
-        and all(each.keys() <= {"name", "rows", "dtype", "upstream"} for each in value)
-        and all(_is_whole(each.get("rows", 2), 2, 1000) for each in value)
-        and all(each.get("dtype", "float32") in ("float32", "float64") for each in value)
-        and all(each.get("upstream", "true") in ("true", "random", True) for each in value)
+        and all(case.keys() <= {"name", "rows", "dtype", "upstream"} for case in value)
+        and all(_is_whole(case.get("rows", 2), 2, 1000) for case in value)
+        and all(case.get("dtype", "float32") in ("float32", "float64") for case in value)
+        and all(case.get("upstream", "true") in ("true", "random", True) for case in value)
     )
 
 
@@ -104,7 +104,7 @@ def _are_fingerprints(value: Any) -> bool:
     return (
         isinstance(value, list)
         and bool(value)
-        and all(isinstance(each, str) and FINGERPRINT.fullmatch(each) for each in value)
+        and all(isinstance(fingerprint, str) and FINGERPRINT.fullmatch(fingerprint) for fingerprint in value)
     )
 
 
@@ -125,7 +125,7 @@ def _is_before(value: Any) -> bool:
 
 
 def _text_of(moment: Any) -> str:
-    """YAML makes a date of what looks like one."""
+    """A moment as text: YAML turns text that looks like a date into a date."""
     return moment.isoformat() if isinstance(moment, dt.date) else str(moment)
 
 
@@ -140,7 +140,7 @@ NOTEBOOK: Mapping[str, Setting] = {
     "autograd": Setting(
         lambda value: value in ("forbid", "flag", "allow"),
         "one of forbid, flag, allow",
-        "what using autograd in a gradient function means: no points, a word to the instructor, nothing",
+        "what using autograd in a gradient function means: no points, a note to the instructor, or nothing",
     ),
     "hints": Setting(lambda value: _is_whole(value, 0, 3), "one of 0, 1, 2, 3", "how many hints a report gives"),
     "learning_rate": Setting(_is_positive, "a positive number", "of the training curve"),
@@ -152,7 +152,7 @@ NOTEBOOK: Mapping[str, Setting] = {
     ),
     "cases": Setting(
         _are_cases,
-        "a list such as [{name: tiny, rows: 3, dtype: float64, upstream: random}], each name a new one",
+        "a list such as [{name: tiny, rows: 3, dtype: float64, upstream: random}], with a new name for each case",
         "more inputs that every exercise is called on",
     ),
     "release": Setting(
@@ -163,7 +163,7 @@ NOTEBOOK: Mapping[str, Setting] = {
     "before": Setting(
         _is_before,
         "such as {verdicts: false, hints: 1}",
-        "what students see until then: all verdicts or those of the public batch, and how many hints",
+        "what students see until then: all verdicts or only those of the public batch, and how many hints",
     ),
 }
 
@@ -172,50 +172,52 @@ EXERCISE: Mapping[str, Setting] = {
     "targets": Setting(
         lambda value: isinstance(value, list) and bool(value) and all(map(_is_name, value)),
         "a list of names, such as [w2, b2]",
-        "what the gradient is taken of, where the function's name does not say so",
+        "what the gradient is taken of, if the function's name does not say so",
     ),
     "tolerance": Setting(
         lambda value: _is_positive(value) and value >= 1,
-        "a number from 1 on",
+        "a number of at least 1",
         "how many times more than what rounding explains an entry may be off",
     ),
 }
 
 MISCONCEPTION: Mapping[str, Setting] = {
     "exercise": Setting(_is_name, "the name of an exercise, such as grad_w1", "whose mistake it is"),
-    "id": Setting(_is_name, "a name such as forgets_the_mask", "what it is called in reports and on the class's page"),
-    "observation": Setting(_is_text, "a sentence", "what is said to have been observed"),
+    "id": Setting(_is_name, "a name such as forgets_the_mask", "its name in reports and on the class's page"),
+    "observation": Setting(_is_text, "a sentence", "what can be seen in the answer"),
     "hints": Setting(_are_hints, "a list of one to three sentences", "the ladder of hints"),
     "analogy": Setting(_is_text, "some lines of text", "the same thought, worked through for another formula"),
     "fingerprints": Setting(
         _are_fingerprints,
         "a list of strings of 16 hexadecimal digits, in quotes: ['0123456789abcdef']",
-        "wrong answers that show it, as the class's page names them",
+        "those of wrong answers that show the mistake, from the class's page",
     ),
 }
-"""`analogy` may be left out, and `fingerprints` where the cell has the wrong function in it."""
+"""`analogy` may be left out; so may `fingerprints` if the cell contains the wrong function."""
 
 STYLE: Mapping[str, Setting] = {
-    "exercise": Setting(_is_name, "the name of an exercise, such as grad_w1", "what it is another right way to write"),
+    "exercise": Setting(
+        _is_name, "the name of an exercise, such as grad_w1", "which exercise the cell solves in another way"
+    ),
 }
 
 
 def check_settings(settings: Any, allowed: Mapping[str, Setting], where: Callable[[str], str]) -> Mapping[str, Any]:
     """
-    The same settings, if they are allowed.
+    Check settings, and return them.
 
     Args:
-        where: Says of a setting in which file and line it stands.
+        where: Gives the place of a setting, file and line, by its name.
 
     Raises:
-        SourceError: One is unknown, or has a value that it cannot have; the message says where, and what would do.
+        SourceError: A setting is unknown or has an invalid value; the message says where, and what is valid.
     """
     if not isinstance(settings, dict):
         raise SourceError(f"{where('grader')}: `grader` is {settings!r}.", "Write names and values: `{points: 2}`.")
     for name, value in settings.items():
         if name not in allowed:
             near = difflib.get_close_matches(str(name), allowed, n=1)
-            hint = f"Is it {near[0]}?" if near else f"There are {', '.join(allowed)}."
+            hint = f"Did you mean {near[0]}?" if near else f"The settings are {', '.join(allowed)}."
             raise SourceError(f"{where(str(name))}: there is no setting `{name}` here.", hint)
         if not allowed[name].allows(value):
             raise SourceError(f"{where(name)}: `{name}` is {value!r}.", f"It must be {allowed[name].wants}.")
@@ -226,17 +228,17 @@ def extra_cases(settings: Mapping[str, Any]) -> tuple[ExtraCase, ...]:
     """The cases that a notebook's settings add, in their order."""
     return tuple(
         ExtraCase(
-            name=each["name"],
-            rows=each.get("rows", 8),
-            double=each.get("dtype") == "float64",
-            random_upstream=each.get("upstream") == "random",
+            name=case["name"],
+            rows=case.get("rows", 8),
+            double=case.get("dtype") == "float64",
+            random_upstream=case.get("upstream") == "random",
         )
-        for each in settings.get("cases", ())
+        for case in settings.get("cases", ())
     )
 
 
 def visibility_of(settings: Mapping[str, Any]) -> Visibility:
-    """What a notebook's settings, `release` and `before`, say."""
+    """The visibility that a notebook's settings `release` and `before` describe."""
     before = settings.get("before", {})
     return Visibility(
         release=read_moment(_text_of(settings["release"])).isoformat() if "release" in settings else "",

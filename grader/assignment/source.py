@@ -1,13 +1,13 @@
 """
-Reads a source notebook, `solutions/<id>.md`: a file in, plain data out. It executes nothing.
+Reads a source notebook, `solutions/<id>.md`, into plain data. Nothing is executed here.
 
-A source is a jupytext MyST notebook. Code cells tagged `network` are run by the grader too: imports, `forward`,
-`init_parameters`, and `make_inputs` if there is one. Code cells tagged `exercise` hold one function each, with a
-docstring and one solution region between `### BEGIN SOLUTION` and `### END SOLUTION`. Code cells tagged `misconception`
-are mistakes that the author knows (`grader.assignment.misconceptions`), those tagged `style` other right ways to write
-an exercise (`grader.assignment.styles`): they never leave this file.
+A source notebook is a jupytext MyST notebook. The grader runs its code cells tagged `network`: imports, `forward`,
+`init_parameters`, and `make_inputs` if there is one. A code cell tagged `exercise` holds one function, with a docstring
+and one solution region between `### BEGIN SOLUTION` and `### END SOLUTION`. Code cells tagged `misconception` are
+mistakes that the author knows (`grader.assignment.misconceptions`). Code cells tagged `style` are other right ways to
+write an exercise (`grader.assignment.styles`). Students never get either of these.
 
-What `grader release` makes of it, `<id>/<id>.md`, can be read in its place: everything is there but the solutions.
+A released notebook, `<id>/<id>.md`, can be read too: `grader release` leaves out nothing but the solutions.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import difflib
 import hashlib
 import re
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -46,13 +46,14 @@ __all__ = [
 ]
 
 REGION = re.compile(r"^\s*#+\s*(BEGIN|END) SOLUTION\b")
-"""A delimiter of a solution region, in the spelling of nbgrader or of otter."""
+"""A delimiter of a solution region, as nbgrader or otter spells it."""
 
 KEPT_BACK = ("misconception", "style")
 """The tags of cells that students never get."""
 
 TAGS = ("network", "exercise", *KEPT_BACK)
 _SENTENCE_CHARACTERS = 300
+_PAIRS = "Each BEGIN SOLUTION needs its own END SOLUTION."
 _CELL = re.compile(r"^```\{code-cell\}.*?^```\n\n?", re.MULTILINE | re.DOTALL)
 _TAGGED = re.compile(r"^:?tags:(?: *\[[^\]]*|(?:\n *- .*)*\n *- )\b(?:misconception|style)\b", re.MULTILINE)
 
@@ -84,11 +85,11 @@ class SourceNotebook:
     An assignment as its author wrote it.
 
     Attributes:
-        version: A hash of the text without what is kept back. Students' notebooks bear it too, and a mistake can be
-            named after they have been handed out.
-        revision: A hash of the whole text; of a released one, its version.
-        settings: The notebook's `grader` metadata, but for id and title.
-        is_released: It was made from the source for students, and has no solutions.
+        version: A hash of the text without the cells that students never get. It is in students' notebooks too, and
+            stays the same when a mistake is named after they were handed out.
+        revision: A hash of the whole text; of a released notebook, its version.
+        settings: The notebook's `grader` metadata, without id and title.
+        is_released: Whether it is a released notebook: made for students, without solutions.
     """
 
     id: str
@@ -106,13 +107,13 @@ class SourceNotebook:
 
 
 def find_sources(directory: Path) -> dict[str, Path]:
-    """The source notebooks of a folder by id, sorted; of released ones, each is in a folder of its own."""
+    """The source notebooks of a folder by id, sorted; released ones count too, as `<id>/<id>.md`."""
     released = (path for path in directory.glob("*/*.md") if path.stem == path.parent.name)
     return {path.stem: path for path in sorted([*released, *directory.glob("*.md")]) if _is_source(path)}
 
 
 def source_version(text: str) -> str:
-    """The version of a source: the first 12 hexadecimal digits of its SHA-256, with line ends of one kind."""
+    """The version of a source: the first 12 hexadecimal digits of its SHA-256, after making its line ends uniform."""
     return hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()[:12]
 
 
@@ -121,10 +122,10 @@ def read_source(path: Path, content: bytes | None = None) -> SourceNotebook:
     Read and check a source notebook.
 
     Args:
-        content: The file's bytes, where they are at hand; nothing is read then.
+        content: The file's bytes, if they are known; the file is not read then.
 
     Raises:
-        SourceError: It breaks the contract; the message names file, cell and line.
+        SourceError: The notebook breaks the contract; the message names file, cell and line.
     """
     try:
         text = (path.read_bytes() if content is None else content).decode("utf-8").replace("\r\n", "\n")
@@ -132,11 +133,11 @@ def read_source(path: Path, content: bytes | None = None) -> SourceNotebook:
     except OSError as error:
         raise SourceError(f"{path} cannot be read ({error.strerror}).", "Check the path.") from error
     except Exception as error:
-        mark = getattr(error, "problem_mark", None)  # of YAML's; the header's first line is not among those it counts
+        mark = getattr(error, "problem_mark", None)  # YAML does not count the header's first line
         line = f", line {mark.line + 2}" if mark is not None else ""
         raise SourceError(
-            f"{path.name}{line}: it is no MyST notebook. {as_sentence(error)}",
-            "In YAML, brackets and quotes are closed, and a text with a colon in it is quoted.",
+            f"{path.name}{line}: this is not a MyST notebook. {as_sentence(error)}",
+            "In YAML, close brackets and quotes, and put text that contains a colon in quotes.",
         ) from error
 
     def where(name: str) -> str:
@@ -144,19 +145,22 @@ def read_source(path: Path, content: bytes | None = None) -> SourceNotebook:
         found = [number for number, line in enumerate(lines, start=1) if line.strip().startswith(f"{name}:")]
         return f"{path.name}, line {found[-1]}" if found else path.name
 
-    given = notebook.metadata.get("grader", {})
-    version = given.get("version") if isinstance(given, dict) else None
+    metadata = notebook.metadata.get("grader", {})
+    version = metadata.get("version") if isinstance(metadata, dict) else None
     if version is not None:
-        given = {name: value for name, value in given.items() if name != "version"}
-    settings = dict(check_settings(given, NOTEBOOK, where))
+        metadata = {name: value for name, value in metadata.items() if name != "version"}
+    settings = dict(check_settings(metadata, NOTEBOOK, where))
     assignment_id = settings.pop("assignment", path.stem)
     if assignment_id != path.stem:
-        raise SourceError(f"{path.name} says that it is {assignment_id!r}.", "File name and metadata must agree.")
+        raise SourceError(
+            f"{path.name} says that its id is {assignment_id!r}.",
+            f"Rename the file, or set `assignment` to {path.stem}.",
+        )
     misconceptions, styles = (_kept_back(path, text, notebook, tag) for tag in KEPT_BACK)
     network, exercises = _cells(path, text, notebook, regions=0 if version else 1)
     if version and (misconceptions or styles):
         place = place_of(path, (*misconceptions, *styles)[0])
-        raise SourceError(f"{place}: students are not to read this cell.", "Release the source notebook again.")
+        raise SourceError(f"{place}: students must not get this cell.", "Release the source notebook again.")
     return SourceNotebook(
         id=path.stem,
         title=str(settings.pop("title", path.stem)),
@@ -175,7 +179,7 @@ def read_source(path: Path, content: bytes | None = None) -> SourceNotebook:
 
 def without_kept_back(text: str) -> str:
     r"""
-    The text of a source without the cells that students never get.
+    The text of a source notebook without the cells that students never get.
 
     >>> cell = "```{code-cell}\n:tags: [%s]\n\n1\n```\n"
     >>> without_kept_back(cell % "exercise" + "\n" + cell % "misconception") == cell % "exercise"
@@ -195,27 +199,29 @@ def _is_source(path: Path) -> bool:
 def _cells(
     path: Path, text: str, notebook: NotebookNode, *, regions: int
 ) -> tuple[list[SourceCell], list[ExerciseCell]]:
-    """The cells of the network, and the exercises, each of which has so many solution regions."""
+    """The cells of the network, and those of the exercises, each of which must have `regions` solution regions."""
     network: list[SourceCell] = []
     exercises: list[ExerciseCell] = []
     lines = code_lines(text, notebook)
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
-        here = SourceCell(index=index, code=cell.source, line=lines.get(index))
-        tags = _tags(path, here, cell)
-        found = _check_regions(path, here)
+        source_cell = SourceCell(index=index, code=cell.source, line=lines.get(index))
+        tags = _tags(path, source_cell, cell)
+        count = _count_regions(path, source_cell)
         if "network" in tags:
-            if found:
-                raise _error(path, here, "a network cell has a solution region", "Students need the network whole.")
-            network.append(here)
+            if count:
+                problem, hint = "a network cell has a solution region", "Remove it: students need the whole network."
+                raise _error(path, source_cell, problem, hint)
+            network.append(source_cell)
         if "exercise" in tags:
-            exercise = _exercise(path, here, cell.metadata.get("grader", {}))
-            if found != regions:
-                hint = "Mark exactly one." if regions else "A notebook for students has none: release it again."
-                raise _error(path, here, f"{exercise.name} has {found} solution regions", hint)
-            if any(other.name == exercise.name for other in exercises):
-                raise _error(path, here, f"a second exercise is called {exercise.name}", "Rename one of them.")
+            exercise = _exercise(path, source_cell, cell.metadata.get("grader", {}))
+            if count != regions:
+                problem = f"{exercise.name} has {count or 'no'} solution region{'' if count == 1 else 's'}"
+                hint = "Mark exactly one." if regions else "A notebook for students must have none: release it again."
+                raise _error(path, source_cell, problem, hint)
+            if any(earlier.name == exercise.name for earlier in exercises):
+                raise _error(path, source_cell, f"two exercises are called {exercise.name}", "Rename one of them.")
             exercises.append(exercise)
     if not exercises:
         raise SourceError(f"{path.name} has no exercise.", "Tag a code cell with `exercise`.")
@@ -223,55 +229,54 @@ def _cells(
 
 
 def _kept_back(path: Path, text: str, notebook: NotebookNode, tag: str) -> tuple[SourceCell, ...]:
-    """The cells with a tag that keeps them back; none of them has another tag of ours."""
+    """The cells that one of the tags `KEPT_BACK` keeps from students; they must have no other tag of the grader's."""
     lines = code_lines(text, notebook)
-    found = []
+    cells = []
     for index, cell in enumerate(notebook.cells):
         tags = cell.metadata.get("tags", [])
         if cell.cell_type == "code" and tag in tags:
-            found.append(SourceCell(index=index, code=cell.source, line=lines.get(index)))
-            if any(other in tags for other in TAGS if other != tag):
-                raise _error(path, found[-1], f"a {tag} is tagged as more than that", "Give it a cell of its own.")
-    return tuple(found)
+            cells.append(SourceCell(index=index, code=cell.source, line=lines.get(index)))
+            for other_tag in TAGS:
+                if other_tag != tag and other_tag in tags:
+                    problem = f"this cell is tagged both `{tag}` and `{other_tag}`"
+                    raise _error(path, cells[-1], problem, f"Give the {tag} a cell of its own.")
+    return tuple(cells)
 
 
-def _tags(path: Path, here: SourceCell, cell: NotebookNode) -> list[str]:
-    """A cell's tags, none of them misspelt; and its settings are where they belong."""
+def _tags(path: Path, source_cell: SourceCell, cell: NotebookNode) -> list[str]:
+    """A cell's tags; an error if one is misspelt, or if a setting is not under `grader`."""
     tags = list(map(str, cell.metadata.get("tags", [])))
     for tag in tags:
         near = difflib.get_close_matches(tag, TAGS, n=1, cutoff=0.75)
         if near and tag not in TAGS:
-            raise _error(path, here, f"there is no tag `{tag}`", f"Is it {near[0]}?")
+            raise _error(path, source_cell, f"there is no tag `{tag}`", f"Did you mean {near[0]}?")
     for name in cell.metadata if "exercise" in tags else ():
         if name in EXERCISE:
-            raise _error(path, here, f"`{name}` stands beside `grader`", f"Write `grader: {{{name}: …}}`.")
+            raise _error(path, source_cell, f"`{name}` is not under `grader`", f"Write `grader: {{{name}: …}}`.")
     return tags
 
 
 def code_lines(text: str, notebook: NotebookNode) -> dict[int, int]:
-    """For each code cell of a source notebook, by its index, the line of the file where its code begins."""
+    """The line of the file where each code cell of a source notebook begins, by the cell's index."""
     cells = ((index, cell.source) for index, cell in enumerate(notebook.cells) if cell.cell_type == "code")
     return first_lines(text, cells)
 
 
-def _check_regions(path: Path, cell: SourceCell) -> int:
-    """How many solution regions a cell has."""
+def _count_regions(path: Path, cell: SourceCell) -> int:
+    """The number of a cell's solution regions; an error if a delimiter is without its other half."""
     count, is_open = 0, False
-    for _, kind in _delimiters(cell.code):
-        if (kind == "BEGIN") is is_open:
-            problem = "begins within another one" if is_open else "ends that did not begin"
-            raise _error(path, cell, f"a solution region {problem}", "Each BEGIN SOLUTION needs its own END SOLUTION.")
-        is_open = not is_open
-        count += kind == "BEGIN"
+    for match in filter(None, map(REGION.match, cell.code.split("\n"))):
+        begins = match.group(1) == "BEGIN"
+        if begins and is_open:
+            raise _error(path, cell, "a solution region begins inside another one", _PAIRS)
+        if not begins and not is_open:
+            raise _error(path, cell, "an END SOLUTION has no BEGIN SOLUTION", _PAIRS)
+        if begins:
+            count += 1
+        is_open = begins
     if is_open:
         raise _error(path, cell, "a solution region is not closed", "Add ### END SOLUTION.")
     return count
-
-
-def _delimiters(code: str) -> Iterator[tuple[int, str]]:
-    for number, line in enumerate(code.split("\n")):
-        if match := REGION.match(line):
-            yield number, match.group(1)
 
 
 def _exercise(path: Path, cell: SourceCell, settings: Mapping[str, Any]) -> ExerciseCell:
@@ -279,18 +284,19 @@ def _exercise(path: Path, cell: SourceCell, settings: Mapping[str, Any]) -> Exer
         tree = ast.parse(cell.code)
     except SyntaxError as error:
         line = cell.line + error.lineno - 1 if cell.line and error.lineno else None
-        raise _error(path, cell, f"it is not Python ({error.msg})", "Mend that line.", line=line) from error
+        raise _error(path, cell, f"this cell is not Python ({error.msg})", "Fix this line.", line=line) from error
     functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
     if len(functions) != 1:
-        raise _error(path, cell, f"an exercise cell holds {len(functions)} functions", "Give each a cell of its own.")
+        raise _error(path, cell, f"an exercise cell has {len(functions)} functions, not one", "Give each its own cell.")
     function = functions[0]
     docstring = ast.get_docstring(function)
     if not docstring:
-        raise _error(path, cell, f"{function.name} has no docstring", "Say what is asked, and the shapes.")
+        raise _error(path, cell, f"{function.name} has no docstring", "Write one that gives the task and the shapes.")
     settings = check_settings(settings, EXERCISE, lambda _: f"{place_of(path, cell)}, {function.name}")
     targets = settings.get("targets") or [function.name.removeprefix("grad_")]
     if "targets" not in settings and not function.name.startswith("grad_"):
-        raise _error(path, cell, f"{function.name} names no target", "Call it grad_<target>, or give `targets`.")
+        problem = f"nothing says what {function.name} is the gradient of"
+        raise _error(path, cell, problem, "Call it grad_<target>, or set `targets` under `grader`.")
     return ExerciseCell(
         index=cell.index,
         code=cell.code,
@@ -305,7 +311,7 @@ def _exercise(path: Path, cell: SourceCell, settings: Mapping[str, Any]) -> Exer
 
 
 def place_of(path: Path, cell: SourceCell, line: int | None = None) -> str:
-    """Where a cell stands, `file.md, cell 3, line 40`: its first line, unless another one is named."""
+    """The place of a cell, `file.md, cell 3, line 40`; the line is the cell's first, unless another one is given."""
     line = line or cell.line
     return f"{path.name}, cell {cell.index + 1}" + (f", line {line}" if line else "")
 
@@ -322,7 +328,7 @@ def as_sentence(error: BaseException) -> str:
 
 
 def line_in(error: BaseException, name: str) -> int | None:
-    """The line of a source notebook at which an exception came out of its cells; `name` is the file's."""
+    """The line of a source notebook where an exception was raised; `name` is the file's name."""
     frames = traceback.extract_tb(error.__traceback__)
     return next((frame.lineno for frame in reversed(frames) if Path(frame.filename).name == name), None)
 

@@ -1,5 +1,5 @@
 """
-Reads the other right ways to write an exercise that an author has given: the code cells tagged `style`.
+Reads the author's other right ways to write an exercise: the code cells tagged `style`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ __all__ = ["Style", "read_styles"]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Style:
-    """One right way to write `exercise`: what its author calls it, and Python that defines the exercise's function."""
+    """A right way to write `exercise`: the author's `name` for it, and Python that defines the exercise's function."""
 
     exercise: str
     name: str
@@ -34,16 +34,18 @@ def read_styles(source: SourceNotebook) -> tuple[Style, ...]:
     found = []
     for cell in source.styles:
         where = place_of(source.path, cell)
-        given = source.notebook.cells[cell.index].metadata.get("grader", {})
-        settings = check_settings(given, STYLE, place_in_cell(where, "style"))
-        name = settings.get("exercise")
-        if name not in exercises:
-            problem = f"there is no exercise `{name}`" if name else "the style does not say whose it is"
+        settings = source.notebook.cells[cell.index].metadata.get("grader", {})
+        settings = check_settings(settings, STYLE, place_in_cell(where, "style"))
+        exercise = settings.get("exercise")
+        if exercise not in exercises:
+            problem = f"there is no exercise `{exercise}`" if exercise else "the style does not say for which exercise"
             raise SourceError(
-                f"{where}: {problem}.", f"Set `exercise` under `grader`. There are {', '.join(exercises)}."
+                f"{where}: {problem}.", f"Set `exercise` under `grader` to one of {', '.join(exercises)}."
             )
-        called, code = as_exercise(cell, exercises[name], where, kind="style")
+        name, code = as_exercise(cell, exercises[exercise], where, kind="style")
         if not code:
-            raise SourceError(f"{where}: the style has no function.", f"Write one that does what {name} does.")
-        found.append(Style(exercise=name, name=called, code=code))
+            raise SourceError(
+                f"{where}: the style has no function.", f"Write a function that computes what {exercise} computes."
+            )
+        found.append(Style(exercise=exercise, name=name, code=code))
     return tuple(found)

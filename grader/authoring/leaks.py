@@ -1,5 +1,5 @@
 """
-What must not leave an instructor's desk: solutions in any style, misconceptions, the hidden seed; notebooks' outputs.
+Finds what students must not get: solutions in any style, misconceptions, the hidden seed. Removes notebooks' outputs.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ __all__ = ["find_leaks", "solution_bodies", "strip_outputs"]
 
 def solution_bodies(directory: Path) -> dict[str, set[str]]:
     """
-    What the solutions in a folder of source notebooks do, by the function's name: comments and names do not matter.
+    The bodies of all solutions in a folder of source notebooks, by function name, in a form that ignores comments.
 
     Raises:
-        SourceError: One of them breaks the contract.
+        SourceError: A source notebook breaks the contract.
     """
     bodies: dict[str, set[str]] = {}
     for path in find_sources(directory).values():
@@ -40,7 +40,7 @@ def solution_bodies(directory: Path) -> dict[str, set[str]]:
 
 def find_leaks(path: Path, bodies: Mapping[str, set[str]]) -> Iterator[str]:
     """
-    What of the solutions stands in a file, one sentence each. A file that is no notebook has none.
+    Which secrets of an assignment appear in a file, a sentence for each; none if the file is not a notebook.
 
     Args:
         bodies: From `solution_bodies`.
@@ -52,7 +52,7 @@ def find_leaks(path: Path, bodies: Mapping[str, set[str]]) -> Iterator[str]:
     if b"hidden_seed" in submission.content and _has_seed(submission):
         yield f"{path}: the hidden seed is in its metadata."
     if any(tag.encode() in submission.content for tag in KEPT_BACK) and _has_kept_back(submission):
-        yield f"{path}: a cell tagged {' or '.join(KEPT_BACK)}, which is for the instructor."
+        yield f"{path}: a cell is tagged {' or '.join(KEPT_BACK)}, and is for instructors only."
     notebook = read_notebook(submission)
     if isinstance(notebook, Unreadable):
         return
@@ -68,10 +68,10 @@ def find_leaks(path: Path, bodies: Mapping[str, set[str]]) -> Iterator[str]:
 
 def strip_outputs(path: Path) -> str | None:
     """
-    A notebook's text without outputs and execution counts, or None where there are none.
+    A notebook's text without outputs and execution counts, or None if it has none.
 
     Raises:
-        UsageError: It is no notebook that Jupyter could read.
+        UsageError: The file is not a notebook that Jupyter could read.
     """
     try:
         text = path.read_text(encoding="utf-8")
@@ -79,8 +79,8 @@ def strip_outputs(path: Path) -> str | None:
         cells = [cell for cell in notebook.cells if cell.cell_type == "code"]
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}).", "Check the path.") from error
-    except Exception as error:  # nbformat lets all kinds through
-        raise UsageError(f"{path} is not a notebook of format 4.", "Open it in Jupyter, and save it again.") from error
+    except Exception as error:  # nbformat raises all kinds of exceptions
+        raise UsageError(f"{path} is not a notebook of format 4.", "Open it in Jupyter and save it again.") from error
     if not any(cell.outputs or cell.execution_count is not None for cell in cells):
         return None
     for cell in cells:
@@ -111,7 +111,7 @@ def _has_kept_back(submission: Submission) -> bool:
 
 
 def _body(code: str) -> str:
-    """What the last function does, with its arguments called by their places."""
+    """The body of the last function as a syntax tree in text form, with arguments numbered instead of named."""
     try:
         node = [node for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)][-1]
     except (SyntaxError, ValueError, IndexError):

@@ -1,9 +1,10 @@
 """
-Are the mistakes that an author has named told from the solution, and from one another?
+Checks the misconceptions of an assignment: each can be told from the solution, and from the others.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import warnings
 from collections.abc import Iterator, Sequence
@@ -20,11 +21,26 @@ from grader.execution.calls import Returned
 from grader.model import Exercise, Outcome
 from grader.reference.cases import Case, build_cases
 
-__all__ = ["problems_of_named"]
+__all__ = ["problems_of_misconceptions"]
 
 
-def problems_of_named(assignment: Assignment) -> Iterator[str]:
-    """What has to be mended in an assignment's misconceptions, a sentence each."""
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Signs:
+    """
+    The signs by which a misconception is recognised.
+
+    Attributes:
+        answers: What its code returns on each case; empty if it has no code, or if the code is no use.
+        fingerprints: Those that its author gave, and that of its answers.
+    """
+
+    id: str
+    answers: tuple[Tensors, ...]
+    fingerprints: frozenset[str]
+
+
+def problems_of_misconceptions(assignment: Assignment) -> Iterator[str]:
+    """What the author has to fix in an assignment's misconceptions, a sentence each."""
     cases = build_cases(assignment)
     for exercise in assignment.exercises:
         for problem in _problems(assignment, exercise, cases[exercise.name]):
@@ -32,34 +48,43 @@ def problems_of_named(assignment: Assignment) -> Iterator[str]:
 
 
 def _problems(assignment: Assignment, exercise: Exercise, cases: Sequence[Case]) -> Iterator[str]:
-    answers: dict[str, list[Tensors]] = {}
-    prints: dict[str, set[str]] = {}
+    known: list[_Signs] = []
     for misconception in assignment.misconceptions.get(exercise.name, ()):
-        prints[misconception.id] = set(misconception.fingerprints)
-        if not misconception.code:
-            continue
-        returned = [
-            answer for answer in evaluate(assignment, exercise, as_mutant(misconception), cases) if answer is not None
-        ]
-        if len(returned) < len(cases):
-            yield f"the misconception {misconception.id} {_failure(assignment, exercise, misconception, cases)}"
-        elif _same(cases, returned, [case.expected for case in cases]):
-            yield f"the misconception {misconception.id} is right: it answers every case as the solution does."
-        else:
-            answers[misconception.id] = returned
-            prints[misconception.id].add(_fingerprint(exercise, cases, returned))
-    for one, other in itertools.combinations(prints, 2):
-        both_run = one in answers and other in answers
-        if prints[one] & prints[other] or (both_run and _same(cases, answers[one], answers[other])):
-            yield f"the misconceptions {one} and {other} are one and the same answer: {other} would never be told."
+        answers: tuple[Tensors, ...] = ()
+        fingerprints = set(misconception.fingerprints)
+        if misconception.code:
+            results = tuple(evaluate(assignment, exercise, as_mutant(misconception), cases))
+            answers = tuple(result for result in results if result is not None)
+            if len(answers) < len(cases):
+                yield f"the misconception {misconception.id} {_failure(assignment, exercise, misconception, cases)}"
+                answers = ()
+            elif _are_equal(cases, answers, [case.expected for case in cases]):
+                yield f"the misconception {misconception.id} is not a mistake: it answers every case like the solution."
+                answers = ()
+            else:
+                fingerprints.add(_fingerprint(exercise, cases, answers))
+        known.append(_Signs(id=misconception.id, answers=answers, fingerprints=frozenset(fingerprints)))
+    for first, second in itertools.combinations(known, 2):
+        if _share_an_answer(cases, first, second):
+            yield (
+                f"the misconceptions {first.id} and {second.id} are shown by the same answer: "
+                f"{second.id} would never be reported."
+            )
 
 
-def _same(cases: Sequence[Case], one: Sequence[Tensors], other: Sequence[Tensors]) -> bool:
-    return all(agrees(a, case, b, argument_dtype=case.dtype) for case, a, b in zip(cases, one, other, strict=True))
+def _share_an_answer(cases: Sequence[Case], first: _Signs, second: _Signs) -> bool:
+    if first.fingerprints & second.fingerprints:
+        return True
+    return bool(first.answers and second.answers) and _are_equal(cases, first.answers, second.answers)
+
+
+def _are_equal(cases: Sequence[Case], first: Sequence[Tensors], second: Sequence[Tensors]) -> bool:
+    """Whether two sequences of answers to the cases agree on every case."""
+    return all(agrees(a, case, b, argument_dtype=case.dtype) for case, a, b in zip(cases, first, second, strict=True))
 
 
 def _failure(assignment: Assignment, exercise: Exercise, misconception: Misconception, cases: Sequence[Case]) -> str:
-    """What goes wrong when its code is run."""
+    """Why the code of a misconception gives no answer to some case, in words that follow its id."""
     for case in cases:
         try:
             function = as_mutant(misconception).compile(exercise.name, assignment.solutions[exercise.name].__globals__)
@@ -72,6 +97,7 @@ def _failure(assignment: Assignment, exercise: Exercise, misconception: Misconce
 
 
 def _fingerprint(exercise: Exercise, cases: Sequence[Case], answers: Sequence[Tensors]) -> str:
+    """The fingerprint of a submission that answers like this."""
     returned = [
         Returned(case=case, outcome=None, argument_dtype=case.dtype, tensors=answer)
         for case, answer in zip(cases, answers, strict=True)

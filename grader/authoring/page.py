@@ -1,5 +1,5 @@
 """
-What `grader validate` found, as a page: one file that asks nothing of the network.
+Renders the results of `grader validate` as a page: one file that loads nothing else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["render_validations"]
 
 
 def render_validations(validations: Sequence[Validation]) -> str:
-    """A table for each assignment, its problems, and the mutants that no case catches."""
+    """A page with a table for each assignment, its problems, and the mutants that no case catches."""
     style = STYLE.read_text(encoding="utf-8")
     template = open_templates(TEMPLATES).get_template("validate.html.jinja")
     return template.render(

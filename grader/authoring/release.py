@@ -1,5 +1,5 @@
 """
-Makes the students' notebook from a source notebook, and puts answers into one.
+Makes the students' notebook from a source notebook, and fills answers into its blanks.
 """
 
 from __future__ import annotations
@@ -35,19 +35,22 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
     """
     The notebook for students; the same source gives the same bytes.
 
-    Signatures and docstrings stay, solutions become a blank that raises, misconceptions and styles go, local images are
-    put into the text. After the network comes a cell that tells `check` what is asked for. Cells keep their tags, and
-    the notebook those settings that give nothing away: it can be graded by.
+    Signatures and docstrings stay, a statement that raises replaces each solution, misconceptions and styles are left
+    out, and local images are embedded. After the network, a cell tells `check` which gradients the notebook asks for.
+    Cells keep their tags. Settings that reveal nothing stay too, so that submissions can be graded by this notebook.
+
+    Raises:
+        SourceError: The notebook is a released one already, or an image cannot be read.
     """
     if source.is_released:
-        raise SourceError(f"{source.path} is made for students already.", "Release the source notebook.")
+        raise SourceError(f"{source.path} is already a notebook for students.", "Release the source notebook.")
     blanks = {exercise.index: exercise.name for exercise in source.exercises}
     kept = {name: source.settings[name] for name in _KEPT if name in source.settings}
     if "release" in kept:
-        kept["release"] = visibility_of(kept).release  # as text: JSON knows no dates
+        kept["release"] = visibility_of(kept).release  # as text, since JSON has no dates
     declared_after = max((cell.index for cell in source.network), default=-1)
-    left_out = {cell.index for cell in (*source.misconceptions, *source.styles)}
-    story = [(index, cell) for index, cell in enumerate(source.notebook.cells) if index not in left_out]
+    kept_back = {cell.index for cell in (*source.misconceptions, *source.styles)}
+    cells = [(index, cell) for index, cell in enumerate(source.notebook.cells) if index not in kept_back]
     released: NotebookNode = nbformat.v4.new_notebook()
     released.metadata = nbformat.from_dict(
         {
@@ -61,7 +64,7 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
             "language_info": {"name": "python"},
         }
     )
-    for number, (index, cell) in enumerate(story):
+    for number, (index, cell) in enumerate(cells):
         if cell.cell_type == "code":
             text = _blank(cell.source, blanks.get(index))
             copy = nbformat.v4.new_code_cell(text, metadata=_released_metadata(cell))
@@ -77,7 +80,7 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
 
 
 def write_release(source: SourceNotebook, directory: Path) -> tuple[Path, Path]:
-    """Write `directory/<id>/<id>.ipynb` and its pair `<id>.md`; returns both paths."""
+    """Write `directory/<id>/<id>.ipynb` and its pair `<id>.md`, and return both paths."""
     folder = directory / source.id
     folder.mkdir(parents=True, exist_ok=True)
     notebook = release_notebook(source)
@@ -89,13 +92,13 @@ def write_release(source: SourceNotebook, directory: Path) -> tuple[Path, Path]:
 
 def fill_blanks(notebook: NotebookNode, answers: str) -> NotebookNode:
     """
-    A notebook as somebody might hand it in.
+    A notebook with answers in it, as somebody might hand it in.
 
     Args:
-        notebook: As released.
+        notebook: A released notebook.
         answers: Python, divided into cells by lines that begin with `# %%`. A cell that defines blank functions takes
-            the place of the first one's cell, and the others' cells go. `# %% delete: NAME` deletes a blank. Any other
-            cell is put before the next one that takes a place, or at the end.
+            the place of the first one's blank, and the others' blanks are removed. `# %% delete: NAME` removes a blank.
+            Any other cell is inserted before the next cell that takes a place, or at the end.
     """
     filled: NotebookNode = nbformat.from_dict(notebook)
     waiting: list[NotebookNode] = []
@@ -122,7 +125,7 @@ def _cell_id(source: SourceNotebook, place: object, text: str) -> str:
 
 
 def _blank(text: str, exercise: str | None) -> str:
-    """Cell source without its solution regions; an exercise's becomes a statement that says it is still blank."""
+    """A cell's code without its solution regions; in an exercise, a statement that raises replaces the region."""
     kept: list[str] = []
     inside = False
     for line in text.split("\n"):
@@ -151,13 +154,13 @@ def _inlined(match: re.Match[str], folder: Path) -> str:
         content = base64.b64encode(path.read_bytes()).decode()
     except OSError as error:
         raise SourceError(
-            f"The picture {path} cannot be read ({error.strerror}).", "Put it beside the source."
+            f"The picture {path} cannot be read ({error.strerror}).", "Put it beside the source notebook."
         ) from error
     return f"![{alternative}](data:{kind};base64,{content})"
 
 
 def _answer_cells(answers: str) -> Iterator[tuple[str | None, str]]:
-    """For each cell of some answers: the blank to delete, if that is what it asks for, and its source."""
+    """For each cell of some answers: the name of the blank to delete, or None, and the cell's code."""
     starts = [*_CELL.finditer(answers)]
     if answers.strip() and (not starts or answers[: starts[0].start()].strip()):
         yield None, (answers[: starts[0].start()] if starts else answers).strip("\n")
@@ -180,11 +183,11 @@ def _blank_cells(notebook: NotebookNode) -> dict[str, NotebookNode]:
 
 
 def _functions(text: str) -> list[str]:
-    """Names that a cell defines, by its syntax tree or, where it has none, by what its lines begin with."""
+    """Names that a cell defines, from its syntax tree or, if it is not Python, from the beginnings of its lines."""
     try:
         body = ast.parse(text).body
     except SyntaxError:
-        return [a or b for a, b in _DEFINES.findall(text)]
+        return [function or variable for function, variable in _DEFINES.findall(text)]
     names: list[str] = []
     for node in body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):

@@ -1,5 +1,5 @@
 """
-The beginning of a new assignment: a source notebook with one exercise, which validates as it is.
+Begins a new assignment: writes a source notebook with one exercise, which is sound without any change.
 """
 
 from __future__ import annotations
@@ -23,18 +23,18 @@ def scaffold(assignment_id: str, *, hidden_seed: int) -> str:
 
 def write_scaffold(assignment_id: str, directory: Path) -> Path:
     """
-    Write `directory/<id>.md`, with a hidden seed of its own; returns the path.
+    Write `directory/<id>.md`, with a new hidden seed, and return the path.
 
     Raises:
-        UsageError: The id is no name, there is such an assignment already, or the folder cannot be written to.
+        UsageError: The id is not valid, the file exists already, or it cannot be written.
     """
     if not assignment_id.isidentifier() or not assignment_id.isascii() or assignment_id != assignment_id.lower():
         raise UsageError(
-            f"{assignment_id!r} cannot be an id.", "Use small letters, digits and underscores, such as my_network."
+            f"{assignment_id!r} is not a valid id.", "Use lower-case letters, digits and underscores, as in my_network."
         )
     path = directory / f"{assignment_id}.md"
     if path.exists():
-        raise UsageError(f"There is a file {path} already.", "Choose another id.")
+        raise UsageError(f"There is already a file {path}.", "Choose another id.")
     try:
         directory.mkdir(parents=True, exist_ok=True)
         write_atomically(path, scaffold(assignment_id, hidden_seed=secrets.randbelow(2**32)))

@@ -1,10 +1,10 @@
 """
-The mutants of a solution that no case catches: which of them are the solution in other words, and which are holes.
+Finds the mutants that no case catches: some are equivalent to the solution, others show a hole in the cases.
 
-A mutant is caught if a grading would tell it from the solution: on some case, in the case's own dtype or in float64,
-its numbers are others. A survivor is *equivalent* if it also computes the same at points that have nothing to do with
-the cases, where parameters and upstream gradients come from a bell curve. No finite number of points is a proof; so
-each survivor is listed with the line that was changed, for a person to agree or not.
+A mutant is caught if a grading would notice it: on some case, in the case's own dtype or in float64, its numbers differ
+from the solution's. A survivor is *equivalent* if it also computes the same at points that have nothing to do with the
+cases, where parameters and upstream gradients are normally distributed. No finite number of points is a proof, so each
+survivor is listed with the line that was changed, and a person can judge.
 """
 
 from __future__ import annotations
@@ -33,20 +33,20 @@ class Why(enum.Enum):
     """Why no case catches a mutant."""
 
     HOLE = "Survivors that are holes in the cases"
-    KINK = "Equivalent: they differ at a kink only, where each subgradient is right"
+    KINK = "Equivalent: they differ only at a kink, where every subgradient is right"
     ALWAYS = "Equivalent: the same for any arguments of these shapes"
-    REACHED = "Equivalent: the same for all that this network can hand over"
+    REACHED = "Equivalent: the same for all values that this network can produce"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Survivor:
     """
-    A mutant that no case tells from the solution.
+    A mutant that no case catches.
 
     Attributes:
         edit: The kind of mistake.
         site: The piece of the solution that was edited.
-        change: The solution's changed lines, and what stands in the mutant instead.
+        change: The changed lines: the solution's, an arrow, the mutant's.
     """
 
     edit: str
@@ -56,14 +56,14 @@ class Survivor:
 
     @property
     def is_hole(self) -> bool:
-        """Whether it computes something else in general, and gets full marks for it."""
+        """Whether it computes something else in general, and would still get full marks."""
         return self.why is Why.HOLE
 
 
 def find_survivors(
     assignment: Assignment, exercise: Exercise, mutants: Iterable[Mutant], cases: tuple[Case, ...]
 ) -> tuple[Survivor, ...]:
-    """Those of the mutants that no case catches, in their order."""
+    """The mutants that no case catches, in their order."""
     return tuple(
         Survivor(
             edit=mutant.edits[0].name,
@@ -87,32 +87,33 @@ def _why(assignment: Assignment, exercise: Exercise, mutant: Mutant, like: Case)
 
 
 def _points(assignment: Assignment, exercise: Exercise, like: Case) -> Iterator[Case]:
-    """Cases in float64 where nothing is special, of several sizes."""
+    """Cases in float64, of several sizes, with arguments that have nothing special about them."""
     for seed in range(POINTS):
         arguments = generic_arguments(assignment, exercise, rows=13 + seed, seed=seed)
         yield dataclasses.replace(like, arguments=arguments, dtype=torch.float64)
 
 
 def _anywhere(case: Case) -> Case:
-    """The same with arguments that no network made: from a bell curve each, integers also below zero."""
+    """A case with arguments that no network produced: normally distributed, and integers below zero as well."""
     generator = torch.Generator().manual_seed(case.rows)
 
-    def moved(given: torch.Tensor) -> torch.Tensor:
-        if given.is_floating_point():
-            return torch.randn(given.shape, generator=generator, dtype=given.dtype)
-        return ~given if given.dtype == torch.bool else given - 3
+    def redrawn(argument: torch.Tensor) -> torch.Tensor:
+        if argument.is_floating_point():
+            return torch.randn(argument.shape, generator=generator, dtype=argument.dtype)
+        return ~argument if argument.dtype == torch.bool else argument - 3
 
-    return dataclasses.replace(case, arguments={name: moved(a) for name, a in case.arguments.items()})
+    return dataclasses.replace(case, arguments={name: redrawn(a) for name, a in case.arguments.items()})
 
 
 def _agree(assignment: Assignment, exercise: Exercise, mutant: Mutant, case: Case) -> bool:
     solution = dataclasses.replace(mutant, code=assignment.solution_code[exercise.name])
-    right, result = (next(evaluate(assignment, exercise, one, [case])) for one in (solution, mutant))
+    right = next(evaluate(assignment, exercise, solution, [case]))
+    result = next(evaluate(assignment, exercise, mutant, [case]))
     return right is not None and result is not None and agrees(result, case, right)
 
 
 def _change(code: str, name: str, mutant: Mutant) -> str:
-    """The statements that differ, as in `return a.T @ dz → return a @ dz`."""
+    """The lines that differ, as in `return a.T @ dz → return a @ dz`."""
     function = next(n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.FunctionDef) and n.name == name)
     body = function.body[1:] if ast.get_docstring(function) is not None else function.body
     before = [line.strip() for statement in body for line in ast.unparse(statement).split("\n")]

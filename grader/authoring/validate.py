@@ -1,13 +1,14 @@
 """
-Is an assignment sound?
+Checks whether an assignment is sound.
 
-Three ways to a gradient agree, blanks earn nothing, the solution everything, and its cases tell every realistic mistake
-from the right answer; and what it offers as another right way to write an exercise is one.
+It is sound if autograd, the solution and central differences agree; if blanks earn nothing, and the solution and every
+style earn all points; and if the cases catch every realistic mistake and every misconception can be recognised.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,14 +16,13 @@ from typing import Any
 
 import nbformat
 import torch
-from torch.fx import GraphModule, Interpreter, Node
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from grader.assignment.load import Assignment, load_assignment
-from grader.assignment.source import SourceNotebook, as_sentence, read_source
+from grader.assignment.source import SourceNotebook, read_source
 from grader.assignment.styles import Style, read_styles
-from grader.authoring.misconceptions import problems_of_named
+from grader.authoring.differences import CLOSE, Replay, central_difference, replays
+from grader.authoring.misconceptions import problems_of_misconceptions
 from grader.authoring.release import fill_blanks, release_notebook
 from grader.authoring.survivors import Survivor, Why, find_survivors
 from grader.diagnosis.mutants import make_mutants
@@ -30,25 +30,23 @@ from grader.errors import SourceError
 from grader.model import Exercise, Outcome, Report, Submission
 from grader.pipeline import grade
 from grader.reference.cases import Case, build_cases
-from grader.reference.networks import network_at
 
-__all__ = ["ExerciseCheck", "Replay", "Validation", "central_difference", "problems_of_styles", "replays", "validate"]
+__all__ = ["ExerciseCheck", "Validation", "problems_of_styles", "validate"]
 
-_DIRECTIONS = 8
-_STEP = 1e-6
-_CLOSE = 1e-5
+_TIMED_CALLS = 5
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ExerciseCheck:
     """
-    One exercise of an assignment.
+    The result of checking one exercise.
 
     Attributes:
-        difference: The largest relative error of central differences along random directions, against autograd.
-        mutants: How many there are that are not `equivalent` to the solution; `caught` of them are told from it.
-        milliseconds: Of the solution, on the public batch, at its quickest.
-        kib: What the solution allocates there.
+        difference: The largest error of autograd's gradients against central differences, relative to the gradient.
+        mutants: The number of mutants that are not equivalent to the solution.
+        survivors: The mutants that no case catches: those that are equivalent, and holes.
+        milliseconds: The shortest time of the solution on the public batch.
+        kib: The memory that the solution allocates there.
     """
 
     name: str
@@ -65,29 +63,29 @@ class ExerciseCheck:
 
     @property
     def caught(self) -> int:
-        """How many of the mutants are told from the solution."""
+        """The number of mutants that the cases catch."""
         return self.mutants - len(self.holes)
 
     @property
     def equivalent(self) -> int:
-        """How many edits made no mistake."""
+        """The number of survivors that are equivalent to the solution."""
         return len(self.survivors) - len(self.holes)
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What has to be mended, in sentences."""
-        found = [f"{self.name}: {_hole(hole)}" for hole in self.holes]
-        if self.difference > _CLOSE:
-            found.append(
+        """What the author has to fix, a sentence each."""
+        problems = [f"{self.name}: {_describe_hole(hole)}" for hole in self.holes]
+        if self.difference > CLOSE:
+            problems.append(
                 f"{self.name}: central differences and autograd disagree by {self.difference:.1e} of the gradient. Is "
                 "there a kink or a detached tensor in the forward pass?"
             )
-        return tuple(found)
+        return tuple(problems)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """What there is to say about an assignment; it is sound if there are no `problems`."""
+    """The result of checking an assignment with so many `styles`; it is sound if there are no `problems`."""
 
     assignment_id: str
     exercises: tuple[ExerciseCheck, ...]
@@ -96,12 +94,12 @@ class Validation:
 
     @property
     def survivors(self) -> dict[Why, list[str]]:
-        """What was changed in the mutants that no case catches, a line each, by the reason."""
-        found: dict[Why, list[str]] = {}
+        """The mutants that no case catches, by the reason: a line each that shows what was changed."""
+        changes: dict[Why, list[str]] = {why: [] for why in Why}
         for exercise in self.exercises:
             for survivor in exercise.survivors:
-                found.setdefault(survivor.why, []).append(f"{exercise.name}: {survivor.change}")
-        return {why: found[why] for why in Why if why in found}
+                changes[survivor.why].append(f"{exercise.name}: {survivor.change}")
+        return {why: lines for why, lines in changes.items() if lines}
 
 
 def validate(path: Path) -> Validation:
@@ -113,24 +111,26 @@ def validate(path: Path) -> Validation:
 
     Raises:
         SolutionError: A solution disagrees with autograd.
-        SourceError: The network cannot be evaluated, or there are no solutions to measure with.
+        SourceError: The network cannot be evaluated, or the notebook has no solutions.
     """
     assignment = load_assignment(path)
     if not assignment.solutions:
         raise SourceError(f"{path} has no solutions.", "Validate the source notebook.")
     source = read_source(path)
     styles = read_styles(source)
-    cases = build_cases(assignment)  # raises where autograd and a solution disagree
+    cases = build_cases(assignment)  # raises if autograd and a solution disagree
     traced = replays(assignment, cases)
     exercises = tuple(_check(assignment, exercise, cases[exercise.name], traced) for exercise in assignment.exercises)
-    problems = [problem for exercise in exercises for problem in exercise.problems]
-    problems += problems_of_named(assignment)
-    problems += _grades(assignment, source)
-    problems += problems_of_styles(assignment, source, styles)
+    problems = [
+        *(problem for exercise in exercises for problem in exercise.problems),
+        *problems_of_misconceptions(assignment),
+        *_problems_of_grading(assignment, source),
+        *problems_of_styles(assignment, source, styles),
+    ]
     return Validation(assignment_id=assignment.id, exercises=exercises, styles=len(styles), problems=tuple(problems))
 
 
-# ---------------------------------------------------------------------------------------------------------- mutants
+# ------------------------------------------------------------------------------------------------------ one exercise
 
 
 def _check(
@@ -138,113 +138,44 @@ def _check(
 ) -> ExerciseCheck:
     mutants = make_mutants(assignment.solution_code[exercise.name], exercise.name, cases[0].upstream)
     survivors = find_survivors(assignment, exercise, mutants, cases)
+    equivalent = [survivor for survivor in survivors if not survivor.is_hole]
     milliseconds, kib = _cost(assignment, exercise, cases[0])
     return ExerciseCheck(
         name=exercise.name,
         difference=central_difference(exercise, cases, traced),
-        mutants=len(mutants) - sum(not survivor.is_hole for survivor in survivors),
+        mutants=len(mutants) - len(equivalent),
         survivors=survivors,
         milliseconds=milliseconds,
         kib=kib,
     )
 
 
-def _hole(survivor: Survivor) -> str:
-    return {
-        "drop_mask": f"no case tests the mask `{survivor.site}`: whoever forgets it gets full marks. In the batches "
-        "that are drawn, everything passes: does init_parameters draw around zero (randn, not rand)?",
-        "flip_sign": f"no case tests a sign (`{survivor.site}`).",
-    }.get(survivor.edit, f"no case notices the mistake {survivor.edit.replace('_', ' ')!r} in `{survivor.site}`.")
+def _describe_hole(hole: Survivor) -> str:
+    if hole.edit == "drop_mask":
+        return (
+            f"no case tests the mask `{hole.site}`: a student who forgets it gets full marks. In every batch, the mask "
+            "lets everything through. Does init_parameters draw around zero (randn, not rand)?"
+        )
+    if hole.edit == "flip_sign":
+        return f"no case tests the sign in `{hole.site}`."
+    return f"no case notices the mistake {hole.edit.replace('_', ' ')!r} in `{hole.site}`."
 
 
-# ----------------------------------------------------------------------------------------------- central differences
-
-
-def replays(assignment: Assignment, cases: Mapping[str, tuple[Case, ...]]) -> dict[str, Replay]:
-    """The network where each case looks at it, by the case's name."""
-    return {name: Replay(assignment, name) for name in {case.name: None for of in cases.values() for case in of}}
-
-
-def central_difference(exercise: Exercise, cases: tuple[Case, ...], traced: Mapping[str, Replay]) -> float:
-    """
-    Directional derivatives by central differences in float64, without autograd: (f(t + hv) − f(t − hv)) / 2h.
-
-    The forward pass is traced once, and run again from the target on, up to the tensors whose gradients are given.
-    """
-    worst = 0.0
-    for case in cases:
-        for target, expected in zip(exercise.targets, case.expected, strict=True):
-            generator = torch.Generator().manual_seed(0)
-            scale = float(expected.norm()) or 1.0
-            for _ in range(_DIRECTIONS):
-                v = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
-                right = float((expected * v).sum())
-                error = abs(_slope(case, traced[case.name], target, v, _STEP) - right) / scale
-                if error > _CLOSE:  # a step over a kink, perhaps: a shorter one says
-                    error = min(error, abs(_slope(case, traced[case.name], target, v, _STEP / 100) - right) / scale)
-                worst = max(worst, error)
-    return worst
-
-
-def _slope(case: Case, replay: Replay, target: str, v: torch.Tensor, step: float) -> float:
-    outputs = [name[1:] for name in case.upstream] or ["loss"]
-    cotangents = [case.arguments[name].double() for name in case.upstream] or [torch.ones(())]
-    held = {name: replay.network.values[name].detach() for name in outputs}
-    at = replay.network.values[target].detach().double()
-    step *= max(1.0, float(at.abs().max()))
-    above, below = (replay.run({**held, target: at + sign * step * v}, outputs) for sign in (1, -1))
-    return sum(
-        float((c.reshape(a.shape) * (a - b)).sum() / (2 * step))
-        for c, a, b in zip(cotangents, above, below, strict=True)
-    )
-
-
-class Replay:
-    """The network where a case looks at it, traced: any named tensor can be given another value."""
-
-    def __init__(self, assignment: Assignment, case: str) -> None:
-        self.network = network_at(assignment, case)
-        self._given = {**self.network.inputs, **self.network.parameters}
-        names = list(self._given)
-        made = list(assignment.forward(**self._given))
-
-        def forward(*tensors: torch.Tensor) -> list[torch.Tensor]:
-            named = assignment.forward(**dict(zip(names, tensors, strict=True)))
-            return [named[name] for name in made]
-
-        try:
-            self._graph: GraphModule = make_fx(forward)(*self._given.values())
-        except Exception as error:
-            raise SourceError(
-                f"The forward pass of {assignment.id} cannot be traced: {as_sentence(error)}",
-                "It must not depend on the values of tensors (`if tensor > 0`).",
-            ) from error
-        outputs = next(node for node in self._graph.graph.nodes if node.op == "output").args[0]
-        placeholders = [node for node in self._graph.graph.nodes if node.op == "placeholder"]
-        self._nodes: dict[str, Node] = dict(zip([*names, *made], [*placeholders, *outputs], strict=True))
-
-    def run(self, replaced: dict[str, torch.Tensor], outputs: list[str]) -> list[torch.Tensor]:
-        """What is computed for `outputs` when some tensors, for all that comes after them, are replaced."""
-        run = _Run(self._graph, {self._nodes[name]: tensor for name, tensor in replaced.items()})
-        with torch.no_grad():
-            run.run(*self._given.values())
-        return [run.values[self._nodes[name]] for name in outputs]
-
-
-class _Run(Interpreter):
-    """Runs a graph with some of its values replaced for what comes after, and keeps what was computed."""
-
-    def __init__(self, graph: GraphModule, replaced: Mapping[Node, torch.Tensor]) -> None:
-        super().__init__(graph)
-        self._replaced = replaced
-        self.values: dict[Node, torch.Tensor] = {}
-
-    def run_node(self, n: Node) -> torch.Tensor:
-        self.values[n] = super().run_node(n)  # also where it is replaced: a placeholder takes its turn
-        return self._replaced.get(n, self.values[n])
-
-
-# ------------------------------------------------------------------------------------------------------ what it costs
+def _cost(assignment: Assignment, exercise: Exercise, case: Case) -> tuple[float, float]:
+    """The shortest time of a solution on a case, in milliseconds, and the memory that it allocates, in KiB."""
+    function = assignment.solutions[exercise.name]
+    seconds = []
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as in a grading
+    for _ in range(_TIMED_CALLS):
+        copies = {name: argument.clone() for name, argument in case.arguments.items()}
+        started = time.perf_counter()
+        function(**copies)
+        seconds.append(time.perf_counter() - started)
+    torch.set_num_threads(threads)
+    with _Allocated() as allocated:
+        function(**{name: argument.clone() for name, argument in case.arguments.items()})
+    return 1000 * min(seconds), allocated.bytes / 1024
 
 
 class _Allocated(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -256,43 +187,25 @@ class _Allocated(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         result = func(*args, **(kwargs or {}))
-        given = {a.untyped_storage().data_ptr() for a in args if isinstance(a, torch.Tensor)}
-        if isinstance(result, torch.Tensor) and result.untyped_storage().data_ptr() not in given:
+        existing = {argument.untyped_storage().data_ptr() for argument in args if isinstance(argument, torch.Tensor)}
+        if isinstance(result, torch.Tensor) and result.untyped_storage().data_ptr() not in existing:
             self.bytes += result.untyped_storage().nbytes()
         return result
-
-
-def _cost(assignment: Assignment, exercise: Exercise, case: Case) -> tuple[float, float]:
-    function = assignment.solutions[exercise.name]
-    seconds = []
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as in a grading
-    for _ in range(5):
-        copies = {name: a.clone() for name, a in case.arguments.items()}
-        started = time.perf_counter()
-        function(**copies)
-        seconds.append(time.perf_counter() - started)
-    torch.set_num_threads(threads)
-    with _Allocated() as allocated:
-        function(**{name: a.clone() for name, a in case.arguments.items()})
-    return 1000 * min(seconds), allocated.bytes / 1024
 
 
 # ------------------------------------------------------------------------------------------------------------ grading
 
 
-def _grades(assignment: Assignment, source: SourceNotebook) -> Iterator[str]:
-    """The released blanks and the solution, graded as submissions are."""
-    released = release_notebook(source)
-    blank = _graded(assignment, released)
+def _problems_of_grading(assignment: Assignment, source: SourceNotebook) -> Iterator[str]:
+    """Grades the released blanks and the solution as submissions: the blanks must earn nothing, the solution all."""
+    blank = _grade(assignment, release_notebook(source))
     if blank.score or any(exercise.outcome is not Outcome.BLANK for exercise in blank.exercises):
-        yield f"The released blanks score {blank.score:g} points, instead of being told from answers."
-    answers = "\n".join(f"# %%\n{text}" for text in assignment.solution_code.values())
-    solved = _graded(assignment, fill_blanks(released, answers))
+        yield f"The released blanks earn {blank.score:g} points: they should be recognised as blanks and earn none."
+    solved = _grade(assignment, _answered(source, assignment.solution_code))
     if solved.notebook.first_error is not None:
         yield (
-            f"With the solution in it, the students' notebook does not run through: {solved.notebook.first_error}. "
-            "Run the source notebook from its first cell on."
+            f"With the solution filled in, the students' notebook does not run: {solved.notebook.first_error}. "
+            "Run the source notebook from its first cell."
         )
     for exercise in solved.exercises:
         if exercise.outcome is not Outcome.MATCH:
@@ -300,21 +213,28 @@ def _grades(assignment: Assignment, source: SourceNotebook) -> Iterator[str]:
 
 
 def problems_of_styles(assignment: Assignment, source: SourceNotebook, styles: Sequence[Style]) -> Iterator[str]:
-    """Each style in the solution's place, graded as a submission is; those of different exercises at once."""
-    waiting = list(styles)
-    while waiting:
-        now = {style.exercise: style for style in reversed(waiting)}
-        waiting = [style for style in waiting if style is not now[style.exercise]]
-        code = {**assignment.solution_code, **{name: style.code for name, style in now.items()}}
-        answers = "\n".join(f"# %%\n{text}" for text in code.values())
-        for result in _graded(assignment, fill_blanks(release_notebook(source), answers)).exercises:
-            if result.name in now and result.outcome is not Outcome.MATCH:
+    """
+    Grades every style in place of the solution, and describes those that do not get full marks, a sentence each.
+
+    One submission holds one style of each exercise: first the first ones, then the second ones, and so on.
+    """
+    by_exercise = [[style for style in styles if style.exercise == exercise.name] for exercise in assignment.exercises]
+    for round_of_styles in itertools.zip_longest(*by_exercise):
+        chosen = {style.exercise: style for style in round_of_styles if style is not None}
+        codes = {**assignment.solution_code, **{name: style.code for name, style in chosen.items()}}
+        for result in _grade(assignment, _answered(source, codes)).exercises:
+            if result.name in chosen and result.outcome is not Outcome.MATCH:
                 yield (
-                    f"{result.name}: the style {now[result.name].name} does not get full marks from the grader: "
+                    f"{result.name}: the style {chosen[result.name].name} does not get full marks from the grader: "
                     f"{result.message}"
                 )
 
 
-def _graded(assignment: Assignment, notebook: nbformat.NotebookNode) -> Report:
+def _answered(source: SourceNotebook, codes: Mapping[str, str]) -> nbformat.NotebookNode:
+    """The students' notebook with answers in it; `codes` are their code by exercise."""
+    return fill_blanks(release_notebook(source), "\n".join(f"# %%\n{code}" for code in codes.values()))
+
+
+def _grade(assignment: Assignment, notebook: nbformat.NotebookNode) -> Report:
     content = nbformat.writes(notebook).encode()
     return grade(Submission.of(content, name=f"{assignment.id}.ipynb", student=assignment.id), assignment)

@@ -1,5 +1,5 @@
 """
-Waits for files to change, by looking at them: no daemon, and it works on every file system.
+Waits for files to change, by polling: that needs no daemon and works on every file system.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ __all__ = ["changes"]
 
 def changes(files: Callable[[], Iterable[Path]], *, every_s: float = 0.3) -> Iterator[frozenset[Path]]:
     """
-    The files that have changed or come since the last look, each time there are some. It has no end.
+    Yields, without end, the files that were changed or added since the last check, whenever there are any.
 
     Args:
-        files: Those that matter, asked for at each look.
-        every_s: Seconds between two looks.
+        files: Returns the files to watch; called at each check.
+        every_s: Seconds between two checks.
     """
-    return _changes(files, _states(files()), every_s)  # the first look is now, not when somebody asks for the next
+    return _changes(files, _states(files()), every_s)  # the first check is now, not when the iterator is first asked
 
 
 def _changes(
@@ -39,7 +39,7 @@ def _states(files: Iterable[Path]) -> dict[Path, tuple[int, int]]:
     for path in files:
         try:
             status = path.stat()
-        except OSError:  # gone between the list and the look
+        except OSError:  # deleted after it was listed
             continue
         states[path] = status.st_mtime_ns, status.st_size
     return states

@@ -1,9 +1,9 @@
 """
-A student's own check, in the student's own notebook: `from grader import check`, then `check(grad_w1)`.
+Lets students check their own notebooks: `from grader import check`, then `check(grad_w1)`.
 
-It calls a function on public cases, compares with autograd through the notebook's own `forward`, and shows at once what
-a report would say. It needs no solution, no network and no server, and it gives no marks: it runs in the student's
-process, where nothing is trusted. Nothing heavy is imported before the first check.
+A check calls a function on public cases, compares the results with autograd through the notebook's `forward`, and shows
+at once what a report would say. It needs no solution, no internet and no server. It gives no marks, because it runs in
+the student's process, where nothing can be trusted. Nothing heavy is imported before the first check.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ GRADING = CHANNEL_VARIABLE
 
 
 IS_RIGHT = "application/vnd.grader.right"
-"""The kind of output that says whether all is right, yes or no: for `grader check`."""
+"""The MIME type of the output that tells `grader check` whether everything is right: yes or no."""
 
 
 class Checked:
-    """What a check found: rich in a notebook, text elsewhere. `report` is plain data."""
+    """The result of a check, shown as HTML in a notebook and as text elsewhere; `report` has the data."""
 
     def __init__(self, report: Report) -> None:
         self.report = report
@@ -59,37 +59,39 @@ class Check:
 
     def __call__(self, *functions: Any) -> None:
         """
-        Show how gradients are doing: verdict, shapes, the picture, and a first hint.
+        Show whether gradient functions are right: the verdict, the shapes, a picture, and a first hint.
 
         Args:
             functions: Functions of the notebook, or their names.
 
         Raises:
-            TypeError: What is given is neither.
+            TypeError: An argument is neither.
         """
         self.show(functions, sys._getframe(1).f_globals)
 
     def show(self, functions: Iterable[Any], namespace: dict[str, Any]) -> None:
-        """The same for functions of a namespace. While a notebook is being graded, it does nothing."""
+        """The same for functions of a namespace. It does nothing while a notebook is being graded."""
         for function in functions if not os.environ.get(GRADING) else ():
             show(self.examine(function, namespace))
 
     def all(self) -> None:
-        """Show how all of them are doing, what they make of a whole backward pass, and how a network learns by it."""
+        """Check all gradient functions, put them together into a backward pass, and train the network with it."""
         if not os.environ.get(GRADING):
             show(self.examine_all(sys._getframe(1).f_globals))
 
     def assignment(self, assignment_id: str, *exercises: str, **settings: Any) -> None:
         """
-        Say what is asked for. Released notebooks do so in a cell of their own; without it, names say enough.
+        Declare which gradients the notebook asks for. Released notebooks have a cell that does so.
+
+        Without a declaration, the names of the functions decide.
 
         Args:
-            assignment_id: From which the public batch is drawn.
-            exercises: Such as `grad_layer(x, dz) -> w, b`: a function, what it is given, what it is the gradient of.
+            assignment_id: The id, from which the public batch is drawn.
+            exercises: Such as `grad_layer(x, dz) -> w, b`: a function, its arguments, and what it is the gradient of.
             settings: Those of the assignment: `autograd`, `hints`, `learning_rate`, `steps`.
 
         Raises:
-            SourceError: An exercise is not written like that, or there is no such setting.
+            SourceError: An exercise is written in another way, or there is no such setting.
         """
         self._declared = declare(assignment_id, exercises, settings)
         self._live = None
@@ -97,26 +99,26 @@ class Check:
             _import_all()
 
     def report(self, name: str) -> None:
-        """Show what `all` does as a page of its own, for `grader check`; `name` is that of the notebook's file."""
+        """Publish what `all` finds as a whole page, for `grader check`; `name` is the notebook's file name."""
         from IPython.display import publish_display_data
 
         from grader.reports.html import render_html
 
         checked = self.examine_all(sys._getframe(1).f_globals)
-        found = checked.report
-        is_right = found.notebook.problem is None and all(exercise.passed for exercise in found.exercises)
-        page = dataclasses.replace(found, submission=dataclasses.replace(found.submission, name=name))
+        report = checked.report
+        is_right = report.notebook.problem is None and all(exercise.passed for exercise in report.exercises)
+        page = dataclasses.replace(report, submission=dataclasses.replace(report.submission, name=name))
         publish_display_data(
             {"text/plain": repr(checked), "text/html": render_html(page), IS_RIGHT: "yes" if is_right else "no"}
         )
 
     def examine(self, function: Any, namespace: dict[str, Any]) -> Checked:
-        """What there is to say about one function of a namespace."""
+        """Check one function of a namespace, given as a function or by name."""
         name = function if isinstance(function, str) else name_of(function, namespace)
         return Checked(self._network(namespace).examine([name]))
 
     def examine_all(self, namespace: dict[str, Any]) -> Checked:
-        """What there is to say about all functions of a namespace."""
+        """Check all gradient functions of a namespace."""
         return Checked(self._network(namespace).examine_all())
 
     def _network(self, namespace: dict[str, Any]) -> Any:
@@ -138,16 +140,18 @@ def name_of(function: Any, namespace: dict[str, Any]) -> str:
     The name that a function has in a notebook.
 
     Raises:
-        TypeError: It is nothing that can be called.
+        TypeError: It is not a function.
     """
     if not callable(function):
-        raise TypeError(f"check takes a function of yours, as in check(grad_w1), and not a {type(function).__name__}.")
+        raise TypeError(
+            f"check takes a function, as in check(grad_w1), and got a value of type {type(function).__name__}."
+        )
     names = [name for name, value in namespace.items() if value is function and not name.startswith("_")]
     return names[0] if names else str(getattr(function, "__name__", "function"))
 
 
 def show(checked: Checked) -> None:
-    """As the output of the cell that runs, or as text where there is no notebook."""
+    """Show a result below the cell that is running, or print it as text outside of a notebook."""
     from IPython.core.getipython import get_ipython
 
     if get_ipython() is None:

@@ -1,8 +1,8 @@
 """
-Looks at the functions of a running notebook, with the machinery that grades submissions, in the same process.
+Checks the functions of a running notebook in its own process, with the machinery that grades submissions.
 
-The cases are those of a grading but for the hidden batches, which are drawn from a seed that no assignment can have. So
-what is wrong here is wrong there, and what a grading would find that this does not, a secret number decides.
+The cases are those of a grading, except that the hidden batches are drawn from a seed that no assignment can have. A
+function that is wrong here is wrong in a grading, too. The two can differ only in what depends on the hidden seed.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ from grader.verdict import report_of, verdict_on
 __all__ = ["Live"]
 
 NOT_A_SEED = -1
-"""In place of the hidden seed: an assignment's is never negative."""
+"""It replaces the hidden seed: an assignment's seed is never negative."""
 
 _PARTS = ("forward", "init_parameters", "make_inputs")
 
 
 class Live:
     """
-    A notebook's network, as long as its functions stay the same, and what is asked of the notebook's other functions.
+    The network of a running notebook, and checks of its gradient functions, until the network's functions change.
 
-    Where the network is not there yet, or fails, each report says so.
+    If the network is missing or fails, every report says so.
     """
 
     def __init__(self, declared: Declared, namespace: dict[str, Any]) -> None:
@@ -72,11 +72,11 @@ class Live:
         )
 
     def is_of(self, namespace: dict[str, Any]) -> bool:
-        """Whether this is the network that a namespace has now."""
+        """Whether a namespace still has this network."""
         return namespace is self._namespace and _parts_of(namespace) == self._parts
 
     def examine(self, names: Sequence[str]) -> Report:
-        """The verdicts on some functions; a network that cannot be evaluated is a problem of the notebook."""
+        """The verdicts on some functions, by name; if the network cannot be evaluated, the report gives the reason."""
         try:
             with one_thread():
                 return self._report([self._check(self._exercise(name)) for name in names])
@@ -84,7 +84,7 @@ class Live:
             return self._report((), problem=str(error))
 
     def examine_all(self) -> Report:
-        """The verdicts on all functions that are asked for, or that are called `grad_…`, and on their composition."""
+        """The verdicts on all declared functions, or on all called `grad_…`, and on their whole backward pass."""
         try:
             with one_thread():
                 exercises = self._declared.exercises or tuple(self._exercise(name) for name in self._gradients())
@@ -105,7 +105,7 @@ class Live:
                 yield name
 
     def _exercise(self, name: str) -> Exercise:
-        """As it was declared, else as its name and its arguments say."""
+        """The exercise as declared, or else as the function's name and arguments suggest."""
         for exercise in self._declared.exercises:
             if exercise.name == name:
                 return exercise
@@ -113,7 +113,7 @@ class Live:
         if target == name:
             raise SourceError(
                 f"check does not know what {name} is the gradient of.",
-                f"Call it grad_w1 for w1, or say `check.assignment('mine', '{name}(x, dz) -> w, b')` first.",
+                f"Name it as in grad_w1 for w1, or run `check.assignment('mine', '{name}(x, dz) -> w, b')` first.",
             )
         function = self._namespace.get(name)
         arguments = tuple(inspect.signature(function).parameters) if callable(function) else ()
@@ -124,7 +124,7 @@ class Live:
             missing = [name for name in _PARTS[:2] if name not in self._namespace]
             if missing:
                 raise SourceError(
-                    f"check needs the notebook's {' and '.join(missing)}, and there is none yet.",
+                    f"check cannot find the notebook's {' and '.join(missing)} yet.",
                     "Run the cells above, from the first one on.",
                 )
             self._networks = networks_of(self.assignment)
@@ -144,26 +144,26 @@ class Live:
         attempt = Attempt(
             notebook=_notebook(), functions=functions, execution=Execution.in_this_process({exercise.name: reply})
         )
-        # Nothing is a secret here: what a function says when it raises may be shown for each case.
+        # Nothing is secret here: exceptions may be shown for every case.
         return verdict_on(exercise, self.assignment, cases, attempt, ask=self._ask, withholds=False).result
 
     def _chain(self, exercises: tuple[Exercise, ...], results: Sequence[ExerciseResult]) -> Chain | None:
         assignment = dataclasses.replace(self.assignment, exercises=exercises)
         outcomes = {result.name: result.outcome for result in results}
-        able = [e for e in exercises if outcomes[e.name] not in (Outcome.BLANK, Outcome.MISSING)]
+        written = [e for e in exercises if outcomes[e.name] not in (Outcome.BLANK, Outcome.MISSING)]
         case = build_chain(assignment)
-        reply = self._ask(chain_request(assignment, able, case, assignment.limits))
+        reply = self._ask(chain_request(assignment, written, case, assignment.limits))
         return judge_chain(assignment, case, reply, outcomes)
 
     def _ask(self, request: Request) -> Reply:
-        """The harness's reply to a request, without a process of its own."""
+        """The harness's reply to a request, made in this process."""
         records: dict[str, Message] = {}
 
         def keep(content: bytes) -> None:
             for header, payload in unpack_all(content):
                 records[header["case"]] = header, payload
                 if (header.get("error") or {}).get("type") == "KeyboardInterrupt":
-                    raise KeyboardInterrupt  # the student's own, who does not want to wait for the other cases
+                    raise KeyboardInterrupt  # from the student, who does not want to wait for the other cases
 
         state = NotebookState(self._namespace, _file_names(), self.assignment.forward)
         perform((request.header, request.payload), keep, state=state)
@@ -182,26 +182,26 @@ def _parts_of(namespace: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _file_names() -> dict[str, int]:
-    """The file name of each cell that ran, and its number, `In [number]`."""
+    """The number of each cell that ran, `In [number]`, by the file name that IPython gave to the cell."""
     shell = get_ipython()
     return dict(getattr(shell.compile, "_filename_map", {})) if shell is not None else {}
 
 
 def _codes() -> list[str]:
-    """The code that was run, as it was typed, by the number of its cell."""
+    """The code of every cell that ran, as it was typed; a cell's number is its index here."""
     history = getattr(get_ipython(), "history_manager", None)
     return list(history.input_hist_raw) if history is not None else []
 
 
 def _notebook() -> Notebook:
-    """What was run, as a notebook."""
+    """The cells that ran, as a notebook."""
     return Notebook.of(code if code.strip() else "pass" for code in _codes()[1:])
 
 
 def _functions(function: Any, name: str, namespace: Mapping[str, Any]) -> FunctionIndex:
-    """A function, and the notebook's functions that it calls, as the cells that defined them say."""
+    """The function index of the cells that define a function and the notebook's functions that it calls."""
     numbers, codes = _file_names(), _codes()
-    wanted: dict[int, str] = {}
+    code_by_number: dict[int, str] = {}
     waiting, known = [function], set()
     while waiting:
         compiled = getattr(waiting.pop(), "__code__", None)
@@ -209,9 +209,9 @@ def _functions(function: Any, name: str, namespace: Mapping[str, Any]) -> Functi
         if compiled is None or number is None or compiled in known or number >= len(codes):
             continue
         known.add(compiled)
-        wanted[number] = codes[number]
+        code_by_number[number] = codes[number]
         waiting += [namespace[called] for called in compiled.co_names if called in namespace]
-    functions = find_functions_in(dict(sorted(wanted.items())), [name])
+    functions = find_functions_in(dict(sorted(code_by_number.items())), [name])
     definition = functions.last(name)
     if definition is None:
         return functions

@@ -16,23 +16,23 @@ __all__ = ["derive"]
 
 def derive(line: str, cell: str) -> None:
     """
-    Run the cell and check what it defines: its functions `grad_…`, or those named after `%%derive`.
+    Run the cell, then check the functions `grad_…` that it defines, or those named after `%%derive`.
 
     Args:
         line: Names of functions, or nothing.
-        cell: The cell without its first line, in whose place a comment stands: lines keep their numbers.
+        cell: The cell without its first line; a comment replaces that line, so that lines keep their numbers.
     """
     shell: Any = get_ipython()
-    after = shell.execution_count
-    shell.execution_count = len(shell.history_manager.input_hist_raw) - 1  # what it defines is this cell's
+    count = shell.execution_count
+    shell.execution_count = len(shell.history_manager.input_hist_raw) - 1  # its functions are defined in this cell
     try:
-        done = shell.run_cell(f"# %%derive\n{cell}")
+        result = shell.run_cell(f"# %%derive\n{cell}")
     finally:
-        shell.execution_count = after
-    if done.success:
+        shell.execution_count = count
+    if result.success:
         check.show(line.replace(",", " ").split() or _gradients(shell.transform_cell(cell)), shell.user_ns)
 
 
-def _gradients(source: str) -> list[str]:
-    defined = [node.name for node in ast.parse(source).body if isinstance(node, ast.FunctionDef)]
+def _gradients(code: str) -> list[str]:
+    defined = [node.name for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)]
     return [name for name in dict.fromkeys(defined) if name.startswith("grad_")]

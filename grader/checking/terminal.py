@@ -1,8 +1,8 @@
 """
-A check of a whole notebook: all of its cells run in a kernel of their own, then `check.all()` in the same kernel.
+Checks a whole notebook: runs all of its cells in a kernel, then `check.all()` in the same kernel.
 
-What comes back was made by the student's process, for the student: it decides nothing, and is shown so that it can do
-nothing, to a terminal or in a browser.
+The result comes from the student's process and is for the student. It decides nothing, and it is shown in a way that
+does no harm to a terminal or a browser.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MAX_TEXT, MAX_PAGE = 100_000, 32 * 1024 * 1024
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NotebookCheck:
-    """The check as text, and as a page of its own unless there is none; `is_unreadable`: the file is no notebook."""
+    """The result as text and as a page, which is empty if the check failed; or the file `is_unreadable`."""
 
     text: str
     page: str = ""
@@ -39,7 +39,7 @@ class NotebookCheck:
 
 def check_notebook(submission: Submission, limits: Limits | None = None) -> NotebookCheck:
     """
-    Check a notebook.
+    Check a notebook that a student has, as a file.
 
     Raises:
         SandboxError: No kernel could be started.
@@ -60,7 +60,7 @@ def check_notebook(submission: Submission, limits: Limits | None = None) -> Note
 
 
 async def _run(notebook: Notebook, limits: Limits) -> tuple[dict[str, Any], str]:
-    """What the last cell shows; or nothing, and why."""
+    """The output of the last cell; or an empty output, and the reason."""
     last = len(notebook.cells)
     async with start_kernel(limits) as kernel:
         client = connect_client(notebook, kernel, limits, keeps=lambda _, __, index: index == last - 1)
@@ -69,11 +69,11 @@ async def _run(notebook: Notebook, limits: Limits) -> tuple[dict[str, Any], str]
                 await client.async_execute_cell(node, cell.number - 1)
             except (DeadKernelError, CellTimeoutError):
                 where = f"In [{cell.number}]" if cell.number < last else "one of your functions"
-                return {}, f"The notebook's process did not survive {where}, or took too long there."
+                return {}, f"The notebook's process crashed or took too long in {where}."
     for output in client.nb.cells[-1].outputs:
         if output.output_type == "display_data" and IS_RIGHT in output.data:
             return output.data, ""
-    return {}, "The check did not come to an end. Does one of your functions loop forever?"
+    return {}, "The check did not finish. Does one of your functions loop forever?"
 
 
 def _text(value: object) -> str:

@@ -1,3 +1,3 @@
 """
-A file that was handed in becomes cells and functions. Nothing is run here.
+Turns a file that was handed in into cells and functions. Nothing is run here.
 """

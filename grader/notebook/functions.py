@@ -1,7 +1,7 @@
 """
-Looks at a notebook's source without running it: where functions are defined, which are blank, what they call.
+Reads a notebook's code without running it: where functions are defined, which are blank, what they call.
 
-Functions are found by name, wherever they stand: cells get copied, split, put together and run out of order.
+Functions are found by name, in whichever cell they are: students copy, split, merge and reorder cells.
 """
 
 from __future__ import annotations
@@ -30,12 +30,12 @@ _AUTOGRAD_MODULES = ("torch.autograd", "torch.func", "functorch")
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Definition:
     """
-    One place where a name is given a function.
+    One place where a notebook defines a name.
 
     Attributes:
         is_blank: The body only raises NotImplementedError, or does nothing at all.
-        autograd: Calls of autograd in it or in functions of the notebook that it uses, as `In [5], line 3: …`.
-        scope: What it gets from elsewhere than its arguments.
+        autograd: Uses of autograd in it, or in functions of the notebook that it calls, as `In [5], line 3: …`.
+        scope: What it uses besides its arguments.
     """
 
     name: str
@@ -48,12 +48,12 @@ class Definition:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionIndex:
     """
-    The functions of a notebook, as its code defines them: what can be known before anything runs.
+    The functions that a notebook's code defines: what is known before anything runs.
 
     Attributes:
         definitions: By name, in the order of the notebook; the last one counts.
-        syntax_errors: By the number of the cell, `In [n]`.
-        broken_names: Names that a cell with a syntax error would have defined, and that cell's number.
+        syntax_errors: By cell number, `In [n]`.
+        broken_names: Names that a cell with a syntax error would have defined, with that cell's number.
     """
 
     definitions: dict[str, tuple[Definition, ...]]
@@ -61,12 +61,12 @@ class FunctionIndex:
     broken_names: dict[str, int]
 
     def last(self, name: str) -> Definition | None:
-        """The definition that counts."""
+        """The definition that counts: the last one, or None if there is none."""
         definitions = self.definitions.get(name, ())
         return definitions[-1] if definitions else None
 
     def scope(self, name: str) -> Scope:
-        """What the definition that counts gets from elsewhere than its arguments; nothing if there is none."""
+        """What the last definition uses besides its arguments; an empty scope if the name is not defined."""
         definition = self.last(name)
         return definition.scope if definition is not None else Scope()
 
@@ -83,13 +83,13 @@ def find_functions(notebook: Notebook, exercises: Collection[str] = ()) -> Funct
     Find every module-level function of a notebook, and the cells that are not Python.
 
     Args:
-        exercises: The functions in which autograd is looked for.
+        exercises: The names of the functions to search for autograd and for variables of the notebook.
     """
     return find_functions_in({cell.number: cell.code for cell in notebook.cells}, exercises)
 
 
 def find_functions_in(codes: Mapping[int, str], exercises: Collection[str] = ()) -> FunctionIndex:
-    """The same for some cells only: their code by number, `In [number]`."""
+    """The same for some cells only, given as their code by cell number, `In [number]`."""
     cells: list[_Cell] = []
     syntax_errors: dict[int, CallError] = {}
     broken_names: dict[str, int] = {}
@@ -120,14 +120,14 @@ def _parse(code: str, number: int) -> ast.Module | CallError:
     lines = code.split("\n")
     first = next((index for index, line in enumerate(lines) if line.strip()), 0)
     if first:
-        lines[0] = "pass"  # IPython would drop leading blank lines, and line numbers with them
+        lines[0] = "pass"  # IPython would drop leading blank lines and shift line numbers
     if _PYTHON_MAGICS.match(lines[first]):
         lines[first] = "pass"  # the body is Python that runs in the notebook's namespace
     elif lines[first].lstrip().startswith("%%"):
         lines = ["pass"]
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the student's `is 0` and `\d` are not ours to warn about
+            warnings.simplefilter("ignore")  # the grader does not warn about a student's `is 0` or `\d`
             python = _TRANSFORMER.transform_cell("\n".join(lines))
             flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
             tree = compile(python, "<cell>", "exec", flags=flags, dont_inherit=True)
@@ -141,7 +141,7 @@ def _parse(code: str, number: int) -> ast.Module | CallError:
 
 
 def _defined(body: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.stmt]]:
-    """Names given at the level of the module, also inside of its if, for, try and with."""
+    """Names defined at module level, also inside if, for, try and with blocks."""
     for node in body:
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield node.name, node
@@ -183,22 +183,22 @@ def _segment(code: str, node: ast.stmt) -> str:
 
 class _Autograd:
     """
-    Finds uses of autograd in a function, and in the notebook's own functions that it calls.
+    Finds uses of autograd in a function, and in the notebook's functions that it calls.
 
-    Scratch cells may use autograd freely; so may a class of the student's with a method named `backward`.
+    Other cells may use autograd freely. Where a class of the notebook has a method `backward`, calling it is allowed.
     """
 
     def __init__(self, cells: list[_Cell]) -> None:
         self._functions: dict[str, tuple[ast.stmt, int]] = {}
         self._aliases: dict[str, str] = {}
-        self._own_methods: set[str] = set()
+        self._methods: set[str] = set()
         for cell in cells:
             for name, node in _defined(cell.tree.body):
                 self._functions[name] = (node, cell.number)
             for inner in ast.walk(cell.tree):
-                self._note(inner)
+                self._record(inner)
 
-    def _note(self, node: ast.AST) -> None:
+    def _record(self, node: ast.AST) -> None:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 self._aliases[alias.asname or alias.name.partition(".")[0]] = (
@@ -208,12 +208,12 @@ class _Autograd:
             for alias in node.names:
                 self._aliases[alias.asname or alias.name] = f"{node.module}.{alias.name}"
         elif isinstance(node, ast.ClassDef):
-            self._own_methods |= {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
+            self._methods |= {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
 
     def evidence(self, node: ast.stmt, cell: int) -> tuple[str, ...]:
-        """Every use that can be reached from a definition, each once."""
+        """Every use of autograd that a definition can reach, without repetitions."""
         found: list[str] = []
-        seen: set[str] = set()
+        visited: set[str] = set()
         queue = [(node, cell)]
         while queue:
             current, number = queue.pop(0)
@@ -222,29 +222,29 @@ class _Autograd:
                 for inner in ast.walk(current)
                 if (use := self._use(inner))
             ]
-            for name in self._helpers(current) - seen:
-                seen.add(name)
+            for name in self._helpers(current) - visited:
+                visited.add(name)
                 queue.append(self._functions[name])
         return tuple(dict.fromkeys(found))
 
     def _helpers(self, node: ast.stmt) -> set[str]:
-        """Functions of the notebook that a definition uses: not its own arguments and variables, and no mere data."""
-        inside = list(ast.walk(node))
-        names = [inner for inner in inside if isinstance(inner, ast.Name)]
-        own = {inner.arg for inner in inside if isinstance(inner, ast.arg)}
-        own |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
-        called = {inner.func.id for inner in inside if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)}
+        """Functions of the notebook that a definition uses; arguments, local variables and data do not count."""
+        nodes = list(ast.walk(node))
+        names = [inner for inner in nodes if isinstance(inner, ast.Name)]
+        local = {inner.arg for inner in nodes if isinstance(inner, ast.arg)}
+        local |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+        called = {inner.func.id for inner in nodes if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)}
         return {
             name.id
             for name in names
             if name.id in self._functions
-            and name.id not in own
+            and name.id not in local
             and (name.id in called or not isinstance(self._functions[name.id][0], (ast.Assign, ast.AnnAssign)))
         }
 
     def _use(self, node: ast.AST) -> str | None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward":
-            return None if "backward" in self._own_methods else ".backward()"
+            return None if "backward" in self._methods else ".backward()"
         if isinstance(node, (ast.Attribute, ast.Name)):
             path = self._path(node)
             module, _, function = path.rpartition(".")
@@ -255,7 +255,7 @@ class _Autograd:
         return None
 
     def _path(self, node: ast.expr) -> str:
-        """The dotted name behind an expression, with import aliases resolved; empty if it is something else."""
+        """The dotted name that an expression stands for, with import aliases resolved; empty for other expressions."""
         parts: list[str] = []
         while isinstance(node, ast.Attribute):
             parts.append(node.attr)

@@ -1,5 +1,5 @@
 """
-Where the cells of a notebook stand in its file, line by line.
+Finds the lines of a file where the cells of a notebook stand.
 """
 
 from __future__ import annotations
@@ -16,24 +16,24 @@ _DECODER = json.JSONDecoder()
 
 def first_lines(text: str, cells: Iterable[tuple[int, str]]) -> dict[int, int]:
     """
-    For each code cell of a notebook in text form, the line of the file where its code begins, counted from 1.
+    The line of the file, counted from 1, where each code cell of a notebook in text form begins, by the cell's index.
 
     Args:
-        cells: The index and the code of each code cell, in their order. Empty cells have no line.
+        cells: The index and the code of each code cell, in order. Empty cells have no line.
     """
     lines = text.split("\n")
-    found: dict[int, int] = {}
+    first: dict[int, int] = {}
     start = 0
     for index, code in cells:
         if not code.strip():
             continue
-        wanted = code.split("\n")
-        for number in range(start, len(lines) - len(wanted) + 1):
-            if lines[number : number + len(wanted)] == wanted:
-                found[index] = number + 1
-                start = number + len(wanted)
+        code_lines = code.split("\n")
+        for number in range(start, len(lines) - len(code_lines) + 1):
+            if lines[number : number + len(code_lines)] == code_lines:
+                first[index] = number + 1
+                start = number + len(code_lines)
                 break
-    return found
+    return first
 
 
 def json_lines(text: str) -> list[list[int]]:

@@ -1,7 +1,7 @@
 """
-Reads what a student handed in: any .ipynb from version 3 on, or jupytext's .md and .py.
+Reads a submitted notebook: .ipynb from format version 3 on, or jupytext's .md and .py.
 
-A file that cannot be read is a finding about the submission, so `read_notebook` returns it as a sentence.
+A file that cannot be read is a finding about the submission, so `read_notebook` returns a sentence about it.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ CELL_LIMIT = 2_000
 NOTEBOOK_SUFFIX = ".ipynb"
 TEXT_SUFFIXES = (".md", ".py")
 """The suffixes of notebooks in text form, which jupytext reads."""
-_MARK_CHARACTERS = 200
+_METADATA_CHARACTERS = 200
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +45,9 @@ class Cell:
     A code cell of a notebook.
 
     Attributes:
-        number: What Jupyter shows beside it, `In [number]`, when the notebook runs from the top.
-        index: Its place among all cells of the file, from 0.
-        code: Its text, which may have magics in it.
+        number: The number that Jupyter shows beside it, `In [number]`, when the notebook runs from the top.
+        index: Its position among all cells of the file, from 0.
+        code: Its text, which may contain magics.
     """
 
     number: int
@@ -58,11 +58,11 @@ class Cell:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Notebook:
     """
-    A notebook as the grader uses it: the code that will run, and what the file says about itself.
+    A notebook as the grader uses it: the code to run, and the assignment that the file names.
 
     Attributes:
-        cells: The code cells that are not empty, in their order; their numbers are 1, 2, 3 and so on.
-        assignment_id, version: What `grader release` wrote into the metadata, or whatever the file has there.
+        cells: The code cells that are not empty, in order, with the numbers 1, 2, 3 and so on.
+        assignment_id, version: From the metadata, where `grader release` writes them and anybody may change them.
     """
 
     cells: tuple[Cell, ...]
@@ -71,7 +71,7 @@ class Notebook:
 
     @staticmethod
     def of(codes: Iterable[str]) -> Notebook:
-        """A notebook of these code cells."""
+        """A notebook with these code cells."""
         return Notebook(
             cells=tuple(Cell(number=number, index=number - 1, code=code) for number, code in enumerate(codes, start=1))
         )
@@ -79,21 +79,21 @@ class Notebook:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Unreadable:
-    """Why a file is no notebook, in a sentence for whoever handed it in."""
+    """Why a file is not a notebook: a sentence for the student."""
 
     problem: str
 
 
 def read_submission(path: Path, *, student: str | None = None) -> Submission:
     """
-    The bytes of a file that somebody handed in, at most one more than `FILE_LIMIT_BYTES` of them.
+    A file that somebody handed in, with at most `FILE_LIMIT_BYTES` + 1 of its bytes.
 
     Raises:
         SubmissionError: There is no such file, or it cannot be opened.
-        UsageError: The path names a folder.
+        UsageError: The path is a folder.
     """
     if path.is_dir():
-        raise UsageError(f"{path} is a folder.", "Name the notebook in it.")
+        raise UsageError(f"{path} is a folder.", "Name a notebook in it.")
     try:
         with path.open("rb") as file:
             content = file.read(FILE_LIMIT_BYTES + 1)
@@ -105,15 +105,17 @@ def read_submission(path: Path, *, student: str | None = None) -> Submission:
 
 
 def read_notebook(submission: Submission) -> Notebook | Unreadable:
-    """The notebook in a file, or why there is none."""
+    """The notebook in a submission, or why it cannot be read."""
     if len(submission.content) > FILE_LIMIT_BYTES:
-        return Unreadable(f"The file is larger than {FILE_LIMIT_BYTES // 2**20} MiB: clear its outputs and save again.")
+        return Unreadable(
+            f"The file is larger than {FILE_LIMIT_BYTES // 2**20} MiB. Clear its outputs and save it again."
+        )
     if not submission.content.strip(b"\0 \t\r\n"):
         return Unreadable("The file is empty: nothing was saved or uploaded.")
     try:
         text = submission.content.decode("utf-8-sig")
     except UnicodeDecodeError:
-        return Unreadable("The file is not text in UTF-8, so it is not a notebook: was another file uploaded?")
+        return Unreadable("The file is not UTF-8 text, so it is not a notebook. Did you upload the wrong file?")
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     suffix = Path(submission.name).suffix.lower()
     parsed = _read_text(text, suffix) if suffix in TEXT_SUFFIXES else _read_json(text)
@@ -124,7 +126,7 @@ def _read_text(text: str, suffix: str) -> NotebookNode | Unreadable:
     try:
         notebook: NotebookNode = jupytext.reads(text, fmt=suffix.removeprefix("."))
         return notebook
-    except Exception as error:  # whatever a text format's parser raises, the file is at fault
+    except Exception as error:  # whichever exception the parser raises, the file is at fault
         return Unreadable(f"The file cannot be read as a notebook in text form ({_first_line(error)}).")
 
 
@@ -133,38 +135,38 @@ def _read_json(text: str) -> NotebookNode | Unreadable:
         content = json.loads(text)
     except json.JSONDecodeError as error:
         if error.pos >= len(text.rstrip()) or "Unterminated" in error.msg:
-            return Unreadable("The file ends in the middle: it was cut off while saving or uploading. Upload it again.")
+            return Unreadable("The file is incomplete: it was cut off when it was saved or uploaded. Upload it again.")
         return Unreadable(f"The file is not a notebook: its JSON is broken at line {error.lineno}.")
     except (ValueError, RecursionError):
         return Unreadable("The file is not a notebook: its JSON cannot be read.")
     if not isinstance(content, dict) or not ("cells" in content or "worksheets" in content):
         return Unreadable("The file is JSON, but not a notebook: it has no cells.")
     try:
-        # `nbformat.reads` would print what it finds invalid; whatever matters to us is checked in `_normalised`.
+        # `nbformat.reads` would print warnings. `_notebook_of` checks all that matters here.
         notebook = nbformat.from_dict(content)
         current: NotebookNode = notebook if content.get("nbformat") == 4 else nbformat.convert(notebook, 4)
         return current
-    except Exception as error:  # nbformat lets KeyError and the like through for odd files
+    except Exception as error:  # nbformat raises KeyError and the like for malformed files
         return Unreadable(f"The file is JSON, but not a notebook that Jupyter can read ({_first_line(error)}).")
 
 
 def _notebook_of(node: NotebookNode) -> Notebook | Unreadable:
-    """Only what the grader uses, each part of the type it should have, whatever the file said."""
+    """The parts that the grader uses, each with the right type, whatever the file contains."""
     cells = node.get("cells")
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
-        return Unreadable("The file is JSON, but not a notebook: its cells are not cells.")
+        return Unreadable("The file is JSON, but not a notebook: its list of cells is malformed.")
     if len(cells) > CELL_LIMIT:
         return Unreadable(f"The notebook has more than {CELL_LIMIT:,} cells.")
     codes = [(index, _text_of(cell)) for index, cell in enumerate(cells) if cell.get("cell_type") == "code"]
     filled = [(index, code) for index, code in codes if code.strip()]
     metadata = node.get("metadata")
-    mark = metadata.get("grader") if isinstance(metadata, dict) else None
+    grader_metadata = metadata.get("grader") if isinstance(metadata, dict) else None
     return Notebook(
         cells=tuple(
             Cell(number=number, index=index, code=code) for number, (index, code) in enumerate(filled, start=1)
         ),
-        assignment_id=_marked(mark, "assignment"),
-        version=_marked(mark, "version"),
+        assignment_id=_metadata_text(grader_metadata, "assignment"),
+        version=_metadata_text(grader_metadata, "version"),
     )
 
 
@@ -173,8 +175,10 @@ def _text_of(cell: dict[str, Any]) -> str:
     return "".join(map(str, source)) if isinstance(source, list) else str(source)
 
 
-def _marked(mark: object, name: str) -> str | None:
-    return str(mark[name])[:_MARK_CHARACTERS] if isinstance(mark, dict) and name in mark else None
+def _metadata_text(metadata: object, name: str) -> str | None:
+    if not isinstance(metadata, dict) or name not in metadata:
+        return None
+    return str(metadata[name])[:_METADATA_CHARACTERS]
 
 
 def _first_line(error: Exception) -> str:

@@ -1,5 +1,5 @@
 """
-What a function gets from elsewhere than its arguments: variables of the notebook, numbers written down.
+Finds what a function uses besides its arguments: variables of the notebook, and numbers in its code.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _SMALLEST_SIZE = 8
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
     """
-    What one function gets from outside.
+    What one function uses besides its arguments.
 
     Attributes:
-        reads: Variables of the notebook that hold data (no functions, modules or classes), in the order of their names.
-        frozen: Those that are read when the function is defined, in its default arguments.
-        unused: The function's own arguments that it never looks at.
-        numbers: Whole numbers written into it that are large enough to be a size.
+        reads: Variables of the notebook that hold data (not functions, modules or classes), sorted by name.
+        frozen: Those that its default arguments read, when the function is defined.
+        unused: Arguments that it never reads.
+        numbers: Whole numbers in its code that are large enough to be the size of a tensor.
     """
 
     reads: tuple[str, ...] = ()
@@ -32,7 +32,7 @@ class Scope:
 
 
 def notebook_data(trees: Iterable[ast.Module]) -> frozenset[str]:
-    """Names that a notebook gives to data at its top level."""
+    """The names that a notebook assigns at its top level; functions and classes do not count."""
     data: set[str] = set()
     for tree in trees:
         for node in _top_level(tree.body):
@@ -52,7 +52,7 @@ def _top_level(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
 
 def scope_of(node: ast.stmt, data: frozenset[str]) -> Scope:
     """
-    Look into a definition.
+    Find what a definition uses besides its arguments.
 
     >>> tree = ast.parse("N = len(x)" + chr(10) + "def f(a, b): return a / N / 256")
     >>> scope_of(tree.body[1], notebook_data([tree]))
@@ -60,12 +60,12 @@ def scope_of(node: ast.stmt, data: frozenset[str]) -> Scope:
     """
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return Scope()
-    inside = list(ast.walk(node))
+    nodes = list(ast.walk(node))
     arguments = [inner.arg for inner in ast.walk(node.args) if isinstance(inner, ast.arg)]
-    names = [inner for inner in inside if isinstance(inner, ast.Name)]
-    is_global = {name for inner in inside if isinstance(inner, ast.Global) for name in inner.names}
-    own = {inner.arg for inner in inside if isinstance(inner, ast.arg)}
-    own |= {name.id for name in names if isinstance(name.ctx, ast.Store)} - is_global
+    names = [inner for inner in nodes if isinstance(inner, ast.Name)]
+    declared_global = {name for inner in nodes if isinstance(inner, ast.Global) for name in inner.names}
+    local = {inner.arg for inner in nodes if isinstance(inner, ast.arg)}
+    local |= {name.id for name in names if isinstance(name.ctx, ast.Store)} - declared_global
     loaded = {name.id for name in names if isinstance(name.ctx, ast.Load)}
     in_defaults = {
         inner.id
@@ -81,18 +81,18 @@ def scope_of(node: ast.stmt, data: frozenset[str]) -> Scope:
         if isinstance(inner, ast.Constant) and type(inner.value) is int and inner.value >= _SMALLEST_SIZE
     }
     return Scope(
-        reads=tuple(sorted((loaded - own | in_defaults | _by_key(inside)) & data)),
+        reads=tuple(sorted((loaded - local | in_defaults | _by_key(nodes)) & data)),
         frozen=tuple(sorted(in_defaults & data)),
         unused=tuple(name for name in arguments if name not in loaded),
         numbers=tuple(sorted(numbers)),
     )
 
 
-def _by_key(inside: list[ast.AST]) -> set[str]:
+def _by_key(nodes: list[ast.AST]) -> set[str]:
     """Names that are read as `globals()["name"]`."""
     return {
         inner.slice.value
-        for inner in inside
+        for inner in nodes
         if isinstance(inner, ast.Subscript)
         and isinstance(inner.slice, ast.Constant)
         and isinstance(inner.slice.value, str)

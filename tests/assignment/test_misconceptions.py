@@ -1,4 +1,4 @@
-"""Mistakes that an author has named: found, told in his words, kept from students, and checked."""
+"""Mistakes that an author has named: recognised, explained in the author's words, kept from students, checked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 from grader.assignment.load import Assignment, load_assignment
 from grader.assignment.misconceptions import cell_to_name
 from grader.assignment.source import read_source, without_kept_back
-from grader.authoring.misconceptions import problems_of_named
+from grader.authoring.misconceptions import problems_of_misconceptions
 from grader.authoring.release import release_notebook
 from grader.classroom.overview import build_overview
 from grader.classroom.page import render_overview
@@ -44,18 +44,18 @@ grader:
 
 
 def written(folder: Path, *cells: str) -> Path:
-    """The example's source, with more cells at its end."""
+    """A copy of the example, with more cells at its end."""
     path = folder / EXAMPLE.name
     path.write_text(EXAMPLE.read_text(encoding="utf-8") + "".join(cells), encoding="utf-8")
     return path
 
 
-def answered(assignment: Assignment, name: str, function: Function) -> tuple[tuple[Diagnosis, ...], str | None]:
-    """What is said of a wrong function, and its fingerprint."""
+def diagnosed(assignment: Assignment, name: str, function: Function) -> tuple[tuple[Diagnosis, ...], str | None]:
+    """The diagnoses of a wrong function, and its fingerprint."""
     exercise = next(exercise for exercise in assignment.exercises if exercise.name == name)
     returned = [call(case, function) for case in build_cases(assignment)[name]]
-    found = diagnose(assignment, exercise, Outcome.MISMATCH, returned, Scope())
-    return found, fingerprint(exercise, Outcome.MISMATCH, returned)
+    diagnoses = diagnose(assignment, exercise, Outcome.MISMATCH, returned, Scope())
+    return diagnoses, fingerprint(exercise, Outcome.MISMATCH, returned)
 
 
 def once_more(dp: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
@@ -66,50 +66,50 @@ def strange(dp: torch.Tensor, p: torch.Tensor) -> torch.Tensor:
     return dp.tanh() * p.cos() + p.exp() / 7
 
 
-def test_who_makes_it_gets_the_author_s_words() -> None:
-    found, _ = answered(load_assignment(EXAMPLE), "grad_z", once_more)
+def test_a_student_who_makes_the_mistake_gets_the_author_s_words() -> None:
+    (diagnosis,), _ = diagnosed(load_assignment(EXAMPLE), "grad_z", once_more)
 
-    assert [each.id for each in found] == ["sigmoid_once_more"]
-    assert found[0].message == "In your dz, p goes through the sigmoid once more."
-    assert found[0].hint.startswith("What is p already")
-    assert len(found[0].more) == 1
-    assert found[0].analogy.startswith("A map says")
-
-
-def test_who_nearly_makes_it_does_not() -> None:
-    found, _ = answered(load_assignment(EXAMPLE), "grad_z", lambda dp, p: once_more(dp, p) * (1 + 1e-3 * p))
-
-    assert "sigmoid_once_more" not in [each.id for each in found]
+    assert diagnosis.id == "sigmoid_once_more"
+    assert diagnosis.message == "In your dz, p goes through the sigmoid once more."
+    assert diagnosis.hint.startswith("What is p already")
+    assert len(diagnosis.more) == 1
+    assert diagnosis.analogy.startswith("A map says")
 
 
-def test_it_comes_before_what_would_be_said_otherwise(tmp_path: Path) -> None:
-    """Also before a factor, and a mutant."""
+def test_a_similar_mistake_is_not_taken_for_it() -> None:
+    found, _ = diagnosed(load_assignment(EXAMPLE), "grad_z", lambda dp, p: once_more(dp, p) * (1 + 1e-3 * p))
+
+    assert "sigmoid_once_more" not in [diagnosis.id for diagnosis in found]
+
+
+def test_a_misconception_comes_before_other_diagnoses(tmp_path: Path) -> None:
+    """Also before a factor and a mutant."""
     cell = CELL.format(exercise="grad_z", id="thinks_twice", code="def thinks(dp, p):\n    return 2 * dp * p * (1 - p)")
 
-    found, _ = answered(load_assignment(written(tmp_path, cell)), "grad_z", lambda dp, p: 2 * dp * p * (1 - p))
+    found, _ = diagnosed(load_assignment(written(tmp_path, cell)), "grad_z", lambda dp, p: 2 * dp * p * (1 - p))
 
-    assert [each.id for each in found] == ["thinks_twice"]
+    assert [diagnosis.id for diagnosis in found] == ["thinks_twice"]
 
 
-def test_from_the_class_s_page_to_a_name(tmp_path: Path) -> None:
-    """An answer is shared, and nothing explains it; the cell that the page offers is put into the source, and does."""
-    nothing, mark = answered(load_assignment(EXAMPLE), "grad_z", strange)
+def test_the_cell_that_the_class_s_page_offers_names_a_mistake(tmp_path: Path) -> None:
+    """Students share an answer that nothing explains; with the offered cell in the source, it is explained."""
+    nothing, shared = diagnosed(load_assignment(EXAMPLE), "grad_z", strange)
     assert nothing == ()
-    entries = [entry_of(student, f"grad_z1:#{mark}") for student in ("ada", "ben")]
+    entries = [entry_of(student, f"grad_z1:#{shared}") for student in ("ada", "ben")]
     page = render_overview(build_overview(entries, [], title="Halves", facts=[]))
     offered = html.unescape(re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)[0])
     cell = offered.replace("#", "").replace("grad_z1", "grad_z").replace("A question?", "What is strange here?")
 
     assignment = load_assignment(written(tmp_path, "\n", cell))
-    found, _ = answered(assignment, "grad_z", strange)
+    found, _ = diagnosed(assignment, "grad_z", strange)
 
-    assert [(each.id, each.hint) for each in found] == [("grad_z_mistake", "What is strange here?")]
-    assert answered(assignment, "grad_z", lambda dp, p: strange(dp, p) + 0.01)[0] == ()
-    assert list(problems_of_named(assignment)) == []
+    assert [(diagnosis.id, diagnosis.hint) for diagnosis in found] == [("grad_z_mistake", "What is strange here?")]
+    assert diagnosed(assignment, "grad_z", lambda dp, p: strange(dp, p) + 0.01)[0] == ()
+    assert list(problems_of_misconceptions(assignment)) == []
 
 
-def test_students_get_no_trace_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Their notebook is byte for byte the one without it, and an earlier one is no other version."""
+def test_students_get_no_trace_of_a_misconception(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Their notebook has the same bytes and the same version as without the misconception."""
     without = tmp_path / "earlier" / EXAMPLE.name
     without.parent.mkdir()
     without.write_text(without_kept_back(EXAMPLE.read_text(encoding="utf-8")), encoding="utf-8")
@@ -123,25 +123,28 @@ def test_students_get_no_trace_of_it(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert load_assignment(EXAMPLE).revision != load_assignment(without).revision
     assert load_assignment(EXAMPLE, public=True).misconceptions == {}
     assert main(["leaks", "--solutions", str(without.parent), str(EXAMPLE)]) == 1
-    assert "a cell tagged misconception or style, which is for the instructor" in capsys.readouterr().err
+    assert "a cell is tagged misconception or style, and is for instructors only" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
     ("code", "problem"),
     [
-        ("def same(dp, p):\n    return (p - p ** 2) * dp", "is right: it answers every case as the solution does."),
+        (
+            "def same(dp, p):\n    return (p - p ** 2) * dp",
+            "is not a mistake: it answers every case like the solution.",
+        ),
         ("def again(dp, p):\n    return once(dp, p)", "raises NameError on mnist (name 'once' is not defined)."),
         ("def again(dp, p):\n    return 1", "does not return what the exercise asks for"),
         (
             "def again(dp, p):\n    q = 1 / (1 + (-p).exp())\n    return dp * q * (1 - q)",
-            "sigmoid_once_more and again are one and the same answer",
+            "sigmoid_once_more and again are shown by the same answer: again would never be reported.",
         ),
     ],
 )
-def test_validation_looks_at_it(tmp_path: Path, code: str, problem: str) -> None:
+def test_validation_checks_misconceptions(tmp_path: Path, code: str, problem: str) -> None:
     assignment = load_assignment(written(tmp_path, CELL.format(exercise="grad_z", id="again", code=code)))
 
-    problems = list(problems_of_named(assignment))
+    problems = list(problems_of_misconceptions(assignment))
 
     assert len(problems) == 1
     assert problem in problems[0]
@@ -151,25 +154,31 @@ def test_validation_looks_at_it(tmp_path: Path, code: str, problem: str) -> None
 @pytest.mark.parametrize(
     ("cell", "says"),
     [
-        (cell_to_name("grad_q", "0" * 16), "there is no exercise `grad_q`. There are grad_p, grad_z, grad_layer."),
+        (
+            cell_to_name("grad_q", "0" * 16),
+            "there is no exercise `grad_q`. The exercises are grad_p, grad_z, grad_layer.",
+        ),
         (cell_to_name("grad_z", "0123"), "`fingerprints` is ['0123']. It must be a list of strings of 16 hexadecimal"),
         (cell_to_name("grad_z", "0" * 16).replace("id:", "name:"), "there is no setting `name` here."),
         (cell_to_name("grad_z", "0" * 16).replace("  id: grad_z_mistake\n", ""), "the misconception has no `id`."),
         (CELL.format(exercise="grad_z", id="empty", code=""), "nothing says which answers show `empty`."),
         (CELL.format(exercise="grad_z", id="a", code="def grad_z(dp, p): return p"), "function is called grad_z."),
-        (CELL.format(exercise="grad_z", id="a", code="def other(p): return p"), "other takes p. It must take what"),
-        (CELL.format(exercise="grad_z", id="a", code="def other(p"), "it is not Python ('(' was never closed)."),
+        (
+            CELL.format(exercise="grad_z", id="a", code="def other(p): return p"),
+            "other takes p. It must take the arguments of grad_z: dp, p.",
+        ),
+        (CELL.format(exercise="grad_z", id="a", code="def other(p"), "this cell is not Python ('(' was never closed)."),
         (
             CELL.format(exercise="grad_z", id="sigmoid_once_more", code="def other(dp, p): return p"),
-            "grad_z has a second misconception `sigmoid_once_more`.",
+            "grad_z has two misconceptions called `sigmoid_once_more`.",
         ),
         (
             CELL.format(exercise="grad_z", id="a", code="1").replace("[misconception]", "[misconception, exercise]"),
-            "a misconception is tagged as more than that.",
+            "this cell is tagged both `misconception` and `exercise`. Give the misconception a cell of its own.",
         ),
     ],
 )
-def test_what_is_wrong_with_a_cell_is_said(tmp_path: Path, cell: str, says: str) -> None:
+def test_an_error_names_the_place_of_a_wrong_misconception(tmp_path: Path, cell: str, says: str) -> None:
     with pytest.raises(SourceError) as raised:
         load_assignment(written(tmp_path, "\n", cell))
 

@@ -1,4 +1,4 @@
-"""What an author declares is checked, says where it stands when it is wrong, and does what it says."""
+"""An author's settings and cells are checked, errors name the place, and valid settings take effect."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def line_of(path: Path, beginning: str) -> int:
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("hiden_seed: 3", "there is no setting `hiden_seed` here. Is it hidden_seed?"),
-        ("colour: red", "there is no setting `colour` here. There are assignment, title, hidden_seed"),
+        ("hiden_seed: 3", "there is no setting `hiden_seed` here. Did you mean hidden_seed?"),
+        ("colour: red", "there is no setting `colour` here. The settings are assignment, title, hidden_seed"),
         ("autograd: maybe", "`autograd` is 'maybe'. It must be one of forbid, flag, allow."),
         ("hints: 4", "`hints` is 4. It must be one of 0, 1, 2, 3."),
         ("hints: true", "`hints` is True. It must be one of 0, 1, 2, 3."),
@@ -54,7 +54,7 @@ def line_of(path: Path, beginning: str) -> int:
         ("cases: {name: tiny}", "`cases` is {'name': 'tiny'}. It must be"),
     ],
 )
-def test_a_notebook_s_settings(tmp_path: Path, line: str, says: str) -> None:
+def test_a_notebook_s_settings_are_checked(tmp_path: Path, line: str, says: str) -> None:
     path = written(tmp_path, ("  steps: 20", f"  {line}"))
 
     with pytest.raises(SourceError) as raised:
@@ -68,32 +68,32 @@ def test_a_notebook_s_settings(tmp_path: Path, line: str, says: str) -> None:
     [
         ("{points: 0}", "`points` is 0. It must be a positive number."),
         ("{points: true}", "`points` is True. It must be a positive number."),
-        ("{point: 2}", "there is no setting `point` here. Is it points?"),
-        ("{tolerance: 0.5}", "`tolerance` is 0.5. It must be a number from 1 on."),
+        ("{point: 2}", "there is no setting `point` here. Did you mean points?"),
+        ("{tolerance: 0.5}", "`tolerance` is 0.5. It must be a number of at least 1."),
         ("{targets: w}", "`targets` is 'w'. It must be a list of names, such as [w2, b2]."),
         ("[2]", "`grader` is [2]. Write names and values: `{points: 2}`."),
     ],
 )
-def test_an_exercise_s_settings(tmp_path: Path, settings: str, says: str) -> None:
+def test_an_exercise_s_settings_are_checked(tmp_path: Path, settings: str, says: str) -> None:
     path = written(tmp_path, ("grader: {points: 2}", f"grader: {settings}"))
 
     with pytest.raises(SourceError) as raised:
         load_assignment(path)
 
-    place, _, told = str(raised.value).partition(", grad_w: ")
+    place, _, message = str(raised.value).partition(", grad_w: ")
     assert place.endswith(f"line {line_of(path, 'def grad_w')}")
-    assert told == says
+    assert message == says
 
 
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("    return 2 * x.T @ (yhat - y) / len(y)", "    return 2 *", "it is not Python"),
+        ("    return 2 * x.T @ (yhat - y) / len(y)", "    return 2 *", "this cell is not Python"),
         ('    return {"w": 0.01', '    retrun {"w": 0.01', "SyntaxError: invalid syntax"),
         ("def init_parameters(generator):", "1 / 0\ndef init_parameters(generator):", "ZeroDivisionError"),
     ],
 )
-def test_code_that_cannot_run_is_found_by_its_line(tmp_path: Path, old: str, new: str, says: str) -> None:
+def test_an_error_names_the_line_of_code_that_cannot_run(tmp_path: Path, old: str, new: str, says: str) -> None:
     path = written(tmp_path, (old, new))
 
     with pytest.raises(
@@ -102,33 +102,33 @@ def test_code_that_cannot_run_is_found_by_its_line(tmp_path: Path, old: str, new
         load_assignment(path)
 
 
-def test_a_forward_pass_that_fails_is_found_by_its_line(tmp_path: Path) -> None:
+def test_an_error_names_the_line_where_the_forward_pass_fails(tmp_path: Path) -> None:
     path = written(tmp_path, ("    yhat = x @ w", "    yhat = x @ w @ w"))
 
     with pytest.raises(SourceError, match=rf"cannot be evaluated \(mine\.md, line {line_of(path, '    yhat = x')}\)"):
         build_cases(load_assignment(path))
 
 
-def test_an_argument_that_is_not_there_is_found_by_its_cell(tmp_path: Path) -> None:
+def test_an_error_names_the_cell_with_an_unknown_argument(tmp_path: Path) -> None:
     path = written(tmp_path, ("def grad_w(x, yhat, y):", "def grad_w(x, z, y):"))
 
     with pytest.raises(SourceError, match=rf"mine\.md, cell \d+, line {line_of(path, 'def grad_w')}\) takes `z`"):
         build_cases(load_assignment(path))
 
 
-def test_a_tolerance_is_so_many_times_what_rounding_explains() -> None:
-    plain = load_assignment(SOURCE)
+def test_a_tolerance_multiplies_what_rounding_explains() -> None:
+    default = load_assignment(SOURCE)
     wide = dataclasses.replace(
-        plain, exercises=tuple(dataclasses.replace(exercise, tolerance=10.0) for exercise in plain.exercises)
+        default, exercises=tuple(dataclasses.replace(exercise, tolerance=10.0) for exercise in default.exercises)
     )
 
-    for one, other in zip(build_cases(plain)["grad_w1"], build_cases(wide)["grad_w1"], strict=True):
-        allowed = [tolerance(case.expected[0], dtype=torch.float32, terms=case.terms) for case in (one, other)]
+    for cases in zip(build_cases(default)["grad_w1"], build_cases(wide)["grad_w1"], strict=True):
+        allowed = [tolerance(case.expected[0], dtype=torch.float32, terms=case.terms) for case in cases]
         assert allowed[1] == pytest.approx(10 * allowed[0], rel=0.01)
 
 
-def test_cases_of_the_author_s_own(tmp_path: Path) -> None:
-    """Another size, random upstream gradients, and inputs that the author makes."""
+def test_an_author_can_add_cases(tmp_path: Path) -> None:
+    """With another size, another dtype, and inputs that the author makes."""
     path = written(
         tmp_path,
         ("  steps: 20", "  steps: 20\n  cases: [{name: paper, rows: 3}, {name: wide, rows: 99, dtype: float64}]"),
@@ -154,27 +154,34 @@ def test_cases_of_the_author_s_own(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "place", "says"),
     [
-        ("tags: [exercise]", "tags: [excercise]", "def grad_w", "there is no tag `excercise`. Is it exercise?"),
+        ("tags: [exercise]", "tags: [excercise]", "def grad_w", "there is no tag `excercise`. Did you mean exercise?"),
         (
             "tags: [exercise]",
             "tags: [misconceptoin]",
             "def grad_w",
-            "there is no tag `misconceptoin`. Is it misconception?",
+            "there is no tag `misconceptoin`. Did you mean misconception?",
         ),
         (":tags: [network]\n\ndef init", ":tags: [netwrok]\n\ndef init", "def init", "there is no tag `netwrok`."),
-        (":tags: [network]\n\ndef init", "\ndef init", "def init", "the cell of `forward` is not tagged `network`."),
+        (
+            ":tags: [network]\n\ndef init",
+            "\ndef init",
+            "def init",
+            "the cell that defines `forward` is not tagged `network`.",
+        ),
         (
             "grader: {points: 2}",
             "points: 2",
             "def grad_w",
-            "`points` stands beside `grader`. Write `grader: {points: …}`.",
+            "`points` is not under `grader`. Write `grader: {points: …}`.",
         ),
         ("    ### END SOLUTION\n", "", "def grad_w", "a solution region is not closed."),
-        ("### BEGIN SOLUTION", "### BEGIN SOLUTON", "def grad_w", "a solution region ends that did not begin."),
-        ("### END", "### BEGIN SOLUTION\n    ### END", "def grad_w", "a solution region begins within another one."),
+        ("### BEGIN SOLUTION", "### BEGIN SOLUTON", "def grad_w", "an END SOLUTION has no BEGIN SOLUTION."),
+        ("### END", "### BEGIN SOLUTION\n    ### END", "def grad_w", "a solution region begins inside another one."),
     ],
 )
-def test_cells_that_are_not_what_they_should_be(tmp_path: Path, old: str, new: str, place: str, says: str) -> None:
+def test_an_error_names_the_cell_with_wrong_tags_or_regions(
+    tmp_path: Path, old: str, new: str, place: str, says: str
+) -> None:
     path = written(tmp_path, (old, new))
 
     with pytest.raises(SourceError, match=rf"mine\.md, cell \d+, line {line_of(path, place)}: {re.escape(says)}"):
@@ -203,7 +210,7 @@ def test_cells_that_are_not_what_they_should_be(tmp_path: Path, old: str, new: s
         ("def grad_w(", "def grad_v(", "def grad_v", "the network has no v to take the gradient of."),
     ],
 )
-def test_a_network_that_cannot_be_is_found_by_its_line(
+def test_an_error_names_the_line_of_a_network_that_cannot_be_graded(
     tmp_path: Path, old: str, new: str, place: str, says: str
 ) -> None:
     path = written(tmp_path, (old, new))
@@ -218,15 +225,15 @@ def test_a_network_that_cannot_be_is_found_by_its_line(
 
 
 @pytest.mark.parametrize(("old", "new"), [("  title: Mine", "  title: Mine: all mine"), ("points: 2}", "points: 2")])
-def test_yaml_that_cannot_be_read(tmp_path: Path, old: str, new: str) -> None:
+def test_an_error_names_the_line_of_broken_yaml(tmp_path: Path, old: str, new: str) -> None:
     path = written(tmp_path, (old, new))
 
-    with pytest.raises(SourceError, match=r"mine\.md.*line \d+.*In YAML, brackets and quotes are closed"):
+    with pytest.raises(SourceError, match=r"mine\.md.*line \d+.*In YAML, close brackets and quotes"):
         load_assignment(path)
 
 
-def test_a_file_that_is_no_source(tmp_path: Path) -> None:
+def test_a_file_without_a_header_is_not_a_source(tmp_path: Path) -> None:
     (tmp_path / "mine.md").write_text("# Mine\n")
 
-    with pytest.raises(SourceError, match="does not begin with jupytext's header"):
+    with pytest.raises(SourceError, match="does not begin with a jupytext header"):
         find_assignment("mine", tmp_path)

@@ -1,4 +1,4 @@
-"""What a student reads in a shipped notebook is whole: a story, a drawing, shapes, and a curve that falls."""
+"""Shipped notebooks are complete: introductions, shapes, a drawing, and a training curve that falls."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOT_PROSE = re.compile(r"\$\$.*?\$\$|\$[^$]*\$|`[^`]*`", re.DOTALL)
 
 
 @ASSIGNMENTS
-def test_each_exercise_is_introduced_with_its_shapes(source: Path) -> None:
+def test_every_exercise_is_introduced_with_its_shapes(source: Path) -> None:
     read = read_source(source)
     cells = read.notebook.cells
 
@@ -31,8 +31,8 @@ def test_each_exercise_is_introduced_with_its_shapes(source: Path) -> None:
 
 
 @ASSIGNMENTS
-def test_nothing_is_left_over_from_writing(source: Path) -> None:
-    """No word that stands in for a sentence, no picture that is not there, no drawing without a description."""
+def test_no_placeholder_is_left(source: Path) -> None:
+    """There are no placeholders, every picture exists, and every drawing is described."""
     prose = "\n".join(cell.source for cell in read_source(source).notebook.cells if cell.cell_type == "markdown")
 
     assert set(re.findall(r"\b[A-Z]{4,}\b", NOT_PROSE.sub("", prose))) <= {"MNIST"}
@@ -40,7 +40,7 @@ def test_nothing_is_left_over_from_writing(source: Path) -> None:
     assert "Backward" in description
     labels = [text for text in ET.parse(source.parent / picture).getroot().itertext() if text.strip()]
     assert labels
-    assert not [label for label in labels if "_" in label], "subscripts are set, not typed"
+    assert not [label for label in labels if "_" in label], "a label shows an underscore instead of a subscript"
 
 
 @ASSIGNMENTS

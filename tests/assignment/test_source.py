@@ -43,7 +43,7 @@ def source(folder: Path, body: str) -> Path:
 
 
 def test_the_shipped_source_is_read() -> None:
-    """Exercises in order, with arguments, targets and points; the place of each in the file."""
+    """Exercises are in order, with arguments, targets, points, and their lines in the file."""
     read = read_source(SOURCE)
 
     assert [(e.name, e.arguments, e.targets, e.points) for e in read.exercises] == [
@@ -62,13 +62,13 @@ def test_the_shipped_source_is_read() -> None:
 
 
 def test_a_version_is_a_hash_of_the_text() -> None:
-    """Line ends do not matter, anything else does."""
+    """Line ends do not matter; everything else does."""
     assert source_version("a\nb") == source_version("a\r\nb")
     assert source_version("a\nb") != source_version("a\nc")
 
 
 def test_only_notebooks_are_sources(tmp_path: Path) -> None:
-    """A README beside them is none."""
+    """A README beside them is not a source notebook."""
     source(tmp_path, EXERCISE)
     (tmp_path / "README.md").write_text("# Read me\n")
 
@@ -79,12 +79,12 @@ def test_only_notebooks_are_sources(tmp_path: Path) -> None:
     ("old", "new", "says"),
     [
         ("    ### END SOLUTION\n", "", r"small\.md, cell 2, line \d+: a solution region is not closed"),
-        ("    ### BEGIN SOLUTION\n", "", "ends that did not begin"),
-        ("    return x.T @ dz\n", "    ### BEGIN SOLUTION\n", "begins within another one"),
+        ("    ### BEGIN SOLUTION\n", "", "an END SOLUTION has no BEGIN SOLUTION"),
+        ("    return x.T @ dz\n", "    ### BEGIN SOLUTION\n", "begins inside another one"),
         ('    """What is asked."""\n', "", "grad_w has no docstring"),
         ("def grad_w(x, dz):", "def grad_w(x, dz)", "not Python"),
-        ("    ### END SOLUTION\n", "    ### END SOLUTION\ndef other():\n    pass\n", "holds 2 functions"),
-        ("def grad_w(", "def weight(", "weight names no target"),
+        ("    ### END SOLUTION\n", "    ### END SOLUTION\ndef other():\n    pass\n", "has 2 functions, not one"),
+        ("def grad_w(", "def weight(", "nothing says what weight is the gradient of"),
         (":tags: [exercise]", ":tags: [other]", "has no exercise"),
         (
             ":tags: [exercise]",
@@ -92,21 +92,21 @@ def test_only_notebooks_are_sources(tmp_path: Path) -> None:
             r"line \d+, grad_w: `points` is -1\. It must be a pos",
         ),
         (":tags: [exercise]", ":tags: [exercise, network]", "a network cell has a solution region"),
-        (EXERCISE, EXERCISE + "\n" + EXERCISE, "a second exercise is called grad_w"),
+        (EXERCISE, EXERCISE + "\n" + EXERCISE, "two exercises are called grad_w"),
     ],
 )
-def test_what_breaks_the_contract_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
-    """With file, cell and line."""
+def test_a_notebook_that_breaks_the_contract_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
+    """The message names file, cell and line."""
     assert old in EXERCISE
 
     with pytest.raises(SourceError, match=says):
         read_source(source(tmp_path, EXERCISE.replace(old, new)))
 
 
-def test_name_and_metadata_must_agree(tmp_path: Path) -> None:
+def test_the_file_name_and_the_metadata_must_agree(tmp_path: Path) -> None:
     """The file's name is the id."""
     path = source(tmp_path, EXERCISE)
     path.write_text(path.read_text().replace("kernelspec:", "grader:\n  assignment: other\nkernelspec:", 1))
 
-    with pytest.raises(SourceError, match="says that it is 'other'"):
+    with pytest.raises(SourceError, match="says that its id is 'other'"):
         read_source(path)

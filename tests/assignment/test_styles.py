@@ -1,5 +1,5 @@
 """
-Other right ways to write an exercise: graded with the solution, told where they are wrong, and kept from students.
+Other right ways to write an exercise: they are graded like the solution, and kept from students.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ WRONG = "def by_sum(yhat, y):\n    return 2 * (yhat - y)"
 
 
 def styled(folder: Path, *cells: tuple[str, str]) -> Path:
-    """The seed's assignment without its own styles, and with these: (metadata, code)."""
+    """A copy of two_layer_mse with these styles, (metadata, code), instead of its own."""
     text = without_kept_back((ROOT / "solutions" / "two_layer_mse.md").read_text(encoding="utf-8"))
     text = text.replace("![", "[")  # its picture is not here
     path = folder / "two_layer_mse.md"
@@ -31,7 +31,7 @@ def styled(folder: Path, *cells: tuple[str, str]) -> Path:
     return path
 
 
-def test_each_style_is_graded_and_the_wrong_one_is_named(tmp_path: Path) -> None:
+def test_every_style_is_graded_and_a_wrong_one_is_named(tmp_path: Path) -> None:
     path = styled(tmp_path, ("{exercise: grad_yhat}", RIGHT), ("{exercise: grad_yhat}", WRONG))
     source = read_source(path)
     problems = problems_of_styles(load_assignment(path), source, read_styles(source))
@@ -40,10 +40,10 @@ def test_each_style_is_graded_and_the_wrong_one_is_named(tmp_path: Path) -> None
     ]
 
 
-def test_students_get_none_of_it(tmp_path: Path) -> None:
-    path, plain = styled(tmp_path, ("{exercise: grad_yhat}", RIGHT)), tmp_path / "plain"
-    plain.mkdir()
-    source, without = read_source(path), read_source(styled(plain))
+def test_students_get_no_trace_of_a_style(tmp_path: Path) -> None:
+    path, folder = styled(tmp_path, ("{exercise: grad_yhat}", RIGHT)), tmp_path / "without"
+    folder.mkdir()
+    source, without = read_source(path), read_source(styled(folder))
     released = release_notebook(source)
     assert released == release_notebook(without)
     assert source.version == without.version
@@ -51,7 +51,7 @@ def test_students_get_none_of_it(tmp_path: Path) -> None:
     assert "by_product" not in str(released)
 
 
-def test_a_style_is_a_solution_that_may_leak(tmp_path: Path) -> None:
+def test_leaks_finds_the_code_of_a_style(tmp_path: Path) -> None:
     bodies = solution_bodies(styled(tmp_path, ("{exercise: grad_yhat}", RIGHT)).parent)
     answer = tmp_path / "answer.py"
     answer.write_text("# %%\ndef grad_yhat(guess, y):\n    return (guess - y) * (2 / len(y))\n", encoding="utf-8")
@@ -60,9 +60,9 @@ def test_a_style_is_a_solution_that_may_leak(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("grader", "code", "said"),
+    ("grader", "code", "says"),
     [
-        ("{}", RIGHT, "the style does not say whose it is"),
+        ("{}", RIGHT, "the style does not say for which exercise"),
         ("{exercise: grad_y}", RIGHT, "there is no exercise `grad_y`"),
         ("{exercize: grad_yhat}", RIGHT, "there is no setting `exercize` here"),
         ("{exercise: grad_yhat}", "1", "the style has no function"),
@@ -70,9 +70,9 @@ def test_a_style_is_a_solution_that_may_leak(tmp_path: Path) -> None:
         ("{exercise: grad_yhat}", "def by(yhat):\n    return yhat", "by takes yhat"),
     ],
 )
-def test_what_is_wrong_with_a_cell_is_said_with_its_line(tmp_path: Path, grader: str, code: str, said: str) -> None:
+def test_an_error_names_the_place_of_a_wrong_cell(tmp_path: Path, grader: str, code: str, says: str) -> None:
     path = styled(tmp_path, (grader, code))
     with pytest.raises(SourceError) as caught:
         read_styles(read_source(path))
-    assert said in str(caught.value)
+    assert says in str(caught.value)
     assert "two_layer_mse.md, cell" in str(caught.value)

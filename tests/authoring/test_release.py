@@ -1,4 +1,4 @@
-"""The students' notebook is what the source generates, and holds no trace of the solution."""
+"""The students' notebook is generated from the source notebook, and has no trace of the solution."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NAMES = ["grad_yhat", "grad_w2", "grad_b2", "grad_a1", "grad_z1", "grad_w1", "gr
 
 
 @pytest.mark.parametrize("source", sorted(SOURCES.glob("*.md")), ids=lambda source: source.stem)
-def test_the_committed_pair_is_what_the_source_generates(source: Path, tmp_path: Path) -> None:
+def test_the_committed_notebooks_are_what_the_source_generates(source: Path, tmp_path: Path) -> None:
     """Byte for byte."""
     for path in write_release(read_source(source), tmp_path):
         committed = ROOT / "assignments" / source.stem / path.name
@@ -29,7 +29,7 @@ def test_the_committed_pair_is_what_the_source_generates(source: Path, tmp_path:
 
 
 def test_notebook_and_text_are_a_pair() -> None:
-    """Same cells, as jupytext reads them."""
+    """They have the same cells, as jupytext reads them."""
     notebook = nbformat.read(RELEASED / "two_layer_mse.ipynb", as_version=4)
     text = jupytext.read(RELEASED / "two_layer_mse.md")
 
@@ -40,7 +40,7 @@ def test_notebook_and_text_are_a_pair() -> None:
 
 
 def test_blanks_keep_signature_and_docstring() -> None:
-    """And raise NotImplementedError, naming the exercise."""
+    """They raise NotImplementedError, which names the exercise."""
     source = read_source(SOURCE)
     released = release_notebook(source)
 
@@ -57,8 +57,8 @@ def test_blanks_keep_signature_and_docstring() -> None:
 
 @pytest.mark.parametrize("suffix", [".ipynb", ".md"])
 @pytest.mark.parametrize("source", sorted(SOURCES.glob("*.md")), ids=lambda source: source.stem)
-def test_no_trace_of_the_solution(source: Path, suffix: str) -> None:
-    """None of its lines, no delimiters, no seed, no outputs."""
+def test_the_released_notebook_has_no_trace_of_the_solution(source: Path, suffix: str) -> None:
+    """It has no line of a solution, no delimiters and no seed."""
     text = (ROOT / "assignments" / source.stem / (source.stem + suffix)).read_text(encoding="utf-8")
     for exercise in read_source(source).exercises:
         inside = False
@@ -73,7 +73,7 @@ def test_no_trace_of_the_solution(source: Path, suffix: str) -> None:
 
 
 def test_the_released_notebook_is_clean() -> None:
-    """Valid, self-contained, without outputs, marked with assignment and version."""
+    """It is valid, needs no other file, has no outputs, and names its assignment and version."""
     notebook = nbformat.read(RELEASED / "two_layer_mse.ipynb", as_version=4)
     nbformat.validate(notebook)
 
@@ -94,8 +94,8 @@ def run(notebook: nbformat.NotebookNode, folder: Path) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")  # of the kernel that nbclient starts, about its transport
-def test_it_runs_up_to_its_first_blank(tmp_path: Path) -> None:
-    """The story before the first exercise works as it is handed out."""
+def test_the_released_notebook_runs_up_to_its_first_blank(tmp_path: Path) -> None:
+    """All cells before the first exercise run without changes."""
     notebook = nbformat.read(RELEASED / "two_layer_mse.ipynb", as_version=4)
 
     with pytest.raises(CellExecutionError, match="grad_yhat is still blank"):
@@ -104,20 +104,20 @@ def test_it_runs_up_to_its_first_blank(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 def test_the_solution_runs_and_the_loss_goes_down(tmp_path: Path) -> None:
-    """The closing section holds what it promises."""
+    """The numbers are those that the text promises."""
     notebook = read_source(SOURCE).notebook
 
     run(notebook, tmp_path)
 
-    said = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
-    first, last = (float(number) for number in said.split("The loss goes from ")[1].split("'")[0].split(" to "))
+    outputs = json.dumps([cell.get("outputs", []) for cell in notebook.cells])
+    first, last = (float(number) for number in outputs.split("The loss goes from ")[1].split("'")[0].split(" to "))
     assert 24 < first < 29
     assert last < 4
-    assert "52% of z1 is negative" in said
+    assert "52% of z1 is negative" in outputs
 
 
 def test_answers_take_the_place_of_blanks() -> None:
-    """Functions by name, helpers before them, deletions, and what is left at the end."""
+    """Functions replace blanks by name, helpers come before them, deletions work, and the rest goes to the end."""
     notebook = release_notebook(read_source(SOURCE))
 
     filled = fill_blanks(
@@ -125,10 +125,10 @@ def test_answers_take_the_place_of_blanks() -> None:
         "# %%\nhelper = 1\n# %%\ndef grad_w2(a1, dyhat):\n    return helper\n# %% delete: grad_b1\n# %%\nlast = 2\n",
     )
 
-    sources = [cell.source for cell in filled.cells]
-    place = sources.index("def grad_w2(a1, dyhat):\n    return helper")
-    assert sources[place - 1] == "helper = 1"
-    assert sources[-1] == "last = 2"
-    assert not any("grad_b1 is still blank" in source for source in sources)
-    assert sum("is still blank" in source for source in sources) == 5
-    assert len(sources) == len(notebook.cells) + 1
+    codes = [cell.source for cell in filled.cells]
+    place = codes.index("def grad_w2(a1, dyhat):\n    return helper")
+    assert codes[place - 1] == "helper = 1"
+    assert codes[-1] == "last = 2"
+    assert not any("grad_b1 is still blank" in code for code in codes)
+    assert sum("is still blank" in code for code in codes) == 5
+    assert len(codes) == len(notebook.cells) + 1

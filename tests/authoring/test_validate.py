@@ -1,4 +1,4 @@
-"""`grader validate`: a sound assignment is told from one whose cases have a hole."""
+"""`grader validate` finds the shipped assignments sound, and reports a hole in the cases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def test_the_shipped_assignments_are_sound(source: Path) -> None:
 
 
 def test_positive_weights_leave_the_mask_untested(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """With `torch.rand`, z1 is never negative, and whoever forgets the relu gets full marks."""
+    """With `torch.rand`, z1 is never negative, and a student who forgets the relu gets full marks."""
     text = SOURCE.read_text(encoding="utf-8").replace("scale * torch.randn(", "scale * torch.rand(")
     (tmp_path / SOURCE.name).write_text(text, encoding="utf-8")
     picture = SOURCE.with_suffix(".svg")

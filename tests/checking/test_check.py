@@ -1,4 +1,4 @@
-"""`check(grad_w1)`: what a student is told in the notebook, at once, without the solution."""
+"""`check(grad_w1)`: what a student sees in the notebook at once, without the solution."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TRANSFORMER = TransformerManager()
 
 
 def notebook_of(answers: str = "", *, assignment_id: str = "two_layer_mse", base: str = "solution") -> dict[str, Any]:
-    """The variables that a handed in notebook leaves, without its drawings and its training."""
+    """The variables after running a submitted notebook, without its plots and its training."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for cell in handed_in(answers, assignment_id=assignment_id, base=base).cells:
         if cell.cell_type != "code" or "plt." in cell.source or "range(40)" in cell.source:
@@ -58,8 +58,8 @@ def test_the_solution_is_right_and_so_is_the_whole_chain(assignment_id: str) -> 
 
 
 @pytest.mark.parametrize("folder", sorted(CORPUS.glob("*/wrong_*")), ids=lambda path: f"{path.parent.name}/{path.name}")
-def test_what_is_wrong_here_is_what_is_wrong_in_a_grading(folder: Path) -> None:
-    """On all realistic mistakes of the corpus, the outcome is the one that a report will have."""
+def test_a_check_and_a_grading_have_the_same_outcomes(folder: Path) -> None:
+    """For every realistic mistake in the corpus, the outcome is the one that a report has."""
     expect = tomllib.loads((folder / "expect.toml").read_text(encoding="utf-8"))
     answers = (folder / "answers.py").read_text(encoding="utf-8")
     namespace = notebook_of(answers, assignment_id=folder.parent.name)
@@ -69,7 +69,7 @@ def test_what_is_wrong_here_is_what_is_wrong_in_a_grading(folder: Path) -> None:
     assert found == expect["outcomes"]
 
 
-def test_a_wrong_one_comes_with_its_shapes_a_picture_and_a_first_hint() -> None:
+def test_a_wrong_gradient_comes_with_its_shapes_a_picture_and_a_first_hint() -> None:
     wrong = "# %%\ndef grad_w1(x, dz1):\n    return dz1.T @ x\n"
 
     shown = check.examine("grad_w1", notebook_of(wrong))._repr_mimebundle_()
@@ -84,7 +84,7 @@ def test_a_wrong_one_comes_with_its_shapes_a_picture_and_a_first_hint() -> None:
 
 
 def test_right_on_the_public_batch_is_not_enough() -> None:
-    """It says what is special about the batch on which it fails."""
+    """The check says what is special about the batch on which the function fails."""
     wrong = "# %%\ndef grad_yhat(yhat, y):\n    return 2 * (yhat - y) / 64\n"
 
     shown = check.examine("grad_yhat", notebook_of(wrong))
@@ -93,7 +93,7 @@ def test_right_on_the_public_batch_is_not_enough() -> None:
     assert "of another size" in repr(shown)
 
 
-def test_what_is_not_there() -> None:
+def test_a_missing_function_is_reported_and_the_others_are_checked() -> None:
     namespace = notebook_of()
     del namespace["grad_b1"]
 
@@ -104,21 +104,21 @@ def test_what_is_not_there() -> None:
     assert report.chain.links["grad_w1"] is Outcome.MATCH
 
 
-def test_before_the_network_is_there_it_says_so() -> None:
+def test_without_a_network_it_says_which_cells_to_run() -> None:
     shown = Check().examine("grad_w1", {"grad_w1": lambda x, dz1: x})
 
     assert "Run the cells above" in repr(shown)
     assert "Run the cells above" in shown._repr_html_()
 
 
-def test_a_forward_pass_that_fails_is_a_sentence() -> None:
+def test_a_forward_pass_that_fails_is_described_in_a_sentence() -> None:
     namespace = notebook_of()
     namespace["forward"] = lambda x, y, **parameters: {"loss": x @ y}
 
     assert "cannot be evaluated" in repr(check.examine("grad_w1", namespace))
 
 
-def test_without_a_declaration_names_say_enough() -> None:
+def test_without_a_declaration_the_names_of_functions_are_enough() -> None:
     namespace = notebook_of()
     fresh = Check()
 
@@ -129,7 +129,7 @@ def test_without_a_declaration_names_say_enough() -> None:
     assert "does not know what" in repr(fresh.examine("backward", namespace))
 
 
-def test_a_network_that_changes_is_looked_at_again() -> None:
+def test_a_network_that_changes_is_evaluated_again() -> None:
     namespace = notebook_of()
     exec("def forward(x, y, w1, b1, w2, b2, old=forward):\n"
          "    out = old(x, y, w1, b1, w2, b2)\n"
@@ -149,7 +149,7 @@ def test_students_text_is_escaped() -> None:
     assert "\x1b" not in repr(shown) + shown._repr_html_()
 
 
-def test_it_gives_no_marks() -> None:
+def test_a_check_gives_no_marks() -> None:
     shown = check.examine_all(notebook_of())
 
     page = render_html(shown.report)
@@ -158,8 +158,8 @@ def test_it_gives_no_marks() -> None:
     assert "points" not in repr(shown)
 
 
-def test_an_interrupt_ends_it_at_once() -> None:
-    """Not one call only, of several."""
+def test_an_interrupt_ends_a_check_at_once() -> None:
+    """It ends all calls, not only the current one."""
     calls: list[int] = []
 
     def grad_b1(dz1: torch.Tensor) -> torch.Tensor:
@@ -172,7 +172,7 @@ def test_an_interrupt_ends_it_at_once() -> None:
     assert len(calls) == 1
 
 
-def test_threads_are_given_back() -> None:
+def test_a_check_restores_the_number_of_threads() -> None:
     torch.set_num_threads(2)
 
     check.examine("grad_b1", notebook_of())
@@ -180,7 +180,9 @@ def test_threads_are_given_back() -> None:
     assert torch.get_num_threads() == 2
 
 
-def test_while_being_graded_it_keeps_quiet(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_check_shows_nothing_during_a_grading(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setenv("GRADER_CHANNEL", "fd:0")
 
     check("grad_w1")
@@ -189,31 +191,31 @@ def test_while_being_graded_it_keeps_quiet(monkeypatch: pytest.MonkeyPatch, caps
     assert capsys.readouterr() == ("", "")
 
 
-def test_outside_of_a_notebook_it_is_text(capsys: pytest.CaptureFixture[str]) -> None:
+def test_outside_of_a_notebook_a_check_prints_text(capsys: pytest.CaptureFixture[str]) -> None:
     exec("from grader import check\ncheck(grad_w1)", notebook_of())
 
     assert capsys.readouterr().out.startswith("✓ grad_w1: Right\n")
 
 
-def test_what_is_no_function() -> None:
+def test_a_check_of_something_else_than_a_function_raises() -> None:
     with pytest.raises(TypeError, match=r"check\(grad_w1\)"):
         check(3)
 
 
 @pytest.mark.parametrize(
-    ("lines", "settings", "said"),
+    ("lines", "settings", "says"),
     [
         (["grad_w1: w1"], {}, "cannot read 'grad_w1: w1'"),
         (["grad_w1(x) -> "], {}, "cannot read"),
-        (["grad_w1(x) -> w1"], {"points": 3}, "knows no 'points'"),
+        (["grad_w1(x) -> w1"], {"points": 3}, "has no setting 'points'"),
     ],
 )
-def test_what_is_declared_is_read_strictly(lines: list[str], settings: dict[str, Any], said: str) -> None:
-    with pytest.raises(SourceError, match=said):
+def test_a_wrong_declaration_is_refused(lines: list[str], settings: dict[str, Any], says: str) -> None:
+    with pytest.raises(SourceError, match=says):
         declare("mine", lines, settings)
 
 
-def test_importing_it_is_cheap() -> None:
+def test_importing_check_is_cheap() -> None:
     script = (
         "import sys; from grader import check; "
         "assert not {'torch', 'numpy', 'IPython', 'jinja2', 'nbformat'} & set(sys.modules), sorted(sys.modules)"

@@ -1,4 +1,4 @@
-"""Where students work: what sanitises outputs, what has no notebook, no Unix, and processes that are busy already."""
+"""A check works wherever students do: behind sanitisers, without a notebook, without Unix, in a busy process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WRONG = (
     "# %%\ndef grad_b1(dz1):\n    return dz1.sum()\n\n"
     "# %%\ndef grad_w2(a1, dyhat):\n    raise ValueError('not <yet>')\n"
 )
-# The tags and schemes that JupyterLab, nbconvert and GitHub leave, or fewer.
+# The tags and schemes that JupyterLab, nbconvert and GitHub all keep, or fewer.
 TAGS = {"blockquote", "code", "div", "em", "h4", "img", "li", "ol", "p", "pre", "span", "strong"}
 TAGS |= {"table", "tbody", "td", "th", "thead", "tr"}
 SPOKEN = re.compile(r"<(p|td|th|li|pre|h4)\b[^>]*>(.*?)</\1>", re.DOTALL)
@@ -35,19 +35,19 @@ def shown() -> dict[str, Checked]:
 
 
 def words(markup: str) -> str:
-    """Its text, on one line."""
+    """The text of some HTML, on one line."""
     return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", markup)).split())
 
 
 def spoken(markup: str) -> set[str]:
-    """What its paragraphs, table cells and lines say."""
+    """The texts of its paragraphs, table cells and lines."""
     without = re.sub(r"<(style|svg)\b.*?</\1>", "", markup, flags=re.DOTALL)
     return {words(inner) for _, inner in SPOKEN.findall(without)} - {""}
 
 
 @pytest.mark.parametrize("name", ["all", "grad_w1", "grad_w2"])
-def test_it_is_plain_html_that_asks_for_nothing(shown: dict[str, Checked], name: str) -> None:
-    """No script, no handler, nothing that is fetched, no style that reaches the page around it."""
+def test_the_html_runs_nothing_and_loads_nothing(shown: dict[str, Checked], name: str) -> None:
+    """It has no script, no handler, nothing to fetch, and no style that affects the page around it."""
     markup = shown[name]._repr_html_()
 
     assert not re.search(r"<(script|iframe|link|object|form|base|meta)\b", markup)
@@ -61,13 +61,13 @@ def test_it_is_plain_html_that_asks_for_nothing(shown: dict[str, Checked], name:
 
 @pytest.mark.parametrize("pictures", [True, False], ids=["data", "no data"])
 @pytest.mark.parametrize("name", ["all", "grad_w1", "grad_w2"])
-def test_what_a_sanitiser_leaves_still_says_it_all(shown: dict[str, Checked], name: str, pictures: bool) -> None:
-    """In a notebook that is not trusted, on GitHub: no style, no drawings, perhaps no pictures."""
+def test_sanitised_html_still_has_all_of_the_text(shown: dict[str, Checked], name: str, pictures: bool) -> None:
+    """As in a notebook that is not trusted, or on GitHub: no style, no drawings, perhaps no pictures."""
     markup = shown[name]._repr_html_()
 
     left = nh3.clean(markup, tags=TAGS, url_schemes={"https", "data"} if pictures else {"https"})
 
-    assert "grader-check" not in words(left), "a style sheet is no text"
+    assert "grader-check" not in words(left), "the style sheet must not become text"
     assert spoken(markup) <= spoken(left) | {words(left)}
     assert left.count("<img") == markup.count("<img")
     assert left.count("base64") == (markup.count('src="data:') if pictures else 0)
@@ -75,16 +75,16 @@ def test_what_a_sanitiser_leaves_still_says_it_all(shown: dict[str, Checked], na
 
 @pytest.mark.parametrize("name", ["all", "grad_w1", "grad_w2"])
 def test_the_text_says_what_the_html_says(shown: dict[str, Checked], name: str) -> None:
-    """For screens without HTML, and for those who listen: each number, name and word, but for pictures' titles."""
+    """For terminals and for screen readers: every number, name and word, except for the titles of pictures."""
     bundle = shown[name]._repr_mimebundle_()
     markup = re.sub(r"<(figcaption|h4)\b.*?</\1>|<p>[^<]*</p>\s*(?=</div>)", "", bundle["text/html"], flags=re.DOTALL)
     titles = {"yours", "reference", "difference"}
 
-    said = {word.strip(".,:;()").lower() for sentence in spoken(markup) for word in sentence.split()}
-    text = {word.strip(".,:;()").lower() for word in bundle["text/plain"].split()}
+    in_html = {word.strip(".,:;()").lower() for sentence in spoken(markup) for word in sentence.split()}
+    in_text = {word.strip(".,:;()").lower() for word in bundle["text/plain"].split()}
 
-    assert len(said) > 5
-    assert said - text - titles == set()
+    assert len(in_html) > 5
+    assert in_html - in_text - titles == set()
 
 
 BUSY = """
@@ -106,8 +106,8 @@ torch.get_num_threads(), len(plt.get_fignums())
 
 
 @pytest.mark.slow
-def test_a_fresh_kernel_that_is_busy_shows_both_forms() -> None:
-    """As `jupyter console`, VS Code and Colab get it: one output with HTML and text. Threads and figures stay."""
+def test_a_busy_kernel_shows_html_and_text() -> None:
+    """`jupyter console`, VS Code and Colab get one output with both. Threads and figures stay as they were."""
     notebook = handed_in(WRONG)
     source = [cell for cell in notebook.cells if cell.cell_type == "code" and "plt." not in cell.source][:-2]
     cells = [nbformat.v4.new_code_cell(BUSY), *source, nbformat.v4.new_code_cell(CHECKED)]
@@ -165,8 +165,8 @@ check.all()
 
 
 def test_a_check_needs_no_unix() -> None:
-    """Students work on Windows, too: in a plain Python program, with what is missing there taken away."""
-    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}  # of a terminal there, which has no ✓
+    """Students work on Windows, too: the program first removes what is missing there."""
+    environment = os.environ | {"PYTHONIOENCODING": "cp1252"}  # as in a terminal on Windows, which has no ✓
     command = [sys.executable, "-c", WITHOUT_UNIX]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, encoding="cp1252")
 

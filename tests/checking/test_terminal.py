@@ -1,4 +1,4 @@
-"""`grader check`, and check and `%%derive` in a real kernel."""
+"""`grader check`, and `check` and `%%derive` in a real kernel."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def written(path: Path, answers: str = "") -> str:
     return str(path)
 
 
-def test_all_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_right_notebook_gets_exit_code_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", written(tmp_path / "right.ipynb")]) == 0
 
     out = capsys.readouterr().out
@@ -47,7 +47,7 @@ def test_all_right(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["right.ipynb"]
 
 
-def test_one_wrong_and_its_report(
+def test_a_wrong_function_gets_exit_code_1_and_a_report(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The report is written and opened on request."""
@@ -64,8 +64,10 @@ def test_one_wrong_and_its_report(
     assert "Your gradient and the reference" in page
 
 
-def test_reading_the_notebook_is_told_where_it_is_seen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """And not where a source names what is never read."""
+def test_reading_a_variable_of_the_notebook_is_reported_if_it_happens(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It is not reported where the code names a variable and never reads it."""
     assert main(["check", written(tmp_path / "reads.ipynb", READS)]) == 1
 
     out = capsys.readouterr().out
@@ -74,7 +76,7 @@ def test_reading_the_notebook_is_told_where_it_is_seen(tmp_path: Path, capsys: p
     assert "grad_w2 reads" not in out
 
 
-def test_blanks_are_no_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
+def test_blanks_are_not_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", str(ROOT / "assignments" / "embedding_rnn" / "embedding_rnn.ipynb")]) == 1
 
     out = capsys.readouterr().out
@@ -82,7 +84,7 @@ def test_blanks_are_no_mistakes(capsys: pytest.CaptureFixture[str]) -> None:
     assert "Look again at" not in out
 
 
-def test_no_notebook(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_notebook_gets_exit_code_2(tmp_path: Path) -> None:
     path = tmp_path / "picture.ipynb"
     path.write_bytes(b"\x89PNG")
 
@@ -90,18 +92,18 @@ def test_no_notebook(tmp_path: Path) -> None:
     assert main(["check", str(tmp_path / "nowhere.ipynb")]) == 2
 
 
-def test_a_loop_without_an_end_is_a_sentence(tmp_path: Path) -> None:
+def test_an_endless_loop_is_described_in_a_sentence(tmp_path: Path) -> None:
     path = Path(written(tmp_path / "loop.ipynb", "# %%\ndef grad_b1(dz1):\n    while True:\n        pass\n"))
 
     checked = check_notebook(read_submission(path), Limits(cell_s=2.0))
 
-    assert "is there a loop without one" in checked.text
+    assert "Does one of your functions loop forever?" in checked.text
     assert not checked.page
     assert not checked.is_right
 
 
-def test_what_a_notebook_makes_of_its_page_can_do_nothing(tmp_path: Path) -> None:
-    """It may replace everything in its own process: the page that is opened is ours, and its page is text in there."""
+def test_a_page_that_a_notebook_forges_is_harmless(tmp_path: Path) -> None:
+    """A notebook can forge its own result, but the grader embeds that in its page as text."""
     forged = "# %%\nimport grader.reports.html\ngrader.reports.html.render_html = lambda _: '\"><script>1</script>'\n"
 
     checked = check_notebook(read_submission(Path(written(tmp_path / "forged.ipynb", forged))))
@@ -110,17 +112,17 @@ def test_what_a_notebook_makes_of_its_page_can_do_nothing(tmp_path: Path) -> Non
     assert "&#34;&gt;&lt;script&gt;" in checked.page
 
 
-def test_a_process_that_ends_is_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_process_that_dies_is_described_in_a_sentence(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     dies = "# %%\ndef grad_b1(dz1):\n    import os\n    os._exit(1)\n"
 
     assert main(["check", written(tmp_path / "dies.ipynb", dies)]) == 1
 
-    assert "did not survive" in capsys.readouterr().out
+    assert "crashed or took too long in one of your functions" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore")  # of the kernel that nbclient starts, about its transport
-def test_in_a_kernel(tmp_path: Path) -> None:
-    """Rich output in the middle of a cell, lines that point into the cell, and the magic."""
+def test_check_and_derive_work_in_a_kernel(tmp_path: Path) -> None:
+    """Output appears in the middle of a cell, errors name lines of the cell, and the magic works."""
     notebook = handed_in(WRONG)
     cells = ("check(grad_w1)\n1 + 1", "%load_ext grader", DERIVED, "check(grad_b1, grad_a1)")
     ran = [nbformat.v4.new_code_cell(cell) for cell in cells]

@@ -162,7 +162,7 @@ def test_a_failure_of_the_grader_has_a_result(autograder: Path, repository: Path
         assert [test["visibility"] for test in content["tests"]].count("hidden") == 1
     assert "disagrees with autograd" in contradicted["tests"][-1]["output"]
     assert "disagrees" not in json.dumps(contradicted["tests"][:-1])
-    assert "is no source notebook" in unreadable["tests"][-1]["output"]
+    assert "is not a source notebook" in unreadable["tests"][-1]["output"]
     assert "did not come to an end" in endless["tests"][-1]["output"]
     assert "did not come to an end" in broken["tests"][-1]["output"]
 

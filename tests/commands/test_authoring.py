@@ -1,4 +1,4 @@
-"""`grader new`, `grader release --watch`, `grader validate`: what an author types."""
+"""The commands of an author: `grader new`, `grader release --watch`, `grader validate`."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_a_new_assignment_is_sound_and_can_be_released(tmp_path: Path, capsys: p
     assert "grad_w(x, yhat, y) -> w" in "".join(cell.source for cell in released.cells)
 
 
-def test_two_new_ones_have_seeds_of_their_own(tmp_path: Path) -> None:
+def test_two_new_assignments_have_different_hidden_seeds(tmp_path: Path) -> None:
     for name in ("one", "two"):
         main(["new", name, "--solutions", str(tmp_path)])
 
@@ -42,14 +42,14 @@ def test_two_new_ones_have_seeds_of_their_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["My_network", "my-network", "3d", "../up", "número", ""])
-def test_ids_that_are_none(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_id_is_refused(tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["new", name, "--solutions", str(tmp_path)]) == 2
 
-    assert "cannot be an id" in capsys.readouterr().err
+    assert "is not a valid id" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_new_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.md").write_text("precious")
 
     assert main(["new", "mine", "--solutions", str(tmp_path)]) == 2
@@ -58,7 +58,7 @@ def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[st
     assert "already" in capsys.readouterr().err
 
 
-def test_survivors_are_on_the_page(tmp_path: Path) -> None:
+def test_the_page_lists_survivors(tmp_path: Path) -> None:
     """A hole is listed with its reason, and the exit code is 1."""
     main(["new", "mine", "--solutions", str(tmp_path)])
     path = tmp_path / "mine.md"
@@ -80,8 +80,8 @@ def test_survivors_are_on_the_page(tmp_path: Path) -> None:
     assert "<code>grad_w: return 2 * x.T @ ((yhat - y) * (x @ w).sign()) / len(y) → return 2 * x.T" in shown
 
 
-def test_release_watches(tmp_path: Path) -> None:
-    """It releases, waits for a save, says what is wrong with one, goes on, and stops at Ctrl-C."""
+def test_release_can_watch_for_changes(tmp_path: Path) -> None:
+    """It releases, waits for a save, reports what is wrong, goes on, and stops at Ctrl-C."""
     main(["new", "mine", "--solutions", str(tmp_path)])
     source, released = tmp_path / "mine.md", tmp_path / "out" / "mine" / "mine.md"
     text = source.read_text(encoding="utf-8")
@@ -94,7 +94,7 @@ def test_release_watches(tmp_path: Path) -> None:
             wait_until(lambda: "Ctrl-C" in log.read_text())
             source.write_text(text.replace("### END SOLUTION", ""), encoding="utf-8")
             wait_until(lambda: "mine.md, cell 8, line" in log.read_text())
-            source.write_text(text.replace("What is derived here", "All of it"), encoding="utf-8")
+            source.write_text(text.replace("What students derive here", "All of it"), encoding="utf-8")
             wait_until(lambda: "All of it" in released.read_text(encoding="utf-8"))
         finally:
             watching.send_signal(signal.SIGINT)

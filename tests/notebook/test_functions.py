@@ -1,4 +1,4 @@
-"""What can be known of a notebook without running it."""
+"""What is known about a notebook without running it."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ def test_a_body_that_does_nothing_is_blank(body: str) -> None:
     "body", ["return None", "raise ValueError", "x = 1\n    raise NotImplementedError", "return x"]
 )
 def test_a_body_that_does_something_is_not_blank(body: str) -> None:
-    """However little it is."""
+    """However little it does."""
     assert not functions_of(f"def grad_w1(x, dz1):\n    {body}").definitions["grad_w1"][0].is_blank
 
 
-def test_functions_are_found_wherever_they_stand() -> None:
-    """In blocks, behind magics, as lambdas, with decorators; the place is that of the first decorator."""
+def test_functions_are_found_wherever_they_are() -> None:
+    """In blocks, after magics, as lambdas, with decorators; a function's place is its first decorator."""
     found = functions_of(
         "# words only",
         "%matplotlib inline\nif True:\n    def grad_a(x):\n        return x",
@@ -70,8 +70,8 @@ def test_nested_functions_and_methods_are_not_exercises() -> None:
     }
 
 
-def test_a_syntax_error_costs_its_own_cell_only() -> None:
-    """The names that it would have defined are known."""
+def test_a_syntax_error_affects_only_its_own_cell() -> None:
+    """The names that the cell would have defined are known."""
     found = functions_of("def grad_a(x)\n    return x", "def grad_b(x):\n    return x", "await x")
 
     assert found.broken_names == {"grad_a": 1}
@@ -79,14 +79,14 @@ def test_a_syntax_error_costs_its_own_cell_only() -> None:
     assert "grad_b" in found.definitions
 
 
-@pytest.mark.parametrize("source", ["(" * 10_000, "x = " + "-" * 100_000 + "1", "a\0b", "\\" * 50, "%%" + "x" * 9])
-def test_source_that_breaks_parsers_does_not_break_ours(source: str) -> None:
-    """It is a syntax error, or nothing."""
-    functions_of(source)
+@pytest.mark.parametrize("code", ["(" * 10_000, "x = " + "-" * 100_000 + "1", "a\0b", "\\" * 50, "%%" + "x" * 9])
+def test_code_that_breaks_parsers_does_not_raise(code: str) -> None:
+    """It counts as a syntax error, or as nothing."""
+    functions_of(code)
 
 
 @pytest.mark.parametrize(
-    "source",
+    "code",
     [
         "def grad_a(x):\n    x.requires_grad_()\n    (x * x).sum().backward()\n    return x.grad",
         "import torch\ndef grad_a(x):\n    return torch.autograd.grad(x.sum(), x)[0]",
@@ -97,13 +97,13 @@ def test_source_that_breaks_parsers_does_not_break_ours(source: str) -> None:
         "import torch\ndef grad_a(x):\n    return torch.autograd.functional.vjp(torch.sin, x)",
     ],
 )
-def test_autograd_in_a_function_is_seen(source: str) -> None:
-    """By any of its names, also in a helper of the notebook's."""
-    assert functions_of(source).definitions["grad_a"][0].autograd
+def test_autograd_in_a_function_is_found(code: str) -> None:
+    """Under any of its names, also in a helper function of the notebook."""
+    assert functions_of(code).definitions["grad_a"][0].autograd
 
 
 @pytest.mark.parametrize(
-    "source",
+    "code",
     [
         "import torch\nx = torch.ones(1, requires_grad=True)\nx.sum().backward()\ndef grad_a(x):\n    return x",
         "class Layer:\n    def backward(self, d):\n        return d\ndef grad_a(x):\n    return Layer().backward(x)",
@@ -116,6 +116,6 @@ def test_autograd_in_a_function_is_seen(source: str) -> None:
         "from torch.func import vjp\nd = vjp(1)\ndef grad_a(x):\n    return d",
     ],
 )
-def test_what_only_looks_like_autograd_is_not_flagged(source: str) -> None:
-    """Scratch cells, a class with a method of that name, vmap."""
-    assert not functions_of(source).definitions["grad_a"][0].autograd
+def test_code_that_only_resembles_autograd_is_not_flagged(code: str) -> None:
+    """Scratch cells, a class with a method `backward`, vmap."""
+    assert not functions_of(code).definitions["grad_a"][0].autograd

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.assignment.load import Assignment
-from grader.authoring.validate import central_difference, replays
+from grader.authoring.differences import central_difference, replays
 from grader.compare import compare
 from grader.errors import SourceError
 from grader.execution.calls import call_request

@@ -1,0 +1,127 @@
+"""
+Checks autograd's gradients by central differences: derivatives from two evaluations of the network, without autograd.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch.fx import GraphModule, Interpreter, Node
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from grader.assignment.load import Assignment
+from grader.assignment.source import as_sentence
+from grader.errors import SourceError
+from grader.model import Exercise
+from grader.reference.cases import Case
+from grader.reference.networks import network_at
+
+__all__ = ["CLOSE", "Replay", "central_difference", "replays"]
+
+CLOSE = 1e-5
+"""The largest relative difference between central differences and autograd that is no problem."""
+
+_DIRECTIONS = 8
+_STEP = 1e-6
+
+
+def replays(assignment: Assignment, cases: Mapping[str, Iterable[Case]]) -> dict[str, Replay]:
+    """The traced network of each case, by the case's name; `cases` are those of each exercise."""
+    names = dict.fromkeys(case.name for cases_of_exercise in cases.values() for case in cases_of_exercise)
+    return {name: Replay(assignment, name) for name in names}
+
+
+def central_difference(exercise: Exercise, cases: Iterable[Case], traced: Mapping[str, Replay]) -> float:
+    """
+    The largest error of the expected gradients along random directions, relative to the gradient's norm.
+
+    Directional derivatives are central differences in float64, without autograd: (f(t + hv) − f(t − hv)) / 2h. The
+    forward pass is traced once, and run again from the target on, up to the tensors whose gradients are given.
+    """
+    worst = 0.0
+    for case in cases:
+        replay = traced[case.name]
+        for target, expected in zip(exercise.targets, case.expected, strict=True):
+            generator = torch.Generator().manual_seed(0)
+            scale = float(expected.norm()) or 1.0
+            for _ in range(_DIRECTIONS):
+                v = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
+                right = float((expected * v).sum())
+                error = abs(_slope(case, replay, target, v, _STEP) - right) / scale
+                if error > CLOSE:  # perhaps the step crossed a kink: try a shorter one
+                    error = min(error, abs(_slope(case, replay, target, v, _STEP / 100) - right) / scale)
+                worst = max(worst, error)
+    return worst
+
+
+def _slope(case: Case, replay: Replay, target: str, v: torch.Tensor, step: float) -> float:
+    """The derivative of the loss along v, by a central difference around the target's value."""
+    outputs = [name[1:] for name in case.upstream] or ["loss"]
+    cotangents = [case.arguments[name].double() for name in case.upstream] or [torch.ones(())]
+    held = {name: replay.network.values[name].detach() for name in outputs}
+    center = replay.network.values[target].detach().double()
+    step *= max(1.0, float(center.abs().max()))
+    above = replay.run({**held, target: center + step * v}, outputs)
+    below = replay.run({**held, target: center - step * v}, outputs)
+    return sum(
+        float((c.reshape(a.shape) * (a - b)).sum() / (2 * step))
+        for c, a, b in zip(cotangents, above, below, strict=True)
+    )
+
+
+class Replay:
+    """
+    The network of one case, traced: any named tensor can be given another value.
+
+    Raises:
+        SourceError: The forward pass cannot be traced.
+    """
+
+    def __init__(self, assignment: Assignment, case: str) -> None:
+        self.network = network_at(assignment, case)
+        self._arguments = {**self.network.inputs, **self.network.parameters}
+        argument_names = list(self._arguments)
+        value_names = list(assignment.forward(**self._arguments))
+
+        def forward(*tensors: torch.Tensor) -> list[torch.Tensor]:
+            values = assignment.forward(**dict(zip(argument_names, tensors, strict=True)))
+            return [values[name] for name in value_names]
+
+        try:
+            self._graph: GraphModule = make_fx(forward)(*self._arguments.values())
+        except Exception as error:
+            raise SourceError(
+                f"The forward pass of {assignment.id} cannot be traced: {as_sentence(error)}",
+                "It must not depend on the values of tensors (`if tensor > 0`).",
+            ) from error
+        outputs = next(node for node in self._graph.graph.nodes if node.op == "output").args[0]
+        placeholders = [node for node in self._graph.graph.nodes if node.op == "placeholder"]
+        names = [*argument_names, *value_names]
+        self._nodes: dict[str, Node] = dict(zip(names, [*placeholders, *outputs], strict=True))
+
+    def run(self, replaced: Mapping[str, torch.Tensor], outputs: list[str]) -> list[torch.Tensor]:
+        """
+        Compute some outputs after other values have replaced some tensors.
+
+        Args:
+            replaced: The other values, by the tensor's name: everything that is computed from a tensor uses them.
+            outputs: The names of the tensors to return, each as computed, even if its own value is replaced.
+        """
+        run = _Run(self._graph, {self._nodes[name]: tensor for name, tensor in replaced.items()})
+        with torch.no_grad():
+            run.run(*self._arguments.values())
+        return [run.values[self._nodes[name]] for name in outputs]
+
+
+class _Run(Interpreter):
+    """Runs a graph, hands replaced values to later nodes, and keeps every value as computed."""
+
+    def __init__(self, graph: GraphModule, replaced: Mapping[Node, torch.Tensor]) -> None:
+        super().__init__(graph)
+        self._replaced = replaced
+        self.values: dict[Node, torch.Tensor] = {}
+
+    def run_node(self, n: Node) -> torch.Tensor:
+        self.values[n] = super().run_node(n)  # even if it is replaced: a placeholder consumes its argument
+        return self._replaced.get(n, self.values[n])

@@ -10,7 +10,7 @@ import pytest
 
 from grader.assignment.load import load_assignment
 from grader.model import ExerciseResult, Outcome, Report
-from tests.inprocess import grade_here
+from tests.inprocess import grade_in_process
 
 SOLUTION = Path(__file__).parents[1] / "solutions" / "deep_mlp.md"
 LAYER = "# %%\ndef grad_layer1(x, dz1, w1, dpenalty):\n    return "
@@ -19,7 +19,7 @@ RIGHT_W1, RIGHT_B1 = "x.T @ dz1 + dpenalty * DECAY * w1", "dz1.sum(0, keepdim=Tr
 
 def graded(w1: str, b1: str) -> tuple[Report, ExerciseResult]:
     """The report on a submission whose `grad_layer1` returns these for dw1 and db1, and which is otherwise right."""
-    report = grade_here(load_assignment(SOLUTION), f"{LAYER}{w1}, {b1}\n", base="solution")
+    report = grade_in_process(load_assignment(SOLUTION), f"{LAYER}{w1}, {b1}\n", base="solution")
     return report, next(exercise for exercise in report.exercises if exercise.name == "grad_layer1")
 
 

@@ -18,7 +18,7 @@ from grader.model import ExerciseResult, Limits, Outcome, Report
 from grader.pipeline import grade
 from grader.reports.json import report_to_dict
 from tests.conftest import handed_in, raw_submission
-from tests.inprocess import Here, grade_here
+from tests.inprocess import InProcessRun, grade_in_process
 
 TORN = "\n    return (x.T @ dz1).sin()"
 """No recogniser explains these numbers: their diagnosis depends only on what the function reads."""
@@ -46,7 +46,7 @@ def exercise_called(report: Report, name: str) -> ExerciseResult:
     ],
 )
 def test_a_function_that_reads_a_variable_is_recognised(assignment: Assignment, answer: str) -> None:
-    assert diagnosed(grade_here(assignment, f"# %%\n{answer}")) == "reads_global"
+    assert diagnosed(grade_in_process(assignment, f"# %%\n{answer}")) == "reads_global"
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_a_function_that_reads_a_variable_is_recognised(assignment: Assignment, 
     ],
 )
 def test_a_name_alone_is_not_a_read(assignment: Assignment, body: str) -> None:
-    report = grade_here(assignment, f"# %%\ndef grad_w1(x, dz1):\n    {body}\n")
+    report = grade_in_process(assignment, f"# %%\ndef grad_w1(x, dz1):\n    {body}\n")
 
     assert exercise_called(report, "grad_w1").outcome is Outcome.MISMATCH
     assert diagnosed(report) != "reads_global"
@@ -75,13 +75,13 @@ def test_a_name_alone_is_not_a_read(assignment: Assignment, body: str) -> None:
     ],
 )
 def test_if_the_answer_always_changes_no_read_is_confirmed(assignment: Assignment, body: str) -> None:
-    report = grade_here(assignment, f"# %%\ncalls = 0\n\n# %%\ndef grad_w1(x, dz1):\n    {body}\n")
+    report = grade_in_process(assignment, f"# %%\ncalls = 0\n\n# %%\ndef grad_w1(x, dz1):\n    {body}\n")
 
     assert diagnosed(report) != "reads_global"
 
 
 def test_the_diagnosis_names_only_variables_that_are_read(assignment: Assignment) -> None:
-    report = grade_here(
+    report = grade_in_process(
         assignment, "# %%\ndef grad_w1(x, dz):\n    a1 if False else 0\n    return (x.T @ dz).sin() * z1.mean()"
     )
 
@@ -96,14 +96,14 @@ def test_a_name_alone_does_not_hide_another_mistake(assignment: Assignment) -> N
     answer = "# %%\ndef grad_w1(x, dz1):\n    if False:\n        return w1\n    return -(x.T @ dz1)"
     fails = "# %%\ndef grad_w1(x, dz1):\n    shape = w1.shape if False else 0\n    return (x.T @ dz1).reshape(3, -1, 5)"
 
-    assert diagnosed(grade_here(assignment, answer)) == "sign"
-    assert diagnosed(grade_here(assignment, fails)) != "reads_global"
+    assert diagnosed(grade_in_process(assignment, answer)) == "sign"
+    assert diagnosed(grade_in_process(assignment, fails)) != "reads_global"
 
 
 def test_only_functions_that_name_a_variable_are_called_again(assignment: Assignment) -> None:
     """In the solution, functions name constants of the network only."""
-    solution = Here(assignment, "", base="solution")
-    naming = Here(assignment, "# %%\nn = 2\n\ndef grad_b1(dz1):\n    n")
+    solution = InProcessRun(assignment, "", base="solution")
+    naming = InProcessRun(assignment, "# %%\nn = 2\n\ndef grad_b1(dz1):\n    n")
 
     assert [key for key in solution.execution.replies if "rebound" in key] == []
     assert [key for key in naming.execution.replies if "rebound" in key] == ["grad_b1 rebound"]
@@ -172,13 +172,13 @@ def test_in_a_kernel_the_extra_calls_cost_nothing(assignment: Assignment, monkey
 
 
 def test_without_a_reply_no_read_is_confirmed(assignment: Assignment) -> None:
-    here = Here(assignment, "# %%\ndef grad_yhat(yhat, y):\n    return 2 * (yhat - y) / len(x)")
-    assert diagnosed(here.judged(assignment), "grad_yhat") == "reads_global"
+    run = InProcessRun(assignment, "# %%\ndef grad_yhat(yhat, y):\n    return 2 * (yhat - y) / len(x)")
+    assert diagnosed(run.report(assignment), "grad_yhat") == "reads_global"
 
     exercise = next(e for e in assignment.exercises if e.name == "grad_yhat")
-    del here.execution.replies[rebind_key(exercise)]
+    del run.execution.replies[rebind_key(exercise)]
 
-    assert diagnosed(here.judged(assignment), "grad_yhat") != "reads_global"
+    assert diagnosed(run.report(assignment), "grad_yhat") != "reads_global"
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64, torch.uint8, torch.bool, torch.complex64])

@@ -32,7 +32,7 @@ from grader.reports.html import render_html
 from grader.reports.json import render_json
 from grader.reports.reading import result_of
 from tests.conftest import SOURCES, handed_in
-from tests.inprocess import Here
+from tests.inprocess import InProcessRun
 from tests.test_corpus import ASSIGNMENTS, CORPUS, tomllib
 
 FEWEST_CHARACTERS = 7
@@ -143,14 +143,14 @@ def test_no_report_tells_a_secret(assignment_id: str) -> None:
     one, other = two_seeds(assignment_id)
     explained = 0
     for number, answers in enumerate(rounds(assignment_id)):
-        here = Here(one, answers)
-        there = here.there(other)
-        known = bare("\n".join(cell.source for cell in here.notebook.cells))
+        here = InProcessRun(one, answers)
+        there = here.run_again(other)
+        known = bare("\n".join(cell.code for cell in here.notebook.cells))
         secrets = frozenset(secret for secret in expressions(assignment_id) if secret not in known)
         assert secrets
-        reference = dict(documents(there.judged(at_level(other, 3))))
+        reference = dict(documents(there.report(at_level(other, 3))))
         for level in range(4) if number == 0 else (3,):
-            report = here.judged(at_level(one, level))
+            report = here.report(at_level(one, level))
             explained += sum(len(exercise.diagnoses) for exercise in report.exercises)
             for name, text in documents(report):
                 assert told(text, secrets) == set(), (name, level)
@@ -174,9 +174,9 @@ def test_levels_nest() -> None:
 def test_no_check_tells_a_secret(assignment_id: str) -> None:
     """What a student sees in the notebook, of all wrong answers."""
     for answers in rounds(assignment_id)[:2]:
-        here = Here(two_seeds(assignment_id)[0], answers)
-        known = bare("\n".join(cell.source for cell in here.notebook.cells))
-        shown = check.look_at_all(here.namespace)._repr_mimebundle_()
+        here = InProcessRun(two_seeds(assignment_id)[0], answers)
+        known = bare("\n".join(cell.code for cell in here.notebook.cells))
+        shown = check.examine_all(here.namespace)._repr_mimebundle_()
         assert " yours " in shown["text/plain"]
         for text in shown.values():
             assert told(text, frozenset(s for s in expressions(assignment_id) if s not in known)) == set()
@@ -202,7 +202,7 @@ def with_words(report: Report, words: str) -> Report:
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    return Here(two_seeds("two_layer_mse")[0], "").judged(two_seeds("two_layer_mse")[0])
+    return InProcessRun(two_seeds("two_layer_mse")[0], "").report(two_seeds("two_layer_mse")[0])
 
 
 @pytest.mark.parametrize(

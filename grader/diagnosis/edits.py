@@ -225,9 +225,9 @@ def _edits_of_call(node: ast.Call) -> Iterator[Alternative]:
 def _edits_of_method(node: ast.Call, function: ast.Attribute) -> Iterator[Alternative]:
     receiver = function.value
     if function.attr in ("sum", "mean"):
-        other = "mean" if function.attr == "sum" else "sum"
-        swapped = ast.Call(ast.Attribute(receiver, other, ast.Load()), node.args, node.keywords)
-        yield f"{other}_for_{function.attr}", swapped, ""
+        reduction = "mean" if function.attr == "sum" else "sum"
+        swapped = ast.Call(ast.Attribute(receiver, reduction, ast.Load()), node.args, node.keywords)
+        yield f"{reduction}_for_{function.attr}", swapped, ""
     if function.attr in OVERWRITES:
         instead = ast.Attribute(receiver, OVERWRITES[function.attr], ast.Load())
         if function.attr.startswith("index_add") and len(node.args) == 3:
@@ -259,8 +259,8 @@ def _edits_of_axis(node: ast.Call, function: ast.Attribute, before: Sequence[ast
     if keepdim:
         yield "drop_keepdim", ast.Call(function, node.args, [k for k in node.keywords if k.arg != "keepdim"]), ""
     if axis is not None:
-        other = ast.keyword("dim", _constant(OTHER_AXIS.get(axis, 0)))
-        yield "other_axis", ast.Call(function, list(before), [other, *keepdim, *rest]), ""
+        wrong_axis = ast.keyword("dim", _constant(OTHER_AXIS.get(axis, 0)))
+        yield "other_axis", ast.Call(function, list(before), [wrong_axis, *keepdim, *rest]), ""
     for several in (value.elts for value in axes if isinstance(value, ast.Tuple)):
         for left_out in several:
             fewer = ast.Tuple([kept for kept in several if kept is not left_out], ast.Load())
@@ -281,9 +281,9 @@ def _edits_of_subscript(node: ast.Subscript) -> Iterator[Alternative]:
 
 
 def _edits_of_argument(node: ast.Name, arguments: Sequence[str]) -> Iterator[Alternative]:
-    for other in arguments:
-        if other != node.id:
-            yield "wrong_operand", ast.Name(other, ast.Load()), other
+    for name in arguments:
+        if name != node.id:
+            yield "wrong_operand", ast.Name(name, ast.Load()), name
     for kind, code in (
         ("add_transpose", f"{node.id}.mT"),
         ("operand_abs", f"{node.id}.abs()"),

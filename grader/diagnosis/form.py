@@ -160,7 +160,7 @@ def rounded(evidence: Evidence) -> Iterator[Explanation]:
     pairs = [(output.tensors[target].double(), output.case.expected[target]) for output in evidence.outputs]
     if any(got.shape != expected.shape or is_uniform(got) for got, expected in pairs):
         return
-    for what, places, rounding in (
+    for description, places, rounding in (
         ("whole numbers", 0, torch.round),
         ("the next smaller whole number", 0, torch.floor),
         ("whole numbers, towards zero", 0, torch.trunc),
@@ -172,7 +172,7 @@ def rounded(evidence: Evidence) -> Iterator[Explanation]:
             float(((rounding(expected * 10**places) / 10**places - got).abs() > 1e-6).double().mean()) < _BOUNDARY_SHARE
             for got, expected in pairs
         ):
-            yield Explanation(id="low_precision", message=evidence.say("rounded", what=what))
+            yield Explanation(id="low_precision", message=evidence.say("rounded", what=description))
             return
 
 

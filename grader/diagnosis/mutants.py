@@ -29,7 +29,7 @@ EVERYWHERE = ("other_axis", "mean_for_sum", "sum_for_mean", "drop_keepdim", "dro
 """Edits that are also made in all places at once: people who mix up two axes do so more than once."""
 
 ONCE_MORE = ("sigmoid_once_more", "tanh_once_more")
-"""Edits of an argument that are made wherever it occurs: to mistake an output for the input is a lasting mistake."""
+"""Edits that are made wherever an argument occurs: students who take an output for the input do so everywhere."""
 
 MUTANTS_TO_EDIT_AGAIN = 50
 """How many of the mutants with one edit get a second one."""
@@ -42,7 +42,7 @@ class Edit:
 
     Attributes:
         diagnosis: The id of the diagnosis that reports it.
-        observation: What a student reads whose gradient equals the mutant's.
+        observation: What students read if their gradient equals the mutant's.
         rank: Its position in the table. If several edits have the same effect, the first one is reported.
     """
 
@@ -304,7 +304,7 @@ def _function(code: str, name: str) -> ast.FunctionDef:
 
 
 def _in_terms(function: ast.FunctionDef) -> set[int]:
-    """The ids of the nodes in sums, differences and assignments: terms of the result, or on their way to be."""
+    """The ids of all nodes inside a sum, a difference or an assignment."""
     nodes = list(ast.walk(function))
     terms = [node for node in nodes if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))]
     return {

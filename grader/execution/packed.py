@@ -26,11 +26,11 @@ from grader.execution.execute import Execution
 from grader.model import CallError
 from grader.reference.cases import build_cases, build_chain
 
-__all__ = ["LIMIT_BYTES", "PLAIN_LIMIT_BYTES", "pack_execution", "unpack_execution"]
+__all__ = ["LIMIT_BYTES", "UNPACKED_LIMIT_BYTES", "pack_execution", "unpack_execution"]
 
 LIMIT_BYTES = 8 * 1024 * 1024
 """The largest size of a packed execution."""
-PLAIN_LIMIT_BYTES = 64 * 1024 * 1024
+UNPACKED_LIMIT_BYTES = 64 * 1024 * 1024
 """The largest size of an execution before it is compressed."""
 
 _FORMAT = 1
@@ -42,7 +42,7 @@ Gradients = dict[str, torch.Tensor]
 
 
 def pack_execution(execution: Execution, assignment: Assignment) -> bytes | None:
-    """An execution as bytes; None if it is larger than `PLAIN_LIMIT_BYTES` or, compressed, than `LIMIT_BYTES`."""
+    """An execution as bytes; None if it is larger than `UNPACKED_LIMIT_BYTES` or, compressed, than `LIMIT_BYTES`."""
     expected = _expected(assignment)
     payloads: list[bytes] = []
     replies: list[dict[str, Any]] = []
@@ -65,10 +65,10 @@ def pack_execution(execution: Execution, assignment: Assignment) -> bytes | None
         "answers": replies,
         "sha256": digest.hexdigest(),
     }
-    plain = b"\n".join((json.dumps(summary).encode(), b"".join(payloads)))
-    if len(plain) > PLAIN_LIMIT_BYTES:
+    unpacked = b"\n".join((json.dumps(summary).encode(), b"".join(payloads)))
+    if len(unpacked) > UNPACKED_LIMIT_BYTES:
         return None
-    packed = zlib.compress(plain, _LEVEL)
+    packed = zlib.compress(unpacked, _LEVEL)
     return packed if len(packed) <= LIMIT_BYTES else None
 
 
@@ -78,7 +78,7 @@ def unpack_execution(content: bytes, assignment: Assignment) -> Execution | None
     replies: dict[str, Reply] = {}
     digest = hashlib.sha256()
     try:
-        text, _, payloads = zlib.decompressobj().decompress(content, PLAIN_LIMIT_BYTES).partition(b"\n")
+        text, _, payloads = zlib.decompressobj().decompress(content, UNPACKED_LIMIT_BYTES).partition(b"\n")
         summary = json.loads(text)
         if summary["format"] != _FORMAT:
             return None

@@ -141,7 +141,7 @@ def test_an_execution_that_is_too_large_is_not_packed(assignment: Assignment, mo
     assert pack_execution(execution, assignment) is None
 
     monkeypatch.undo()
-    monkeypatch.setattr("grader.execution.packed.PLAIN_LIMIT_BYTES", 10_000)
+    monkeypatch.setattr("grader.execution.packed.UNPACKED_LIMIT_BYTES", 10_000)
     assert pack_execution(execution, assignment) is None
     assert unpack_execution(zlib.compress(bytes(10**7)), assignment) is None
 

@@ -30,7 +30,7 @@ from grader.harness.wire import ChannelClosed, Message, pack, receive_message
 __all__ = ["CHANNEL_VARIABLE", "perform", "serve", "warm_up"]
 
 CHANNEL_VARIABLE = "GRADER_CHANNEL"
-"""The environment variable that says where the channel is, such as `fd:7`."""
+"""Names the environment variable that says where the channel is: `fd:7`."""
 
 _REQUEST_LIMIT_BYTES = 1 << 30
 

@@ -22,7 +22,16 @@ from grader.model import CallError, Exercise, Limits, Outcome
 from grader.notebook.read import Notebook
 from grader.reference.cases import Case, ChainCase
 
-__all__ = ["CHAIN", "Returned", "call_request", "chain_request", "harmless", "read_call", "read_losses", "read_tensors"]
+__all__ = [
+    "CHAIN",
+    "Returned",
+    "call_request",
+    "chain_request",
+    "read_call",
+    "read_losses",
+    "read_tensors",
+    "safe_text",
+]
 
 CHAIN = "chain"
 _MESSAGE_CHARACTERS = 500
@@ -128,7 +137,7 @@ def _read_record(
 ) -> Returned:
     status = header.get("status")
     argument_dtype = torch.float32 if header.get("narrowed") is True else case.dtype
-    autograd = tuple(harmless(use, 100) for use in _list(header.get("autograd"))[:5])
+    autograd = tuple(safe_text(use, 100) for use in _list(header.get("autograd"))[:5])
     if status in ("raised", "out_of_memory"):
         error = _read_error(header.get("error"), notebook)
         return Returned(
@@ -138,13 +147,13 @@ def _read_record(
             autograd=autograd,
             error=_without_message(error) if withholds else error,
         )
-    type_name = harmless(header.get("type"), 100)
+    type_name = safe_text(header.get("type"), 100)
     if status == "missing":
         return Returned(case=case, outcome=Outcome.MISSING, argument_dtype=argument_dtype, type=type_name or None)
     if status != "returned":
         return Returned(case=case, outcome=Outcome.CRASHED, argument_dtype=argument_dtype)
     shapes = tuple(_shape(shape) for shape in _list(header.get("shapes")))
-    dtypes = tuple(harmless(dtype, 20) for dtype in _list(header.get("dtypes")))
+    dtypes = tuple(safe_text(dtype, 20) for dtype in _list(header.get("dtypes")))
     tensors = read_tensors(payload)
     values = tuple(tensors[str(n)] for n in range(len(tensors)) if str(n) in tensors)
     outcome: Outcome | None = None
@@ -189,7 +198,7 @@ def read_losses(reply: Reply, *, steps: int) -> tuple[float, ...]:
     return tuple(losses)
 
 
-def harmless(value: object, limit: int) -> str:
+def safe_text(value: object, limit: int) -> str:
     """Text from the student's process, without control characters and no longer than `limit` characters."""
     text = _CONTROL.sub("", value) if isinstance(value, str) else ""
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} characters more)"
@@ -208,11 +217,11 @@ def _read_error(error: object, notebook: Notebook) -> CallError:
         dropped = next(count for count, text in enumerate(code) if text.strip())
         if 1 <= frame["line"] <= len(code) - dropped:
             cell, line = frame["cell"], frame["line"] + dropped
-            lines.append(f"In [{cell}], line {line}, in {harmless(frame.get('function'), 100)}")
+            lines.append(f"In [{cell}], line {line}, in {safe_text(frame.get('function'), 100)}")
             lines.append(f"    {code[line - 1].strip()[:200]}")
     return CallError(
-        type=harmless(described.get("type"), 100) or "Exception",
-        message=harmless(described.get("message"), _MESSAGE_CHARACTERS),
+        type=safe_text(described.get("type"), 100) or "Exception",
+        message=safe_text(described.get("message"), _MESSAGE_CHARACTERS),
         traceback="\n".join(lines),
         cell=cell,
         line=line,

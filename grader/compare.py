@@ -1,11 +1,11 @@
 """
-Compares one gradient with its reference: numbers only, no advice.
+Compares one gradient with its reference: numbers only, without advice.
 
-How far apart may two right answers be? Rounding explains a relative error of at most gamma_K = K u / (1 - K u) in a sum
-of K products, u being half the distance from 1 to the next number of the dtype (Higham, *Accuracy and Stability of
-Numerical Algorithms*, 2nd ed., section 3.1). An entry's error is measured against the largest entry of the reference,
-because an entry near zero is a difference of large ones. `SAFETY` is the room for a chain of a few such operations done
-in another order. A mistake moves entries by something like their own size: between the two lie orders of magnitude.
+How far apart may two right answers be? In a sum of K products, rounding causes a relative error of at most
+gamma_K = K u / (1 - K u), where u is half the distance from 1 to the next number of the dtype (Higham, *Accuracy and
+Stability of Numerical Algorithms*, 2nd ed., section 3.1). An entry's error is measured against the largest entry of the
+reference, because an entry near zero may be the difference of large numbers. `SAFETY` allows for a few such operations
+in another order. A mistake changes entries by about as much as they are large, which is orders of magnitude more.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ ACCEPTED_DTYPES = (torch.float32, torch.float64)
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """`outcome` is MATCH, WRONG_DTYPE, WRONG_SHAPE, NOT_FINITE or MISMATCH; a number without a meaning is None."""
+    """`outcome` is MATCH, WRONG_DTYPE, WRONG_SHAPE, NOT_FINITE or MISMATCH. A number that has no meaning is None."""
 
     outcome: Outcome
     max_abs_error: float | None = None
@@ -41,9 +41,9 @@ def tolerance(reference: torch.Tensor, *, dtype: torch.dtype, terms: int) -> flo
     The largest absolute error that rounding can explain.
 
     Args:
-        reference: The right gradient, float64.
-        dtype: In which the other one was computed.
-        terms: Length of the longest sum in it.
+        reference: The right gradient, any shape, float64.
+        dtype: The dtype in which the other gradient was computed.
+        terms: The length of the longest sum in the gradient.
 
     >>> tolerance(torch.ones(3, dtype=torch.float64), dtype=torch.float32, terms=784) < 2e-4
     True
@@ -60,13 +60,13 @@ def compare(got: torch.Tensor, expected: torch.Tensor, *, terms: int, argument_d
 
     Args:
         got: What a function returned, any shape and dtype.
-        expected: The reference, float64, finite.
-        terms: Length of the longest sum in it, for the tolerance.
-        argument_dtype: The dtype of the arguments the function was called with.
+        expected: The reference, any shape, float64, finite.
+        terms: The length of the longest sum in the gradient, for the tolerance.
+        argument_dtype: The dtype of the arguments that the function was called with.
 
     Returns:
-        Comparison: NaN and infinities never match, neither does a shape that would broadcast. float32 and float64 are
-        both accepted, whatever the arguments' dtype was, with the tolerance of the coarser one.
+        Comparison: NaN and infinities never match, and neither does a shape that would broadcast. float32 and float64
+        are both accepted, whatever the dtype of the arguments; the less precise of the two decides the tolerance.
     """
     if got.dtype not in ACCEPTED_DTYPES:
         return Comparison(outcome=Outcome.WRONG_DTYPE)
@@ -75,18 +75,18 @@ def compare(got: torch.Tensor, expected: torch.Tensor, *, terms: int, argument_d
     coarser = torch.float32 if torch.float32 in (got.dtype, argument_dtype) else torch.float64
     bound = tolerance(expected, dtype=coarser, terms=terms)
     difference = (got.double() - expected).abs()
-    # A NaN compares false with everything: "not within" counts it, "beyond" would not.
+    # A comparison with NaN is always false: "not within the bound" counts it as wrong, "beyond the bound" would not.
     wrong = ~(difference <= bound)
     outcome = Outcome.MATCH if not bool(wrong.any()) else Outcome.MISMATCH
     if not bool(torch.isfinite(got).all()):
         outcome = Outcome.NOT_FINITE
     largest = float(difference.max()) if difference.numel() else 0.0
     scale = float(expected.abs().max()) if expected.numel() else 0.0
-    finite = math.isfinite(largest)
+    is_finite = math.isfinite(largest)
     return Comparison(
         outcome=outcome,
-        max_abs_error=largest if finite else None,
-        max_rel_error=largest / scale if finite and scale > 0 else None,
+        max_abs_error=largest if is_finite else None,
+        max_rel_error=largest / scale if is_finite and scale > 0 else None,
         tolerance=bound,
         wrong_entries=int(wrong.sum()),
         entries=expected.numel(),

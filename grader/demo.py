@@ -1,5 +1,5 @@
 """
-Grades the sample submissions that ship with the package, each the released notebook with somebody's answers in it.
+Grades the sample submissions that come with the package. Each is the released notebook with somebody's answers in it.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def run_demo(output: Path, *, tell: Callable[[str], None]) -> list[tuple[Report,
     Write `output/submissions/*.ipynb`, grade each, and write `output/reports/*`.
 
     Returns:
-        list: Each report with the path of its page.
+        list: Each report, with the path of its page.
 
     Raises:
-        UsageError: The samples were left out of this installation, since they hold answers.
+        UsageError: This installation has no samples: they were left out because they contain answers.
     """
     if not shipped.samples().is_dir():
         raise UsageError("There are no samples in this installation.", "Install the grader from its repository.")
@@ -44,7 +44,7 @@ def _grade_samples(output: Path, tell: Callable[[str], None]) -> Iterator[tuple[
     submissions.mkdir(parents=True, exist_ok=True)
     for folder in sorted(path for path in shipped.samples().iterdir() if path.is_dir()):
         path = find_assignment(folder.name, shipped.solutions())
-        assignment = _hasty(load_assignment(path))
+        assignment = _with_short_limits(load_assignment(path))
         released = release_notebook(read_source(path))
         for answers in sorted(folder.glob("*.py")):
             tell(f"Grading {answers.stem} ...")
@@ -56,6 +56,6 @@ def _grade_samples(output: Path, tell: Callable[[str], None]) -> Iterator[tuple[
             yield report, page
 
 
-def _hasty(assignment: Assignment) -> Assignment:
-    """One of the samples hangs: nobody wants to wait for it as long as a real submission may take."""
+def _with_short_limits(assignment: Assignment) -> Assignment:
+    """An assignment with short time limits: one of the samples hangs, and nobody wants to wait for it."""
     return dataclasses.replace(assignment, limits=dataclasses.replace(assignment.limits, cell_s=2.0, call_s=2.0))

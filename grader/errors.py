@@ -1,16 +1,17 @@
 """
-What can be wrong with the grader or with what it was given, never with a submission.
+Errors of the grader, or of the files and options that it was given.
 
-What is wrong with a submission is an `Outcome`, a value. The exceptions are for whoever runs the grader:
+What is wrong with a submission is not an exception but a value, an `Outcome`. These exceptions are for the people who
+run the grader:
 
     GraderError                 one sentence, and what to do next
-    ├── UsageError              exit code 2: the call or an input is at fault
-    │   ├── SourceError         a source notebook in `solutions/` breaks the contract
-    │   └── SubmissionError  there is no such file
-    └── GraderFault             exit code 3: the grader or its installation is at fault
-        ├── DataError           a data file is missing or not the published one
-        ├── SandboxError        a kernel could not be started as asked
-        └── SolutionError       a solution disagrees with autograd: nothing can be graded with it
+    ├── UsageError              exit code 2: the command or an input is wrong
+    │   ├── SourceError         a source notebook in `solutions/` cannot be used
+    │   └── SubmissionError     the file to grade does not exist
+    └── GraderFault             exit code 3: the grader or its installation is broken
+        ├── DataError           a data file is missing, or is not the published one
+        ├── SandboxError        a kernel could not be started as required
+        └── SolutionError       a solution disagrees with autograd, so nothing can be graded with it
 """
 
 from __future__ import annotations
@@ -32,8 +33,8 @@ class GraderError(Exception):
     Something that keeps the grader from doing its work.
 
     Args:
-        message: One sentence on what happened.
-        hint: What to do next, a sentence too.
+        message: What happened, in one sentence.
+        hint: What to do next, in one sentence.
     """
 
     exit_code = 3
@@ -54,15 +55,15 @@ class UsageError(GraderError):
 
 
 class SourceError(UsageError):
-    """A source notebook breaks the contract between its author and the grader."""
+    """A source notebook does not follow the rules for authors."""
 
 
 class SubmissionError(UsageError):
-    """The file to grade is not there."""
+    """The file to grade does not exist."""
 
 
-class GraderFault(GraderError):  # noqa: N818 - the grader is at fault, and says so
-    """The grader, its installation or its machine is at fault."""
+class GraderFault(GraderError):  # noqa: N818 - it is the grader that is at fault
+    """The grader, its installation or its machine is broken."""
 
 
 class DataError(GraderFault):
@@ -70,7 +71,7 @@ class DataError(GraderFault):
 
 
 class SandboxError(GraderFault):
-    """A kernel could not be started in the way that was asked for."""
+    """A kernel could not be started, or not with the required sandbox."""
 
 
 class SolutionError(GraderFault):

@@ -1,5 +1,5 @@
 """
-Writes files whole or not at all.
+Writes a file either completely or not at all.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ LEFT_OVER_S = 600
 
 def write_atomically(path: Path, content: bytes | str) -> None:
     """
-    Write a file so that no reader, and no crash, ever sees half of it: a temporary name, fsync, rename.
+    Write a file so that nobody ever sees half of it, not even after a crash: under a temporary name, then renamed.
 
     Args:
-        path: Replaced if it exists.
+        path: The file to write. It is replaced if it exists.
         content: Text is written as UTF-8.
 
     Raises:
-        OSError: The folder is not there or cannot be written to; nothing has changed then.
+        OSError: The folder does not exist or cannot be written to. Nothing has changed then.
     """
     with replace_atomically(path) as file:
         file.write(content.encode("utf-8") if isinstance(content, str) else content)
@@ -36,10 +36,10 @@ def write_atomically(path: Path, content: bytes | str) -> None:
 @contextlib.contextmanager
 def replace_atomically(path: Path) -> Iterator[BinaryIO]:
     """
-    A file to write to, which takes its name when the context is left well, and is gone otherwise.
+    A file to write to. It gets its name when the context ends, and is deleted if the context raises.
 
     Raises:
-        OSError: The folder is not there or cannot be written to; nothing has changed then.
+        OSError: The folder does not exist or cannot be written to. Nothing has changed then.
     """
     descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:30]}.", suffix=PARTIAL)
     try:
@@ -57,7 +57,7 @@ def replace_atomically(path: Path) -> Iterator[BinaryIO]:
 
 
 def remove_leftovers(directory: Path) -> None:
-    """Remove what a killed process was writing there, once it is old enough to be nobody's any more."""
+    """Remove unfinished files from a folder that are old enough to be abandoned: their process was killed."""
     for path in directory.glob(f".*{PARTIAL}"):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > LEFT_OVER_S:

@@ -1,7 +1,7 @@
 """
-Decides outcomes, points and the sentence that a student reads, from a notebook's code and what its functions returned.
+Decides outcomes, points and the sentences that a student reads, from a notebook's code and what its functions returned.
 
-This is the only place where points are given.
+No other module gives points.
 """
 
 from __future__ import annotations
@@ -38,12 +38,12 @@ from grader.reference.cases import ChainCase
 __all__ = ["Attempt", "judge_chain", "judge_exercise"]
 
 _NOT_CALLED = (Outcome.BLANK, Outcome.SYNTAX_ERROR, Outcome.MISSING)
-"""Outcomes of an exercise without a function that could be called."""
+"""Outcomes of an exercise whose function could not be called."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """What is known of a notebook before it is judged: its code, the functions in it, and how it ran."""
+    """What is known about a notebook before it is judged: its code, the functions in it, and how it ran."""
 
     notebook: Notebook
     functions: FunctionIndex
@@ -54,11 +54,11 @@ def judge_exercise(
     exercise: Exercise, attempt: Attempt, returned: Sequence[Returned], *, autograd: str
 ) -> tuple[ExerciseResult, tuple[Flag, ...]]:
     """
-    The result of one exercise.
+    Decide the result of one exercise, and what an instructor should check.
 
     Args:
-        returned: What became of each of its cases.
-        autograd: What using autograd means: "forbid" (no points), "flag" (the instructor is told) or "allow".
+        returned: What became of the call on each case.
+        autograd: What to do if the function uses autograd: "forbid" (no points), "flag" (tell instructors) or "allow".
     """
     definition = attempt.functions.last(exercise.name)
     flags = _flags(exercise, definition, returned) if autograd != "allow" else ()
@@ -89,10 +89,13 @@ def judge_chain(
     assignment: Assignment, chain: ChainCase, reply: Reply, outcomes: Mapping[str, Outcome]
 ) -> Chain | None:
     """
-    How far the student's functions carry when each is called with what the others returned. It decides no points.
+    Judge the backward pass in which each function is called with what the others returned. It decides no points.
 
     Args:
-        outcomes: Those of the exercises by themselves.
+        outcomes: The outcome of each exercise when it is called with the right arguments.
+
+    Returns:
+        None if the backward pass was not run.
     """
     if CHAIN not in reply.records:
         return None
@@ -107,8 +110,8 @@ def judge_chain(
         if len(pairs) == len(exercise.targets):
             terms = depth * chain.terms
             compared = [compare(got, right, terms=terms, argument_dtype=torch.float32) for got, right in pairs]
-            is_right = all(comparison.outcome is Outcome.MATCH for comparison in compared)
-            links[exercise.name] = Outcome.MATCH if is_right else Outcome.MISMATCH
+            is_match = all(comparison.outcome is Outcome.MATCH for comparison in compared)
+            links[exercise.name] = Outcome.MATCH if is_match else Outcome.MISMATCH
         elif outcomes[exercise.name].passed is True:
             links[exercise.name] = Outcome.SKIPPED
         else:
@@ -119,9 +122,9 @@ def judge_chain(
     shapes: dict[str, torch.Size] = {}
     for name, gradient in gradients.items():
         shapes.setdefault(name.rpartition("/d")[2], gradient.shape)
-    never = [name for name, parameter in chain.parameters.items() if shapes.get(name) != parameter.shape]
+    never_updated = [name for name, parameter in chain.parameters.items() if shapes.get(name) != parameter.shape]
     curve = Curve(reference=chain.losses, student=losses)
-    return Chain(links=links, training=curve, message=_never_updated(never) if never else "")
+    return Chain(links=links, training=curve, message=_never_updated(never_updated) if never_updated else "")
 
 
 def _never_updated(parameters: Sequence[str]) -> str:
@@ -135,7 +138,7 @@ def _never_updated(parameters: Sequence[str]) -> str:
 
 
 def _case_result(call: Returned, targets: Sequence[str]) -> CaseResult:
-    """A call in numbers: those of its worst target."""
+    """The result of one call, with the numbers of its worst target."""
     case = call.case
     if call.outcome is not None:
         return CaseResult(
@@ -154,8 +157,8 @@ def _case_result(call: Returned, targets: Sequence[str]) -> CaseResult:
         for got, expected in zip(call.tensors, case.expected, strict=True)
     ]
     outcome = most_telling([comparison.outcome for comparison in comparisons])
-    number = next(n for n, comparison in enumerate(comparisons) if comparison.outcome is outcome)
-    worst = comparisons[number]
+    place = next(place for place, comparison in enumerate(comparisons) if comparison.outcome is outcome)
+    worst = comparisons[place]
     return CaseResult(
         name=case.name,
         outcome=outcome,
@@ -165,21 +168,21 @@ def _case_result(call: Returned, targets: Sequence[str]) -> CaseResult:
         tolerance=_reported(worst.tolerance, case.public),
         wrong_entries=worst.wrong_entries,
         entries=worst.entries,
-        shape=call.shapes[number],
-        expected_shape=tuple(case.expected[number].shape),
-        dtype=call.dtypes[number],
+        shape=call.shapes[place],
+        expected_shape=tuple(case.expected[place].shape),
+        dtype=call.dtypes[place],
         expected_dtype=_dtype_text(call.argument_dtype),
         type=call.type,
         worst=worst.worst if case.public else None,
-        target=targets[number] if len(targets) > 1 else None,
+        target=targets[place] if len(targets) > 1 else None,
     )
 
 
 def _reported(number: float | None, public: bool) -> float | None:
     """
-    A number as reports have it: for a hidden case, rounded to two digits.
+    A number as it stands in reports: for a hidden case, rounded to two digits.
 
-    The error of an answer of zeros is the value of the gradient, and that is for nobody to see.
+    The error of an answer of zeros is the value of the gradient, and nobody may see that.
     """
     return number if number is None or public else float(f"{number:.1e}")
 
@@ -213,24 +216,24 @@ def _decide(
 
 def _unreachable(name: str, execution: Execution) -> tuple[Outcome, str]:
     timed_out = any(error.type == "TimeoutError" for error in execution.errors.values())
-    reason = execution.stopped or "After the notebook ran, its process did not answer any more."
+    reason = execution.stopped or "After the notebook ran, its process no longer answered."
     return Outcome.TIMED_OUT if timed_out else Outcome.CRASHED, f"{name} could not be called. {reason}"
 
 
 def _why_missing(name: str, attempt: Attempt, returned: Sequence[Returned]) -> str:
-    kind = next((call.type for call in returned if call.outcome is Outcome.MISSING), None)
-    if kind:
-        return f"After the notebook ran, {name} was {_with_article(kind)}, not a function."
+    type_name = next((call.type for call in returned if call.outcome is Outcome.MISSING), None)
+    if type_name:
+        return f"After the notebook ran, {name} was {_with_article(type_name)}, not a function."
     definition = attempt.functions.last(name)
     if definition is not None:
         error = attempt.execution.errors.get(definition.code.cell)
         because = f", because that cell stopped: {_sentence(error)}" if error else ""
-        return f"{name} stands in In [{definition.code.cell}], but was never defined{because}."
+        return f"{name} is in In [{definition.code.cell}], but it was never defined{because}."
     others = [other for other in attempt.functions.definitions if other not in attempt.execution.replies]
-    near = difflib.get_close_matches(name, others, n=1, cutoff=0.75)
-    if near:
-        return f"There is no function {name}. There is one called {near[0]}: was it renamed?"
-    return f"There is no function {name} in the notebook. Was its cell deleted, or made a text cell?"
+    similar = difflib.get_close_matches(name, others, n=1, cutoff=0.75)
+    if similar:
+        return f"There is no function {name}, but there is one called {similar[0]}. Was it renamed?"
+    return f"There is no function {name} in the notebook. Was its cell deleted, or turned into a text cell?"
 
 
 def _with_article(noun: str) -> str:
@@ -248,18 +251,18 @@ def _message(exercise: Exercise, outcome: Outcome, case: CaseResult, reply: Repl
     if outcome is Outcome.TIMED_OUT:
         return f"{name} did not return in time. Does it loop forever?"
     if outcome is Outcome.OUT_OF_MEMORY:
-        return f"{name} asked for more memory than it may have{where}."
+        return f"{name} asked for more memory than it may use{where}."
     if outcome is Outcome.CRASHED:
         detail = f" ({reply.detail})" if reply.detail else ""
-        return f"{name} ended the process that it ran in{detail}, instead of returning a gradient."
+        return f"{name} ended its process{detail} instead of returning a gradient."
     if outcome is Outcome.WRONG_TYPE:
         return _wrong_type(exercise, case)
     if outcome is Outcome.WRONG_DTYPE:
-        return f"{name} returned {case.dtype} numbers; a gradient is {case.expected_dtype}."
+        return f"{name} returned a tensor of dtype {case.dtype}; the gradient should be {case.expected_dtype}."
     if outcome is Outcome.WRONG_SHAPE:
         return _wrong_shape(exercise, case, where)
     if outcome is Outcome.NOT_FINITE:
-        return f"{name} returned numbers that are not finite (nan or inf){where}."
+        return f"{name} returned numbers that are nan or inf{where}."
     return _mismatch(f"The d{case.target} of {name}" if case.target else name, case, where)
 
 
@@ -274,15 +277,15 @@ def _wrong_type(exercise: Exercise, case: CaseResult) -> str:
     name, count = exercise.name, len(exercise.targets)
     wanted = "a tensor" if count == 1 else f"a tuple of {count} tensors"
     if case.type == "NoneType":
-        return f"{name} returned None: is there a `return`?"
+        return f"{name} returned None. Is there a `return`?"
     if case.type == "torch.Tensor" and count == 1:
-        return f"{name} returned a tensor that has no plain numbers; it should return an ordinary dense one."
-    return f"{name} returned a {case.type}; it should return {wanted}."
+        return f"{name} returned a tensor without ordinary numbers; it should return a dense tensor."
+    return f"{name} returned {_with_article(case.type or 'value')}; it should return {wanted}."
 
 
 def _mismatch(name: str, case: CaseResult, where: str) -> str:
     if case.wrong_entries == case.entries:
-        return f"{name} has the right shape, but none of its entries is right{where}."
+        return f"{name} has the right shape, but all of its entries are wrong{where}."
     return f"{name} has the right shape, but {case.wrong_entries:,} of {case.entries:,} entries are wrong{where}."
 
 
@@ -293,8 +296,8 @@ def _shape_text(shape: tuple[int, ...] | None) -> str:
 def _sentence(error: CallError | None) -> str:
     if error is None:
         return "an exception"
-    first = error.message.strip().split("\n")[0][:200]
-    return f"{error.type}: {first}" if first else error.type
+    first_line = error.message.strip().split("\n")[0][:200]
+    return f"{error.type}: {first_line}" if first_line else error.type
 
 
 # -------------------------------------------------------------------------------------------- notices and flags
@@ -308,8 +311,8 @@ def _notices(exercise: Exercise, definitions: Sequence[Definition], returned: Se
         notices.append(
             Notice(
                 id="mutates_input",
-                message=f"{name} changes its argument {', '.join(mutated)} in place: this changes the caller's tensor, "
-                "too. Work on a clone.",
+                message=f"{name} changes its argument {', '.join(mutated)} in place, and so the caller's tensor, too. "
+                "Work on a clone.",
             )
         )
     if any(call.requires_grad for call in returned):
@@ -319,14 +322,14 @@ def _notices(exercise: Exercise, definitions: Sequence[Definition], returned: Se
     if any("float64" in call.dtypes and call.argument_dtype == torch.float32 for call in returned):
         notices.append(
             Notice(
-                id="wider_dtype", message=f"{name} returns float64 for float32 arguments: it takes twice the memory."
+                id="wider_dtype", message=f"{name} returns float64 for float32 arguments, which takes twice the memory."
             )
         )
     if any(call.argument_dtype != call.case.dtype for call in returned):
         notices.append(
             Notice(
                 id="float32_only",
-                message=f"{name} works in float32 only: it has a constant of a fixed dtype (try `dtype=` or `*_like`).",
+                message=f"{name} works only in float32: it makes a tensor of a fixed dtype (try `dtype=` or `*_like`).",
             )
         )
     if len(definitions) > 1:
@@ -341,14 +344,14 @@ def _notices(exercise: Exercise, definitions: Sequence[Definition], returned: Se
 
 
 def _flags(exercise: Exercise, definition: Definition | None, returned: Sequence[Returned]) -> tuple[Flag, ...]:
-    """Uses of autograd that the code shows, and those that were seen when it ran."""
+    """A flag for each use of autograd that the code shows, or that was observed when the function ran."""
     traced = dict.fromkeys(f"when called, it {use}" for call in returned for use in call.autograd)
     evidence = (*(definition.autograd if definition is not None else ()), *traced)
     return tuple(Flag(id="autograd", exercise=exercise.name, evidence=use) for use in evidence)
 
 
 def _views(exercise: Exercise, returned: Sequence[Returned]) -> tuple[BatchView, ...]:
-    """The public batch's gradients, for pictures."""
+    """The gradients of the public batch, for pictures."""
     for call in returned:
         if call.case.public and len(call.tensors) == len(exercise.targets):
             return tuple(

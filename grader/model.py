@@ -1,8 +1,8 @@
 """
-The words of the grader as plain, frozen data: nothing here computes, reads or prints.
+The concepts of the grader, as frozen data.
 
 Glossary: x, y, w, b are a network's inputs, labels, weights and biases; N is the number of rows in a batch;
-`dNAME` is the gradient of the loss with respect to `NAME` and has its shape.
+`dNAME` is the gradient of the loss with respect to `NAME`, and has the same shape.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ __all__ = [
 
 class Outcome(enum.Enum):
     """
-    What became of one exercise, or of one case of it.
+    What became of one exercise, or of one of its cases.
 
-    The order is that of display: where several hold, the first one says most.
+    They stand in the order of display: if several apply, the first one says most.
     """
 
     GRADER_ERROR = "grader_error"
@@ -62,7 +62,7 @@ class Outcome(enum.Enum):
 
     @property
     def passed(self) -> bool | None:
-        """True, False, or None where nothing could be decided (which never costs a point)."""
+        """True, False, or None if nothing could be decided, which never costs a point."""
         if self in (Outcome.SKIPPED, Outcome.GRADER_ERROR):
             return None
         return self is Outcome.MATCH
@@ -71,10 +71,10 @@ class Outcome(enum.Enum):
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """
-    What one submission may use. Seconds are wall time unless a name says CPU; sizes are in MiB or bytes as named.
+    What one submission may use. Seconds are wall time unless the name says CPU; sizes are in MiB or bytes as named.
 
-    `call_s` and `call_cpu_s` hold for one exercise: all its cases together. CPU time is that of all processes together;
-    `cpu_s` is the notebook's, calls included.
+    `call_s` and `call_cpu_s` are for all cases of one exercise together; `cpu_s` is for the notebook and all calls. CPU
+    time counts all processes together.
     """
 
     cell_s: float = 20.0
@@ -98,10 +98,10 @@ class Exercise:
 
     Attributes:
         name: The function's name, `grad_w1`.
-        targets: What the gradient is taken of, in the order in which the function returns them.
-        arguments: The parameters' names, in order.
-        points: What it is worth.
-        tolerance: How many times more than what rounding explains an entry may be off.
+        targets: The tensors whose gradients the function returns, in that order.
+        arguments: The names of the function's parameters, in order.
+        points: What the exercise is worth.
+        tolerance: How many times the error that rounding can explain an entry may have.
         question: The function's docstring in the released notebook.
     """
 
@@ -115,7 +115,7 @@ class Exercise:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
-    """One file that somebody handed in. `student` is the platform's id, or the file's stem."""
+    """One file that somebody handed in. `student` is an id from the platform, or the stem of the file's name."""
 
     name: str
     student: str
@@ -124,13 +124,13 @@ class Submission:
 
     @staticmethod
     def of(content: bytes, *, name: str, student: str) -> Submission:
-        """A file's bytes as a submission."""
+        """A submission with these bytes."""
         return Submission(name=name, student=student, sha256=hashlib.sha256(content).hexdigest(), content=content)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Code:
-    """Where a function stands in a notebook: `cell` counts code cells from 1 (`In [n]`), `line` lines of that cell."""
+    """The code of a function, and where it is: the number of its cell, `In [cell]`, and the line there, from 1."""
 
     text: str
     cell: int
@@ -140,9 +140,9 @@ class Code:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CallError:
     """
-    An exception that student code raised, as the student should see it.
+    An exception that a student's code raised, as the student should see it.
 
-    `traceback` has the student's own lines only. `line` and `cell` are those of the innermost one, or None.
+    `traceback` has only the student's own lines. `cell` and `line` are the place of the innermost one, or None.
     """
 
     type: str
@@ -154,7 +154,7 @@ class CallError:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class WorstEntry:
-    """The entry with the largest error in units of its tolerance. Values only for public cases."""
+    """The entry with the largest error. Only reported for public cases."""
 
     index: tuple[int, ...]
     got: float
@@ -164,9 +164,9 @@ class WorstEntry:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
     """
-    One call of one function, compared. Errors are absolute, and relative to the largest reference entry.
+    The result of calling a function on one case. Relative errors are relative to the reference's largest entry.
 
-    Where an exercise has several targets, numbers and shapes are those of the worst one, `target`.
+    If an exercise has several targets, numbers and shapes are those of the worst one, `target`.
     """
 
     name: str
@@ -190,14 +190,14 @@ class CaseResult:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
     """
-    A named explanation of a wrong gradient: what was observed, and hints that ask rather than tell.
+    A named explanation of a wrong gradient: what was observed, and hints that ask questions.
 
     Attributes:
-        id: Stable, such as `missing_mask`.
-        message: What was observed, in the student's own names and shapes.
-        hint: The first rung of the ladder.
-        more: The rungs above it, each saying more than the one before.
-        analogy: The same thought, worked through for another formula: never the answer itself.
+        id: A stable name, such as `missing_mask`.
+        message: What was observed, with the student's own names and shapes.
+        hint: The first hint.
+        more: The other hints, each of which says more than the one before.
+        analogy: The same idea, worked through for another formula: never the answer itself.
     """
 
     id: str
@@ -209,7 +209,7 @@ class Diagnosis:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something worth saying that costs no points: `id` is stable, `message` is for the student."""
+    """A remark that costs no points: `id` is stable, `message` is for the student."""
 
     id: str
     message: str
@@ -217,7 +217,7 @@ class Notice:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Flag:
-    """Something an instructor should look at, with its evidence."""
+    """Something that an instructor should check, with its evidence."""
 
     id: str
     exercise: str | None
@@ -227,9 +227,9 @@ class Flag:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BatchView:
     """
-    What a reader may look at: the public batch's gradient and the student's, both float32 numpy arrays.
+    For pictures: the student's gradient on the public batch and the right one, as float32 numpy arrays.
 
-    Kept beside the report's plain data, and never written to its JSON.
+    It is never written to a report's JSON.
     """
 
     target: str
@@ -244,10 +244,10 @@ class Adjustment:
 
     Attributes:
         exercise: Empty for the total.
-        points: They take the place of what the grader gave; None where there is only a comment.
+        points: They replace the points that the grader gave; None if there is only a comment.
         comment: For the student.
-        reason: Why; for the student too.
-        graded: What the grader gave; None where it could not decide. Known once it was applied to a report.
+        reason: Why the points were changed, for the student.
+        graded: The points that the grader gave, once the adjustment is applied; None if the grader could not decide.
     """
 
     exercise: str = ""
@@ -260,14 +260,14 @@ class Adjustment:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ExerciseResult:
     """
-    What is said about one exercise.
+    The result of one exercise.
 
     Attributes:
         message: One sentence for the student.
-        arguments: What the function is given, by name; with `targets`, its place in the network's graph.
-        fingerprint: The same for two submissions whose wrong answers are the same; None where there is no wrong answer.
-        views: For pictures (public batch only), one per target.
-        adjustment: What an instructor decided; `points` are those of it already.
+        arguments: The names of the function's arguments; with `targets`, its place in the network's graph.
+        fingerprint: Equal for submissions with the same wrong answer; None if the answer is not wrong.
+        views: One per target, for pictures; public batch only.
+        adjustment: What an instructor decided; `points` already include it.
     """
 
     name: str
@@ -289,7 +289,7 @@ class ExerciseResult:
 
     @staticmethod
     def of(exercise: Exercise, outcome: Outcome, message: str, **details: Any) -> ExerciseResult:
-        """The result of an exercise, with all of its points or none; `details` are any other fields."""
+        """The result of an exercise, with all of its points or none. `details` are any other fields."""
         return ExerciseResult(
             name=exercise.name,
             outcome=outcome,
@@ -309,13 +309,13 @@ class ExerciseResult:
 
     @property
     def is_decided(self) -> bool:
-        """Whether its points count: by the grader's verdict, or by an instructor's."""
+        """Whether the exercise has points: from the grader, or from an instructor."""
         return self.passed is not None or (self.adjustment is not None and self.adjustment.points is not None)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Curve:
-    """Losses before each step of gradient descent: with autograd's gradients, and with the student's."""
+    """The loss before each step of gradient descent: with autograd's gradients, and with the student's."""
 
     reference: tuple[float, ...]
     student: tuple[float, ...]
@@ -326,8 +326,8 @@ class Chain:
     """
     All of a student's functions composed into one backward pass, on the public batch.
 
-    `links` maps an exercise to the outcome of its gradient *within the chain*, where it is fed what the student's own
-    functions made. It decides no points.
+    `links` maps an exercise to the outcome of its gradient *in the chain*, where its arguments come from the student's
+    own functions. It decides no points.
     """
 
     links: Mapping[str, Outcome]
@@ -337,7 +337,7 @@ class Chain:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NotebookSummary:
-    """How the notebook ran: `first_error` is a sentence such as `In [4]: NameError: name 'z1' is not defined`."""
+    """How the notebook ran. `first_error` is a sentence such as `In [4]: NameError: name 'z1' is not defined`."""
 
     cells: int
     executed: int
@@ -348,14 +348,13 @@ class NotebookSummary:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
     """
-    Everything there is to say about one submission: plain data, rendered elsewhere.
+    Everything that the grader reports about one submission.
 
     Attributes:
-        gives_marks: False for a student's own check, which tells the same and counts nothing; and where points are
-            withheld.
+        gives_marks: False for a student's own check, which gives no points, and while points are withheld.
         adjustment: What an instructor decided about the total.
-        release: Until this moment students see less; empty if they may see everything.
-        is_shown: Whether this is what a student may see before that.
+        release: The moment from which students may see everything; empty if they may already.
+        is_shown: Whether this is the copy that a student may see before that moment.
     """
 
     assignment_id: str
@@ -376,25 +375,26 @@ class Report:
 
     @property
     def score(self) -> float:
-        """Points earned."""
+        """The points that were earned."""
         if self.adjustment is not None and self.adjustment.points is not None:
             return self.adjustment.points
         return sum(exercise.points for exercise in self.exercises if exercise.is_decided)
 
     @property
     def max_score(self) -> float:
-        """Points that could be earned; an exercise that could not be decided is left out, and so costs nothing."""
-        is_given = self.adjustment is not None and self.adjustment.points is not None
-        return sum(exercise.max_points for exercise in self.exercises if exercise.is_decided or is_given)
+        """The points that could be earned. An exercise that could not be decided is left out, and so costs nothing."""
+        is_adjusted = self.adjustment is not None and self.adjustment.points is not None
+        return sum(exercise.max_points for exercise in self.exercises if exercise.is_decided or is_adjusted)
 
     @property
     def graded_score(self) -> float | None:
-        """Points before an instructor's adjustments; None where the grader could not decide all of them."""
-        given = [each.points if each.adjustment is None else each.adjustment.graded for each in self.exercises]
-        is_decided = all(each.passed is not None for each in self.exercises)
-        return sum(points or 0.0 for points in given) if is_decided else None
+        """The points before an instructor's adjustments; None if the grader could not decide all of them."""
+        if any(result.passed is None for result in self.exercises):
+            return None
+        graded = [r.points if r.adjustment is None else r.adjustment.graded for r in self.exercises]
+        return sum(points or 0.0 for points in graded)
 
 
 def most_telling(outcomes: list[Outcome]) -> Outcome:
-    """The outcome that stands for several: the first in the order of display."""
+    """The outcome that represents several: the first one in the order of display."""
     return min(outcomes, key=list(Outcome).index)

@@ -1,5 +1,5 @@
 """
-One submission in, one report out: the only place where reading, executing and judging meet.
+Grades one submission: reads it, executes it, judges it and makes a report.
 """
 
 from __future__ import annotations
@@ -47,22 +47,22 @@ def grade(
     Grade one submission.
 
     Args:
-        require: The sandbox without which nothing is executed.
-        meanwhile: Something else to do, in another thread, while the notebook runs.
-        known: How this notebook ran before, when it was asked the same: then it is judged by that, and not executed.
-        keep: Is called with how it ran, if it was executed.
+        require: The sandbox that is required: nothing is executed without it.
+        meanwhile: Called in another thread while the notebook runs.
+        known: How this notebook ran before, with the same requests. It is judged by that and not executed again.
+        keep: Called with how the notebook ran, if it was executed.
 
     Raises:
         SolutionError: The assignment's own solution disagrees with autograd.
-        SandboxError: No kernel could be started, or none with the sandbox that is required.
+        SandboxError: A kernel could not be started, or not with the required sandbox.
     """
     notebook = read_notebook(submission)
     if isinstance(notebook, Unreadable):
         return _unread(submission, assignment, notebook.problem)
     if notebook.assignment_id not in (None, assignment.id):
         problem = (
-            f"This notebook belongs to the assignment {str(notebook.assignment_id)[:80]!r}; "
-            f"here {assignment.id!r} is graded."
+            f"This notebook belongs to the assignment {str(notebook.assignment_id)[:80]!r}, "
+            f"but it was graded as {assignment.id!r}."
         )
         return _unread(submission, assignment, problem, cells=len(notebook.cells))
     names = [exercise.name for exercise in assignment.exercises]
@@ -70,7 +70,7 @@ def grade(
         attempt = Attempt(notebook=notebook, functions=find_functions(notebook, names), execution=known)
         return judge(submission, assignment, attempt)
 
-    # The kernel takes a while to start, time enough to get ready for it; and a while to end, time enough to judge.
+    # While the kernel starts, another thread prepares the requests. While the kernel ends, the results are judged.
     with concurrent.futures.ThreadPoolExecutor(1) as aside:
         building = aside.submit(lambda: (build_cases(assignment), build_chain(assignment)))
         finding = aside.submit(find_functions, notebook, names)
@@ -91,7 +91,7 @@ def grade(
 
 @one_thread()
 def judge(submission: Submission, assignment: Assignment, attempt: Attempt) -> Report:
-    """The report on a notebook that has run. It follows from the code and the replies alone; nothing is executed."""
+    """The report on a notebook that has run: it depends only on the code and the replies. Nothing is executed."""
     started = time.perf_counter()
     cases, execution = build_cases(assignment), attempt.execution
     verdicts = [verdict_on(exercise, assignment, cases[exercise.name], attempt) for exercise in assignment.exercises]
@@ -112,10 +112,13 @@ def judge(submission: Submission, assignment: Assignment, attempt: Attempt) -> R
 
 def choose_assignment(submission: Submission, directory: Path, assignment_id: str | None) -> Path:
     """
-    The source notebook to grade a submission by.
+    Find the source notebook to grade a submission by.
 
-    It is the one that is named here, or else the one that the notebook names, or else the one whose functions it
-    defines most of, if there is only one.
+    The choice is `assignment_id`; or else the assignment that the submission names; or else the one assignment that
+    shares most functions with it.
+
+    Args:
+        directory: The folder of the source notebooks.
 
     Raises:
         UsageError: There is no such assignment, or nothing says which one it is.
@@ -127,7 +130,7 @@ def choose_assignment(submission: Submission, directory: Path, assignment_id: st
     if isinstance(notebook, Unreadable):
         if len(sources) == 1:
             return next(iter(sources.values()))
-        raise UsageError(f"{submission.name}: {notebook.problem}", "Name the assignment with -a to get a report.")
+        raise UsageError(f"{submission.name}: {notebook.problem}", "To get a report, name the assignment with -a.")
     if notebook.assignment_id is not None:
         return find_assignment(notebook.assignment_id, directory)
     defined = find_functions(notebook).definitions.keys()
@@ -139,7 +142,7 @@ def choose_assignment(submission: Submission, directory: Path, assignment_id: st
 
 
 def grade_or_fault(submission: Submission, assignment: Assignment, **options: Any) -> tuple[Report, GraderError | None]:
-    """The same as `grade`; where the grader fails, a report that decides nothing, and what happened."""
+    """Grade as `grade` does. If the grader fails, return a report that decides nothing, and the error."""
     try:
         return grade(submission, assignment, **options), None
     except Exception as error:
@@ -148,7 +151,7 @@ def grade_or_fault(submission: Submission, assignment: Assignment, **options: An
 
 
 def as_fault(error: Exception) -> GraderError:
-    """Why the grader failed, in a sentence."""
+    """The error as one that says in a sentence why the grader failed."""
     if isinstance(error, GraderError):
         return error
     fault = GraderFault(f"The grader failed ({error!r}).", REPORT_IT)
@@ -157,7 +160,7 @@ def as_fault(error: Exception) -> GraderError:
 
 
 def fault_report(submission: Submission, assignment: Assignment, fault: GraderError) -> Report:
-    """The report where the grader failed: nothing was decided, and nothing costs a point."""
+    """The report on a submission that the grader failed to grade: it decides nothing and costs no points."""
     return report_of(
         assignment,
         submission,
@@ -175,13 +178,13 @@ def fault_report(submission: Submission, assignment: Assignment, fault: GraderEr
 
 
 def _unread(submission: Submission, assignment: Assignment, problem: str, *, cells: int = 0) -> Report:
-    """The report on a file whose code is not looked at: no function was found, and the messages say why."""
+    """The report on a file whose code is not read. Every function is missing, and the messages say why."""
     results = [ExerciseResult.of(exercise, Outcome.MISSING, problem) for exercise in assignment.exercises]
     return report_of(assignment, submission, results, NotebookSummary(cells=cells, executed=0, problem=problem))
 
 
 def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end, also for a caller with an event loop of its own, such as a notebook or a server."""
+    """Run a coroutine to its end, even if the caller runs in an event loop, such as a notebook or a server."""
     try:
         asyncio.get_running_loop()
     except RuntimeError:
@@ -191,21 +194,20 @@ def _run(work: Coroutine[Any, Any, T]) -> T:
 
 
 def _summary(notebook: Notebook, execution: Execution) -> NotebookSummary:
-    first = None
-    for number in sorted(execution.errors)[:1]:
+    first_error = execution.stopped or None
+    if execution.errors:
+        number = min(execution.errors)
         error = execution.errors[number]
-        first = f"In [{number}]: {error.type}: {error.message}".strip().removesuffix(":")
-    if execution.stopped and first is None:
-        first = execution.stopped
-    return NotebookSummary(cells=len(notebook.cells), executed=execution.executed, first_error=first)
+        first_error = f"In [{number}]: {error.type}: {error.message}".strip().removesuffix(":")
+    return NotebookSummary(cells=len(notebook.cells), executed=execution.executed, first_error=first_error)
 
 
 def _notes(notebook: Notebook, assignment: Assignment) -> tuple[str, ...]:
     notes = []
     if notebook.version not in (None, assignment.version):
         notes.append(
-            f"The notebook was made for another version of the assignment ({str(notebook.version)[:20]}); "
-            f"it was graded by version {assignment.version}."
+            f"The notebook was made for another version of the assignment ({str(notebook.version)[:20]}), "
+            f"but it was graded by version {assignment.version}."
         )
     if not assignment.solutions:
         notes.append("Graded by autograd alone, without a solution.")

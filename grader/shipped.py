@@ -1,8 +1,8 @@
 """
-Which files of the package hold answers: found through the package itself, wherever a module of it stands.
+Knows which files of the package contain answers. It finds them through the package itself, not through this module.
 
-What hides answers from students' processes, what packs the grader for another machine, and what computes a hash of our
-own code all ask here.
+Three things depend on it: hiding answers from students' processes, packing the grader for another machine, and the hash
+of the grader's own code.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ DISTRIBUTION = "backprop-grader"
 """The name that the grader is installed under. The distribution that a package index calls `grader` is not ours."""
 
 ANSWER_FOLDERS = ("bundled", "samples")
-"""The folders of the package that hold answers: a wheel's source notebooks, and the sample submissions."""
+"""The folders of the package that contain answers: the source notebooks of a wheel, and the sample submissions."""
 
 _REPOSITORY_ANSWERS = ("solutions", "tests/corpus")
 _REPOSITORY_FILE = "pyproject.toml"
@@ -28,9 +28,9 @@ _REPOSITORY_FILE = "pyproject.toml"
 
 def answers() -> tuple[Path, ...]:
     """
-    Every folder with answers that came with the grader and is there: no student's process may see any of them.
+    Every existing folder with answers that came with the grader. A student's process may not see any of them.
 
-    Where the package is used from its repository, these include the repository's source notebooks and its test corpus.
+    If the package is used from its repository, they include the repository's source notebooks and its test corpus.
     """
     folders = [PACKAGE / name for name in ANSWER_FOLDERS]
     if (PACKAGE.parent / _REPOSITORY_FILE).is_file():
@@ -39,22 +39,22 @@ def answers() -> tuple[Path, ...]:
 
 
 def solutions() -> Path:
-    """The folder of the source notebooks that came with the grader: in the package, or beside it in its repository."""
+    """The folder of the source notebooks that came with the grader: in the package, or in its repository."""
     return _in_package_or_beside("solutions")
 
 
 def samples() -> Path:
-    """The folder of the sample submissions; an installation may have been made without it."""
+    """The folder of the sample submissions. Not every installation has it."""
     return PACKAGE / "samples"
 
 
 def constraints() -> Path:
-    """The file that pins the versions that the grader is tested with."""
+    """The file with the versions of all packages that the grader is tested with."""
     return _in_package_or_beside("constraints.txt")
 
 
 def own_files() -> Iterator[Path]:
-    """The files of the package in the order of their paths, without answers and without what Python compiled."""
+    """The files of the package in the order of their paths, without answers and compiled files."""
     for path in sorted(PACKAGE.rglob("*")):
         parts = path.relative_to(PACKAGE).parts
         if path.is_file() and parts[0] not in ANSWER_FOLDERS and "__pycache__" not in parts:

@@ -1,7 +1,7 @@
 """
-One exercise, judged and explained: its calls are read, judged and, where they are wrong, diagnosed.
+Judges and explains one exercise: reads what its calls returned, decides the result, and diagnoses it if it is wrong.
 
-A grading and a student's own check both come here.
+A grading and a student's own check both use this.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from grader.diagnosis.diagnose import diagnose
 from grader.diagnosis.fingerprint import DIAGNOSED, fingerprint
 from grader.execution.calls import read_call
 from grader.execution.channel import Reply, Request
-from grader.execution.rebinding import confirm, rebind_key, rebind_request
+from grader.execution.rebinding import confirm_reads, rebind_key, rebind_request
 from grader.judge import Attempt, judge_exercise
 from grader.model import Exercise, ExerciseResult, Flag, NotebookSummary, Report, Submission
 from grader.reference.cases import Case
@@ -25,7 +25,7 @@ __all__ = ["Verdict", "report_of", "verdict_on"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
-    """The result of an exercise, explained, and what an instructor should look at."""
+    """The result of an exercise with its diagnoses, and what an instructor should check."""
 
     result: ExerciseResult
     flags: tuple[Flag, ...]
@@ -44,9 +44,10 @@ def verdict_on(
     Judge an exercise, and explain what is wrong with it.
 
     Args:
-        cases: Those that it was called on, in their order.
-        ask: Has a wrong function called again, to confirm an explanation. Without it, the reply must be there already.
-        withholds: Leave out what the function said when it raised on a hidden case.
+        cases: The cases that the exercise was called on, in their order.
+        ask: Sends one more request if the exercise is wrong, to confirm an explanation. Without it, the reply to that
+            request must be in `attempt` already.
+        withholds: Leave out the messages of exceptions that were raised on hidden cases.
     """
     replies = attempt.execution.replies
     returned = read_call(cases, replies[exercise.name], attempt.notebook, withholds=withholds)
@@ -55,7 +56,7 @@ def verdict_on(
     rebound = replies.get(rebind_key(exercise))
     if ask is not None and result.outcome in DIAGNOSED:
         rebound = next(map(ask, rebind_request(assignment, exercise, cases, scope)), None)
-    scope = confirm(assignment, scope, returned, rebound, attempt.notebook)
+    scope = confirm_reads(assignment, scope, returned, rebound, attempt.notebook)
     explained = dataclasses.replace(
         result,
         diagnoses=diagnose(assignment, exercise, result.outcome, returned, scope),

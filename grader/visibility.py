@@ -1,9 +1,9 @@
 """
-What a student may see, and when: decided here and nowhere else. Whatever shows a report only shows what it is given.
+Decides what a student may see, and when. No other module does: pages and files show all of the report that they get.
 
-An assignment may have a release date. Before it, a student's copy of a report has no marks, and says what the public
-batch says, as a check in the notebook would; the assignment's `before` may tell more, or give fewer hints. From that
-date on, the copy is the report itself.
+An assignment may have a release date. Before it, a student's copy of a report has no marks, and reports only the public
+batch, as a check in the notebook does. The assignment may choose to show more, or fewer hints. From that date on, the
+copy is the report itself.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _WITHOUT_CASES = frozenset(
         Outcome.BLANK,
     }
 )
-"""Outcomes that no hidden case has a part in."""
+"""Outcomes that do not depend on hidden cases."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +35,10 @@ class Visibility:
     What students see, and when.
 
     Attributes:
-        release: From this moment on they see everything, an ISO 8601 date and time with its offset from UTC; empty for
+        release: The moment from which they see everything, an ISO 8601 date and time with an offset from UTC; empty for
             always. Before it they see no marks.
-        verdicts: Whether they see before that what all cases say, or the public ones only.
-        hints: How far hints go before that, as `Assignment.hints`.
+        verdicts: Whether they see the outcome of all cases before that moment, or only of the public ones.
+        hints: How many hints they see before that moment, as in `Assignment.hints`.
     """
 
     release: str = ""
@@ -47,39 +47,39 @@ class Visibility:
 
 
 EVERYTHING = Visibility()
-"""What students see where nothing is said about it."""
+"""What students see if the assignment does not say."""
 
 
 def read_moment(text: str) -> dt.datetime:
     """
-    A moment, from ISO 8601.
+    Read a moment in ISO 8601.
 
     Raises:
-        UsageError: It is none, or does not say how far it is from UTC.
+        UsageError: The text is not a date and time, or has no offset from UTC.
 
     >>> read_moment("2026-12-04T18:00+01:00").isoformat()
     '2026-12-04T18:00:00+01:00'
     """
     example = "2026-12-04T18:00+01:00"
-    plain = text.strip()
+    stripped = text.strip()
     try:
-        moment = dt.datetime.fromisoformat(f"{plain[:-1]}+00:00" if plain.endswith("Z") else plain)
+        moment = dt.datetime.fromisoformat(f"{stripped[:-1]}+00:00" if stripped.endswith("Z") else stripped)
     except ValueError as error:
-        raise UsageError(f"{text!r} is no date and time.", f"Write one such as {example}.") from error
+        raise UsageError(f"{text!r} is not a date and time.", f"Write it as in {example}.") from error
     if moment.utcoffset() is None:
-        raise UsageError(f"{text!r} does not say in which time zone.", f"Add the offset from UTC: {example}.")
+        raise UsageError(f"{text!r} has no time zone.", f"Add the offset from UTC, as in {example}.")
     return moment
 
 
 def released_at(visibility: Visibility, moment: str | None) -> Visibility:
     """
-    With another release date.
+    Change the release date.
 
     Args:
-        moment: ISO 8601; `now` for none; None to leave it as it is.
+        moment: ISO 8601; `now` to show everything at once; None to change nothing.
 
     Raises:
-        UsageError: It is no such moment.
+        UsageError: `moment` is not a date and time with an offset from UTC.
     """
     if moment is None:
         return visibility
@@ -87,16 +87,17 @@ def released_at(visibility: Visibility, moment: str | None) -> Visibility:
 
 
 def is_released(visibility: Visibility, now: dt.datetime) -> bool:
-    """Whether students may see everything at that moment."""
+    """Whether students may see everything now."""
     return not visibility.release or read_moment(visibility.release) <= now
 
 
 def views_of(report: Report, visibility: Visibility, now: dt.datetime) -> tuple[Report, Report]:
     """
-    A report as its instructor sees it, and as its student may see it at that moment.
+    A report as its instructor sees it, and as its student may see it now.
 
-    The second one is the first, or a copy that has less in it. What is held back is not in the copy, in no field.
-    Points are 0 of 0 there, and an exercise has the verdict of its public cases, unless all verdicts may be seen.
+    Both are the same after the release date. Before it, the second one is a copy, and no field of it contains anything
+    that is withheld: points are 0 of 0, and each exercise has the outcome of its public cases, unless all outcomes may
+    be seen.
     """
     if is_released(visibility, now):
         return report, report
@@ -104,7 +105,7 @@ def views_of(report: Report, visibility: Visibility, now: dt.datetime) -> tuple[
     shown = dataclasses.replace(
         whole,
         exercises=tuple(_shown(result, visibility) for result in report.exercises),
-        # A function that a hidden case has killed has no part in it; and how long one took, a clock would tell.
+        # Both depend on hidden cases: a function that one of them killed is not in the chain; a slow one takes time.
         chain=report.chain if visibility.verdicts else None,
         seconds=report.seconds if visibility.verdicts else 0.0,
         gives_marks=False,
@@ -115,27 +116,27 @@ def views_of(report: Report, visibility: Visibility, now: dt.datetime) -> tuple[
 
 
 def _shown(result: ExerciseResult, visibility: Visibility) -> ExerciseResult:
-    told = result if visibility.verdicts else _public(result)
+    visible = result if visibility.verdicts else _public(result)
     return dataclasses.replace(
-        told,
+        visible,
         points=0.0,
         max_points=0.0,
         adjustment=None,
-        diagnoses=tuple(_less(diagnosis, visibility.hints) for diagnosis in told.diagnoses),
+        diagnoses=tuple(_with_fewer_hints(diagnosis, visibility.hints) for diagnosis in visible.diagnoses),
     )
 
 
 def _public(result: ExerciseResult) -> ExerciseResult:
-    """What the public cases alone say."""
+    """The result by the public cases alone."""
     if not result.cases or result.outcome in _WITHOUT_CASES:
         return dataclasses.replace(result, cases=(), notices=(), fingerprint=None)
     cases = tuple(case for case in result.cases if case.public)
-    told = dataclasses.replace(result, cases=cases, notices=(), fingerprint=None, error=_error_of(cases))
+    public = dataclasses.replace(result, cases=cases, notices=(), fingerprint=None, error=_error_of(cases))
     outcome = most_telling([case.outcome for case in cases] or [Outcome.SKIPPED])
     is_same = outcome is result.outcome or {case.outcome for case in result.cases} == {outcome}
     if is_same and outcome is not Outcome.MATCH:
-        return told
-    return dataclasses.replace(told, outcome=outcome, message=_message(result.name, outcome), diagnoses=())
+        return public
+    return dataclasses.replace(public, outcome=outcome, message=_message(result.name, outcome), diagnoses=())
 
 
 def _message(name: str, outcome: Outcome) -> str:
@@ -148,12 +149,12 @@ def _error_of(cases: tuple[CaseResult, ...]) -> CallError | None:
     return next((case.error for case in cases if case.error is not None), None)
 
 
-def _less(diagnosis: Diagnosis, hints: int) -> Diagnosis:
-    """As many rungs of the ladder as `grader.diagnosis.wording.worded` gives at that level."""
-    ladder = ((diagnosis.hint, *diagnosis.more) if diagnosis.hint else ())[:hints]
+def _with_fewer_hints(diagnosis: Diagnosis, hints: int) -> Diagnosis:
+    """A diagnosis with as many hints as `grader.diagnosis.wording.worded` gives at that level."""
+    visible = ((diagnosis.hint, *diagnosis.more) if diagnosis.hint else ())[:hints]
     return dataclasses.replace(
         diagnosis,
-        hint=ladder[0] if ladder else "",
-        more=ladder[1:],
+        hint=visible[0] if visible else "",
+        more=visible[1:],
         analogy=diagnosis.analogy if hints >= 2 else "",
     )

@@ -1,4 +1,4 @@
-"""What every test may use: the assignments, and a way to grade what a student might hand in."""
+"""Assignments and submissions for all tests."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ settings.load_profile("suite")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The tests of a file run in one process, where what they share is made once, unless they say otherwise."""
+    """Run the tests of a file in one process, so that they share what is cached, unless they are marked otherwise."""
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
@@ -41,7 +41,7 @@ def assignment() -> Assignment:
 
 @functools.cache
 def assignment_called(assignment_id: str) -> Assignment:
-    """An assignment, with limits short enough for tests of endless loops; the same one at each call."""
+    """An assignment, with limits short enough for tests of endless loops. Every call returns the same one."""
     loaded = load_assignment(SOURCES / f"{assignment_id}.md")
     return dataclasses.replace(
         loaded,
@@ -58,7 +58,7 @@ def submission_of(*cells: str, name: str = "submission.ipynb", metadata: dict | 
 
 
 def handed_in(answers: str, *, base: str = "solution", assignment_id: str = "two_layer_mse") -> NotebookNode:
-    """The released notebook with some answers; the exercises that they leave out are solved, or stay blank."""
+    """The released notebook with these answers. Other exercises are solved if `base` is `solution`, or else blank."""
     source = source_called(assignment_id)
     notebook = fill_blanks(release_notebook(source), answers)
     if base == "solution":
@@ -76,7 +76,7 @@ def source_called(assignment_id: str) -> SourceNotebook:
 
 
 def raw_submission(content: bytes, *, name: str = "submission.ipynb") -> Submission:
-    """A submission of any bytes."""
+    """A submission with these bytes."""
     return Submission(
         name=name, student=name.partition(".")[0], sha256=hashlib.sha256(content).hexdigest(), content=content
     )

@@ -1,4 +1,4 @@
-"""Grades what somebody might hand in without a kernel: the same calls, the same judgement, in this process."""
+"""Grades submissions in this process, without a kernel: with the same calls and the same judgement."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from tests.checking.test_check import TRANSFORMER
 from tests.conftest import handed_in, raw_submission
 
 
-def grade_here(assignment: Assignment, answers: str, *, base: str = "blank", name: str = "1001.ipynb") -> Report:
+def grade_in_process(assignment: Assignment, answers: str, *, base: str = "blank", name: str = "1001.ipynb") -> Report:
     """
-    A report, but for what only the process of a kernel could tell: crashes, endless loops, the sandbox.
+    The report on a submission. It cannot show crashes, endless loops or the sandbox.
 
     Args:
         answers: As in the corpus.
-        base: What becomes of exercises that they leave out: `blank` or `solution`.
+        base: What to do with exercises that have no answer: `blank` or `solution`.
     """
-    return Here(assignment, answers, base=base, name=name).judged(assignment)
+    return InProcessRun(assignment, answers, base=base, name=name).report(assignment)
 
 
-class Here:
-    """Answers that have been called once, to be judged again and again."""
+class InProcessRun:
+    """A submission whose functions have been called once, and which can be judged several times."""
 
     def __init__(self, assignment: Assignment, answers: str, *, base: str = "blank", name: str = "1001.ipynb") -> None:
         written = nbformat.writes(handed_in(answers, base=base, assignment_id=assignment.id))
@@ -45,18 +45,18 @@ class Here:
         self.functions = find_functions(self.notebook, [exercise.name for exercise in assignment.exercises])
         self._execute(assignment)
 
-    def there(self, assignment: Assignment) -> Here:
-        """The same notebook, run again, and asked what another assignment asks."""
+    def run_again(self, assignment: Assignment) -> InProcessRun:
+        """Another run of the same notebook, with the requests of another assignment."""
         again = copy.copy(self)
         again._execute(assignment)
         return again
 
     def _execute(self, assignment: Assignment) -> None:
         self.namespace = self._run()
-        self.execution = Execution.in_this_process(self._asked(assignment))
+        self.execution = Execution.in_this_process(self._replies_to(assignment))
 
-    def judged(self, assignment: Assignment) -> Report:
-        """The report, as one assignment or another with the same cases judges."""
+    def report(self, assignment: Assignment) -> Report:
+        """The report by an assignment whose cases are those of this run."""
         attempt = Attempt(notebook=self.notebook, functions=self.functions, execution=self.execution)
         return judge(self.submission, assignment, attempt)
 
@@ -64,7 +64,7 @@ class Here:
         namespace: dict[str, Any] = {"__name__": "__main__"}
         for cell in self.notebook.cells:
             if "plt." in cell.code or "range(40)" in cell.code:
-                continue  # drawings and training
+                continue  # it draws or trains
             try:
                 code = TRANSFORMER.transform_cell(cell.code)
                 exec(compile(code, f"<cell {cell.number}>", "exec"), namespace)
@@ -72,7 +72,7 @@ class Here:
                 continue
         return namespace
 
-    def _asked(self, assignment: Assignment) -> dict[str, Reply]:
+    def _replies_to(self, assignment: Assignment) -> dict[str, Reply]:
         replies: dict[str, Reply] = {}
         for request in requests_for(
             assignment, self.functions, build_cases(assignment), build_chain(assignment), replies

@@ -1,5 +1,5 @@
 """
-Reports as they come out of grading, built from real digits and real functions, without running a notebook.
+Sample reports, built from real digits and real functions without running a notebook.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ TRANSPOSED = Diagnosis(
 
 @functools.cache
 def _batch(rows: int, seed: int) -> dict[str, torch.Tensor]:
-    """The network's tensors and the gradients of its loss, float32, detached."""
+    """The network's tensors and the gradients of its loss by name, float32, detached."""
     images, labels = load_mnist()
     chosen = torch.from_numpy(np.random.RandomState(seed).permutation(len(images))[:rows])
     generator = torch.Generator().manual_seed(seed)
@@ -94,7 +94,7 @@ def _batch(rows: int, seed: int) -> dict[str, torch.Tensor]:
 
 
 def source_of(name: str, body: str) -> str:
-    """A function as a student would write it."""
+    """The code of a function as a student would write it."""
     return f'def {name}({", ".join(ARGUMENTS[name])}):\n    """Gradient of the loss: `{name}`."""\n{body}'
 
 
@@ -105,7 +105,7 @@ def _function(source: str, name: str) -> Callable[..., torch.Tensor]:
 
 
 def graded(name: str, body: str | None = None, **changes: object) -> ExerciseResult:
-    """One exercise, its body really called on two batches; `changes` replace fields of the result."""
+    """The result of one exercise, whose body is called on four batches. `changes` replace fields of the result."""
     source = source_of(name, body or RIGHT[name])
     function, target = _function(source, name), name.removeprefix("grad_")
     cases, views = [], ()
@@ -149,7 +149,7 @@ def graded(name: str, body: str | None = None, **changes: object) -> ExerciseRes
 
 
 def without_views(name: str, outcome: Outcome, message: str, **changes: object) -> ExerciseResult:
-    """One exercise that returned nothing to look at."""
+    """The result of one exercise that returned no gradient. `changes` replace fields of the result."""
     cases = (
         ()
         if outcome in (Outcome.BLANK, Outcome.MISSING)
@@ -165,7 +165,7 @@ def without_views(name: str, outcome: Outcome, message: str, **changes: object) 
 
 @functools.cache
 def training(**bodies: str) -> Curve:
-    """Losses of 30 steps with all right gradients, and with these bodies in place of some."""
+    """The losses of 30 steps with all gradients right, and with these bodies in place of some functions."""
 
     def losses(functions: dict[str, Callable[..., torch.Tensor]]) -> Iterator[float]:
         batch = dict(_batch(64, 0))
@@ -175,18 +175,18 @@ def training(**bodies: str) -> Curve:
             batch["yhat"] = batch["a1"] @ batch["w2"] + batch["b2"]
             yield float(((batch["yhat"] - batch["y"]) ** 2).mean())
             for name, function in functions.items():
-                batch["d" + name.removeprefix("grad_")] = function(*(batch[each] for each in ARGUMENTS[name]))
+                batch["d" + name.removeprefix("grad_")] = function(*(batch[argument] for argument in ARGUMENTS[name]))
             for name in ("w1", "b1", "w2", "b2"):
                 batch[name] = batch[name] - 0.01 * batch[f"d{name}"]
 
-    right, theirs = (
-        {name: _function(source_of(name, {**RIGHT, **own}[name]), name) for name in ARGUMENTS} for own in ({}, bodies)
-    )
-    return Curve(reference=tuple(losses(right)), student=tuple(losses(theirs)))
+    def functions_with(changed: dict[str, str]) -> dict[str, Callable[..., torch.Tensor]]:
+        return {name: _function(source_of(name, {**RIGHT, **changed}[name]), name) for name in ARGUMENTS}
+
+    return Curve(reference=tuple(losses(functions_with({}))), student=tuple(losses(functions_with(bodies))))
 
 
 def report(*exercises: ExerciseResult, **changes: object) -> Report:
-    """A report of these exercises."""
+    """A report on these exercises. `changes` replace fields of the report."""
     result = Report(
         assignment_id="two_layer_mse",
         assignment_title="Back-propagation through a two-layer network",
@@ -201,7 +201,7 @@ def report(*exercises: ExerciseResult, **changes: object) -> Report:
 
 
 def _links(exercises: tuple[ExerciseResult, ...], **within: Outcome) -> dict[str, Outcome]:
-    return {each.name: within.get(each.name, each.outcome) for each in exercises}
+    return {result.name: within.get(result.name, result.outcome) for result in exercises}
 
 
 def perfect() -> Report:
@@ -219,7 +219,7 @@ def missing_mask() -> Report:
 
 
 def mixed() -> Report:
-    """One of nearly everything that happens in a class, and a hostile exception."""
+    """One result of nearly every kind that occurs in a class, and a hostile exception."""
     exercises = (
         graded("grad_yhat", "    return 2 * (yhat - y)", diagnoses=(CONSTANT_FACTOR,)),
         graded(
@@ -249,7 +249,7 @@ def mixed() -> Report:
         without_views(
             "grad_b1",
             Outcome.TIMED_OUT,
-            "grad_b1 did not return in time: is there a loop without an end?",
+            "grad_b1 did not return in time. Does it loop forever?",
             code=Code(text=source_of("grad_b1", "    while True:\n        dz1 = dz1 + 0"), cell=18, line=1),
         ),
     )
@@ -266,7 +266,7 @@ def mixed() -> Report:
 
 
 def odd() -> Report:
-    """The rarer outcomes."""
+    """Results with rare outcomes."""
     autograd = "grad_w2 calls torch.autograd.grad (In [13], line 3)"
     exercises = (
         graded("grad_yhat", "    return (yhat - y[:, 0]) * 2 / len(y)", message="grad_yhat returned (64, 64)."),

@@ -1,4 +1,4 @@
-"""Numbers against numbers: what rounding explains passes, what it does not never does."""
+"""Differences that rounding can explain match; larger ones never do."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def outcome_of(got: torch.Tensor, expected: torch.Tensor, argument_dtype: torch.
     return compare(got, expected, terms=784, argument_dtype=argument_dtype).outcome
 
 
-def test_float32_rounding_of_the_reference_matches() -> None:
-    """Half a unit in the last place is always within the tolerance."""
+def test_the_reference_rounded_to_float32_matches() -> None:
+    """An error of half a unit in the last place is always within the tolerance."""
     expected = reference(784, 50)
 
     assert outcome_of(expected.float(), expected) is Outcome.MATCH
@@ -30,7 +30,7 @@ def test_float32_rounding_of_the_reference_matches() -> None:
 
 @given(st.integers(2, 200), st.integers(0, 2**16), st.booleans())
 def test_any_order_of_summation_matches(rows: int, seed: int, reverse: bool) -> None:
-    """A matrix product in float32, summed forwards, backwards or by a loop, matches the one in float64."""
+    """A matrix product in float32, summed forwards, backwards or by einsum, matches the one in float64."""
     left, right = reference(rows, 7, seed=seed).float(), reference(rows, 5, seed=seed + 1).float()
     expected = left.double().T @ right.double()
     order = range(rows - 1, -1, -1) if reverse else range(rows)
@@ -43,8 +43,8 @@ def test_any_order_of_summation_matches(rows: int, seed: int, reverse: bool) -> 
 
 
 @given(st.integers(0, 783), st.integers(0, 49), st.floats(1.01, 1e6), st.sampled_from([-1, 1]))
-def test_a_perturbation_beyond_tolerance_is_caught(row: int, column: int, factor: float, sign: int) -> None:
-    """One entry of 39,200 off by a little more than the tolerance is a mismatch, and is the worst entry."""
+def test_a_single_error_beyond_the_tolerance_is_caught(row: int, column: int, factor: float, sign: int) -> None:
+    """If one entry of 39,200 is off by a little more than the tolerance, that is a mismatch, and the worst entry."""
     expected = reference(784, 50)
     bound = tolerance(expected, dtype=torch.float64, terms=784)
     got = expected.clone()
@@ -60,7 +60,7 @@ def test_a_perturbation_beyond_tolerance_is_caught(row: int, column: int, factor
 
 @given(st.sampled_from([math.nan, math.inf, -math.inf]), st.integers(0, 11))
 def test_nan_and_infinity_never_match(value: float, place: int) -> None:
-    """One entry that is not finite is enough."""
+    """One such entry is enough."""
     expected = reference(3, 4)
     got = expected.float()
     got.view(-1)[place] = value
@@ -74,7 +74,7 @@ def test_nan_and_infinity_never_match(value: float, place: int) -> None:
 
 @pytest.mark.parametrize("shape", [(50,), (1,), (), (50, 1), (1, 1, 50), (64, 50)])
 def test_a_shape_that_would_broadcast_is_wrong(shape: tuple[int, ...]) -> None:
-    """(50,) is not (1, 50), even where all numbers are right."""
+    """(50,) is not (1, 50), even if all numbers are right."""
     expected = torch.ones(1, 50, dtype=torch.float64)
 
     assert outcome_of(torch.ones(shape), expected) is Outcome.WRONG_SHAPE
@@ -82,22 +82,22 @@ def test_a_shape_that_would_broadcast_is_wrong(shape: tuple[int, ...]) -> None:
 
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.int64, torch.bool, torch.complex64])
 def test_other_dtypes_are_wrong(dtype: torch.dtype) -> None:
-    """Half precision and whole numbers are no gradients, whatever they hold."""
+    """A gradient in half precision, or of integers, is wrong even if its numbers are right."""
     expected = torch.ones(2, 2, dtype=torch.float64)
 
     assert outcome_of(torch.ones(2, 2).to(dtype), expected) is Outcome.WRONG_DTYPE
 
 
-def test_a_wider_result_is_held_to_what_it_was_given() -> None:
-    """float64 numbers made from float32 arguments carry float32's rounding."""
+def test_the_less_precise_of_argument_and_result_decides_the_tolerance() -> None:
+    """A float64 result that is computed from float32 arguments has the rounding errors of float32."""
     expected = reference(10)
 
     assert outcome_of(expected.float().double(), expected, argument_dtype=torch.float32) is Outcome.MATCH
     assert outcome_of(expected.float().double(), expected, argument_dtype=torch.float64) is Outcome.MISMATCH
 
 
-def test_a_reference_of_zeros_has_a_worst_entry_too() -> None:
-    """Where the right answer is zero everywhere, anything else is wrong, and no division by zero happens."""
+def test_a_reference_of_zeros_has_no_relative_error() -> None:
+    """Any other answer is wrong, and nothing is divided by zero."""
     result = compare(
         torch.tensor([0.0, 1e-3]), torch.zeros(2, dtype=torch.float64), terms=8, argument_dtype=torch.float32
     )
@@ -106,8 +106,7 @@ def test_a_reference_of_zeros_has_a_worst_entry_too() -> None:
     assert result.max_rel_error is None
 
 
-def test_the_tolerance_grows_with_the_length_of_sums_and_shrinks_with_precision() -> None:
-    """It is proportional to terms, unit roundoff and the largest entry."""
+def test_the_tolerance_is_proportional_to_terms_roundoff_and_the_largest_entry() -> None:
     ones = torch.ones(3, dtype=torch.float64)
     base = tolerance(ones, dtype=torch.float32, terms=100)
 

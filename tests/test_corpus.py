@@ -1,4 +1,4 @@
-"""Every folder of the corpus gets the outcome that its `expect.toml` states, exercise by exercise."""
+"""Every submission of the corpus gets the outcomes that its `expect.toml` states."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ CASES = sorted(path.parent for name in ASSIGNMENTS for path in (CORPUS / name).g
 
 
 def submission_in(folder: Path, *, base: str) -> Submission:
-    """The file in a case's folder, or the released notebook with the case's answers in it."""
+    """The file in a folder, or the released notebook with the answers of that folder in it."""
     raw = [path for path in folder.iterdir() if path.stem == "submission"]
     if raw:
         return raw_submission(raw[0].read_bytes(), name=raw[0].name)
@@ -52,7 +52,7 @@ def check(report: Report, expect: dict[str, Any]) -> None:
     assert outcomes == {name: expect.get("outcomes", {}).get(name, default) for name in outcomes}
 
     right = sum(e.max_points for e in report.exercises if outcomes[e.name] == "match")
-    assert report.score == right, "a mistake costs its own points, and no others"
+    assert report.score == right, "a mistake costs only its own points"
 
     notices = expect.get("notices", {})
     for exercise in report.exercises:
@@ -69,18 +69,18 @@ def check(report: Report, expect: dict[str, Any]) -> None:
         "a diagnosis gives the answer away"
     )
 
-    told = expect.get("report", {})
-    assert bool(report.notebook.problem) is bool(told.get("unreadable"))
-    assert told.get("first_error_contains", "") in (report.notebook.first_error or "")
-    for name, words in told.get("message_contains", {}).items():
+    expected = expect.get("report", {})
+    assert bool(report.notebook.problem) is bool(expected.get("unreadable"))
+    assert expected.get("first_error_contains", "") in (report.notebook.first_error or "")
+    for name, words in expected.get("message_contains", {}).items():
         assert words in next(exercise.message for exercise in report.exercises if exercise.name == name)
 
 
 @functools.cache
 def expressions(assignment_id: str) -> frozenset[str]:
-    """What the solutions compute, each statement's right-hand side, but for what is too short to say anything."""
-    sources = assignment_called(assignment_id).solution_code.values()
-    statements = [node for source in sources for node in ast.walk(ast.parse(source))]
+    """The expressions that the solutions assign or return, except for very short ones."""
+    codes = assignment_called(assignment_id).solution_code.values()
+    statements = [node for code in codes for node in ast.walk(ast.parse(code))]
     values = {ast.unparse(node.value) for node in statements if isinstance(node, (ast.Assign, ast.Return))}
     return frozenset(value for value in values if len(value) > 8)
 
@@ -91,7 +91,7 @@ def expressions(assignment_id: str) -> frozenset[str]:
     ids=lambda folder: f"{folder.parent.name}/{folder.name}",
 )
 def test_corpus(folder: Path) -> None:
-    """The outcome of each exercise, the points, the notices; and both reports can be made."""
+    """Each exercise has the expected outcome, points, notices and diagnosis, and both reports can be made."""
     expect = tomllib.loads((folder / "expect.toml").read_text(encoding="utf-8"))
 
     report = grade(submission_in(folder, base=expect.get("base", "solution")), assignment_called(folder.parent.name))
@@ -106,8 +106,7 @@ def test_corpus(folder: Path) -> None:
     assert report_to_dict(report)["schema"] == "grader.report/1"
 
 
-def test_the_corpus_is_as_rich_as_it_should_be() -> None:
-    """Correct styles, single mistakes and everyday failures."""
+def test_the_corpus_has_many_styles_mistakes_and_failures() -> None:
     names = [folder.name for folder in CASES if folder.parent.name == "two_layer_mse"]
 
     assert sum(name.startswith("ok_") for name in names) >= 12
@@ -117,19 +116,19 @@ def test_the_corpus_is_as_rich_as_it_should_be() -> None:
 
 @pytest.mark.parametrize("name", ASSIGNMENTS)
 def test_every_assignment_has_right_answers_and_mistakes(name: str) -> None:
-    """Right answers in several styles, and what people really get wrong, most of it told apart."""
+    """Most of the mistakes have a diagnosis."""
     folders = [folder for folder in CASES if folder.parent.name == name]
     wrong = [folder for folder in folders if folder.name.startswith("wrong_")]
-    told = [folder for folder in wrong if "[diagnoses]" in (folder / "expect.toml").read_text(encoding="utf-8")]
+    diagnosed = [folder for folder in wrong if "[diagnoses]" in (folder / "expect.toml").read_text(encoding="utf-8")]
 
     assert sum(folder.name.startswith("ok_") for folder in folders) >= 4
     assert len(wrong) >= 8
-    assert len(told) >= 0.9 * len(wrong)
+    assert len(diagnosed) >= 0.9 * len(wrong)
 
 
-def test_next_to_every_mistake_is_explained() -> None:
-    """`test_corpus` sees to it that each gets the explanation that it states."""
+def test_nearly_every_mistake_has_a_diagnosis() -> None:
+    """`test_corpus` checks that it is the expected one."""
     wrong = [folder for folder in CASES if folder.name.startswith("wrong_")]
-    told = [folder for folder in wrong if "[diagnoses]" in (folder / "expect.toml").read_text(encoding="utf-8")]
+    diagnosed = [folder for folder in wrong if "[diagnoses]" in (folder / "expect.toml").read_text(encoding="utf-8")]
 
-    assert len(told) >= 0.95 * len(wrong)
+    assert len(diagnosed) >= 0.95 * len(wrong)

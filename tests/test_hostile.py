@@ -1,4 +1,4 @@
-"""Every hostile notebook is contained: nothing gained, nothing lost, the right outcome, a healthy grader."""
+"""Every hostile notebook is contained: it steals nothing, changes no other outcome, and does not harm the grader."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ pytestmark = pytest.mark.skipif(not forkserver().is_available(), reason="the san
 
 @pytest.fixture(scope="module")
 def bait(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
-    """What there is to steal: a file, an environment variable, servers on loopback, on a path and by abstract name."""
+    """Things to steal: a file, an environment variable, and servers on loopback, at a path and at an abstract name."""
     folder = tmp_path_factory.mktemp("bait")
-    other = folder / "other-student.ipynb"
-    other.write_text("LEAKED SUBMISSION")
+    other_submission = folder / "other-student.ipynb"
+    other_submission.write_text("LEAKED SUBMISSION")
     os.environ[SECRET] = "secret of the grader"
     connections: list[str] = []
     servers = []
@@ -62,7 +62,7 @@ def bait(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
         threading.Thread(target=accept, daemon=True).start()
     yield {
-        "@OTHER@": str(other),
+        "@OTHER@": str(other_submission),
         "@SOLUTIONS@": str(ROOT),
         "@SECRET@": SECRET,
         "@PORT@": str(servers[0].getsockname()[1]),
@@ -78,12 +78,12 @@ def bait(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, str]]:
 
 
 def open_descriptors() -> int:
-    """How many this process has."""
+    """The number of file descriptors that this process has open."""
     return sum(1 for _ in Path("/proc/self/fd").iterdir())
 
 
 def descendants(pid: int) -> set[int]:
-    """Every process below one."""
+    """The ids of all processes that a process started, directly or indirectly."""
     children = {
         int(child) for task in Path(f"/proc/{pid}/task").glob("*/children") for child in task.read_text().split()
     }
@@ -92,7 +92,7 @@ def descendants(pid: int) -> set[int]:
 
 @pytest.mark.parametrize("folder", sorted(HOSTILE.iterdir()), ids=lambda folder: folder.name)
 def test_hostile(folder: Path, assignment: Assignment, bait: dict[str, str]) -> None:
-    """The outcomes are those of `expect.toml`; no LEAK, no process left, no disk used, no markup in the page."""
+    """The outcomes are those of `expect.toml`. Nothing leaks, no process is left, the disk is not filled."""
     answers = (folder / "answers.py").read_text(encoding="utf-8")
     for name, value in bait.items():
         answers = answers.replace(name, value)
@@ -112,9 +112,9 @@ def test_hostile(folder: Path, assignment: Assignment, bait: dict[str, str]) -> 
     assert "<script" not in page.lower()
     assert "onerror=alert(1)>" not in page
     assert "\x1b" not in text + page
-    wanted = expect.get("outcomes", {})
+    expected = expect.get("outcomes", {})
     for exercise in report.exercises:
-        outcome = wanted.get(exercise.name, wanted.get("default", "match"))
+        outcome = expected.get(exercise.name, expected.get("default", "match"))
         if outcome == "any":
             assert exercise.outcome.value != "grader_error"
             assert exercise.name != "grad_b1" or "dz1 * 0" not in answers or not exercise.passed
@@ -131,7 +131,7 @@ def test_hostile(folder: Path, assignment: Assignment, bait: dict[str, str]) -> 
 
 
 def test_the_grader_is_healthy_afterwards(assignment: Assignment) -> None:
-    """A right submission after all of that has full marks."""
+    """A right submission after all of them gets full marks."""
     submission = raw_submission(nbformat.writes(handed_in("")).encode())
 
     assert grade(submission, assignment).score == 10

@@ -1,4 +1,4 @@
-"""What an assignment may decide, and what holds where the platform offers no sandbox."""
+"""Grading one submission: autograd policies, platforms without a sandbox, and limits."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def graded(assignment: Assignment, answers: str = "", **options: Level) -> Repor
 def test_autograd_is_forbidden_flagged_or_allowed(
     assignment: Assignment, policy: str, outcome: Outcome, flagged: bool
 ) -> None:
-    """The evidence names cell and line, or what was seen when it ran."""
+    """The evidence names the cell and line, or the use that was observed when the function ran."""
     report = graded(dataclasses.replace(assignment, autograd=policy), AUTOGRAD)
 
     assert report.exercises[-1].outcome is outcome
@@ -47,7 +47,7 @@ def test_autograd_is_forbidden_flagged_or_allowed(
 def test_without_a_forkserver_an_ordinary_kernel_is_used(
     assignment: Assignment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Right and wrong are told apart there too, and the layers claim no sandbox."""
+    """Right and wrong answers get the same outcomes there, and the report does not claim a sandbox."""
     monkeypatch.setattr(ForkServer, "is_available", staticmethod(lambda: False))
 
     report = graded(assignment, "# %%\ndef grad_b1(dz1):\n    while True:\n        pass\n")
@@ -57,8 +57,10 @@ def test_without_a_forkserver_an_ordinary_kernel_is_used(
     assert report.sandbox_layers == ("own_process", "clean_environment", "time_limits")
 
 
-def test_a_level_that_cannot_be_had_is_refused(assignment: Assignment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing is executed, and the message says what to do."""
+def test_without_the_required_sandbox_nothing_is_executed(
+    assignment: Assignment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message says what is missing."""
     monkeypatch.setattr(ForkServer, "is_available", staticmethod(lambda: False))
 
     with pytest.raises(SandboxError, match="isolated is asked for"):
@@ -66,8 +68,8 @@ def test_a_level_that_cannot_be_had_is_refused(assignment: Assignment, monkeypat
 
 
 @pytest.mark.skipif(not ForkServer.is_available(), reason="the sandbox needs Linux")
-def test_a_function_that_takes_the_kernel_with_it_costs_its_own_points(assignment: Assignment) -> None:
-    """Memory that many processes take together: the watchdog ends all of them, and the rest is graded anew."""
+def test_a_function_that_kills_the_kernel_costs_only_its_own_points(assignment: Assignment) -> None:
+    """Many processes use too much memory together. The watchdog ends all of them, and the rest is graded again."""
     hogs = """
 # %%
 def grad_w2(a1, dyhat):
@@ -96,9 +98,9 @@ def grad_w2(a1, dyhat):
 SPINS = "deadline = time.thread_time() + 20\n    while time.thread_time() < deadline:\n        pass\n"
 
 
-@pytest.mark.skipif(not ForkServer.is_available(), reason="CPU time is bounded by the sandbox")
-def test_cpu_time_is_bounded_for_each_function(assignment: Assignment) -> None:
-    """It ends well before the clock on the wall would end it, and the others are graded as ever."""
+@pytest.mark.skipif(not ForkServer.is_available(), reason="the sandbox limits CPU time")
+def test_cpu_time_is_limited_for_each_function(assignment: Assignment) -> None:
+    """The function ends long before its wall time is up, and the other functions are graded."""
     limits = dataclasses.replace(assignment.limits, cell_cpu_s=1, call_s=30, call_cpu_s=1)
 
     report = graded(
@@ -110,26 +112,26 @@ def test_cpu_time_is_bounded_for_each_function(assignment: Assignment) -> None:
     assert report.seconds < 15
 
 
-@pytest.mark.skipif(not ForkServer.is_available(), reason="CPU time is bounded by the sandbox")
+@pytest.mark.skipif(not ForkServer.is_available(), reason="the sandbox limits CPU time")
 @pytest.mark.parametrize(
-    ("cell", "limit", "says"),
+    ("cell", "limit", "first_error"),
     [
         (f"if True:\n    {SPINS}", {"cell_cpu_s": 1}, "stopped after 1 seconds of CPU time"),
         (
             "import os\nif os.fork() == 0:\n    " + SPINS + "os.wait()",
             {"cpu_s": 1},
-            "took more CPU time than it may have",
+            "used more CPU time than allowed",
         ),
     ],
     ids=["cell", "all processes"],
 )
-def test_cpu_time_is_bounded_for_a_cell_and_for_everything(
-    assignment: Assignment, cell: str, limit: dict[str, float], says: str
+def test_cpu_time_is_limited_for_a_cell_and_for_all_processes(
+    assignment: Assignment, cell: str, limit: dict[str, float], first_error: str
 ) -> None:
-    """The cell is named, and costs no function its points."""
+    """The report names the cell, and no function loses points."""
     limits = dataclasses.replace(assignment.limits, cell_s=30, **limit)
 
     report = graded(dataclasses.replace(assignment, limits=limits), f"# %%\nimport time\n{cell}")
 
-    assert says in (report.notebook.first_error or "")
+    assert first_error in (report.notebook.first_error or "")
     assert report.score == report.max_score

@@ -1,4 +1,4 @@
-"""Before its release date, nothing that is held back is to be read from anything that a student gets to see."""
+"""Before the release date, nothing that is withheld can be read from anything that a student may see."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ HIDDEN = [
     ("match", "timed_out"),
     ("match", "crashed"),
 ]
-"""What the public case and the hidden one say: for a student, all of these are the same."""
+"""Outcomes of the public case and the hidden case. Students must not see any difference between them."""
 
 
 def exercise_of(public: str, hidden: str) -> ExerciseResult:
-    """An exercise that says, wherever it can, what its hidden case says."""
+    """A result that reveals the outcome of its hidden case wherever it can."""
     outcome = min((Outcome(public), Outcome(hidden)), key=list(Outcome).index)
     secret = f"secret {hidden}"
     is_wrong = outcome is not Outcome.MATCH
@@ -99,24 +99,23 @@ def gradescope_results(whole: dict[str, Any], shown: dict[str, Any]) -> str:
     return render_gradescope(harmless(read_report(whole)), shown=harmless(read_report(shown)))
 
 
-def seen_by_students(report: Report) -> dict[str, str]:
-    """Everything that is made for students from a report, at that moment."""
+def documents_for_students(report: Report) -> dict[str, str]:
+    """Everything that is made for students from a report before the release date."""
     whole, shown = views_of(report, LATER, BEFORE)
     content = report_to_dict(shown)
     jsonschema.validate(content, SCHEMA)
-    seen = {"html": render_html(shown), "json": render_json(shown)}
-    seen |= {form.value: render([read_report(content)], form) for form in Format if form not in OF_MARKS}
+    documents = {"html": render_html(shown), "json": render_json(shown)}
+    documents |= {form.value: render([read_report(content)], form) for form in Format if form not in OF_MARKS}
     results = json.loads(gradescope_results(report_to_dict(whole), content))
     validate_gradescope(results)
-    kept = {name: results[name] for name in results if name not in ("score", "extra_data")}
-    kept["tests"] = [test for test in results["tests"] if test["visibility"] == "visible"]
-    return seen | {"gradescope": json.dumps(kept)}
+    visible = {name: results[name] for name in results if name not in ("score", "extra_data")}
+    visible["tests"] = [test for test in results["tests"] if test["visibility"] == "visible"]
+    return documents | {"gradescope": json.dumps(visible)}
 
 
 @pytest.mark.parametrize("cases", HIDDEN)
-def test_what_hidden_cases_say_makes_no_difference(cases: tuple[str, str]) -> None:
-    """Byte for byte: where there is no difference, there is nothing to read."""
-    right, wrong = seen_by_students(report_of(*RIGHT)), seen_by_students(report_of(*cases))
+def test_hidden_cases_change_no_byte_of_what_students_see(cases: tuple[str, str]) -> None:
+    right, wrong = documents_for_students(report_of(*RIGHT)), documents_for_students(report_of(*cases))
     is_same = {name: right[name] == wrong[name] for name in right}
 
     assert not [name for name, text in wrong.items() if "secret" in text or "0.77" in text or "mnist_hidden" in text]
@@ -124,7 +123,7 @@ def test_what_hidden_cases_say_makes_no_difference(cases: tuple[str, str]) -> No
     assert render_html(report_of(*RIGHT)) != render_html(report_of(*cases)), "whole reports do differ"
 
 
-def test_what_is_wrong_on_the_public_batch_is_told() -> None:
+def test_a_mistake_on_the_public_batch_is_shown() -> None:
     for public, hidden in (("mismatch", "mismatch"), ("mismatch", "raised"), ("mismatch", "match")):
         _, shown = views_of(report_of(public, hidden), LATER, BEFORE)
         (result,) = shown.exercises
@@ -136,27 +135,27 @@ def test_what_is_wrong_on_the_public_batch_is_told() -> None:
 
 
 @pytest.mark.parametrize("outcome", ["blank", "missing", "syntax_error", "forbidden", "grader_error"])
-def test_what_no_case_decides_is_told(outcome: str) -> None:
+def test_an_outcome_without_cases_is_shown(outcome: str) -> None:
     result = dataclasses.replace(exercise_of(*RIGHT), outcome=Outcome(outcome), message="What was seen.")
     report = dataclasses.replace(report_of(*RIGHT), exercises=(result,))
 
-    (told,) = views_of(report, LATER, BEFORE)[1].exercises
+    (shown,) = views_of(report, LATER, BEFORE)[1].exercises
 
-    assert (told.outcome, told.message) == (Outcome(outcome), "What was seen.")
+    assert (shown.outcome, shown.message) == (Outcome(outcome), "What was seen.")
 
 
-def test_hints_go_as_far_as_they_may() -> None:
-    ladder = Diagnosis(id="sign", message="m", hint="first", more=("second", "third"), analogy="like this")
-    result = dataclasses.replace(exercise_of("mismatch", "mismatch"), diagnoses=(ladder,))
+def test_the_assignment_decides_how_many_hints_are_shown() -> None:
+    diagnosis = Diagnosis(id="sign", message="m", hint="first", more=("second", "third"), analogy="like this")
+    result = dataclasses.replace(exercise_of("mismatch", "mismatch"), diagnoses=(diagnosis,))
     report = dataclasses.replace(report_of(*RIGHT), exercises=(result,))
 
-    told = []
+    shown_hints = []
     for hints in range(4):
         _, shown = views_of(report, dataclasses.replace(LATER, hints=hints), BEFORE)
-        (diagnosis,) = shown.exercises[0].diagnoses
-        told.append((diagnosis.hint, diagnosis.more, diagnosis.analogy))
+        (shown_diagnosis,) = shown.exercises[0].diagnoses
+        shown_hints.append((shown_diagnosis.hint, shown_diagnosis.more, shown_diagnosis.analogy))
 
-    assert told == [
+    assert shown_hints == [
         ("", (), ""),
         ("first", (), ""),
         ("first", ("second",), "like this"),
@@ -164,7 +163,7 @@ def test_hints_go_as_far_as_they_may() -> None:
     ]
 
 
-def test_verdicts_may_be_told_without_marks() -> None:
+def test_the_assignment_may_show_all_outcomes_without_marks() -> None:
     whole = report_of("match", "mismatch")
     _, shown = views_of(whole, dataclasses.replace(LATER, verdicts=True), BEFORE)
 
@@ -174,7 +173,7 @@ def test_verdicts_may_be_told_without_marks() -> None:
     assert "0.25" not in render_html(shown)
 
 
-def test_from_the_date_on_it_is_the_report_itself() -> None:
+def test_from_the_release_date_on_students_see_the_report_itself() -> None:
     report = report_of("match", "mismatch")
 
     assert views_of(report, LATER, AFTER) == (report, report)
@@ -186,14 +185,14 @@ def test_from_the_date_on_it_is_the_report_itself() -> None:
 
 
 @pytest.mark.parametrize("text", ["tomorrow", "2030-01-01T12:00", "2030-01-01", "", "2030-13-01T12:00+01:00"])
-def test_what_is_no_moment(text: str) -> None:
+def test_a_moment_needs_a_date_a_time_and_an_offset(text: str) -> None:
     with pytest.raises(UsageError):
         read_moment(text)
 
 
 @pytest.mark.parametrize("form", Format)
-def test_the_wrong_copy_is_refused(form: Format) -> None:
-    """The instructor's copy goes into nothing that students see; a student's makes no mark for a gradebook."""
+def test_each_format_refuses_the_wrong_copy(form: Format) -> None:
+    """Formats for students refuse the instructor's copy; formats with marks refuse the student's copy."""
     report = dataclasses.replace(report_of(*RIGHT), submission=raw_submission(b"", name="4021.ipynb"))
     whole, shown = (read_report(report_to_dict(view)) for view in views_of(report, LATER, BEFORE))
     refused, taken = (shown, whole) if form in OF_MARKS else (whole, shown)
@@ -203,7 +202,7 @@ def test_the_wrong_copy_is_refused(form: Format) -> None:
     assert render([taken], form)
 
 
-def test_gradescope_publishes_the_rest() -> None:
+def test_gradescope_shows_the_rest_after_publication() -> None:
     whole, shown = views_of(report_of("match", "mismatch"), LATER, BEFORE)
 
     results = json.loads(gradescope_results(report_to_dict(whole), report_to_dict(shown)))

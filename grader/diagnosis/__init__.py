@@ -1,3 +1,3 @@
 """
-Why a gradient is wrong.
+Explains why a gradient is wrong.
 """

@@ -1,5 +1,5 @@
 """
-What every mutant of a solution computes on the fixed cases, as projections that are quick to compare.
+The mutants of each solution, and the projections of what they return on the fixed cases, which are quick to compare.
 """
 
 from __future__ import annotations
@@ -18,47 +18,57 @@ from grader.diagnosis.projection import Projection, Tensors, agrees, project
 from grader.model import Exercise
 from grader.reference.cases import Case, build_cases
 
-__all__ = ["Entry", "bank", "evaluate", "survives"]
+__all__ = ["EvaluatedMutant", "bank", "evaluate", "survives"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A mutant with a projection per target for some cases, the last ones; None for a case on which it raises."""
+class EvaluatedMutant:
+    """
+    A mutant that has been called on cases.
+
+    Attributes:
+        projections: For each of the cases, or for the last ones: one projection per target, or None if it raised.
+    """
 
     mutant: Mutant
-    cases: tuple[tuple[Projection, ...] | None, ...]
+    projections: tuple[tuple[Projection, ...] | None, ...]
 
 
 @functools.lru_cache(maxsize=256)
-def bank(assignment: Assignment, exercise: Exercise, *, pairs: bool = False) -> tuple[Entry, ...]:
+def bank(assignment: Assignment, exercise: Exercise, *, pairs: bool = False) -> tuple[EvaluatedMutant, ...]:
     """
-    The mutants of an exercise that differ from its solution on its cases, evaluated.
+    The mutants of an exercise that do not give the same as the solution on its cases, evaluated.
 
     Args:
-        pairs: Two edits at once, instead of one. There are many: they are evaluated on the last, small case only.
+        pairs: Mutants with two edits instead of one. There are many, so they are called only on the last, small case.
 
     Returns:
-        Nothing where the assignment has no solution: a student's own check knows none.
+        Nothing if the assignment has no solution, as in a student's own check.
     """
     if exercise.name not in assignment.solutions:
         return ()
     make = make_pairs if pairs else make_mutants
     cases = build_cases(assignment)[exercise.name]
-    entries = []
+    evaluated = []
     for mutant in make(assignment.solution_code[exercise.name], exercise.name, cases[0].upstream):
         if survives(assignment, exercise, mutant, cases):
             continue
         results = evaluate(assignment, exercise, mutant, cases[-1:] if pairs else cases)
         projections = tuple(None if result is None else tuple(map(project, result)) for result in results)
-        entries.append(Entry(mutant=mutant, cases=projections))
-    return tuple(entries)
+        evaluated.append(EvaluatedMutant(mutant=mutant, projections=projections))
+    return tuple(evaluated)
 
 
 def survives(
     assignment: Assignment, exercise: Exercise, mutant: Mutant, cases: Iterable[Case], *, in_case_dtype: bool = False
 ) -> bool:
-    """Whether no case tells a mutant from the solution; in float64, or in the dtype that a submission is given."""
-    cases = tuple(cases)[::-1]  # the small ones tell most of them
+    """
+    Whether a mutant gives the same as the solution on every case.
+
+    Args:
+        in_case_dtype: Compute in the dtype of each case, as a submission does, instead of in float64.
+    """
+    cases = tuple(cases)[::-1]  # the last cases are small, and catch most mutants
     return all(
         result is not None and agrees(result, case, case.expected, argument_dtype=case.dtype)
         for result, case in zip(
@@ -71,10 +81,14 @@ def evaluate(
     assignment: Assignment, exercise: Exercise, mutant: Mutant, cases: Iterable[Case], *, in_case_dtype: bool = False
 ) -> Iterator[Tensors | None]:
     """
-    What a mutant returns on each case, as float64; None where it raises or returns something else.
+    Call a mutant on each case.
 
     Args:
-        in_case_dtype: Compute in the case's dtype, as a submission does: rounding, and what overflows, is part of it.
+        in_case_dtype: Compute in the dtype of the case, as a submission does, with its rounding and overflow. Otherwise
+            in float64.
+
+    Returns:
+        What it returned, as float64; None where it raised, or did not return a tensor for each target.
     """
     try:
         function = mutant.compile(exercise.name, assignment.solutions[exercise.name].__globals__)
@@ -88,9 +102,9 @@ def _call(function: Callable[..., Any], case: Case, *, in_case_dtype: bool) -> T
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Copies: a mutant may change in place what the solution only reads.
-            copies = {n: a.clone() for n, a in case.arguments.items()}
+            copies = {name: tensor.clone() for name, tensor in case.arguments.items()}
             if not in_case_dtype:
-                copies = {n: a.double() if a.is_floating_point() else a for n, a in copies.items()}
+                copies = {name: copy.double() if copy.is_floating_point() else copy for name, copy in copies.items()}
             returned = function(**copies)
     except Exception:
         return None

@@ -1,5 +1,5 @@
 """
-Recognisers of context: what a function takes from elsewhere than its arguments, and what it does not look at.
+Recognises mistakes in what a function depends on: data of the notebook, a fixed size, earlier calls, unused arguments.
 """
 
 from __future__ import annotations
@@ -9,109 +9,121 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
-from grader.diagnosis.evidence import Evidence, Found
+from grader.diagnosis.evidence import Evidence, Explanation
 from grader.model import Outcome
 
 __all__ = [
+    "explain_reads",
     "hard_coded_literal",
     "ignores_upstream",
     "keeps_state",
-    "leaves_unused",
-    "reading",
     "reads_global",
     "reads_global_and_fails",
     "reads_network_global",
+    "unused_argument",
 ]
 
 _ABOUT_SIZES = re.compile(r"size|shape|dimension|index|batch|assert|expand|broadcast", re.IGNORECASE)
+_RAISED_OVER_SIZES = ("AssertionError", "IndexError", "RuntimeError", "ValueError")
 
 
-def reads_network_global(evidence: Evidence) -> Iterator[Found]:
-    """It reads x, w2 or dz1 of the notebook: data that it should be given."""
-    if evidence.of_network:
-        yield reading(evidence, evidence.of_network)
+def reads_network_global(evidence: Evidence) -> Iterator[Explanation]:
+    """The function reads data of the network from the notebook, such as x, w2 or dz1, instead of from its arguments."""
+    if evidence.network_reads:
+        yield explain_reads(evidence, evidence.network_reads)
 
 
-def reads_global(evidence: Evidence) -> Iterator[Found]:
-    """It reads data of the notebook, and nothing else explains its numbers."""
+def reads_global(evidence: Evidence) -> Iterator[Explanation]:
+    """The function reads any data of the notebook, and does not use all of its arguments."""
     if evidence.scope.reads and evidence.scope.unused:
-        yield reading(evidence, evidence.scope.reads)
+        yield explain_reads(evidence, evidence.scope.reads)
 
 
-def reads_global_and_fails(evidence: Evidence) -> Iterator[Found]:
-    """It reads data of the network from the notebook, and fails over sizes or on some cases only."""
+def reads_global_and_fails(evidence: Evidence) -> Iterator[Explanation]:
+    """The function reads data of the network from the notebook, and fails because of sizes, or only on some cases."""
     errors = [call.error for call in evidence.returned if call.error is not None]
     is_about_sizes = (
         any(_ABOUT_SIZES.search(error.message) for error in errors) or evidence.outcome is not Outcome.RAISED
     )
-    if evidence.of_network and (is_about_sizes or evidence.outputs):
-        yield reading(evidence, evidence.of_network, key="reads_global_fails")
+    if evidence.network_reads and (is_about_sizes or evidence.outputs):
+        yield explain_reads(evidence, evidence.network_reads, key="reads_global_fails")
 
 
-def reading(evidence: Evidence, names: Sequence[str], *, key: str = "reads_global") -> Found:
-    """The diagnosis that a function reads these names; `key` is that of the observation."""
-    return Found(id="reads_global", message=evidence.say(key, names=" and ".join(names[:3])))
+def explain_reads(evidence: Evidence, names: Sequence[str], *, key: str = "reads_global") -> Explanation:
+    """The explanation that the function reads these variables of the notebook. `key` is the key of the observation."""
+    return Explanation(id="reads_global", message=evidence.say(key, names=" and ".join(names[:3])))
 
 
-def hard_coded_literal(evidence: Evidence) -> Iterator[Found]:
-    """A size is written into the function, and it fails where the batch has another one."""
+def hard_coded_literal(evidence: Evidence) -> Iterator[Explanation]:
+    """
+    The function contains a number that looks like a batch size, and raises on a batch of another size.
+
+    Sizes that are the same in every case do not count, and neither do numbers in the solution.
+    """
     cases = [call.case for call in evidence.returned]
-    fixed = {size for case in cases for a in (*case.arguments.values(), *case.expected) for size in a.shape}
-    fixed |= {
-        int(number) for number in re.findall(r"\d+", evidence.assignment.solution_code.get(evidence.exercise.name, ""))
-    }
-    rows = {call.case.rows for call in evidence.returned}
-    written = [number for number in evidence.scope.numbers if number not in fixed - rows]
+    sizes = {size for case in cases for tensor in (*case.arguments.values(), *case.expected) for size in tensor.shape}
+    solution = evidence.assignment.solution_code.get(evidence.exercise.name, "")
+    known = sizes | {int(number) for number in re.findall(r"\d+", solution)}
+    rows = {case.rows for case in cases}
+    suspects = [number for number in evidence.scope.numbers if number not in known - rows]
     errors = [call.error for call in evidence.returned if call.error is not None]
-    fails_over_sizes = any(
-        error.type in ("AssertionError", "IndexError", "RuntimeError", "ValueError") for error in errors
-    )
-    if written and fails_over_sizes:
-        public = next((number for number in written if number in rows), written[0])
-        yield Found(id="hard_coded_size", message=evidence.say("hard_coded_literal", size=public))
+    if suspects and any(error.type in _RAISED_OVER_SIZES for error in errors):
+        size = next((number for number in suspects if number in rows), suspects[0])
+        yield Explanation(id="hard_coded_size", message=evidence.say("hard_coded_literal", size=size))
 
 
-def keeps_state(evidence: Evidence) -> Iterator[Found]:
-    """Every answer is the first one, or the sum of all so far."""
+def keeps_state(evidence: Evidence) -> Iterator[Explanation]:
+    """The function returns its first result again and again, or the sum of all results so far."""
     target = evidence.wrong_target
     got = [output.tensors[target].double() for output in evidence.outputs]
     expected = [output.case.expected[target] for output in evidence.outputs]
     if len(got) < 3 or len({tuple(tensor.shape) for tensor in got}) != 1 or got[0].shape != expected[0].shape:
         return
-    is_constant = all(torch.equal(got[0], other) for other in got[1:])
-    # Between the first case and the others, the whole backward pass is made again and again.
-    grows = all(
+    if _adds_up(got, expected) or (not evidence.scope.unused and _repeats_the_first(got)):
+        yield Explanation(id="keeps_state", message=evidence.say("keeps_state"))
+
+
+def _repeats_the_first(got: Sequence[torch.Tensor]) -> bool:
+    """Whether all results are the same, and more than a constant or a mask."""
+    is_repeated = all(torch.equal(got[0], later) for later in got[1:])
+    return is_repeated and float(got[0].abs().max()) > 0 and len(set(got[0].flatten().tolist())) > 2
+
+
+def _adds_up(got: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> bool:
+    """
+    Whether each result is the one before it plus the right gradient.
+
+    From the second result on: between the first case and the second, the training of the chain calls the function, too.
+    """
+    return all(
         bool(((later - earlier - right).abs() <= 1e-3 * right.abs().max()).all())
         for earlier, later, right in zip(got[1:], got[2:], expected[2:], strict=False)
     )
-    if (
-        is_constant
-        and not evidence.scope.unused
-        and float(got[0].abs().max()) > 0
-        and len(set(got[0].flatten().tolist())) > 2
-    ) or grows:
-        yield Found(id="keeps_state", message=evidence.say("keeps_state"))
 
 
-def ignores_upstream(evidence: Evidence) -> Iterator[Found]:
-    """Two upstream gradients, one answer."""
-    by_name = {output.case.name: output for output in evidence.outputs}
-    if not evidence.upstream or "linear" not in by_name:
+def ignores_upstream(evidence: Evidence) -> Iterator[Explanation]:
+    """The function returns the same for two different upstream gradients."""
+    by_case = {output.case.name: output for output in evidence.outputs}
+    if not evidence.upstream or "linear" not in by_case:
         return
-    one, other = by_name["vjp"], by_name["linear"]
-    if all(torch.equal(a, b) for a, b in zip(one.tensors, other.tensors, strict=True)):
-        yield Found(
-            id="ignores_upstream", message=evidence.say("ignores_upstream", names=" and ".join(evidence.upstream))
-        )
+    # These two cases differ in their upstream gradients only.
+    pairs = zip(by_case["vjp"].tensors, by_case["linear"].tensors, strict=True)
+    if all(torch.equal(first, second) for first, second in pairs):
+        yield _explain_ignored_upstream(evidence, evidence.upstream)
 
 
-def leaves_unused(evidence: Evidence) -> Iterator[Found]:
-    """An argument that the solution needs is never looked at."""
+def unused_argument(evidence: Evidence) -> Iterator[Explanation]:
+    """The function never reads one of its arguments. An unused upstream gradient is reported before any other."""
     if len(evidence.scope.unused) >= len(evidence.exercise.arguments):
         return
     unused = [name for name in evidence.scope.unused if name in evidence.exercise.arguments]
     upstream = [name for name in unused if name in evidence.upstream]
     if upstream:
-        yield Found(id="ignores_upstream", message=evidence.say("ignores_upstream", names=" and ".join(upstream)))
+        yield _explain_ignored_upstream(evidence, upstream)
     elif unused:
-        yield Found(id="ignores_argument", message=evidence.say("ignores_argument", names=" and ".join(unused)))
+        message = evidence.say("ignores_argument", names=" and ".join(unused))
+        yield Explanation(id="ignores_argument", message=message)
+
+
+def _explain_ignored_upstream(evidence: Evidence, names: Sequence[str]) -> Explanation:
+    return Explanation(id="ignores_upstream", message=evidence.say("ignores_upstream", names=" and ".join(names)))

@@ -1,5 +1,5 @@
 """
-Says why a gradient is wrong.
+Explains why a gradient is wrong.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from grader.assignment.load import Assignment
-from grader.diagnosis.evidence import Evidence, Found
+from grader.diagnosis.evidence import Evidence, Explanation
 from grader.diagnosis.fingerprint import DIAGNOSED
 from grader.diagnosis.projection import CaseOutput
 from grader.diagnosis.recognise import recognise
@@ -18,7 +18,7 @@ from grader.notebook.scope import Scope
 
 __all__ = ["diagnose"]
 
-_MOST = 2
+_MOST_DIAGNOSES = 2
 
 
 def diagnose(
@@ -29,14 +29,14 @@ def diagnose(
     scope: Scope,
 ) -> tuple[Diagnosis, ...]:
     """
-    Explain a wrong exercise.
+    Explain why an exercise is wrong.
 
     Args:
-        returned: What became of each of its cases.
-        scope: What it gets from elsewhere than its arguments; what it reads has been confirmed.
+        returned: What became of the call on each case.
+        scope: What the function reads from outside itself; its reads have been confirmed.
 
     Returns:
-        The best explanation first; nothing where nothing is certain enough, or nothing is wrong.
+        The best explanation first; nothing if nothing is wrong, or if no explanation is certain enough.
     """
     if outcome not in DIAGNOSED:
         return ()
@@ -52,19 +52,24 @@ def diagnose(
         ),
         scope=scope,
     )
-    case = next(iter(returned), None)
-    wrong = evidence.wrong_target
-    facts = {
+    first_of_kind: dict[str, Explanation] = {}
+    for explanation in recognise(evidence):
+        first_of_kind.setdefault(explanation.id, explanation)
+    facts = _facts_for_hints(evidence)
+    return tuple(
+        worded(found.id, found.message, facts, level=assignment.hints, misconception=found.misconception)
+        for found in list(first_of_kind.values())[:_MOST_DIAGNOSES]
+    )
+
+
+def _facts_for_hints(evidence: Evidence) -> dict[str, str]:
+    """What the placeholders in hints stand for: names, and the shapes of the first case."""
+    exercise, wrong = evidence.exercise, evidence.wrong_target
+    call = evidence.returned[0] if evidence.returned else None
+    return {
         "function": exercise.name,
         "target": exercise.targets[wrong],
-        "expected": str(tuple(case.case.expected[wrong].shape)) if case else "",
-        "got": str(case.shapes[wrong]) if case and wrong < len(case.shapes) else "",
+        "expected": str(tuple(call.case.expected[wrong].shape)) if call else "",
+        "got": str(call.shapes[wrong]) if call and wrong < len(call.shapes) else "",
         "arguments": ", ".join(exercise.arguments),
     }
-    found = dict[str, Found]()
-    for one in recognise(evidence):
-        found.setdefault(one.id, one)
-    return tuple(
-        worded(one.id, one.message, facts, level=assignment.hints, misconception=one.misconception)
-        for one in list(found.values())[:_MOST]
-    )

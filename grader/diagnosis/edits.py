@@ -1,7 +1,7 @@
 """
-The edits of one node of a solution's syntax tree: each a mistake that people make in derivations.
+Edits one node of a solution's syntax tree. Each edit is a mistake that people make in derivations.
 
-What each kind means to a person stands in `texts/edits.toml`.
+`texts/edits.toml` describes each kind of edit in words.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 __all__ = ["edited_everywhere", "edits_of", "replaced"]
 
 Alternative = tuple[str, ast.AST, str]
-"""The kind of edit, what stands there instead, and the argument that it is about."""
+"""The kind of edit, the node that replaces the edited one, and the argument that the edit is about, or nothing."""
 
 ALONG_AN_AXIS = ("softmax", "log_softmax", "logsumexp")
 OTHER_AXIS = {0: 1, -1: -2, -2: -1}
@@ -26,7 +26,7 @@ OVERWRITES = {
     "scatter_add": "scatter",
 }
 ONCE_MORE = ("sigmoid", "tanh")
-"""What an operand has been through already, and goes through again."""
+"""Functions that an operand has been through already, and that the edit applies again."""
 
 _PRODUCTS = (
     ("product_of_sums", "(L).sum(1)[:, None] * (R).sum(0)[None]"),
@@ -35,7 +35,7 @@ _PRODUCTS = (
     ("only_first_row", "(L)[..., :1] @ (R)[..., :1, :]"),
     ("only_last_row", "(L)[..., -1:] @ (R)[..., -1:, :]"),
 )
-"""What a matrix product is mistaken for."""
+"""What people write in place of a matrix product L @ R."""
 
 _SLOPES = (
     ("drop_comparison", "(L).clamp(min=0)"),
@@ -44,14 +44,19 @@ _SLOPES = (
     ("tanh_slope", "1 - (L).tanh() ** 2"),
     ("shift_boundary", "(L) > (R) + 1"),
 )
-"""What a step is mistaken for."""
+"""What people write in place of a comparison L > R as the slope of a relu."""
 
 _OPPOSITE = {ast.Gt: ast.LtE, ast.GtE: ast.Lt, ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}
 _NEIGHBOUR = {ast.Gt: ast.GtE, ast.GtE: ast.Gt, ast.Lt: ast.LtE, ast.LtE: ast.Lt}
 
 
 def edits_of(node: ast.AST, arguments: Sequence[str]) -> Iterator[Alternative]:
-    """The edits of one node: the kind, what stands there instead, and the argument that it is about."""
+    """
+    Every edit of one node.
+
+    Args:
+        arguments: The names of the function's arguments.
+    """
     edits = _EDITS.get(type(node))
     if edits is not None:
         yield from edits(node)
@@ -79,7 +84,7 @@ def _edits_of_sign(node: ast.UnaryOp) -> Iterator[Alternative]:
     if isinstance(node.op, (ast.Invert, ast.Not)):
         yield "flip_comparison", node.operand, ""
     elif isinstance(node.operand, ast.Constant):
-        yield "change_constant", node.operand, ""  # an exponent, an axis
+        yield "change_constant", node.operand, ""  # an exponent or an axis
     else:
         yield "flip_term", node.operand, ""
 
@@ -89,9 +94,9 @@ def _edits_of_result(node: ast.Return) -> Iterator[Alternative]:
     if value is None:
         return
     if isinstance(value, ast.Tuple):
-        for one, other in itertools.combinations(range(len(value.elts)), 2):
+        for first, second in itertools.combinations(range(len(value.elts)), 2):
             elements = list(value.elts)
-            elements[one], elements[other] = elements[other], elements[one]
+            elements[first], elements[second] = elements[second], elements[first]
             yield "swap_targets", ast.Return(ast.Tuple(elements, ast.Load())), ""
         return
     yield "flip_sign", ast.Return(ast.UnaryOp(ast.USub(), value)), ""
@@ -148,15 +153,15 @@ def _edits_of_power(node: ast.BinOp) -> Iterator[Alternative]:
         power = ast.literal_eval(node.right)
     except (ValueError, TypeError, SyntaxError):
         return
-    for other in (power + 1, power - 1, -power):
-        if other not in (0, 1, power):
-            number = ast.Constant(abs(other))
-            exponent = ast.UnaryOp(ast.USub(), number) if other < 0 else number
+    for wrong in (power + 1, power - 1, -power):
+        if wrong not in (0, 1, power):
+            number = ast.Constant(abs(wrong))
+            exponent = ast.UnaryOp(ast.USub(), number) if wrong < 0 else number
             yield "other_power", ast.BinOp(node.left, ast.Pow(), exponent), ""
 
 
 def _edits_of_terms(node: ast.BinOp, left: ast.expr, right: ast.expr) -> Iterator[Alternative]:
-    # A lonely 1 is better told as the factor `1 - h` that is missing.
+    # If only 1 is left of `1 - h`, it is clearer to report that the whole factor is missing.
     if not isinstance(left, ast.Constant):
         yield "drop_term", left, _argument(node.right)
     if not isinstance(right, ast.Constant):
@@ -202,35 +207,34 @@ def _edits_of_comparison(node: ast.Compare) -> Iterator[Alternative]:
 
 def _edits_of_call(node: ast.Call) -> Iterator[Alternative]:
     function = node.func
-    if isinstance(function, ast.Attribute):
-        yield from _edits_of_method(node, function)
-    is_of_torch = (
-        isinstance(function, ast.Attribute)
-        and isinstance(function.value, ast.Name)
-        and (function.value.id in ("torch", "F"))
-    )
-    if is_of_torch and isinstance(function, ast.Attribute) and function.attr == "where" and len(node.args) == 3:
-        yield "drop_mask", node.args[1], _argument(node.args[0])
-        yield "flip_comparison", ast.Call(function, [node.args[0], node.args[2], node.args[1]], node.keywords), ""
-    elif is_of_torch and isinstance(function, ast.Attribute) and function.attr in ALONG_AN_AXIS:
+    if not isinstance(function, ast.Attribute):
+        return
+    yield from _edits_of_method(node, function)
+    if not isinstance(function.value, ast.Name) or function.value.id not in ("torch", "F"):
+        return
+    if function.attr == "where" and len(node.args) == 3:
+        condition, chosen, otherwise = node.args
+        yield "drop_mask", chosen, _argument(condition)
+        yield "flip_comparison", ast.Call(function, [condition, otherwise, chosen], node.keywords), ""
+    elif function.attr in ALONG_AN_AXIS:
         yield from _edits_of_axis(ast.Call(function, node.args[1:], node.keywords), function, node.args[:1])
-    elif is_of_torch and len(node.args) == 1:
+    elif len(node.args) == 1:
         yield "drop_function", node.args[0], _argument(node.args[0])
 
 
 def _edits_of_method(node: ast.Call, function: ast.Attribute) -> Iterator[Alternative]:
     receiver = function.value
     if function.attr in ("sum", "mean"):
-        other = "mean" if function.attr == "sum" else "sum"
-        swapped = ast.Call(ast.Attribute(receiver, other, ast.Load()), node.args, node.keywords)
-        yield f"{other}_for_{function.attr}", swapped, ""
+        reduction = "mean" if function.attr == "sum" else "sum"
+        swapped = ast.Call(ast.Attribute(receiver, reduction, ast.Load()), node.args, node.keywords)
+        yield f"{reduction}_for_{function.attr}", swapped, ""
     if function.attr in OVERWRITES:
         instead = ast.Attribute(receiver, OVERWRITES[function.attr], ast.Load())
         if function.attr.startswith("index_add") and len(node.args) == 3:
-            # t[index] += source, which adds the last of several only
+            # t[index] += source, which adds only the last of several sources for one index
             dim, index, source = node.args
-            there = ast.Call(ast.Attribute(receiver, "index_select", ast.Load()), [dim, index], [])
-            yield "overwrite", ast.Call(instead, [dim, index, ast.BinOp(there, ast.Add(), source)], []), ""
+            selected = ast.Call(ast.Attribute(receiver, "index_select", ast.Load()), [dim, index], [])
+            yield "overwrite", ast.Call(instead, [dim, index, ast.BinOp(selected, ast.Add(), source)], []), ""
         yield "overwrite", ast.Call(instead, node.args, node.keywords), ""
     if function.attr in REDUCTIONS:
         yield "drop_sum", receiver, ""
@@ -242,21 +246,26 @@ def _edits_of_method(node: ast.Call, function: ast.Attribute) -> Iterator[Altern
 
 
 def _edits_of_axis(node: ast.Call, function: ast.Attribute, before: Sequence[ast.expr] = ()) -> Iterator[Alternative]:
-    """Other axes for a reduction's; `before` are the arguments that come before the axis."""
-    keeps = [keyword for keyword in node.keywords if keyword.arg == "keepdim"]
+    """
+    Edits of the axes of a reduction.
+
+    Args:
+        before: The arguments that come before the axis.
+    """
+    keepdim = [keyword for keyword in node.keywords if keyword.arg == "keepdim"]
     rest = [keyword for keyword in node.keywords if keyword.arg not in ("dim", "axis", "keepdim")]
-    given = [keyword.value for keyword in node.keywords if keyword.arg in ("dim", "axis")] + node.args[:1]
-    axis = next((_integer(value) for value in given), None)
-    if keeps:
+    axes = [keyword.value for keyword in node.keywords if keyword.arg in ("dim", "axis")] + node.args[:1]
+    axis = next((_integer(value) for value in axes), None)
+    if keepdim:
         yield "drop_keepdim", ast.Call(function, node.args, [k for k in node.keywords if k.arg != "keepdim"]), ""
     if axis is not None:
-        other = ast.keyword("dim", _constant(OTHER_AXIS.get(axis, 0)))
-        yield "other_axis", ast.Call(function, list(before), [other, *keeps, *rest]), ""
-    for axes in (value.elts for value in given if isinstance(value, ast.Tuple)):
-        for left_out in axes:
-            fewer = ast.Tuple([kept for kept in axes if kept is not left_out], ast.Load())
-            yield "drop_axis", ast.Call(function, [], [ast.keyword("dim", fewer), *keeps, *rest]), ""
-    if given and not before:
+        wrong_axis = ast.keyword("dim", _constant(OTHER_AXIS.get(axis, 0)))
+        yield "other_axis", ast.Call(function, list(before), [wrong_axis, *keepdim, *rest]), ""
+    for several in (value.elts for value in axes if isinstance(value, ast.Tuple)):
+        for left_out in several:
+            fewer = ast.Tuple([kept for kept in several if kept is not left_out], ast.Load())
+            yield "drop_axis", ast.Call(function, [], [ast.keyword("dim", fewer), *keepdim, *rest]), ""
+    if axes and not before:
         yield "sum_of_everything", ast.Call(function, [], rest), ""
 
 
@@ -265,18 +274,16 @@ def _edits_of_subscript(node: ast.Subscript) -> Iterator[Alternative]:
     if not isinstance(node.ctx, ast.Load):
         return
     if index is not None and isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
-        other = ast.Subscript(node.value, ast.Constant(1 if index == 0 else 0), ast.Load())
-        yield "other_size", other, ""
-        number = ast.Call(ast.Attribute(node.value.value, "numel", ast.Load()), [], [])
-        yield "other_size", number, ""
+        yield "other_size", ast.Subscript(node.value, ast.Constant(1 if index == 0 else 0), ast.Load()), ""
+        yield "other_size", ast.Call(ast.Attribute(node.value.value, "numel", ast.Load()), [], []), ""
     elif isinstance(node.slice, (ast.Tuple, ast.Slice)):
         yield "drop_index", node.value, ""
 
 
 def _edits_of_argument(node: ast.Name, arguments: Sequence[str]) -> Iterator[Alternative]:
-    for other in arguments:
-        if other != node.id:
-            yield "wrong_operand", ast.Name(other, ast.Load()), other
+    for name in arguments:
+        if name != node.id:
+            yield "wrong_operand", ast.Name(name, ast.Load()), name
     for kind, code in (
         ("add_transpose", f"{node.id}.mT"),
         ("operand_abs", f"{node.id}.abs()"),
@@ -315,7 +322,7 @@ class _Replace(ast.NodeTransformer):
 
 
 def replaced(tree: Any, old: ast.AST, new: ast.AST) -> Any:
-    """A tree with one node in another's place; the tree itself may change."""
+    """A tree in which one node is replaced by another. The tree itself may change."""
     return _Replace(old, new).visit(tree)
 
 
@@ -325,27 +332,29 @@ class _Everywhere(ast.NodeTransformer):
 
     def visit(self, node: ast.AST) -> Any:
         node = self.generic_visit(node)
-        made = (replacement for kind, replacement, _ in edits_of(node, self._arguments) if kind == self._kind)
-        return next(made, node)
+        replacements = (new for kind, new, _ in edits_of(node, self._arguments) if kind == self._kind)
+        return next(replacements, node)
 
 
 def edited_everywhere(tree: Any, kind: str, arguments: Sequence[str]) -> Any:
-    """A tree with one kind of edit made wherever it can be; the tree itself changes."""
+    """A tree in which one kind of edit is made wherever it is possible. The tree itself changes."""
     return _Everywhere(kind, arguments).visit(tree)
 
 
 def _filled(code: ast.expr, value: ast.expr) -> ast.expr:
+    """Code with a value in place of each RESULT."""
     for node in [inner for inner in ast.walk(code) if isinstance(inner, ast.Name) and inner.id == "RESULT"]:
         code = replaced(code, node, value)
     return code
 
 
 def _text(template: str, left: ast.expr, right: ast.expr) -> str:
+    """A template with expressions in place of its (L) and (R)."""
     return template.replace("(L)", f"({ast.unparse(left)})").replace("(R)", f"({ast.unparse(right)})")
 
 
 def _is_mask(node: ast.expr) -> bool:
-    """Whether there is a comparison in it, or what is called a mask."""
+    """Whether an expression contains a comparison, or a name that contains `mask`."""
     return any(
         isinstance(inner, ast.Compare) or (isinstance(inner, ast.Name) and "mask" in inner.id)
         for inner in ast.walk(node)
@@ -353,6 +362,7 @@ def _is_mask(node: ast.expr) -> bool:
 
 
 def _argument(node: ast.expr) -> str:
+    """The first name in an expression, or nothing."""
     return next((inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name)), "")
 
 

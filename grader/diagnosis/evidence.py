@@ -1,5 +1,5 @@
 """
-All that is known of one wrong exercise, for recognisers to look at.
+Everything that is known about one wrong exercise: what the recognisers decide from.
 """
 
 from __future__ import annotations
@@ -10,19 +10,26 @@ import functools
 from grader.assignment.load import Assignment
 from grader.assignment.misconceptions import Misconception
 from grader.diagnosis.fingerprint import fingerprint
-from grader.diagnosis.projection import CaseOutput, Projection, agrees, project
+from grader.diagnosis.projection import CaseOutput, Projection, project
 from grader.diagnosis.wording import observation
 from grader.execution.calls import Returned
 from grader.model import Exercise, Outcome
 from grader.notebook.scope import Scope
 from grader.reference.networks import network_names
 
-__all__ = ["Evidence", "Found"]
+__all__ = ["Evidence", "Explanation"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """A diagnosis, in the making; `misconception` if it is one that the assignment's author has named."""
+class Explanation:
+    """
+    Why a gradient is wrong: a diagnosis that has no hints yet.
+
+    Attributes:
+        id: The id of the diagnosis.
+        message: What was observed, a sentence for the student.
+        misconception: The mistake as the assignment's author described it, if the author did.
+    """
 
     id: str
     message: str
@@ -32,10 +39,12 @@ class Found:
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evidence:
     """
-    All that is known of one wrong exercise.
+    Everything that is known about one wrong exercise.
 
     Attributes:
-        outputs: What it returned, where it returned tensors; on all cases, if it is as long as `returned`.
+        returned: What became of the call on each case.
+        outputs: The tensors that were returned, for each case on which tensors were returned.
+        scope: What the function reads from outside itself.
     """
 
     assignment: Assignment
@@ -47,53 +56,46 @@ class Evidence:
 
     @property
     def is_complete(self) -> bool:
-        """Whether it returned tensors on every case."""
+        """Whether the function returned tensors on every case."""
         return len(self.outputs) == len(self.returned) > 0
 
     @property
     def upstream(self) -> tuple[str, ...]:
-        """The upstream gradients among its arguments."""
+        """The arguments that are upstream gradients."""
         return self.returned[0].case.upstream if self.returned else ()
 
     @property
-    def of_network(self) -> tuple[str, ...]:
-        """What it reads of the notebook under a name that is in the network."""
-        named = network_names(self.assignment)
-        return tuple(name for name in self.scope.reads if name in named)
+    def network_reads(self) -> tuple[str, ...]:
+        """The variables of the notebook that the function reads and that have the name of a tensor of the network."""
+        names = network_names(self.assignment)
+        return tuple(name for name in self.scope.reads if name in names)
 
     @functools.cached_property
     def fingerprint(self) -> str | None:
-        """That of the whole answer."""
+        """The fingerprint of everything that was returned."""
         return fingerprint(self.exercise, self.outcome, self.returned)
 
     @functools.cached_property
     def projections(self) -> tuple[tuple[Projection, ...], ...]:
-        """The fingerprint of what was seen on each case."""
+        """The projections of `outputs`: for each case, one per target."""
         return tuple(tuple(map(project, output.tensors)) for output in self.outputs)
 
     @functools.cached_property
     def wrong_targets(self) -> tuple[int, ...]:
-        """The targets that are not right."""
-        return tuple(
-            number
-            for number in range(len(self.exercise.targets))
-            if not all(
-                number < len(output.tensors)
-                and agrees(
-                    (output.tensors[number],),
-                    output.case,
-                    (output.case.expected[number],),
-                    argument_dtype=output.argument_dtype,
-                )
-                for output in self.outputs
-            )
-        )
+        """The positions of the targets whose gradients are wrong on some case."""
+        return tuple(number for number in range(len(self.exercise.targets)) if not self._is_right(number))
 
     @property
     def wrong_target(self) -> int:
-        """The first target that is not right."""
+        """The position of the first target whose gradient is wrong."""
         return self.wrong_targets[0] if self.wrong_targets else 0
 
     def say(self, key: str, **facts: object) -> str:
-        """An observation about the target that is wrong."""
+        """The observation with this key, about the first target whose gradient is wrong."""
         return observation(key, function=self.exercise.name, target=self.exercise.targets[self.wrong_target], **facts)
+
+    def _is_right(self, target: int) -> bool:
+        return all(
+            target < len(output.tensors) and output.equals(output.case.expected[target], target=target)
+            for output in self.outputs
+        )

@@ -1,5 +1,5 @@
 """
-Names a constant factor from what an exercise knows: the number of rows, the sizes of its arguments, small numbers.
+Gives a constant factor a name: from the number of rows, the sizes of the arguments, and simple numbers.
 """
 
 from __future__ import annotations
@@ -11,40 +11,46 @@ from fractions import Fraction
 
 __all__ = ["Factor", "name_factor"]
 
-_POWERS = (0.0, 1.0, -1.0, 2.0, -2.0, 0.5, -0.5)
+_POWERS = {0.0: "", 1.0: "N", -1.0: "1/N", 2.0: "N²", -2.0: "1/N²", 0.5: "√N", -0.5: "1/√N"}
+"""The powers of the number of rows that a factor may have, and their names."""
 _CLOSE = 2e-4
+_SMALLEST_BATCH = 8
+_SMALLEST_SIZE = 5
+_LARGEST_SIMPLE = 16
+_LIKELY_DENOMINATORS = (100, 255, 1000)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Factor:
     """
-    A factor a · N^power, N being the number of rows.
+    A factor of the form scale · N^power, where N is the number of rows.
 
     Attributes:
-        text: How it is said, `2`, `1/N`.
-        is_plain: Whether it is one that a derivation may well have: not just any number.
-        hard_coded: A batch size that was written down instead of N, if the factor is N over that number.
+        text: Its name, such as `2` or `1/N`.
+        is_likely: Whether a mistake in a derivation is likely to produce it.
+        hard_coded: The batch size that was written down in place of N, if the factor is N over that number or its
+            inverse.
     """
 
     scale: float
     power: float
     text: str
-    is_plain: bool
+    is_likely: bool
     hard_coded: int | None = None
 
     @property
     def is_sign(self) -> bool:
-        """Whether it is −1, and nothing else."""
+        """Whether it is −1."""
         return self.power == 0 and self.text == "−1"
 
 
 def name_factor(observed: Sequence[tuple[float, int]], sizes: Mapping[str, Iterable[int]]) -> Factor | None:
     """
-    The one law that explains the factor on every case.
+    Find the formula that gives the observed factor on every case.
 
     Args:
-        observed: Per case, the factor and the number of rows. Rows must differ between cases.
-        sizes: The sizes of each argument, which a factor may be.
+        observed: The factor and the number of rows, for each case. The number of rows must differ between cases.
+        sizes: The sizes of each argument. A factor may be one of them.
 
     >>> name_factor([(64.0, 64), (48.0, 48), (17.0, 17)], {}).text
     'N'
@@ -56,50 +62,45 @@ def name_factor(observed: Sequence[tuple[float, int]], sizes: Mapping[str, Itera
     for power in _POWERS:
         scales = [factor / rows**power for factor, rows in observed]
         scale = scales[0]
-        if not all(math.isclose(other, scale, rel_tol=_CLOSE) for other in scales):
-            continue
-        count = 1 / abs(scale)
-        is_count = abs(power) == 1 and _is_integer(count if power == 1 else abs(scale))
-        written = round(count if power == 1 else abs(scale)) if is_count else 0
-        text, is_plain = _say(scale, power, sizes)
-        return Factor(
-            scale=scale, power=power, text=text, is_plain=is_plain, hard_coded=written if written >= 8 else None
-        )
+        if all(math.isclose(other, scale, rel_tol=_CLOSE) for other in scales):
+            text, is_likely = _describe(scale, power, sizes)
+            hard_coded = _hard_coded_rows(scale, power)
+            return Factor(scale=scale, power=power, text=text, is_likely=is_likely, hard_coded=hard_coded)
     return None
 
 
-def _say(scale: float, power: float, sizes: Mapping[str, Iterable[int]]) -> tuple[str, bool]:
-    rows = {0.0: "", 1.0: "N", -1.0: "1/N", 2.0: "N²", -2.0: "1/N²", 0.5: "√N", -0.5: "1/√N"}[power]
-    number, is_plain = _number(scale, sizes)
+def _hard_coded_rows(scale: float, power: float) -> int | None:
+    if abs(power) != 1:
+        return None
+    rows = 1 / abs(scale) if power == 1 else abs(scale)
+    is_integer = math.isclose(rows, round(rows), rel_tol=_CLOSE)
+    return round(rows) if is_integer and round(rows) >= _SMALLEST_BATCH else None
+
+
+def _describe(scale: float, power: float, sizes: Mapping[str, Iterable[int]]) -> tuple[str, bool]:
+    """The name of a factor, and whether it is a likely one."""
+    rows = _POWERS[power]
+    number, is_likely = _describe_number(scale, sizes)
     if not rows:
-        return number, is_plain
+        return number, is_likely
     if math.isclose(scale, 1, rel_tol=_CLOSE):
         return rows, True
     if math.isclose(scale, -1, rel_tol=_CLOSE):
         return f"−{rows}", True
-    return f"{number} · {rows}", is_plain
+    return f"{number} · {rows}", is_likely
 
 
-def _number(scale: float, sizes: Mapping[str, Iterable[int]]) -> tuple[str, bool]:
-    sign, size = ("−" if scale < 0 else ""), abs(scale)
-    for name, many in sizes.items():
-        for one in many:
-            if one > 4 and math.isclose(size, one, rel_tol=_CLOSE):
-                return f"{sign}{one} (a size of {name})", True
-            if one > 4 and math.isclose(size * one, 1, rel_tol=_CLOSE):
-                return f"{sign}1/{one} ({one} is a size of {name})", True
-    simple = Fraction(size).limit_denominator(1000)
-    is_simple = (
-        simple > 0 and math.isclose(size, float(simple), rel_tol=_CLOSE) and 1 in (simple.numerator, simple.denominator)
-    )
-    if is_simple:
-        return f"{sign}{simple}", max(simple.numerator, simple.denominator) <= 16 or simple.denominator in (
-            100,
-            255,
-            1000,
-        )
-    return f"{sign}{size:.4g}", False
-
-
-def _is_integer(value: float) -> bool:
-    return math.isclose(value, round(value), rel_tol=_CLOSE)
+def _describe_number(number: float, sizes: Mapping[str, Iterable[int]]) -> tuple[str, bool]:
+    sign, magnitude = ("−" if number < 0 else ""), abs(number)
+    for name, argument_sizes in sizes.items():
+        for size in argument_sizes:
+            if size >= _SMALLEST_SIZE and math.isclose(magnitude, size, rel_tol=_CLOSE):
+                return f"{sign}{size} (a size of {name})", True
+            if size >= _SMALLEST_SIZE and math.isclose(magnitude * size, 1, rel_tol=_CLOSE):
+                return f"{sign}1/{size} ({size} is a size of {name})", True
+    fraction = Fraction(magnitude).limit_denominator(1000)
+    is_close = fraction > 0 and math.isclose(magnitude, float(fraction), rel_tol=_CLOSE)
+    if is_close and 1 in (fraction.numerator, fraction.denominator):
+        is_small = max(fraction.numerator, fraction.denominator) <= _LARGEST_SIMPLE
+        return f"{sign}{fraction}", is_small or fraction.denominator in _LIKELY_DENOMINATORS
+    return f"{sign}{magnitude:.4g}", False

@@ -1,5 +1,7 @@
 """
-The fingerprint by which equal wrong answers are known again: in a class, and in a misconception that its author named.
+The fingerprint of a wrong answer: equal wrong answers have the same one.
+
+It groups the wrong answers of a class, and recognises a misconception that an author has named by its fingerprint.
 """
 
 from __future__ import annotations
@@ -23,14 +25,17 @@ DIAGNOSED = frozenset(
         Outcome.RAISED,
     }
 )
-"""Outcomes of a function that answered, wrongly."""
+"""Outcomes of a function that was called and gave a wrong answer."""
 
 
 def fingerprint(exercise: Exercise, outcome: Outcome, returned: Sequence[Returned]) -> str | None:
     """
-    What equal wrong answers have in common: 16 hexadecimal digits, from which no number can be read back.
+    The fingerprint of a wrong answer: 16 hexadecimal digits, from which no number can be recovered.
 
-    It depends on the fixed cases and on three digits of what was returned: not on names, styles or rounding.
+    It depends on the fixed cases and on three digits of what was returned, not on names, style or rounding.
+
+    Returns:
+        None if the outcome is not a wrong answer.
     """
     if outcome not in DIAGNOSED:
         return None

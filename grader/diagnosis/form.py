@@ -1,91 +1,99 @@
 """
-Recognisers of form: what kind of thing came back, in which shape and precision, and on which part of it the error lies.
+Recognises mistakes in the form of an answer: its type, shape and precision, and the part of it that is wrong.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 
 from grader.compare import compare
-from grader.diagnosis.evidence import Evidence, Found
-from grader.diagnosis.projection import agrees
+from grader.diagnosis.evidence import Evidence, Explanation
+from grader.diagnosis.projection import agrees, is_uniform
 from grader.model import Outcome
 
 __all__ = [
-    "broadcast",
+    "broadcast_shape",
     "low_precision",
     "not_finite",
-    "region",
     "rescaled",
-    "right_in_another_form",
+    "right_numbers_in_another_shape",
     "rounded",
     "wrong_dtype",
+    "wrong_region",
     "wrong_type",
 ]
 
-_HALF = 4e-3
-_ON_BOUNDARY = 0.01
-_HELD = 3  # entries at the bound: one or two may be there by chance
+_BringBack = Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None]
+"""Gives a tensor the shape of the expected one by undoing one mistake; returns None if that is not possible."""
+
+_THREE_DIGITS = 4e-3
+_BOUNDARY_SHARE = 0.01
+_FEWEST_CLIPPED = 3
+"""How many entries must be at the bound: one or two may be there by chance."""
 
 
-def not_finite(evidence: Evidence) -> Iterator[Found]:
-    """There is nan or inf in it."""
+def not_finite(evidence: Evidence) -> Iterator[Explanation]:
+    """Some of the numbers are nan or inf."""
     if evidence.outcome is Outcome.NOT_FINITE:
-        yield Found(id="not_finite", message=evidence.say("not_finite"))
+        yield Explanation(id="not_finite", message=evidence.say("not_finite"))
 
 
-def wrong_type(evidence: Evidence) -> Iterator[Found]:
-    """It is no tensor."""
+def wrong_type(evidence: Evidence) -> Iterator[Explanation]:
+    """The function returned something other than tensors."""
     if evidence.outcome is not Outcome.WRONG_TYPE:
         return
-    kind = (
-        next((call.type for call in evidence.returned if call.outcome is Outcome.WRONG_TYPE), None) or "something else"
-    )
-    if kind == "NoneType":
-        yield Found(id="returns_none", message=evidence.say("returns_none"))
+    types = [call.type for call in evidence.returned if call.outcome is Outcome.WRONG_TYPE]
+    name = (types[0] if types else None) or "unknown"
+    if name == "NoneType":
+        yield Explanation(id="returns_none", message=evidence.say("returns_none"))
     else:
-        yield Found(id="wrong_type", message=evidence.say("wrong_type", type=kind))
+        yield Explanation(id="wrong_type", message=evidence.say("wrong_type", type=name))
 
 
-def wrong_dtype(evidence: Evidence) -> Iterator[Found]:
-    """It is a tensor of numbers that no gradient is made of."""
+def wrong_dtype(evidence: Evidence) -> Iterator[Explanation]:
+    """The function returned tensors of a dtype that a gradient cannot have."""
     if evidence.outcome is not Outcome.WRONG_DTYPE:
         return
     dtypes = [dtype for call in evidence.returned for dtype in call.dtypes]
     coarse = next((dtype for dtype in dtypes if dtype in ("float16", "bfloat16")), None)
     if coarse:
-        yield Found(id="low_precision", message=evidence.say("low_precision_dtype", dtype=coarse))
+        yield Explanation(id="low_precision", message=evidence.say("low_precision_dtype", dtype=coarse))
     elif dtypes:
-        yield Found(id="wrong_dtype", message=evidence.say("wrong_dtype", dtype=dtypes[0]))
+        yield Explanation(id="wrong_dtype", message=evidence.say("wrong_dtype", dtype=dtypes[0]))
 
 
-def right_in_another_form(evidence: Evidence) -> Iterator[Found]:
-    """The right numbers in the wrong shape."""
+def right_numbers_in_another_shape(evidence: Evidence) -> Iterator[Explanation]:
+    """The numbers are right, but transposed, repeated, not summed yet, or with a dimension too few or too many."""
     target = evidence.wrong_target
-    pairs = [(output, output.tensors[target], output.case.expected[target]) for output in evidence.outputs]
-    if all(got.shape == expected.shape for _, got, expected in pairs):
+    if all(output.tensors[target].shape == output.case.expected[target].shape for output in evidence.outputs):
         return
-    got, expected = tuple(pairs[0][1].shape), tuple(pairs[0][2].shape)
-    for key, bring_back in (
-        ("transposed", _transposed),
-        ("dropped_dim", _with_dimension),
-        ("extra_dim", _without_dimension),
-        ("not_summed", _summed),
-        ("repeated", _first_of_repeated),
+    first = evidence.outputs[0]
+    got, expected = tuple(first.tensors[target].shape), tuple(first.case.expected[target].shape)
+    for key, diagnosis_id, bring_back in (
+        ("transposed", "transposed", _transposed),
+        ("dropped_dim", "dropped_dim", _with_dimension),
+        ("extra_dim", "wrong_dimension", _without_dimension),
+        ("not_summed", "not_summed", _summed),
+        ("repeated", "broadcast_shape", _first_of_repeated),
     ):
-        back = [bring_back(got, expected) for _, got, expected in pairs]
-        if all(
-            one is not None
-            and agrees(
-                (one.to(output.tensors[target].dtype),), output.case, (expected,), argument_dtype=output.argument_dtype
-            )
-            for one, (output, _, expected) in zip(back, pairs, strict=True)
-        ):
-            name = {"extra_dim": "wrong_dimension", "repeated": "broadcast_shape"}.get(key, key)
-            yield Found(id=name, message=evidence.say(key, got=got, expected=expected))
+        if _is_right_once(evidence, bring_back):
+            yield Explanation(id=diagnosis_id, message=evidence.say(key, got=got, expected=expected))
             return
+
+
+def _is_right_once(evidence: Evidence, bring_back: _BringBack) -> bool:
+    """Whether the answer is right on every case, once it is brought back to the right shape."""
+    target = evidence.wrong_target
+    for output in evidence.outputs:
+        got, expected = output.tensors[target], output.case.expected[target]
+        tensor = bring_back(got, expected)
+        if tensor is None:
+            return False
+        if not agrees((tensor.to(got.dtype),), output.case, (expected,), argument_dtype=output.argument_dtype):
+            return False
+    return True
 
 
 def _transposed(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
@@ -93,15 +101,15 @@ def _transposed(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | Non
 
 
 def _with_dimension(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
-    return got.reshape(expected.shape) if got.ndim < expected.ndim and _same(got, expected) else None
+    return got.reshape(expected.shape) if got.ndim < expected.ndim and _same_but_for_ones(got, expected) else None
 
 
 def _without_dimension(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
-    return got.reshape(expected.shape) if got.ndim > expected.ndim and _same(got, expected) else None
+    return got.reshape(expected.shape) if got.ndim > expected.ndim and _same_but_for_ones(got, expected) else None
 
 
-def _same(got: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether two shapes are the same but for dimensions of size 1."""
+def _same_but_for_ones(got: torch.Tensor, expected: torch.Tensor) -> bool:
+    """Whether two shapes are the same except for dimensions of size 1."""
     return [size for size in got.shape if size != 1] == [size for size in expected.shape if size != 1]
 
 
@@ -120,110 +128,106 @@ def _first_of_repeated(got: torch.Tensor, expected: torch.Tensor) -> torch.Tenso
     return got[:1].reshape(expected.shape) if is_repeated and got[:1].numel() == expected.numel() else None
 
 
-def broadcast(evidence: Evidence) -> Iterator[Found]:
-    """A wrong shape that nothing else explains, if it is that of broadcasting."""
+def broadcast_shape(evidence: Evidence) -> Iterator[Explanation]:
+    """The shape is N × N, as if a column had been broadcast against a row, and should not be."""
     target = evidence.wrong_target
     for output in evidence.outputs:
-        shape, rows = tuple(output.tensors[target].shape), output.case.rows
-        if not (len(shape) == 2 and shape == (rows, rows) != tuple(output.case.expected[target].shape)):
+        shape, square = tuple(output.tensors[target].shape), (output.case.rows, output.case.rows)
+        if shape != square or square == tuple(output.case.expected[target].shape):
             return
-    yield Found(
-        id="broadcast_shape",
-        message=evidence.say("broadcast_shape", got=tuple(evidence.outputs[0].tensors[target].shape)),
-    )
+    got = tuple(evidence.outputs[0].tensors[target].shape)
+    yield Explanation(id="broadcast_shape", message=evidence.say("broadcast_shape", got=got))
 
 
-def low_precision(evidence: Evidence) -> Iterator[Found]:
-    """It is right to three digits, and no further."""
+def low_precision(evidence: Evidence) -> Iterator[Explanation]:
+    """The numbers are right to about three digits, with errors in both directions."""
     target = evidence.wrong_target
     for output in evidence.outputs:
         got, expected = output.tensors[target].double(), output.case.expected[target]
         if got.shape != expected.shape:
             return
         error = got - expected
-        if not bool((error.abs() <= _HALF * (expected.abs() + expected.abs().mean())).all()):
+        if not bool((error.abs() <= _THREE_DIGITS * (expected.abs() + expected.abs().mean())).all()):
             return
         if abs(float((error * expected.sign()).sum())) > float(error.abs().sum()) / 2:
-            return  # rounding goes both ways; this is a factor
-    yield Found(id="low_precision", message=evidence.say("low_precision"))
+            return  # rounding goes in both directions; this is a factor
+    yield Explanation(id="low_precision", message=evidence.say("low_precision"))
 
 
-def rounded(evidence: Evidence) -> Iterator[Found]:
-    """It is the right gradient, rounded to some places."""
+def rounded(evidence: Evidence) -> Iterator[Explanation]:
+    """The answer is the right gradient, rounded to whole numbers or to a few decimals."""
     target = evidence.wrong_target
     pairs = [(output.tensors[target].double(), output.case.expected[target]) for output in evidence.outputs]
-    if any(got.shape != expected.shape or bool((got == got.flatten()[:1]).all()) for got, expected in pairs):
+    if any(got.shape != expected.shape or is_uniform(got) for got, expected in pairs):
         return
-    for what, places, rounding in (
+    for description, places, rounding in (
         ("whole numbers", 0, torch.round),
         ("the next smaller whole number", 0, torch.floor),
         ("whole numbers, towards zero", 0, torch.trunc),
-        *((f"{places} decimals" if places > 1 else "one decimal", places, torch.round) for places in range(1, 5)),
+        ("one decimal", 1, torch.round),
+        *((f"{places} decimals", places, torch.round) for places in range(2, 5)),
     ):
-        # An entry on the boundary may have gone the other way.
+        # An entry on the boundary between two rounded numbers may have been rounded the other way.
         if all(
-            float(((rounding(expected * 10**places) / 10**places - got).abs() > 1e-6).double().mean()) < _ON_BOUNDARY
+            float(((rounding(expected * 10**places) / 10**places - got).abs() > 1e-6).double().mean()) < _BOUNDARY_SHARE
             for got, expected in pairs
         ):
-            yield Found(id="low_precision", message=evidence.say("rounded", what=what))
+            yield Explanation(id="low_precision", message=evidence.say("rounded", what=description))
             return
 
 
-def rescaled(evidence: Evidence) -> Iterator[Found]:
-    """The right gradient has been clipped, or brought to length one."""
+def rescaled(evidence: Evidence) -> Iterator[Explanation]:
+    """The answer is the right gradient, clipped to a bound or normalised to length 1."""
     target = evidence.wrong_target
-    pairs = [(output, output.tensors[target].double(), output.case.expected[target]) for output in evidence.outputs]
-    if any(got.shape != expected.shape or not float(expected.norm()) for _, got, expected in pairs):
+    pairs = [(output.tensors[target].double(), output.case.expected[target]) for output in evidence.outputs]
+    if any(got.shape != expected.shape or not float(expected.norm()) for got, expected in pairs):
         return
 
-    def is_now(brought: list[torch.Tensor]) -> bool:
-        return all(
-            agrees((output.tensors[target],), output.case, (one,), argument_dtype=output.argument_dtype)
-            for one, (output, _, _) in zip(brought, pairs, strict=True)
-        )
+    def returned(change: Callable[[torch.Tensor], torch.Tensor]) -> bool:
+        """Whether every case returned the right gradient with this change."""
+        return all(output.equals(change(output.case.expected[target]), target=target) for output in evidence.outputs)
 
-    if is_now([expected / expected.norm() for _, _, expected in pairs]):
-        yield Found(id="rescaled", message=evidence.say("normalised"))
+    if returned(lambda expected: expected / expected.norm()):
+        yield Explanation(id="rescaled", message=evidence.say("normalised"))
         return
-    bounds = [float(got.abs().max()) for _, got, expected in pairs if float((got - expected).abs().max()) > 0]
+    bounds = [float(got.abs().max()) for got, expected in pairs if float((got - expected).abs().max()) > 0]
     bound = min(bounds, default=0.0)
-    held = sum(int((got.abs() >= bound * (1 - 1e-6)).sum()) for _, got, _ in pairs)
-    if bound and held >= _HELD and is_now([expected.clamp(-bound, bound) for _, _, expected in pairs]):
-        yield Found(id="rescaled", message=evidence.say("clipped", bound=f"{bound:.3g}"))
+    at_bound = sum(int((got.abs() >= bound * (1 - 1e-6)).sum()) for got, _ in pairs)
+    if bound and at_bound >= _FEWEST_CLIPPED and returned(lambda expected: expected.clamp(-bound, bound)):
+        yield Explanation(id="rescaled", message=evidence.say("clipped", bound=f"{bound:.3g}"))
 
 
-def region(evidence: Evidence) -> Iterator[Found]:
-    """It is wrong exactly on a part that has a name."""
+def wrong_region(evidence: Evidence) -> Iterator[Explanation]:
+    """The answer is wrong in exactly one part that has a name, such as the last row, or the entries where z1 ≤ 0."""
     target = evidence.wrong_target
     wrong = []
     for output in evidence.outputs:
-        got, expected = output.tensors[target].double(), output.case.expected[target]
+        got, expected = output.tensors[target], output.case.expected[target]
         if got.shape != expected.shape:
             return
-        bound = (
-            compare(
-                output.tensors[target], expected, terms=output.case.terms, argument_dtype=output.argument_dtype
-            ).tolerance
-            or 0.0
-        )
-        wrong.append((got - expected).abs() > bound)
+        compared = compare(got, expected, terms=output.case.terms, argument_dtype=output.argument_dtype)
+        wrong.append((got.double() - expected).abs() > (compared.tolerance or 0.0))
+    # Where both are zero, being right proves nothing.
+    matters = [(output.tensors[target] != 0) | (output.case.expected[target] != 0) for output in evidence.outputs]
     for key, facts, regions in _named_regions(evidence, target):
-        # Where both are zero, being right is no evidence.
-        matter = [(output.tensors[target] != 0) | (output.case.expected[target] != 0) for output in evidence.outputs]
-        if all(
-            bool((w <= r).all()) and bool(w.any()) and not bool(r.all()) and bool((w | ~m | ~r).all())
-            for w, r, m in zip(wrong, regions, matter, strict=True)
-        ):
-            yield Found(id="wrong_region", message=evidence.say(key, **facts))
+        if all(map(_is_wrong_exactly_in, regions, wrong, matters)):
+            yield Explanation(id="wrong_region", message=evidence.say(key, **facts))
             return
+
+
+def _is_wrong_exactly_in(region: torch.Tensor, wrong: torch.Tensor, matters: torch.Tensor) -> bool:
+    """Whether a part of a tensor, which is not all of it, has all the wrong entries and no right one that matters."""
+    is_right_outside = bool((~wrong | region).all())
+    is_wrong_inside = bool((wrong | ~region | ~matters).all())
+    return is_right_outside and is_wrong_inside and bool(wrong.any()) and not bool(region.all())
 
 
 def _named_regions(evidence: Evidence, target: int) -> Iterator[tuple[str, dict[str, str], list[torch.Tensor]]]:
-    """Parts of a gradient that have a name: what to say, the facts in it, and the part itself in each case."""
+    """The parts of a gradient that have a name: the key of an observation, its facts, and a mask for each case."""
     shapes = [output.case.expected[target].shape for output in evidence.outputs]
     for name in evidence.exercise.arguments:
         arguments = [output.case.arguments[name] for output in evidence.outputs]
-        if name in evidence.upstream or not all(a.shape == shape for a, shape in zip(arguments, shapes, strict=True)):
+        if name in evidence.upstream or [argument.shape for argument in arguments] != shapes:
             continue
         right_where = {"argument": name, "sign": "positive", "opposite": "not"}
         yield "region_of_sign", right_where, [argument <= 0 for argument in arguments]
@@ -236,7 +240,7 @@ def _named_regions(evidence: Evidence, target: int) -> Iterator[tuple[str, dict[
             ("the first column", (slice(None), 0)),
             ("the last column", (slice(None), -1)),
         ):
-            regions = [torch.zeros(tuple(shape), dtype=torch.bool) for shape in shapes]
-            for region in regions:
-                region[index] = True
-            yield "region_of_rows", {"place": place}, regions
+            masks = [torch.zeros(tuple(shape), dtype=torch.bool) for shape in shapes]
+            for mask in masks:
+                mask[index] = True
+            yield "region_of_rows", {"place": place}, masks

@@ -1,9 +1,9 @@
 """
-Mutants of a solution: the same function with one realistic mistake in it.
+Makes mutants of a solution: the same function with one or two realistic mistakes in it.
 
-Mutation analysis (DeMillo, Lipton and Sayward, *Hints on test data selection*, 1978) is used twice. A mutant that
-computes what a student computed names the student's mistake; the share of mutants that an assignment's cases tell from
-the solution says how good the cases are. `texts/edits.toml` says what each edit means to a person, the best first.
+Mutation analysis (DeMillo, Lipton and Sayward, *Hints on test data selection*, 1978) has two uses here. A mutant that
+computes the same as a student's function shows the student's mistake. The share of mutants that an assignment's cases
+catch shows how good the cases are. `texts/edits.toml` describes each edit in words, the preferred ones first.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from grader.diagnosis.wording import table
 __all__ = ["EDITS", "Edit", "Mutant", "as_mutant", "make_mutants", "make_pairs"]
 
 EVERYWHERE = ("other_axis", "mean_for_sum", "sum_for_mean", "drop_keepdim", "drop_transpose", "overwrite")
-"""Edits that are also made at all places at once: who mixes up two axes does so more than once."""
+"""Edits that are also made in all places at once: people who mix up two axes do so more than once."""
 
 ONCE_MORE = ("sigmoid_once_more", "tanh_once_more")
-"""Edits of an argument that are made wherever it stands: who takes it for what went in does so throughout."""
+"""Edits that are made wherever an argument occurs: students who take an output for the input do so everywhere."""
 
-FIRSTS = 50
-"""How many mutants get a second edit."""
+MUTANTS_TO_EDIT_AGAIN = 50
+"""How many of the mutants with one edit get a second one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +41,9 @@ class Edit:
     A kind of mistake.
 
     Attributes:
-        diagnosis: The id that it is reported by.
-        observation: What is said of a gradient that equals the mutant's.
-        rank: Its place in the table: of several edits with the same effect, the first one is told.
+        diagnosis: The id of the diagnosis that reports it.
+        observation: What students read if their gradient equals the mutant's.
+        rank: Its position in the table. If several edits have the same effect, the first one is reported.
     """
 
     name: str
@@ -58,9 +58,9 @@ class Mutant:
     A solution with one or two edits in it.
 
     Attributes:
-        site: The piece of the solution that was edited. For instructors only.
-        operands: For each edit, the name of an argument that it is about, or empty.
-        code: The whole function.
+        site: The part of the solution that was edited. For instructors only.
+        operands: For each edit, the name of the argument that it is about, or an empty string.
+        code: The code of the whole function.
     """
 
     edits: tuple[Edit, ...]
@@ -69,7 +69,7 @@ class Mutant:
     code: str
 
     def compile(self, name: str, namespace: Mapping[str, Any]) -> Callable[..., Any]:
-        """The function, in a namespace of its own."""
+        """The function, defined in a copy of the namespace."""
         variables = dict(namespace)
         exec(compile(self.code, f"<mutant of {name}>", "exec"), variables)  # noqa: S102 - the instructor's code, edited
         function: Callable[..., Any] = variables[name]
@@ -80,27 +80,27 @@ EDITS = {name: Edit(name=name, rank=rank, **entry) for rank, (name, entry) in en
 
 
 def as_mutant(misconception: Misconception) -> Mutant:
-    """A mistake that an author has written down."""
+    """The code of a misconception that an author has named, as a mutant without edits."""
     return Mutant(edits=(), site=misconception.id, operands=(), code=misconception.code)
 
 
 @functools.lru_cache(maxsize=256)
 def make_mutants(code: str, name: str, upstream: tuple[str, ...]) -> tuple[Mutant, ...]:
     """
-    Every realistic single edit of a function, the ones to be preferred first, no two of them with the same code.
+    Every mutant with one realistic edit, the preferred ones first. No two of them have the same code.
 
     Args:
-        code: Python with the function in it.
+        code: Python code that defines the function.
         name: The function's name.
-        upstream: Those of its arguments that are upstream gradients.
+        upstream: The arguments that are upstream gradients.
     """
     function = _function(code, name)
-    seen = {ast.unparse(function)}
+    known = {ast.unparse(function)}
     mutants = []
-    for draft in _drafts(function, upstream):
+    for draft in _Drafter(function, upstream).drafts():
         text = draft.write()
-        if text not in seen:
-            seen.add(text)
+        if text not in known:
+            known.add(text)
             mutants.append(
                 Mutant(edits=(draft.edit,), site=ast.unparse(draft.site), operands=(draft.operand,), code=text)
             )
@@ -109,26 +109,31 @@ def make_mutants(code: str, name: str, upstream: tuple[str, ...]) -> tuple[Mutan
 
 @functools.lru_cache(maxsize=256)
 def make_pairs(code: str, name: str, upstream: tuple[str, ...], limit: int = 600) -> tuple[Mutant, ...]:
-    """Two edits at once, of different kinds, the ones to be preferred first; of a long function, not all there are."""
+    """
+    Mutants with two edits of different kinds, the preferred ones first.
+
+    Args:
+        limit: The largest number of mutants. Of a long function, not all are made.
+    """
     singles = make_mutants(code, name, upstream)
     drafts = [
         (first, second)
-        for first in singles[:FIRSTS]
-        for second in _drafts(_function(first.code, name), upstream)
+        for first in singles[:MUTANTS_TO_EDIT_AGAIN]
+        for second in _Drafter(_function(first.code, name), upstream).drafts()
         if second.edit.diagnosis != first.edits[0].diagnosis
     ]
     drafts.sort(key=lambda pair: pair[0].edits[0].rank + pair[1].edit.rank)
-    seen = {mutant.code for mutant in singles}
+    known = {mutant.code for mutant in singles}
     pairs: list[Mutant] = []
     for first, second in drafts:
         if len(pairs) == limit:
             break
         text = second.write()
-        if text in seen:
+        if text in known:
             continue
         if "drop_upstream" in (first.edits[0].name, second.edit.name) and set(upstream) <= set(second.loads):
-            continue  # one edit brought back what the other had lost
-        seen.add(text)
+            continue  # one edit restored the upstream gradient that the other had dropped
+        known.add(text)
         both = [(first.edits[0], first.operands[0]), (second.edit, second.operand)]
         both.sort(key=lambda edited: edited[0].rank)
         pairs.append(
@@ -148,11 +153,13 @@ def make_pairs(code: str, name: str, upstream: tuple[str, ...], limit: int = 600
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class _Draft:
     """
-    An edit that has not been written out: most of the pairs never are.
+    An edit whose code has not been written out. Most pairs never are.
 
     Attributes:
-        write: Makes the function's code with the edit in it.
-        loads: The names that are read then.
+        site: The node that was edited.
+        operand: The name of the argument that the edit is about, or an empty string.
+        loads: The names that the function reads after the edit.
+        write: Makes the code of the function with the edit in it.
     """
 
     edit: Edit
@@ -162,49 +169,79 @@ class _Draft:
     write: Callable[[], str]
 
 
-def _drafts(function: ast.FunctionDef, upstream: tuple[str, ...]) -> Iterator[_Draft]:
-    arguments = tuple(argument.arg for argument in function.args.args)
-    loads, of_sizes, in_terms = _loads(function), _of_sizes(function), _in_terms(function)
-    places = _places(function)
-    matters = {id(node) for one in ast.walk(function) if _is_load(one, upstream) for node in _above(one, places)}
-    kinds: Counter[str] = Counter()
+class _Drafter:
+    """Makes the drafts of one function."""
 
-    def draft(kind: str, site: ast.AST, operand: str, loaded: tuple[str, ...], write: Callable[[], str]) -> _Draft:
-        lost = [one for one in upstream if one in loads and one not in loaded]
-        if kind == "operand_of_ones" and operand in upstream and loads.count(operand) == 1:
-            lost = [operand]
+    def __init__(self, function: ast.FunctionDef, upstream: tuple[str, ...]) -> None:
+        self._function = function
+        self._upstream = upstream
+        self._arguments = tuple(argument.arg for argument in function.args.args)
+        self._loads = _loads(function)
+        self._kinds: Counter[str] = Counter()
+
+    def drafts(self) -> Iterator[_Draft]:
+        """Edits of one node; then edits in all places at once; then each upstream gradient, returned unchanged."""
+        yield from self._edits_of_nodes()
+        for kind in EVERYWHERE:
+            if self._kinds[kind] > 1:
+                yield self._edit_everywhere(kind, self._arguments)
+        others = [name for name in self._arguments if name not in self._upstream]
+        for name, kind in itertools.product(others, ONCE_MORE):
+            yield self._edit_everywhere(kind, (name,), operand=name)
+        for name in self._upstream:
+            code = f"def {self._function.name}({', '.join(self._arguments)}):\n    return {name}"
+            yield self._draft_of("pass_through", _function(code, self._function.name), operand=name)
+
+    def _edits_of_nodes(self) -> Iterator[_Draft]:
+        function = self._function
+        places, of_sizes, in_terms = _places(function), _of_sizes(function), _in_terms(function)
+        # Only an edit of one of these nodes can change which upstream gradients are read.
+        around_upstream = {
+            id(node)
+            for load in ast.walk(function)
+            if _is_load(load, self._upstream)
+            for node in _with_parents(load, places)
+        }
+        for node in list(ast.walk(function)):
+            if id(node) in of_sizes:
+                continue
+            place = places[id(node)]
+            for kind, replacement, operand in edits_of(node, self._arguments):
+                self._kinds[kind] += 1
+                loads = self._loads
+                if id(node) in around_upstream:
+                    with _replaced(place, node, replacement):
+                        loads = _loads(function)
+                name = "own_entry_only" if kind == "drop_sum" and id(node) in in_terms else kind
+                write = functools.partial(_written, function, place, node, replacement)
+                yield self._draft(name, node, operand, loads, write)
+
+    def _edit_everywhere(self, kind: str, arguments: tuple[str, ...], *, operand: str = "") -> _Draft:
+        edited = edited_everywhere(copy.deepcopy(self._function), kind, arguments)
+        return self._draft_of(kind, ast.fix_missing_locations(edited), operand=operand)
+
+    def _draft_of(self, kind: str, mutated: ast.FunctionDef, *, operand: str) -> _Draft:
+        last = self._function.body[-1]
+        return self._draft(kind, last, operand, _loads(mutated), functools.partial(ast.unparse, mutated))
+
+    def _draft(
+        self, kind: str, site: ast.AST, operand: str, loads: tuple[str, ...], write: Callable[[], str]
+    ) -> _Draft:
+        """A draft; where an upstream gradient is no longer used, that is what the edit is about."""
+        dropped = [name for name in self._upstream if name in self._loads and name not in loads]
+        if kind == "operand_of_ones" and operand in self._upstream and self._loads.count(operand) == 1:
+            dropped = [operand]
         return _Draft(
-            edit=EDITS["drop_upstream" if lost else kind],
+            edit=EDITS["drop_upstream" if dropped else kind],
             site=site,
-            operand=lost[0] if lost else operand,
-            loads=loaded,
+            operand=dropped[0] if dropped else operand,
+            loads=loads,
             write=write,
         )
 
-    for node in list(ast.walk(function)):
-        for kind, replacement, operand in edits_of(node, arguments) if id(node) not in of_sizes else ():
-            in_a_term = kind == "drop_sum" and id(node) in in_terms
-            kinds[kind] += 1
-            loaded = loads
-            if id(node) in matters:
-                with _instead(places[id(node)], node, replacement):
-                    loaded = _loads(function)
-            write = functools.partial(_written, function, places[id(node)], node, replacement)
-            yield draft("own_entry_only" if in_a_term else kind, node, operand, loaded, write)
-    last = function.body[-1]
-    for kind in (kind for kind in EVERYWHERE if kinds[kind] > 1):
-        mutated = ast.fix_missing_locations(edited_everywhere(copy.deepcopy(function), kind, arguments))
-        yield draft(kind, last, "", _loads(mutated), functools.partial(ast.unparse, mutated))
-    for one, kind in itertools.product([name for name in arguments if name not in upstream], ONCE_MORE):
-        mutated = ast.fix_missing_locations(edited_everywhere(copy.deepcopy(function), kind, (one,)))
-        yield draft(kind, last, one, _loads(mutated), functools.partial(ast.unparse, mutated))
-    for one in upstream:
-        mutated = _function(f"def {function.name}({', '.join(arguments)}):\n    return {one}", function.name)
-        yield draft("pass_through", last, one, _loads(mutated), functools.partial(ast.unparse, mutated))
-
 
 _Place = tuple[ast.AST, str, int | None]
-"""Where a node is: its parent, the parent's field, and the place in that field if it is a list."""
+"""The place of a node in a tree: its parent, the field of the parent, and the position in it if that is a list."""
 
 
 def _places(function: ast.FunctionDef) -> dict[int, _Place]:
@@ -214,12 +251,12 @@ def _places(function: ast.FunctionDef) -> dict[int, _Place]:
             if isinstance(value, ast.AST):
                 places[id(value)] = (parent, field, None)
             elif isinstance(value, list):
-                places |= {id(each): (parent, field, number) for number, each in enumerate(value)}
+                places |= {id(child): (parent, field, number) for number, child in enumerate(value)}
     return places
 
 
-def _above(node: ast.AST, places: Mapping[int, _Place]) -> Iterator[ast.AST]:
-    """A node, and all that it is a part of."""
+def _with_parents(node: ast.AST, places: Mapping[int, _Place]) -> Iterator[ast.AST]:
+    """A node, its parent, the parent of that, and so on."""
     while id(node) in places:
         yield node
         node = places[id(node)][0]
@@ -230,15 +267,15 @@ def _is_load(node: ast.AST, names: tuple[str, ...]) -> bool:
 
 
 @contextlib.contextmanager
-def _instead(place: _Place, node: ast.AST, replacement: ast.AST) -> Iterator[None]:
-    """The tree with another node there, for a while: a copy of it would cost more than all the rest."""
+def _replaced(place: _Place, node: ast.AST, replacement: ast.AST) -> Iterator[None]:
+    """Within the context, the tree has another node in this place. A copy of the tree would take far longer."""
     parent, field, number = place
 
-    def put(what: ast.AST) -> None:
+    def put(child: ast.AST) -> None:
         if number is None:
-            setattr(parent, field, what)
+            setattr(parent, field, child)
         else:
-            getattr(parent, field)[number] = what
+            getattr(parent, field)[number] = child
 
     put(ast.copy_location(replacement, node) if isinstance(replacement, ast.stmt) else replacement)
     try:
@@ -248,14 +285,15 @@ def _instead(place: _Place, node: ast.AST, replacement: ast.AST) -> Iterator[Non
 
 
 def _written(function: ast.FunctionDef, place: _Place, node: ast.AST, replacement: ast.AST) -> str:
-    with _instead(place, node, replacement):
+    with _replaced(place, node, replacement):
         return ast.unparse(function)
 
 
-# ------------------------------------------------------------------------------------------------------ small things
+# ------------------------------------------------------------------------------------------------- parts of functions
 
 
 def _function(code: str, name: str) -> ast.FunctionDef:
+    """The syntax tree of a function, without its docstring and annotations."""
     function = next(n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.FunctionDef) and n.name == name)
     if ast.get_docstring(function) is not None:
         function.body = function.body[1:]
@@ -266,7 +304,7 @@ def _function(code: str, name: str) -> ast.FunctionDef:
 
 
 def _in_terms(function: ast.FunctionDef) -> set[int]:
-    """The ids of the nodes within the terms of sums and differences, or of what is computed on the way."""
+    """The ids of all nodes inside a sum, a difference or an assignment."""
     nodes = list(ast.walk(function))
     terms = [node for node in nodes if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))]
     return {
@@ -277,7 +315,7 @@ def _in_terms(function: ast.FunctionDef) -> set[int]:
 
 
 def _of_sizes(function: ast.FunctionDef) -> set[int]:
-    """The ids of names that only say how large something is: `x.shape`, `len(x)`, `zeros_like(x)`."""
+    """The ids of nodes that are read only for their size: `x` in `x.shape`, `len(x)`, `zeros_like(x)`."""
     found: set[int] = set()
     for node in ast.walk(function):
         if isinstance(node, ast.Attribute) and node.attr in ("shape", "dtype", "new_zeros", "new_ones"):
@@ -288,6 +326,7 @@ def _of_sizes(function: ast.FunctionDef) -> set[int]:
 
 
 def _loads(function: ast.FunctionDef) -> tuple[str, ...]:
+    """Every name that the body of a function reads, as often as it reads it."""
     return tuple(
         node.id
         for statement in function.body

@@ -1,7 +1,7 @@
 """
-Answers to a case in short: a shape and a few random projections (Johnson and Lindenstrauss, 1984).
+Compares tensors quickly, by their shapes and a few random projections (Johnson and Lindenstrauss, 1984).
 
-Projections only screen. Where two of them may be of the same tensor, the tensors are compared entry by entry.
+Projections only rule out. Where two tensors have nearly the same projections, they are compared entry by entry.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from grader.compare import compare, tolerance
 from grader.model import Outcome
 from grader.reference.cases import Case
 
-__all__ = ["CaseOutput", "Projection", "Tensors", "agrees", "fits", "project", "ratio"]
+__all__ = ["CaseOutput", "Projection", "Tensors", "agrees", "fits", "is_uniform", "project", "ratio"]
 
 PROJECTIONS = 3
 _MAX_NUMEL = 400_000
@@ -27,23 +27,27 @@ Tensors = tuple[torch.Tensor, ...]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CaseOutput:
-    """What a student's function returned on one case: a tensor per target, in the dtype it came in."""
+    """What a student's function returned on one case: a tensor per target, in the dtype in which it was returned."""
 
     case: Case
     argument_dtype: torch.dtype
     tensors: Tensors
 
+    def equals(self, expected: torch.Tensor, *, target: int) -> bool:
+        """Whether the tensor of a target is the expected one (any shape, float64), except for rounding."""
+        return agrees((self.tensors[target],), self.case, (expected,), argument_dtype=self.argument_dtype)
+
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Projection:
-    """A tensor's shape and its projections (float64), or none of these where it is too large."""
+    """The shape of a tensor, and its projections, float64 of shape (PROJECTIONS,); None if the tensor is too large."""
 
     shape: tuple[int, ...]
     values: torch.Tensor | None
 
 
 def project(tensor: torch.Tensor) -> Projection:
-    """A tensor's fingerprint."""
+    """The projection of a tensor of any shape and dtype."""
     size = tensor.numel()
     if size > _MAX_NUMEL:
         return Projection(shape=tuple(tensor.shape), values=None)
@@ -52,43 +56,60 @@ def project(tensor: torch.Tensor) -> Projection:
 
 @functools.lru_cache(maxsize=64)
 def _directions(size: int) -> torch.Tensor:
+    """Random entries of 1 and −1, shape (PROJECTIONS, size): always the same ones for the same size."""
     signs = np.random.RandomState(size % 2**32).randint(0, 2, (PROJECTIONS, size)).astype(np.float64)
     return torch.from_numpy(2 * signs - 1)
 
 
 def agrees(got: Tensors, case: Case, expected: Tensors, *, argument_dtype: torch.dtype = torch.float64) -> bool:
-    """Whether two answers to a case are the same but for rounding."""
+    """Whether two answers to a case are the same, except for rounding."""
     return len(got) == len(expected) and all(
-        compare(one, other.double(), terms=case.terms, argument_dtype=argument_dtype).outcome is Outcome.MATCH
-        for one, other in zip(got, expected, strict=True)
+        compare(tensor, right.double(), terms=case.terms, argument_dtype=argument_dtype).outcome is Outcome.MATCH
+        for tensor, right in zip(got, expected, strict=True)
     )
 
 
-def fits(output: CaseOutput, mine: tuple[Projection, ...], theirs: tuple[Projection, ...] | None) -> bool:
-    """Whether a mutant's fingerprint on a case may be that of what a student returned."""
-    if theirs is None or len(mine) != len(theirs):
+def is_uniform(tensor: torch.Tensor) -> bool:
+    """Whether all entries of a tensor are the same number."""
+    return bool((tensor == tensor.flatten()[:1]).all())
+
+
+def fits(output: CaseOutput, student: tuple[Projection, ...], mutant: tuple[Projection, ...] | None) -> bool:
+    """
+    Whether a student's function may have returned the same as a mutant.
+
+    Args:
+        output: What the student's function returned on a case.
+        student: The projections of that.
+        mutant: The projections of what the mutant returned on the same case; None if it raised.
+    """
+    if mutant is None or len(student) != len(mutant):
         return False
-    for tensor, one, other in zip(output.tensors, mine, theirs, strict=True):
-        if one.shape != other.shape:
+    for tensor, observed, candidate in zip(output.tensors, student, mutant, strict=True):
+        if observed.shape != candidate.shape:
             return False
-        if one.values is None or other.values is None:
+        if observed.values is None or candidate.values is None:
             continue
         bound = tolerance(tensor.double(), dtype=_coarser(output, tensor), terms=output.case.terms)
-        if not bool(((one.values - other.values).abs() <= 8 * bound * math.sqrt(max(1, tensor.numel()))).all()):
+        distance = (observed.values - candidate.values).abs()
+        if not bool((distance <= 8 * bound * math.sqrt(max(1, tensor.numel()))).all()):
             return False
     return True
 
 
-def ratio(mine: tuple[Projection, ...], theirs: tuple[Projection, ...] | None) -> float | None:
-    """The constant that a mutant's answer has to be multiplied by, if there may be one."""
-    if theirs is None or len(mine) != 1 or len(theirs) != 1 or mine[0].shape != theirs[0].shape:
+def ratio(student: tuple[Projection, ...], mutant: tuple[Projection, ...] | None) -> float | None:
+    """The factor by which a mutant's answer has to be multiplied to give a student's, if there may be one."""
+    if mutant is None or len(student) != 1 or len(mutant) != 1 or student[0].shape != mutant[0].shape:
         return None
-    one, other = mine[0].values, theirs[0].values
-    if one is None or other is None or not bool(torch.isfinite(other).all()) or float(other @ other) == 0:
+    observed, candidate = student[0].values, mutant[0].values
+    if observed is None or candidate is None or not bool(torch.isfinite(candidate).all()):
         return None
-    factor = float(one @ other) / float(other @ other)
-    far = float((one - factor * other).abs().max()) > 1e-3 * float(one.abs().max())
-    return None if far or factor == 0 else factor
+    square = float(candidate @ candidate)
+    if square == 0:
+        return None
+    factor = float(observed @ candidate) / square
+    is_far = float((observed - factor * candidate).abs().max()) > 1e-3 * float(observed.abs().max())
+    return None if is_far or factor == 0 else factor
 
 
 def _coarser(output: CaseOutput, tensor: torch.Tensor) -> torch.dtype:

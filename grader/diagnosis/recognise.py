@@ -1,8 +1,9 @@
 """
-Which thought was wrong: the evidence, weighed.
+Recognises the mistake behind a wrong gradient.
 
-An explanation that reproduces a student's numbers exactly, on every case, comes before one that only fits; where
-nothing does, nothing is said. The order of the recognisers in `recognise` is that of their strength.
+Each recogniser looks for one kind of mistake, and yields explanations if it finds it. An explanation that reproduces
+the student's numbers exactly, on every case, comes before one that only fits. Where none fits, nothing is said.
+`recognise` tries the recognisers from the strongest to the weakest.
 """
 
 from __future__ import annotations
@@ -11,90 +12,101 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from grader.diagnosis.bank import bank, evaluate
 from grader.diagnosis.context import (
+    explain_reads,
     hard_coded_literal,
     ignores_upstream,
     keeps_state,
-    leaves_unused,
-    reading,
     reads_global,
     reads_global_and_fails,
     reads_network_global,
+    unused_argument,
 )
-from grader.diagnosis.evidence import Evidence, Found
+from grader.diagnosis.evidence import Evidence, Explanation
 from grader.diagnosis.factors import Factor, name_factor
 from grader.diagnosis.form import (
-    broadcast,
+    broadcast_shape,
     low_precision,
     not_finite,
-    region,
     rescaled,
-    right_in_another_form,
+    right_numbers_in_another_shape,
     rounded,
     wrong_dtype,
+    wrong_region,
     wrong_type,
 )
 from grader.diagnosis.mutants import Mutant, as_mutant
-from grader.diagnosis.projection import agrees, fits, ratio
+from grader.diagnosis.projection import agrees, fits, is_uniform, ratio
 
 __all__ = ["recognise"]
 
-_KINDS_OF_FACTOR = ("mean_not_sum", "sum_not_mean")
+_EDITS_THAT_SCALE = ("mean_not_sum", "sum_not_mean")
+"""Diagnoses of edits that multiply the gradient by a constant, and say more about it than its value."""
 
-Recogniser = Callable[[Evidence], Iterable[Found]]
+Recogniser = Callable[[Evidence], Iterable[Explanation]]
 
 
-def recognise(evidence: Evidence) -> tuple[Found, ...]:
-    """The diagnoses of a wrong exercise, the best one first; none where nothing explains it."""
+def recognise(evidence: Evidence) -> tuple[Explanation, ...]:
+    """The explanations of a wrong exercise, the best one first; empty if no recogniser finds one."""
     if evidence.is_complete:
-        order: tuple[Recogniser, ...] = (
-            _named_by_the_author, not_finite, wrong_dtype, right_in_another_form, _factor, _mutant,
-            reads_network_global, keeps_state, ignores_upstream, low_precision, rounded,
-            rescaled, _mutant_and_factor, region, _pair, broadcast, reads_global, leaves_unused,
+        recognisers: tuple[Recogniser, ...] = (
+            _named_misconception, not_finite, wrong_dtype, right_numbers_in_another_shape, _constant_factor,
+            _one_mistake, reads_network_global, keeps_state, ignores_upstream, low_precision, rounded, rescaled,
+            _mistake_and_factor, wrong_region, _two_mistakes, broadcast_shape, reads_global, unused_argument,
         )  # fmt: skip
     else:
-        order = (
-            _named_by_the_author, not_finite, wrong_dtype, wrong_type, hard_coded_literal, reads_global_and_fails,
-            leaves_unused,
+        recognisers = (
+            _named_misconception, not_finite, wrong_dtype, wrong_type, hard_coded_literal, reads_global_and_fails,
+            unused_argument,
         )  # fmt: skip
-    for recogniser in order:
-        found = tuple(recogniser(evidence))
-        if found:
-            return found
+    for recogniser in recognisers:
+        explanations = tuple(recogniser(evidence))
+        if explanations:
+            return explanations
     return ()
 
 
-def _named_by_the_author(evidence: Evidence) -> Iterator[Found]:
-    """A mistake that the assignment's author knows: by the answer itself, or by a function that answers the same."""
+def _named_misconception(evidence: Evidence) -> Iterator[Explanation]:
+    """A misconception of the author's: its fingerprint is that of the answer, or its code returns the same numbers."""
     for misconception in evidence.assignment.misconceptions.get(evidence.exercise.name, ()):
-        if evidence.fingerprint in misconception.fingerprints or (
-            misconception.code
-            and evidence.is_complete
-            and _reproduces(evidence, as_mutant(misconception), [1.0] * len(evidence.outputs))
-        ):
-            yield Found(id=misconception.id, message=misconception.observation, misconception=misconception)
+        has_fingerprint = evidence.fingerprint in misconception.fingerprints
+        can_run = bool(misconception.code) and evidence.is_complete
+        if has_fingerprint or (can_run and _reproduces(evidence, as_mutant(misconception))):
+            yield Explanation(id=misconception.id, message=misconception.observation, misconception=misconception)
             return
 
 
-def _factor(evidence: Evidence) -> Iterator[Found]:
-    """A constant times the right gradient, on every case."""
+# ------------------------------------------------------------------------------------------------------------ factors
+
+
+def _constant_factor(evidence: Evidence) -> Iterator[Explanation]:
+    """
+    The answer is the right gradient times a constant, on every case.
+
+    What is reported depends on the constant: a wrong sign, a mean in place of a sum, a batch size that is written into
+    the function, or the factor itself.
+    """
     factor = _factor_of(evidence)
     if factor is None:
         return
     if factor.is_sign:
-        yield Found(id="sign", message=evidence.say("sign"))
+        yield Explanation(id="sign", message=evidence.say("sign"))
         return
-    special = next((m for m in _matching(evidence) if m.edits[0].diagnosis in _KINDS_OF_FACTOR), None)
-    if special is not None and factor.is_plain:
-        yield _of_mutant(evidence, special)
+    scaling = next((m for m in _matching_mutants(evidence) if m.edits[0].diagnosis in _EDITS_THAT_SCALE), None)
+    if scaling is not None and factor.is_likely:
+        yield _explain_edit(evidence, scaling)
     if factor.power and evidence.scope.reads:
-        yield reading(evidence, evidence.scope.reads)
+        yield explain_reads(evidence, evidence.scope.reads)
     elif factor.hard_coded:
-        yield Found(id="hard_coded_size", message=evidence.say("hard_coded_size", size=factor.hard_coded))
+        yield Explanation(id="hard_coded_size", message=evidence.say("hard_coded_size", size=factor.hard_coded))
+    elif factor.power:
+        rows = evidence.outputs[0].case.rows
+        yield Explanation(id="constant_factor", message=evidence.say("factor_rows", factor=factor.text, rows=rows))
     else:
-        yield Found(id="constant_factor", message=_say_factor(evidence, factor))
+        yield Explanation(id="constant_factor", message=evidence.say("factor", factor=factor.text))
 
 
 def _factor_of(evidence: Evidence) -> Factor | None:
+    """The factor between the answer and the right gradient, if it is the same for all entries of every case."""
     target = evidence.wrong_target
     observed = []
     for output in evidence.outputs:
@@ -103,73 +115,81 @@ def _factor_of(evidence: Evidence) -> Factor | None:
         if got.shape != expected.shape or square == 0:
             return None
         factor = float((got * expected).sum()) / square
-        if factor == 0 or not agrees(
-            (output.tensors[target],), output.case, (factor * expected,), argument_dtype=output.argument_dtype
-        ):
+        if factor == 0 or not output.equals(factor * expected, target=target):
             return None
         observed.append((factor, output.case.rows))
-    return name_factor(observed, _sizes(evidence))
+    return name_factor(observed, _fixed_sizes(evidence))
 
 
-def _say_factor(evidence: Evidence, factor: Factor) -> str:
-    if factor.power:
-        return evidence.say("factor_rows", factor=factor.text, rows=evidence.outputs[0].case.rows)
-    return evidence.say("factor", factor=factor.text)
-
-
-def _sizes(evidence: Evidence) -> dict[str, list[int]]:
-    """Sizes of the arguments that are the same in every case."""
-    cases = [output.case for output in evidence.outputs]
+def _fixed_sizes(evidence: Evidence) -> dict[str, list[int]]:
+    """The sizes of each argument that are the same in every case."""
+    shapes = {
+        name: [output.case.arguments[name].shape for output in evidence.outputs]
+        for name in evidence.outputs[0].case.arguments
+    }
     return {
-        name: [size for n, size in enumerate(a.shape) if all(case.arguments[name].shape[n] == size for case in cases)]
-        for name, a in cases[0].arguments.items()
+        name: [size for axis, size in enumerate(of_cases[0]) if all(shape[axis] == size for shape in of_cases)]
+        for name, of_cases in shapes.items()
     }
 
 
-def _mutant(evidence: Evidence) -> Iterator[Found]:
-    for mutant in _matching(evidence):
-        yield _of_mutant(evidence, mutant)
-        return
+# ------------------------------------------------------------------------------------------------------------ mutants
 
 
-def _pair(evidence: Evidence) -> Iterator[Found]:
-    """Two mistakes at once."""
-    for mutant in _matching(evidence, pairs=True):
-        yield from (_of_mutant(evidence, mutant, number) for number in range(len(mutant.edits)))
-        return
+def _one_mistake(evidence: Evidence) -> Iterator[Explanation]:
+    """The answer is that of the solution with one mistake in it."""
+    mutant = next(_matching_mutants(evidence), None)
+    if mutant is not None:
+        yield _explain_edit(evidence, mutant)
 
 
-def _matching(evidence: Evidence, *, pairs: bool = False) -> Iterator[Mutant]:
+def _two_mistakes(evidence: Evidence) -> Iterator[Explanation]:
+    """The answer is that of the solution with two mistakes in it."""
+    mutant = next(_matching_mutants(evidence, pairs=True), None)
+    if mutant is not None:
+        yield from (_explain_edit(evidence, mutant, number) for number in range(len(mutant.edits)))
+
+
+def _matching_mutants(evidence: Evidence, *, pairs: bool = False) -> Iterator[Mutant]:
     """The mutants that return what the student's function returned, on every case."""
-    same = [1.0] * len(evidence.outputs)
     for entry in bank(evidence.assignment, evidence.exercise, pairs=pairs):
-        last = slice(-len(entry.cases), None)
-        screened = all(map(fits, evidence.outputs[last], evidence.projections[last], entry.cases))
-        if screened and _reproduces(evidence, entry.mutant, same):
+        evaluated = slice(-len(entry.projections), None)
+        may_match = all(map(fits, evidence.outputs[evaluated], evidence.projections[evaluated], entry.projections))
+        if may_match and _reproduces(evidence, entry.mutant):
             yield entry.mutant
 
 
-def _mutant_and_factor(evidence: Evidence) -> Iterator[Found]:
-    """A mistake, and a constant that is wrong as well."""
-    if any(bool((output.tensors[0] == output.tensors[0].flatten()[:1]).all()) for output in evidence.outputs):
+def _mistake_and_factor(evidence: Evidence) -> Iterator[Explanation]:
+    """The answer is that of the solution with one mistake in it, times a constant."""
+    if any(is_uniform(output.tensors[0]) for output in evidence.outputs):
         return  # any two numbers have a ratio
+    sizes = _fixed_sizes(evidence)
     for entry in bank(evidence.assignment, evidence.exercise):
-        ratios = list(map(ratio, evidence.projections, entry.cases))
-        observed = [(r, output.case.rows) for r, output in zip(ratios, evidence.outputs, strict=True) if r is not None]
-        factor = name_factor(observed, _sizes(evidence)) if len(observed) == len(ratios) else None
-        if factor is None or not factor.is_plain or (factor.power and factor.text not in ("N", "1/N")):
+        ratios = [found for found in map(ratio, evidence.projections, entry.projections) if found is not None]
+        if len(ratios) != len(entry.projections):
             continue
-        if _reproduces(evidence, entry.mutant, [r for r, _ in observed]):
-            yield _of_mutant(evidence, entry.mutant)
+        rows = [output.case.rows for output in evidence.outputs]
+        factor = name_factor(list(zip(ratios, rows, strict=True)), sizes)
+        if factor is None or not factor.is_likely or (factor.power and factor.text not in ("N", "1/N")):
+            continue
+        if _reproduces(evidence, entry.mutant, ratios):
+            yield _explain_edit(evidence, entry.mutant)
             if factor.is_sign:
-                yield Found(id="sign", message=evidence.say("sign"))
+                yield Explanation(id="sign", message=evidence.say("sign"))
             else:
-                yield Found(id="constant_factor", message=evidence.say("also_factor", factor=factor.text))
+                yield Explanation(id="constant_factor", message=evidence.say("also_factor", factor=factor.text))
             return
 
 
-def _reproduces(evidence: Evidence, mutant: Mutant, factors: Sequence[float]) -> bool:
-    """Whether a mutant's answers, each times its factor, are what was seen."""
+def _reproduces(evidence: Evidence, mutant: Mutant, factors: Sequence[float] | None = None) -> bool:
+    """
+    Whether a mutant returns what the student's function returned, on every case.
+
+    Args:
+        factors: What to multiply the mutant's answer by, for each case; 1 if left out.
+    """
+    if factors is None:
+        factors = [1.0] * len(evidence.outputs)
     results = evaluate(evidence.assignment, evidence.exercise, mutant, [output.case for output in evidence.outputs])
     return all(
         result is not None
@@ -183,13 +203,13 @@ def _reproduces(evidence: Evidence, mutant: Mutant, factors: Sequence[float]) ->
     )
 
 
-def _of_mutant(evidence: Evidence, mutant: Mutant, number: int = 0) -> Found:
-    """What is said of one of a mutant's edits; where two edits spoil two targets, it may be about either."""
+def _explain_edit(evidence: Evidence, mutant: Mutant, number: int = 0) -> Explanation:
+    """The explanation for one of a mutant's edits. If two edits spoil two targets, either may be meant."""
     edit = mutant.edits[number]
     wrong = evidence.wrong_targets if len(mutant.edits) > 1 else (evidence.wrong_target,)
     message = edit.observation.format(
         function=evidence.exercise.name,
-        target=" or d".join(evidence.exercise.targets[place] for place in wrong),
+        target=" or d".join(evidence.exercise.targets[target] for target in wrong),
         operand=mutant.operands[number] or "an argument",
     )
-    return Found(id=edit.diagnosis, message=message)
+    return Explanation(id=edit.diagnosis, message=message)

@@ -1,5 +1,5 @@
 """
-The words of diagnoses, from the tables in `texts/`: one folder to translate.
+The words of diagnoses, read from the tables in `texts/`. A translation needs to change that folder only.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ __all__ = ["observation", "table", "worded"]
 
 @functools.cache
 def table(name: str) -> dict[str, Any]:
-    """One of the tables, `edits`, `hints` or `observations`, in its order."""
+    """The table with this name, `edits`, `hints` or `observations`, in the order of its file."""
     text = importlib.resources.files("grader.diagnosis").joinpath(f"texts/{name}.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
 
 def observation(key: str, **facts: object) -> str:
-    """What was observed, in a sentence."""
+    """The observation with this key, a sentence with its facts filled in."""
     return str(table("observations")[key]).format(**facts)
 
 
@@ -36,19 +36,21 @@ def worded(
     diagnosis_id: str, message: str, facts: dict[str, str], *, level: int, misconception: Misconception | None = None
 ) -> Diagnosis:
     """
-    A diagnosis with the hints that an instructor lets students see.
+    A diagnosis with as many hints as the assignment allows.
 
     Args:
-        level: 0 what was observed; 1 a question as well; 2 a second one, and an analogy; 3 all three.
-        misconception: The author's words, which take the place of those in the table.
+        message: What was observed.
+        facts: What the placeholders in hints stand for.
+        level: 0 for the observation only; 1 for one hint; 2 for two hints and an analogy; 3 for all three hints.
+        misconception: A misconception of the author's, whose hints and analogy replace those in the table.
     """
     entry = table("hints").get(diagnosis_id, {})
     if misconception is not None:
-        ladder, analogy = list(misconception.hints), misconception.analogy
+        all_hints, analogy = list(misconception.hints), misconception.analogy
     else:
-        ladder = [hint.format(**facts) for hint in entry.get("hints", ())]
+        all_hints = [hint.format(**facts) for hint in entry.get("hints", ())]
         analogy = entry.get("analogy", "").strip()
-    hints = ladder[:level]
+    hints = all_hints[:level]
     return Diagnosis(
         id=diagnosis_id,
         message=message,

@@ -1,8 +1,8 @@
 """
-Requests that call exercises, and the harness's replies turned into plain values.
+Makes the requests that call exercises, and reads the harness's replies to them.
 
-Everything in a reply was written by the student's process. Here it is bounded, its types are checked, and its tensors
-are read with safetensors; what does not fit becomes an outcome.
+The student's process wrote everything in a reply. Here sizes are limited, types are checked, and tensors are read with
+safetensors. A reply that is not as expected becomes an outcome.
 """
 
 from __future__ import annotations
@@ -22,7 +22,16 @@ from grader.model import CallError, Exercise, Limits, Outcome
 from grader.notebook.read import Notebook
 from grader.reference.cases import Case, ChainCase
 
-__all__ = ["CHAIN", "Returned", "call_request", "chain_request", "plain", "read_call", "read_losses", "read_tensors"]
+__all__ = [
+    "CHAIN",
+    "Returned",
+    "call_request",
+    "chain_request",
+    "read_call",
+    "read_losses",
+    "read_tensors",
+    "safe_text",
+]
 
 CHAIN = "chain"
 _MESSAGE_CHARACTERS = 500
@@ -32,15 +41,15 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]"
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
     """
-    What became of one call.
+    What became of the call on one case.
 
     Attributes:
-        outcome: None where the function returned tensors, which still have to be compared.
-        argument_dtype: The dtype of the floating arguments of the call that counts.
-        shapes, dtypes: Those of the tensors that were returned, also where the tensors themselves were not sent.
-        type: The type of the value that was returned.
+        outcome: None if the function returned tensors, which still have to be compared.
+        argument_dtype: The dtype of the floating arguments, in the call that counts.
+        shapes, dtypes: Of the tensors that were returned, even if the tensors themselves were not sent.
+        type: The name of the type of the returned value.
         mutated: The arguments that the function changed in place.
-        autograd: What was seen of autograd while the function ran.
+        autograd: The uses of autograd that were observed while the function ran.
     """
 
     case: Case
@@ -57,7 +66,7 @@ class Returned:
 
 
 def call_request(exercise: Exercise, cases: Sequence[Case], limits: Limits, *, autograd: str = "forbid") -> Request:
-    """Call an exercise on its cases, in inference mode where autograd is forbidden."""
+    """The request to call an exercise on cases, in inference mode if autograd is forbidden."""
     tensors = {f"{case.name}/{name}": a.contiguous() for case in cases for name, a in case.arguments.items()}
     header = {
         "operation": "call",
@@ -73,7 +82,7 @@ def call_request(exercise: Exercise, cases: Sequence[Case], limits: Limits, *, a
 
 
 def chain_request(assignment: Assignment, exercises: Sequence[Exercise], chain: ChainCase, limits: Limits) -> Request:
-    """Compose exercises into one backward pass, and train the network with it."""
+    """The request to compose exercises into one backward pass, and to train the network with it."""
     header = {
         "operation": "chain",
         "network": assignment.network,
@@ -96,13 +105,13 @@ def read_call(
     cases: Sequence[Case], reply: Reply, notebook: Notebook, *, withholds: bool = True
 ) -> tuple[Returned, ...]:
     """
-    One value for each case, in their order. A case without a record has the outcome of the process.
+    What became of the call on each case, in their order. A case without a record has the outcome of the process.
 
     Args:
-        withholds: Leave out what a function said when it raised on a hidden case.
+        withholds: Leave out the messages of exceptions that were raised on hidden cases.
     """
     without_record = {
-        "done": Outcome.CRASHED,  # the process ended early and without an error: os._exit
+        "done": Outcome.CRASHED,  # the process ended early and without an error, by os._exit
         "timed_out": Outcome.TIMED_OUT,
         "too_large": Outcome.CRASHED,
         "out_of_memory": Outcome.OUT_OF_MEMORY,
@@ -118,8 +127,8 @@ def read_call(
 
 
 def _without_message(error: CallError) -> CallError:
-    """What was raised on a hidden case, without its message: a student may have put the case's numbers there."""
-    message = "" if not error.message else "(what it said is withheld: it was raised on a hidden case)"
+    """An error from a hidden case without its message, which may contain numbers of that case."""
+    message = "" if not error.message else "(the message is withheld, because it is about a hidden case)"
     return dataclasses.replace(error, message=message)
 
 
@@ -128,7 +137,7 @@ def _read_record(
 ) -> Returned:
     status = header.get("status")
     argument_dtype = torch.float32 if header.get("narrowed") is True else case.dtype
-    autograd = tuple(plain(use, 100) for use in _list(header.get("autograd"))[:5])
+    autograd = tuple(safe_text(use, 100) for use in _list(header.get("autograd"))[:5])
     if status in ("raised", "out_of_memory"):
         error = _read_error(header.get("error"), notebook)
         return Returned(
@@ -138,20 +147,20 @@ def _read_record(
             autograd=autograd,
             error=_without_message(error) if withholds else error,
         )
-    kind = plain(header.get("type"), 100)
+    type_name = safe_text(header.get("type"), 100)
     if status == "missing":
-        return Returned(case=case, outcome=Outcome.MISSING, argument_dtype=argument_dtype, type=kind or None)
+        return Returned(case=case, outcome=Outcome.MISSING, argument_dtype=argument_dtype, type=type_name or None)
     if status != "returned":
         return Returned(case=case, outcome=Outcome.CRASHED, argument_dtype=argument_dtype)
     shapes = tuple(_shape(shape) for shape in _list(header.get("shapes")))
-    dtypes = tuple(plain(dtype, 20) for dtype in _list(header.get("dtypes")))
+    dtypes = tuple(safe_text(dtype, 20) for dtype in _list(header.get("dtypes")))
     tensors = read_tensors(payload)
     values = tuple(tensors[str(n)] for n in range(len(tensors)) if str(n) in tensors)
     outcome: Outcome | None = None
     if header.get("tuple") is not None and len(case.expected) == 1:
-        outcome = Outcome.WRONG_TYPE  # also a tuple of one, which a comma at the end makes
+        outcome = Outcome.WRONG_TYPE  # even a tuple of one tensor, which a trailing comma makes
     elif len(values) != len(case.expected):
-        # More or fewer than asked for; or tensors that were not sent, because they are huge or have no plain numbers.
+        # More or fewer tensors than expected; or tensors that were not sent, because they are huge or not dense.
         outcome = Outcome.WRONG_TYPE
         if not values and len(shapes) == len(case.expected) and shapes != tuple(tuple(e.shape) for e in case.expected):
             outcome = Outcome.WRONG_SHAPE
@@ -164,7 +173,7 @@ def _read_record(
         tensors=values,
         shapes=tuple(tuple(value.shape) for value in values) or shapes,
         dtypes=tuple(str(value.dtype).removeprefix("torch.") for value in values) or dtypes,
-        type=kind,
+        type=type_name,
         requires_grad=header.get("requires_grad") is True,
         autograd=autograd,
         mutated=tuple(name for name in map(str, _list(header.get("mutated"))) if name in case.arguments),
@@ -172,7 +181,7 @@ def _read_record(
 
 
 def read_tensors(payload: bytes) -> dict[str, torch.Tensor]:
-    """The tensors of a payload; none where it is not in the safetensors format."""
+    """The tensors of a payload by name; empty if it is not in the safetensors format."""
     if not payload:
         return {}
     try:
@@ -182,15 +191,15 @@ def read_tensors(payload: bytes) -> dict[str, torch.Tensor]:
 
 
 def read_losses(reply: Reply, *, steps: int) -> tuple[float, ...]:
-    """The losses of training with the student's gradients; empty where there are none to show."""
+    """The losses of training with the student's gradients; empty if the reply has no such losses."""
     losses = _list(reply.records.get("training", ({}, b""))[0].get("losses"))
     if len(losses) != steps + 1 or not all(type(loss) is float for loss in losses):
         return ()
     return tuple(losses)
 
 
-def plain(value: object, limit: int) -> str:
-    """Text from the student's process made harmless: no control characters, no more than `limit` characters."""
+def safe_text(value: object, limit: int) -> str:
+    """Text from the student's process, without control characters and no longer than `limit` characters."""
     text = _CONTROL.sub("", value) if isinstance(value, str) else ""
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} characters more)"
 
@@ -205,14 +214,14 @@ def _read_error(error: object, notebook: Notebook) -> CallError:
             continue
         code = codes[frame["cell"]].split("\n")
         # IPython drops leading blank lines.
-        dropped = next(number for number, text in enumerate(code) if text.strip())
+        dropped = next(count for count, text in enumerate(code) if text.strip())
         if 1 <= frame["line"] <= len(code) - dropped:
             cell, line = frame["cell"], frame["line"] + dropped
-            lines.append(f"In [{cell}], line {line}, in {plain(frame.get('function'), 100)}")
+            lines.append(f"In [{cell}], line {line}, in {safe_text(frame.get('function'), 100)}")
             lines.append(f"    {code[line - 1].strip()[:200]}")
     return CallError(
-        type=plain(described.get("type"), 100) or "Exception",
-        message=plain(described.get("message"), _MESSAGE_CHARACTERS),
+        type=safe_text(described.get("type"), 100) or "Exception",
+        message=safe_text(described.get("message"), _MESSAGE_CHARACTERS),
         traceback="\n".join(lines),
         cell=cell,
         line=line,

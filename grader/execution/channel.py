@@ -1,5 +1,5 @@
 """
-Requests to the harness in a kernel, and its replies: one at a time, over the kernel's channel.
+Sends requests to the harness in a kernel and receives its replies, one at a time, over the kernel's channel.
 """
 
 from __future__ import annotations
@@ -15,20 +15,21 @@ from grader.harness.wire import Message, WireError, pack, read_message, unpack_a
 __all__ = ["Reply", "Request", "Requests", "combine", "receive", "receive_reply", "send_request"]
 
 STATUSES = ("done", "timed_out", "too_large", "crashed")
-"""What the harness may say of a request."""
+"""The statuses that a reply of the harness may have."""
 _STATUS_CHARACTERS = 40
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """
-    What the harness is asked: see `grader.harness`.
+    A request to the harness: see `grader.harness`.
 
     Attributes:
-        key: The reply is kept under it. Replies to several requests with one key are combined.
-        header: Plain data for the harness; `seconds` is the wall time that the reply may take.
+        key: The key of the reply. Replies to several requests with the same key are combined.
+        header: Data for the harness. `seconds` is the wall time that the reply may take.
         payload: Tensors in the safetensors format.
-        is_evidence: It serves a diagnosis only and comes after all others: it is not worth running the notebook again.
+        is_evidence: Whether it serves only a diagnosis. Such requests come last, and if one kills the kernel, the
+            notebook is not run again.
     """
 
     key: str
@@ -40,13 +41,13 @@ class Request:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """
-    What came back for a request. The student's process wrote it: nothing in it is believed yet.
+    The reply to a request. The student's process wrote it, so nothing in it is trusted.
 
     Attributes:
         status: One of done, timed_out, too_large, out_of_memory, crashed and unreachable.
-        detail: How a process ended, such as `signal 9`; or nothing.
-        is_fatal: The kernel is lost, too.
-        records: A header and a payload for each case that was called.
+        detail: How the process ended, such as `signal 9`; or empty.
+        is_fatal: Whether the kernel is lost.
+        records: A header and a payload for each case that was called, by the case's name.
     """
 
     status: str
@@ -56,11 +57,11 @@ class Reply:
 
 
 Requests = Callable[[Mapping[str, Reply]], Iterable[Request]]
-"""Yields requests, each of which may depend on the replies so far."""
+"""Yields requests. Each of them may depend on the replies so far, which it is given."""
 
 
 def combine(earlier: Reply | None, later: Reply, request: Request) -> Reply:
-    """The replies to two requests with one key; from the later one only the cases that its request asked for."""
+    """The replies to two requests with the same key, as one. Of the later one, only the cases of its request count."""
     asked = request.header.get("cases")
     records = {case: record for case, record in later.records.items() if asked is None or case in asked}
     if earlier is not None:
@@ -78,10 +79,10 @@ async def receive_reply(channel: socket.socket, *, limit: int) -> Reply:
     Receive the reply to a request.
 
     Args:
-        limit: How many bytes its payload may have.
+        limit: The largest payload in bytes.
 
     Raises:
-        WireError: It is not a reply, or the channel was closed.
+        WireError: The message is not a reply, or the channel was closed.
     """
     header, payload = await receive(channel, limit=limit)
     status = header.get("status")
@@ -101,10 +102,10 @@ async def receive(channel: socket.socket, *, limit: int) -> Message:
     Receive one message over a channel that does not block.
 
     Args:
-        limit: How many bytes its payload may have.
+        limit: The largest payload in bytes.
 
     Raises:
-        WireError: It is not a message, it is too large, or the channel was closed.
+        WireError: What arrived is not a message, or is too large, or the channel was closed.
     """
     loop = asyncio.get_running_loop()
     reader = read_message(payload_limit=limit)

@@ -1,5 +1,5 @@
 """
-nbclient's notebook client, set up as the grader runs notebooks: no output is kept but what somebody asked for.
+Sets up nbclient's notebook client so that it keeps only the outputs that are wanted.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from grader.notebook.read import Notebook
 __all__ = ["TIMED_OUT", "connect_client"]
 
 TIMED_OUT = "<the cell took too long>"
-"""The `ename` of the reply to a cell that was interrupted because its time was up. No exception has such a name."""
+"""The `ename` of the reply if a cell was interrupted because its time was up. No exception has this name."""
 
 IOPUB_TIMEOUT_S = 2
 _SILENT = logging.getLogger("grader.nbclient")
 _SILENT.disabled = True
 
 Keeps = Callable[[dict[str, Any], list[NotebookNode], int], bool]
-"""Whether to keep an output: from its message, the outputs of the cell so far, and the index of the cell."""
+"""Whether to keep an output, given its message, the cell's outputs so far, and the cell's index."""
 
 
 class _SelectiveClient(NotebookClient):
-    """Drops what cells show, but for what `keeps` wants: a notebook may print without end."""
+    """Drops all outputs except those that `keeps` selects: a notebook may print without end."""
 
     keeps: Keeps
 
@@ -43,7 +43,7 @@ def connect_client(notebook: Notebook, kernel: RunningKernel, limits: Limits, *,
     """
     A client that is ready to execute the cells of a notebook in a running kernel.
 
-    Its `nb` has the code cells of the notebook only, without outputs: cell `In [number]` is `nb.cells[number - 1]`.
+    Its `nb` contains only the notebook's code cells, without outputs. Cell `In [number]` is `nb.cells[number - 1]`.
     """
     empty: dict[str, Any] = {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None}
     cells = [{**empty, "id": f"cell-{cell.index}", "source": cell.code} for cell in notebook.cells]

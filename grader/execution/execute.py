@@ -1,8 +1,7 @@
 """
-Runs a notebook with nbclient, then has the harness in its kernel answer requests, one after the other.
+Runs a notebook with nbclient, then sends requests to the harness in its kernel, one after another.
 
-A request is sent only when the reply to the one before it is in: what one exercise is called with may be what another
-one returned.
+A request is sent only after the reply to the one before it has arrived, because it may depend on that reply.
 """
 
 from __future__ import annotations
@@ -37,14 +36,14 @@ SERVE = f"__import__({serve.__module__!r}, fromlist=[{serve.__name__!r}]).{serve
 _READY_S = 30.0
 _GRACE_S = 3.0
 _RESTARTS = 3
-_VERDICT_S = 0.2
+_REASON_S = 0.2
 _NAME_CHARACTERS, _MESSAGE_CHARACTERS = 100, 2_000
 _ENDS = {
-    "memory": ("MemoryError", "the notebook took more memory than it may have"),
-    "cpu": ("TimeoutError", "the notebook took more CPU time than it may have"),
+    "memory": ("MemoryError", "the notebook used more memory than allowed"),
+    "cpu": ("TimeoutError", "the notebook used more CPU time than allowed"),
     "": ("KernelDied", "the notebook's process ended here"),
 }
-"""What a cell is said to have raised that the kernel did not survive, by what the sandbox ended the kernel for."""
+"""The error to report for the cell in which a kernel ended, by the reason for which the sandbox ended the kernel."""
 _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
@@ -55,11 +54,11 @@ class Execution:
 
     Attributes:
         executed: How many cells were executed.
-        errors: What cells raised, by the number of the cell, `In [number]`.
+        errors: The errors that cells raised, by the number of the cell, `In [number]`.
         stopped: Why the notebook did not run to its end, in a sentence; None if it did.
-        replies: What the harness replied, by the key of the request.
-        layers: The layers of the sandbox that it ran in.
-        seconds: Wall time from the start of the kernel to the last reply.
+        replies: The harness's replies, by the keys of the requests.
+        layers: The layers of the sandbox in which the notebook ran.
+        seconds: The wall time from the start of the kernel to the last reply.
     """
 
     executed: int
@@ -71,12 +70,12 @@ class Execution:
 
     @staticmethod
     def in_this_process(replies: dict[str, Reply]) -> Execution:
-        """What there is to say of functions that were called where they are, in the process of their notebook."""
+        """The replies of functions that were called in this process, without executing their notebook."""
         return Execution(executed=0, errors={}, stopped=None, replies=replies, layers=())
 
 
 class _Stuck(Exception):  # noqa: N818 - a signal, not an error
-    """A cell does not stop when it is interrupted."""
+    """A cell did not stop when it was interrupted."""
 
 
 @contextlib.asynccontextmanager
@@ -84,19 +83,19 @@ async def execute(
     notebook: Notebook, requests: Requests, limits: Limits, *, require: Level = Level.NONE
 ) -> AsyncIterator[Execution]:
     """
-    Execute every cell, whatever the ones before it raised, and then every request.
+    Execute every cell, even if earlier ones raised, and then every request.
 
-    The result is there while the kernel, which was told to end, is still ending; it is gone when the context is left.
+    The result is available in the context, while the kernel is still ending.
 
-    A cell that kills the kernel, or that cannot be stopped, must cost no more than itself: the notebook is run again
-    without it, in a new kernel, as often as there is time. The same holds for a function that kills the kernel: the
-    notebook is run again, and the calls go on with the next function.
+    If a cell kills the kernel or cannot be stopped, the notebook is run again without it in a new kernel, as often as
+    there is time, so that the other cells still run. If a function kills the kernel, the notebook is run again, and the
+    calls go on with the next function.
 
     Args:
         require: The sandbox that the kernel must have.
 
     Raises:
-        SandboxError: No kernel could be started, or none with that sandbox.
+        SandboxError: A kernel could not be started, or not with that sandbox.
     """
     started = time.monotonic()
     deadline = started + limits.notebook_s
@@ -112,7 +111,7 @@ async def execute(
                 lost[culprit] = run.errors[culprit]
                 continue
             if await run.ask(pending, replies) or is_last:
-                # Where the kernel is gone for good, no more replies can come.
+                # The kernel is lost, so no more replies can arrive.
                 for request in pending:
                     replies[request.key] = combine(replies.get(request.key), Reply(status="unreachable"), request)
                 await kernel.manager.signal_kernel(signal.SIGKILL)
@@ -128,7 +127,7 @@ async def execute(
 
 
 class _Run:
-    """One notebook in one kernel, with some of its cells left out."""
+    """One run of a notebook in one kernel, with some of its cells left out."""
 
     def __init__(
         self, notebook: Notebook, kernel: RunningKernel, limits: Limits, *, without: Mapping[int, CallError]
@@ -143,7 +142,7 @@ class _Run:
         self._running = 0
 
     async def cells(self, deadline: float) -> int | None:
-        """Run the cells; returns the number of the one that the kernel did not survive, if there is one."""
+        """Run the cells. Returns the number of the cell in which the kernel was lost, or None."""
         client = connect_client(
             self.notebook,
             self.kernel,
@@ -158,7 +157,7 @@ class _Run:
             await self.kernel.manager.interrupt_kernel()
             return None
         except _Stuck:
-            self.stopped = f"In [{self._running}] took too long, and could not be interrupted."
+            self.stopped = f"In [{self._running}] took too long and could not be interrupted."
         except DeadKernelError:
             self.stopped = f"The kernel died while In [{self._running}] was running."
             self._fail(*_ENDS[_why_ended(self.kernel)])
@@ -192,22 +191,22 @@ class _Run:
             node.outputs = []
 
     async def _settle(self) -> None:
-        """Wait until the kernel answers again after an interrupt."""
+        """Wait until the kernel answers again after an interrupt. Raises _Stuck if it does not."""
         client = self.kernel.client
-        asked = client.kernel_info()
+        request_id = client.kernel_info()
         while True:
             try:
                 reply = await client.get_shell_msg(timeout=_GRACE_S)
             except queue.Empty:
                 raise _Stuck from None
-            if reply["parent_header"].get("msg_id") == asked:
+            if reply["parent_header"].get("msg_id") == request_id:
                 return
 
     def _fail(self, kind: str, message: str) -> None:
         self.errors[self._running] = CallError(type=kind, message=message, cell=self._running)
 
     async def ask(self, pending: Iterator[Request], replies: dict[str, Reply]) -> bool:
-        """Send requests to the harness; False where one of them killed the kernel, and the next one may go on."""
+        """Send requests to the harness. Returns False if one killed the kernel and the others need another one."""
         if not await self._serve():
             return True
         for request in pending:
@@ -218,7 +217,7 @@ class _Run:
         return True
 
     async def _serve(self) -> bool:
-        """Start the harness. A kernel that is still busy with a cell gets less time than one that has to import."""
+        """Start the harness. A kernel that is still busy with a cell gets less time. Returns whether it is ready."""
         if not await self.kernel.manager.is_alive():
             return False
         self.kernel.client.execute(SERVE, silent=True, store_history=False)
@@ -230,7 +229,7 @@ class _Run:
 
     async def _exchange(self, request: Request) -> Reply:
         channel, seconds = self.kernel.channel, float(request.header["seconds"])
-        # The harness enforces the limit itself. This is for a harness that a notebook has changed.
+        # The harness enforces the limit, too, unless the notebook has changed it.
         self._allow_cpu(self.limits.call_cpu_s + _GRACE_S, then=signal.SIGKILL)
         try:
             await asyncio.wait_for(send_request(channel, request), seconds)
@@ -238,7 +237,7 @@ class _Run:
         except asyncio.TimeoutError:
             return Reply(status="timed_out", is_fatal=True)
         except (WireError, OSError):
-            await asyncio.sleep(_VERDICT_S)  # until the sandbox has said why it ended the kernel, if it did
+            await asyncio.sleep(_REASON_S)  # until the sandbox has recorded why it ended the kernel, if it did
             status = {"memory": "out_of_memory", "cpu": "timed_out"}.get(_why_ended(self.kernel), "crashed")
             return Reply(status=status, detail="and the notebook's process with it", is_fatal=True)
 
@@ -248,12 +247,12 @@ class _Run:
 
 
 def _why_ended(kernel: RunningKernel) -> str:
-    """What the sandbox ended a kernel for, if it did."""
+    """Why the sandbox ended a kernel; empty if it did not."""
     return kernel.sandbox.end if kernel.sandbox is not None else ""
 
 
 def _cell_error(output: NotebookNode, number: int) -> CallError:
-    """What a cell raised, from the kernel's error message, any part of which may have any type and length."""
+    """The error that a cell raised, from the kernel's message, whose parts may have any type and length."""
     name = str(output.get("ename", ""))[:_NAME_CHARACTERS]
     message = str(output.get("evalue", ""))[:_MESSAGE_CHARACTERS]
     return CallError(type=_ANSI.sub("", name), message=_ANSI.sub("", message), cell=number)

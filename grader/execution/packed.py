@@ -1,11 +1,11 @@
 """
-How a notebook ran, as bytes to keep: all that is needed to judge it again, without running anything.
+Packs how a notebook ran into bytes: everything that is needed to judge it again without running it.
 
-Every answer is kept to the last bit, right or wrong, since what the next judgement will look at is not known today.
-That costs little. Gradients are kept as what they differ by from the reference, bit for bit: of a right answer that is
-noise in the last few bits, of one with a wrong sign or half a mask much of it is zero, and zeros compress to nothing.
-The reference is computed anew by whoever reads, so a checksum says whether it is still the same; where it is not
-(another kind of processor, say), the notebook has to run again.
+Every reply is kept to the last bit, right or wrong, because nobody knows what a later version of the grader will need.
+That takes little space. Of each gradient, the bitwise difference from the reference is kept. For a right answer that is
+noise in the last few bits; for a wrong sign or a missing mask much of it is zero; and zeros compress to almost nothing.
+The reader computes the reference again, and a checksum shows whether it is still the same. If it is not, for example on
+another kind of processor, the notebook has to run again.
 """
 
 from __future__ import annotations
@@ -26,12 +26,12 @@ from grader.execution.execute import Execution
 from grader.model import CallError
 from grader.reference.cases import build_cases, build_chain
 
-__all__ = ["LIMIT_BYTES", "PLAIN_LIMIT_BYTES", "pack_execution", "unpack_execution"]
+__all__ = ["LIMIT_BYTES", "UNPACKED_LIMIT_BYTES", "pack_execution", "unpack_execution"]
 
 LIMIT_BYTES = 8 * 1024 * 1024
-"""What packs to more than this is not kept."""
-PLAIN_LIMIT_BYTES = 64 * 1024 * 1024
-"""Nor is what is larger than this before."""
+"""The largest size of a packed execution."""
+UNPACKED_LIMIT_BYTES = 64 * 1024 * 1024
+"""The largest size of an execution before it is compressed."""
 
 _FORMAT = 1
 _DTYPES = {"F32": torch.float32, "F64": torch.float64}
@@ -42,7 +42,7 @@ Gradients = dict[str, torch.Tensor]
 
 
 def pack_execution(execution: Execution, assignment: Assignment) -> bytes | None:
-    """An execution as bytes; None where that would be more than `LIMIT_BYTES`."""
+    """An execution as bytes; None if it is larger than `UNPACKED_LIMIT_BYTES` or, compressed, than `LIMIT_BYTES`."""
     expected = _expected(assignment)
     payloads: list[bytes] = []
     replies: list[dict[str, Any]] = []
@@ -65,21 +65,21 @@ def pack_execution(execution: Execution, assignment: Assignment) -> bytes | None
         "answers": replies,
         "sha256": digest.hexdigest(),
     }
-    plain = b"\n".join((json.dumps(summary).encode(), b"".join(payloads)))
-    if len(plain) > PLAIN_LIMIT_BYTES:
+    unpacked = b"\n".join((json.dumps(summary).encode(), b"".join(payloads)))
+    if len(unpacked) > UNPACKED_LIMIT_BYTES:
         return None
-    packed = zlib.compress(plain, _LEVEL)
+    packed = zlib.compress(unpacked, _LEVEL)
     return packed if len(packed) <= LIMIT_BYTES else None
 
 
 def unpack_execution(content: bytes, assignment: Assignment) -> Execution | None:
-    """What `pack_execution` made into bytes; None where these are damaged, or the reference is another one now."""
+    """The execution that `pack_execution` packed; None if the bytes are damaged or the reference has changed."""
     expected = _expected(assignment)
     replies: dict[str, Reply] = {}
     digest = hashlib.sha256()
     try:
-        words, _, payloads = zlib.decompressobj().decompress(content, PLAIN_LIMIT_BYTES).partition(b"\n")
-        summary = json.loads(words)
+        text, _, payloads = zlib.decompressobj().decompress(content, UNPACKED_LIMIT_BYTES).partition(b"\n")
+        summary = json.loads(text)
         if summary["format"] != _FORMAT:
             return None
         place = 0
@@ -112,7 +112,7 @@ def unpack_execution(content: bytes, assignment: Assignment) -> Execution | None
 
 
 def _expected(assignment: Assignment) -> dict[tuple[str, str], Gradients]:
-    """The references, by an answer's key and a record's case, then by the names that tensors have there."""
+    """The references: by the key of a reply and the case of a record, and then by the names of the tensors there."""
     chain = build_chain(assignment).expected
     links = {f"{e.name}/d{target}": chain[f"d{target}"] for e in assignment.exercises for target in e.targets}
     return {(CHAIN, CHAIN): links} | {
@@ -127,41 +127,41 @@ def _expected(assignment: Assignment) -> dict[tuple[str, str], Gradients]:
 
 def _difference(payload: bytes, expected: Gradients) -> bytes:
     """
-    What a payload differs by from the reference, as many bytes as the payload; `_restored` is its inverse.
+    The bitwise difference between a payload and the reference, as long as the payload. `_restored` is the inverse.
 
-    Bytes of the same significance stand together, so that the leading ones, all zero, are one long run.
+    Bytes of the same significance are grouped, so that the leading ones, which are all zero, form one long run.
     """
-    head, data = _parted(payload)
-    mixed = data ^ _reference(head, data.size, expected)
-    whole = mixed.size // _WIDTH * _WIDTH
-    return b"".join((head, mixed[:whole].reshape(-1, _WIDTH).T.tobytes(), mixed[whole:].tobytes()))
+    head, data = _head_and_numbers(payload)
+    difference = data ^ _reference(head, data.size, expected)
+    grouped = difference.size // _WIDTH * _WIDTH
+    return b"".join((head, difference[:grouped].reshape(-1, _WIDTH).T.tobytes(), difference[grouped:].tobytes()))
 
 
 def _restored(kept: bytes, expected: Gradients) -> bytes:
-    head, data = _parted(kept)
-    whole = data.size // _WIDTH * _WIDTH
-    mixed = np.concatenate([data[:whole].reshape(_WIDTH, -1).T.reshape(-1), data[whole:]])
-    return head + (mixed ^ _reference(head, data.size, expected)).tobytes()
+    head, data = _head_and_numbers(kept)
+    grouped = data.size // _WIDTH * _WIDTH
+    difference = np.concatenate([data[:grouped].reshape(_WIDTH, -1).T.reshape(-1), data[grouped:]])
+    return head + (difference ^ _reference(head, data.size, expected)).tobytes()
 
 
-def _parted(payload: bytes) -> tuple[bytes, np.typing.NDArray[np.uint8]]:
-    """The head of a file in the safetensors format, and its numbers; what is none has a head only."""
+def _head_and_numbers(payload: bytes) -> tuple[bytes, np.typing.NDArray[np.uint8]]:
+    """The head and the numbers of a payload in the safetensors format. Another payload may have only a head."""
     end = 8 + int.from_bytes(payload[:8], "little")
     return payload[:end], np.frombuffer(payload[end:], dtype=np.uint8)
 
 
 def _reference(head: bytes, size: int, expected: Gradients) -> np.typing.NDArray[np.uint8]:
-    """What the numbers would be if all were right, as far as the head names tensors that there are references for."""
+    """The bytes that the numbers have if all are right; zeros for tensors without a reference, or not in the head."""
     numbers = np.zeros(size, dtype=np.uint8)
     try:
         described = json.loads(head[8:])
         for name, tensor in expected.items():
-            about = described.get(name, {})
-            begin, end = about.get("data_offsets", (0, 0))
-            if about.get("dtype") in _DTYPES and type(begin) is type(end) is int and 0 <= begin < end <= size:
-                right = np.frombuffer(tensor.to(_DTYPES[about["dtype"]]).contiguous().numpy().tobytes(), np.uint8)
+            entry = described.get(name, {})
+            begin, end = entry.get("data_offsets", (0, 0))
+            if entry.get("dtype") in _DTYPES and type(begin) is type(end) is int and 0 <= begin < end <= size:
+                right = np.frombuffer(tensor.to(_DTYPES[entry["dtype"]]).contiguous().numpy().tobytes(), np.uint8)
                 if right.size == end - begin:
                     numbers[begin:end] = right
     except (ValueError, TypeError, AttributeError, RecursionError):
-        pass  # the student's process wrote it: as far as it could be read is as good as anything, and the same later
+        pass  # the student's process wrote the head; reading it again fails in the same place, so any reference will do
     return numbers

@@ -1,9 +1,9 @@
 """
-Does a function read what its source names? It is called on the public batch again, with those variables changed.
+Finds out which variables of the notebook a function really reads, by calling it again with changed variables.
 
-A name in a source proves little: it may stand in a branch that is never taken. Where another value of the variable
-makes another answer, and the same value the same one, it is read. That is evidence for a diagnosis, and no more: it
-decides neither an outcome nor a point.
+A name in the code proves little: it may stand in a branch that never runs. If the function returns something else when
+the variable has another value, and the same again when it has the same value, the function reads it. That is evidence
+for a diagnosis only: it decides no outcome and no points.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from grader.notebook.read import Notebook
 from grader.notebook.scope import Scope, notebook_data
 from grader.reference.cases import Case
 
-__all__ = ["confirm", "rebind_key", "rebind_request"]
+__all__ = ["confirm_reads", "rebind_key", "rebind_request"]
 
 _SAME = "the same again"
 _KINDS = ("values", "rows")
@@ -30,7 +30,7 @@ _MOST_NAMES = 3
 
 
 def rebind_key(exercise: Exercise) -> str:
-    """The key of the request, and of its answer: no exercise has a name with a space in it."""
+    """The key of the request and of its reply. It contains a space, so it is not the name of an exercise."""
     return f"{exercise.name} rebound"
 
 
@@ -38,11 +38,11 @@ def rebind_request(
     assignment: Assignment, exercise: Exercise, cases: Sequence[Case], scope: Scope
 ) -> tuple[Request, ...]:
     """
-    The request that shows which data of the notebook an exercise reads; none where its source names no such data.
+    The request that shows which data of the notebook an exercise reads; empty if its code names no such data.
 
-    Its cases are all the first public one: once as it was, then once for each variable and kind of change.
+    All of its cases are the first public case: once unchanged, then once for each variable and kind of change.
     """
-    names = _named(assignment, scope)
+    names = _names_to_confirm(assignment, scope)
     public = next((case for case in cases if case.public), None)
     if not names or public is None:
         return ()
@@ -56,30 +56,32 @@ def rebind_request(
     return (dataclasses.replace(request, key=rebind_key(exercise), header=header, is_evidence=True),)
 
 
-def confirm(
+def confirm_reads(
     assignment: Assignment, scope: Scope, returned: Sequence[Returned], reply: Reply | None, notebook: Notebook
 ) -> Scope:
     """
-    What a function gets from outside, without the variables that its source names and it does not read.
+    The scope of a function, without the variables that its code names but that it does not read.
 
     Args:
-        returned: What became of its cases when nothing was changed.
-        answer: To `rebind_request`; without one, or where it does not always answer the same, nothing is confirmed.
+        returned: What became of the call on each case, without any change.
+        reply: The reply to `rebind_request`. Without it, no variable is confirmed; neither is one if the function does
+            not return the same for the same values.
     """
-    names = _named(assignment, scope)
+    names = _names_to_confirm(assignment, scope)
     before = next((call for call in returned if call.case.public), None)
     if not names or before is None or reply is None:
         return dataclasses.replace(scope, reads=())
     labels = [_SAME, *(_label(name, kind) for name in names for kind in _KINDS)]
     calls = [dataclasses.replace(before.case, name=label) for label in labels if label in reply.records]
-    told = {call.case.name: _differ(before, call) for call in read_call(calls, reply, notebook)}
-    is_steady = told.get(_SAME) is False
-    reads = tuple(name for name in names if is_steady and any(told.get(_label(name, kind)) for kind in _KINDS))
+    changed = {call.case.name: _differ(before, call) for call in read_call(calls, reply, notebook)}
+    if changed.get(_SAME) is not False:
+        return dataclasses.replace(scope, reads=())
+    reads = tuple(name for name in names if any(changed.get(_label(name, kind)) for kind in _KINDS))
     return dataclasses.replace(scope, reads=reads)
 
 
-def _named(assignment: Assignment, scope: Scope) -> tuple[str, ...]:
-    """Data of the notebook that the source names; a constant of the network (`EPS`) is there to be read."""
+def _names_to_confirm(assignment: Assignment, scope: Scope) -> tuple[str, ...]:
+    """The data of the notebook that the code names, except for constants of the network, such as `EPS`."""
     constants = notebook_data([ast.parse(assignment.network)])
     return tuple(name for name in scope.reads if name not in constants)[:_MOST_NAMES]
 
@@ -88,18 +90,18 @@ def _label(name: str, kind: str) -> str:
     return f"{kind} of {name}"
 
 
-def _differ(one: Returned, other: Returned) -> bool:
-    """Whether two calls came to different ends, or to tensors that are not the same to the last bit."""
-    return _end(one) != _end(other) or any(
-        not torch.equal(_bits(a), _bits(b)) for a, b in zip(one.tensors, other.tensors, strict=True)
+def _differ(first: Returned, second: Returned) -> bool:
+    """Whether two calls ended differently, or returned tensors that are not the same to the last bit."""
+    return _how_it_ended(first) != _how_it_ended(second) or any(
+        not torch.equal(_bits(a), _bits(b)) for a, b in zip(first.tensors, second.tensors, strict=True)
     )
 
 
-def _end(call: Returned) -> tuple[object, ...]:
+def _how_it_ended(call: Returned) -> tuple[object, ...]:
     error = (call.error.type, call.error.message) if call.error is not None else None
     return call.outcome, call.type, call.shapes, call.dtypes, len(call.tensors), error
 
 
 def _bits(tensor: torch.Tensor) -> torch.Tensor:
-    """NaN is the same as NaN; any dtype will do."""
+    """The bytes of a tensor of any dtype: with them, NaN equals NaN."""
     return tensor.contiguous().reshape(-1).view(torch.uint8)

@@ -1,5 +1,5 @@
 """
-All that a notebook is asked, in its order.
+Puts all requests to one notebook in order.
 """
 
 from __future__ import annotations
@@ -24,23 +24,23 @@ def requests_for(
     replies: Mapping[str, Reply],
 ) -> Iterator[Request]:
     """
-    The public cases of all functions, then those functions in one backward pass, then the hidden cases.
+    First the public cases of all functions, then all functions in one backward pass, then the hidden cases.
 
-    In this order, a function that remembers its arguments knows no hidden number while it is asked for what students
-    see. Calls with other values in the notebook's variables come last, when nothing that counts is left to be asked.
+    In this order, a function that remembers its arguments has seen no hidden number when it returns what students may
+    see. Calls with changed variables of the notebook come last, after everything that counts.
 
     Args:
         cases: The cases of each exercise, by its name.
-        replies: Those that have come so far; a request may depend on them.
+        replies: The replies so far. A request may depend on them.
     """
     limits = assignment.limits
     for exercise in assignment.exercises:
         public = [case for case in cases[exercise.name] if case.public]
         yield call_request(exercise, public, limits, autograd=assignment.autograd)
-    harmless = [exercise for exercise in assignment.exercises if replies[exercise.name].status == "done"]
-    yield chain_request(assignment, harmless, chain, limits)
-    for exercise in harmless:
+    done = [exercise for exercise in assignment.exercises if replies[exercise.name].status == "done"]
+    yield chain_request(assignment, done, chain, limits)
+    for exercise in done:
         hidden = [case for case in cases[exercise.name] if not case.public]
         yield call_request(exercise, hidden, limits, autograd=assignment.autograd)
-    for exercise in harmless:
+    for exercise in done:
         yield from rebind_request(assignment, exercise, cases[exercise.name], functions.scope(exercise.name))

@@ -1,3 +1,3 @@
 """
-All that runs inside a student's process. Nothing in it is trusted, and nothing in it is a secret.
+Everything that runs inside a student's process. Nothing in it is trusted, and nothing in it is secret.
 """

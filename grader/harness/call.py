@@ -1,5 +1,5 @@
 """
-Calls a student's function on cases, and describes what came of it: tensors, or an exception.
+Calls a student's function on cases, and describes what it returned or raised.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ _NAME_CHARACTERS = 100
 _FRAMES, _FRAMES_READ = 12, 200
 
 Write = Callable[[bytes], None]
-"""Sends a message on its way."""
+"""Sends the bytes of a message."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NotebookState:
     """
-    What a notebook left behind when it had run.
+    The state that a notebook left when it had run.
 
     Attributes:
         variables: Its variables by name.
@@ -47,11 +47,11 @@ class NotebookState:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Call:
     """
-    What came of one call.
+    The result of one call.
 
     Attributes:
-        tensors: What was returned, if it was one tensor or a tuple of tensors with plain numbers in them.
-        description: What was returned or raised, as plain data; `status` is returned, raised, out_of_memory or missing.
+        tensors: What the function returned, if that was a dense tensor on the CPU, or a tuple of such tensors.
+        description: What it returned or raised, as JSON data. `status` is returned, raised, out_of_memory or missing.
     """
 
     tensors: list[torch.Tensor]
@@ -59,7 +59,7 @@ class Call:
 
 
 def call_cases(request: Message, state: NotebookState, write: Write) -> None:
-    """Call a function on the cases of a request, and write a message for each."""
+    """Call a function on the cases of a request, and write one message for each."""
     header, payload = request
     tensors = load(payload)
     for case in header["cases"]:
@@ -77,7 +77,7 @@ def _call_in_either_dtype(header: dict[str, Any], arguments: dict[str, torch.Ten
     returned_float32 = any(dtype == "float32" for dtype in call.description.get("dtypes", ()))
     is_wide = any(tensor.dtype == torch.float64 for tensor in arguments.values())
     if is_wide and (call.description["status"] == "raised" or returned_float32):
-        # Float32 constants in a right answer either raise among float64 arguments, or make the result float32.
+        # With float64 arguments, float32 constants in a right answer either raise or make the result float32.
         narrowed = {
             key: tensor.float() if tensor.dtype == torch.float64 else tensor for key, tensor in arguments.items()
         }
@@ -96,16 +96,16 @@ def call_function(
     inference: bool = True,
 ) -> Call:
     """
-    Call a function on fresh copies of its arguments.
+    Call a function on copies of its arguments.
 
     Args:
-        traced: Record the operators that run, as evidence of autograd.
-        inference: Call it in inference mode.
+        traced: Record the operators that run, as evidence that the function uses autograd.
+        inference: Call the function in inference mode.
     """
     function = state.variables.get(name)
     if not callable(function):
-        kind = _type_name(function) if name in state.variables else None
-        return Call([], {"status": "missing", "type": kind})
+        type_name = _type_name(function) if name in state.variables else None
+        return Call([], {"status": "missing", "type": type_name})
     copies = {key: tensor.clone() for key, tensor in arguments.items()}
     trace = AutogradTrace(inference=inference)
     mode = torch.inference_mode() if inference else torch.enable_grad()
@@ -114,12 +114,12 @@ def call_function(
             value = _bind(function, copies)
     except MemoryError as error:
         return Call([], {"status": "out_of_memory", "error": _describe_exception(error, state)})
-    except BaseException as error:  # SystemExit and KeyboardInterrupt, too: the student's function raised it
+    except BaseException as error:  # SystemExit and KeyboardInterrupt, too: the student's function raised them
         status = "out_of_memory" if "can't allocate memory" in str(error) else "raised"
         return _failure(status, error, state, trace)
     try:
         return _describe(value, arguments, copies, trace)
-    except BaseException as error:  # a subclass of Tensor may raise wherever it is touched
+    except BaseException as error:  # a student's subclass of Tensor may raise in any operation
         return _failure("raised", error, state, trace)
 
 
@@ -144,12 +144,12 @@ def _describe(
     description["dtypes"] = [str(part.dtype).removeprefix("torch.") for part in parts]
     description["requires_grad"] = any(part.requires_grad for part in parts)
     if not all(part.layout is torch.strided and part.device.type == "cpu" for part in parts):
-        return Call([], description)  # sparse or meta tensors have no plain numbers to send
+        return Call([], description)  # the numbers of sparse or meta tensors cannot be sent
     return Call([part.detach().as_subclass(torch.Tensor) for part in parts], description)
 
 
 def _bind(function: Callable[..., Any], arguments: dict[str, torch.Tensor]) -> Any:
-    """Call by name if the function's parameters are the expected ones in another order, and else by position."""
+    """Call by name if the function has the expected parameters in another order, and by position otherwise."""
     try:
         parameters = list(inspect.signature(function).parameters)
     except (TypeError, ValueError):
@@ -168,18 +168,18 @@ def _same(first: torch.Tensor, second: torch.Tensor) -> bool:
 
 
 def _encode(call: Call, *, limit: int) -> bytes:
-    """The tensors of a call as safetensors; nothing if they are too large or have no plain numbers."""
+    """The tensors of a call in the safetensors format; empty if they are too large or cannot be saved."""
     if not call.tensors or sum(tensor.numel() * tensor.element_size() for tensor in call.tensors) > limit // 4:
         return b""
     try:
         return save({str(number): tensor.clone().contiguous() for number, tensor in enumerate(call.tensors)})
-    except BaseException:  # a quantized tensor, for one: the shapes and dtypes say enough
+    except BaseException:  # a quantized tensor, for example: its shape and dtype are enough
         return b""
 
 
 def _type_name(value: object) -> str:
-    kind = type(value)
-    name = kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+    cls = type(value)
+    name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
     return name[:_NAME_CHARACTERS]
 
 

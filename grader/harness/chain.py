@@ -28,9 +28,9 @@ class _Backward:
     One pass from the loss to the parameters.
 
     Attributes:
-        gradients: By name, `dw1`; where two functions derive the same gradient, that of the first.
-        returned: What each function returned, by `function/dname`.
-        failures: `failed`, the exercises that could not be called or failed, and `error`, the first one's exception.
+        gradients: By name, such as `dw1`. If two functions return the same gradient, the first one counts.
+        returned: Each gradient that a function returned, by `function/dname`.
+        failures: `failed`: the functions that could not be called or failed; `error`: the exception of the first one.
     """
 
     gradients: Tensors
@@ -39,7 +39,7 @@ class _Backward:
 
 
 def run_chain(request: Message, state: NotebookState, write: Write) -> None:
-    """Make one backward pass of the student's functions and write what they returned; then train, and write losses."""
+    """Run one backward pass with the student's functions and write its gradients; then train and write the losses."""
     header, payload = request
     tensors = load(payload)
     forward = state.forward or _forward_in(header["network"])

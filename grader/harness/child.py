@@ -1,5 +1,5 @@
 """
-A child, forked from the state that a notebook left, in which functions are called. It may exit, hang or crash.
+Forks a child from the state that a notebook left. Functions are called in it, so it may exit, hang or crash.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from grader.harness.wire import Message, pack, receive_message
 __all__ = ["Child", "are_other_processes_left", "end_other_processes"]
 
 Work = Callable[[Message, Callable[[bytes], None]], None]
-"""Does what a request asks for, and writes messages as it goes."""
+"""Does what a request asks for, and writes messages while it does."""
 
 _POLL_S = 0.02
 _CHUNK_BYTES = 1 << 20
@@ -29,10 +29,10 @@ _REQUEST_LIMIT_BYTES = 1 << 30
 
 class Child:
     """
-    A forked process that does one request after the other, until it ends by itself or is killed.
+    A forked process that does one request after another, until it exits or is killed.
 
     Args:
-        work: What it does with a request, from the state at the time of the fork.
+        work: Called in the child for each request.
     """
 
     def __init__(self, work: Work) -> None:
@@ -51,14 +51,15 @@ class Child:
 
     def ask(self, request: Message, *, seconds: float, limit: int) -> Message:
         """
-        Have a request done.
+        Have the child do a request.
 
         Args:
-            seconds: Wall time that it may take before the child is killed.
-            limit: Bytes that it may write before the child is killed.
+            seconds: The wall time after which the child is killed.
+            limit: The number of bytes after which the child is killed.
 
         Returns:
-            Message: `{"status": …}` with done, timed_out, too_large or crashed (and how), and the messages written.
+            Message: `{"status": …}`, where the status is done, timed_out, too_large or crashed (and how), and the bytes
+            that the child wrote.
         """
         with contextlib.suppress(BrokenPipeError):
             _write_all(self._requests, pack(*request))
@@ -68,7 +69,7 @@ class Child:
         exit_status = 0
         while not status:
             readable, _, _ = select.select([self._results, self._done], [], [], _POLL_S)
-            # First find out whether it has ended, then read what it wrote: so nothing that it wrote last is missed.
+            # Check whether the child has ended before reading what it wrote, so that its last bytes are not missed.
             pid, exit_status = os.waitpid(self._child, os.WNOHANG)
             self.has_ended = bool(pid)
             self._gather(content, limit)
@@ -86,7 +87,7 @@ class Child:
         return status, bytes(content[:limit])
 
     def end(self) -> None:
-        """Kill it if it still runs, and close its pipes."""
+        """Kill the child if it is still running, and close its pipes."""
         if not self.has_ended:
             os.kill(self._child, signal.SIGKILL)
             os.waitpid(self._child, 0)
@@ -106,17 +107,17 @@ class Child:
 
 
 def end_other_processes() -> None:
-    """As the first process of a PID namespace, end everything that the notebook, or a function, has left running."""
+    """As the first process of a PID namespace, end every process that the notebook or a function left running."""
     if os.getpid() == 1:
         with contextlib.suppress(ProcessLookupError):
             os.kill(-1, signal.SIGKILL)
         with contextlib.suppress(ChildProcessError):
             while True:
-                os.wait()  # orphans become children of the first process: after this there is no other
+                os.wait()  # orphans become children of the first process, so none is left after this
 
 
 def are_other_processes_left(expected: int) -> bool:
-    """Whether there are more processes in this PID namespace than expected; False where that cannot be seen."""
+    """Whether this PID namespace has more processes than expected; False if that cannot be found out."""
     if os.getpid() != 1:
         return False
     try:
@@ -134,8 +135,8 @@ def _status_of(exit_status: int) -> dict[str, Any]:
 
 
 def _allow_cpu(seconds: float) -> None:
-    """Allow so much more CPU time before SIGXCPU, but never more than the limit of the sandbox."""
-    import resource  # here, since a check imports this module on Windows, too, where it forks nothing
+    """Allow this much more CPU time before SIGXCPU, but not more than the limit of the sandbox."""
+    import resource  # here, because a check imports this module on Windows, too, and forks nothing there
 
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     soft = math.ceil(time.process_time() + seconds)
@@ -156,7 +157,7 @@ def _work_forever(work: Work, request_end: int, result_end: int, done_end: int) 
 
 
 def _be_quiet() -> None:
-    """Send what the student's functions print nowhere: nobody reads it, and a full pipe would block them."""
+    """Discard what the student's functions print: nobody reads it, and a full pipe would block them."""
     nowhere = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)

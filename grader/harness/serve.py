@@ -1,12 +1,12 @@
 """
-Serves requests in the student's process: functions are called, and what they return is sent back.
+Serves requests in the student's process: it calls functions and sends back what they return.
 
-Nothing here is trusted or secret. The notebook may have changed this module, torch or Python itself: what leaves is
-data, and every decision is made by the process at the other end of the channel.
+Nothing here is trusted or secret. The notebook may have changed this module, torch or Python itself. Only data leaves
+this process, and the process at the other end of the channel makes every decision.
 
-Calls are made in a child, forked from the state that the notebook left (`grader.harness.child`). It writes one message
-per case, so that a function that exits, hangs or crashes loses no more than its own remaining cases; the next exercise
-gets a new child.
+Functions are called in a child that is forked from the state that the notebook left (`grader.harness.child`). The child
+writes one message per case, so that a function that exits, hangs or crashes loses only its own remaining cases. After
+that, the next exercise gets a new child.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ _REQUEST_LIMIT_BYTES = 1 << 30
 
 
 def serve() -> None:
-    """Say on the channel that we are ready, then answer requests until it is closed. Runs in the kernel."""
+    """Report on the channel that the harness is ready, then serve requests until it is closed. Runs in the kernel."""
     shell: Any = get_ipython()
-    # The second one maps the file name of each cell to its execution count.
+    # `_filename_map` maps the file name of each cell to its execution count.
     state = NotebookState(shell.user_ns, shell.compile._filename_map)
     kind, _, where = os.environ[CHANNEL_VARIABLE].partition(":")
     if kind != "fd":
@@ -43,7 +43,7 @@ def serve() -> None:
     end_other_processes()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
-            stream.flush()  # a thread that still publishes what the notebook printed would slow down the calls
+            stream.flush()  # otherwise a thread that still publishes what the notebook printed slows down the calls
     child: Child | None = None
     with socket.socket(fileno=int(where)) as channel, contextlib.suppress(ChannelClosed):
         channel.setblocking(True)
@@ -62,7 +62,7 @@ def serve() -> None:
 
 
 def perform(request: Message, write: Write, *, state: NotebookState) -> None:
-    """Do what a request asks for, in this process, and write a message for each result."""
+    """Do what a request asks for in this process, and write a message for each result."""
     torch.set_num_threads(1)
     operation = {"call": call_cases, "chain": run_chain}[request[0]["operation"]]
     operation(request, state, write)

@@ -1,7 +1,7 @@
 """
-Evidence that autograd did the work while a function ran.
+Collects evidence that a function used autograd while it ran.
 
-Evidence, not proof: it is collected in the student's process.
+It is evidence, not proof, because it is collected in the student's process.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ _MOST_EVIDENCE = 5
 
 class AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
-    Records operators named `…_backward` that ran, and tensors that a graph saved for its backward pass.
+    Records operators named `…_backward`, and tensors that a graph saves for its backward pass.
 
     Args:
-        inference: The function is called in inference mode. Then no graph saves a tensor, unless the function switches
-            that mode off, which is recorded, too.
+        inference: Whether the function is called in inference mode. No graph saves tensors in that mode. If a function
+            switches it off, that is recorded, too.
     """
 
     def __init__(self, *, inference: bool) -> None:
@@ -32,7 +32,7 @@ class AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
-        return False  # to skip it, torch would import it first, which takes a second
+        return False  # to skip dynamo, torch would import it first, which takes a second
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         name = func._schema.name
@@ -43,7 +43,7 @@ class AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **(kwargs or {}))
 
     def hooks(self) -> torch.autograd.graph.saved_tensors_hooks:
-        """A context in which it is recorded that a graph saves tensors for its backward pass."""
+        """A context that records whether a graph saves tensors for its backward pass."""
 
         def save_for_backward(tensor: torch.Tensor) -> torch.Tensor:
             self._note("recorded a graph for autograd")
@@ -51,6 +51,6 @@ class AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
         return torch.autograd.graph.saved_tensors_hooks(save_for_backward, lambda tensor: tensor)
 
-    def _note(self, what: str) -> None:
-        if what not in self.evidence and len(self.evidence) < _MOST_EVIDENCE:
-            self.evidence.append(what)
+    def _note(self, use: str) -> None:
+        if use not in self.evidence and len(self.evidence) < _MOST_EVIDENCE:
+            self.evidence.append(use)

@@ -1,13 +1,13 @@
 """
-Messages between the grader and the student's process: JSON for words, safetensors for numbers, a length before each.
+Packs and reads the messages between the grader and a student's process: JSON for words, safetensors for numbers.
 
     4 bytes   length of the header, big-endian
     8 bytes   length of the payload, big-endian
     header    JSON, UTF-8
     payload   safetensors, or messages of the same form one after another, or nothing
 
-What arrives from the student's process may be anything. A reader bounds both lengths first, and a message that
-cannot be parsed is a `WireError`: that is a finding about the submission, and not a fault of the grader.
+Anything may arrive from a student's process. The reader checks both lengths first, and raises a `WireError` for a
+message that it cannot parse. That is the fault of the submission, not of the grader.
 """
 
 from __future__ import annotations
@@ -44,17 +44,17 @@ Message = tuple[dict[str, Any], bytes]
 
 
 class WireError(ValueError):
-    """The bytes are not a message, or the message is larger than it may be."""
+    """The bytes are not a message, or the message is too large."""
 
 
 class ChannelClosed(WireError):  # noqa: N818 - an end, not an error
-    """There is nothing more to read."""
+    """The channel was closed: there are no more bytes to read."""
 
 
 def pack(header: dict[str, Any], payload: bytes = b"") -> bytes:
     """One message as bytes."""
-    words = json.dumps(header).encode()
-    return PREFIX.pack(len(words), len(payload)) + words + payload
+    text = json.dumps(header).encode()
+    return PREFIX.pack(len(text), len(payload)) + text + payload
 
 
 def unpack_prefix(prefix: bytes, *, payload_limit: int) -> tuple[int, int]:
@@ -62,7 +62,7 @@ def unpack_prefix(prefix: bytes, *, payload_limit: int) -> tuple[int, int]:
     The lengths in bytes of header and payload.
 
     Raises:
-        WireError: One of them is beyond its limit, or there are too few bytes.
+        WireError: One of them is above its limit, or there are too few bytes.
     """
     if len(prefix) != PREFIX.size:
         raise WireError("the message ends in its prefix")
@@ -72,15 +72,15 @@ def unpack_prefix(prefix: bytes, *, payload_limit: int) -> tuple[int, int]:
     return header_length, payload_length
 
 
-def unpack_header(words: bytes) -> dict[str, Any]:
+def unpack_header(text: bytes) -> dict[str, Any]:
     """
-    The header, a JSON object.
+    The header of a message, a JSON object.
 
     Raises:
-        WireError: It is anything else.
+        WireError: The bytes are not a JSON object.
     """
     try:
-        header = json.loads(words)
+        header = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise WireError("the header is not JSON") from error
     if not isinstance(header, dict):
@@ -90,18 +90,18 @@ def unpack_header(words: bytes) -> dict[str, Any]:
 
 def read_message(*, payload_limit: int) -> Generator[int, bytes, Message]:
     """
-    Read one message from anything that can be read from, waited for or not.
+    Read one message, without deciding how bytes are read: the caller may block or await.
 
     Yields:
-        How many bytes to read at most. Whoever drives the generator sends it the bytes that came: at least one, or none
-        at the end.
+        The largest number of bytes to read next. The caller sends the bytes that it read: at least one, or none at the
+        end.
 
     Returns:
         The message, as the value of `StopIteration`.
 
     Raises:
-        ChannelClosed: There were no more bytes.
-        WireError: The bytes are not a message, or one of its lengths is beyond its limit.
+        ChannelClosed: There are no more bytes.
+        WireError: The bytes are not a message, or one of its lengths is above its limit.
     """
     header_length, payload_length = unpack_prefix((yield from _exactly(PREFIX.size)), payload_limit=payload_limit)
     header = unpack_header((yield from _exactly(header_length)))
@@ -113,7 +113,7 @@ def receive_message(read: Callable[[int], bytes], *, payload_limit: int) -> Mess
     Read one message with a function that blocks until there are bytes.
 
     Args:
-        read: Returns at least one byte and at most as many as it is given; or none at the end.
+        read: Takes the largest number of bytes to read, and returns at least one byte, or none at the end.
 
     Raises:
         WireError: As for `read_message`.
@@ -139,7 +139,7 @@ def _exactly(length: int) -> Generator[int, bytes, bytes]:
 
 
 def unpack_all(content: bytes) -> Iterator[Message]:
-    """Messages one after another; the first one that is cut off, or cannot be parsed, ends the sequence."""
+    """The messages in some bytes, in order. The first one that is cut off or cannot be parsed ends the sequence."""
     view = memoryview(content)
     while len(view) >= PREFIX.size:
         try:

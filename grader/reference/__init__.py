@@ -1,3 +1,3 @@
 """
-MNIST, the networks, and the cases that exercises are called on, with their true gradients.
+MNIST, the networks, and the cases that exercises are called on, with their right gradients.
 """

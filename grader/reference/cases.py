@@ -1,9 +1,9 @@
 """
-The fixed arguments that exercises are called on, each with autograd's answer.
+Makes the fixed cases that exercises are called on: arguments, and the right gradients from autograd.
 
-A case's inputs are drawn by numpy's `RandomState`, whose streams are frozen for good (NEP 19), from a seed made of the
-assignment's id and the case's name: the same on every machine. The forward pass runs in float64; arguments are rounded
-to the case's dtype, integers and booleans left as they are; the reference stays float64.
+A case's inputs are drawn by numpy's `RandomState`, whose streams never change (NEP 19), from a seed made of the
+assignment's id and the case's name, so they are the same on every machine. The forward pass runs in float64. Arguments
+are rounded to the case's dtype, except for integers and booleans; the reference stays in float64.
 """
 
 from __future__ import annotations
@@ -52,11 +52,12 @@ class Case:
     One call of one exercise.
 
     Attributes:
-        arguments: By name, in the function's order, of dtype `dtype` where floating; of any shape.
-        expected: Autograd's gradient of each target, float64.
-        rows: How many images are in the batch, N, whichever axis they are on.
-        upstream: Those of the arguments that are gradients of the loss.
-        terms: Length of the longest sum in a gradient, for the tolerance.
+        dtype: The dtype of the floating arguments.
+        rows: How many images are in the batch, N, on whichever axis.
+        arguments: By name, in the function's order; any shape.
+        upstream: The names of the arguments that are upstream gradients: gradients of the loss.
+        expected: Autograd's gradient of each target, float64, with the target's shape.
+        terms: The length of the longest sum in a gradient, for the tolerance.
     """
 
     name: str
@@ -71,7 +72,7 @@ class Case:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ChainCase:
-    """The backward pass on the public batch: inputs and parameters, true gradients (float64), autograd's losses."""
+    """A backward pass on the public batch: inputs and parameters (float32), right gradients (float64), and losses."""
 
     inputs: dict[str, torch.Tensor]
     parameters: dict[str, torch.Tensor]
@@ -84,23 +85,28 @@ class ChainCase:
 @one_thread()
 def build_cases(assignment: Assignment) -> dict[str, tuple[Case, ...]]:
     """
-    The cases of every exercise, checked: the instructor's solution, if there is one, agrees with autograd on each.
+    The cases of every exercise. The instructor's solution, if there is one, has been checked against autograd on each.
 
     Raises:
-        SourceError: The forward pass fails, or an exercise names something that it does not return.
-        SolutionError: A solution raises or disagrees.
+        SourceError: The forward pass fails, or an exercise names a tensor that it does not return.
+        SolutionError: A solution raises, or disagrees with autograd.
     """
     networks = networks_of(assignment)
     cases = {exercise.name: exercise_cases(assignment, exercise, networks) for exercise in assignment.exercises}
     for exercise in assignment.exercises:
-        _check_whole(assignment, exercise, cases[exercise.name][0], networks["mnist"])
+        _check_upstream_suffices(assignment, exercise, cases[exercise.name][0], networks["mnist"])
         for case in cases[exercise.name] if exercise.name in assignment.solutions else ():
             _check_solution(assignment, exercise, case)
     return cases
 
 
 def exercise_cases(assignment: Assignment, exercise: Exercise, networks: dict[str, Network]) -> tuple[Case, ...]:
-    """The cases of one exercise, which no solution was tried on. Raises SourceError as `build_cases` does."""
+    """
+    The cases of one exercise, without checking the solution.
+
+    Raises:
+        SourceError: As for `build_cases`.
+    """
     return tuple(
         _case(assignment, exercise, point, networks)
         for point in points_of(assignment)
@@ -111,7 +117,7 @@ def exercise_cases(assignment: Assignment, exercise: Exercise, networks: dict[st
 @functools.lru_cache(maxsize=32)
 @one_thread()
 def build_chain(assignment: Assignment) -> ChainCase:
-    """The public batch for the whole backward pass, with autograd's training curve."""
+    """The public batch for a whole backward pass, with the losses of a training with autograd's gradients."""
     evaluated = evaluate(assignment, points_of(assignment)[0])
     inputs = {name: rounded(tensor, torch.float32) for name, tensor in evaluated.inputs.items()}
     parameters = {name: rounded(tensor, torch.float32) for name, tensor in evaluated.parameters.items()}
@@ -127,9 +133,9 @@ def build_chain(assignment: Assignment) -> ChainCase:
 
 def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, seed: int) -> dict[str, torch.Tensor]:
     """
-    An exercise's arguments where nothing is special: parameters and cotangents from a bell curve, on images, float64.
+    Arguments for an exercise from images, with parameters and upstream gradients from a normal distribution, float64.
 
-    What two functions compute there, they compute in general; where parameters start, perhaps only by accident.
+    Two functions that agree on these agree in general. On initial parameters, they may agree by accident.
     """
     generator = torch.Generator().manual_seed(seed)
 
@@ -137,8 +143,8 @@ def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, 
         return torch.randn(like.shape, generator=generator, dtype=torch.float64)
 
     inputs = draw_inputs(assignment, rows, seed)
-    like = draw_parameters(assignment, seed)
-    parameters = {name: draw(tensor) / max(1, *tensor.shape[:1]) ** 0.5 for name, tensor in like.items()}
+    initial = draw_parameters(assignment, seed)
+    parameters = {name: draw(tensor) / max(1, *tensor.shape[:1]) ** 0.5 for name, tensor in initial.items()}
     network = evaluate_network(assignment, inputs, parameters)
     upstream = _upstream(exercise, network)
     return {
@@ -162,7 +168,7 @@ def _case(assignment: Assignment, exercise: Exercise, point: Point, networks: di
         else:
             raise SourceError(
                 f"{assignment.called(exercise.name)} takes `{name}`, which the network does not have.",
-                "Arguments are inputs, parameters and intermediates by name, or d and one of those names.",
+                "An argument is the name of an input, a parameter or an intermediate, or d and one of those names.",
             )
     expected = _reference(assignment, exercise, network, {name: arguments[name].double() for name in cotangents})
     return Case(
@@ -173,7 +179,7 @@ def _case(assignment: Assignment, exercise: Exercise, point: Point, networks: di
         arguments=arguments,
         upstream=tuple(cotangents),
         expected=expected,
-        # What rounding explains grows with the number of terms, in proportion.
+        # The tolerance is proportional to the number of terms.
         terms=round(exercise.tolerance * _terms([*arguments.values(), *(network.values[t] for t in exercise.targets)])),
     )
 
@@ -182,35 +188,35 @@ def _reference(
     assignment: Assignment, exercise: Exercise, network: Network, cotangents: Mapping[str, torch.Tensor]
 ) -> tuple[torch.Tensor, ...]:
     """
-    Autograd's gradient of each target, given the loss's gradients for some tensors; without any, that of the loss.
+    Autograd's gradient of each target, given the upstream gradients of some tensors; without any, that of the loss.
 
-    A cotangent is all that the loss has to say to its tensor. So where one such tensor comes after another in the graph
-    (two steps of a recurrent network), a hook lets nothing through the first that is not in its cotangent already.
+    An upstream gradient is the whole gradient of the loss for its tensor. If one such tensor is computed from another,
+    as in two steps of a recurrent network, a hook replaces what flows back to the earlier one by its upstream gradient.
     """
     outputs = [network.values[name[1:]] for name in cotangents] or [network.values["loss"]]
     hooks = [
         output.register_hook(  # type: ignore[no-untyped-call]
-            lambda _, all_of_it=gradient: all_of_it
+            lambda _, whole=gradient: whole
         )
         for output, gradient in zip(outputs, cotangents.values(), strict=False)
     ]
     try:
         targets = [network.values[target] for target in exercise.targets]
-        # Where the hooks say what flows back, any number that depends on the outputs will do to begin with. (Given
-        # `grad_outputs`, torch first imports sympy, which takes longer than all of a grading.)
-        begin = torch.stack([output.sum() for output in outputs]).sum()
-        gradients = torch.autograd.grad(begin, targets, retain_graph=True, allow_unused=True)
+        # The hooks decide what flows back, so any number that depends on the outputs can be differentiated. (Given
+        # `grad_outputs`, torch first imports sympy, which takes longer than a whole grading.)
+        start = torch.stack([output.sum() for output in outputs]).sum()
+        gradients = torch.autograd.grad(start, targets, retain_graph=True, allow_unused=True)
         if all(gradient is None for gradient in gradients):
             raise RuntimeError(f"{' and '.join(cotangents) or 'the loss'} cannot reach it")
     except KeyError as error:
         raise SourceError(
             f"{assignment.called(exercise.name)}: the network has no {error.args[0]} to take the gradient of.",
-            "Call it grad_<name of a tensor>, or give `targets`.",
+            "Name the function grad_<name of a tensor>, or set `targets`.",
         ) from error
     except RuntimeError as error:
         raise SourceError(
             f"{assignment.called(exercise.name)}: autograd has no gradient of {', '.join(exercise.targets)} ({error}).",
-            "The targets must be what the upstream gradients' tensors were computed from.",
+            "The tensors of the upstream gradients must be computed from the targets.",
         ) from error
     finally:
         for hook in hooks:
@@ -222,7 +228,7 @@ def _reference(
 
 
 def _upstream(exercise: Exercise, network: Network) -> tuple[str, ...]:
-    """The arguments that are gradients of the loss."""
+    """The names of the arguments that are upstream gradients: gradients of the loss."""
     return tuple(name for name in exercise.arguments if name not in network.values and name in network.gradients)
 
 
@@ -233,34 +239,34 @@ def _cotangent(
         return like
 
     def draw(case: str) -> torch.Tensor:
-        # Of its own for each exercise: what one is given must not be another one's answer.
+        # The exercise is part of the seed, so that the argument of one exercise is not the answer to another.
         seed = seed_of(assignment, f"{case}/{exercise.name}/{name}", hidden=True)
         return torch.from_numpy(np.asarray(np.random.RandomState(seed).standard_normal(tuple(like.shape))))
 
     if not point.combined:
         return draw(point.name)
-    # A single number gets the other sign, which no single draw could promise.
+    # A single number gets the opposite sign, so that both signs are tried.
     return 3 * draw("vjp") - 0.5 * draw("linear") if like.numel() > 1 else -1.5 * draw("vjp")
 
 
 def _terms(tensors: list[Any]) -> int:
     """
-    No sum in a gradient is longer than this, with a few terms more for what surrounds it.
+    A bound on the length of the sums in a gradient, with a few more terms for the operations around them.
 
-    A matrix is summed along an axis at a time, a tensor of more dimensions along all axes but one.
+    A sum goes along one axis of a matrix, and along all axes but one of a tensor of more dimensions.
     """
     sizes = [tuple(tensor.shape) or (1,) for tensor in tensors if isinstance(tensor, torch.Tensor)]
     return 8 + max(max(*shape, math.prod(shape) // max(1, min(shape))) for shape in sizes)
 
 
-def _check_whole(assignment: Assignment, exercise: Exercise, case: Case, network: Network) -> None:
-    """What the true upstream gradients say of a target must be all that the loss has to say to it."""
+def _check_upstream_suffices(assignment: Assignment, exercise: Exercise, case: Case, network: Network) -> None:
+    """Check that the upstream gradients of an exercise determine the whole gradient of each target."""
     for target, expected in zip(exercise.targets, case.expected, strict=True):
         whole = network.gradients[f"d{target}"]
         if compare(expected, whole, terms=case.terms, argument_dtype=case.dtype).outcome is not Outcome.MATCH:
             raise SourceError(
                 f"{assignment.called(exercise.name)} cannot know all of d{target}: the loss depends on {target} in "
-                f"ways that {', '.join(case.upstream) or 'its arguments'} does not cover.",
+                f"other ways than through {', '.join(case.upstream) or 'the arguments'}.",
                 "Give it the gradient of every tensor that is computed from the target.",
             )
 
@@ -273,7 +279,7 @@ def _check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> N
         where = f", in line {line}" if line else ""
         raise SolutionError(
             f"The solution of {assignment.called(exercise.name)} raised on {case.name}{where}: {as_sentence(error)}",
-            "Mend it in the source notebook; nothing was graded.",
+            "Nothing was graded. Fix the solution in the source notebook.",
         ) from error
     returned = returned if isinstance(returned, tuple) else (returned,)
     agrees = len(returned) == len(case.expected) and all(
@@ -284,14 +290,14 @@ def _check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> N
     if not agrees:
         raise SolutionError(
             f"The solution of {assignment.called(exercise.name)} disagrees with autograd on {case.name}.",
-            "Mend it, or the forward pass, in the source notebook; nothing was graded.",
+            "Nothing was graded. Fix the solution or the forward pass in the source notebook.",
         )
 
 
 def _train(
     assignment: Assignment, inputs: dict[str, torch.Tensor], parameters: dict[str, torch.Tensor]
 ) -> tuple[float, ...]:
-    """Losses before each step of gradient descent with autograd's gradients, and after the last."""
+    """The loss before each step of gradient descent with autograd's gradients, and after the last step."""
     current = {name: tensor.clone().requires_grad_() for name, tensor in parameters.items()}
     losses = []
     for _ in range(assignment.steps + 1):

@@ -1,10 +1,10 @@
 """
-MNIST: the test split ships with the package, the training split is fetched when asked for.
+Loads MNIST: the test split comes with the package, and the training split is downloaded when it is needed.
 
 The images are Yann LeCun, Corinna Cortes and Christopher Burges's "MNIST database of handwritten digits"
 (http://yann.lecun.com/exdb/mnist/), derived from NIST Special Databases 1 and 3 and made available under the terms of
-the Creative Commons Attribution-Share Alike 3.0 licence. Files are the published ones, byte for byte; their IDX
-format is described on the same page.
+the Creative Commons Attribution-Share Alike 3.0 licence. The files are the published ones, byte for byte. Their format,
+IDX, is described on the same page.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ MIRRORS = (
     "https://storage.googleapis.com/cvdf-datasets/mnist/",
     "http://yann.lecun.com/exdb/mnist/",
 )
-"""Where the published files are served; tried in this order, each against the same checksums."""
+"""Where the published files can be downloaded. They are tried in this order, each with the same checksums."""
 
 
 class _Split(NamedTuple):
@@ -66,18 +66,18 @@ def load_mnist(
     split: Literal["test", "train"] = "test", *, directory: str | Path | None = None
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """
-    MNIST as tensors, new ones at each call.
+    Load MNIST as new tensors.
 
     Args:
-        split: "test" reads the 10,000 images that ship with the package and needs no network. "train" reads the 60,000
+        split: "test" reads the 10,000 images that come with the package and needs no network. "train" reads the 60,000
             training images from `directory`, and downloads them (11 MB) if they are not there yet.
-        directory: Where the training split is kept; by default the operating system's cache folder.
+        directory: Where the training split is kept. The default is the operating system's cache folder.
 
     Returns:
         tuple: Images, float32 in [0, 1], shape (rows, 784); and labels, int64, shape (rows,).
 
     Raises:
-        DataError: A file is missing, cannot be fetched, or is not the published one.
+        DataError: A file is missing, cannot be downloaded, or is not the published one.
 
     >>> images, labels = load_mnist()
     >>> images.shape, labels[:4].tolist()
@@ -96,7 +96,7 @@ _prepared: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]] = []
 
 
 def prepare_mnist() -> None:
-    """Have the first `load_mnist()` cost nothing, here and in every process that is forked from this one."""
+    """Make the first `load_mnist()` free, in this process and in every process that is forked from it."""
     _prepared[:] = [_as_numbers(*read_split("test"))]
 
 
@@ -108,7 +108,7 @@ def _as_numbers(
 
 def read_split(split: str, *, directory: Path | None = None) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint8]]:
     """
-    The bytes of a split, checked: images (rows, 784) and labels (rows,), uint8. Kept after the first read.
+    Read and check a split: images (rows, 784) and labels (rows,), uint8. The result is cached.
 
     Raises:
         DataError: As for `load_mnist`.
@@ -129,7 +129,7 @@ def _read_split(split: str, directory: Path | None) -> tuple[npt.NDArray[np.uint
 
 
 def checksums() -> dict[str, bool]:
-    """For each MNIST file in the package: is it the published one? A missing file is not."""
+    """For each MNIST file of the package, whether it is the published one. A missing file is not."""
     test = SPLITS["test"]
     known = {test.images: test.images_sha256, test.labels: test.labels_sha256}
     return {
@@ -147,12 +147,12 @@ def _read_idx(path: Path, sha256: str) -> npt.NDArray[np.uint8]:
     if hashlib.sha256(compressed).hexdigest() != sha256:
         raise DataError(
             f"The MNIST file {path} is not the published one: its checksum differs.",
-            "Delete it and install grader again, or let it be fetched again.",
+            "Delete it, and install grader again or let it fetch the file again.",
         )
     content = gzip.decompress(compressed)
     dimensions = content[3]
     shape = struct.unpack(f">{dimensions}I", content[4 : 4 + 4 * dimensions])
-    # A copy of our own: what frombuffer returns is read-only, and torch warns about that.
+    # A copy: the result of frombuffer is read-only, and torch warns about that.
     return np.frombuffer(content, dtype=np.uint8, offset=4 + 4 * dimensions).reshape(shape).copy()
 
 

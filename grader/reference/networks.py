@@ -1,8 +1,8 @@
 """
-The network of an assignment at the fixed points where cases look at it: inputs, parameters, values and gradients.
+Evaluates the network of an assignment at the fixed points of its cases: inputs, parameters, values and gradients.
 
-Images are drawn by numpy's `RandomState`, whose streams are frozen for good (NEP 19), from a seed made of the
-assignment's id and the point's name: the same on every machine. The forward pass runs in float64.
+Images are drawn by numpy's `RandomState`, whose streams never change (NEP 19), from a seed made of the assignment's id
+and the point's name, so they are the same on every machine. The forward pass runs in float64.
 """
 
 from __future__ import annotations
@@ -41,7 +41,16 @@ __all__ = [
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """Where the network is evaluated: a batch of `rows` images, and parameters of its own."""
+    """
+    A point at which the network is evaluated: a batch of images, and parameters.
+
+    Attributes:
+        rows: The number of images.
+        dtype: The dtype of the floating arguments there.
+        public: Whether students may see it.
+        random_cotangent: Whether upstream gradients are random instead of the right ones.
+        combined: Whether the point is that of `vjp`, with other upstream gradients.
+    """
 
     name: str
     rows: int
@@ -57,7 +66,7 @@ POINTS = (
     Point(name="vjp", rows=17, dtype=torch.float64, random_cotangent=True),
     Point(name="linear", rows=17, dtype=torch.float64, random_cotangent=True, combined=True),
 )
-"""Batch sizes differ, so that a constant copied from one fails on the next; none is 1, where `squeeze()` bites."""
+"""Batch sizes differ, so that a size copied from one fails on the next. None is 1, which `squeeze()` would remove."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +74,7 @@ class Network:
     """
     The network at a point: every named tensor of the graph in float64, and the gradient of the loss for each.
 
-    What is not floating has no gradient; what the loss does not depend on has one of zeros.
+    Tensors of integers and booleans have no gradient. A tensor without an effect on the loss has a gradient of zeros.
     """
 
     inputs: dict[str, torch.Tensor]
@@ -77,9 +86,9 @@ class Network:
 @contextlib.contextmanager
 def one_thread() -> Iterator[None]:
     """
-    Compute with one thread: then sums have one order, and the same machine always gets the same numbers.
+    Compute with one thread: sums then have one order, and the same machine always gets the same numbers.
 
-    Small tensors are sooner done with by one thread, too, than shared among several.
+    For small tensors, one thread is also faster than several.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -90,7 +99,7 @@ def one_thread() -> Iterator[None]:
 
 
 def points_of(assignment: Assignment) -> tuple[Point, ...]:
-    """Those of every assignment, and its own; the small ones come last."""
+    """The points of every assignment, and those of its extra cases. The small ones come last."""
     extra = tuple(
         Point(
             name=case.name,
@@ -104,7 +113,7 @@ def points_of(assignment: Assignment) -> tuple[Point, ...]:
 
 
 def networks_of(assignment: Assignment) -> dict[str, Network]:
-    """The network where each case looks at it, by the case's name."""
+    """The network at the point of each case, by the case's name."""
     points = points_of(assignment)
     networks = {point.name: evaluate(assignment, point) for point in points if not point.combined}
     return networks | {point.name: networks["vjp"] for point in points if point.combined}
@@ -118,12 +127,20 @@ def network_names(assignment: Assignment) -> frozenset[str]:
 
 
 def network_at(assignment: Assignment, case: str) -> Network:
-    """The network where a case looks at it."""
+    """The network at the point of a case."""
     return evaluate(assignment, next(point for point in points_of(assignment) if point.name == case))
 
 
 def draw_inputs(assignment: Assignment, rows: int, seed: int, *, case: str = "") -> dict[str, torch.Tensor]:
-    """What the forward pass is given for some images: floating inputs rounded to float32, as float64."""
+    """
+    The inputs of the forward pass for random images of the test split.
+
+    Returns:
+        By name: floating inputs as float64, but rounded to float32; others unchanged.
+
+    Raises:
+        SourceError: `make_inputs` fails.
+    """
     images, labels = read_split("test")
     chosen = np.random.RandomState(seed).permutation(len(images))[:rows]
     make = assignment.case_inputs.get(case, assignment.make_inputs)
@@ -142,7 +159,12 @@ def draw_inputs(assignment: Assignment, rows: int, seed: int, *, case: str = "")
 
 
 def draw_parameters(assignment: Assignment, seed: int) -> dict[str, torch.Tensor]:
-    """The parameters by name, as they are made for a seed. Raises SourceError where `init_parameters` fails."""
+    """
+    The initial parameters for a seed, by name.
+
+    Raises:
+        SourceError: `init_parameters` fails.
+    """
     try:
         return dict(assignment.init_parameters(torch.Generator().manual_seed(seed)).items())
     except Exception as error:
@@ -154,8 +176,12 @@ def draw_parameters(assignment: Assignment, seed: int) -> dict[str, torch.Tensor
 
 
 def evaluate(assignment: Assignment, point: Point) -> Network:
-    """The network at a point. Raises SourceError where its author's functions fail."""
-    # `linear` looks at the same place as `vjp`, with other cotangents.
+    """
+    The network at a point.
+
+    Raises:
+        SourceError: A function of the assignment's author fails.
+    """
     seed = seed_of(assignment, "vjp" if point.combined else point.name, hidden=not point.public)
     return evaluate_network(
         assignment,
@@ -167,7 +193,12 @@ def evaluate(assignment: Assignment, point: Point) -> Network:
 def evaluate_network(
     assignment: Assignment, inputs: dict[str, torch.Tensor], parameters: dict[str, torch.Tensor]
 ) -> Network:
-    """The network at these inputs and parameters. Raises SourceError where `forward` fails."""
+    """
+    The network for these inputs and parameters.
+
+    Raises:
+        SourceError: `forward` fails.
+    """
     try:
         parameters = {name: tensor.detach().double().requires_grad_() for name, tensor in parameters.items()}
         leaves = {name: tensor.clone().requires_grad_(tensor.is_floating_point()) for name, tensor in inputs.items()}
@@ -175,14 +206,14 @@ def evaluate_network(
         values = {**leaves, **parameters, **outputs}
         loss = outputs["loss"]
         if loss.numel() != 1:
-            raise ValueError(f"the loss has the shape {tuple(loss.shape)}, and must be one number")
+            raise ValueError(f"the loss has the shape {tuple(loss.shape)}, but it must be one number")
         named = {name: v for name, v in values.items() if isinstance(v, torch.Tensor) and v.requires_grad}
         gradients = torch.autograd.grad(loss, list(named.values()), retain_graph=True, allow_unused=True)
     except Exception as error:
         raise SourceError(
             f"The network of {assignment.id} cannot be evaluated{_line(assignment, error, assignment.forward)}: "
             f"{as_sentence(error)}",
-            "`forward(**inputs, **parameters)` must return a dict of tensors with a scalar `loss`, in float64 too.",
+            "`forward(**inputs, **parameters)` must return a dict of tensors with a scalar `loss`, also in float64.",
         ) from error
     return Network(
         inputs=inputs,
@@ -196,19 +227,19 @@ def evaluate_network(
 
 
 def seed_of(assignment: Assignment, purpose: str, *, hidden: bool) -> int:
-    """A seed below 2³² that depends on the purpose, and on the instructor's own seed where it is hidden."""
+    """A seed below 2³² that depends on the purpose and, if it is hidden, on the instructor's own seed."""
     secret = assignment.hidden_seed if hidden else "public"
     return int.from_bytes(hashlib.sha256(f"{assignment.id}/{purpose}/{secret}".encode()).digest()[:4], "big")
 
 
 def rounded(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """A copy without a graph, in a dtype; integers and booleans stay what they are."""
+    """A detached copy in a dtype; integers and booleans keep theirs."""
     return tensor.detach().clone().to(dtype if tensor.is_floating_point() else tensor.dtype)
 
 
 def _line(assignment: Assignment, error: Exception, function: Callable[..., object]) -> str:
-    """The line of the source notebook at which it happened, or else where the function begins."""
+    """The line of the source notebook where an error was raised, or else the first line of the function."""
     code = getattr(function, "__code__", None)
-    begins = code.co_firstlineno if code is not None and Path(code.co_filename).stem == assignment.id else None
-    line = line_in(error, f"{assignment.id}.md") or begins
+    begin = code.co_firstlineno if code is not None and Path(code.co_filename).stem == assignment.id else None
+    line = line_in(error, f"{assignment.id}.md") or begin
     return f" ({assignment.id}.md, line {line})" if line else ""

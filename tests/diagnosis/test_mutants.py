@@ -1,4 +1,4 @@
-"""Mutants: every realistic edit, told by name; equivalent ones are no answer to anything."""
+"""Mutants: every realistic edit is made and has a name; mutants that equal the solution explain nothing."""
 
 from __future__ import annotations
 
@@ -21,39 +21,40 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-SOURCE = '''
+CODE = '''
 def grad_z1(da1, z1):
-    """What is asked."""
+    """The question."""
     return da1 * (z1 > 0)
 '''
 
 
-def sources_of(*kinds: str) -> set[str]:
-    mutants = make_mutants(SOURCE, "grad_z1", ("da1",))
+def last_lines(*kinds: str) -> set[str]:
+    """The last line of each mutant with an edit of these kinds."""
+    mutants = make_mutants(CODE, "grad_z1", ("da1",))
     return {mutant.code.splitlines()[-1].strip() for mutant in mutants if mutant.edits[0].name in kinds}
 
 
-def test_edits_of_a_mask() -> None:
-    assert "return da1" in sources_of("drop_mask")
-    assert sources_of("flip_comparison") == {"return da1 * (z1 <= 0)"}
-    assert sources_of("move_boundary") == {"return da1 * (z1 >= 0)"}
-    assert "return z1 > 0" in sources_of("drop_upstream")
+def test_a_mask_can_be_dropped_flipped_and_moved() -> None:
+    assert "return da1" in last_lines("drop_mask")
+    assert last_lines("flip_comparison") == {"return da1 * (z1 <= 0)"}
+    assert last_lines("move_boundary") == {"return da1 * (z1 >= 0)"}
+    assert "return z1 > 0" in last_lines("drop_upstream")
 
 
-def test_no_mutant_twice_and_none_is_the_original() -> None:
-    sources = [mutant.code for mutant in make_mutants(SOURCE, "grad_z1", ("da1",))]
+def test_all_mutants_differ_from_one_another_and_from_the_solution() -> None:
+    codes = [mutant.code for mutant in make_mutants(CODE, "grad_z1", ("da1",))]
 
-    assert len(sources) == len(set(sources)) > 10
-    assert not any("return da1 * (z1 > 0)" in source for source in sources)
+    assert len(codes) == len(set(codes)) > 10
+    assert not any("return da1 * (z1 > 0)" in code for code in codes)
 
 
-def test_pairs_are_of_two_kinds() -> None:
-    for pair in make_pairs(SOURCE, "grad_z1", ("da1",)):
+def test_the_two_edits_of_a_pair_have_different_diagnoses() -> None:
+    for pair in make_pairs(CODE, "grad_z1", ("da1",)):
         assert len(pair.edits) == 2
         assert pair.edits[0].diagnosis != pair.edits[1].diagnosis
 
 
-def test_the_bank_holds_no_equivalent_mutant(assignment: Assignment) -> None:
+def test_the_bank_contains_no_equivalent_mutant(assignment: Assignment) -> None:
     cases = build_cases(assignment)
     for exercise in assignment.exercises:
         names = [entry.mutant.edits[0].name for entry in bank(assignment, exercise)]
@@ -64,7 +65,7 @@ def test_the_bank_holds_no_equivalent_mutant(assignment: Assignment) -> None:
             assert "move_boundary" not in names, "at the kink every subgradient is right"
 
 
-def test_every_edit_leads_to_hints() -> None:
+def test_every_edit_has_three_hints_and_an_analogy() -> None:
     hints = tomllib.loads(files("grader.diagnosis").joinpath("texts/hints.toml").read_text(encoding="utf-8"))
 
     assert {edit.diagnosis for edit in EDITS.values()} <= hints.keys()
@@ -72,7 +73,7 @@ def test_every_edit_leads_to_hints() -> None:
 
 
 @pytest.mark.parametrize("level", [0, 1, 2, 3])
-def test_the_instructor_chooses_how_far_hints_go(level: int) -> None:
+def test_the_level_decides_how_many_hints_there_are(level: int) -> None:
     facts = dict.fromkeys(("function", "target", "expected", "got", "arguments"), "…")
 
     diagnosis = worded("transposed", "What was observed.", facts, level=level)
@@ -92,19 +93,19 @@ def test_the_instructor_chooses_how_far_hints_go(level: int) -> None:
         ([(1 / 784, 64), (1 / 784, 48), (1 / 784, 17)], "1/784 (784 is a size of x)", None),
     ],
 )
-def test_factors_have_names(observed: list[tuple[float, int]], text: str, hard_coded: int | None) -> None:
+def test_a_constant_factor_gets_a_name(observed: list[tuple[float, int]], text: str, hard_coded: int | None) -> None:
     factor = name_factor(observed, {"x": [784]})
 
     assert factor is not None
     assert (factor.text, factor.hard_coded) == (text, hard_coded)
 
 
-def test_what_differs_from_case_to_case_is_no_factor() -> None:
+def test_a_factor_that_differs_between_cases_gets_no_name() -> None:
     assert name_factor([(2.0, 64), (2.1, 48), (2.0, 17)], {}) is None
 
 
 @pytest.mark.parametrize(
-    ("statements", "edit", "mutated"),
+    ("statement", "edit", "mutated"),
     [
         ("dt[i:i + 2] += d", "overwrite", "dt[i:i + 2] = d"),
         ("dt.index_add_(0, i, d)", "overwrite", "dt.index_copy_(0, i, d)"),
@@ -115,42 +116,42 @@ def test_what_differs_from_case_to_case_is_no_factor() -> None:
         ("dt = t.sum(dim=-1)", "change_constant", "dt = t.sum(dim=1)"),
     ],
 )
-def test_edits_of_statements(statements: str, edit: str, mutated: str) -> None:
-    """What is overwritten instead of added up, who hears from himself alone, what is not summed over all axes."""
-    source = f"def grad_t(t, i, mask, d):\n    {statements}\n    return dt"
+def test_each_statement_has_the_expected_edit(statement: str, edit: str, mutated: str) -> None:
+    code = f"def grad_t(t, i, mask, d):\n    {statement}\n    return dt"
 
-    made = {(m.edits[0].name, m.source.splitlines()[1].strip()) for m in make_mutants(source, "grad_t", ("nothing",))}
+    made = {(m.edits[0].name, m.code.splitlines()[1].strip()) for m in make_mutants(code, "grad_t", ("nothing",))}
 
     assert (edit, mutated) in made
 
 
-def test_a_mutant_that_works_in_place_leaves_the_cases_alone(assignment: Assignment) -> None:
-    """Whatever it does to its arguments, the next one gets the right ones."""
+def test_a_mutant_that_works_in_place_does_not_change_the_cases(assignment: Assignment) -> None:
     exercise = next(e for e in assignment.exercises if e.name == "grad_b1")
     case = build_cases(assignment)["grad_b1"][-1]
     before = case.arguments["dz1"].clone()
-    source = "def grad_b1(dz1):\n    dz1 -= 1\n    return dz1.sum(0, keepdim=True)"
+    code = "def grad_b1(dz1):\n    dz1 -= 1\n    return dz1.sum(0, keepdim=True)"
 
-    next(evaluate(assignment, exercise, Mutant(edits=(), site="", operands=(), code=source), [case]))
+    next(evaluate(assignment, exercise, Mutant(edits=(), site="", operands=(), code=code), [case]))
 
     assert case.arguments["dz1"].dtype is torch.float64
     assert torch.equal(case.arguments["dz1"], before)
 
 
-def test_no_pair_ignores_what_it_uses() -> None:
-    """An upstream gradient that one edit takes away and the other brings back is not ignored."""
-    source = "def grad_s(da, a):\n    return a * (da - (da * a).sum(-1, keepdim=True))"
+def test_a_pair_that_uses_the_upstream_gradient_is_not_said_to_ignore_it() -> None:
+    """One edit may drop an upstream gradient and the other restore it."""
+    code = "def grad_s(da, a):\n    return a * (da - (da * a).sum(-1, keepdim=True))"
 
-    pairs = make_pairs(source, "grad_s", ("da",))
+    pairs = make_pairs(code, "grad_s", ("da",))
 
     ignoring = [pair for pair in pairs if "drop_upstream" in {edit.name for edit in pair.edits}]
     assert ignoring
-    assert not any("da" in pair.source.split("return")[1] for pair in ignoring)
+    assert not any("da" in pair.code.split("return")[1] for pair in ignoring)
 
 
 def test_each_edit_of_a_pair_is_about_its_own_argument() -> None:
-    source = "def grad_w2(a1, dyhat):\n    return a1.T @ dyhat"
-    pairs = {pair.source.split("return ")[1]: pair for pair in make_pairs(source, "grad_w2", ("dyhat",))}
+    code = "def grad_w2(a1, dyhat):\n    return a1.T @ dyhat"
+
+    pairs = {pair.code.split("return ")[1]: pair for pair in make_pairs(code, "grad_w2", ("dyhat",))}
+
     pair = pairs["a1.T @ (a1 > 0)"]
     assert [edit.name for edit in pair.edits] == ["drop_upstream", "operand_to_mask"]
     assert pair.operands == ("dyhat", "a1")

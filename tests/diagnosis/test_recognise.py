@@ -1,4 +1,4 @@
-"""Each recogniser on an answer that it is there for, and on one that is nearly that and is not to be taken for it."""
+"""Each recogniser recognises its mistake, and not an answer that is only similar."""
 
 from __future__ import annotations
 
@@ -21,12 +21,14 @@ Function = Callable[..., torch.Tensor]
 def first_id(
     assignment: Assignment, name: str, function: Function, scope: Scope | None = None, outcome: Outcome | None = None
 ) -> str | None:
-    """The first diagnosis of an exercise, as if a function of a student had been called on its cases."""
+    """The id of the first diagnosis of an exercise, as if this were a student's function."""
     exercise = next(e for e in assignment.exercises if e.name == name)
     returned = [call(case, function) for case in build_cases(assignment)[name]]
-    wrong = outcome or next((each for each in map(judged, returned) if each is not Outcome.MATCH), Outcome.MATCH)
-    found = diagnose(assignment, exercise, wrong, returned, scope or Scope())
-    return found[0].id if found else None
+    if outcome is None:
+        outcomes = [outcome_of(result) for result in returned]
+        outcome = next((each for each in outcomes if each is not Outcome.MATCH), Outcome.MATCH)
+    diagnoses = diagnose(assignment, exercise, outcome, returned, scope or Scope())
+    return diagnoses[0].id if diagnoses else None
 
 
 def call(case: Case, function: Function) -> Returned:
@@ -45,7 +47,7 @@ def call(case: Case, function: Function) -> Returned:
     )
 
 
-def judged(returned: Returned) -> Outcome:
+def outcome_of(returned: Returned) -> Outcome:
     if returned.outcome is not None:
         return returned.outcome
     case = returned.case
@@ -85,10 +87,10 @@ TABLE: dict[str, tuple[str, Function, str | None]] = {
     "factor, of rows": ("grad_w1", lambda x, dz1: grad_w1(x, dz1) / len(x), "constant_factor"),
     "mean": ("grad_b1", lambda dz1: dz1.mean(0, keepdim=True), "mean_not_sum"),
     "factor, with some noise": ("grad_w1", lambda x, dz1: noise(3 * grad_w1(x, dz1), 0.05), None),
-    "factor, another on every case": ("grad_w1", lambda x, dz1: grad_w1(x, dz1) * float(dz1.sum()), None),
+    "factor, different on every case": ("grad_w1", lambda x, dz1: grad_w1(x, dz1) * float(dz1.sum()), None),
     "sign": ("grad_w1", lambda x, dz1: -grad_w1(x, dz1), "sign"),
     "size written down": ("grad_yhat", lambda yhat, y: 2 * (yhat - y) / 64, "hard_coded_size"),
-    "size, nearly": ("grad_yhat", lambda yhat, y: 2 * (yhat - y) / (len(y) + 0.1), None),
+    "size, only similar": ("grad_yhat", lambda yhat, y: 2 * (yhat - y) / (len(y) + 0.1), None),
     "mutant": ("grad_z1", lambda da1, z1: da1, "missing_mask"),
     "mutant, with some noise": ("grad_z1", lambda da1, z1: noise(da1, 0.05), None),
     "mutant and factor": ("grad_z1", lambda da1, z1: 5 * da1 * (z1 <= 0), "wrong_region"),
@@ -103,28 +105,28 @@ TABLE: dict[str, tuple[str, Function, str | None]] = {
     "not summed, other numbers": ("grad_b1", lambda dz1: noise(dz1, 0.1), None),
     "broadcast": ("grad_yhat", lambda yhat, y: torch.tanh(yhat - y.T), "broadcast_shape"),
     "low precision": ("grad_w1", lambda x, dz1: grad_w1(x, dz1).bfloat16().to(dz1.dtype), "low_precision"),
-    "low precision, too low": ("grad_w1", lambda x, dz1: noise(grad_w1(x, dz1), 0.02), None),
+    "precision lower than that": ("grad_w1", lambda x, dz1: noise(grad_w1(x, dz1), 0.02), None),
     "rounded": ("grad_yhat", lambda yhat, y: grad_yhat(yhat, y).round(decimals=2), "low_precision"),
-    "rounded, of something else": ("grad_yhat", lambda yhat, y: torch.tanh(yhat - y).round(decimals=2), None),
+    "rounded, other numbers": ("grad_yhat", lambda yhat, y: torch.tanh(yhat - y).round(decimals=2), None),
     "clipped": ("grad_w1", lambda x, dz1: grad_w1(x, dz1).clamp(-0.5, 0.5), "rescaled"),
     "clipped on one side": ("grad_w1", lambda x, dz1: grad_w1(x, dz1).clamp(max=0.5), None),
     "normalised": ("grad_w1", lambda x, dz1: grad_w1(x, dz1) / grad_w1(x, dz1).norm(), "rescaled"),
     "normalised by the largest": ("grad_w1", lambda x, dz1: grad_w1(x, dz1) / grad_w1(x, dz1).abs().max(), None),
     "region": ("grad_z1", lambda da1, z1: torch.where(z1 > 0, da1, z1.sin() + 2), "wrong_region"),
-    "region, not all of it": ("grad_z1", lambda da1, z1: wrong_in_odd_columns(da1, z1), None),
+    "region, only part of it": ("grad_z1", lambda da1, z1: wrong_in_odd_columns(da1, z1), None),
     "ignores upstream": ("grad_z1", lambda da1, z1: z1.cos() + 2, "ignores_upstream"),
-    "hardly ignores upstream": ("grad_z1", lambda da1, z1: z1.cos() + 2 + da1 / 1000, None),
+    "nearly ignores upstream": ("grad_z1", lambda da1, z1: z1.cos() + 2 + da1 / 1000, None),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_a_hit_or_a_near_miss(assignment: Assignment, name: str) -> None:
+def test_a_mistake_is_recognised_and_a_similar_answer_is_not(assignment: Assignment, name: str) -> None:
     exercise, function, expected = TABLE[name]
 
     assert first_id(assignment, exercise, function) == expected
 
 
-def test_what_is_right_is_not_explained(assignment: Assignment) -> None:
+def test_a_right_answer_gets_no_diagnosis(assignment: Assignment) -> None:
     for name, function in (("grad_w1", grad_w1), ("grad_b1", grad_b1), ("grad_yhat", grad_yhat), ("grad_z1", grad_z1)):
         assert first_id(assignment, name, function, Scope(reads=("x",), unused=("y",), numbers=(64,))) is None
 
@@ -141,7 +143,7 @@ def test_what_is_right_is_not_explained(assignment: Assignment) -> None:
     ],
     ids=str,
 )
-def test_what_the_source_reads_counts_where_no_number_speaks(
+def test_if_no_numbers_match_what_the_function_reads_decides(
     assignment: Assignment, scope: Scope, expected: str | None
 ) -> None:
     def nonsense(x: torch.Tensor, dz1: torch.Tensor) -> torch.Tensor:
@@ -150,26 +152,26 @@ def test_what_the_source_reads_counts_where_no_number_speaks(
     assert first_id(assignment, "grad_w1", nonsense, scope) == expected
 
 
-def test_state_that_is_kept(assignment: Assignment) -> None:
-    """The first answer for ever, or all of them added up; one that merely looks alike is something else."""
-    kept: list[torch.Tensor] = []
+def test_a_function_that_keeps_state_is_recognised(assignment: Assignment) -> None:
+    """It returns its first answer again and again, or the sum of all answers."""
+    answers: list[torch.Tensor] = []
 
-    def remembers(x: torch.Tensor, dz1: torch.Tensor) -> torch.Tensor:
-        kept.append(grad_w1(x, dz1))
-        return kept[0]
+    def repeats_the_first(x: torch.Tensor, dz1: torch.Tensor) -> torch.Tensor:
+        answers.append(grad_w1(x, dz1))
+        return answers[0]
 
     def adds_up(x: torch.Tensor, dz1: torch.Tensor) -> torch.Tensor:
-        kept.append(grad_w1(x, dz1).double())
-        return torch.stack(kept).sum(0)
+        answers.append(grad_w1(x, dz1).double())
+        return torch.stack(answers).sum(0)
 
-    assert first_id(assignment, "grad_w1", remembers) == "keeps_state"
-    kept.clear()
+    assert first_id(assignment, "grad_w1", repeats_the_first) == "keeps_state"
+    answers.clear()
     assert first_id(assignment, "grad_w1", adds_up) == "keeps_state"
     assert first_id(assignment, "grad_w1", lambda x, dz1: torch.zeros(784, 50)) != "keeps_state"
 
 
-def test_a_size_that_is_written_into_the_source(assignment: Assignment) -> None:
-    """It fails on other batches; a number that the network itself has is no such size."""
+def test_a_batch_size_that_is_written_into_the_function_is_recognised(assignment: Assignment) -> None:
+    """The function fails on other batches. A size of the network does not count."""
 
     def asserts(x: torch.Tensor, dz1: torch.Tensor) -> torch.Tensor:
         assert len(x) == 64, "batch"
@@ -179,18 +181,18 @@ def test_a_size_that_is_written_into_the_source(assignment: Assignment) -> None:
     assert first_id(assignment, "grad_w1", asserts, Scope(numbers=(784,))) is None
 
 
-def test_kinds_of_result(assignment: Assignment) -> None:
+def test_outcomes_without_numbers_have_diagnoses(assignment: Assignment) -> None:
     exercise = next(e for e in assignment.exercises if e.name == "grad_w1")
     case = build_cases(assignment)["grad_w1"][0]
 
-    def of(**what: object) -> str | None:
-        returned = [Returned(case=case, argument_dtype=case.dtype, **what)]  # type: ignore[arg-type]
-        found = diagnose(assignment, exercise, returned[0].outcome or Outcome.NOT_FINITE, returned, Scope())
-        return found[0].id if found else None
+    def id_for(**fields: object) -> str | None:
+        returned = [Returned(case=case, argument_dtype=case.dtype, **fields)]  # type: ignore[arg-type]
+        diagnoses = diagnose(assignment, exercise, returned[0].outcome or Outcome.NOT_FINITE, returned, Scope())
+        return diagnoses[0].id if diagnoses else None
 
-    assert of(outcome=Outcome.WRONG_TYPE, type="NoneType") == "returns_none"
-    assert of(outcome=Outcome.WRONG_TYPE, type="list") == "wrong_type"
-    assert of(outcome=Outcome.WRONG_DTYPE, dtypes=("float16",)) == "low_precision"
-    assert of(outcome=Outcome.WRONG_DTYPE, dtypes=("int64",)) == "wrong_dtype"
-    assert of(outcome=None, tensors=(torch.full((784, 50), torch.nan),)) == "not_finite"
-    assert of(outcome=Outcome.RAISED, error=CallError(type="NameError", message="q", cell=1)) is None
+    assert id_for(outcome=Outcome.WRONG_TYPE, type="NoneType") == "returns_none"
+    assert id_for(outcome=Outcome.WRONG_TYPE, type="list") == "wrong_type"
+    assert id_for(outcome=Outcome.WRONG_DTYPE, dtypes=("float16",)) == "low_precision"
+    assert id_for(outcome=Outcome.WRONG_DTYPE, dtypes=("int64",)) == "wrong_dtype"
+    assert id_for(outcome=None, tensors=(torch.full((784, 50), torch.nan),)) == "not_finite"
+    assert id_for(outcome=Outcome.RAISED, error=CallError(type="NameError", message="q", cell=1)) is None

@@ -1,4 +1,4 @@
-"""That a function reads the notebook's data is said where another value makes another answer, and nowhere else."""
+"""A function is said to read a variable of the notebook only if another value of it changes the answer."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from grader.execution import execute
 from grader.execution.execute import Execution
 from grader.execution.packed import pack_execution, unpack_execution
 from grader.execution.rebinding import rebind_key
-from grader.harness.rebind import other, rebound
+from grader.harness.rebind import altered, rebound
 from grader.model import ExerciseResult, Limits, Outcome, Report
 from grader.pipeline import grade
 from grader.reports.json import report_to_dict
 from tests.conftest import handed_in, raw_submission
-from tests.inprocess import Here, grade_here
+from tests.inprocess import InProcessRun, grade_in_process
 
 TORN = "\n    return (x.T @ dz1).sin()"
-"""No recogniser explains these numbers: what is said of them comes from what the source names."""
+"""No recogniser explains these numbers: their diagnosis depends only on what the function reads."""
 
 
 def diagnosed(report: Report, name: str = "grad_w1") -> str | None:
@@ -38,30 +38,30 @@ def exercise_called(report: Report, name: str) -> ExerciseResult:
     [
         "def grad_w1(x, dz1):\n    return (x.T @ dz1).sin() * globals()['a1'].mean()",
         "def grad_w1(x, dz):\n    return (x.T @ dz).sin() * z1.mean()",
-        "def grad_w1(x, dz1):\n    return (x.T @ dz1).sin() * len(y)",  # how many there are, not which
+        "def grad_w1(x, dz1):\n    return (x.T @ dz1).sin() * len(y)",  # the number of rows, not their values
         "def grad_w1(x, dz1, scale=z1.mean()):\n    return (x.T @ dz1).sin() * scale",
         "def grad_w1(x, dz1):\n    return dz1.sum() * parameters['w1'].sin()",
         "kept = [parameters['w1'].numpy()]\n\n# %%\ndef grad_w1(x, dz1):\n"
         "    return dz1.sum() * torch.tensor(kept[0]).sin()",
     ],
 )
-def test_what_is_read(assignment: Assignment, answer: str) -> None:
-    assert diagnosed(grade_here(assignment, f"# %%\n{answer}")) == "reads_global"
+def test_a_function_that_reads_a_variable_is_recognised(assignment: Assignment, answer: str) -> None:
+    assert diagnosed(grade_in_process(assignment, f"# %%\n{answer}")) == "reads_global"
 
 
 @pytest.mark.parametrize(
     "body",
     [
         "if len(x) < 0:\n        return z1" + TORN,  # never taken
-        "a1 = [z1 for z1 in x]" + TORN,  # names of its own
+        "a1 = [z1 for z1 in x]" + TORN,  # local names
         "z1 + w2 if False else None" + TORN,
-        "z1.sum()" + TORN,  # looked at, and thrown away
+        "z1.sum()" + TORN,  # read, but not used
         "assert z1.dtype == dz1.dtype or len(x) != 64" + TORN,
         "lambda: z1" + TORN,
     ],
 )
-def test_what_is_only_named(assignment: Assignment, body: str) -> None:
-    report = grade_here(assignment, f"# %%\ndef grad_w1(x, dz1):\n    {body}\n")
+def test_a_name_alone_is_not_a_read(assignment: Assignment, body: str) -> None:
+    report = grade_in_process(assignment, f"# %%\ndef grad_w1(x, dz1):\n    {body}\n")
 
     assert exercise_called(report, "grad_w1").outcome is Outcome.MISMATCH
     assert diagnosed(report) != "reads_global"
@@ -74,14 +74,14 @@ def test_what_is_only_named(assignment: Assignment, body: str) -> None:
         "return (x.T @ dz1).sin() + torch.rand(1) + 0 * len(a1)",
     ],
 )
-def test_an_answer_that_is_never_the_same_proves_nothing(assignment: Assignment, body: str) -> None:
-    report = grade_here(assignment, f"# %%\ncalls = 0\n\n# %%\ndef grad_w1(x, dz1):\n    {body}\n")
+def test_if_the_answer_always_changes_no_read_is_confirmed(assignment: Assignment, body: str) -> None:
+    report = grade_in_process(assignment, f"# %%\ncalls = 0\n\n# %%\ndef grad_w1(x, dz1):\n    {body}\n")
 
     assert diagnosed(report) != "reads_global"
 
 
-def test_only_what_is_read_is_named(assignment: Assignment) -> None:
-    report = grade_here(
+def test_the_diagnosis_names_only_variables_that_are_read(assignment: Assignment) -> None:
+    report = grade_in_process(
         assignment, "# %%\ndef grad_w1(x, dz):\n    a1 if False else 0\n    return (x.T @ dz).sin() * z1.mean()"
     )
 
@@ -91,21 +91,22 @@ def test_only_what_is_read_is_named(assignment: Assignment) -> None:
     assert "a1" not in first.message
 
 
-def test_another_mistake_is_told(assignment: Assignment) -> None:
-    """As is the network's data in a function that fails for another reason."""
+def test_a_name_alone_does_not_hide_another_mistake(assignment: Assignment) -> None:
+    """Neither in a wrong answer nor in a function that raises for another reason."""
     answer = "# %%\ndef grad_w1(x, dz1):\n    if False:\n        return w1\n    return -(x.T @ dz1)"
     fails = "# %%\ndef grad_w1(x, dz1):\n    shape = w1.shape if False else 0\n    return (x.T @ dz1).reshape(3, -1, 5)"
 
-    assert diagnosed(grade_here(assignment, answer)) == "sign"
-    assert diagnosed(grade_here(assignment, fails)) != "reads_global"
+    assert diagnosed(grade_in_process(assignment, answer)) == "sign"
+    assert diagnosed(grade_in_process(assignment, fails)) != "reads_global"
 
 
-def test_nobody_else_is_asked(assignment: Assignment) -> None:
-    """Constants of the network are there to be read; a variable that is a function is not changed."""
-    nobody, read = (Here(assignment, "", base="solution"), Here(assignment, "# %%\nn = 2\n\ndef grad_b1(dz1):\n    n"))
+def test_only_functions_that_name_a_variable_are_called_again(assignment: Assignment) -> None:
+    """In the solution, functions name constants of the network only."""
+    solution = InProcessRun(assignment, "", base="solution")
+    naming = InProcessRun(assignment, "# %%\nn = 2\n\ndef grad_b1(dz1):\n    n")
 
-    assert [key for key in nobody.execution.replies if "rebound" in key] == []
-    assert [key for key in read.execution.replies if "rebound" in key] == ["grad_b1 rebound"]
+    assert [key for key in solution.execution.replies if "rebound" in key] == []
+    assert [key for key in naming.execution.replies if "rebound" in key] == ["grad_b1 rebound"]
 
 
 HOSTILE = """
@@ -116,7 +117,7 @@ class Hostile(torch.Tensor):
     @classmethod
     def __torch_function__(cls, func, types, args=(), kwargs=None):
         if len(types) and func is not torch.Tensor.sum:
-            raise SystemExit("not to be touched")
+            raise SystemExit("do not touch")
         return 2.0
 
 armed = torch.ones(3).as_subclass(Hostile)
@@ -140,8 +141,8 @@ def grad_yhat(yhat, y):
 """
 
 
-def test_in_a_kernel(assignment: Assignment, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is asked last costs nothing that was answered before; and what was answered is judged again as it was."""
+def test_in_a_kernel_the_extra_calls_cost_nothing(assignment: Assignment, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They come last, so a crash loses no earlier reply. Judging the packed replies again gives the same results."""
     kept: list[Execution] = []
     started: list[Limits] = []
     start_kernel = execute.start_kernel
@@ -162,7 +163,7 @@ def test_in_a_kernel(assignment: Assignment, monkeypatch: pytest.MonkeyPatch) ->
     assert set(asked) == {"grad_yhat rebound", "grad_w1 rebound", "grad_b1 rebound"}
     assert (asked["grad_yhat rebound"], asked["grad_b1 rebound"]) == ("done", "crashed")
     assert report.notebook.executed == report.notebook.cells
-    assert len(started) == 1, "what is only evidence is not worth another run"
+    assert len(started) == 1, "the notebook is not run again for evidence only"
 
     packed = pack_execution(ran, assignment)
     assert packed is not None
@@ -170,39 +171,39 @@ def test_in_a_kernel(assignment: Assignment, monkeypatch: pytest.MonkeyPatch) ->
     assert report_to_dict(again)["exercises"] == report_to_dict(report)["exercises"]
 
 
-def test_without_an_answer_nothing_is_confirmed(assignment: Assignment) -> None:
-    here = Here(assignment, "# %%\ndef grad_yhat(yhat, y):\n    return 2 * (yhat - y) / len(x)")
-    assert diagnosed(here.judged(assignment), "grad_yhat") == "reads_global"
+def test_without_a_reply_no_read_is_confirmed(assignment: Assignment) -> None:
+    run = InProcessRun(assignment, "# %%\ndef grad_yhat(yhat, y):\n    return 2 * (yhat - y) / len(x)")
+    assert diagnosed(run.report(assignment), "grad_yhat") == "reads_global"
 
-    exercise = next(each for each in assignment.exercises if each.name == "grad_yhat")
-    del here.execution.replies[rebind_key(exercise)]
+    exercise = next(e for e in assignment.exercises if e.name == "grad_yhat")
+    del run.execution.replies[rebind_key(exercise)]
 
-    assert diagnosed(here.judged(assignment), "grad_yhat") != "reads_global"
+    assert diagnosed(run.report(assignment), "grad_yhat") != "reads_global"
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64, torch.uint8, torch.bool, torch.complex64])
-def test_other_values(dtype: torch.dtype) -> None:
-    """Of the same shape and dtype, none too large for what labels and indices are for, and none what it was."""
+def test_an_altered_tensor_differs_everywhere_and_keeps_its_shape_and_dtype(dtype: torch.dtype) -> None:
+    """Integers stay in their range, so that they can still be labels and indices."""
     tensor = torch.tensor([[0, 1], [3, 0], [2, 1]]).to(dtype)
 
-    changed = other(tensor, "values")
+    changed = altered(tensor, "values")
 
     assert (changed.shape, changed.dtype) == (tensor.shape, dtype)
     assert not bool((changed == tensor).any())
     if dtype in (torch.int64, torch.uint8):
         assert 0 <= int(changed.min()) <= int(changed.max()) <= 3
-    assert torch.equal(other(tensor, "rows"), tensor[:2])
+    assert torch.equal(altered(tensor, "rows"), tensor[:2])
 
 
 @pytest.mark.parametrize("number", [0, 1, -1, 2, 64, 0.0, -1.0, 1e-8])
-def test_other_numbers(number: float) -> None:
-    assert other(number, "values") != number
-    assert type(other(number, "values")) is type(number)
-    assert other(number, "rows") == number
+def test_an_altered_number_differs_and_keeps_its_type(number: float) -> None:
+    assert altered(number, "values") != number
+    assert type(altered(number, "values")) is type(number)
+    assert altered(number, "rows") == number
 
 
-def test_all_is_as_it_was_before() -> None:
-    """Also where a call raises, or a value cannot be changed."""
+def test_after_the_call_every_variable_has_its_old_value() -> None:
+    """Even if the call raises, or a value cannot be changed."""
 
     class Raises(float):
         def __abs__(self) -> float:
@@ -214,9 +215,9 @@ def test_all_is_as_it_was_before() -> None:
     namespace = {"n": 64, "odd": Raises(1)}
     before = dict(namespace)
     change = {"kind": "values", "frozen": True}
-    for name, seen in (("n", 32), ("odd", before["odd"]), ("gone", None)):
+    for name, value in (("n", 32), ("odd", before["odd"]), ("gone", None)):
         with contextlib.suppress(KeyError), rebound(namespace, function, change | {"name": name}):
-            assert namespace.get(name) == seen
+            assert namespace.get(name) == value
             assert function() == 7.0
             raise KeyError
 

@@ -1,4 +1,4 @@
-"""Messages survive the way, and bytes that are no messages are refused."""
+"""Messages are packed and unpacked unchanged, and bytes that are not messages are refused."""
 
 from __future__ import annotations
 
@@ -12,8 +12,7 @@ headers = st.dictionaries(st.text(max_size=10), st.one_of(st.integers(), st.text
 
 
 @given(st.lists(st.tuples(headers, st.binary(max_size=200)), max_size=5))
-def test_what_is_packed_is_unpacked(messages: list[tuple[dict, bytes]]) -> None:
-    """Any number of messages, in order."""
+def test_packed_messages_are_unpacked_in_order(messages: list[tuple[dict, bytes]]) -> None:
     content = b"".join(pack(header, payload) for header, payload in messages)
 
     assert list(unpack_all(content)) == messages
@@ -21,21 +20,21 @@ def test_what_is_packed_is_unpacked(messages: list[tuple[dict, bytes]]) -> None:
 
 @given(st.binary(max_size=400))
 def test_arbitrary_bytes_never_raise(content: bytes) -> None:
-    """A hostile pipe yields messages or nothing."""
+    """A hostile process can only send messages or nothing."""
     assert all(isinstance(header, dict) for header, _ in unpack_all(content))
 
 
 @given(headers, st.binary(max_size=50), st.integers(1, 40))
 def test_a_message_cut_off_is_left_out(header: dict, payload: bytes, cut: int) -> None:
-    """What came before it is kept."""
+    """The messages before it are kept."""
     whole = pack({"n": 1}, b"first")
     second = pack(header, payload)
 
     assert list(unpack_all(whole + second[: -min(cut, len(second))])) == [({"n": 1}, b"first")]
 
 
-def test_lengths_are_bounded_before_anything_is_read() -> None:
-    """A prefix that promises exabytes is refused."""
+def test_lengths_are_checked_before_anything_is_read() -> None:
+    """A prefix that announces exabytes is refused."""
     with pytest.raises(WireError):
         unpack_prefix(PREFIX.pack(10, 2**60), payload_limit=1000)
     with pytest.raises(WireError):
@@ -43,7 +42,7 @@ def test_lengths_are_bounded_before_anything_is_read() -> None:
 
 
 @pytest.mark.parametrize("words", [b"", b"[]", b"3", b"{", b"\xff", b"[" * 100_000])
-def test_a_header_is_a_json_object(words: bytes) -> None:
-    """Anything else is refused, however deep it nests."""
+def test_a_header_that_is_not_a_json_object_is_refused(words: bytes) -> None:
+    """Even if it is nested deeply."""
     with pytest.raises(WireError):
         unpack_header(words)

@@ -1,4 +1,4 @@
-"""The arguments that exercises are called on: fixed, apart from one another, and right."""
+"""The arguments that exercises are called on are fixed, independent of one another, and right."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def digest(tensor: torch.Tensor) -> str:
 
 
 def test_the_public_batch_is_the_same_everywhere(assignment: Assignment) -> None:
-    """Pixels and labels are those of these 64 images, whatever the machine."""
+    """It has the same 64 images on every machine."""
     chain = build_chain(assignment)
 
     assert digest(chain.inputs["x"]) == "63c019f8c275d8e2"
@@ -31,21 +31,21 @@ def test_the_public_batch_is_the_same_everywhere(assignment: Assignment) -> None
 
 
 def test_batch_sizes_differ_and_none_is_one(assignment: Assignment) -> None:
-    """A constant copied from one case fails on another."""
+    """So a size that is copied from one case fails on another."""
     sizes = {case.name: case.arguments["x"].shape[0] for case in build_cases(assignment)["grad_w1"]}
 
     assert sizes == {"mnist": 64, "mnist_hidden": 48, "vjp": 17, "linear": 17}
 
 
 def test_about_half_of_the_relu_clips(assignment: Assignment) -> None:
-    """In every case: otherwise a forgotten mask would score full marks."""
+    """If it clipped nothing in some case, a forgotten mask would pass that case."""
     for case in build_cases(assignment)["grad_z1"]:
         assert 0.35 < float((case.arguments["z1"] < 0).float().mean()) < 0.65
         assert not bool((case.arguments["z1"] == 0).any()), "at the kink every subgradient is right"
 
 
-def test_float64_where_it_is_said(assignment: Assignment) -> None:
-    """MNIST cases are float32 as in the notebook, probes float64."""
+def test_mnist_cases_are_float32_and_the_others_float64(assignment: Assignment) -> None:
+    """References are always float64."""
     for cases in build_cases(assignment).values():
         for case in cases:
             dtypes = {argument.dtype for argument in case.arguments.values()}
@@ -53,10 +53,10 @@ def test_float64_where_it_is_said(assignment: Assignment) -> None:
             assert all(expected.dtype is torch.float64 for expected in case.expected)
 
 
-def test_no_case_gives_away_another_ones_answer(assignment: Assignment) -> None:
-    """Random cotangents are drawn for each exercise on its own: what one is given is no other one's gradient."""
+def test_no_argument_is_the_answer_to_another_exercise(assignment: Assignment) -> None:
+    """Random upstream gradients are drawn separately for each exercise."""
     cases = build_cases(assignment)
-    given = {
+    upstream = {
         (name, argument): case.arguments[argument]
         for name, all_cases in cases.items()
         for case in all_cases
@@ -67,13 +67,13 @@ def test_no_case_gives_away_another_ones_answer(assignment: Assignment) -> None:
     for name, all_cases in cases.items():
         for case in all_cases:
             if case.name in ("vjp", "linear"):
-                for other, tensor in given.items():
+                for place, tensor in upstream.items():
                     if tensor.shape == case.expected[0].shape:
-                        assert not torch.allclose(tensor, case.expected[0]), (name, other)
+                        assert not torch.allclose(tensor, case.expected[0]), (name, place)
 
 
-def test_linear_is_another_cotangent_at_the_same_place(assignment: Assignment) -> None:
-    """So that a wrong function that fits one cotangent does not fit both."""
+def test_linear_differs_from_vjp_only_in_the_upstream_gradient(assignment: Assignment) -> None:
+    """So a wrong function that fits one upstream gradient does not fit both."""
     vjp, linear = build_cases(assignment)["grad_w1"][2:]
 
     assert torch.equal(vjp.arguments["x"], linear.arguments["x"])
@@ -82,7 +82,7 @@ def test_linear_is_another_cotangent_at_the_same_place(assignment: Assignment) -
 
 @given(rows=st.integers(2, 300), seed=st.integers(0, 2**20))
 def test_the_solution_is_right_at_any_batch_size(assignment: Assignment, rows: int, seed: int) -> None:
-    """In float32 and float64, composed into a whole backward pass, against autograd of the loss."""
+    """Composed into a whole backward pass, in float32 and float64, it agrees with autograd of the loss."""
     generator = torch.Generator().manual_seed(seed)
     for dtype in (torch.float32, torch.float64):
         x = torch.rand(rows, 784, generator=generator, dtype=dtype)
@@ -103,8 +103,8 @@ def test_the_solution_is_right_at_any_batch_size(assignment: Assignment, rows: i
                 assert got.outcome is Outcome.MATCH
 
 
-def test_a_solution_that_disagrees_is_refused(assignment: Assignment) -> None:
-    """Nothing can be graded with it; the message names exercise and case."""
+def test_a_solution_that_disagrees_with_autograd_is_refused(assignment: Assignment) -> None:
+    """The message names the exercise and the case."""
     wrong = dataclasses.replace(
         assignment, solutions={**assignment.solutions, "grad_b1": lambda dz1: dz1.mean(0, keepdim=True)}
     )
@@ -114,7 +114,6 @@ def test_a_solution_that_disagrees_is_refused(assignment: Assignment) -> None:
 
 
 def test_an_argument_that_is_not_in_the_network_is_refused(assignment: Assignment) -> None:
-    """The author is told which names there are."""
     wrong = dataclasses.replace(
         assignment, exercises=(Exercise(name="grad_w1", targets=("w1",), arguments=("x", "dz7")),)
     )
@@ -123,8 +122,7 @@ def test_an_argument_that_is_not_in_the_network_is_refused(assignment: Assignmen
         build_cases(wrong)
 
 
-def test_a_network_that_fails_is_the_authors_trouble(assignment: Assignment) -> None:
-    """As a sentence, whatever it raised."""
+def test_a_network_that_fails_is_an_error_in_the_source_notebook(assignment: Assignment) -> None:
 
     def forward(**values: torch.Tensor) -> dict[str, torch.Tensor]:
         raise KeyError("w9")
@@ -134,27 +132,27 @@ def test_a_network_that_fails_is_the_authors_trouble(assignment: Assignment) -> 
 
 
 def test_the_first_assignments_cases_never_change(assignment: Assignment) -> None:
-    """Every argument and reference, to a few digits: marks that were given yesterday must be given again."""
+    """Every argument and reference is the same to a few digits, so that the same answers get the same marks."""
     cases = build_cases(assignment)
     sizes = [
         f"{case.name} {name} {case.rows} {case.terms} {float(case.expected[0].norm()):.6e}"
         f" {sum(float(argument.double().norm()) for argument in case.arguments.values()):.6e}"
-        for name, of in cases.items()
-        for case in of
+        for name, all_cases in cases.items()
+        for case in all_cases
     ]
 
     assert hashlib.sha256("\n".join(sizes).encode()).hexdigest()[:16] == "fab9401cd48cf438"
 
 
-def test_a_single_upstream_number_comes_with_both_signs() -> None:
-    """Otherwise its absolute value would do as well, half of the time."""
+def test_a_single_upstream_number_has_both_signs() -> None:
+    """Otherwise a function that uses its absolute value could be right on all cases."""
     cases = build_cases(load_assignment(SOURCES / "deep_mlp.md"))["grad_w3"]
 
     assert {float(case.arguments["dpenalty"].sign()) for case in cases} == {1.0, -1.0}
 
 
 def test_no_window_of_the_max_pool_has_a_tie() -> None:
-    """Which of several largest entries the gradient goes to is a convention: no case may depend on it."""
+    """If several entries are the largest, which one gets the gradient is a convention. No case may depend on it."""
     for case in build_cases(load_assignment(SOURCES / "convnet.md"))["grad_z"]:
         blocks = case.arguments["z"].unfold(2, 2, 2).unfold(3, 2, 2)
         largest = case.arguments["p"][..., None, None]
@@ -162,8 +160,7 @@ def test_no_window_of_the_max_pool_has_a_tie() -> None:
         assert bool(((blocks == largest).sum((4, 5)) == 1).all())
 
 
-def test_labels_and_masks_arrive_as_they_are() -> None:
-    """Whole numbers and booleans, of the same values in every precision."""
+def test_labels_and_masks_keep_their_dtypes() -> None:
     for name, function, argument, dtype in (
         ("softmax_cross_entropy", "grad_logp", "y", torch.int64),
         ("deep_mlp", "grad_h1", "mask", torch.bool),

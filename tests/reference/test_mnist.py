@@ -1,4 +1,4 @@
-"""MNIST is the published one, and says so where it is not."""
+"""MNIST is the published one; files that are not are refused."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def forget() -> None:
     mnist._prepared.clear()
 
 
-def test_the_test_split_ships_with_the_package() -> None:
-    """10,000 images in [0, 1], and the labels of the published order."""
+def test_the_test_split_comes_with_the_package() -> None:
+    """It has 10,000 images in [0, 1], with labels in the published order."""
     images, labels = load_mnist()
 
     assert images.shape == (10_000, 784)
@@ -36,15 +36,15 @@ def test_the_test_split_ships_with_the_package() -> None:
 
 
 def test_every_call_gives_new_tensors() -> None:
-    """A student who writes into the images must not change them for anyone else."""
+    """If a student writes into the images, nobody else's images change."""
     first, _ = load_mnist()
     first.zero_()
 
     assert float(load_mnist()[0].sum()) > 0
 
 
-def test_what_is_prepared_is_given_out_once() -> None:
-    """The same numbers as ever, and nobody gets what somebody else has written into."""
+def test_prepared_tensors_are_returned_only_once() -> None:
+    """They have the same numbers, and a later call does not return tensors that somebody has written into."""
     fresh, _ = load_mnist()
     mnist.prepare_mnist()
     first, labels = load_mnist()
@@ -55,13 +55,13 @@ def test_what_is_prepared_is_given_out_once() -> None:
     assert torch.equal(load_mnist()[0], fresh)
 
 
-def test_checksums_are_those_published() -> None:
-    """What `grader doctor` looks at."""
+def test_the_files_have_the_published_checksums() -> None:
+    """`grader doctor` checks this, too."""
     assert all(mnist.checksums().values())
 
 
 def test_a_changed_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One bit is enough, and the message names the file."""
+    """One changed bit is enough. The message names the file."""
     for name in mnist.checksums():
         content = bytearray((mnist.MNIST_DIRECTORY / name).read_bytes())
         content[-1] ^= 1
@@ -75,8 +75,7 @@ def test_a_changed_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     forget()
 
 
-def test_a_missing_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With what to do about it."""
+def test_a_missing_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mnist, "MNIST_DIRECTORY", tmp_path)
     forget()
 
@@ -104,10 +103,10 @@ def mirror(tmp_path: Path) -> Iterator[tuple[str, Path]]:
     server.server_close()
 
 
-def test_the_training_split_is_fetched_once_and_checked(
+def test_the_training_split_is_downloaded_once_and_checked(
     tmp_path: Path, mirror: tuple[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """From the first mirror whose file has the right checksum; the next time without a network."""
+    """It comes from the first mirror whose file has the right checksum. The next call needs no network."""
     url, folder = mirror
     images = gzip.compress(bytes([0, 0, 8, 3]) + (2).to_bytes(4, "big") + (28).to_bytes(4, "big") * 2 + bytes(2 * 784))
     labels = gzip.compress(bytes([0, 0, 8, 1]) + (2).to_bytes(4, "big") + bytes([3, 4]))
@@ -136,8 +135,7 @@ def test_the_training_split_is_fetched_once_and_checked(
     forget()
 
 
-def test_no_mirror_at_all_is_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It names the mirrors, and what to do."""
+def test_if_no_mirror_works_the_error_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/",))
 
     with pytest.raises(DataError, match=r"could not be fetched from any mirror .*127\.0\.0\.1:9"):

@@ -1,4 +1,4 @@
-"""Any network: of random small ones, references agree with local rules, with autograd of the whole, and with steps."""
+"""For random small networks, references agree with rules by hand, autograd of the whole loss, and differences."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ OPERATIONS = ("linear", "relu", "tanh", "add", "multiply", "mask", "flip", "look
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """`name` is made of earlier tensors; `parameter` may be shared with other steps."""
+    """`name` is computed from earlier tensors. `parameter` may be shared with other steps."""
 
     name: str
     operation: str
@@ -53,7 +53,7 @@ class Step:
         return first.flip(-1)
 
     def back(self, values: Tensors) -> list[tuple[str, torch.Tensor]]:
-        """By hand: what the gradient of the step's tensor says to each tensor that went in."""
+        """The gradient that goes back to each input of the step, derived by hand."""
         d = values[f"d{self.name}"]
         if self.operation == "look_up":
             table = torch.zeros(8, 4, dtype=d.dtype)
@@ -77,7 +77,7 @@ class Step:
 
     @property
     def reads(self) -> tuple[str, ...]:
-        """All that `back` looks at."""
+        """The names of all tensors that `back` uses."""
         extra = {"mask": ["mask"], "look_up": ["tokens"]}.get(self.operation, [])
         parameter = [self.parameter] if self.operation in ("linear", "relu") else []
         return (*self.inputs, *parameter, *extra, f"d{self.name}")
@@ -96,11 +96,15 @@ def programs(draw: st.DrawFn) -> tuple[Step, ...]:
     return (*steps, Step("last", "linear", (steps[-1].name,), "w"))
 
 
+def batch_second(tensors: Tensors) -> Tensors:
+    return {name: tensor.transpose(0, 1).contiguous() for name, tensor in tensors.items()}
+
+
 def assignment_of(steps: Sequence[Step], *, inner: tuple[int, ...] = (4,), time_first: bool = False) -> Assignment:
     """
-    An exercise for each tensor that something is made of, and one for all parameters together.
+    An assignment with an exercise for each tensor that a step uses, and one for all parameters together.
 
-    Tensors are of shape (N, *inner, 4), or with the batch in the second place.
+    Tensors have the shape (N, *inner, 4). If `time_first`, the batch is the second axis.
     """
     last = steps[-1].name
     places = math.prod(inner)
@@ -111,15 +115,15 @@ def assignment_of(steps: Sequence[Step], *, inner: tuple[int, ...] = (4,), time_
         x = pixels[:, : 4 * places].reshape(shape).float() / 255 + 0.3 * torch.randn(shape, generator=generator)
         tokens = (pixels[:, -places:].reshape(shape[:-1]) // 32).long()
         mask = torch.rand(shape, generator=generator) < 0.7
-        turn = (lambda tensor: tensor.transpose(0, 1).contiguous()) if time_first else (lambda tensor: tensor)
-        return {"x": turn(x), "tokens": turn(tokens), "mask": turn(mask), "label": labels}
+        inputs = {"x": x, "tokens": tokens, "mask": mask}
+        return (batch_second(inputs) if time_first else inputs) | {"label": labels}
 
     def init_parameters(generator: torch.Generator) -> Tensors:
         shapes = {"v": (4, 4), "w": (4, 4), "b": (4,), "table": (8, 4)}
         return {name: 0.7 * torch.randn(shape, generator=generator) for name, shape in shapes.items()}
 
-    def forward(**given: torch.Tensor) -> Tensors:
-        values = dict(given)
+    def forward(**leaves: torch.Tensor) -> Tensors:
+        values = dict(leaves)
         for step in steps:
             values[step.name] = step.run(values)
         return {step.name: values[step.name] for step in steps} | {"loss": values[last].square().mean()}
@@ -127,8 +131,8 @@ def assignment_of(steps: Sequence[Step], *, inner: tuple[int, ...] = (4,), time_
     def solution(*targets: str, **values: torch.Tensor) -> torch.Tensor | tuple[torch.Tensor, ...]:
         if targets == (last,):
             return 2 * values[last] / values[last].numel()
-        said = [one for step in steps if f"d{step.name}" in values for one in step.back(values)]
-        gradients = [sum(gradient for name, gradient in said if name == target) for target in targets]
+        parts = [part for step in steps if f"d{step.name}" in values for part in step.back(values)]
+        gradients = [sum(gradient for name, gradient in parts if name == target) for target in targets]
         return tuple(gradients) if len(gradients) > 1 else gradients[0]
 
     used = [name for name in ("v", "w", "b", "table") if any(step.parameter == name for step in steps)]
@@ -153,7 +157,7 @@ def assignment_of(steps: Sequence[Step], *, inner: tuple[int, ...] = (4,), time_
         init_parameters=init_parameters,
         make_inputs=make_inputs,
         solutions=solutions,
-        sources={},
+        solution_code={},
         network="",
         hidden_seed=1,
         limits=Limits(),
@@ -163,8 +167,10 @@ def assignment_of(steps: Sequence[Step], *, inner: tuple[int, ...] = (4,), time_
 
 @settings(max_examples=20)
 @given(steps=programs(), inner=st.sampled_from(((), (4,), (2, 3))), time_first=st.booleans())
-def test_references_agree(steps: tuple[Step, ...], inner: tuple[int, ...], time_first: bool) -> None:
-    """Rules by hand on every case, autograd of the whole on the public one, central differences, generic arguments."""
+def test_references_agree_with_three_other_ways(
+    steps: tuple[Step, ...], inner: tuple[int, ...], time_first: bool
+) -> None:
+    """With rules by hand on every case, autograd of the whole loss on the public case, and central differences."""
     time_first = time_first and bool(inner)
     assignment = assignment_of(steps, inner=inner, time_first=time_first)
 
@@ -186,7 +192,7 @@ def test_references_agree(steps: tuple[Step, ...], inner: tuple[int, ...], time_
 
 
 def check_form(case: Case, generic: Tensors, *, axis: int) -> None:
-    """Integers and booleans reach an exercise as they are; the batch is where the author put it."""
+    """Integers and booleans keep their dtypes; the batch is on the axis that the author chose."""
     for name, tensor in case.arguments.items():
         if name == "tokens":
             assert (tensor.dtype, generic[name].dtype) == (torch.int64, torch.int64)
@@ -198,7 +204,7 @@ def check_form(case: Case, generic: Tensors, *, axis: int) -> None:
 
 
 def test_a_later_upstream_gradient_does_not_count_twice() -> None:
-    """h1 goes into h2: what h2 has to say to h1 is in dh1 already, and w must not hear it again."""
+    """h2 is computed from h1, so dh1 contains what flows back from h2 already: dw must not get it again."""
     steps = (Step("h0", "linear", ("x",), "w"), Step("h1", "linear", ("h0",), "w"), Step("h2", "tanh", ("h1",)))
 
     case = build_cases(assignment_of(steps))["grad_w"][2]
@@ -208,22 +214,21 @@ def test_a_later_upstream_gradient_does_not_count_twice() -> None:
 
 
 def test_an_exercise_that_cannot_know_the_whole_gradient_is_refused() -> None:
-    """The author forgot one of the tensors that are made of the target."""
+    """Here the author forgot one of the tensors that are computed from the target."""
     steps = (Step("h0", "linear", ("x",), "w"), Step("h1", "linear", ("h0",), "w"))
-    whole = assignment_of(steps)
+    assignment = assignment_of(steps)
     partial = Exercise(name="grad_w", targets=("w",), arguments=("x", "dh0"), points=1)
 
     with pytest.raises(SourceError, match="grad_w of random cannot know all of dw"):
-        build_cases(dataclasses.replace(whole, exercises=(partial,)))
+        build_cases(dataclasses.replace(assignment, exercises=(partial,)))
 
 
 @pytest.mark.parametrize(
-    "made",
+    "make_inputs",
     [lambda images, labels, generator: None, lambda images, labels: {}, lambda images, labels, generator: {"x": 1}],
 )
-def test_inputs_that_cannot_be_made_are_the_authors_trouble(made: Callable[..., object]) -> None:
-    """As a sentence, whatever went wrong."""
-    whole = assignment_of((Step("h0", "tanh", ("x",)),))
+def test_inputs_that_cannot_be_made_are_an_error_in_the_source_notebook(make_inputs: Callable[..., object]) -> None:
+    assignment = assignment_of((Step("h0", "tanh", ("x",)),))
 
     with pytest.raises(SourceError, match="inputs of random cannot be made"):
-        build_cases(dataclasses.replace(whole, make_inputs=made))
+        build_cases(dataclasses.replace(assignment, make_inputs=make_inputs))

@@ -33,7 +33,7 @@ from grader.reports.html import render_html
 from grader.reports.json import render_json
 from grader.reports.reading import read_report
 from tests.conftest import SOURCES, handed_in
-from tests.inprocess import Here
+from tests.inprocess import InProcessRun
 from tests.test_corpus import ASSIGNMENTS, CORPUS, tomllib
 
 FEWEST_CHARACTERS = 7
@@ -146,14 +146,14 @@ def test_no_report_reveals_a_secret(assignment_id: str) -> None:
     first, second = two_seeds(assignment_id)
     explained = 0
     for number, answers in enumerate(rounds(assignment_id)):
-        here = Here(first, answers)
-        there = here.there(second)
+        here = InProcessRun(first, answers)
+        there = here.run_again(second)
         known = bare("\n".join(cell.code for cell in here.notebook.cells))
         secrets = frozenset(secret for secret in expressions(assignment_id) if secret not in known)
         assert secrets
-        reference = dict(documents(there.judged(at_level(second, 3))))
+        reference = dict(documents(there.report(at_level(second, 3))))
         for level in range(4) if number == 0 else (3,):
-            report = here.judged(at_level(first, level))
+            report = here.report(at_level(first, level))
             explained += sum(len(exercise.diagnoses) for exercise in report.exercises)
             for name, text in documents(report):
                 assert revealed(text, secrets) == set(), (name, level)
@@ -181,7 +181,7 @@ def test_levels_nest() -> None:
 def test_no_check_reveals_a_secret(assignment_id: str) -> None:
     """A check in the notebook, of wrong answers from the corpus."""
     for answers in rounds(assignment_id)[:2]:
-        here = Here(two_seeds(assignment_id)[0], answers)
+        here = InProcessRun(two_seeds(assignment_id)[0], answers)
         known = bare("\n".join(cell.code for cell in here.notebook.cells))
         shown = check.examine_all(here.namespace)._repr_mimebundle_()
         assert " yours " in shown["text/plain"]
@@ -209,7 +209,7 @@ def with_words(report: Report, words: str) -> Report:
 
 @pytest.fixture(scope="module")
 def report() -> Report:
-    return Here(two_seeds("two_layer_mse")[0], "").judged(two_seeds("two_layer_mse")[0])
+    return InProcessRun(two_seeds("two_layer_mse")[0], "").report(two_seeds("two_layer_mse")[0])
 
 
 @pytest.mark.parametrize(

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import nbformat
 import pytest
-import torch
 
 from grader.assignment.load import Assignment
 from grader.execution import execute
 from grader.execution.execute import Execution
 from grader.execution.packed import pack_execution, unpack_execution
 from grader.execution.rebinding import rebind_key
-from grader.harness.rebind import other, rebound
 from grader.model import ExerciseResult, Limits, Outcome, Report
 from grader.pipeline import grade
 from grader.reports.json import report_to_dict
@@ -178,47 +174,3 @@ def test_without_an_answer_nothing_is_confirmed(assignment: Assignment) -> None:
     del here.execution.replies[rebind_key(exercise)]
 
     assert diagnosed(here.judged(assignment), "grad_yhat") != "reads_global"
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64, torch.uint8, torch.bool, torch.complex64])
-def test_other_values(dtype: torch.dtype) -> None:
-    """Of the same shape and dtype, none too large for what labels and indices are for, and none what it was."""
-    tensor = torch.tensor([[0, 1], [3, 0], [2, 1]]).to(dtype)
-
-    changed = other(tensor, "values")
-
-    assert (changed.shape, changed.dtype) == (tensor.shape, dtype)
-    assert not bool((changed == tensor).any())
-    if dtype in (torch.int64, torch.uint8):
-        assert 0 <= int(changed.min()) <= int(changed.max()) <= 3
-    assert torch.equal(other(tensor, "rows"), tensor[:2])
-
-
-@pytest.mark.parametrize("number", [0, 1, -1, 2, 64, 0.0, -1.0, 1e-8])
-def test_other_numbers(number: float) -> None:
-    assert other(number, "values") != number
-    assert type(other(number, "values")) is type(number)
-    assert other(number, "rows") == number
-
-
-def test_all_is_as_it_was_before() -> None:
-    """Also where a call raises, or a value cannot be changed."""
-
-    class Raises(float):
-        def __abs__(self) -> float:
-            raise ValueError
-
-    def function(x: float = 3.0) -> float:
-        return x
-
-    namespace = {"n": 64, "odd": Raises(1)}
-    before = dict(namespace)
-    change = {"kind": "values", "frozen": True}
-    for name, seen in (("n", 32), ("odd", before["odd"]), ("gone", None)):
-        with contextlib.suppress(KeyError), rebound(namespace, function, change | {"name": name}):
-            assert namespace.get(name) == seen
-            assert function() == 7.0
-            raise KeyError
-
-        assert namespace == before
-        assert function() == 3.0

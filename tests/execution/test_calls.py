@@ -17,6 +17,7 @@ from grader.judge import Attempt, judge_exercise
 from grader.model import CallError, Outcome
 from grader.notebook.functions import FunctionIndex
 from grader.notebook.read import Notebook
+from grader.reference.cases import Case
 from tests.case_samples import EXPECTED, EXPECTED_BIAS, LAYER, WEIGHT, case_of, payload_of
 
 PUBLIC = case_of("mnist")
@@ -26,7 +27,7 @@ NOTEBOOK = Notebook.of(["import torch", "\n\ndef grad_w(x, dz):\n    return x @ 
 RETURNED = {"status": "returned", "type": "torch.Tensor", "tuple": None, "shapes": [[2, 2]], "dtypes": ["float32"]}
 
 
-def read(header: dict[str, Any], payload: bytes = b"", *, case: Any = PUBLIC, withholds: bool = True) -> Returned:
+def read(header: dict[str, Any], payload: bytes = b"", *, case: Case = PUBLIC, withholds: bool = True) -> Returned:
     """A single record, read."""
     reply = Reply(status="done", records={case.name: (header, payload)})
     (call,) = read_call([case], reply, NOTEBOOK, withholds=withholds)
@@ -79,7 +80,7 @@ def test_shapes_and_dtypes_are_those_of_the_tensors_that_came() -> None:
     ],
 )
 def test_what_cannot_be_compared(
-    case: Any, header: dict[str, Any], tensors: list[torch.Tensor], outcome: Outcome | None
+    case: Case, header: dict[str, Any], tensors: list[torch.Tensor], outcome: Outcome | None
 ) -> None:
     call = read(RETURNED | header, payload_with(*tensors) if tensors else b"", case=case)
 
@@ -161,7 +162,7 @@ def test_an_error_shows_the_students_own_lines() -> None:
         (HIDDEN, False, "x is 0.123"),
     ],
 )
-def test_what_was_raised_on_a_hidden_case_is_withheld(case: Any, withholds: bool, message: str) -> None:
+def test_what_was_raised_on_a_hidden_case_is_withheld(case: Case, withholds: bool, message: str) -> None:
     """A student may have put its numbers there. Where it happened is shown."""
     error = raised(ERROR, case=case, withholds=withholds)
 

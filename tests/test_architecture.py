@@ -41,6 +41,13 @@ LAYERS = [
 
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
+WITHOUT_LAYER = {"bundled", "samples", "schemas"}
+"""Folders of the package that hold data and no module of ours."""
+
+MOST_FILES = 20
+
+PRIVATE_PATH = re.compile(r"\b(?:grader|tests|benchmarks)(?:\.\w+)*\._(?!_)\w+")
+
 
 def modules() -> Iterator[tuple[str, Path]]:
     for path in sorted(PACKAGE.rglob("*.py")):
@@ -66,6 +73,21 @@ def test_imports_go_one_way(name: str, path: Path) -> None:
     assert name in LEVEL, f"{name} has no place in LAYERS"
     for other in imported(path):
         assert LEVEL[other] <= LEVEL[name], f"{name} imports {other}, which is below it"
+
+
+def test_every_folder_has_its_place() -> None:
+    """Each folder of the package is a layer's or holds data, and each name in LAYERS is a module or a folder."""
+    folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    rooms = {path.stem if path.is_file() else path.name for path in PACKAGE.iterdir()}
+
+    assert folders - LEVEL.keys() <= WITHOUT_LAYER
+    assert LEVEL.keys() <= rooms - WITHOUT_LAYER
+    assert sum(len(names) for names in LAYERS) == len(LEVEL), "a name stands in two layers"
+
+
+def test_few_files_stand_outside_of_folders() -> None:
+    """A concept of its own may have a file directly in the package; there are not many."""
+    assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= MOST_FILES
 
 
 def test_no_cycles() -> None:
@@ -108,6 +130,78 @@ def test_what_is_never_done(name: str, path: Path) -> None:
 def test_modules_are_small(name: str, path: Path) -> None:
     """400 lines is the point to split."""
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def python_files() -> Iterator[Path]:
+    """Our own code, without what stands for a student's."""
+    for folder in ("grader", "tests", "benchmarks"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            if not {"corpus", "samples"} & set(path.relative_to(ROOT).parts[:2]):
+                yield path
+
+
+def private_names(code: str) -> list[str]:
+    """Where code uses a private name of another of our modules, as `line: name`."""
+    own_modules: set[str] = set()
+    found: list[str] = []
+    nodes = list(ast.walk(ast.parse(code)))
+    for node in nodes:
+        if isinstance(node, ast.ImportFrom) and is_ours(node.module or ""):
+            found += [f"{node.lineno}: {alias.name}" for alias in node.names if is_private(alias.name)]
+            own_modules |= {alias.asname or alias.name for alias in node.names if is_module(node.module, alias.name)}
+        elif isinstance(node, ast.Import):
+            own_modules |= {alias.asname or alias.name for alias in node.names if is_ours(alias.name)}
+    for node in nodes:
+        name = ""
+        if isinstance(node, ast.Attribute) and ast.unparse(node.value) in own_modules:
+            name = node.attr
+        elif isinstance(node, ast.Constant) and PRIVATE_PATH.fullmatch(str(node.value)):
+            name = str(node.value).rpartition(".")[2]
+        elif isinstance(node, ast.Call) and len(node.args) > 1 and ast.unparse(node.args[0]) in own_modules:
+            name = str(getattr(node.args[1], "value", ""))  # monkeypatch.setattr(module, "_name", …)
+        if is_private(name):
+            found.append(f"{node.lineno}: {name}")
+    return found
+
+
+def is_ours(module: str) -> bool:
+    return module.partition(".")[0] in ("grader", "tests", "benchmarks")
+
+
+def is_module(package: str | None, name: str) -> bool:
+    path = ROOT.joinpath(*(package or "").split("."), name)
+    return path.with_suffix(".py").is_file() or path.is_dir()
+
+
+def is_private(name: str) -> bool:
+    return name.startswith("_") and not name.startswith("__")
+
+
+@pytest.mark.parametrize("path", list(python_files()), ids=lambda path: str(path.relative_to(ROOT)))
+def test_private_names_stay_in_their_module(path: Path) -> None:
+    """Not even a test uses one: what others need is public."""
+    assert private_names(path.read_text(encoding="utf-8")) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "found"),
+    [
+        ("from grader.judge import _decide", ["1: _decide"]),
+        ("from tests.conftest import _x as x", ["1: _x"]),
+        ("from grader.reference import mnist\nmnist._read_idx(1)", ["2: _read_idx"]),
+        ("from grader.reference import mnist as m\nm._cache.clear()", ["2: _cache"]),
+        ("import grader.judge\ngrader.judge._flags", ["2: _flags"]),
+        ("import grader.judge as j\nj._flags = 3", ["2: _flags"]),
+        ("patch.setattr('grader.judge._flags', 3)", ["1: _flags"]),
+        ("from grader import judge\npatch.setattr(judge, '_flags', 3)", ["2: _flags"]),
+        ("from grader.judge import judge_exercise\njudge_exercise._flags", []),
+        ("import grader.judge\ngrader.judge.__name__", []),
+        ("from pathlib import _x\nself._y", []),
+    ],
+)
+def test_private_names_are_found(code: str, found: list[str]) -> None:
+    """In each of the ways in which somebody might reach for one."""
+    assert private_names(code) == found
 
 
 def test_all_lists_what_there_is() -> None:

@@ -1,16 +1,32 @@
 """
-The result of an exercise with several targets: each sentence, number and hint is about a target that is wrong.
+A grading and a check come to the same verdict. Each sentence, number and hint is about a target that is wrong.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+import torch
 
-from grader.assignment.load import load_assignment
+from grader.assignment.declared import Declared
+from grader.assignment.load import Assignment, load_assignment
+from grader.checking import live
+from grader.checking.live import Live
+from grader.execution.channel import Reply, Request
+from grader.execution.execute import Execution
+from grader.judge import Attempt
 from grader.model import ExerciseResult, Outcome, Report
-from tests.inprocess import grade_in_process
+from grader.reference.cases import build_cases
+from grader.verdict import verdict_on
+from tests.checking.test_check import TRANSFORMER
+from tests.conftest import assignment_called, handed_in
+from tests.inprocess import InProcessRun, grade_in_process
+from tests.test_corpus import CORPUS
 
 SOLUTION = Path(__file__).parents[1] / "solutions" / "deep_mlp.md"
 LAYER = "# %%\ndef grad_layer1(x, dz1, w1, dpenalty):\n    return "
@@ -57,3 +73,152 @@ def test_a_mistake_is_reported_for_the_target_that_has_it(
     assert w1 != RIGHT_W1 or not any("dw1" in text for text in messages)
     assert report.chain is not None
     assert report.chain.message == ""
+
+
+# ----------------------------------------------------------------------------------------------- a grading and a check
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Shell:
+    """What a check asks IPython for: the file name and the number of each cell, and the cells as they were typed."""
+
+    compile: Any
+    history_manager: Any
+
+
+@pytest.fixture
+def _one_thread() -> Iterator[None]:
+    """`perform` computes with one."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def examined(assignment: Assignment, answers: str, monkeypatch: pytest.MonkeyPatch) -> Report:
+    """What `check.all()` reports in a notebook with these answers."""
+    namespace: dict[str, Any] = {"__name__": "__main__"}
+    filenames: dict[str, int] = {}
+    typed = [""]
+    cells = handed_in(answers, assignment_id=assignment.id).cells
+    for code in (cell.source for cell in cells if cell.cell_type == "code"):
+        filename = f"<typed {len(typed)}>"
+        filenames[filename] = len(typed)
+        if "plt." not in code and "range(40)" not in code:
+            with contextlib.suppress(Exception):  # a notebook goes on after a cell that raised
+                exec(compile(TRANSFORMER.transform_cell(code), filename, "exec"), namespace)
+        typed.append(code)
+    compiler, history = type("", (), {"_filename_map": filenames}), type("", (), {"input_hist_raw": typed})
+    monkeypatch.setattr(live, "get_ipython", lambda: Shell(compiler, history))
+    declared = Declared(assignment_id=assignment.id, exercises=assignment.exercises)
+    return Live(declared, namespace).examine_all()
+
+
+@pytest.mark.usefixtures("_one_thread")
+@pytest.mark.parametrize(
+    ("mistakes", "explained"),
+    [
+        (
+            "missing_two not_summed_w2 flat_b2 transposed_a1 one_nan accumulates half_precision",
+            "constant_factor not_summed dropped_dim transposed not_finite keeps_state low_precision",
+        ),
+        ("global_n ignores_upstream_w2 nan mask_only", "reads_global ignores_upstream not_finite ignores_upstream"),
+        (
+            "frozen_default global_dyhat global_w2 global_z1_mask global_x",
+            "reads_global reads_global reads_global reads_global reads_global",
+        ),
+    ],
+)
+def test_a_grading_and_a_check_come_to_the_same_verdict(
+    mistakes: str, explained: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same code, judged as a submission and in its own notebook: outcomes, explanations and the chain."""
+    assignment = assignment_called("two_layer_mse")
+    folders = [CORPUS / "two_layer_mse" / f"wrong_{mistake}" for mistake in mistakes.split()]
+    answers = "\n\n".join((folder / "answers.py").read_text(encoding="utf-8") for folder in folders)
+
+    reports = grade_in_process(assignment, answers, base="solution"), examined(assignment, answers, monkeypatch)
+
+    found = [
+        {result.name: (result.outcome, [each.id for each in result.diagnoses]) for result in report.exercises}
+        for report in reports
+    ]
+    assert found[0] == found[1]
+    assert sorted(ids[0] for outcome, ids in found[0].values() if not outcome.passed) == sorted(explained.split())
+    chains = [report.chain for report in reports]
+    assert chains[0] is not None
+    assert chains[1] is not None
+    assert (chains[0].links, chains[0].message) == (chains[1].links, chains[1].message)
+
+
+ANSWERS = """
+# %%
+def grad_b1(dz1):
+    return {}
+"""
+
+
+@pytest.mark.parametrize(
+    ("returned", "is_asked"),
+    [
+        ("dz1.sum(0, keepdim=True) + 0 * len(a1)", False),  # right, whatever it reads
+        ("-dz1.sum(0, keepdim=True)", False),  # wrong, and reads nothing
+        ("-dz1.sum(0, keepdim=True) + 0 * len(a1)", True),
+        ("dz1.sum(0) * len(a1)", True),
+        ("None if len(a1) else dz1", True),
+        ("1 / 0 * len(a1)", True),
+    ],
+)
+def test_only_a_wrong_function_is_called_again(assignment: Assignment, returned: str, is_asked: bool) -> None:
+    """With other values in the variables that its code names; what is replied then explains, and decides nothing."""
+    here = InProcessRun(assignment, ANSWERS.format(returned), base="solution")
+    (exercise,) = [exercise for exercise in assignment.exercises if exercise.name == "grad_b1"]
+    reply = here.execution.replies["grad_b1"]
+    attempt = Attempt(
+        notebook=here.notebook,
+        functions=here.functions,
+        execution=Execution.in_this_process({"grad_b1": reply}),
+    )
+    asked: list[Request] = []
+
+    def ask(request: Request) -> Reply:
+        asked.append(request)
+        return Reply(status="crashed")
+
+    cases = build_cases(assignment)["grad_b1"]
+    verdict = verdict_on(exercise, assignment, cases, attempt, ask=ask)
+    unasked = verdict_on(exercise, assignment, cases, attempt)
+
+    assert [request.key for request in asked] == (["grad_b1 rebound"] if is_asked else [])
+    assert verdict.result.outcome is unasked.result.outcome
+    assert (verdict.result.points, verdict.result.message) == (unasked.result.points, unasked.result.message)
+
+
+def test_a_reply_that_is_there_already_is_used(assignment: Assignment) -> None:
+    """As in a grading, which asks before anything is judged. Where somebody can be asked, only a new one counts."""
+    here = InProcessRun(assignment, ANSWERS.format("dz1.sum(0, keepdim=True).sin() * z1.mean()"), base="solution")
+    (exercise,) = [exercise for exercise in assignment.exercises if exercise.name == "grad_b1"]
+    attempt = Attempt(notebook=here.notebook, functions=here.functions, execution=here.execution)
+    cases = build_cases(assignment)["grad_b1"]
+
+    graded = verdict_on(exercise, assignment, cases, attempt).result
+    unconfirmed = verdict_on(exercise, assignment, cases, attempt, ask=lambda _: Reply(status="crashed")).result
+
+    assert [each.id for each in graded.diagnoses] == ["reads_global"]
+    assert "reads_global" not in [each.id for each in unconfirmed.diagnoses]
+    assert graded.fingerprint == unconfirmed.fingerprint is not None
+
+
+@pytest.mark.parametrize("withholds", [True, False])
+def test_what_a_hidden_case_raised_is_withheld(assignment: Assignment, withholds: bool) -> None:
+    """In a grading. A check has no hidden case, and shows everything."""
+    here = InProcessRun(assignment, ANSWERS.format("dz1[48].sum()"), base="solution")
+    (exercise,) = [exercise for exercise in assignment.exercises if exercise.name == "grad_b1"]
+    attempt = Attempt(notebook=here.notebook, functions=here.functions, execution=here.execution)
+
+    cases = [case for case in build_cases(assignment)["grad_b1"] if case.name == "mnist_hidden"]
+    result = verdict_on(exercise, assignment, cases, attempt, withholds=withholds).result
+
+    assert result.outcome is Outcome.RAISED
+    assert result.error is not None
+    assert ("out of bounds" in result.error.message) is not withholds

@@ -24,7 +24,7 @@ from grader.errors import DataError
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["MNIST_DIRECTORY", "checksums", "load_mnist", "prepare_mnist", "read_split"]
+__all__ = ["MNIST_DIRECTORY", "checksums", "forget_mnist", "load_mnist", "prepare_mnist", "read_split"]
 
 MNIST_DIRECTORY = Path(__file__).parent / "data"
 
@@ -98,6 +98,12 @@ _prepared: list[tuple[npt.NDArray[np.float32], npt.NDArray[np.int64]]] = []
 def prepare_mnist() -> None:
     """Make the first `load_mnist()` free, in this process and in every process that is forked from it."""
     _prepared[:] = [_as_numbers(*read_split("test"))]
+
+
+def forget_mnist() -> None:
+    """Drop everything that was read or prepared: the next call reads the files again."""
+    _read_split.cache_clear()
+    _prepared.clear()
 
 
 def _as_numbers(

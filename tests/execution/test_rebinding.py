@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-
 import nbformat
 import pytest
-import torch
 
 from grader.assignment.load import Assignment
 from grader.execution import execute
 from grader.execution.execute import Execution
 from grader.execution.packed import pack_execution, unpack_execution
 from grader.execution.rebinding import rebind_key
-from grader.harness.rebind import altered, rebound
 from grader.model import ExerciseResult, Limits, Outcome, Report
 from grader.pipeline import grade
 from grader.reports.json import report_to_dict
@@ -179,47 +175,3 @@ def test_without_a_reply_no_read_is_confirmed(assignment: Assignment) -> None:
     del run.execution.replies[rebind_key(exercise)]
 
     assert diagnosed(run.report(assignment), "grad_yhat") != "reads_global"
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64, torch.uint8, torch.bool, torch.complex64])
-def test_an_altered_tensor_differs_everywhere_and_keeps_its_shape_and_dtype(dtype: torch.dtype) -> None:
-    """Integers stay in their range, so that they can still be labels and indices."""
-    tensor = torch.tensor([[0, 1], [3, 0], [2, 1]]).to(dtype)
-
-    changed = altered(tensor, "values")
-
-    assert (changed.shape, changed.dtype) == (tensor.shape, dtype)
-    assert not bool((changed == tensor).any())
-    if dtype in (torch.int64, torch.uint8):
-        assert 0 <= int(changed.min()) <= int(changed.max()) <= 3
-    assert torch.equal(altered(tensor, "rows"), tensor[:2])
-
-
-@pytest.mark.parametrize("number", [0, 1, -1, 2, 64, 0.0, -1.0, 1e-8])
-def test_an_altered_number_differs_and_keeps_its_type(number: float) -> None:
-    assert altered(number, "values") != number
-    assert type(altered(number, "values")) is type(number)
-    assert altered(number, "rows") == number
-
-
-def test_after_the_call_every_variable_has_its_old_value() -> None:
-    """Even if the call raises, or a value cannot be changed."""
-
-    class Raises(float):
-        def __abs__(self) -> float:
-            raise ValueError
-
-    def function(x: float = 3.0) -> float:
-        return x
-
-    namespace = {"n": 64, "odd": Raises(1)}
-    before = dict(namespace)
-    change = {"kind": "values", "frozen": True}
-    for name, value in (("n", 32), ("odd", before["odd"]), ("gone", None)):
-        with contextlib.suppress(KeyError), rebound(namespace, function, change | {"name": name}):
-            assert namespace.get(name) == value
-            assert function() == 7.0
-            raise KeyError
-
-        assert namespace == before
-        assert function() == 3.0

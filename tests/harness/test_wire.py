@@ -2,11 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.harness.wire import PREFIX, WireError, pack, unpack_all, unpack_header, unpack_prefix
+from grader.harness.wire import (
+    HEADER_LIMIT_BYTES,
+    PREFIX,
+    ChannelClosed,
+    WireError,
+    pack,
+    read_message,
+    receive_message,
+    unpack_all,
+    unpack_header,
+    unpack_prefix,
+)
 
 headers = st.dictionaries(st.text(max_size=10), st.one_of(st.integers(), st.text(max_size=20), st.none()), max_size=4)
 
@@ -46,3 +59,92 @@ def test_a_header_that_is_not_a_json_object_is_refused(words: bytes) -> None:
     """Even if it is nested deeply."""
     with pytest.raises(WireError):
         unpack_header(words)
+
+
+def reading(content: bytes, sizes: list[int]) -> Callable[[int], bytes]:
+    """Something to read from that has no more than so many bytes at a time, in turn."""
+    rest = [content]
+    turns = iter(range(1 << 30))
+
+    def read(wanted: int) -> bytes:
+        assert wanted > 0
+        size = min(wanted, sizes[next(turns) % len(sizes)])
+        chunk, rest[0] = rest[0][:size], rest[0][size:]
+        return chunk
+
+    return read
+
+
+chunk_sizes = st.lists(st.integers(1, 300), min_size=1, max_size=5)
+
+
+@given(st.lists(st.tuples(headers, st.binary(max_size=200)), min_size=1, max_size=3), chunk_sizes)
+def test_a_message_is_the_same_in_any_pieces(messages: list[tuple[dict, bytes]], sizes: list[int]) -> None:
+    """Nothing of the next message is read with it."""
+    read = reading(b"".join(pack(header, payload) for header, payload in messages), sizes)
+
+    assert [receive_message(read, payload_limit=200) for _ in messages] == messages
+    with pytest.raises(ChannelClosed):
+        receive_message(read, payload_limit=200)
+
+
+@given(headers, st.binary(max_size=200), chunk_sizes, st.data())
+def test_an_end_within_a_message_is_the_end_of_the_channel(
+    header: dict, payload: bytes, sizes: list[int], data: st.DataObject
+) -> None:
+    whole = pack(header, payload)
+    cut = data.draw(st.integers(0, len(whole) - 1))
+
+    with pytest.raises(ChannelClosed):
+        receive_message(reading(whole[:cut], sizes), payload_limit=200)
+
+
+@given(st.binary(max_size=400), chunk_sizes)
+def test_bytes_that_are_not_a_message_are_refused(content: bytes, sizes: list[int]) -> None:
+    """With an error of the channel's, and no other."""
+    try:
+        header, payload = receive_message(reading(content, sizes), payload_limit=1000)
+    except WireError:
+        return
+    assert isinstance(header, dict)
+    assert len(payload) <= 1000
+
+
+@pytest.mark.parametrize(
+    ("prefix", "is_read"),
+    [
+        ((2, 1000), True),
+        ((2, 1001), False),
+        ((HEADER_LIMIT_BYTES, 0), True),
+        ((HEADER_LIMIT_BYTES + 1, 0), False),
+        ((2, 2**63), False),
+    ],
+)
+def test_a_message_that_is_too_long_is_not_read(prefix: tuple[int, int], is_read: bool) -> None:
+    """Its prefix is, and not one byte more."""
+    reader = read_message(payload_limit=1000)
+    assert next(reader) == PREFIX.size
+
+    if is_read:
+        assert reader.send(PREFIX.pack(*prefix)) == prefix[0]
+    else:
+        with pytest.raises(WireError, match="too large") as error:
+            reader.send(PREFIX.pack(*prefix))
+        assert not isinstance(error.value, ChannelClosed)
+
+
+def test_a_long_message_is_read_piece_by_piece() -> None:
+    """Nobody who drives the reader is asked for memory before there are bytes."""
+    payload = bytes(3 << 20)
+    sizes: list[int] = []
+    content = memoryview(pack({}, payload))
+    place = 0
+
+    def read(wanted: int) -> bytes:
+        nonlocal place
+        sizes.append(wanted)
+        place += wanted
+        return bytes(content[place - wanted : place])
+
+    assert receive_message(read, payload_limit=len(payload)) == ({}, payload)
+    assert max(sizes) <= 1 << 20

@@ -17,12 +17,6 @@ from grader.errors import DataError
 from grader.reference import mnist
 
 
-def forget() -> None:
-    """Have the files read again."""
-    mnist._read_split.cache_clear()
-    mnist._prepared.clear()
-
-
 def test_the_test_split_comes_with_the_package() -> None:
     """It has 10,000 images in [0, 1], with labels in the published order."""
     images, labels = load_mnist()
@@ -67,21 +61,21 @@ def test_a_changed_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         content[-1] ^= 1
         (tmp_path / name).write_bytes(content)
     monkeypatch.setattr(mnist, "MNIST_DIRECTORY", tmp_path)
-    forget()
+    mnist.forget_mnist()
 
     with pytest.raises(DataError, match=r"t10k-images-idx3-ubyte\.gz is not the published one"):
         load_mnist()
     assert not any(mnist.checksums().values())
-    forget()
+    mnist.forget_mnist()
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mnist, "MNIST_DIRECTORY", tmp_path)
-    forget()
+    mnist.forget_mnist()
 
     with pytest.raises(DataError, match="cannot be read"):
         load_mnist()
-    forget()
+    mnist.forget_mnist()
 
 
 @pytest.fixture
@@ -126,13 +120,13 @@ def test_the_training_split_is_downloaded_once_and_checked(
     monkeypatch.setattr(mnist, "MIRRORS", (f"{url}missing/", f"{url}bad/", f"{url}good/"))
 
     _, got = load_mnist("train", directory=tmp_path / "cache")
-    forget()
+    mnist.forget_mnist()
     monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:9/",))
     again, _ = load_mnist("train", directory=tmp_path / "cache")
 
     assert got.tolist() == [3, 4]
     assert again.shape == (2, 784)
-    forget()
+    mnist.forget_mnist()
 
 
 def test_if_no_mirror_works_the_error_names_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

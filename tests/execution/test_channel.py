@@ -1,0 +1,193 @@
+"""A request goes out, and its reply comes back as whatever the student's process wrote, bounded and checked."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.execution.channel import Reply, Request, combine, receive_reply, send_request
+from grader.harness.wire import ChannelClosed, Message, WireError, pack, receive_message
+
+
+def request_for(*cases: str) -> Request:
+    return Request(key="grad_w", header={"cases": list(cases)}, payload=b"")
+
+
+def reply_with(status: str = "done", **records: Message) -> Reply:
+    return Reply(status=status, records=records)
+
+
+def record(number: int) -> Message:
+    return {"number": number}, b""
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Ours, which does not block, and the harness's."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.settimeout(20)
+    with ours, theirs:
+        yield ours, theirs
+
+
+def received(content: bytes, *, limit: int = 1 << 16) -> Reply:
+    """The reply that arrives when the harness writes these bytes and closes the channel."""
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    with ours:
+        with theirs:
+            theirs.sendall(content)
+        return asyncio.run(receive_reply(ours, limit=limit))
+
+
+def reply_of(header: dict[str, Any], *records: Message) -> bytes:
+    return pack(header, b"".join(pack(*each) for each in records))
+
+
+# --------------------------------------------------------------------------------------------------------- combining
+
+
+def test_a_first_reply_is_kept_as_far_as_it_was_asked_for() -> None:
+    reply = reply_with(a=record(1), b=record(2))
+
+    assert combine(None, reply, request_for("a")) == reply_with(a=record(1))
+    assert combine(None, reply, request_for("a", "c")) == reply_with(a=record(1))
+
+
+def test_a_later_reply_adds_cases_and_changes_none() -> None:
+    """What was answered for a public case cannot be corrected when the hidden ones are known."""
+    earlier = reply_with(a=record(1))
+    later = reply_with("crashed", a=record(3), b=record(4), c=record(5))
+
+    combined = combine(earlier, later, request_for("b"))
+
+    assert combined == reply_with("crashed", a=record(1), b=record(4))
+    assert combine(earlier, later, request_for("a", "b")).records["a"] == record(1)
+
+
+def test_how_the_last_process_ended_counts() -> None:
+    later = Reply(status="crashed", detail="signal 9", is_fatal=True)
+
+    combined = combine(reply_with(a=record(1)), later, request_for("b"))
+
+    assert (combined.status, combined.detail, combined.is_fatal) == ("crashed", "signal 9", True)
+    assert combined.records == {"a": record(1)}
+
+
+def test_a_request_without_cases_takes_all_that_comes() -> None:
+    reply = reply_with(chain=record(1), training=record(2))
+
+    assert combine(None, reply, Request(key="chain", header={}, payload=b"")) == reply
+
+
+# --------------------------------------------------------------------------------------------------- over a channel
+
+
+def test_a_request_arrives_whole(ends: tuple[socket.socket, socket.socket]) -> None:
+    """Also one that is larger than what the channel holds."""
+    ours, theirs = ends
+    request = Request(key="grad_w", header={"cases": ["a"]}, payload=b"x" * (1 << 20))
+
+    async def exchange() -> Message:
+        receiving = asyncio.to_thread(receive_message, theirs.recv, payload_limit=1 << 20)
+        message, _ = await asyncio.gather(receiving, send_request(ours, request))
+        return message
+
+    assert asyncio.run(exchange()) == (request.header, request.payload)
+
+
+def test_a_reply_has_a_record_for_each_case() -> None:
+    """The first one of a case counts; what names no case is left out."""
+    reply = received(
+        reply_of(
+            {"status": "done"},
+            ({"case": "a", "n": 1}, b"one"),
+            ({"case": "b"}, b""),
+            ({"case": "a", "n": 2}, b"two"),
+            ({"case": 3}, b""),
+            ({}, b""),
+        )
+    )
+
+    assert reply == Reply(status="done", records={"a": ({"case": "a", "n": 1}, b"one"), "b": ({"case": "b"}, b"")})
+
+
+def test_a_record_that_is_cut_off_ends_the_records() -> None:
+    whole = pack({"case": "a"}) + pack({"case": "b"}, b"cut off")[:-1]
+
+    assert set(received(pack({"status": "too_large"}, whole)).records) == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("header", "detail"),
+    [
+        ({"status": "done"}, ""),
+        ({"status": "timed_out"}, ""),
+        ({"status": "crashed", "signal": 9}, "signal 9"),
+        ({"status": "crashed", "exit": 3}, "exit 3"),
+        ({"status": "crashed", "exit": "<b>3</b>"}, ""),
+        ({"status": "crashed", "signal": True}, ""),
+        ({"status": "crashed", "signal": [9], "exit": 3}, "exit 3"),
+    ],
+)
+def test_how_a_process_ended(header: dict[str, Any], detail: str) -> None:
+    """A number, or nothing."""
+    assert received(reply_of(header)) == Reply(status=header["status"], detail=detail)
+
+
+@pytest.mark.parametrize("status", ["ready", "unreachable", "out_of_memory", "", None, 3, ["done"], {"done": 1}])
+def test_a_status_that_the_harness_never_has_is_refused(status: Any) -> None:
+    """What only we may say of a process, it cannot say itself."""
+    with pytest.raises(WireError, match="unknown status"):
+        received(reply_of({"status": status}))
+
+
+@pytest.mark.parametrize("length", [0, 5, 20, -1])
+def test_a_channel_that_is_closed_too_early(length: int) -> None:
+    with pytest.raises(ChannelClosed):
+        received(reply_of({"status": "done"}, ({"case": "a"}, b"one"))[:length])
+
+
+@pytest.mark.parametrize(("limit", "is_read"), [(100, True), (99, False)])
+def test_a_reply_has_at_most_so_many_bytes(limit: int, is_read: bool) -> None:
+    content = pack({"status": "done"}, b"x" * 100)
+
+    if is_read:
+        assert received(content, limit=limit).records == {}
+    else:
+        with pytest.raises(WireError, match="too large"):
+            received(content, limit=limit)
+
+
+def test_replies_arrive_in_pieces(ends: tuple[socket.socket, socket.socket]) -> None:
+    """And one after another."""
+    ours, theirs = ends
+    content = b"".join(reply_of({"status": "done"}, ({"case": name}, b"x")) for name in "ab")
+
+    async def exchange() -> list[Reply]:
+        async def write() -> None:
+            for place in range(0, len(content), 7):
+                theirs.sendall(content[place : place + 7])
+                await asyncio.sleep(0)
+
+        writing = asyncio.create_task(write())
+        replies = [await receive_reply(ours, limit=1000) for _ in "ab"]
+        await writing
+        return replies
+
+    assert [list(reply.records) for reply in asyncio.run(exchange())] == [["a"], ["b"]]
+
+
+@given(st.binary(max_size=300))
+def test_arbitrary_records_never_raise(payload: bytes) -> None:
+    """A payload of any bytes is a reply, with or without records."""
+    reply = received(pack({"status": "crashed"}, payload))
+
+    assert all(isinstance(header, dict) for header, _ in reply.records.values())

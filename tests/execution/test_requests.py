@@ -1,0 +1,172 @@
+"""In which order a notebook is asked, and who is not asked again."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from safetensors.torch import load
+
+from grader.execution.channel import Reply, Request
+from grader.execution.requests import requests_for
+from grader.model import Exercise, Limits
+from grader.notebook.functions import FunctionIndex, find_functions
+from grader.notebook.read import Notebook
+from grader.reference.cases import Case, ChainCase
+from tests.case_samples import LAYER, WEIGHT, assignment_of, case_of
+
+BIAS = Exercise(name="grad_b", targets=("b",), arguments=("dz",))
+EXERCISES = (WEIGHT, BIAS, LAYER)
+LIMITS = Limits(call_s=3.0, call_cpu_s=2.0, result_bytes=1000)
+ASSIGNMENT = assignment_of(*EXERCISES, limits=LIMITS, network="EPS = 1", steps=4, learning_rate=0.5)
+CASES = {
+    exercise.name: (
+        case_of("mnist"),
+        case_of("mnist_hidden", public=False),
+        case_of("vjp", public=False, dtype=torch.float64),
+    )
+    for exercise in EXERCISES
+}
+CHAIN_CASE = ChainCase(
+    inputs={"x": torch.ones(3, 2)},
+    parameters={"w": torch.zeros(2, 2)},
+    expected={},
+    losses=(),
+    terms=1,
+)
+READS = ["a1 = z1 = 1\n\ndef grad_w(x, dz):\n    return x * a1 * EPS\n\ndef grad_layer(x, dz, a=z1):\n    return a"]
+
+
+def index_of(codes: list[str]) -> FunctionIndex:
+    return find_functions(Notebook.of(codes), [exercise.name for exercise in EXERCISES])
+
+
+def asked(
+    statuses: dict[str, str] | None = None,
+    codes: list[str] | None = None,
+    cases: dict[str, tuple[Case, ...]] | None = None,
+    **settings: str,
+) -> list[Request]:
+    """All requests, where the replies have these statuses by key, or else `done`."""
+    replies: dict[str, Reply] = {}
+    requests = []
+    assignment = dataclasses.replace(ASSIGNMENT, **settings)
+    for request in requests_for(assignment, index_of(codes or []), cases or CASES, CHAIN_CASE, replies):
+        requests.append(request)
+        replies[request.key] = Reply(status=(statuses or {}).get(request.key, "done"))
+    return requests
+
+
+def described(requests: list[Request]) -> list[tuple[str, ...]]:
+    return [(request.key, *request.header.get("cases", ())) for request in requests]
+
+
+HIDDEN = ("mnist_hidden", "vjp")
+
+
+def test_the_order() -> None:
+    """Public cases, the chain, hidden cases, and at last what is only evidence."""
+    requests = asked(codes=READS)
+
+    assert described(requests) == [
+        ("grad_w", "mnist"),
+        ("grad_b", "mnist"),
+        ("grad_layer", "mnist"),
+        ("chain",),
+        ("grad_w", *HIDDEN),
+        ("grad_b", *HIDDEN),
+        ("grad_layer", *HIDDEN),
+        ("grad_w rebound", "the same again", "values of a1", "rows of a1"),
+        ("grad_layer rebound", "the same again", "values of z1", "rows of z1"),
+    ]
+    assert [request.is_evidence for request in requests] == [False] * 7 + [True] * 2
+
+
+def test_no_hidden_number_is_sent_before_the_public_cases_are_answered() -> None:
+    requests = asked()
+
+    early = [name.split("/")[0] for request in requests[:3] for name in load(request.payload)]
+    assert set(early) == {"mnist"}
+    assert load(requests[3].payload).keys() == {"x", "w"}
+
+
+@pytest.mark.parametrize("status", ["crashed", "timed_out", "too_large", "out_of_memory", "unreachable"])
+def test_a_function_that_was_not_harmless_is_not_asked_again(status: str) -> None:
+    requests = asked({"grad_w": status}, READS)
+
+    assert described(requests)[3:] == [
+        ("chain",),
+        ("grad_b", *HIDDEN),
+        ("grad_layer", *HIDDEN),
+        ("grad_layer rebound", "the same again", "values of z1", "rows of z1"),
+    ]
+    assert [exercise["function"] for exercise in requests[3].header["exercises"]] == ["grad_b", "grad_layer"]
+
+
+def test_a_chain_that_fails_costs_no_hidden_case() -> None:
+    assert described(asked({"chain": "timed_out"})) == described(asked())
+
+
+def test_what_names_no_data_of_the_notebook_is_not_asked_with_other_values() -> None:
+    """Constants of the network are there to be read."""
+    codes = ["EPS = 1\n\ndef grad_w(x, dz):\n    return x * EPS\n\ndef grad_b(dz):\n    a = 2\n    return dz * a"]
+
+    assert not any(request.is_evidence for request in asked(codes=codes))
+
+
+def test_other_values_are_tried_on_the_public_case() -> None:
+    """A variable that is read in a default argument is changed there, too."""
+    weight, layer = (request.header for request in asked(codes=READS)[-2:])
+
+    assert weight["on"] == layer["on"] == "mnist"
+    assert weight["rebind"] == {
+        "values of a1": {"name": "a1", "kind": "values", "frozen": False},
+        "rows of a1": {"name": "a1", "kind": "rows", "frozen": False},
+    }
+    assert {change["frozen"] for change in layer["rebind"].values()} == {True}
+
+
+def test_an_assignment_without_a_public_case() -> None:
+    """Nothing can be shown then, and nothing is tried with other values."""
+    cases = {name: cases[1:] for name, cases in CASES.items()}
+
+    assert described(asked(codes=READS, cases=cases)) == [
+        *((exercise.name,) for exercise in EXERCISES),
+        ("chain",),
+        *((exercise.name, *HIDDEN) for exercise in EXERCISES),
+    ]
+
+
+@pytest.mark.parametrize(("autograd", "inference"), [("forbid", True), ("flag", False), ("allow", False)])
+def test_inference_mode_is_for_assignments_that_forbid_autograd(autograd: str, inference: bool) -> None:
+    calls = [request for request in asked(codes=READS, autograd=autograd) if request.key != "chain"]
+
+    assert {request.header["inference"] for request in calls} == {inference}
+
+
+def test_what_a_call_is_told() -> None:
+    call, chain = asked()[0], asked()[3]
+
+    limits = {"seconds": 3.0, "cpu_seconds": 2.0, "limit": 1000}
+    assert call.header == {
+        "operation": "call",
+        "function": "grad_w",
+        "arguments": ["x", "dz"],
+        "cases": ["mnist"],
+        "inference": True,
+        **limits,
+    }
+    assert load(call.payload).keys() == {"mnist/x", "mnist/dz"}
+    assert chain.header == {
+        "operation": "chain",
+        "network": "EPS = 1",
+        "inputs": ["x"],
+        "parameters": ["w"],
+        "exercises": [
+            {"function": e.name, "arguments": list(e.arguments), "targets": list(e.targets)} for e in EXERCISES
+        ],
+        "learning_rate": 0.5,
+        "steps": 4,
+        **limits,
+    }

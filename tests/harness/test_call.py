@@ -1,0 +1,384 @@
+"""A student's function is called on cases, and whatever comes of it becomes plain data and tensors."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load
+
+from grader.harness.call import Call, NotebookState, call_cases, call_function
+from grader.harness.wire import unpack_all
+from tests.case_samples import payload_of
+
+X = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+ARGUMENTS = {"x": X, "dz": 10 * X}
+CELLS = {"<cell 1>": 1, "<cell 2>": 2}
+
+
+class Special(torch.Tensor):
+    """A tensor of a class that somebody made."""
+
+
+def defined(code: str, *, cell: int = 2) -> NotebookState:
+    """The state that a notebook leaves whose cell defines these functions."""
+    variables: dict[str, Any] = {"torch": torch}
+    exec(compile(code, f"<cell {cell}>", "exec"), variables)
+    return NotebookState(variables, CELLS)
+
+
+def holding(function: Any) -> NotebookState:
+    return NotebookState({"f": function}, CELLS)
+
+
+def called(function: Any, arguments: dict[str, torch.Tensor] = ARGUMENTS, **options: bool) -> Call:
+    return call_function(holding(function), "f", arguments, **options)
+
+
+def asked(
+    state: NotebookState,
+    cases: dict[str, dict[str, torch.Tensor]],
+    *,
+    limit: int = 1 << 20,
+    header: dict[str, Any] | None = None,
+) -> list[tuple[dict[str, Any], dict[str, torch.Tensor]]]:
+    """For each message that `call_cases` writes, its header and tensors. What a request asks for may be replaced."""
+    arguments = list(next(iter(cases.values())))
+    request = {"function": "f", "arguments": arguments, "cases": list(cases), "inference": True, "limit": limit}
+    payload = payload_of({f"{case}/{name}": tensors[name] for case, tensors in cases.items() for name in arguments})
+    written: list[bytes] = []
+    call_cases((request | (header or {}), payload), state, written.append)
+    messages = [list(unpack_all(content)) for content in written]
+    assert all(len(message) == 1 for message in messages)
+    return [(described, load(content) if content else {}) for ((described, content),) in messages]
+
+
+# ------------------------------------------------------------------------------------------------ what is returned
+
+
+def test_a_tensor_is_returned() -> None:
+    call = called(lambda x, dz: x.T @ dz)
+
+    assert [tensor.tolist() for tensor in call.tensors] == [(X.T @ (10 * X)).tolist()]
+    assert call.description == {
+        "status": "returned",
+        "type": "torch.Tensor",
+        "tuple": None,
+        "autograd": [],
+        "mutated": [],
+        "shapes": [[2, 2]],
+        "dtypes": ["float32"],
+        "requires_grad": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "length", "count"),
+    [
+        ((X, X.double()[0]), "tuple", 2, 2),
+        ((X,), "tuple", 1, 1),
+        ((), "tuple", 0, 0),
+        ([X], "list", None, 0),
+        (None, "NoneType", None, 0),
+        (3.0, "float", None, 0),
+        ((X, 1), "tuple", 2, 0),
+        (X.numpy(), "numpy.ndarray", None, 0),
+        (torch.nn.Parameter(X), "torch.nn.parameter.Parameter", None, 1),
+        (X.as_subclass(Special), "tests.harness.test_call.Special", None, 1),
+        (X.to_sparse(), "torch.Tensor", None, 0),
+        (X.to("meta"), "torch.Tensor", None, 0),
+        (type("T" * 300, (), {})(), f"tests.harness.test_call.{'T' * 300}"[:100], None, 0),
+    ],
+)
+def test_what_is_returned_is_described(value: Any, kind: str, length: int | None, count: int) -> None:
+    """Tensors are those that have plain numbers; of all others only the shapes and dtypes are known."""
+    call = called(lambda x, dz: value)
+
+    assert call.description["status"] == "returned"
+    assert (call.description["type"], call.description["tuple"]) == (kind, length)
+    assert len(call.tensors) == count
+    assert all(type(tensor) is torch.Tensor and not tensor.requires_grad for tensor in call.tensors)
+    parts = value if isinstance(value, tuple) else (value,)
+    shapes = [list(part.shape) for part in parts] if all(isinstance(part, torch.Tensor) for part in parts) else None
+    assert call.description.get("shapes") == shapes
+
+
+def test_what_requires_grad_is_reported() -> None:
+    def outside(x: torch.Tensor, dz: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return x, torch.nn.Parameter(dz)
+
+    assert called(outside).description["requires_grad"] is True
+    assert called(lambda x, dz: (x, dz)).description["requires_grad"] is False
+
+
+@pytest.mark.parametrize("inference", [True, False])
+def test_the_mode_in_which_a_function_runs(inference: bool) -> None:
+    modes: list[tuple[bool, bool]] = []
+
+    called(
+        lambda x, dz: modes.append((torch.is_inference_mode_enabled(), torch.is_grad_enabled())), inference=inference
+    )
+
+    assert modes == [(inference, not inference)]
+    assert not torch.is_inference_mode_enabled()
+
+
+def test_autograd_is_evidence_unless_nothing_is_traced() -> None:
+    def backward(x: torch.Tensor, dz: torch.Tensor) -> torch.Tensor:
+        return torch.ops.aten.threshold_backward(dz, x, 0)
+
+    assert called(backward).description["autograd"] == ["called aten::threshold_backward"]
+    assert called(backward, traced=False).description["autograd"] == []
+
+
+# ---------------------------------------------------------------------------------------------------- the arguments
+
+
+def test_arguments_are_copies() -> None:
+    """A function may write into them: that is reported, and nothing else sees it."""
+
+    def writes(x: torch.Tensor, dz: torch.Tensor) -> torch.Tensor:
+        dz.mul_(2)
+        return x
+
+    arguments = {"x": torch.tensor([1.0, math.nan]), "dz": torch.ones(2)}
+
+    assert called(writes, arguments).description["mutated"] == ["dz"]
+    assert called(writes, arguments).description["mutated"] == ["dz"]
+    assert arguments["dz"].tolist() == [1.0, 1.0]
+    assert called(lambda x, dz: x, arguments).description["mutated"] == []
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda tensor: tensor.resize_(1),
+        lambda tensor: tensor.zero_(),
+        lambda tensor: tensor.set_(torch.zeros(2, 2, dtype=tensor.dtype)),
+    ],
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
+def test_every_change_of_an_argument_is_noticed(write: Callable[[torch.Tensor], Any], dtype: torch.dtype) -> None:
+    ones = torch.ones(2, 2, dtype=dtype)
+
+    assert called(lambda x: write(x), {"x": ones}, inference=False).description["mutated"] == ["x"]
+
+
+@pytest.mark.parametrize(
+    ("code", "by_name"),
+    [
+        ("def f(x, dz): return x - dz", True),
+        ("def f(x, dz, /): return x - dz", True),
+        ("def f(dz, x): return x - dz", True),  # the same names in another order
+        ("def f(a, b): return a - b", True),  # other names
+        ("def f(dz, b): return dz - b", True),  # not all of the names: by position
+        ("def f(dz, x, y=1): return dz - x", True),  # more than the names: by position
+        ("def f(*all): return all[0] - all[1]", True),
+        ("f = torch.sub", True),  # without a signature
+        ("class F:\n    def __call__(self, dz, x): return x - dz\nf = F()", True),
+        ("def f(x): return x", False),
+        ("def f(x, dz, y): return x", False),
+    ],
+)
+def test_arguments_are_bound_by_name_or_else_by_position(code: str, by_name: bool) -> None:
+    call = call_function(defined(code), "f", ARGUMENTS)
+
+    assert call.description["status"] == ("returned" if by_name else "raised")
+    if by_name:
+        assert call.tensors[0].tolist() == (-9 * X).tolist()
+    else:
+        assert call.description["error"]["type"] == "TypeError"
+
+
+# ----------------------------------------------------------------------------------------------------- what is raised
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ValueError("no"), "raised"),
+        (SystemExit(3), "raised"),
+        (KeyboardInterrupt(), "raised"),
+        (MemoryError(), "out_of_memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried …"), "out_of_memory"),
+    ],
+)
+def test_whatever_is_raised_is_described(error: BaseException, status: str) -> None:
+    def raises(x: torch.Tensor, dz: torch.Tensor) -> None:
+        raise error
+
+    call = called(raises)
+
+    assert (call.tensors, call.description["status"]) == ([], status)
+    described = call.description["error"]
+    assert (described["type"], described["message"]) == (type(error).__name__, str(error))
+    assert described["frames"] == [], "no line of the notebook's"
+
+
+def test_a_traceback_has_the_notebooks_own_lines() -> None:
+    """By number of the cell; of a deep one the innermost."""
+    state = defined(
+        "def helper(n):\n    if n == 0:\n        return torch.ones(2) @ torch.ones(3)\n    return helper(n - 1)\n"
+        "def f(x, dz):\n    return helper(int(x))\n"
+    )
+
+    shallow = call_function(state, "f", {"x": torch.tensor(0), "dz": X}).description["error"]
+    deep = call_function(state, "f", {"x": torch.tensor(50), "dz": X}).description["error"]
+
+    assert shallow["type"] == "RuntimeError"
+    assert shallow["frames"] == [
+        {"cell": 2, "line": 6, "function": "f"},
+        {"cell": 2, "line": 3, "function": "helper"},
+    ]
+    assert [frame["line"] for frame in deep["frames"]] == [4] * 11 + [3]
+
+
+def test_what_is_raised_is_cut_short() -> None:
+    def raises(x: torch.Tensor, dz: torch.Tensor) -> None:
+        raise type("E" * 300, (Exception,), {})("m" * 5000)
+
+    error = called(raises).description["error"]
+
+    assert (error["type"], error["message"]) == ("E" * 100, "m" * 2000)
+
+
+def test_a_result_may_raise_where_it_is_touched() -> None:
+    class Touched(BaseException): ...
+
+    class Armed(torch.Tensor):
+        @classmethod
+        def __torch_function__(cls, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            raise Touched
+
+    armed = torch.ones(3).as_subclass(Armed)
+
+    call = called(lambda x, dz: armed)
+
+    assert (call.tensors, call.description["status"]) == ([], "raised")
+    assert call.description["error"]["type"].endswith("Touched")
+
+
+@pytest.mark.parametrize(
+    ("variables", "kind"), [({}, None), ({"f": 3}, "int"), ({"f": X}, "torch.Tensor"), ({"f": None}, "NoneType")]
+)
+def test_what_is_not_a_function_is_missing(variables: dict[str, Any], kind: str | None) -> None:
+    """The type of what stands in its place, if anything does."""
+    call = call_function(NotebookState(variables, {}), "f", ARGUMENTS)
+
+    assert (call.tensors, call.description) == ([], {"status": "missing", "type": kind})
+
+
+# ------------------------------------------------------------------------------------------------------ several cases
+
+
+def test_each_case_has_its_message() -> None:
+    """Written as soon as it is there: a function that ends the process loses the cases after it only."""
+    calls: list[int] = []
+
+    def f(x: torch.Tensor, dz: torch.Tensor) -> torch.Tensor:
+        calls.append(len(calls))
+        if len(calls) == 2:
+            raise ValueError(len(calls))
+        return x.T.mul(calls[-1])
+
+    (first, one), (second, two), (third, three) = asked(
+        holding(f), {case: {"x": X + number, "dz": X} for number, case in enumerate("abc")}
+    )
+
+    assert [header["case"] for header in (first, second, third)] == ["a", "b", "c"]
+    assert [header["status"] for header in (first, second, third)] == ["returned", "raised", "returned"]
+    assert (list(one), two, list(three)) == (["0"], {}, ["0"])
+    assert three["0"].tolist() == ((X + 2).T * 2).tolist()
+
+
+def test_several_tensors_of_a_call_may_share_memory() -> None:
+    ((_, tensors),) = asked(holding(lambda x, dz: (x, x, x.T, x[0].expand(3, 2))), {"a": {"x": X, "dz": X}})
+
+    values = [tensors[str(number)].tolist() for number in range(4)]
+    assert values == [X.tolist(), X.tolist(), X.T.tolist(), X[:1].tolist() * 3]
+
+
+@pytest.mark.parametrize(("limit", "is_sent"), [(4 * 16, True), (4 * 16 - 1, False)])
+def test_large_tensors_are_not_sent(limit: int, is_sent: bool) -> None:
+    """More than a quarter of what all cases may take; their shapes are sent."""
+    ((header, tensors),) = asked(holding(lambda x, dz: x), {"a": {"x": X, "dz": X}}, limit=limit)
+
+    assert bool(tensors) is is_sent
+    assert header["shapes"] == [[2, 2]]
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("dtype", [torch.qint8, torch.uint4])
+def test_tensors_of_a_kind_that_cannot_be_sent(dtype: torch.dtype) -> None:
+    is_quantized = dtype is torch.qint8
+    tensor = torch.quantize_per_tensor(X, 1.0, 0, dtype) if is_quantized else torch.empty(2, 2, dtype=dtype)
+
+    ((header, tensors),) = asked(holding(lambda x, dz: tensor), {"a": {"x": X, "dz": X}})
+
+    assert (tensors, header["dtypes"], header["shapes"]) == ({}, [str(dtype).removeprefix("torch.")], [[2, 2]])
+
+
+CONSTANT = "def f(x, dz):\n    return {}"
+
+
+@pytest.mark.parametrize(
+    ("returned", "narrowed"),
+    [
+        ("x @ dz", False),
+        ("x @ torch.ones(2, 2)", True),  # raises in float64
+        ("x.float() + 1", True),  # is float32 for float64 arguments
+        ("(x, dz.float())", True),
+        ("x.long()", False),
+        ("x @ (torch.ones(2, 2) if x.dtype == torch.float64 else torch.ones(3, 3))", False),  # raises in either
+        ("None", False),
+    ],
+)
+def test_a_function_that_works_in_float32_only_is_called_in_float32(returned: str, narrowed: bool) -> None:
+    """Where that helps; otherwise the first call counts."""
+    wide = {"a": {"x": X.double(), "dz": X.double()}}
+
+    ((header, tensors),) = asked(defined(CONSTANT.format(returned)), wide)
+
+    assert header.get("narrowed", False) is narrowed
+    if narrowed:
+        assert {tensor.dtype for tensor in tensors.values()} == {torch.float32}
+    if header["status"] == "raised":
+        assert "dtype" in header["error"]["message"]
+
+
+def test_integers_stay_integers_when_a_call_is_narrowed() -> None:
+    dtypes: list[tuple[torch.dtype, ...]] = []
+
+    def f(x: torch.Tensor, dz: torch.Tensor) -> torch.Tensor:
+        dtypes.append((x.dtype, dz.dtype))
+        return dz.float()
+
+    asked(holding(f), {"a": {"x": X.long(), "dz": X.double()}})
+    asked(holding(f), {"a": {"x": X.long(), "dz": X}})
+
+    assert dtypes == [(torch.int64, torch.float64), (torch.int64, torch.float32), (torch.int64, torch.float32)]
+
+
+def test_cases_with_other_values_in_a_variable_share_the_arguments_of_one_case() -> None:
+    """The variable has its own value back after each."""
+    state = defined("n = 64\ndef f(x, dz):\n    return x * n")
+    change = {"name": "n", "kind": "values", "frozen": False}
+
+    header = {"cases": ["same", "changed", "again"], "on": "mnist", "rebind": {"changed": change}}
+    written = asked(state, {"mnist": {"x": X, "dz": X}}, header=header)
+
+    assert {header["case"]: tensors["0"][0, 0].item() for header, tensors in written} == {
+        "same": 64.0,
+        "changed": 32.0,
+        "again": 64.0,
+    }
+
+
+@pytest.fixture(autouse=True)
+def _grad_mode_is_given_back() -> Iterator[None]:
+    yield
+    assert torch.is_grad_enabled()
+    assert not torch.is_inference_mode_enabled()

@@ -1,0 +1,181 @@
+"""A student's functions make one backward pass, each fed with what the others returned, and train the network."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load, save
+
+from grader.harness.call import NotebookState
+from grader.harness.chain import run_chain
+from grader.harness.wire import unpack_all
+
+NETWORK = """
+def forward(x, y, w, b):
+    z = x @ w + b
+    loss = ((z - y) ** 2).sum()
+    return {"z": z, "loss": loss, "rows": len(x)}
+"""
+X, Y = torch.tensor([[1.0, 2.0], [3.0, -1.0]]), torch.tensor([[1.0], [0.0]])
+W, B = torch.tensor([[0.5], [0.25]]), torch.zeros(1, 1)
+RATE = 0.01
+
+GRAD_Z = {"function": "grad_z", "arguments": ["z", "y"], "targets": ["z"]}
+GRAD_W = {"function": "grad_w", "arguments": ["x", "dz"], "targets": ["w"]}
+GRAD_B = {"function": "grad_b", "arguments": ["dz"], "targets": ["b"]}
+LAYER = {"function": "grad_layer", "arguments": ["x", "dz"], "targets": ["w", "b"]}
+RIGHT: dict[str, Callable[..., Any]] = {
+    "grad_z": lambda z, y: 2 * (z - y),
+    "grad_w": lambda x, dz: x.T @ dz,
+    "grad_b": lambda dz: dz.sum(0, keepdim=True),
+    "grad_layer": lambda x, dz: (x.T @ dz, dz.sum(0, keepdim=True)),
+}
+DZ = 2 * (X @ W + B - Y)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ran:
+    """What `run_chain` wrote."""
+
+    chain: dict[str, Any]
+    tensors: dict[str, torch.Tensor]
+    training: dict[str, Any]
+
+
+def ran(
+    functions: dict[str, Any],
+    *exercises: dict[str, Any],
+    steps: int = 2,
+    network: str = NETWORK,
+    forward: Callable[..., dict[str, Any]] | None = None,
+) -> Ran:
+    header = {
+        "network": network,
+        "inputs": ["x", "y"],
+        "parameters": ["w", "b"],
+        "exercises": list(exercises) or [GRAD_Z, GRAD_W, GRAD_B],
+        "learning_rate": RATE,
+        "steps": steps,
+    }
+    written: list[bytes] = []
+    payload = save({"x": X, "y": Y, "w": W, "b": B})
+    run_chain((header, payload), NotebookState(functions, {}, forward), written.append)
+    (chain, content), (training, rest) = unpack_all(b"".join(written))
+    assert rest == b""
+    return Ran(chain, load(content) if content else {}, training)
+
+
+def descended(steps: int, *, with_bias: bool = True) -> list[float]:
+    """The losses of gradient descent by autograd."""
+    w, b, losses = W.clone().requires_grad_(), B.clone().requires_grad_(), []
+    for _ in range(steps + 1):
+        loss = ((X @ w + b - Y) ** 2).sum()
+        losses.append(float(loss.detach()))
+        dw, db = torch.autograd.grad(loss, [w, b])
+        w = (w - RATE * dw).detach().requires_grad_()
+        b = (b - RATE * db * with_bias).detach().requires_grad_()
+    return losses
+
+
+def test_right_functions_give_the_gradients_and_the_curve_of_autograd() -> None:
+    result = ran(RIGHT, steps=5)
+
+    assert result.chain == {"case": "chain", "status": "returned", "failed": []}
+    assert {name: tensor.tolist() for name, tensor in result.tensors.items()} == {
+        "grad_z/dz": DZ.tolist(),
+        "grad_w/dw": (X.T @ DZ).tolist(),
+        "grad_b/db": DZ.sum(0, keepdim=True).tolist(),
+    }
+    assert (result.training["case"], result.training["status"]) == ("training", "returned")
+    assert result.training["losses"] == pytest.approx(descended(5))
+    assert all(type(loss) is float for loss in result.training["losses"])
+
+
+def test_the_forward_pass_at_hand_takes_the_place_of_the_code() -> None:
+    def forward(x: torch.Tensor, y: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> dict[str, Any]:
+        return {"z": x @ w + b, "loss": torch.tensor(7.0)}
+
+    assert ran(RIGHT, network="this is not Python", forward=forward).training["losses"] == [7.0] * 3
+
+
+def test_a_mistake_is_handed_on() -> None:
+    """A function is fed with what the student's own functions returned."""
+    result = ran(RIGHT | {"grad_z": lambda z, y: z - y})
+
+    assert result.tensors["grad_w/dw"].tolist() == (X.T @ DZ / 2).tolist()
+
+
+@pytest.mark.parametrize(
+    ("function", "error"),
+    [
+        (lambda z, y: 1 / 0, "ZeroDivisionError"),
+        (lambda z, y: None, None),
+        (lambda z, y: (z, y), None),
+        (3, None),
+    ],
+)
+def test_after_a_failure_the_functions_that_need_it_are_not_called(function: Any, error: str | None) -> None:
+    """Nothing is trained then: the losses stay what they are. The first error is kept."""
+    calls: list[str] = []
+    functions = {
+        "grad_z": function,
+        "grad_w": lambda x, dz: calls.append("w"),
+        "grad_b": lambda dz: calls.append("b"),
+    }
+
+    result = ran(functions, steps=1)
+
+    assert (calls, result.tensors) == ([], {})
+    assert result.chain["failed"] == ["grad_z", "grad_w", "grad_b"]
+    assert (result.chain["error"] or {}).get("type") == error
+    assert result.training["losses"] == [descended(0)[0]] * 2
+
+
+def test_of_several_errors_the_first_is_kept() -> None:
+    result = ran(RIGHT | {"grad_w": lambda x, dz: {}["w"], "grad_b": lambda dz: 1 / 0})
+
+    assert result.chain["failed"] == ["grad_w", "grad_b"]
+    assert result.chain["error"]["type"] == "KeyError"
+    assert list(result.tensors) == ["grad_z/dz"]
+
+
+def test_an_argument_that_is_not_a_tensor_is_not_there() -> None:
+    counts = {"function": "grad_b", "arguments": ["rows"], "targets": ["b"]}
+
+    assert ran(RIGHT, GRAD_Z, counts).chain["failed"] == ["grad_b"]
+
+
+def test_a_parameter_without_a_gradient_of_its_shape_stays() -> None:
+    flat = ran(RIGHT | {"grad_b": lambda dz: dz.sum(0)}, steps=5)
+    left_out = ran(RIGHT, GRAD_Z, GRAD_W, steps=5)
+
+    assert flat.tensors["grad_b/db"].shape == (1,)
+    assert flat.training["losses"] == pytest.approx(descended(5, with_bias=False))
+    assert left_out.training["losses"] == pytest.approx(descended(5, with_bias=False))
+
+
+def test_of_two_functions_for_the_same_gradient_the_first_trains() -> None:
+    functions = RIGHT | {"grad_layer": lambda x, dz: (100 * x.T @ dz, dz.sum(0, keepdim=True))}
+
+    result = ran(functions, GRAD_Z, GRAD_W, LAYER, steps=5)
+
+    assert result.tensors.keys() == {"grad_z/dz", "grad_w/dw", "grad_layer/dw", "grad_layer/db"}
+    assert result.training["losses"] == pytest.approx(descended(5))
+
+
+def test_very_large_tensors_are_not_sent() -> None:
+    result = ran(RIGHT | {"grad_b": lambda dz: torch.zeros(1).expand(10_000_001)}, steps=0)
+
+    assert result.tensors.keys() == {"grad_z/dz", "grad_w/dw"}
+    assert result.chain["failed"] == []
+
+
+def test_results_that_share_memory_are_sent() -> None:
+    result = ran({"grad_z": lambda z, y: Y, "grad_w": lambda x, dz: W, "grad_b": lambda dz: W[:1]}, steps=0)
+
+    assert result.tensors["grad_w/dw"].tolist() == W.tolist()
+    assert result.tensors["grad_b/db"].tolist() == W[:1].tolist()

@@ -1,0 +1,127 @@
+"""A variable of the notebook holds something else for a while, and then what it held before."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from grader.harness.rebind import altered, rebound
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64, torch.uint8, torch.bool, torch.complex64])
+def test_other_values(dtype: torch.dtype) -> None:
+    """Of the same shape and dtype, none too large for what labels and indices are for, and none what it was."""
+    tensor = torch.tensor([[0, 1], [3, 0], [2, 1]]).to(dtype)
+
+    changed = altered(tensor, "values")
+
+    assert (changed.shape, changed.dtype) == (tensor.shape, dtype)
+    assert not bool((changed == tensor).any())
+    if dtype in (torch.int64, torch.uint8):
+        assert 0 <= int(changed.min()) <= int(changed.max()) <= 3
+    assert torch.equal(altered(tensor, "rows"), tensor[:2])
+
+
+@pytest.mark.parametrize("number", [0, 1, -1, 2, 64, 0.0, -1.0, 1e-8])
+def test_other_numbers(number: float) -> None:
+    assert altered(number, "values") != number
+    assert type(altered(number, "values")) is type(number)
+    assert altered(number, "rows") == number
+
+
+@pytest.mark.parametrize(
+    ("value", "values", "rows"),
+    [
+        ((64, 2.0), (32, 5.0), (64, 2.0)),
+        ([[64], ["a", None]], [[32], ["a", None]], [[64], ["a", None]]),
+        ({"n": 64, "deep": {"n": [64]}}, {"n": 32, "deep": {"n": [32]}}, {"n": 64, "deep": {"n": [64]}}),
+        ([[[64]]], [[[32]]], [[[64]]]),
+        ([[[[64]]]], [[[[64]]]], [[[[64]]]]),  # too deep
+        ([64] * 101, [64] * 101, [64] * 101),  # too long
+        (True, True, True),
+        ("64", "64", "64"),
+        ({64}, {64}, {64}),
+        (np.float64(2.0), 5.0, 2.0),
+    ],
+)
+def test_numbers_within_other_values(value: Any, values: Any, rows: Any) -> None:
+    """Within lists, tuples and dictionaries, as far down as a notebook puts its parameters."""
+    assert altered(value, "values") == values
+    assert altered(value, "rows") == rows
+
+
+def test_an_array_is_changed_as_a_tensor_is() -> None:
+    array = np.array([[2.0], [-1.0], [0.0]])
+
+    assert isinstance(altered(array, "values"), np.ndarray)
+    assert altered(array, "values").tolist() == [[-3.0], [0.0], [-1.0]]
+    assert altered(array, "rows").tolist() == [[2.0], [-1.0]]
+    assert array.tolist() == [[2.0], [-1.0], [0.0]]
+
+
+def test_tensors_that_stay_as_they_are() -> None:
+    """Without entries; too large to be changed in time; a single number, which has no rows."""
+    for tensor in (torch.zeros(0, 3), torch.zeros(1).expand((1 << 24) + 1)):
+        assert altered(tensor, "values") is not None
+        assert altered(tensor, "values").data_ptr() == tensor.data_ptr()
+    assert altered(torch.tensor(3.0), "rows").item() == 3.0
+
+
+def test_a_gradient_is_not_handed_on() -> None:
+    leaf = torch.nn.Parameter(torch.ones(2))
+
+    changed = altered(leaf, "values")
+
+    assert type(changed) is torch.Tensor
+    assert not changed.requires_grad
+
+
+def test_all_is_as_it_was_before() -> None:
+    """Also where a call raises, or a value cannot be changed."""
+
+    class Raises(float):
+        def __abs__(self) -> float:
+            raise ValueError
+
+    def function(x: float = 3.0) -> float:
+        return x
+
+    namespace = {"n": 64, "odd": Raises(1)}
+    before = dict(namespace)
+    change = {"kind": "values", "frozen": True}
+    for name, held in (("n", 32), ("odd", before["odd"]), ("gone", None)):
+        with contextlib.suppress(KeyError), rebound(namespace, function, change | {"name": name}):
+            assert namespace.get(name) == held
+            assert function() == 7.0
+            raise KeyError
+
+        assert namespace == before
+        assert function() == 3.0
+
+
+def test_defaults_are_changed_where_the_variable_was_frozen_in_them() -> None:
+    def function(x: int = 64, *, y: int = 64) -> tuple[int, int]:
+        return x, y
+
+    namespace: dict[str, Any] = {"n": 64}
+
+    with rebound(namespace, function, {"name": "n", "kind": "values", "frozen": False}):
+        assert (namespace["n"], function()) == (32, (64, 64))
+    with rebound(namespace, function, {"name": "n", "kind": "values", "frozen": True}):
+        assert (namespace["n"], function()) == (32, (32, 32))
+    with rebound(namespace, None, {"name": "n", "kind": "values", "frozen": True}):
+        assert namespace["n"] == 32
+    assert (namespace["n"], function()) == (64, (64, 64))
+
+
+def test_without_a_change_nothing_is_touched() -> None:
+    namespace = {"n": 64}
+
+    with rebound(namespace, None, None):
+        namespace["n"] = 65
+
+    assert namespace == {"n": 65}

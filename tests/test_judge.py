@@ -1,0 +1,530 @@
+"""What is decided about an exercise: outcome, points, sentence, notices, flags, and what is kept back."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.execution.calls import Returned
+from grader.execution.channel import Reply
+from grader.execution.execute import Execution
+from grader.judge import Attempt, judge_exercise
+from grader.model import CallError, Code, Exercise, ExerciseResult, Flag, Outcome, WorstEntry
+from grader.notebook.functions import Definition, FunctionIndex
+from grader.notebook.read import Notebook
+from grader.reference.cases import Case
+from tests.case_samples import (
+    EXPECTED,
+    EXPECTED_BIAS,
+    LAYER,
+    RAISED,
+    WEIGHT,
+    answered,
+    case_of,
+    failed,
+)
+
+PUBLIC = case_of("mnist")
+HIDDEN = case_of("vjp", public=False, dtype=torch.float64)
+PAIR = case_of("mnist", EXPECTED, EXPECTED_BIAS)
+RIGHT = EXPECTED.float()
+ONE_WRONG = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
+SYNTAX_ERROR = CallError(type="SyntaxError", message="invalid syntax (line 2)", cell=3, line=2)
+
+
+def definition_of(name: str = "grad_w", *, cell: int = 4, **details: Any) -> Definition:
+    code = Code(text=f"def {name}(x, dz): ...", cell=cell, line=1)
+    return Definition(name=name, code=code, **({"is_blank": False} | details))
+
+
+def index_of(*definitions: Definition, broken: dict[str, int] | None = None) -> FunctionIndex:
+    by_name: dict[str, tuple[Definition, ...]] = {}
+    for definition in definitions:
+        by_name[definition.name] = (*by_name.get(definition.name, ()), definition)
+    return FunctionIndex(definitions=by_name, syntax_errors={3: SYNTAX_ERROR}, broken_names=broken or {})
+
+
+DEFINED = index_of(definition_of("grad_w"), definition_of("grad_layer"))
+
+
+def judged(
+    *returned: Returned,
+    exercise: Exercise = WEIGHT,
+    functions: FunctionIndex = DEFINED,
+    reply: Reply | None = None,
+    errors: dict[int, CallError] | None = None,
+    stopped: str | None = None,
+    autograd: str = "forbid",
+) -> tuple[ExerciseResult, tuple[Flag, ...]]:
+    replies = {exercise.name: reply or Reply(status="done"), "grad_b": Reply(status="done")}
+    execution = Execution(executed=4, errors=errors or {}, stopped=stopped, replies=replies, layers=())
+    attempt = Attempt(notebook=Notebook.of([]), functions=functions, execution=execution)
+    return judge_exercise(exercise, attempt, returned, autograd=autograd)
+
+
+# ------------------------------------------------------------------------------------ a function that can be called
+
+
+@pytest.mark.parametrize(
+    ("tensor", "outcome", "message"),
+    [
+        (RIGHT, Outcome.MATCH, "grad_w is right."),
+        (EXPECTED, Outcome.MATCH, "grad_w is right."),
+        (ONE_WRONG, Outcome.MISMATCH, "grad_w has the right shape, but 1 of 4 entries are wrong{where}."),
+        (-RIGHT, Outcome.MISMATCH, "grad_w has the right shape, but none of its entries is right{where}."),
+        (RIGHT / 0, Outcome.NOT_FINITE, "grad_w returned numbers that are not finite (nan or inf){where}."),
+        (RIGHT * math.nan, Outcome.NOT_FINITE, "grad_w returned numbers that are not finite (nan or inf){where}."),
+        (RIGHT[:1], Outcome.WRONG_SHAPE, "grad_w returned the shape (1, 2); w has the shape (2, 2){where}."),
+        (RIGHT.sum(), Outcome.WRONG_SHAPE, "grad_w returned the shape (); w has the shape (2, 2){where}."),
+        (RIGHT.long(), Outcome.WRONG_DTYPE, "grad_w returned int64 numbers; a gradient is {dtype}."),
+        (RIGHT.half(), Outcome.WRONG_DTYPE, "grad_w returned float16 numbers; a gradient is {dtype}."),
+    ],
+)
+@pytest.mark.parametrize("case", [PUBLIC, HIDDEN], ids=["public", "hidden"])
+def test_returned_tensors_are_compared(case: Case, tensor: torch.Tensor, outcome: Outcome, message: str) -> None:
+    """The sentence names a hidden case, and nothing of what is in it."""
+    result, flags = judged(answered(case, tensor))
+
+    where, dtype = ("", "float32") if case.public else (" (case vjp)", "float64")
+    assert result.outcome is outcome
+    assert result.message == message.format(where=where, dtype=dtype)
+    assert (result.points, result.max_points) == (2.0 if outcome is Outcome.MATCH else 0.0, 2.0)
+    assert flags == ()
+    assert (result.name, result.targets, result.arguments) == ("grad_w", ("w",), ("x", "dz"))
+    assert (result.question, result.code) == ("The gradient of w.", definition_of().code)
+
+
+NO_MESSAGE = CallError(type="KeyError", message="")
+LONG = CallError(type="ValueError", message=f"{'a' * 300}\nsecond line")
+
+
+@pytest.mark.parametrize(
+    ("outcome", "details", "message"),
+    [
+        (Outcome.RAISED, {"error": RAISED}, "grad_w raised ValueError: bad shapes{where}."),
+        (Outcome.RAISED, {"error": NO_MESSAGE}, "grad_w raised KeyError{where}."),
+        (Outcome.RAISED, {"error": LONG}, f"grad_w raised ValueError: {'a' * 200}{{where}}."),
+        (Outcome.RAISED, {}, "grad_w raised an exception{where}."),
+        (Outcome.TIMED_OUT, {}, "grad_w did not return in time. Does it loop forever?"),
+        (Outcome.OUT_OF_MEMORY, {}, "grad_w asked for more memory than it may have{where}."),
+        (Outcome.CRASHED, {}, "grad_w ended the process that it ran in, instead of returning a gradient."),
+        (Outcome.WRONG_TYPE, {"type": "NoneType"}, "grad_w returned None: is there a `return`?"),
+        (Outcome.WRONG_TYPE, {"type": "list"}, "grad_w returned a list; it should return a tensor."),
+        (
+            Outcome.WRONG_TYPE,
+            {"type": "torch.Tensor"},
+            "grad_w returned a tensor that has no plain numbers; it should return an ordinary dense one.",
+        ),
+        (
+            Outcome.WRONG_DTYPE,
+            {"dtypes": ("qint8",), "shapes": ((2, 2),)},
+            "grad_w returned qint8 numbers; a gradient is {dtype}.",
+        ),
+        (
+            Outcome.WRONG_SHAPE,
+            {"dtypes": ("float32",), "shapes": ((60_000, 60_000),)},
+            "grad_w returned the shape (60000, 60000); w has the shape (2, 2){where}.",
+        ),
+    ],
+)
+@pytest.mark.parametrize("case", [PUBLIC, HIDDEN], ids=["public", "hidden"])
+def test_a_call_without_tensors(case: Case, outcome: Outcome, details: dict[str, Any], message: str) -> None:
+    """What came of the call is the outcome, and costs the points."""
+    result, _ = judged(failed(case, outcome, **details))
+
+    where, dtype = ("", "float32") if case.public else (" (case vjp)", "float64")
+    assert (result.outcome, result.points) == (outcome, 0.0)
+    assert result.message == message.format(where=where, dtype=dtype)
+    assert result.error == details.get("error")
+    (shown,) = result.cases
+    assert (shown.outcome, shown.public, shown.error) == (outcome, case.public, details.get("error"))
+    assert (shown.expected_shape, shown.expected_dtype) == ((2, 2), dtype)
+    assert (shown.max_abs_error, shown.worst, shown.wrong_entries) == (None, None, None)
+
+
+@pytest.mark.parametrize("detail", ["signal 9", "exit 3"])
+def test_how_a_process_ended_is_part_of_the_sentence(detail: str) -> None:
+    result, _ = judged(failed(PUBLIC, Outcome.CRASHED), reply=Reply(status="crashed", detail=detail))
+
+    assert result.message == (f"grad_w ended the process that it ran in ({detail}), instead of returning a gradient.")
+
+
+@pytest.mark.parametrize(
+    ("tensors", "outcome", "message", "target"),
+    [
+        ((EXPECTED, EXPECTED_BIAS), Outcome.MATCH, "grad_layer is right.", "w"),
+        (
+            (EXPECTED, EXPECTED_BIAS + 1),
+            Outcome.MISMATCH,
+            "The db of grad_layer has the right shape, but none of its entries is right.",
+            "b",
+        ),
+        (
+            (ONE_WRONG, EXPECTED_BIAS + 1),
+            Outcome.MISMATCH,
+            "The dw of grad_layer has the right shape, but 1 of 4 entries are wrong.",
+            "w",
+        ),
+        (
+            (EXPECTED, EXPECTED_BIAS[0]),
+            Outcome.WRONG_SHAPE,
+            "grad_layer returned the shape (2,) for db; b has the shape (1, 2).",
+            "b",
+        ),
+        (
+            (EXPECTED[0], EXPECTED_BIAS + 1),
+            Outcome.WRONG_SHAPE,
+            "grad_layer returned the shape (2,) for dw; w has the shape (2, 2).",
+            "w",
+        ),
+        (
+            (ONE_WRONG, EXPECTED_BIAS.long()),
+            Outcome.WRONG_DTYPE,
+            "grad_layer returned int64 numbers; a gradient is float32.",
+            "b",
+        ),
+    ],
+)
+def test_of_several_targets_the_worst_is_shown(
+    tensors: tuple[torch.Tensor, ...], outcome: Outcome, message: str, target: str
+) -> None:
+    """Sentence, shapes and numbers are those of one target: the first with the outcome that says most."""
+    result, _ = judged(answered(PAIR, *tensors), exercise=LAYER)
+
+    number = ("w", "b").index(target)
+    (shown,) = result.cases
+    assert (result.outcome, result.message, shown.target) == (outcome, message, target)
+    assert shown.shape == tuple(tensors[number].shape)
+    assert shown.expected_shape == tuple(PAIR.expected[number].shape)
+    assert shown.dtype == str(tensors[number].dtype).removeprefix("torch.")
+    compared = outcome in (Outcome.MATCH, Outcome.MISMATCH)
+    assert shown.entries == (PAIR.expected[number].numel() if compared else None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "message"),
+    [
+        ("torch.Tensor", "grad_layer returned a torch.Tensor; it should return a tuple of 2 tensors."),
+        ("tuple", "grad_layer returned a tuple; it should return a tuple of 2 tensors."),
+        ("NoneType", "grad_layer returned None: is there a `return`?"),
+    ],
+)
+def test_several_targets_are_returned_as_a_tuple(kind: str, message: str) -> None:
+    result, _ = judged(failed(PAIR, Outcome.WRONG_TYPE, type=kind), exercise=LAYER)
+
+    assert (result.outcome, result.message) == (Outcome.WRONG_TYPE, message)
+
+
+# ------------------------------------------------------------------------------------------- what is kept back
+
+
+def test_a_public_case_is_shown_in_full() -> None:
+    off = RIGHT + torch.tensor([[0.0, 0.123456], [0.0, 0.0]])
+
+    result, _ = judged(answered(PUBLIC, off))
+
+    (shown,) = result.cases
+    assert shown.max_abs_error == pytest.approx(0.123456, rel=1e-6)
+    assert shown.max_rel_error == pytest.approx(0.123456 / 4, rel=1e-6)
+    assert len(f"{shown.tolerance}") > 10
+    assert shown.worst == WorstEntry(index=(0, 1), got=pytest.approx(2.123456), expected=2.0)
+    assert (shown.wrong_entries, shown.entries, shown.type) == (1, 4, "torch.Tensor")
+    assert shown.target is None
+
+
+def test_of_a_hidden_case_two_digits_are_shown() -> None:
+    """The error of a function that returns zeros is the gradient itself. No entry is shown."""
+    hidden = case_of("vjp", EXPECTED * 1.23456, public=False)
+
+    result, _ = judged(answered(hidden, torch.zeros(2, 2)))
+
+    (shown,) = result.cases
+    assert (shown.max_abs_error, shown.max_rel_error) == (4.9, 1.0)
+    assert float(f"{shown.tolerance:.1e}") == shown.tolerance
+    assert shown.worst is None
+    assert (shown.wrong_entries, shown.entries, shown.shape) == (4, 4, (2, 2))
+    assert result.views == ()
+
+
+def test_pictures_are_of_the_public_batch() -> None:
+    """One for each target, float32; of complex numbers the real part, of very large tensors nothing."""
+    layer, _ = judged(answered(case_of("vjp", EXPECTED, EXPECTED_BIAS, public=False), EXPECTED, EXPECTED_BIAS),
+                      answered(PAIR, ONE_WRONG, EXPECTED_BIAS), exercise=LAYER)  # fmt: skip
+    assert [view.target for view in layer.views] == ["w", "b"]
+    assert layer.views[0].got.tolist() == ONE_WRONG.tolist()
+    assert layer.views[0].expected.tolist() == EXPECTED.tolist()
+    assert {str(view.got.dtype) for view in layer.views} == {"float32"}
+
+    (view,) = judged(answered(PUBLIC, RIGHT.to(torch.complex64) * 1j + 7))[0].views
+    assert view.got.tolist() == [[7.0, 7.0], [7.0, 7.0]]
+    (view,) = judged(answered(PUBLIC, torch.zeros(1).expand(4_000_001)))[0].views
+    assert view.got.size == 0
+    assert judged(failed(PUBLIC, Outcome.WRONG_TYPE, tensors=(RIGHT, RIGHT)))[0].views == ()
+
+
+# --------------------------------------------------------------------------------------------------- several cases
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "winner"),
+    [
+        ("crashed timed_out", "crashed"),
+        ("timed_out out_of_memory", "timed_out"),
+        ("out_of_memory raised", "out_of_memory"),
+        ("raised wrong_type", "raised"),
+        ("wrong_type wrong_dtype", "wrong_type"),
+        ("wrong_dtype wrong_shape", "wrong_dtype"),
+        ("wrong_shape not_finite", "wrong_shape"),
+        ("not_finite mismatch", "not_finite"),
+        ("mismatch match", "mismatch"),
+        ("missing crashed", "missing"),
+        ("missing match", "missing"),
+    ],
+)
+@pytest.mark.parametrize("step", [1, -1], ids=["in order", "reversed"])
+def test_which_of_several_outcomes_counts(outcomes: str, winner: str, step: int) -> None:
+    """The one that says most, wherever it stands; a single case that is wrong costs all points."""
+    cases = [PUBLIC, HIDDEN][::step]
+    returned = [call_with(Outcome(name), case) for name, case in zip(outcomes.split(), cases, strict=True)]
+
+    result, _ = judged(*returned)
+
+    assert (result.outcome.value, result.points) == (winner, 0.0)
+    assert [case.outcome.value for case in result.cases] == ([] if winner == "missing" else outcomes.split())
+
+
+@given(st.lists(st.sampled_from([o for o in Outcome if o.value not in ("missing", "skipped")]), min_size=1, max_size=5))
+def test_points_are_given_where_every_case_is_right(outcomes: list[Outcome]) -> None:
+    result, _ = judged(*(call_with(outcome, PUBLIC) for outcome in outcomes))
+
+    assert result.outcome is min(outcomes, key=list(Outcome).index)
+    assert result.points == (2.0 if set(outcomes) == {Outcome.MATCH} else 0.0)
+
+
+def test_the_sentence_is_about_the_first_case_with_the_outcome() -> None:
+    """A public one comes first, and is shown without its name; the error is the first that there is."""
+    second = CallError(type="KeyError", message="2")
+    on_both, _ = judged(failed(PUBLIC, Outcome.RAISED, error=RAISED), failed(HIDDEN, Outcome.RAISED, error=second))
+    on_hidden, _ = judged(answered(PUBLIC, RIGHT), failed(HIDDEN, Outcome.RAISED, error=second))
+
+    assert (on_both.message, on_both.error) == ("grad_w raised ValueError: bad shapes.", RAISED)
+    assert (on_hidden.message, on_hidden.error) == ("grad_w raised KeyError: 2 (case vjp).", second)
+
+
+def call_with(outcome: Outcome, case: Case) -> Returned:
+    """A call that has this outcome, by itself or once it is compared."""
+    tensors = {
+        Outcome.MATCH: EXPECTED,
+        Outcome.MISMATCH: EXPECTED + 1,
+        Outcome.NOT_FINITE: EXPECTED / 0,
+        Outcome.WRONG_SHAPE: EXPECTED[0],
+        Outcome.WRONG_DTYPE: EXPECTED.long(),
+    }
+    return answered(case, tensors[outcome]) if outcome in tensors else failed(case, outcome)
+
+
+# --------------------------------------------------------------------------- a function that could not be called
+
+
+def test_a_blank_function_is_blank_whatever_came_of_its_calls() -> None:
+    blank = definition_of(is_blank=True)
+
+    result, flags = judged(
+        failed(PUBLIC, Outcome.RAISED, error=RAISED),
+        functions=index_of(definition_of(cell=2), blank),
+        reply=Reply(status="unreachable"),
+    )
+
+    assert (result.outcome, result.message) == (Outcome.BLANK, "grad_w is still blank.")
+    assert (result.points, result.max_points) == (0.0, 2.0)
+    assert (result.cases, result.notices, result.error, result.views, flags) == ((), (), None, (), ())
+    assert result.code == blank.code
+
+
+def test_a_cell_that_is_not_python() -> None:
+    """The error is that of the cell. A definition elsewhere is the one that counts."""
+    broken, _ = judged(failed(PUBLIC, Outcome.MISSING), functions=index_of(broken={"grad_w": 3}))
+    elsewhere, _ = judged(answered(PUBLIC, RIGHT), functions=index_of(definition_of(), broken={"grad_w": 3}))
+
+    assert broken.outcome is Outcome.SYNTAX_ERROR
+    assert broken.message == "In [3] is not Python: invalid syntax (line 2)."
+    assert (broken.error, broken.code, broken.cases) == (SYNTAX_ERROR, None, ())
+    assert (elsewhere.outcome, elsewhere.points) == (Outcome.MATCH, 2.0)
+
+
+CELL_ERROR = CallError(type="NameError", message="name 'torch' is not defined", cell=4)
+
+
+@pytest.mark.parametrize(
+    ("functions", "kind", "errors", "message"),
+    [
+        (DEFINED, "int", {}, "After the notebook ran, grad_w was an int, not a function."),
+        (DEFINED, "torch.Tensor", {}, "After the notebook ran, grad_w was a torch.Tensor, not a function."),
+        (DEFINED, None, {}, "grad_w stands in In [4], but was never defined."),
+        (DEFINED, None, {2: CELL_ERROR}, "grad_w stands in In [4], but was never defined."),
+        (
+            DEFINED,
+            None,
+            {4: CELL_ERROR},
+            "grad_w stands in In [4], but was never defined, because that cell stopped: "
+            "NameError: name 'torch' is not defined.",
+        ),
+        (
+            index_of(definition_of("grad_w_")),
+            None,
+            {},
+            "There is no function grad_w. There is one called grad_w_: was it renamed?",
+        ),
+        (
+            index_of(definition_of("grad_b"), definition_of("softmax")),  # the one is asked for itself
+            None,
+            {},
+            "There is no function grad_w in the notebook. Was its cell deleted, or made a text cell?",
+        ),
+    ],
+)
+def test_why_a_function_is_missing(
+    functions: FunctionIndex, kind: str | None, errors: dict[int, CallError], message: str
+) -> None:
+    result, _ = judged(
+        failed(PUBLIC, Outcome.MISSING, type=kind),
+        failed(HIDDEN, Outcome.MISSING, type=kind),
+        functions=functions,
+        errors=errors,
+    )
+
+    assert (result.outcome, result.message) == (Outcome.MISSING, message)
+    assert (result.points, result.cases, result.error) == (0.0, (), None)
+
+
+@pytest.mark.parametrize(
+    ("kind", "stopped", "outcome", "message"),
+    [
+        (
+            "TimeoutError",
+            "The notebook took longer than 60 seconds and was stopped.",
+            Outcome.TIMED_OUT,
+            "grad_w could not be called. The notebook took longer than 60 seconds and was stopped.",
+        ),
+        (
+            "KernelDied",
+            "The kernel died while In [2] was running.",
+            Outcome.CRASHED,
+            "grad_w could not be called. The kernel died while In [2] was running.",
+        ),
+        (
+            "ValueError",
+            None,
+            Outcome.CRASHED,
+            "grad_w could not be called. After the notebook ran, its process did not answer any more.",
+        ),
+    ],
+)
+def test_a_notebook_that_cannot_be_asked(kind: str, stopped: str | None, outcome: Outcome, message: str) -> None:
+    result, _ = judged(
+        failed(PUBLIC, Outcome.CRASHED),
+        reply=Reply(status="unreachable"),
+        errors={1: CallError(type="ValueError", message=""), 2: CallError(type=kind, message="")},
+        stopped=stopped,
+    )
+
+    assert (result.outcome, result.message, result.points) == (outcome, message, 0.0)
+
+
+# ---------------------------------------------------------------------------------------------- autograd, notices
+
+USES_AUTOGRAD = index_of(definition_of(autograd=("In [4], line 3: .backward()",)))
+
+
+@pytest.mark.parametrize(
+    ("policy", "outcome", "points", "flagged"),
+    [
+        ("forbid", Outcome.FORBIDDEN, 0.0, True),
+        ("flag", Outcome.MATCH, 2.0, True),
+        ("allow", Outcome.MATCH, 2.0, False),
+    ],
+)
+def test_autograd_as_the_assignment_has_it(policy: str, outcome: Outcome, points: float, flagged: bool) -> None:
+    """The evidence of the code comes before that of the calls, each piece once."""
+    traced = ("called aten::threshold_backward",)
+
+    result, flags = judged(
+        answered(PUBLIC, RIGHT, autograd=traced),
+        answered(HIDDEN, EXPECTED, autograd=traced),
+        functions=USES_AUTOGRAD,
+        autograd=policy,
+    )
+
+    evidence = ["In [4], line 3: .backward()", "when called, it called aten::threshold_backward"] if flagged else []
+    assert (result.outcome, result.points) == (outcome, points)
+    assert flags == tuple(Flag(id="autograd", exercise="grad_w", evidence=each) for each in evidence)
+    assert result.message == (
+        "grad_w lets autograd do the work (In [4], line 3: .backward()). Derive this gradient by hand."
+        if policy == "forbid"
+        else "grad_w is right."
+    )
+
+
+def test_autograd_is_forbidden_in_a_wrong_answer_too() -> None:
+    """Also where only the call showed it; of a function that could not be called, it is only reported."""
+    wrong, _ = judged(answered(PUBLIC, ONE_WRONG, autograd=("switched inference mode off",)))
+    gone, flags = judged(failed(PUBLIC, Outcome.MISSING), functions=USES_AUTOGRAD)
+
+    assert wrong.outcome is Outcome.FORBIDDEN
+    assert "(when called, it switched inference mode off)" in wrong.message
+    assert [case.outcome for case in wrong.cases] == [Outcome.MISMATCH]
+    assert (gone.outcome, len(flags)) == (Outcome.MISSING, 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "notice", "message"),
+    [
+        (
+            answered(PUBLIC, RIGHT, mutated=("x", "w", "dz", "b", "a")),
+            "mutates_input",
+            "grad_w changes its argument a, b, dz, w, x in place: this changes the caller's tensor, too. "
+            "Work on a clone.",
+        ),
+        (
+            answered(PUBLIC, RIGHT, requires_grad=True),
+            "requires_grad",
+            "grad_w returns a tensor that requires grad: autograd is still on.",
+        ),
+        (
+            answered(PUBLIC, EXPECTED),
+            "wider_dtype",
+            "grad_w returns float64 for float32 arguments: it takes twice the memory.",
+        ),
+        (
+            answered(HIDDEN, RIGHT, argument_dtype=torch.float32),
+            "float32_only",
+            "grad_w works in float32 only: it has a constant of a fixed dtype (try `dtype=` or `*_like`).",
+        ),
+    ],
+)
+def test_what_is_remarked_upon_costs_no_points(call: Returned, notice: str, message: str) -> None:
+    """Once, however many cases show it."""
+    result, _ = judged(call, call)
+
+    assert [(each.id, each.message) for each in result.notices] == [(notice, message)]
+    assert (result.outcome, result.points) == (Outcome.MATCH, 2.0)
+
+
+def test_the_last_of_several_definitions_counts() -> None:
+    last = definition_of(cell=6)
+
+    result, _ = judged(answered(PUBLIC, RIGHT), functions=index_of(definition_of(cell=2), last))
+
+    assert result.code == last.code
+    assert [each.message for each in result.notices] == [
+        "grad_w is defined 2 times (In [2], In [6]): the last one counts."
+    ]
+
+
+def test_there_is_nothing_to_remark_upon_otherwise() -> None:
+    assert judged(answered(PUBLIC, RIGHT), answered(HIDDEN, EXPECTED))[0].notices == ()

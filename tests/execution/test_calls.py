@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from grader.execution.calls import Returned, plain, read_call, read_losses, read_tensors
+from grader.execution.calls import Returned, read_call, read_losses, read_tensors, safe_text
 from grader.execution.channel import Reply
 from grader.execution.execute import Execution
 from grader.judge import Attempt, judge_exercise
@@ -221,7 +221,7 @@ def test_a_number_of_a_cell_may_be_anything(cell: Any) -> None:
     ],
 )
 def test_text_is_made_harmless(text: object, shown: str) -> None:
-    assert plain(text, 10) == shown
+    assert safe_text(text, 10) == shown
 
 
 def test_words_of_the_process_are_bounded() -> None:

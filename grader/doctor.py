@@ -11,12 +11,12 @@ import platform
 import sys
 from collections.abc import Iterator
 
-from grader import __version__
 from grader.errors import GraderError
 from grader.execution.kernels import start_kernel
 from grader.model import Limits
 from grader.reference.mnist import checksums
 from grader.sandbox import Level, level_of, missing_layers
+from grader.version import __version__
 
 __all__ = ["Finding", "examine"]
 

@@ -8,13 +8,13 @@ import dataclasses
 import re
 from collections.abc import Iterable, Sequence
 
-from grader import __version__
 from grader.model import Adjustment, CallError, CaseResult, Chain, Diagnosis, ExerciseResult, Flag, Outcome, Report
 from grader.reports.graph import Box, Edge, draw_graph
 from grader.reports.listing import CodeView, list_code
 from grader.reports.pictures import Gallery, picture_view
 from grader.reports.svg import CurvePlot, number, plot_curve
 from grader.reports.words import CASES, LINKS, NEXT_STEPS, VERDICTS, Verdict, clip
+from grader.version import __version__
 
 __all__ = ["Page", "build_page"]
 

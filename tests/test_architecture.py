@@ -56,15 +56,22 @@ def modules() -> Iterator[tuple[str, Path]]:
             yield parts[0].removesuffix(".py"), path
 
 
-def imported(path: Path) -> set[str]:
-    """The modules of the package that a file imports, also within functions."""
+def imported_modules(path: Path) -> set[str]:
+    """The modules of the package that a file imports, also within functions: `execution.calls`, or `model`."""
     names = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("grader."):
-            names.add((node.module or "").split(".")[1])
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "grader":
+            submodules = {alias.name for alias in node.names if is_module(node.module, alias.name)}
+            assert node.module != "grader" or len(submodules) == len(node.names), f"{path}: no module has that name"
+            names |= {f"{node.module}.{name}" for name in submodules} or {node.module}
         elif isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("grader.")}
-    return names
+            names |= {alias.name for alias in node.names if alias.name.startswith("grader.")}
+    return {name.removeprefix("grader.") for name in names}
+
+
+def imported(path: Path) -> set[str]:
+    """The rooms of the package that a file imports from: folders, and modules that stand outside of folders."""
+    return {name.split(".")[0] for name in imported_modules(path)}
 
 
 @pytest.mark.parametrize(("name", "path"), list(modules()), ids=lambda value: getattr(value, "name", value))
@@ -91,15 +98,19 @@ def test_few_files_stand_outside_of_folders() -> None:
 
 
 def test_no_cycles() -> None:
-    """Neighbours in a layer do not import one another in a circle."""
-    graph: dict[str, set[str]] = {}
-    for name, path in modules():
-        graph.setdefault(name, set()).update(imported(path) - {name})
+    """No rooms import one another in a circle, and no modules do, within a room either."""
+    rooms: dict[str, set[str]] = {}
+    files: dict[str, set[str]] = {}
+    for room, path in modules():
+        rooms.setdefault(room, set()).update(imported(path) - {room})
+        name = ".".join(path.relative_to(PACKAGE).with_suffix("").parts).removesuffix(".__init__")
+        files[name] = imported_modules(path) - {name}
 
-    while graph:
-        free = {name for name, needs in graph.items() if not needs & graph.keys()}
-        assert free, f"a circle among {sorted(graph)}"
-        graph = {name: needs for name, needs in graph.items() if name not in free}
+    for graph in (rooms, files):
+        while graph:
+            free = {name for name, needs in graph.items() if not needs & graph.keys()}
+            assert free, f"a circle among {sorted(graph)}"
+            graph = {name: needs for name, needs in graph.items() if name not in free}
 
 
 @pytest.mark.parametrize("path", sorted((PACKAGE / "sandbox").rglob("*.py")), ids=lambda path: path.name)
@@ -204,12 +215,14 @@ def test_private_names_are_found(code: str, found: list[str]) -> None:
     assert private_names(code) == found
 
 
-def test_all_lists_what_there_is() -> None:
-    """`__all__` names exist, and are sorted."""
-    for name, path in modules():
-        if path.parent == PACKAGE and name != "__main__":
-            module = importlib.import_module(f"grader.{name}")
-            assert all(hasattr(module, public) for public in module.__all__), name
+@pytest.mark.parametrize(("name", "path"), list(modules()), ids=lambda value: getattr(value, "name", value))
+def test_all_lists_what_there_is(name: str, path: Path) -> None:
+    """Each name in `__all__` is defined, or handed on lazily."""
+    dotted = ".".join(("grader", *path.relative_to(PACKAGE).with_suffix("").parts)).removesuffix(".__init__")
+    module = importlib.import_module(dotted)
+
+    assert all(hasattr(module, public) for public in getattr(module, "__all__", ()))
+    assert path.name == "__init__.py" or module.__all__
 
 
 @pytest.mark.parametrize("name", errors.__all__)

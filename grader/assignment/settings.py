@@ -162,7 +162,7 @@ NOTEBOOK: Mapping[str, Setting] = {
     ),
     "before": Setting(
         _is_before,
-        "such as {verdicts: false, hints: 1}",
+        "names and values such as {verdicts: false, hints: 1}",
         "what students see until then: all verdicts or only those of the public batch, and how many hints",
     ),
 }

@@ -20,7 +20,7 @@ from grader.reference.networks import network_at
 __all__ = ["CLOSE", "Replay", "central_difference", "replays"]
 
 CLOSE = 1e-5
-"""The largest relative difference between central differences and autograd that is no problem."""
+"""The largest relative difference between central differences and autograd that rounding may explain."""
 
 _DIRECTIONS = 8
 _STEP = 1e-6

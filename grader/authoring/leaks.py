@@ -31,7 +31,8 @@ def solution_bodies(directory: Path) -> dict[str, set[str]]:
     bodies: dict[str, set[str]] = {}
     for path in find_sources(directory).values():
         source = read_source(path)
-        for exercise in source.exercises if not source.is_released else ():
+        solved = () if source.is_released else source.exercises
+        for exercise in solved:
             bodies.setdefault(exercise.name, set()).add(_body(exercise.code))
         for style in read_styles(source):
             bodies[style.exercise].add(_body(style.code))

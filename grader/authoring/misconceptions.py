@@ -1,5 +1,5 @@
 """
-Checks the misconceptions of an assignment: each can be told from the solution, and from the others.
+Checks that each misconception of an assignment differs from the solution and from the others.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class _Signs:
     The signs by which a misconception is recognised.
 
     Attributes:
-        answers: What its code returns on each case; empty if it has no code, or if the code is no use.
+        answers: What its code returns on each case; empty if it has no code, or if the code fails or is right.
         fingerprints: Those that its author gave, and that of its answers.
     """
 

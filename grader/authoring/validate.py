@@ -85,7 +85,7 @@ class ExerciseCheck:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """The result of checking an assignment with so many `styles`; it is sound if there are no `problems`."""
+    """The result of checking an assignment: it is sound if there are no `problems`. `styles` counts its styles."""
 
     assignment_id: str
     exercises: tuple[ExerciseCheck, ...]

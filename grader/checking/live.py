@@ -178,7 +178,7 @@ def _parts_of(namespace: Mapping[str, Any]) -> tuple[Any, ...]:
     return tuple(namespace.get(name) for name in _PARTS)
 
 
-# ------------------------------------------------------------------------------------------- the notebook's own text
+# ----------------------------------------------------------------------------------------------- the notebook's code
 
 
 def _file_names() -> dict[str, int]:

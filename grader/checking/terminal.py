@@ -69,7 +69,7 @@ async def _run(notebook: Notebook, limits: Limits) -> tuple[dict[str, Any], str]
                 await client.async_execute_cell(node, cell.number - 1)
             except (DeadKernelError, CellTimeoutError):
                 where = f"In [{cell.number}]" if cell.number < last else "one of your functions"
-                return {}, f"The notebook's process crashed or took too long in {where}."
+                return {}, f"The notebook's process crashed or took too long while it ran {where}."
     for output in client.nb.cells[-1].outputs:
         if output.output_type == "display_data" and IS_RIGHT in output.data:
             return output.data, ""

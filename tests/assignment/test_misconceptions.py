@@ -35,7 +35,7 @@ tags: [misconception]
 grader:
   exercise: {exercise}
   id: {id}
-  observation: Something is to be seen.
+  observation: Something can be seen.
   hints: ["What is it?"]
 ---
 {code}

@@ -25,7 +25,7 @@ WRONG = "def by_sum(yhat, y):\n    return 2 * (yhat - y)"
 def styled(folder: Path, *cells: tuple[str, str]) -> Path:
     """A copy of two_layer_mse with these styles, (metadata, code), instead of its own."""
     text = without_kept_back((ROOT / "solutions" / "two_layer_mse.md").read_text(encoding="utf-8"))
-    text = text.replace("![", "[")  # its picture is not here
+    text = text.replace("![", "[")  # the picture is not in this folder
     path = folder / "two_layer_mse.md"
     path.write_text(text + "".join(CELL.format(grader=grader, code=code) for grader, code in cells), encoding="utf-8")
     return path

@@ -197,7 +197,7 @@ def test_outside_of_a_notebook_a_check_prints_text(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out.startswith("✓ grad_w1: Right\n")
 
 
-def test_a_check_of_something_else_than_a_function_raises() -> None:
+def test_check_refuses_anything_but_a_function() -> None:
     with pytest.raises(TypeError, match=r"check\(grad_w1\)"):
         check(3)
 

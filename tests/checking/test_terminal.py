@@ -117,7 +117,7 @@ def test_a_process_that_dies_is_described_in_a_sentence(tmp_path: Path, capsys: 
 
     assert main(["check", written(tmp_path / "dies.ipynb", dies)]) == 1
 
-    assert "crashed or took too long in one of your functions" in capsys.readouterr().out
+    assert "crashed or took too long while it ran In [" in capsys.readouterr().out
 
 
 @pytest.mark.filterwarnings("ignore")  # of the kernel that nbclient starts, about its transport

@@ -54,6 +54,16 @@ def test_tensors_that_were_returned_are_to_be_compared() -> None:
     assert read(RETURNED, payload_with(EXPECTED), case=HIDDEN).argument_dtype is torch.float64
 
 
+def test_what_is_not_of_its_type_does_not_count() -> None:
+    header = RETURNED | {"requires_grad": "yes", "autograd": "called f", "mutated": ["w", 3], "narrowed": 1}
+
+    call = read(header, payload_with(EXPECTED), case=HIDDEN)
+
+    assert (call.requires_grad, call.autograd, call.mutated) == (False, (), ())
+    assert call.argument_dtype is torch.float64
+    assert read(RETURNED | {"shapes": [[2**63, -1, True, 2.0, 3], 4]}).shapes == ((3,), ())
+
+
 def test_shapes_and_dtypes_are_those_of_the_tensors_that_came() -> None:
     """And not what the process says about them."""
     call = read(RETURNED | {"shapes": [[9, 9]], "dtypes": ["float99"]}, payload_with(EXPECTED[0]))
@@ -67,6 +77,7 @@ def test_shapes_and_dtypes_are_those_of_the_tensors_that_came() -> None:
         (PUBLIC, {"tuple": 1}, [EXPECTED], Outcome.WRONG_TYPE),  # a comma at the end
         (PUBLIC, {"tuple": 2}, [EXPECTED, EXPECTED], Outcome.WRONG_TYPE),
         (PUBLIC, {}, [EXPECTED, EXPECTED], Outcome.WRONG_TYPE),
+        (PUBLIC, {"dtypes": ["int64"]}, [EXPECTED.long(), EXPECTED.long()], Outcome.WRONG_TYPE),
         (PUBLIC, {"type": "list", "shapes": [], "dtypes": []}, [], Outcome.WRONG_TYPE),
         (PUBLIC, {}, [], Outcome.WRONG_TYPE),  # a sparse one
         (PUBLIC, {"shapes": [[60_000, 60_000]]}, [], Outcome.WRONG_SHAPE),
@@ -85,6 +96,13 @@ def test_what_cannot_be_compared(
     call = read(RETURNED | header, payload_with(*tensors) if tensors else b"", case=case)
 
     assert call.outcome is outcome
+
+
+@pytest.mark.parametrize("names", [("x",), ("1",), ("0", "x")])
+def test_tensors_have_numbers_for_names(names: tuple[str, ...]) -> None:
+    call = read(RETURNED, payload_of(dict.fromkeys(names, EXPECTED)))
+
+    assert (call.outcome, len(call.tensors)) == (None, 1) if "0" in names else (Outcome.WRONG_TYPE, 0)
 
 
 @pytest.mark.parametrize(
@@ -168,6 +186,11 @@ def test_what_was_raised_on_a_hidden_case_is_withheld(case: Case, withholds: boo
 
     assert (error.type, error.message, error.cell, error.line) == ("ValueError", message, 2, 4)
     assert raised({"type": "KeyError"}, case=case, withholds=withholds).message == ""
+
+
+@pytest.mark.parametrize("error", [None, 3, [], {}, {"type": None, "message": 3, "frames": {}}])
+def test_an_error_that_says_nothing(error: Any) -> None:
+    assert raised(error) == CallError(type="Exception", message="")
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,7 @@ def test_a_record_that_is_cut_off_ends_the_records() -> None:
         ({"status": "timed_out"}, ""),
         ({"status": "crashed", "signal": 9}, "signal 9"),
         ({"status": "crashed", "exit": 3}, "exit 3"),
+        ({"status": "crashed", "exit": 3, "signal": 9}, "signal 9"),
         ({"status": "crashed", "exit": "<b>3</b>"}, ""),
         ({"status": "crashed", "signal": True}, ""),
         ({"status": "crashed", "signal": [9], "exit": 3}, "exit 3"),

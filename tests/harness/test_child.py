@@ -165,6 +165,7 @@ def test_one_that_is_gone_already_has_crashed(fork: Any) -> None:
     started = fork(lambda request, write: write(f"{os.getpid()}".encode()))
     _, pid = asked(started)
     os.kill(int(pid), signal.SIGKILL)
+    os.waitid(os.P_PID, int(pid), os.WEXITED | os.WNOWAIT)
 
     status, content = asked(started)
 

@@ -58,7 +58,7 @@ def test_the_cells_that_jupytext_reads_are_found() -> None:
         ("a\nb\na", [(0, "b"), (1, "a")], {0: 2, 1: 3}),  # not one that stands before
         ("a\na", [(0, "a"), (1, "a"), (2, "a")], {0: 1, 1: 2}),
         ("a\nb", [(0, "a\nc"), (1, "b")], {1: 2}),  # one that is not there costs itself only
-        ("a\nb", [(0, ""), (1, " \n "), (2, "b")], {2: 2}),  # empty cells have no line
+        ("\na\n\nb\n \n \n", [(0, ""), (1, " \n "), (2, "b")], {2: 4}),  # empty cells have no line
         ("ab\na", [(0, "a")], {0: 2}),  # whole lines only
         ("a", [(0, "a\nb")], {}),
         ("a", [(0, "a")], {0: 1}),

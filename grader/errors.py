@@ -24,6 +24,7 @@ __all__ = [
     "SourceError",
     "SubmissionError",
     "UsageError",
+    "as_fault",
 ]
 
 
@@ -75,3 +76,12 @@ class SandboxError(GraderFault):
 
 class SolutionError(GraderFault):
     """An instructor's solution fails, or disagrees with autograd."""
+
+
+def as_fault(error: Exception) -> GraderError:
+    """Any exception as an error of the grader: one that nobody expected is its own fault, in a sentence."""
+    if isinstance(error, GraderError):
+        return error
+    fault = GraderFault(f"The grader failed ({error!r}).", "Run it again with --debug, and report what that prints.")
+    fault.__cause__ = error
+    return fault

@@ -11,11 +11,11 @@ import zlib
 from grader.assignment.load import Assignment
 from grader.classroom.adjustments import adjust_report
 from grader.classroom.records import Graded
-from grader.errors import GraderError
+from grader.errors import GraderError, as_fault
 from grader.execution.execute import Execution
 from grader.execution.packed import pack_execution, unpack_execution
 from grader.model import Adjustment, Report, Submission
-from grader.pipeline import as_fault, fault_report, grade_or_fault
+from grader.pipeline import fault_report, grade_or_fault
 from grader.reports.html import render_html
 from grader.reports.json import render_json
 from grader.sandbox import Level

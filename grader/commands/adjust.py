@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader.commands.options import EXIT_FULL_MARKS, debug_option, say
+from grader.commands.options import EXIT_FULL_MARKS, debug_option, printable, say
 
 if TYPE_CHECKING:
     from grader.classroom.decisions import Decision
@@ -72,8 +72,9 @@ def adjust(
     from grader.errors import UsageError
     from grader.model import Adjustment
 
-    if (student is not None) + (table is not None) + is_list + (withdraw is not None) != 1:
-        raise UsageError("It is not plain what to do.", "Name a STUDENT, or --import, --list or --withdraw.")
+    chosen = [choice for choice in (student, table, withdraw, is_list or None) if choice is not None]
+    if len(chosen) != 1:
+        raise UsageError("Name exactly one thing to do.", "That is a STUDENT, --import, --list or --withdraw.")
     who = by or _login()
     with contextlib.closing(Gradebook(_existing(place))) as gradebook:
         if is_list:
@@ -82,14 +83,13 @@ def adjust(
         if withdraw is not None:
             made = [decisions.withdraw(gradebook, withdraw, by=who, reason=reason)]
         else:
-            given = Adjustment(exercise=exercise, points=points, comment=comment, reason=reason)
-            proposals = (
-                [decisions.Proposal(student=student, adjustment=given, by=who, platform=platform)]
-                if student is not None
-                else decisions.read_proposals(table, by=who)
-                if table is not None
-                else []
-            )
+            adjustment = Adjustment(exercise=exercise, points=points, comment=comment, reason=reason)
+            if table is not None:
+                proposals = decisions.read_proposals(table, by=who)
+            else:
+                proposals = [
+                    decisions.Proposal(student=student or "", adjustment=adjustment, by=who, platform=platform)
+                ]
             made = decisions.decide(gradebook, proposals, assignment_id=assignment_id)
     _show(made)
     say("Grade the class again to put this into reports and tables: nothing is executed for it.")
@@ -116,11 +116,11 @@ def _login() -> str:
 
 
 def _show(decisions: Iterable[Decision]) -> None:
-    for each in decisions:
-        given = each.adjustment
-        parts = [f"{each.number:4d}", each.owner.student, given.exercise or "total"]
-        parts += [f"{given.points:g} points"] if given.points is not None else []
-        parts += [f"“{given.comment}”"] if given.comment else []
-        parts += [f"({given.reason}; {each.by}, {each.at:%Y-%m-%d %H:%M} UTC)"]
-        parts += [f"withdrawn {each.withdrawn}"] if each.withdrawn else []
-        click.echo("  ".join("".join(c if c.isprintable() else " " for c in part) for part in parts))
+    for decision in decisions:
+        adjustment = decision.adjustment
+        parts = [f"{decision.number:4d}", decision.owner.student, adjustment.exercise or "total"]
+        parts += [f"{adjustment.points:g} points"] if adjustment.points is not None else []
+        parts += [f"“{adjustment.comment}”"] if adjustment.comment else []
+        parts += [f"({adjustment.reason}; {decision.by}, {decision.at:%Y-%m-%d %H:%M} UTC)"]
+        parts += [f"withdrawn {decision.withdrawn}"] if decision.withdrawn else []
+        click.echo("  ".join(map(printable, parts)))

@@ -22,6 +22,7 @@ __all__ = [
     "format_option",
     "hidden_seed_option",
     "output_option",
+    "printable",
     "quiet_option",
     "release_option",
     "sandbox_option",
@@ -36,6 +37,11 @@ EXIT_FULL_MARKS, EXIT_NOT_ALL, EXIT_USAGE, EXIT_FAULT = 0, 1, 2, 3
 def say(text: str) -> None:
     """Human talk, on stderr."""
     click.echo(text, err=True)
+
+
+def printable(text: str) -> str:
+    """A text of somebody else's for a terminal, without characters that control it."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 solutions_option = click.option(

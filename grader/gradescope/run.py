@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from grader.assignment.load import find_assignment, load_assignment
-from grader.errors import GraderError
+from grader.errors import GraderError, as_fault
 from grader.exports.gradescope import render_failure, render_gradescope
 from grader.exports.words import harmless
 from grader.files import write_atomically
 from grader.model import Submission
 from grader.notebook.read import Unreadable, read_notebook, read_submission
-from grader.pipeline import as_fault, grade_or_fault
+from grader.pipeline import grade_or_fault
 from grader.reports.json import report_to_dict
 from grader.reports.reading import read_report
 from grader.sandbox import Level

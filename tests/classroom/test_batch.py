@@ -171,7 +171,7 @@ def test_exit_code_3(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert {row["score"] for row in rows_of(output).values()} == {""}
     page = (output / "index.html").read_text()
     assert page.index("The grader failed") < page.index("Distribution")
-    assert "s1001: could not be graded. It failed itself" in capsys.readouterr().err
+    assert "s1001: could not be graded. The grader failed" in capsys.readouterr().err
     monkeypatch.undo()
 
     assert batch(output, folder) == 1

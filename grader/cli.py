@@ -1,8 +1,9 @@
 """
 The command line: `grader --help`.
 
-Human talk goes to stderr, what was asked for to files. Exit codes: 0 all full marks, 1 some not, 2 usage, configuration
-or unreadable input, 3 a fault of the grader's. Nothing heavy is imported before a command needs it.
+Commands talk to people on stderr, and write results to files. Exit codes: 0 full marks for everybody, 1 not for
+everybody, 2 wrong usage or configuration or unreadable input, 3 the grader failed. Nothing heavy is imported before a
+command needs it.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ COMMANDS = (
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; the only place where exceptions become a sentence and an exit code."""
+    """Run a command. Only here do exceptions become a sentence and an exit code."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     try:
         code = cli.main(words, prog_name="grader", standalone_mode=False)

@@ -79,7 +79,7 @@ class SolutionError(GraderFault):
 
 
 def as_fault(error: Exception) -> GraderError:
-    """Any exception as an error of the grader: one that nobody expected is its own fault, in a sentence."""
+    """Turn any exception into an error of the grader, with a sentence for an unexpected one."""
     if isinstance(error, GraderError):
         return error
     fault = GraderFault(f"The grader failed ({error!r}).", "Run it again with --debug, and report what that prints.")

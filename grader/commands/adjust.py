@@ -1,5 +1,5 @@
 """
-`grader adjust`: what an instructor decides by hand, kept in the gradebook.
+`grader adjust`: an instructor's decisions, saved in the gradebook.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ __all__ = ["adjust"]
     help="The folder that `grader batch` wrote, its gradebook.db, or a database URL.",
 )
 @click.option("--exercise", default="", metavar="NAME", help="[default: the total]")
-@click.option("--points", type=float, help="In place of what the grader gave.")
+@click.option("--points", type=float, help="They replace the grader's.")
 @click.option("--comment", default="", help="For the student to read.")
-@click.option("--reason", default="", help="Why; the student reads it too.")
-@click.option("--by", "by", metavar="WHO", help="Who decides; kept, and not shown to students. [default: your login]")
-@click.option("--platform", default="", help="Where a student's id is one of several platforms.")
-@click.option("-a", "--assignment", "assignment_id", metavar="ID", help="Where the gradebook has several.")
+@click.option("--reason", default="", help="Why. The student reads it, too.")
+@click.option("--by", "by", metavar="WHO", help="Who decides; students do not see it. [default: your login]")
+@click.option("--platform", default="", help="If several platforms have a student with this id.")
+@click.option("-a", "--assignment", "assignment_id", metavar="ID", help="If the gradebook has several assignments.")
 @click.option(
     "--import",
     "table",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A CSV of adjustments: all of it, or none.",
+    help="Import a CSV of adjustments: all of them, or none.",
 )
-@click.option("--list", "is_list", is_flag=True, help="Show all that was ever decided.")
-@click.option("--withdraw", type=int, metavar="NUMBER", help="Take one back, with a reason.")
+@click.option("--list", "is_list", is_flag=True, help="Show all decisions that were ever made.")
+@click.option("--withdraw", type=int, metavar="NUMBER", help="Withdraw a decision, with a reason.")
 @debug_option
 def adjust(
     student: str | None,
@@ -63,7 +63,7 @@ def adjust(
     """
     Give a STUDENT, named as in gradebook.csv, other points or a comment, with a reason.
 
-    It survives regrading. The reports and tables have it after the next `grader batch`, which executes nothing for it.
+    The decision survives regrading. The next `grader batch` puts it into reports and tables, and executes nothing.
     """
     import contextlib
 
@@ -74,7 +74,7 @@ def adjust(
 
     chosen = [choice for choice in (student, table, withdraw, is_list or None) if choice is not None]
     if len(chosen) != 1:
-        raise UsageError("Name exactly one thing to do.", "That is a STUDENT, --import, --list or --withdraw.")
+        raise UsageError("Say exactly one thing to do.", "Name a STUDENT, or use --import, --list or --withdraw.")
     who = by or _login()
     with contextlib.closing(Gradebook(_existing(place))) as gradebook:
         if is_list:
@@ -92,19 +92,19 @@ def adjust(
                 ]
             made = decisions.decide(gradebook, proposals, assignment_id=assignment_id)
     _show(made)
-    say("Grade the class again to put this into reports and tables: nothing is executed for it.")
+    say("Grade the class again to put this into reports and tables. Nothing is executed for it.")
     return EXIT_FULL_MARKS
 
 
 def _existing(place: str) -> str:
-    """Where the gradebook is: a slip of the pen must not make a new one."""
+    """The place of the gradebook, which must exist: a typo must not create a new one."""
     from grader.errors import UsageError
 
     if "://" in place:
         return place
     path = Path(place) / "gradebook.db" if Path(place).is_dir() else Path(place)
     if not path.is_file():
-        raise UsageError(f"There is no gradebook {path}.", "Name the folder that `grader batch` wrote, with -g.")
+        raise UsageError(f"There is no gradebook {path}.", "Name the folder that `grader batch` wrote with -g.")
     return str(path)
 
 

@@ -1,5 +1,5 @@
 """
-`grader batch`: a class.
+`grader batch`: grades a class.
 """
 
 from __future__ import annotations
@@ -42,23 +42,25 @@ __all__ = ["batch"]
 @assignment_option
 @output_option
 @click.option(
-    "--jobs", type=click.IntRange(1, 256), help="How many to grade at a time. [default: one per core; 64 on a cluster]"
+    "--jobs",
+    type=click.IntRange(1, 256),
+    help="Submissions to grade at a time. [default: one per core; 64 on a cluster]",
 )
-@click.option("--regrade", is_flag=True, help="Execute and grade also what has been graded before.")
+@click.option("--regrade", is_flag=True, help="Execute and grade everything again.")
 @format_option
-@click.option("--gradebook", metavar="PATH-OR-URL", help="Where results are kept. [default: OUTPUT/gradebook.db]")
+@click.option("--gradebook", metavar="PATH-OR-URL", help="Where to save the results. [default: OUTPUT/gradebook.db]")
 @click.option(
     "--fill",
     type=click.Path(path_type=Path, dir_okay=False, exists=True),
     multiple=True,
-    help="A gradebook exported by Canvas or Moodle: fill a copy of it in. Repeatable.",
+    help="Fill in a copy of this gradebook, which Canvas or Moodle exported. Repeatable.",
 )
 @click.option(
     "--cluster",
     metavar="ADDRESS",
-    help="Grade on a Dask cluster: its scheduler's address, tcp://…, or its scheduler file.",
+    help="Grade on a Dask cluster: the address of its scheduler, tcp://…, or its scheduler file.",
 )
-@click.option("--fill-column", metavar="HEADING", help="The column to fill, where that is not plain.")
+@click.option("--fill-column", metavar="HEADING", help="The column to fill, if several fit.")
 @solutions_option
 @hidden_seed_option
 @release_option
@@ -85,9 +87,9 @@ def batch(
     """
     Grade a class: a report for each student, gradebook.csv, and the class at a glance in index.html.
 
-    A SOURCE is a folder of notebooks, what Canvas, Moodle or Gradescope let you download (the zip, or unpacked), or an
-    nbgrader course. Of several attempts the newest counts. What has been graded before is not graded again,
-    and what has run before is judged again without being executed.
+    A SOURCE is a folder of notebooks, a download from Canvas, Moodle or Gradescope (zipped or unpacked), or an nbgrader
+    course. If a student handed in several times, the newest submission counts. What has been graded already is not
+    graded again, and what has run already is judged again without being executed.
     """
     from grader.assignment.load import solutions_directory
     from grader.classroom.run import ClassOptions, choose_for_class, grade_class
@@ -111,7 +113,7 @@ def batch(
     try:
         result = grade_class(roster, source, options)
     except KeyboardInterrupt:
-        say("What has been graded is kept: run it again to go on.")
+        say("What has been graded is kept. Run the same command again to continue.")
         raise
     if not quiet:
         _show(result)
@@ -119,7 +121,7 @@ def batch(
 
 
 def _workers(cluster: str | None, jobs: int | None, level: str) -> Workers:
-    """Those of this machine, once they are known to have the sandbox; or those of a cluster, which are asked later."""
+    """The workers on this machine, after a check of its sandbox; or those of a cluster, which are checked later."""
     from grader.classroom.cluster import IN_FLIGHT, cluster_workers
     from grader.classroom.pool import Workers, local_workers
     from grader.execution.kernels import check_sandbox
@@ -142,7 +144,7 @@ def _show(result: ClassResult) -> None:
         elif entry.report.problem:
             say(printable(f"  {entry.received.file.name}: {entry.report.problem}"))
     for filled in result.filled:
-        say(printable(f"  {filled.rows} rows of {filled.column!r} are filled in."))
+        say(printable(f"  {filled.rows} rows of {filled.column!r} were filled in."))
         for note in filled.notes:
             say(printable(f"  {note}"))
     for path in result.written:

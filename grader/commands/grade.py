@@ -1,5 +1,5 @@
 """
-`grader grade`: one submission.
+`grader grade`: grades one submission.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ __all__ = ["grade"]
 @click.option(
     "--public",
     is_flag=True,
-    help="Grade by autograd alone: read no solution and no seed. [default folder: assignments/ here, if there is one]",
+    help="Grade by autograd alone, without a solution or a seed. [default folder: assignments/ here, if it exists]",
 )
 @release_option
 @sandbox_option
@@ -62,7 +62,7 @@ def grade(
     level: str,
     quiet: bool,
 ) -> int:
-    """Grade one submission: OUTPUT/<stem>.html and OUTPUT/<stem>.json."""
+    """Grade one submission, and write OUTPUT/<stem>.html and OUTPUT/<stem>.json."""
     from grader.execution.warm import forkserver, warming_up
 
     with warming_up():

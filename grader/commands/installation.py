@@ -1,5 +1,5 @@
 """
-`grader demo` and `grader doctor`: what somebody runs who has just installed the grader.
+`grader demo` and `grader doctor`, to run after installing the grader.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ __all__ = ["demo", "doctor"]
 @quiet_option
 @debug_option
 def demo(output: Path, quiet: bool) -> int:
-    """Grade the bundled sample submissions, and say where the reports are."""
+    """Grade the sample submissions of the grader, and say where the reports are."""
     from grader.demo import run_demo
 
     reports = run_demo(output, tell=say if not quiet else lambda _: None)

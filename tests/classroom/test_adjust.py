@@ -137,8 +137,8 @@ def what_counts(gradebook: Path) -> dict[Owner, tuple[Adjustment, ...]]:
         (["ada", "--reason", "x"], "Nothing is decided"),
         (["ada", "--points", 1, "--reason", "x", "-a", "other"], "No student"),
         (["--withdraw", 3, "--reason", "x"], "no adjustment 3"),
-        (["ada", "--list"], "exactly one thing"),
-        ([], "exactly one thing"),
+        (["ada", "--list"], "Say exactly one thing"),
+        ([], "Say exactly one thing"),
     ],
 )
 def test_refusals(gradebook: Path, capsys: Any, arguments: list[object], said: str) -> None:

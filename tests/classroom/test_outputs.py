@@ -53,7 +53,7 @@ def test_no_cell_is_a_formula(tmp_path: Path) -> None:
     names = ['=HYPERLINK("x")', "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
     entries = [entry_of(f"s{n}", received=received_of(name, display=name)) for n, name in enumerate(names)]
 
-    write_gradebook(tmp_path, entries, [Problem("=evil", "It is no notebook.", Owner("canvas", "=1"))])
+    write_gradebook(tmp_path, entries, [Problem("=evil", "It is not a notebook.", Owner("canvas", "=1"))])
 
     rows = list(csv.reader(io.StringIO((tmp_path / "gradebook.csv").read_bytes().decode(), newline="")))
     assert len({len(row) for row in rows}) == 1

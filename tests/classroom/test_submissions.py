@@ -205,7 +205,7 @@ def test_a_damaged_source_does_not_hide_the_others(tmp_path: Path) -> None:
 
     assert len(roster.received) == 4
     assert roster.problems[0].where == str(broken)
-    assert "no zip archive" in roster.problems[0].message
+    assert "is not a zip archive" in roster.problems[0].message
 
 
 def archive_of(files: dict[str, bytes]) -> bytes:
@@ -254,12 +254,12 @@ def test_archives_that_are_no_submission(tmp_path: Path) -> None:
 
     assert students(roster).keys() == {"good"}
     assert {problem.where: problem.message.partition(".")[0] for problem in roster.problems} == {
-        "class.zip": "It holds several notebooks",
-        "damaged.zip": "It is no zip archive that can be read (File is not a zip file)",
+        "class.zip": "It contains several notebooks",
+        "damaged.zip": "It is not a zip archive that can be read (File is not a zip file)",
         "empty.zip": "There is no notebook in the archive",
         "nested.zip": "There is no notebook in the archive",
         "out.zip/../up.ipynb": "Its name leads out of the archive, so it was not read",
-        "swarm.zip": "It holds more than 1,000 files",
+        "swarm.zip": "It contains more than 1,000 files",
     }
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "SourceError",
     "SubmissionError",
     "UsageError",
+    "as_fault",
 ]
 
 
@@ -76,3 +77,12 @@ class SandboxError(GraderFault):
 
 class SolutionError(GraderFault):
     """An instructor's solution fails, or disagrees with autograd."""
+
+
+def as_fault(error: Exception) -> GraderError:
+    """Turn any exception into an error of the grader, with a sentence for an unexpected one."""
+    if isinstance(error, GraderError):
+        return error
+    fault = GraderFault(f"The grader failed ({error!r}).", "Run it again with --debug, and report what that prints.")
+    fault.__cause__ = error
+    return fault

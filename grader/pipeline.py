@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 
 from grader.assignment.load import Assignment, find_assignment
 from grader.assignment.source import find_sources, read_source
-from grader.errors import GraderError, GraderFault, UsageError
+from grader.errors import GraderError, UsageError, as_fault
 from grader.execution.calls import CHAIN
 from grader.execution.channel import Reply, Request
 from grader.execution.execute import Execution, execute
@@ -27,9 +27,7 @@ from grader.reference.networks import one_thread
 from grader.sandbox import Level
 from grader.verdict import report_of, verdict_on
 
-__all__ = ["REPORT_IT", "as_fault", "choose_assignment", "fault_report", "grade", "grade_or_fault", "judge"]
-
-REPORT_IT = "Run it again with --debug and report that."
+__all__ = ["choose_assignment", "fault_report", "grade", "grade_or_fault", "judge"]
 
 T = TypeVar("T")
 
@@ -148,15 +146,6 @@ def grade_or_fault(submission: Submission, assignment: Assignment, **options: An
     except Exception as error:
         fault = as_fault(error)
         return fault_report(submission, assignment, fault), fault
-
-
-def as_fault(error: Exception) -> GraderError:
-    """The error as one that says in a sentence why the grader failed."""
-    if isinstance(error, GraderError):
-        return error
-    fault = GraderFault(f"The grader failed ({error!r}).", REPORT_IT)
-    fault.__cause__ = error
-    return fault
 
 
 def fault_report(submission: Submission, assignment: Assignment, fault: GraderError) -> Report:

@@ -1,8 +1,8 @@
 """
-`pytest --grader-notebook alice.ipynb`: each exercise is a test, and what is wrong with it the text of its failure.
+`pytest --grader-notebook alice.ipynb`: each exercise is a test, and its failure says what is wrong.
 
-Every pytest run in an environment with the grader in it imports this module: nothing heavy is imported before it is
-asked for.
+Every run of pytest in an environment with the grader imports this module, so nothing heavy is imported until a notebook
+is to be graded.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ __all__ = ["ExerciseItem", "NotebookFile", "pytest_addoption", "pytest_collect_f
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """The options, none of which changes anything without the first."""
+    """Add the options; without the first one, the others have no effect."""
     group = parser.getgroup("grader", "gradients in notebooks")
     group.addoption(
         "--grader-notebook",
@@ -36,7 +36,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="NOTEBOOK",
         help="grade this notebook: each exercise is a test (repeatable)",
     )
-    group.addoption("--grader-assignment", metavar="ID", help="the assignment, if the notebook does not say it")
+    group.addoption("--grader-assignment", metavar="ID", help="the assignment, if the notebook does not name it")
     group.addoption("--grader-solutions", metavar="DIR", type=Path, help="folder of source or of released notebooks")
     group.addoption("--grader-public", action="store_true", help="grade by autograd alone, without a solution")
     group.addoption(
@@ -49,7 +49,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Collect the notebooks: beside the tests that were named, in place of those that were not."""
+    """Collect the notebooks: in addition to tests that are named, otherwise instead of the folder's tests."""
     wanted: list[str] = config.getoption("grader_notebook")
     if not wanted:
         return
@@ -62,7 +62,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-    """A notebook that was asked for."""
+    """Collect a notebook that is to be graded."""
     config = parent.config
     wanted = {(config.invocation_params.dir / name).resolve() for name in config.getoption("grader_notebook")}
     if file_path.resolve() not in wanted:
@@ -72,7 +72,7 @@ def pytest_collect_file(file_path: Path, parent: pytest.Collector) -> pytest.Col
 
 
 class NotebookFile(pytest.File):
-    """A notebook; it is graded when the first of its exercises is run, and only once."""
+    """A notebook. It is graded once, when the first of its exercises runs."""
 
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
@@ -80,7 +80,7 @@ class NotebookFile(pytest.File):
         self._read: tuple[Submission, Assignment] | None = None
 
     def collect(self) -> Iterator[pytest.Item]:
-        """Its assignment's exercises."""
+        """The exercises of its assignment."""
         from grader.assignment.load import load_assignment, solutions_directory
         from grader.errors import GraderError
         from grader.notebook.read import read_submission
@@ -100,10 +100,10 @@ class NotebookFile(pytest.File):
 
     def report(self) -> Harmless:
         """
-        What became of it.
+        The report on the notebook, as its student may see it.
 
         Raises:
-            GraderError: The grader failed; nothing is said about the notebook then.
+            GraderError: The grader failed.
         """
         from grader.exports.words import harmless
         from grader.pipeline import grade
@@ -128,7 +128,7 @@ class ExerciseItem(pytest.Item):
     _finding: Finding | None = None
 
     def setup(self) -> None:
-        """Grade. What is the grader's own fault happens here: pytest tells an error in a set-up from a failure."""
+        """Grade. If the grader fails, it fails here, because pytest calls that an error and not a failure."""
         from grader.exports import words
 
         assert isinstance(self.parent, NotebookFile)
@@ -140,7 +140,7 @@ class ExerciseItem(pytest.Item):
             raise _Undecided("\n".join((words.message(self._finding), *words.notes(report))))
 
     def runtest(self) -> None:
-        """Say whether it is right."""
+        """Fail if the exercise is not right."""
         from grader.exports import words
 
         assert self._finding is not None
@@ -148,7 +148,7 @@ class ExerciseItem(pytest.Item):
             raise _Wrong(words.full_text(self._finding))
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
-        """What is wrong, and where; a traceback of ours would tell nothing."""
+        """Say what is wrong, and where; a traceback of the grader would not help."""
         from grader.errors import GraderError
         from grader.exports import words
 

@@ -22,13 +22,13 @@ HASHED = (".py", ".toml", ".jinja", ".css")
 @functools.cache
 def code_hash(roots: tuple[str, ...] = ()) -> str:
     """
-    A hash of our own code: of all of it, or of the modules that some modules depend on.
+    A hash of the grader's own code: of everything, or of the modules that some modules depend on.
 
     Args:
-        roots: See `modules_behind`; empty for all files, texts and templates included.
+        roots: See `modules_behind`. If it is empty, all files are hashed, including texts and templates.
 
     Raises:
-        ModuleNotFoundError: A root is not a module of ours.
+        ModuleNotFoundError: A root is not a module of the grader.
     """
     files = set(map(_file_of, modules_behind(roots))) if roots else set(shipped.own_files())
     digest = hashlib.sha256()
@@ -41,15 +41,15 @@ def code_hash(roots: tuple[str, ...] = ()) -> str:
 
 def modules_behind(roots: Iterable[str]) -> frozenset[str]:
     """
-    The modules of ours that some modules depend on: they themselves, and whatever is imported from there on.
+    The grader's modules that some modules depend on: these modules, all that they import, and so on.
 
-    Imports are read from the files and nothing is imported, so an import within a function counts, too.
+    Imports are read from the code of the modules, and nothing is imported. So imports inside functions count, too.
 
     Args:
         roots: Names of modules, such as `grader.execution.execute`.
 
     Raises:
-        ModuleNotFoundError: A root is not a module of ours.
+        ModuleNotFoundError: A root is not a module of the grader.
     """
     found, waiting = set[str](), [*roots]
     while waiting:
@@ -63,9 +63,9 @@ def modules_behind(roots: Iterable[str]) -> frozenset[str]:
 def _imported_by(name: str) -> Iterator[str]:
     package, _, _ = name.rpartition(".")
     if package:
-        yield package  # Python runs it first
+        yield package  # Python imports it first
     if name == shipped.PACKAGE.name:
-        return  # it hands on what somebody asks for, and imports nothing by itself
+        return  # it imports only names that somebody asks for
     for node in ast.walk(ast.parse(_file_of(name).read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if _is_ours(alias.name))

@@ -1,3 +1,3 @@
 """
-A class: submissions as a course platform hands them out, graded in parallel, kept, and handed back.
+Grades a class: reads what course platforms export, grades in parallel, keeps the results, and makes what goes back.
 """

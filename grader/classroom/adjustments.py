@@ -1,5 +1,5 @@
 """
-What instructors decide by hand, put into a report: their points take the place of the grader's.
+Puts an instructor's decisions into a report: the instructor's points replace the grader's.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ __all__ = ["adjust_report"]
 
 def adjust_report(report: Report, adjustments: Sequence[Adjustment]) -> Report:
     """
-    A report with an instructor's adjustments in it; one of an exercise that is not there has no effect.
+    Return the report with an instructor's adjustments. An adjustment of an exercise that does not exist has no effect.
 
     Args:
         adjustments: At most one for each exercise, and one for the total.
     """
-    by_exercise = {each.exercise: each for each in adjustments}
+    by_exercise = {adjustment.exercise: adjustment for adjustment in adjustments}
     results = [_adjusted(result, by_exercise.get(result.name)) for result in report.exercises]
     adjusted = dataclasses.replace(report, exercises=tuple(results))
     total = by_exercise.get("")
@@ -31,11 +31,11 @@ def adjust_report(report: Report, adjustments: Sequence[Adjustment]) -> Report:
     )
 
 
-def _adjusted(result: ExerciseResult, given: Adjustment | None) -> ExerciseResult:
-    if given is None:
+def _adjusted(result: ExerciseResult, adjustment: Adjustment | None) -> ExerciseResult:
+    if adjustment is None:
         return result
     return dataclasses.replace(
         result,
-        points=result.points if given.points is None else given.points,
-        adjustment=dataclasses.replace(given, graded=None if result.passed is None else result.points),
+        points=result.points if adjustment.points is None else adjustment.points,
+        adjustment=dataclasses.replace(adjustment, graded=None if result.passed is None else result.points),
     )

@@ -1,8 +1,8 @@
 """
-A folder or a zip archive as a flat list of files, however hostile its contents.
+Lists the files of a folder or a zip archive, whose contents may be hostile.
 
-Nothing is ever unpacked to disk. A file is opened only when it is read, never through a link, never anything but a
-regular file, and never more of it than a notebook may have, whatever an archive says its size is.
+Nothing is ever unpacked to disk. A file is opened only to read it. Only regular files are read, never through a link,
+and never more bytes than a notebook may have, whatever size the archive claims.
 """
 
 from __future__ import annotations
@@ -28,24 +28,25 @@ __all__ = ["FILES_LIMIT", "open_archive_in", "open_file", "open_tree"]
 FILES_LIMIT = 50_000
 HANDED_IN_LIMIT = 1_000
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-"""Others are no platform's, and may ask for gigabytes to unpack."""
+"""No platform uses other methods, and some need gigabytes of memory to unpack."""
 JUNK = ("__MACOSX", "__pycache__", "Thumbs.db", "desktop.ini")
 UTF8_FLAG, ENCRYPTED_FLAG = 0x800, 0x1
-DAMAGED = "The file cannot be unpacked: the archive is damaged there ({})."
+DAMAGED = "The file cannot be unpacked: this part of the archive is damaged ({})."
+LINK = "It is a link, and was not followed."
 
 
 def open_file(path: Path) -> File:
-    """One file that the instructor named, through a link or not."""
+    """A file that the instructor named; if it is a link, the file that it leads to."""
     path = path.resolve()
     return File(_clean(path.name), path.stat().st_mtime, functools.partial(_read_file, path))
 
 
 def open_tree(path: Path) -> tuple[list[File], list[Problem]]:
     """
-    The files in a folder or a zip archive, sorted by name, and what in it is refused.
+    List the files of a folder or a zip archive, sorted by name, and the problems with the refused ones.
 
     Raises:
-        UsageError: It is not there, or neither a folder nor a zip archive.
+        UsageError: There is no such path, it is neither a folder nor a zip archive, or it has too many files.
     """
     if path.is_dir():
         files, problems = _walk(path)
@@ -56,31 +57,35 @@ def open_tree(path: Path) -> tuple[list[File], list[Problem]]:
             archive = zipfile.ZipFile(path)
         except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
             raise UsageError(
-                f"{path} is no zip archive that can be read ({error}).", "Download it again from the platform."
+                f"{path} is not a zip archive that can be read ({error}).", "Download it from the platform again."
             ) from error
         files, problems = _list(archive)
     if len(files) > FILES_LIMIT:
-        raise UsageError(f"{path} holds more than {FILES_LIMIT:,} files.", "Name a smaller part of it.")
+        raise UsageError(f"{path} contains more than {FILES_LIMIT:,} files.", "Name a smaller part of it.")
     return sorted(files, key=lambda file: file.name), problems
 
 
 def open_archive_in(file: File) -> tuple[list[File], list[Problem]]:
-    """The files in a zip archive that somebody handed in, sorted by name; it is read again for each that is read."""
+    """
+    List the files of a zip archive that somebody handed in, sorted by name, and the problems with the refused ones.
+
+    The archive is not kept in memory: it is read again for each of its files.
+    """
     content = file.read()
     if isinstance(content, Unreadable):
         return [], [Problem(file.name, content.problem)]
     try:
         archive = zipfile.ZipFile(io.BytesIO(content))
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        return [], [Problem(file.name, f"It is no zip archive that can be read ({_clean(str(error))[:200]}).")]
+        return [], [Problem(file.name, f"It is not a zip archive that can be read ({_clean(str(error))[:200]}).")]
     files, problems = _list(archive)
     if len(files) + len(problems) > HANDED_IN_LIMIT:
-        return [], [Problem(file.name, f"It holds more than {HANDED_IN_LIMIT:,} files.")]
+        return [], [Problem(file.name, f"It contains more than {HANDED_IN_LIMIT:,} files.")]
     inside = [
-        File(f"{file.name}/{each.name}", each.modified, functools.partial(_read_within, file, each.name))
-        for each in sorted(files, key=lambda each: each.name)
+        File(f"{file.name}/{member.name}", member.modified, functools.partial(_read_within, file, member.name))
+        for member in sorted(files, key=lambda member: member.name)
     ]
-    return inside, [dataclasses.replace(each, where=f"{file.name}/{each.where}") for each in problems]
+    return inside, [dataclasses.replace(problem, where=f"{file.name}/{problem.where}") for problem in problems]
 
 
 def _read_within(file: File, name: str) -> bytes | Unreadable:
@@ -91,8 +96,8 @@ def _read_within(file: File, name: str) -> bytes | Unreadable:
         archive = zipfile.ZipFile(io.BytesIO(content))
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
         return Unreadable(DAMAGED.format(_clean(str(error))[:200]))
-    found = {each.name: each for each in _list(archive)[0]}
-    return found[name].read() if name in found else Unreadable("The archive was changed meanwhile.")
+    members = {member.name: member for member in _list(archive)[0]}
+    return members[name].read() if name in members else Unreadable("The archive has changed while it was being read.")
 
 
 # ---------------------------------------------------------------------------------------------------------- folders
@@ -114,13 +119,13 @@ def _walk(folder: Path) -> tuple[list[File], list[Problem]]:
             try:
                 status = path.lstat()
             except OSError as error:
-                problems.append(Problem(shown, f"It cannot be looked at ({error.strerror})."))
+                problems.append(Problem(shown, f"It cannot be examined ({error.strerror})."))
                 continue
             if stat.S_ISREG(status.st_mode):
                 files.append(File(shown, status.st_mtime, functools.partial(_read_file, path)))
             elif not stat.S_ISDIR(status.st_mode):
-                kind = "a link" if stat.S_ISLNK(status.st_mode) else "no ordinary file"
-                problems.append(Problem(shown, f"It is {kind}, and was not followed."))
+                is_link = stat.S_ISLNK(status.st_mode)
+                problems.append(Problem(shown, LINK if is_link else "It is not an ordinary file, and was not read."))
         if len(files) > FILES_LIMIT:
             break
     return files, problems
@@ -131,7 +136,7 @@ def _read_file(path: Path) -> bytes | Unreadable:
     try:
         with open(os.open(path, flags), "rb") as file:  # noqa: PTH123 - of a descriptor
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                return Unreadable("It is no ordinary file.")
+                return Unreadable("It is not an ordinary file.")
             return file.read(FILE_LIMIT_BYTES + 1)
     except OSError as error:
         return Unreadable(f"The file cannot be read ({error.strerror}).")
@@ -153,7 +158,9 @@ def _list(archive: zipfile.ZipFile) -> tuple[list[File], list[Problem]]:
             continue
         if shown in files:
             problems.append(
-                Problem(shown, "The archive holds several files of this name: the last one counts.", is_serious=False)
+                Problem(
+                    shown, "The archive contains several files with this name: the last one counts.", is_serious=False
+                )
             )
         files[shown] = File(shown, _time(member), functools.partial(_read_member, archive, member))
     return list(files.values()), problems
@@ -162,15 +169,15 @@ def _list(archive: zipfile.ZipFile) -> tuple[list[File], list[Problem]]:
 def _refusal(name: str, member: zipfile.ZipInfo) -> str:
     parts = name.split("/")
     if "\0" in name:
-        return "Its name has a null character in it, so it was not read."
+        return "Its name contains a null character, so it was not read."
     if name.startswith("/") or ".." in parts or ":" in parts[0][1:2]:
         return "Its name leads out of the archive, so it was not read."
     if stat.S_ISLNK(member.external_attr >> 16):
-        return "It is a link, and was not followed."
+        return LINK
     if member.flag_bits & ENCRYPTED_FLAG:
         return "It is encrypted."
     if member.compress_type not in METHODS:
-        return "It is compressed in an unusual way that is not read."
+        return "It is compressed by a method that no platform uses, so it was not read."
     return ""
 
 
@@ -183,7 +190,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | U
 
 
 def _decoded(member: zipfile.ZipInfo) -> str:
-    """A member's name; macOS writes UTF-8 without saying so, which zipfile takes for code page 437."""
+    """A member's name. macOS writes UTF-8 without the flag for it, and zipfile then reads it as code page 437."""
     if not member.flag_bits & UTF8_FLAG:
         with contextlib.suppress(UnicodeError):
             return member.orig_filename.encode("cp437").decode("utf-8")
@@ -205,5 +212,5 @@ def _is_junk(name: str) -> bool:
 
 
 def _clean(name: str) -> str:
-    """A name that can be shown, stored and compared: no lone surrogates, one form of accents."""
+    """A name that can be shown, stored and compared: without lone surrogates, in one Unicode form."""
     return unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8"))

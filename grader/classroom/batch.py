@@ -1,5 +1,5 @@
 """
-Grades a class. Each result is kept in the gradebook when it is made, and yielded; nothing is held on to.
+Grades the submissions of a class. Each result is saved in the gradebook and yielded as soon as it exists.
 """
 
 from __future__ import annotations
@@ -26,9 +26,12 @@ __all__ = ["Batch", "Done"]
 @dataclasses.dataclass(frozen=True, slots=True)
 class Done:
     """
-    A submission's result, and its key in the gradebook.
+    A submission's result.
 
-    `is_new` if it was graded now, and not known already; `was_executed` if that took more than judging it again.
+    Attributes:
+        key: The key of the result in the gradebook.
+        is_new: Whether it was graded now; otherwise the gradebook had it already.
+        was_executed: Whether the notebook ran for it; otherwise an earlier execution was judged again.
     """
 
     received: Received
@@ -41,12 +44,13 @@ class Done:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """
-    How a class is graded.
+    The grading of a class, before it starts.
 
     Attributes:
-        adjustments: An instructor's, by whose submission they are about.
-        visibility, now: What students may see at that moment.
-        regrade: Execute and grade also what the gradebook knows already.
+        source: The assignment's source notebook.
+        now: The moment at which `visibility` decides what students see.
+        adjustments: The instructor's, by owner of the submission.
+        regrade: Execute and grade everything, also what the gradebook has already.
     """
 
     gradebook: Gradebook
@@ -60,15 +64,15 @@ class Batch:
 
     def grade(self, received: Iterable[Received]) -> Generator[Done | Problem, None, None]:
         """
-        Grade submissions: what is new, what has changed, and what the grader failed at the last time.
+        Grade submissions that are new, that have changed, or at which the grader failed the last time.
 
-        What has run already when it was asked the same is judged again by its answers, and not executed.
+        If a notebook has already run and been asked the same, its replies are judged again, and it is not executed.
 
         Yields:
-            Done | Problem: In the order in which they are done; a problem for a file that cannot be read.
+            Done | Problem: In the order in which they finish; a problem for a file that cannot be read.
 
         Raises:
-            UsageError: The gradebook cannot be used any more.
+            UsageError: The gradebook can no longer be used.
             GraderFault: The worker processes keep dying.
         """
         with Pool[tuple[Received, Keys]](self.workers) as pool:
@@ -109,7 +113,7 @@ class Batch:
             graded = finished
             if graded is None:
                 fault = GraderFault(
-                    f"{DEATHS_LIMIT} worker processes died while grading it.", "Look at the notebook by hand."
+                    f"{DEATHS_LIMIT} worker processes died while grading it.", "Look at the notebook yourself."
                 )
                 graded = set_aside(task, fault)
             self.gradebook.keep(keys, received.owner, task.submission.sha256, self.basis, graded)

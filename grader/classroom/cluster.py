@@ -1,8 +1,8 @@
 """
 Workers on other machines: a Dask cluster, behind the same interface as processes on this one.
 
-Dask gives a lost worker's submissions to another one by itself. Each worker has its own warm forkserver and sandbox,
-made when it gets its first submission; so one that comes late, or comes back, needs no preparation.
+If a worker is lost, Dask itself gives its submissions to another one. Each worker starts its own warm forkserver with
+its first submission, so a worker that joins late, or again, needs no preparation.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ if TYPE_CHECKING:
 __all__ = ["IN_FLIGHT", "cluster_workers"]
 
 IN_FLIGHT = 64
-"""How many submissions the cluster is at, unless told otherwise; as many again wait there."""
+"""How many submissions the cluster grades at a time by default; as many again wait there."""
 CONNECT_S = 10.0
 
 
 @contextlib.contextmanager
 def cluster_workers(_: int, *, address: str, require: Level = Level.NONE) -> Iterator[Executor]:
     """
-    The workers of a Dask cluster, however many there are.
+    Use the workers of a Dask cluster, however many there are.
 
     Args:
-        address: Of the scheduler, `tcp://…`; or the path of its scheduler file.
+        address: The scheduler's address, `tcp://…`, or the path of its scheduler file.
         require: The sandbox that each worker must have.
 
     Raises:
@@ -54,30 +54,30 @@ def cluster_workers(_: int, *, address: str, require: Level = Level.NONE) -> Ite
 
 
 class _Translating(Executor):
-    """Dask's executor, with its errors in the words of this package."""
+    """Dask's executor, with its errors translated into the errors of this package."""
 
     def __init__(self, executor: Executor, address: str) -> None:
         self._executor = executor
         self._address = address
 
     def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """As that of any executor. Where workers died of it, that is a `BrokenExecutor`, as in a pool of processes."""
+        """Submit a call. If workers died of it, the error is a `BrokenExecutor`, as with a pool of processes."""
         future: Future[Any] = Future()
-        theirs = self._executor.submit(function, *args, **kwargs)
-        theirs.add_done_callback(functools.partial(self._pass_on, future))
+        dask_future = self._executor.submit(function, *args, **kwargs)
+        dask_future.add_done_callback(functools.partial(self._pass_on, future))
         return future
 
-    def _pass_on(self, future: Future[Any], theirs: Future[Any]) -> None:
-        error = self._lost() if theirs.cancelled() else theirs.exception()
+    def _pass_on(self, future: Future[Any], dask_future: Future[Any]) -> None:
+        error = self._lost() if dask_future.cancelled() else dask_future.exception()
         if error is None:
-            future.set_result(theirs.result())
+            future.set_result(dask_future.result())
         else:
             future.set_exception(self._translated(error))
 
     def _lost(self) -> GraderFault:
         return GraderFault(
             f"The connection to the cluster {self._address} was lost.",
-            "Results so far are kept: run it again to go on.",
+            "What has been graded is kept. Run the same command again to continue.",
         )
 
     def _translated(self, error: BaseException) -> BaseException:
@@ -98,29 +98,30 @@ def _connect(address: str) -> Client:
         from distributed import Client
     except ImportError as error:
         raise UsageError("--cluster needs Dask.", "In a clone of the grader: pip install '.[cluster]'.") from error
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # what matters of it, we say ourselves
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # our own errors say what matters
     is_file = "://" not in address
     if is_file and not Path(address).is_file():
-        raise UsageError(f"There is no scheduler file {address}.", "Start the scheduler first, or name its address.")
+        raise UsageError(f"There is no scheduler file {address}.", "Start the scheduler first, or give its address.")
     where = {"scheduler_file": address} if is_file else {"address": address}
     try:
         return Client(**where, timeout=CONNECT_S, set_as_default=False)
     except (OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UsageError(
-            f"The cluster {address} cannot be reached ({reason}).", "Is its scheduler running, and reachable from here?"
+            f"The cluster {address} cannot be reached ({reason}).",
+            "Is its scheduler running, and can this machine reach it?",
         ) from error
 
 
 def _examine(client: Client, require: Level) -> None:
-    """Ask the workers that are there already; those that come later are asked with each submission."""
+    """Check the workers that have joined already; those that join later are checked with each submission."""
     found: Any = client.get_versions(packages=[DISTRIBUTION])
     workers = found["workers"]
     for worker, versions in workers.items():
-        theirs = versions["packages"][DISTRIBUTION]
-        if theirs != __version__:
-            has = f"grader {theirs}" if theirs else "no grader"
+        version = versions["packages"][DISTRIBUTION]
+        if version != __version__:
+            has = f"grader {version}" if version else "no grader"
             raise UsageError(f"The worker {worker} has {has}, here it is {__version__}.", _SAME_EVERYWHERE)
     if require > Level.NONE:
-        for probe in [client.submit(check_sandbox, require, workers=[each], pure=False) for each in workers]:
+        for probe in [client.submit(check_sandbox, require, workers=[worker], pure=False) for worker in workers]:
             probe.result()

@@ -1,8 +1,8 @@
 """
-An instructor's decisions by hand, kept in the gradebook beside the results, and never removed from it.
+Saves an instructor's decisions in the gradebook, from which they are never deleted.
 
-They survive regrading, since they are about a student and an exercise and not about a result. Who decided, when and why
-stays readable after one was withdrawn.
+A decision is about a student and an exercise, not about a result, so it survives regrading. After it is withdrawn, the
+gradebook still says who decided it, when and why.
 """
 
 from __future__ import annotations
@@ -43,11 +43,13 @@ COLUMNS = ("student", "exercise", "points", "comment", "reason", "by", "platform
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Proposal:
     """
-    What an instructor wants to decide, not checked yet.
+    A decision that an instructor proposes, not checked yet.
 
     Attributes:
         adjustment: Its reason must not be empty.
-        where: Where it was written, for messages.
+        by: Who proposes it.
+        platform: May be empty if only one platform has this student.
+        where: The beginning of messages about it: the file and the line where it stands.
     """
 
     student: str
@@ -59,7 +61,13 @@ class Proposal:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """What was decided. `withdrawn` says by whom, when and why it was taken back, or nothing."""
+    """
+    A decision of an instructor.
+
+    Attributes:
+        by, at: Who decided, and when (in UTC, without a time zone).
+        withdrawn: Who withdrew it, when and why; empty if nobody did.
+    """
 
     number: int
     owner: Owner
@@ -72,26 +80,27 @@ class Decision:
 
 def decide(gradebook: Gradebook, proposals: Sequence[Proposal], *, assignment_id: str | None = None) -> list[Decision]:
     """
-    Keep decisions: all of them, or none if there is something wrong with one.
+    Save decisions: all of them, or none if one of them is wrong.
 
     Raises:
-        UsageError: No such student or exercise, points out of range, no reason, or nothing decided.
+        UsageError: A student or an exercise does not exist, points are out of range, or a proposal has no reason or
+            decides nothing.
     """
     now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None, microsecond=0)
     made = []
     with gradebook.begin() as connection:
         for proposal in proposals:
-            platform, assignment, report = _graded(connection, proposal, assignment_id)
+            platform, assignment, report = _newest_report(connection, proposal, assignment_id)
             _check(proposal, report)
-            given = proposal.adjustment
+            adjustment = proposal.adjustment
             row = {
                 "platform": platform,
                 "student": proposal.student,
                 "assignment_id": assignment,
-                "exercise": given.exercise,
-                "points": given.points,
-                "comment": given.comment,
-                "reason": given.reason,
+                "exercise": adjustment.exercise,
+                "points": adjustment.points,
+                "comment": adjustment.comment,
+                "reason": adjustment.reason,
                 "made_by": proposal.by,
                 "made_at": now,
             }
@@ -101,7 +110,7 @@ def decide(gradebook: Gradebook, proposals: Sequence[Proposal], *, assignment_id
 
 
 def list_decisions(gradebook: Gradebook) -> list[Decision]:
-    """All that was ever decided, in that order."""
+    """All decisions that were ever made, in that order."""
     with gradebook.begin() as connection:
         rows = connection.execute(sa.select(ADJUSTMENTS).order_by(ADJUSTMENTS.c.number)).mappings().all()
     return [_decision(row) for row in rows]
@@ -109,54 +118,60 @@ def list_decisions(gradebook: Gradebook) -> list[Decision]:
 
 def withdraw(gradebook: Gradebook, number: int, *, by: str, reason: str) -> Decision:
     """
-    Take a decision back; it stays in the gradebook, and counts no more.
+    Withdraw a decision. It stays in the gradebook, but no longer counts.
 
     Raises:
-        UsageError: There is none of that number that counts, or no reason.
+        UsageError: There is no decision with this number that counts, or no reason is adjustment.
     """
     if not reason.strip():
-        raise UsageError("There is no reason.", "Say why, with --reason.")
+        raise UsageError("There is no reason.", "Say why with --reason.")
     now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None, microsecond=0)
     is_it = (ADJUSTMENTS.c.number == number) & ADJUSTMENTS.c.withdrawn_at.is_(None)
     with gradebook.begin() as connection:
         taken = sa.update(ADJUSTMENTS).where(is_it).values(withdrawn_by=by, withdrawn_for=reason, withdrawn_at=now)
         if connection.execute(taken).rowcount != 1:
-            raise UsageError(f"There is no adjustment {number} that counts.", "See them with --list.")
+            raise UsageError(f"There is no adjustment {number} that counts.", "List them with --list.")
         found = sa.select(ADJUSTMENTS).where(ADJUSTMENTS.c.number == number)
         return _decision(connection.execute(found).mappings().one())
 
 
 def adjustments_by_owner(gradebook: Gradebook, assignment_id: str) -> dict[Owner, tuple[Adjustment, ...]]:
     """
-    What counts, by whose submission it is about: of an exercise, the newest points and the newest comment.
+    The adjustments that count: for each exercise, the newest points and the newest comment.
 
-    A comment that is added later leaves points that were given before as they are.
+    A later decision that is only a comment does not change the points.
+
+    Returns:
+        dict: By owner of the submission; at most one adjustment for each exercise, and one for the total.
     """
     merged: dict[Owner, dict[str, Adjustment]] = {}
     for decision in list_decisions(gradebook):
         if decision.assignment_id != assignment_id or decision.withdrawn:
             continue
-        theirs = merged.setdefault(decision.owner, {})
+        by_exercise = merged.setdefault(decision.owner, {})
         new = decision.adjustment
-        old = theirs.get(new.exercise, Adjustment())
-        is_whole = new.points is not None or old.points is None
-        theirs[new.exercise] = Adjustment(
+        old = by_exercise.get(new.exercise, Adjustment())
+        replaces_old = new.points is not None or old.points is None
+        by_exercise[new.exercise] = Adjustment(
             exercise=new.exercise,
             points=old.points if new.points is None else new.points,
             comment=new.comment or old.comment,
-            reason=new.reason if is_whole or new.reason == old.reason else f"{old.reason} {new.reason}",
+            reason=new.reason if replaces_old or new.reason == old.reason else f"{old.reason} {new.reason}",
         )
-    return {owner: tuple(theirs[name] for name in sorted(theirs)) for owner, theirs in merged.items()}
+    return {owner: tuple(by_exercise[name] for name in sorted(by_exercise)) for owner, by_exercise in merged.items()}
 
 
 def read_proposals(path: Path, *, by: str) -> list[Proposal]:
     """
-    Read a CSV with the columns student, exercise, points, comment, reason, and perhaps by and platform.
+    Read proposals from a CSV with the columns student, exercise, points, comment, reason, and optionally by, platform.
 
-    An empty exercise means the total; empty points, a comment only.
+    If the exercise is empty, the total is meant; if the points are empty, only a comment.
+
+    Args:
+        by: Who decides, where the table does not say.
 
     Raises:
-        UsageError: The file is no such table; the message names the line.
+        UsageError: The file cannot be read, or is not such a table; the message names the line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -170,15 +185,17 @@ def read_proposals(path: Path, *, by: str) -> list[Proposal]:
     missing = [name for name in ("student", "reason") if name not in names]
     unknown = [name for name in names if name not in COLUMNS]
     if missing or unknown:
-        said = f"no column {missing[0]!r}" if missing else f"a column {unknown[0]!r}"
-        raise UsageError(f"{path} has {said}.", f"Its columns are {', '.join(COLUMNS)}; the last two may be left out.")
+        message = f"has no column {missing[0]!r}" if missing else f"has an unknown column {unknown[0]!r}"
+        raise UsageError(f"{path} {message}.", f"The columns are {', '.join(COLUMNS)}; the last two may be left out.")
     proposals = []
     for row in rows:
         where = f"{path.name}, line {rows.line_num}: "
         cells = {name: (value or "").strip() for name, value in zip(names, row.values(), strict=False) if name}
         if None in row or not any(cells.values()):
             if any(cells.values()):
-                raise UsageError(f"{where}there are more cells than columns.", "Put texts with commas in quotes.")
+                raise UsageError(
+                    f"{where}there are more cells than columns.", "Put texts that contain commas in quotes."
+                )
             continue
         proposals.append(
             Proposal(
@@ -201,11 +218,13 @@ def _number(text: str, where: str) -> float | None:
     try:
         return float(text.replace(",", ".")) if text else None
     except ValueError as error:
-        raise UsageError(f"{where}{text!r} are no points.", "Write a number, or nothing.") from error
+        raise UsageError(f"{where}{text!r} is not a number of points.", "Write a number, or nothing.") from error
 
 
-def _graded(connection: sa.Connection, proposal: Proposal, assignment_id: str | None) -> tuple[str, str, ReadReport]:
-    """The platform, the assignment and the newest report of the student whom a proposal is about."""
+def _newest_report(
+    connection: sa.Connection, proposal: Proposal, assignment_id: str | None
+) -> tuple[str, str, ReadReport]:
+    """The platform, the assignment and the newest report of the student in a proposal."""
     found = sa.select(RESULTS.c.platform, RESULTS.c.assignment_id, RESULTS.c.report, RESULTS.c.graded_at).where(
         RESULTS.c.student == proposal.student
     )
@@ -217,33 +236,35 @@ def _graded(connection: sa.Connection, proposal: Proposal, assignment_id: str | 
     if not rows:
         known = connection.execute(sa.select(RESULTS.c.student).distinct()).scalars().all()
         near = difflib.get_close_matches(proposal.student, known, n=1)
-        hint = f"Is it {near[0]!r}?" if near else "Students are named as in gradebook.csv."
+        hint = f"Do you mean {near[0]!r}?" if near else "Name students as in gradebook.csv."
         raise UsageError(f"{proposal.where}No student {proposal.student!r} was graded here.", hint)
     for column, option in ((0, "--platform"), (1, "--assignment")):
         several = sorted({row[column] for row in rows})
         if len(several) > 1:
             raise UsageError(
-                f"{proposal.where}{proposal.student!r} is in {' and in '.join(several)}.", f"Say which with {option}."
+                f"{proposal.where}{proposal.student!r} is in {' and in '.join(several)}.", f"Choose one with {option}."
             )
     return rows[-1].platform, rows[-1].assignment_id, parse_report(rows[-1].report)
 
 
 def _check(proposal: Proposal, report: ReadReport) -> None:
-    given = proposal.adjustment
+    adjustment = proposal.adjustment
     worth = {finding.name: finding.max_points for finding in report.findings}
-    if given.exercise and given.exercise not in worth:
-        raise UsageError(f"{proposal.where}There is no exercise {given.exercise!r}.", f"There are {', '.join(worth)}.")
-    if given.points is None and not given.comment:
-        raise UsageError(f"{proposal.where}Nothing is decided.", "Give points, a comment, or both.")
-    if not given.reason.strip():
-        raise UsageError(f"{proposal.where}There is no reason.", "Say why, with --reason.")
-    if max(len(given.comment), len(given.reason), len(proposal.by)) > TEXT_LIMIT:
-        raise UsageError(f"{proposal.where}A text is longer than {TEXT_LIMIT:,} characters.", "Make it shorter.")
-    highest = worth[given.exercise] if given.exercise else sum(worth.values())
-    if given.points is not None and not (math.isfinite(given.points) and 0 <= given.points <= highest):
-        what = given.exercise or "the whole"
+    if adjustment.exercise and adjustment.exercise not in worth:
         raise UsageError(
-            f"{proposal.where}{given.points:g} points are out of range.", f"For {what} give 0 to {highest:g}."
+            f"{proposal.where}There is no exercise {adjustment.exercise!r}.", f"There are {', '.join(worth)}."
+        )
+    if adjustment.points is None and not adjustment.comment:
+        raise UsageError(f"{proposal.where}This decides nothing.", "Give points, a comment, or both.")
+    if not adjustment.reason.strip():
+        raise UsageError(f"{proposal.where}There is no reason.", "Say why with --reason.")
+    if max(len(adjustment.comment), len(adjustment.reason), len(proposal.by)) > TEXT_LIMIT:
+        raise UsageError(f"{proposal.where}A text is longer than {TEXT_LIMIT:,} characters.", "Make it shorter.")
+    highest = worth[adjustment.exercise] if adjustment.exercise else sum(worth.values())
+    if adjustment.points is not None and not (math.isfinite(adjustment.points) and 0 <= adjustment.points <= highest):
+        what = adjustment.exercise or "the total"
+        raise UsageError(
+            f"{proposal.where}{adjustment.points:g} points are out of range.", f"For {what}, give 0 to {highest:g}."
         )
 
 
@@ -265,12 +286,19 @@ def _decision(row: Mapping[Any, Any]) -> Decision:
 
 
 def stale(adjustments: Iterable[Adjustment], worth: Mapping[str, float]) -> list[str]:
-    """What is to be said of adjustments that do not fit the assignment any more."""
-    said = []
-    for each in adjustments:
-        highest = sum(worth.values()) if not each.exercise else worth.get(each.exercise)
+    """
+    Say in sentences which adjustments no longer fit the assignment.
+
+    Args:
+        worth: The points of each exercise, now.
+    """
+    messages = []
+    for adjustment in adjustments:
+        highest = worth.get(adjustment.exercise) if adjustment.exercise else sum(worth.values())
         if highest is None:
-            said.append(f"An adjustment is about {each.exercise}, which is no exercise any more: it has no effect.")
-        elif each.points is not None and each.points > highest:
-            said.append(f"An adjustment gives {each.points:g} points, of {highest:g} that there are now.")
-    return said
+            messages.append(
+                f"An adjustment is about {adjustment.exercise}, which no longer exists: the adjustment has no effect."
+            )
+        elif adjustment.points is not None and adjustment.points > highest:
+            messages.append(f"An adjustment gives {adjustment.points:g} points, but now there are only {highest:g}.")
+    return messages

@@ -1,5 +1,5 @@
 """
-One submission's documents: executed or judged by what it answered before, adjusted, and shown as far as may be.
+Makes the documents of one submission: its notebook is executed or judged again, adjusted, and cut for the student.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ import zlib
 from grader.assignment.load import Assignment
 from grader.classroom.adjustments import adjust_report
 from grader.classroom.records import Graded
-from grader.errors import GraderError
+from grader.errors import GraderError, as_fault
 from grader.execution.execute import Execution
 from grader.execution.packed import pack_execution, unpack_execution
 from grader.model import Adjustment, Report, Submission
-from grader.pipeline import as_fault, fault_report, grade_or_fault
+from grader.pipeline import fault_report, grade_or_fault
 from grader.reports.html import render_html
 from grader.reports.json import render_json
 from grader.sandbox import Level
@@ -27,13 +27,12 @@ __all__ = ["Handling", "make_documents", "make_fault_documents"]
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Handling:
     """
-    What is known of a submission besides its bytes.
+    What is known about a submission besides its bytes.
 
     Attributes:
-        packed: How it ran before, packed by `grader.execution.packed`; nothing is executed where that can be read.
-        adjustments: An instructor's, for this student.
-        visibility: What students may see.
-        now: The moment for which that is decided.
+        now: The moment at which `visibility` decides what the student sees.
+        packed: How it ran before, packed by `grader.execution.packed`; if that can be read, nothing is executed.
+        adjustments: The instructor's, for this student.
     """
 
     now: dt.datetime
@@ -43,7 +42,7 @@ class Handling:
 
 
 def make_documents(submission: Submission, assignment: Assignment, handling: Handling, *, require: Level) -> Graded:
-    """Grade one submission; whatever the grader itself fails at becomes a report that costs no points."""
+    """Grade one submission. If the grader fails, that becomes a report that costs no points."""
     kept: list[bytes] = []
 
     def keep(execution: Execution) -> None:
@@ -61,7 +60,7 @@ def make_documents(submission: Submission, assignment: Assignment, handling: Han
 def make_fault_documents(
     submission: Submission, assignment: Assignment, handling: Handling, fault: GraderError
 ) -> Graded:
-    """The documents where the grader failed."""
+    """Make the documents of a submission at which the grader failed."""
     return _documents(fault_report(submission, assignment, fault), fault, handling)
 
 
@@ -69,7 +68,7 @@ def _unpacked(packed: bytes, assignment: Assignment) -> Execution | None:
     try:
         return unpack_execution(packed, assignment)
     except GraderError:
-        return None  # the assignment is at fault, and grading will say so
+        return None  # the fault is in the assignment: grading will report it
 
 
 def _documents(report: Report, fault: GraderError | None, handling: Handling) -> Graded:

@@ -1,5 +1,5 @@
 """
-Fills points into the instructor's own gradebook, a CSV from Canvas or Moodle, and leaves every other byte as it was.
+Fills points into the instructor's own gradebook, a CSV from Canvas or Moodle. Every other byte stays the same.
 """
 
 from __future__ import annotations
@@ -25,7 +25,15 @@ SIS = ("SIS User ID", "SIS Login ID")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Filled:
-    """The file that was written, how many of its rows have got points, and what the instructor should know."""
+    """
+    A gradebook that was filled in.
+
+    Attributes:
+        path: The file that was written.
+        column: The heading of the column that was filled.
+        rows: How many rows got points.
+        notes: What the instructor should know, in sentences.
+    """
 
     path: Path
     column: str
@@ -35,7 +43,7 @@ class Filled:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Sheet:
-    """A CSV as rows of cells that are still in their quotes; joined again, they are the file."""
+    """A CSV as rows of cells with their quotes and line ends: joined again, they are the file."""
 
     rows: list[list[str]]
     separator: str
@@ -49,17 +57,17 @@ class _Sheet:
 
 def fill_gradebook(path: Path, entries: Sequence[Entry], directory: Path, *, column: str | None = None) -> Filled:
     """
-    Write `directory/<stem>-filled.csv`, where each student who has a mark has it.
+    Write `directory/<stem>-filled.csv`, a copy with the students' points.
 
-    A student is found by the platform's id, never by name. No column is added, and a row is left alone where there is
-    nothing to say: nobody of that id, no submission, or a fault of the grader's.
+    Students are found by the platform's id, never by name. No column is added. A row stays the same if its id is
+    unknown, if there is no submission, or if the grader failed.
 
     Args:
-        path: What Canvas exports as its gradebook, or Moodle as a grading worksheet.
-        column: The heading to fill, where that is not plain.
+        path: A gradebook exported by Canvas, or a grading worksheet exported by Moodle.
+        column: The heading of the column to fill, if several fit.
 
     Raises:
-        UsageError: The file is not such a one, or has not exactly one column to fill.
+        UsageError: The file is neither of these, or does not have exactly one column to fill.
     """
     try:
         content = path.read_bytes()
@@ -79,8 +87,8 @@ def fill_gradebook(path: Path, entries: Sequence[Entry], directory: Path, *, col
         filled, notes, place = _fill_moodle(sheet, header, entries, column)
     else:
         raise UsageError(
-            f"{path} is neither a gradebook of Canvas's nor a grading worksheet of Moodle's.",
-            "Export it from the platform, and fill in that file.",
+            f"{path} is neither a gradebook from Canvas nor a grading worksheet from Moodle.",
+            "Export it from the platform, and name that file.",
         )
     target = directory / f"{path.stem}-filled.csv"
     start = BOM if content.startswith(BOM) else b""
@@ -114,7 +122,7 @@ def _fill_canvas(
         if len(values) <= max(1, place):
             continue
         found = by_id.get(values[1].strip())
-        found = found or next((by_sis[values[each]] for each in sis if values[each] in by_sis), None)
+        found = found or next((by_sis[values[index]] for index in sis if values[index] in by_sis), None)
         if found is not None:
             sheet.rows[row][place] = _cell(sheet.rows[row][place], points(found.report.score))
             filled += 1
@@ -143,7 +151,7 @@ def _fill_moodle(
         sheet.rows[row][place] = _cell(sheet.rows[row][place], points(found.report.score))
         filled += 1
     if locked:
-        notes.append(f"{locked} rows are locked in Moodle, and were left alone.")
+        notes.append(f"{locked} rows are locked in Moodle, and were not changed.")
     return filled, notes, place
 
 
@@ -152,14 +160,12 @@ def _choose(header: list[str], candidates: list[int], column: str | None) -> int
         candidates = [place for place, title in enumerate(header) if title.strip() == column.strip()]
     if len(candidates) != 1:
         titles = ", ".join(repr(header[place]) for place in candidates) or "none"
-        raise UsageError(
-            f"It is not plain which column to fill (found: {titles}).", "Name its heading with --fill-column."
-        )
+        raise UsageError(f"Which column to fill is unclear (found: {titles}).", "Name its heading with --fill-column.")
     return candidates[0]
 
 
 def _marks(entries: Sequence[Entry], platform: str | None) -> Mapping[str, Entry]:
-    """The entries that say something, by the student's id."""
+    """The entries that have a mark, by the student's id."""
     return {
         entry.owner.student: entry
         for entry in entries
@@ -168,13 +174,16 @@ def _marks(entries: Sequence[Entry], platform: str | None) -> Mapping[str, Entry
 
 
 def _note_maximum(text: str, entries: Sequence[Entry], title: str) -> Iterator[str]:
-    ours = max((entry.report.max_score for entry in entries), default=0.0)
+    maximum = max((entry.report.max_score for entry in entries), default=0.0)
     try:
-        theirs = float(text.replace(",", "."))
+        column_maximum = float(text.replace(",", "."))
     except ValueError:
         return
-    if theirs != ours:
-        yield f"{title!r} is out of {theirs:g} points, but the assignment is out of {ours:g}: none were scaled."
+    if column_maximum != maximum:
+        yield (
+            f"{title!r} is out of {column_maximum:g} points, but the assignment is out of {maximum:g}: "
+            "the points were not scaled."
+        )
 
 
 # -------------------------------------------------------------------------------------------------------------- CSV
@@ -190,7 +199,7 @@ def _parse(text: str) -> _Sheet:
     while place < len(text):
         match = pattern.match(text, place)
         if match is None:
-            raise UsageError("The CSV to fill has a quote without its end.", "Export it again from the platform.")
+            raise UsageError("The CSV to fill has a quote that never ends.", "Export it from the platform again.")
         place = match.end()
         if match["end"] == separator:
             row.append(match["cell"])
@@ -212,7 +221,7 @@ def _value(cell: str) -> str:
 
 
 def _cell(old: str, value: str) -> str:
-    """A new value in the old one's quotes, with the old one's line end."""
+    """A cell with a new value, and with the quotes and the line end of the old one."""
     bare = old.rstrip("\r\n")
     quote = '"' if bare.startswith('"') else ""
     return f"{quote}{value}{quote}{old[len(bare) :]}"

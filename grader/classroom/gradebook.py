@@ -1,9 +1,9 @@
 """
-The gradebook: every result, kept as soon as it is made, in SQLite or any database that SQLAlchemy knows.
+The gradebook: saves every result as soon as it exists, in SQLite or any other database that SQLAlchemy supports.
 
-A result is found again by what it depends on (`grader.classroom.keys`): if any of that changes, it is another result.
-How a notebook ran is kept beside it, under what that alone depends on, for the next judgement. Nothing is ever removed
-but by what takes its place.
+The key of a result is a hash of everything that it depends on (`grader.classroom.keys`): if any of that changes, it is
+another result. How a notebook ran is saved separately, under a key of its own, so that it can be judged again. Nothing
+is ever deleted, except to be replaced.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from grader.version import __version__
 __all__ = ["ADJUSTMENTS", "RESULTS", "Gradebook"]
 
 FORM = 2
-"""Which form a gradebook has; a grader reads all up to its own."""
+"""The version of the tables; a grader can use gradebooks of its own version and of older ones."""
 BUSY_S = 30
 """How long one process waits while another one writes."""
 
@@ -45,7 +45,7 @@ RESULTS = sa.Table(
 )
 
 
-# Since the second form of the file. Tables that a file lacks are made; none that it has is changed.
+# Since version 2. Missing tables are created; existing ones are never changed.
 _executions = sa.Table(
     "grader_executions",
     _metadata,
@@ -82,7 +82,7 @@ _form = sa.Table("grader_form", _metadata, sa.Column("number", sa.Integer, prima
 
 class Gradebook:
     """
-    The results in a database; each is committed by itself.
+    A database of results; each result is committed by itself.
 
     Args:
         place: A file's path, or a database URL such as `postgresql://…`.
@@ -112,15 +112,15 @@ class Gradebook:
         if form is not None and form > FORM:
             self.close()
             raise UsageError(
-                f"The gradebook {self.place} was made by a newer grader.", "Use that one, or another --gradebook."
+                f"The gradebook {self.place} was made by a newer grader.", "Use that version, or another --gradebook."
             )
 
     def close(self) -> None:
-        """Let go of the database."""
+        """Close the connections to the database."""
         self._engine.dispose()
 
     def find(self, key: str) -> Graded | None:
-        """The result of that key, if there is one."""
+        """The result with this key, if there is one."""
         columns = (RESULTS, _shown.c.report.label("shown_report"), _shown.c.page.label("shown_page"))
         found = sa.select(*columns).outerjoin(_shown, _shown.c.key == RESULTS.c.key).where(RESULTS.c.key == key)
         with self.begin() as connection:
@@ -136,16 +136,16 @@ class Gradebook:
         )
 
     def find_execution(self, key: str) -> bytes | None:
-        """How a notebook ran, packed by `grader.execution.packed`, if that is known."""
+        """How a notebook ran, packed by `grader.execution.packed`, if it ran before."""
         with self.begin() as connection:
             found = sa.select(_executions.c.answers).where(_executions.c.key == key)
             return connection.execute(found).scalar_one_or_none()
 
     def keep(self, keys: Keys, owner: Owner, submission_sha256: str, basis: Basis, graded: Graded) -> None:
         """
-        Keep a result, and how the notebook ran if it was executed for it, in place of what was there under these keys.
+        Save a result, and how the notebook ran if it was executed. Both replace what was saved under these keys.
 
-        When this returns, no crash can take it away.
+        When this returns, a crash cannot lose them any more.
         """
         key = keys.result
         with self.begin() as connection:
@@ -176,10 +176,10 @@ class Gradebook:
     @contextlib.contextmanager
     def begin(self) -> Iterator[sa.Connection]:
         """
-        A transaction, committed when the context is left well.
+        A transaction, committed unless the context is left by an exception.
 
         Raises:
-            UsageError: The database does not do what it is asked.
+            UsageError: The database fails.
         """
         with self._translated(), self._engine.begin() as connection:
             yield connection
@@ -192,11 +192,11 @@ class Gradebook:
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise UsageError(
                 f"The gradebook {self.place} cannot be used ({reason}).",
-                "Name another one with --gradebook; what was kept so far stays.",
+                "Name another one with --gradebook. What has been saved is not lost.",
             ) from error
 
 
 def _write_ahead(connection: Any, _: Any) -> None:
-    """Readers and a writer do not wait for one another, and a crash loses nothing that was committed."""
+    """Readers do not wait for the writer, or the writer for readers, and a crash loses nothing that was committed."""
     connection.execute("PRAGMA journal_mode=WAL")
     connection.execute("PRAGMA synchronous=FULL")

@@ -1,8 +1,8 @@
 """
-What a result depends on, as hashes: on what a notebook was asked when it ran, and on how its answers are judged.
+Hashes of everything that a result depends on: first on what a notebook is asked, then on how its replies are judged.
 
-The first is kept small. Points, tolerances, texts, recognisers and the looks of a page are the second's business: when
-they change, what was answered is judged again, and nothing is executed.
+As little as possible is in the first hash. Points, tolerances, texts, recognisers and page styles are only in the
+second: if they change, the replies are judged again, and nothing is executed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ EXECUTING = (
     "grader.harness.serve",
     "grader.sandbox.forkserver",
 )
-"""The modules that decide what a notebook is asked, and how it runs; what they import counts, too."""
+"""The modules that decide what a notebook is asked and how it runs, together with everything that they import."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,8 +38,8 @@ class Basis:
     What the results of a class depend on besides the submissions and their owners.
 
     Attributes:
-        execution: A hash of everything that decides what notebooks are asked.
-        judgement: A hash of everything that decides what is made of their replies.
+        execution: A hash of everything that decides what notebooks are asked and how they run.
+        judgement: A hash of everything that decides how their replies are judged and shown.
     """
 
     assignment_id: str
@@ -51,10 +51,10 @@ class Basis:
     @staticmethod
     def of(assignment: Assignment, *, withheld: Visibility | None = None) -> Basis:
         """
-        The basis of an assignment, with the grader as it is.
+        The basis of an assignment with this version of the grader.
 
         Args:
-            withheld: What students see now, where that is not everything.
+            withheld: What students see now; None if they see everything.
         """
         asked: list[Any] = [
             [assignment.id, assignment.hidden_seed, assignment.network],
@@ -76,11 +76,11 @@ class Basis:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Keys:
     """
-    What a gradebook finds a submission by again.
+    The keys of a submission in the gradebook.
 
     Attributes:
-        result: A hash of everything that its result depends on, an instructor's adjustments included.
-        execution: A hash of everything that its execution depends on: the same for the same bytes, whoever their owner.
+        result: A hash of everything that its result depends on, including the instructor's adjustments.
+        execution: A hash of everything that its execution depends on. Equal files have equal hashes, whoever owns them.
     """
 
     result: str
@@ -88,7 +88,7 @@ class Keys:
 
     @staticmethod
     def of(owner: Owner, submission: Submission, basis: Basis, adjustments: Sequence[Adjustment] = ()) -> Keys:
-        """The keys of a submission."""
+        """Compute the keys of a submission."""
         execution = _hash([submission.sha256, PurePath(submission.name).suffix.lower(), basis.execution])
         handed_in = [owner.platform, owner.student, submission.name]
         adjusted = [dataclasses.asdict(adjustment) for adjustment in adjustments]

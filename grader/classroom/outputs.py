@@ -1,5 +1,5 @@
 """
-What an instructor gets: a report per student, `gradebook.csv` and `.json`, and archives that the platforms take back.
+Writes what the instructor gets: a report per student, `gradebook.csv` and `.json`, and feedback for the platforms.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ __all__ = ["WITHHELD", "name_reports", "write_feedback", "write_gradebook", "wri
 SCHEMA = "grader.gradebook/1"
 RESERVED = ("index", "gradebook")
 WITHHELD = "withheld"
-"""The folder with whole reports, while students see less."""
+"""The folder with the complete reports, while students see less."""
 NAME_LIMIT_BYTES = 150
 HEADING = ("student", "name", "platform", "submission", "late", "status", "score", "max_score")
 ADDED = ("graded_score", "comment")
-"""Columns for what an instructor adjusted: what the grader had given, and the comment."""
+"""The columns for adjustments: the score that the grader gave, and the instructor's comments."""
 EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
 def name_reports(received: Iterable[Received]) -> dict[Owner, str]:
     """
-    The stem of each student's reports: the file's own in a plain folder, else the platform's id.
+    Choose the stem of each student's reports: the platform's id, or in a plain folder the stem of the file.
 
-    Each is safe as a file's name on every system, and no two are the same, upper or lower case.
+    Each stem is a safe file name on every system. No two are equal, even if upper and lower case are the same.
     """
     stems: dict[Owner, str] = {}
     taken = {name.casefold() for name in RESERVED}
@@ -54,7 +54,7 @@ def name_reports(received: Iterable[Received]) -> dict[Owner, str]:
 
 def _safe(name: str) -> str:
     """
-    A name without what a file system or a shell could misread.
+    A name without characters that a file system or a shell could misread.
 
     >>> _safe("../étude: 1")
     '_étude_ 1'
@@ -66,9 +66,9 @@ def _safe(name: str) -> str:
 
 def write_reports(directory: Path, stem: str, graded: Graded, formats: Iterable[str]) -> None:
     """
-    Write what a student may see as `<stem>.<format>`, unless it is there already.
+    Write what a student may see as `<stem>.<format>`, unless the file already says the same.
 
-    Where something is withheld, the whole report goes into a folder of its own, for the instructor.
+    If something is withheld from students, the complete report goes into a folder of its own, for the instructor.
     """
     is_withheld = bool(graded.shown_report)
     for name in dict.fromkeys(formats):
@@ -93,7 +93,7 @@ def _write_if_new(path: Path, content: bytes) -> None:
 
 
 def write_gradebook(directory: Path, entries: Sequence[Entry], problems: Sequence[Problem]) -> None:
-    """Write `gradebook.csv` and `gradebook.json`: a line per student, and what could not be read."""
+    """Write `gradebook.csv` and `gradebook.json`: a row for each student, and what could not be read."""
     write_atomically(directory / "gradebook.csv", _as_csv(entries, problems))
     write_atomically(directory / "gradebook.json", _as_json(entries, problems))
 
@@ -143,8 +143,13 @@ def _as_json(entries: Sequence[Entry], problems: Sequence[Problem]) -> str:
         "grader_version": __version__,
         "results": [_result(entry) for entry in entries],
         "problems": [
-            {"where": each.where, "student": each.student or None, "message": each.message, "serious": each.is_serious}
-            for each in problems
+            {
+                "where": problem.where,
+                "student": problem.student or None,
+                "message": problem.message,
+                "serious": problem.is_serious,
+            }
+            for problem in problems
         ],
     }
     return json.dumps(content, indent=1, ensure_ascii=True, allow_nan=False) + "\n"
@@ -187,20 +192,20 @@ def _result(entry: Entry) -> dict[str, Any]:
 
 def write_feedback(directory: Path, entries: Sequence[Entry], read_page: Callable[[Entry], bytes]) -> list[Path]:
     """
-    Write `feedback-<platform>.zip` for each platform that takes reports back, named as it wants them.
+    Write `feedback-<platform>.zip` for each platform that accepts feedback, with the pages named as it expects.
 
     Args:
-        read_page: Gives an entry's page; one at a time is held in memory.
+        read_page: Returns the page of an entry; only one page at a time is in memory.
     """
     written = []
     by_platform: dict[str, list[Entry]] = {}
     for entry in entries:
         if entry.received.give_back and not entry.report.is_undecided:
             by_platform.setdefault(entry.owner.platform, []).append(entry)
-    for platform, theirs in by_platform.items():
+    for platform, members in by_platform.items():
         path = directory / f"feedback-{platform}.zip"
         with replace_atomically(path) as file, zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-            for entry in theirs:
+            for entry in members:
                 member = zipfile.ZipInfo(entry.received.give_back, EPOCH)
                 member.compress_type = zipfile.ZIP_DEFLATED
                 member.external_attr = 0o644 << 16

@@ -1,5 +1,5 @@
 """
-The class at a glance: what `index.html` shows, as plain data.
+The class at a glance: everything that `index.html` shows, as plain data.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ KINDS = ("right", "wrong", "open", "unknown")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Student:
-    """A student to link to: the name on the page, and the report's relative address."""
+    """A link to a student: the name on the page, and the relative address of the report."""
 
     name: str
     link: str
@@ -34,7 +34,7 @@ class Student:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar of the distribution, or a stretch of an exercise's bar; `label` says how many."""
+    """A bar of the distribution, or a part of an exercise's bar. `share` is between 0 and 1."""
 
     label: str
     count: int
@@ -56,7 +56,11 @@ class Group:
     """
     Students who have something in common: a diagnosis, a wrong answer, a flag.
 
-    `example` leads to the first one's report, if possible to the exercise itself; `cell` would name the answer.
+    Attributes:
+        tag: What the table is filtered by to show only these students.
+        where: The exercises.
+        example: The address of the first student's report, if possible of the exercise in it.
+        cell: A cell for the source notebook that would name this wrong answer.
     """
 
     tag: str
@@ -70,7 +74,7 @@ class Group:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """A student in the table. `tags` are what it can be filtered by."""
+    """A student's row in the table; the table can be filtered by its `tags`."""
 
     student: Student
     display: str
@@ -83,7 +87,7 @@ class Row:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
-    """Everything on the page, in words. `filters` are (tag, label, how many)."""
+    """Everything on the page, in words. `filters` are (tag, label, number of students)."""
 
     title: str
     facts: tuple[tuple[str, str], ...]
@@ -105,7 +109,7 @@ class Overview:
 def build_overview(
     entries: Sequence[Entry], problems: Sequence[Problem], *, title: str, facts: Sequence[tuple[str, str]]
 ) -> Overview:
-    """Put a class into the words and numbers that the page shows."""
+    """Put a class into the words and numbers on the page."""
     tags = _Tags()
     diagnoses = _diagnoses(entries, tags)
     clusters = _clusters(entries, tags)
@@ -135,7 +139,7 @@ def build_overview(
 
 
 class _Tags:
-    """Short names for what students can be filtered by: made here, so that nothing foreign is ever one."""
+    """The tags that students can be filtered by. They are generated here, so no text of a student's is ever one."""
 
     def __init__(self) -> None:
         self._names: dict[str, str] = {}
@@ -164,7 +168,7 @@ def _summary(entries: Sequence[Entry], decided: Sequence[ReadReport], problems: 
         yield f"{full:,} with full marks; the median is {median:g}."
     late = sum(entry.received.is_late for entry in entries)
     if late:
-        yield f"{late:,} came late."
+        yield f"{late:,} late."
     unreadable = sum(bool(entry.report.problem) for entry in entries) + sum(problem.is_serious for problem in problems)
     if unreadable:
         yield f"{unreadable:,} could not be read."
@@ -216,7 +220,7 @@ def _diagnoses(entries: Sequence[Entry], tags: _Tags) -> tuple[Group, ...]:
 
 
 def _clusters(entries: Sequence[Entry], tags: _Tags) -> tuple[Group, ...]:
-    """Wrong answers that several students share and that nothing explains yet."""
+    """Wrong answers that several students share and that no diagnosis explains."""
     sharing: dict[tuple[str, str], list[tuple[Entry, Finding]]] = defaultdict(list)
     for entry in entries:
         for finding in entry.report.findings:
@@ -230,7 +234,7 @@ def _clusters(entries: Sequence[Entry], tags: _Tags) -> tuple[Group, ...]:
         title = f"{clip(exercise, MAX_NAME)}, answer {counts[exercise]}"
         groups.append(
             Group(
-                tag=_tag_all(tags, [entry for entry, _ in pairs], f"the same: {title}"),
+                tag=_tag_all(tags, [entry for entry, _ in pairs], f"same answer: {title}"),
                 title=title,
                 where=clip(exercise, MAX_NAME),
                 message=clip(pairs[0][1].message, MAX_MESSAGE),
@@ -268,17 +272,17 @@ def _faults(entries: Sequence[Entry], tags: _Tags) -> tuple[Group, ...]:
     failed: dict[str, list[Entry]] = defaultdict(list)
     for entry in entries:
         if entry.report.is_undecided:
-            failed[entry.fault or "The grader failed at a part of it."].append(entry)
+            failed[entry.fault or "The grader failed at an exercise."].append(entry)
     return _ranked(
         Group(
-            tag=_tag_all(tags, theirs, "the grader failed"),
+            tag=_tag_all(tags, having, "the grader failed"),
             title="",
             where="",
             message=clip(message, MAX_MESSAGE),
-            students=_students(theirs),
-            example=_student(theirs[0]).link,
+            students=_students(having),
+            example=_student(having[0]).link,
         )
-        for message, theirs in failed.items()
+        for message, having in failed.items()
     )
 
 
@@ -317,7 +321,7 @@ def _student(entry: Entry) -> Student:
 
 
 def _example(entry: Entry, finding: Finding) -> str:
-    """The report's address, and the place of an exercise in it."""
+    """The address of an exercise in a report; of the report itself, if that is JSON."""
     is_page = entry.file.endswith(".html") and finding.name.isidentifier()
     return _student(entry).link + (f"#exercise-{quote(finding.name)}" if is_page else "")
 

@@ -1,7 +1,7 @@
 """
-`index.html`: one file that asks nothing of the network.
+Renders `index.html`: a single file that loads nothing from the network.
 
-Its one script sorts and filters the table; without it everything is still there to read.
+Its only script sorts and filters the table. Without the script, everything can still be read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 
 
 def render_overview(overview: Overview) -> str:
-    """The class at a glance as one self-contained page."""
+    """Render the class at a glance as one self-contained page."""
     style, script, policy = _parts()
     template = open_templates(TEMPLATES).get_template("index.html.jinja")
     return template.render(page=overview, style=style, script=script, policy=policy)

@@ -1,5 +1,5 @@
 """
-Worker processes that may die: what they were at is tried again, and given up after a bounded number of deaths.
+Workers that may die: their submissions are tried again, and given up after a few deaths.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ from grader.sandbox import Level
 __all__ = ["DEATHS_LIMIT", "OpenWorkers", "Pool", "Workers", "local_workers"]
 
 DEATHS_LIMIT = 3
-"""How many workers may die with a submission before it is given up."""
+"""How many workers may die while grading a submission before it is given up."""
 LOST_LIMIT = 5
-"""How many submissions in a row may be given up before nothing more is tried."""
+"""How many submissions in a row may be given up before the whole class is."""
 GRACE_S = 5.0
-"""How long a worker has to leave by itself, before it is asked to, and again before it is made to."""
+"""How long a worker may take to end by itself before it is terminated, and then before it is killed."""
 
 OpenWorkers = Callable[[int], contextlib.AbstractContextManager[Executor]]
 Label = TypeVar("Label")
@@ -39,12 +39,12 @@ Label = TypeVar("Label")
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Workers:
     """
-    Who grades a class.
+    The workers that grade a class.
 
     Attributes:
-        open: Makes an executor of `jobs` workers, and another one when a worker has died.
+        open: Starts an executor with `jobs` workers; it is called again after a worker has died.
         jobs: How many submissions are graded at a time.
-        require: The sandbox that a worker must have.
+        require: The sandbox that each worker must have.
     """
 
     open: OpenWorkers
@@ -61,12 +61,12 @@ class _Item(Generic[Label]):
 
 class Pool(Generic[Label]):
     """
-    Tasks in, results out, in the order in which they are done.
+    Takes tasks, and returns their results in the order in which they finish.
 
-    When a worker dies, an executor does not say with whose task. So all that were in flight are suspects, and each is
-    tried again alone: the guilty one is known then, and the others get their results.
+    When a worker dies, an executor does not say which task it had. So every task that was running is a suspect, and is
+    tried again alone: this finds the guilty one, and the others get their results.
 
-    As many tasks as run at a time wait with the workers, so that none has to wait for us.
+    Twice as many tasks as jobs are with the workers, so that no worker has to wait for the next one.
     """
 
     def __init__(self, workers: Workers) -> None:
@@ -91,24 +91,24 @@ class Pool(Generic[Label]):
         return len(self._queue) + len(self._suspects) + len(self._running)
 
     def add(self, label: Label, task: Task) -> None:
-        """Have a task done; the label comes back with its result."""
+        """Add a task. Its result comes back with this label."""
         self._queue.append(_Item(label, task))
         self._start()
 
     def take(self) -> Iterator[tuple[Label, Task, Graded | None]]:
         """
-        Wait until something is done.
+        Wait until at least one task is finished.
 
         Yields:
-            tuple: The label, the task, and the result; None in its place for a task that kills workers.
+            tuple: The label, the task, and its result; the result is None if the task keeps killing workers.
 
         Raises:
-            GraderFault: The workers keep dying, whatever they are given.
+            GraderFault: The workers keep dying, whatever the task.
         """
         self._start()
         done, _ = concurrent.futures.wait(self._running, return_when=concurrent.futures.FIRST_COMPLETED)
         if any(_has_died(future) for future in done):
-            # The executor is beyond use: all that it had ends now, one way or the other.
+            # The executor is broken now: all of its futures end, with a result or without.
             done, _ = concurrent.futures.wait(self._running)
             self._close()
         for future in done:
@@ -124,12 +124,12 @@ class Pool(Generic[Label]):
                 self._lost += 1
                 if self._lost >= LOST_LIMIT:
                     raise GraderFault(
-                        "The worker processes keep dying.", "Try `grader doctor`; results so far are kept."
+                        "The worker processes keep dying.", "Try `grader doctor`. What has been graded is kept."
                     )
                 yield item.label, item.task, None
 
     def _start(self) -> None:
-        """Give the workers what there is for them: as many again as they are at, or a single suspect."""
+        """Give the workers as many tasks as there is room for, or a single suspect."""
         if self._suspects:
             if not self._running:
                 self._submit(self._suspects.popleft())
@@ -158,7 +158,7 @@ def _has_died(future: Future[Graded]) -> bool:
 
 @contextlib.contextmanager
 def local_workers(jobs: int) -> Iterator[Executor]:
-    """Processes on this machine. None of them is left when the context is, and no kernel of theirs."""
+    """Worker processes on this machine. When the context is left, all of them and their kernels have ended."""
     before = set(multiprocessing.active_children())
     executor = concurrent.futures.ProcessPoolExecutor(
         jobs, multiprocessing.get_context("spawn"), initializer=prepare_worker
@@ -169,7 +169,7 @@ def local_workers(jobs: int) -> Iterator[Executor]:
         executor.shutdown(wait=False, cancel_futures=True)
         workers = set(multiprocessing.active_children()) - before
         try:
-            _join(workers)  # what they are at ends by itself, as a rule
+            _join(workers)  # they usually finish their tasks and end by themselves
             for worker in workers:
                 worker.terminate()
             _join(workers)

@@ -1,5 +1,5 @@
 """
-How far a class is: a live bar on a terminal, a line now and then everywhere else. Always on stderr.
+Shows the progress of a class on stderr: a live bar on a terminal, otherwise a line now and then.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ LINE_EVERY_S = 10.0
 
 class Tally:
     """
-    Counts what is done.
+    Counts the submissions that are finished.
 
     Attributes:
-        known: Of these, results that the gradebook had already.
-        judged: Of these, results made from answers that it had, without executing anything.
-        failed: Of these, files that cannot be read and faults of the grader.
+        done: How many are finished; the other counts are parts of it.
+        known: Results that the gradebook had already.
+        judged: Results of judging an earlier execution again.
+        failed: Files that could not be read, and failures of the grader.
     """
 
     def __init__(self, total: int) -> None:
@@ -32,7 +33,7 @@ class Tally:
         self._started = time.monotonic()
 
     def add(self, *, is_new: bool, has_failed: bool, was_executed: bool = True) -> None:
-        """Count one."""
+        """Count a submission."""
         self.done += 1
         self.known += not is_new
         self.judged += is_new and not was_executed and not has_failed
@@ -45,13 +46,13 @@ class Tally:
 
     def __str__(self) -> str:
         known = f", {self.known} known already" if self.known else ""
-        judged = f", {self.judged} judged again by their answers" if self.judged else ""
+        judged = f", {self.judged} judged again without execution" if self.judged else ""
         rate = f", {self.rate:.1f} per second" if self.done > self.known else ""
         return f"{self.done} of {self.total} done{known}{judged}, {self.failed} failed{rate}"
 
     @property
     def left(self) -> str:
-        """How long the rest will take, if that can be told."""
+        """How long the rest will take; empty if that is unknown."""
         if not self.rate or self.done == self.total:
             return ""
         seconds = round((self.total - self.done) / self.rate)
@@ -60,7 +61,7 @@ class Tally:
 
 @contextmanager
 def show_progress(total: int, *, assignment_id: str, is_quiet: bool = False) -> Iterator[Tally]:
-    """A tally to count on, shown while the context lasts."""
+    """Count submissions on this tally; it is shown until the context is left."""
     console = Console(stderr=True, highlight=False, quiet=is_quiet)
     tally = _Bar(total, assignment_id, console) if console.is_terminal else _Lines(total, assignment_id, console)
     with tally:

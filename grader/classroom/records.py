@@ -1,5 +1,5 @@
 """
-What is known of a class: what was received, what cannot be read, and what came of the rest. Plain data.
+What is known about a class, as plain data: the files that were received, problems with them, and the results.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ class Owner:
 
     Attributes:
         platform: `canvas`, `moodle`, `gradescope`, `nbgrader` or `plain`.
-        student: The platform's id of the student, or what stands for it.
+        student: The platform's id of the student; in a plain folder, the file's name.
     """
 
     platform: str
@@ -31,11 +31,12 @@ class Owner:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Problem:
     """
-    Something that could not be read, or was left out, in a sentence for the instructor.
+    A file that could not be read or was left out, and why, in a sentence for the instructor.
 
     Attributes:
-        owner: Whose it is; None if that is not known.
-        is_serious: False for what merely deserves a word, such as an older attempt.
+        where: The name of the file, or of the student.
+        owner: Whose submission it is; None if that is not known.
+        is_serious: False if the instructor need not do anything about it, such as an older attempt.
     """
 
     where: str
@@ -52,12 +53,12 @@ class Problem:
 @dataclasses.dataclass(frozen=True, slots=True)
 class File:
     """
-    One file of a folder or an archive, not read yet.
+    A file in a folder or an archive, not read yet.
 
     Attributes:
-        name: Its place there, in Unicode's normal form C, with `/` between the parts.
-        modified: Seconds; only compared with others from the same platform.
-        read: Its content, bounded; or why there is none.
+        name: Its path in there, in Unicode's normal form C, with `/` between the parts.
+        modified: When it was changed, in seconds; compared only with files from the same platform.
+        read: Returns its content, up to the size limit for notebooks; or why it cannot be read.
     """
 
     name: str
@@ -68,12 +69,13 @@ class File:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Received:
     """
-    One file that somebody handed in.
+    A file that somebody handed in, not read yet.
 
     Attributes:
-        display: The student's name as the platform gives it, for display only.
-        order: Of two attempts, the larger is the newer one.
-        give_back: The path under which the platform takes feedback back; empty if it does not.
+        name: The file's name, without folders.
+        display: The student's name on the platform, for display only.
+        order: The newer one of two attempts has the larger number.
+        give_back: The path under which the platform accepts feedback; empty if it accepts none.
     """
 
     owner: Owner
@@ -85,7 +87,7 @@ class Received:
     give_back: str = ""
 
     def read(self) -> Submission | Unreadable:
-        """The submission, with its bytes; or why it cannot be read."""
+        """Read the file: the submission, or why it cannot be read."""
         content = self.file.read()
         if isinstance(content, Unreadable):
             return content
@@ -95,15 +97,15 @@ class Received:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Graded:
     """
-    A graded submission as documents.
+    The documents that come out of grading a submission.
 
     Attributes:
         report: The report's JSON.
         page: The report's HTML, compressed by zlib.
-        fault: What went wrong with the grader, if it did: then the report decides nothing.
-        shown_report, shown_page: The same as far as the student may see it now; empty where that is all of it.
-        packed: How the notebook ran, packed by `grader.execution.packed`, if it was executed for this; empty where
-            that is too large.
+        fault: How the grader failed, in a sentence; empty if it did not. If it did, the report decides nothing.
+        shown_report, shown_page: The student's copy of both; empty if the student may see everything now.
+        packed: How the notebook ran, packed by `grader.execution.packed`; empty if that is too large to keep, None if
+            the notebook was not executed this time.
     """
 
     report: str
@@ -117,12 +119,12 @@ class Graded:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
     """
-    One student's line in the gradebook.
+    A student's row in the gradebook.
 
     Attributes:
-        file: The name of the file with the student's report.
-        report: The whole report, read back; it is there for files that are not notebooks, too.
-        fault: What the grader failed at.
+        file: The name of the file with the report.
+        report: The complete report, read back. A file that is not a notebook has one, too.
+        fault: How the grader failed; empty if it did not.
     """
 
     received: Received
@@ -132,12 +134,12 @@ class Entry:
 
     @property
     def owner(self) -> Owner:
-        """Whose it is."""
+        """Whose submission it is."""
         return self.received.owner
 
     @property
     def status(self) -> str:
-        """One word for the gradebook."""
+        """`graded`, `unreadable` or `grader_error`."""
         if self.report.is_undecided:
             return "grader_error"
         return "unreadable" if self.report.problem else "graded"

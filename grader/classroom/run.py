@@ -1,5 +1,5 @@
 """
-A class from its submissions to its reports: the one place where reading, grading, keeping and writing meet.
+Grades a class, from its submissions to its reports: only here do reading, grading, saving and writing meet.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from grader.visibility import Visibility, is_released, released_at
 __all__ = ["ClassOptions", "ClassResult", "choose_for_class", "grade_class"]
 
 ASKED = 25
-"""How many notebooks are asked which assignment they are of."""
+"""How many notebooks are read to find out which assignment the class has."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,11 +49,11 @@ class ClassOptions:
 
     Attributes:
         output: The folder for the reports, the gradebook's tables and the class's page.
-        gradebook: Where results are kept: a file, or a database URL. [default: `output/gradebook.db`]
-        hidden_seed: In place of the one in the source notebook.
-        release: When students see everything, in place of what the assignment says; see `released_at`.
-        regrade: Execute and grade also what the gradebook knows already.
-        fill: The instructor's own gradebooks to fill in; `fill_column` is the heading of the column.
+        gradebook: A file or a database URL to save results in. [default: `output/gradebook.db`]
+        hidden_seed: Replaces the seed in the source notebook.
+        release: Replaces the release date in the source notebook; see `grader.visibility.released_at`.
+        regrade: Execute and grade everything, also what the gradebook has already.
+        fill, fill_column: The instructor's own gradebooks to fill in, and the heading of the column in them.
     """
 
     output: Path
@@ -70,7 +70,7 @@ class ClassOptions:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ClassResult:
-    """What came of a class, in the order of its submissions, and what was written besides the reports."""
+    """The results of a class in the order of its submissions, the problems, and the files besides the reports."""
 
     entries: tuple[Entry, ...]
     problems: tuple[Problem, ...]
@@ -80,14 +80,17 @@ class ClassResult:
 
 def choose_for_class(received: Sequence[Received], directory: Path, assignment_id: str | None) -> Path:
     """
-    The source notebook to grade a class by: the one that was named, else the one that most of its notebooks are of.
+    Choose the source notebook of a class: that of the named assignment, or else the one that most notebooks belong to.
 
     Raises:
-        UsageError: There is no such assignment, or nothing says which one it is.
+        UsageError: There is no such assignment, or the notebooks do not say which one it is.
     """
     if assignment_id is not None:
         return find_assignment(assignment_id, directory)
-    votes, reason = Counter[Path](), UsageError("No notebook says which assignment it is.", "Name it with -a.")
+    votes, reason = (
+        Counter[Path](),
+        UsageError("No notebook says which assignment it belongs to.", "Name the assignment with -a."),
+    )
     for handed_in in received[:ASKED]:
         submission = handed_in.read()
         if not isinstance(submission, Unreadable):
@@ -99,25 +102,25 @@ def choose_for_class(received: Sequence[Received], directory: Path, assignment_i
         raise reason
     (chosen, most), *others = votes.most_common(2)
     if others and others[0][1] == most:
-        raise UsageError("As many notebooks are of one assignment as of another.", "Name the one to grade with -a.")
+        raise UsageError("Equally many notebooks belong to two assignments.", "Choose one with -a.")
     return chosen
 
 
 def grade_class(roster: Roster, source: Path, options: ClassOptions) -> ClassResult:
     """
-    Grade a class, and write a report for each student, the gradebook's tables, and the class at a glance.
+    Grade a class, and write a report for each student, the gradebook's tables, and the class's page.
 
     Args:
         source: The source notebook of the assignment.
 
     Raises:
-        SourceError, SolutionError: Nothing can be graded with that source notebook.
+        SourceError, SolutionError: The source notebook cannot be used for grading.
         UsageError: The gradebook, the output folder or a file to fill in cannot be used.
         GraderFault: The worker processes keep dying.
     """
     file = SourceFile(source.name, source.read_bytes())
     assignment = file.load(options.hidden_seed)
-    build_cases(assignment)  # where the solution disagrees with autograd, better no report than a fault in each
+    build_cases(assignment)  # raises if the solution disagrees with autograd, instead of once for each submission
     visibility = released_at(assignment.visibility, options.release)
     now = dt.datetime.now(dt.timezone.utc)
     withheld = None if is_released(visibility, now) else visibility
@@ -152,9 +155,9 @@ def grade_class(roster: Roster, source: Path, options: ClassOptions) -> ClassRes
         index = _write_index(output, in_order, problems, assignment, withheld)
         filled = tuple(fill_gradebook(path, in_order, output, column=options.fill_column) for path in options.fill)
     if withheld is not None:
-        note = f"Students are to see marks from {withheld.release} on: take care not to upload these before."
-        filled = tuple(dataclasses.replace(each, notes=(*each.notes, note)) for each in filled)
-    written = (index, output / "gradebook.csv", output / "gradebook.json", *archives, *(each.path for each in filled))
+        note = f"Students will see marks from {withheld.release} on: do not upload this file before then."
+        filled = tuple(dataclasses.replace(sheet, notes=(*sheet.notes, note)) for sheet in filled)
+    written = (index, output / "gradebook.csv", output / "gradebook.json", *archives, *(sheet.path for sheet in filled))
     return ClassResult(entries=in_order, problems=tuple(problems), written=written, filled=filled)
 
 
@@ -165,7 +168,7 @@ def _grade_and_write(
     Grade all submissions, and write the reports of each as soon as it is graded.
 
     Returns:
-        tuple: The entries; the keys of their results in the gradebook; and what could not be read.
+        tuple: The entries; the keys of their results in the gradebook; and the files that could not be read.
     """
     entries, keys, problems = dict[Owner, Entry](), dict[Owner, str](), list[Problem]()
     linked = "html" if "html" in options.formats else "json"
@@ -195,10 +198,10 @@ def _grade_and_write(
     return entries, keys, problems
 
 
-def _stale(adjustments: Mapping[Owner, Sequence[Adjustment]], assignment: Assignment) -> Iterator[Problem]:
+def _stale(by_owner: Mapping[Owner, Sequence[Adjustment]], assignment: Assignment) -> Iterator[Problem]:
     worth = {exercise.name: exercise.points for exercise in assignment.exercises}
-    for owner, theirs in adjustments.items():
-        for message in stale(theirs, worth):
+    for owner, adjustments in by_owner.items():
+        for message in stale(adjustments, worth):
             yield Problem(owner.student, message, owner, is_serious=False)
 
 
@@ -215,7 +218,7 @@ def _write_index(
         ("As a table", "gradebook.csv, gradebook.json"),
     ]
     if withheld is not None:
-        when = f"{withheld.release}; until then the whole reports, to which this page leads, are in `{WITHHELD}`"
+        when = f"{withheld.release}; until then, this page links to the complete reports in `{WITHHELD}`"
         facts.append(("Students see everything from", when))
     overview = build_overview(entries, problems, title=assignment.title or assignment.id, facts=facts)
     path = output / "index.html"

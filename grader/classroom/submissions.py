@@ -1,7 +1,7 @@
 """
-Who handed in what: submissions as the course platforms hand them out.
+Finds the submissions of a class in what a course platform exports.
 
-A source is recognised by the names in it, whether it is still an archive or has been unpacked:
+The export is a folder or a zip archive, and is recognised by the names in it:
 
     canvas      lovelaceada_LATE_4021_998877_notebook.ipynb
     moodle      Ada Lovelace_12345_assignsubmission_file/notebook.ipynb
@@ -31,7 +31,7 @@ from grader.notebook.read import Unreadable
 __all__ = ["Roster", "find_submissions"]
 
 SUFFIXES = (".ipynb", ".md", ".py")
-"""What is read as a notebook; of several files in one attempt, the first kind counts."""
+"""What is read as a notebook. If an attempt has several such files, the first kind counts."""
 ARCHIVE = ".zip"
 CANVAS = re.compile(r"(?P<name>[^/]*?)(?P<late>_LATE)?_(?P<user>\d+)_(?P<attachment>\d+)_(?P<file>[^/]+)")
 CANVAS_ANONYMOUS = re.compile(r"(?P<user>anon_(?!LATE_)[^/_]+)(?P<late>_LATE)?_(?P<attachment>\d+)_(?P<file>[^/]+)")
@@ -44,86 +44,88 @@ TYPED_IN = re.compile(r"_(text|link)\.html$|onlinetext")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Roster:
-    """What is to be graded, one submission for each student, and what could not be read or was left out."""
+    """The files to grade, one for each student, and the problems: what could not be read or was left out."""
 
     received: tuple[Received, ...]
     problems: tuple[Problem, ...]
 
 
-def find_submissions(sources: Sequence[Path], *, assignment_id: str | None = None) -> Roster:
+def find_submissions(paths: Sequence[Path], *, assignment_id: str | None = None) -> Roster:
     """
-    The newest submission of every student in the sources.
+    Find the newest submission of every student.
 
     Args:
-        sources: Folders, zip archives, or single notebooks.
-        assignment_id: Tells which folders count where a course's tree holds several assignments.
+        paths: Folders, zip archives and single notebooks.
+        assignment_id: If an nbgrader course has several assignments, the one to grade.
 
     Raises:
-        UsageError: A source is not there, or there is no submission in any of them.
+        UsageError: A path does not exist, or there is no submission in any of them.
     """
     found, problems = list[Received](), list[Problem]()
-    for source in sources:
+    for path in paths:
         try:
-            received, refused = _read_source(source, assignment_id)
+            received, refused = _find_in(path, assignment_id)
         except UsageError as error:
-            if len(sources) == 1 or not source.exists():
+            if len(paths) == 1 or not path.exists():
                 raise
-            problems.append(Problem(str(source), str(error)))
+            problems.append(Problem(str(path), str(error)))
             continue
         found += received
         problems += refused
     newest, left_out = _newest(found)
     if not newest:
-        names = ", ".join(map(str, sources))
+        names = ", ".join(map(str, paths))
         hint = f"Notebooks end in {', '.join(SUFFIXES)}."
         if serious := [problem for problem in problems if problem.is_serious]:
             hint = f"{len(serious)} files could not be read; the first is {serious[0].where}: {serious[0].message}"
         raise UsageError(f"There is no submission in {names}.", hint)
-    having = {each.owner for each in newest}
-    # A student's other files are worth a word only if nothing else came.
-    problems = [problem for problem in problems if problem.owner not in having]
+    owners = {received.owner for received in newest}
+    # A student's other files are only a problem if the student handed in no notebook.
+    problems = [problem for problem in problems if problem.owner not in owners]
     return Roster(tuple(newest), (*problems, *left_out))
 
 
-def _read_source(source: Path, assignment_id: str | None) -> tuple[list[Received], list[Problem]]:
-    if source.is_file() and _suffix(source.name) in SUFFIXES:
-        return [each for each in _plain([open_file(source)]) if isinstance(each, Received)], []
-    files, problems = open_tree(source)
+def _find_in(path: Path, assignment_id: str | None) -> tuple[list[Received], list[Problem]]:
+    if path.is_file() and _suffix(path.name) in SUFFIXES:
+        return [found for found in _plain([open_file(path)]) if isinstance(found, Received)], []
+    files, problems = open_tree(path)
     submissions = list[Received]()
-    for each in _opened(_recognise(source, files, assignment_id)):
-        if isinstance(each, Problem):
-            problems.append(each)
-        elif _suffix(each.name) in SUFFIXES:
-            submissions.append(each)
+    for found in _with_archives_opened(_recognise(path, files, assignment_id)):
+        if isinstance(found, Problem):
+            problems.append(found)
+        elif _suffix(found.name) in SUFFIXES:
+            submissions.append(found)
         else:
-            problems.append(_no_notebook(each))
+            problems.append(_not_a_notebook(found))
     return submissions, problems
 
 
-def _opened(found: Iterable[Received | Problem]) -> Iterator[Received | Problem]:
-    """Where a student handed in a zip archive, what is in it. An archive in that one stays shut."""
-    for each in found:
-        if isinstance(each, Problem) or _suffix(each.name) != ARCHIVE:
-            yield each
+def _with_archives_opened(everything: Iterable[Received | Problem]) -> Iterator[Received | Problem]:
+    """Replace a zip archive that a student handed in by the notebooks in it. Archives inside it are not opened."""
+    for found in everything:
+        if isinstance(found, Problem) or _suffix(found.name) != ARCHIVE:
+            yield found
             continue
-        files, problems = open_archive_in(each.file)
+        files, problems = open_archive_in(found.file)
         notebooks = [file for file in files if _suffix(file.name) in SUFFIXES]
-        if each.owner.platform == "plain" and sum(_suffix(file.name) == SUFFIXES[0] for file in notebooks) > 1:
-            yield Problem(each.file.name, "It holds several notebooks. If they are a class, name it as a source.")
+        if found.owner.platform == "plain" and sum(_suffix(file.name) == SUFFIXES[0] for file in notebooks) > 1:
+            yield Problem(
+                found.file.name, "It contains several notebooks. If they are a class, name this archive as a SOURCE."
+            )
             continue
         if not (notebooks or problems):
-            problems = [Problem(each.file.name, "There is no notebook in the archive.")]
+            problems = [Problem(found.file.name, "There is no notebook in the archive.")]
         for problem in problems:
-            yield dataclasses.replace(problem, owner=each.owner)
+            yield dataclasses.replace(problem, owner=found.owner)
         for file in notebooks:
-            yield dataclasses.replace(each, file=file, name=PurePosixPath(file.name).name)
+            yield dataclasses.replace(found, file=file, name=PurePosixPath(file.name).name)
 
 
-def _recognise(source: Path, files: list[File], assignment_id: str | None) -> Iterable[Received | Problem]:
+def _recognise(path: Path, files: list[File], assignment_id: str | None) -> Iterable[Received | Problem]:
     """
-    By what the platform itself names: never by names that a student may choose.
+    Recognise a platform by the names that it gives itself, never by names that a student may choose.
 
-    What students choose stands below the top level, so that is looked at only under a single folder that holds it all.
+    Students choose names below the top level. So the level below counts only if a single folder contains everything.
     """
     if any(MOODLE.fullmatch(file.name) for file in files):
         return _moodle(files)
@@ -133,7 +135,7 @@ def _recognise(source: Path, files: list[File], assignment_id: str | None) -> It
         metadata = next((file for file in files if file.name == root + GRADESCOPE), None)
         if metadata is not None:
             return _gradescope(files, metadata)
-        course = "" if source.name == "submitted" and not root else f"{root}submitted/"
+        course = "" if path.name == "submitted" and not root else f"{root}submitted/"
         submitted = [
             (parts, file)
             for file in files
@@ -166,9 +168,10 @@ def _suffix(name: str) -> str:
     return PurePosixPath(name).suffix.lower()
 
 
-def _no_notebook(received: Received) -> Problem:
-    what = "It was typed in" if TYPED_IN.search(received.file.name) else "It is no notebook"
-    message = f"{what}: nothing to grade. Notebooks end in {', '.join(SUFFIXES)}."
+def _not_a_notebook(received: Received) -> Problem:
+    is_typed = TYPED_IN.search(received.file.name)
+    message = "The student typed in text." if is_typed else "It is not a notebook."
+    message += f" There is nothing to grade: notebooks end in {', '.join(SUFFIXES)}."
     return Problem(received.file.name, message, received.owner)
 
 
@@ -193,7 +196,7 @@ def _canvas(files: Iterable[File]) -> Iterator[Received | Problem]:
         match = _canvas_match(file)
         if match is None:
             if _suffix(file.name) in SUFFIXES:
-                yield Problem(file.name, "Its name is not one that Canvas gives, so it is not known whose it is.")
+                yield Problem(file.name, "Canvas does not name files like this, so nobody knows whose it is.")
             continue
         groups = match.groupdict()
         yield Received(
@@ -212,7 +215,7 @@ def _moodle(files: Iterable[File]) -> Iterator[Received | Problem]:
         match = MOODLE.fullmatch(file.name)
         if match is None:
             if _suffix(file.name) in SUFFIXES:
-                yield Problem(file.name, "Its name is not one that Moodle gives, so it is not known whose it is.")
+                yield Problem(file.name, "Moodle does not name files like this, so nobody knows whose it is.")
             continue
         yield Received(
             owner=Owner("moodle", match["user"]),
@@ -227,7 +230,7 @@ def _moodle(files: Iterable[File]) -> Iterator[Received | Problem]:
 def _gradescope(files: Iterable[File], metadata: File) -> Iterator[Received | Problem]:
     described = _described(metadata)
     if isinstance(described, Problem):
-        yield described  # whose each folder is stays unknown, and its name has to do
+        yield described  # without it, the names of the folders stand for the students
     root = PurePosixPath(metadata.name).parent
     described = described if isinstance(described, dict) else {}
     for file in files:
@@ -238,7 +241,7 @@ def _gradescope(files: Iterable[File], metadata: File) -> Iterator[Received | Pr
         entry = described.get(folder)
         entry = entry if isinstance(entry, dict) else {}
         submitters = entry.get(":submitters")
-        people = [each for each in submitters if isinstance(each, dict)] if isinstance(submitters, list) else []
+        people = [person for person in submitters if isinstance(person, dict)] if isinstance(submitters, list) else []
         for person in people or [{}]:
             student = _text(person.get(":sid")) or _text(person.get(":email")) or folder
             yield Received(
@@ -264,7 +267,9 @@ def _nbgrader(files: Sequence[tuple[tuple[str, ...], File]], assignment_id: str 
     folders = sorted({parts[1] for parts, _ in files})
     if len(folders) > 1:
         if assignment_id not in folders:
-            raise UsageError(f"The course holds several assignments: {', '.join(folders)}.", "Say which one with -a.")
+            raise UsageError(
+                f"The course has several assignments: {', '.join(folders)}.", "Name the one to grade with -a."
+            )
         folders = [assignment_id]
     stamps = {parts[:2]: file for parts, file in files if parts[2] == "timestamp.txt"}
     for parts, file in files:
@@ -296,7 +301,7 @@ def _stamp(file: File) -> float:
 
 
 def _seconds(moment: Any) -> float:
-    """A moment as YAML reads it; what Ruby writes, `2026-02-01 10:00:00 +0000`, is text to it."""
+    """A moment from YAML, in seconds. YAML reads what Ruby writes, `2026-02-01 10:00:00 +0000`, as text."""
     if isinstance(moment, str):
         with contextlib.suppress(ValueError):
             moment = dt.datetime.strptime(moment.replace("UTC", "+0000"), "%Y-%m-%d %H:%M:%S %z")

@@ -1,5 +1,5 @@
 """
-What runs in a worker process: one submission in, finished documents out. Each worker has its own warm forkserver.
+The part that runs in a worker: it takes a submission, and returns its documents. Each has its own warm forkserver.
 """
 
 from __future__ import annotations
@@ -34,24 +34,24 @@ _alone = threading.Lock()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SourceFile:
-    """The file of a source notebook, as it was when the grading of the class began."""
+    """The file of a source notebook, as it was when the grading of the class started."""
 
     name: str
     content: bytes = dataclasses.field(repr=False)
 
     def load(self, hidden_seed: int | None) -> Assignment:
         """
-        The assignment; the same object for the same arguments.
+        Load the assignment; equal arguments return the same object.
 
         Raises:
-            SourceError: The notebook breaks the contract.
+            SourceError: The source notebook is not valid.
         """
         return load_assignment(Path(self.name), self.content, hidden_seed=hidden_seed)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """One submission to grade, with all that a process needs for it, on whatever machine that is."""
+    """A submission to grade, with everything that a worker needs for it on any machine."""
 
     submission: Submission
     source: SourceFile
@@ -62,10 +62,10 @@ class Task:
 
 
 def prepare_worker() -> None:
-    """Make this process a worker: Ctrl-C is for the one who started it, and without that one it ends."""
+    """Make this process a worker: it ignores Ctrl-C, and ends when its parent ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
-    torch.set_num_threads(1)  # what is compared is small: more threads wait for one another, and for other workers
+    torch.set_num_threads(1)  # tensors are small: more threads would wait for each other, and for other workers
     parent = multiprocessing.parent_process()
     if parent is not None:
         threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
@@ -73,9 +73,9 @@ def prepare_worker() -> None:
 
 def grade_task(task: Task) -> Graded:
     """
-    Grade one submission; whatever the grader itself fails at becomes a report that costs no points.
+    Grade one submission. If the grader fails, that becomes a report that costs no points.
 
-    One at a time in a process, however many threads it has.
+    A process grades one submission at a time, however many threads it has.
 
     Raises:
         UsageError: The task was made by another version of the grader.
@@ -83,7 +83,7 @@ def grade_task(task: Task) -> Graded:
     if task.grader_version != __version__:
         raise UsageError(
             f"A worker has grader {__version__}, but the class is graded by {task.grader_version}.",
-            "Install the same version everywhere.",
+            "Install the same version on every machine.",
         )
     assignment = task.source.load(task.hidden_seed)
     with _alone:
@@ -91,13 +91,13 @@ def grade_task(task: Task) -> Graded:
 
 
 def set_aside(task: Task, fault: GraderError) -> Graded:
-    """The documents for a submission that was given up."""
+    """Make the documents of a submission that was given up."""
     assignment = task.source.load(task.hidden_seed)
     return make_fault_documents(task.submission, assignment, task.handling, fault)
 
 
 def _leave(*_: Any) -> None:
-    """Leave by an exception, so that kernels and scratch folders are cleared away; nobody wants to hear of it."""
+    """End by an exception, so that kernels and scratch folders are removed, but print nothing."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
     sys.exit(128 + signal.SIGTERM)
 

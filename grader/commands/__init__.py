@@ -1,3 +1,3 @@
 """
-The commands of `grader --help`, and the options that several of them share. Nothing heavy is imported before one runs.
+The commands of the command line, and the options that they share. Nothing heavy is imported until a command runs.
 """

@@ -1,5 +1,5 @@
 """
-`grader adjust`: what an instructor decides by hand, kept in the gradebook.
+`grader adjust`: an instructor's decisions, saved in the gradebook.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader.commands.options import EXIT_FULL_MARKS, debug_option, say
+from grader.commands.options import EXIT_FULL_MARKS, debug_option, printable, say
 
 if TYPE_CHECKING:
     from grader.classroom.decisions import Decision
@@ -31,20 +31,20 @@ __all__ = ["adjust"]
     help="The folder that `grader batch` wrote, its gradebook.db, or a database URL.",
 )
 @click.option("--exercise", default="", metavar="NAME", help="[default: the total]")
-@click.option("--points", type=float, help="In place of what the grader gave.")
+@click.option("--points", type=float, help="They replace the grader's.")
 @click.option("--comment", default="", help="For the student to read.")
-@click.option("--reason", default="", help="Why; the student reads it too.")
-@click.option("--by", "by", metavar="WHO", help="Who decides; kept, and not shown to students. [default: your login]")
-@click.option("--platform", default="", help="Where a student's id is one of several platforms.")
-@click.option("-a", "--assignment", "assignment_id", metavar="ID", help="Where the gradebook has several.")
+@click.option("--reason", default="", help="Why. The student reads it, too.")
+@click.option("--by", "by", metavar="WHO", help="Who decides; students do not see it. [default: your login]")
+@click.option("--platform", default="", help="If several platforms have a student with this id.")
+@click.option("-a", "--assignment", "assignment_id", metavar="ID", help="If the gradebook has several assignments.")
 @click.option(
     "--import",
     "table",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="A CSV of adjustments: all of it, or none.",
+    help="Import a CSV of adjustments: all of them, or none.",
 )
-@click.option("--list", "is_list", is_flag=True, help="Show all that was ever decided.")
-@click.option("--withdraw", type=int, metavar="NUMBER", help="Take one back, with a reason.")
+@click.option("--list", "is_list", is_flag=True, help="Show all decisions that were ever made.")
+@click.option("--withdraw", type=int, metavar="NUMBER", help="Withdraw a decision, with a reason.")
 @debug_option
 def adjust(
     student: str | None,
@@ -63,7 +63,7 @@ def adjust(
     """
     Give a STUDENT, named as in gradebook.csv, other points or a comment, with a reason.
 
-    It survives regrading. The reports and tables have it after the next `grader batch`, which executes nothing for it.
+    The decision survives regrading. The next `grader batch` puts it into reports and tables, and executes nothing.
     """
     import contextlib
 
@@ -72,8 +72,9 @@ def adjust(
     from grader.errors import UsageError
     from grader.model import Adjustment
 
-    if (student is not None) + (table is not None) + is_list + (withdraw is not None) != 1:
-        raise UsageError("It is not plain what to do.", "Name a STUDENT, or --import, --list or --withdraw.")
+    chosen = [choice for choice in (student, table, withdraw, is_list or None) if choice is not None]
+    if len(chosen) != 1:
+        raise UsageError("Say exactly one thing to do.", "Name a STUDENT, or use --import, --list or --withdraw.")
     who = by or _login()
     with contextlib.closing(Gradebook(_existing(place))) as gradebook:
         if is_list:
@@ -82,29 +83,28 @@ def adjust(
         if withdraw is not None:
             made = [decisions.withdraw(gradebook, withdraw, by=who, reason=reason)]
         else:
-            given = Adjustment(exercise=exercise, points=points, comment=comment, reason=reason)
-            proposals = (
-                [decisions.Proposal(student=student, adjustment=given, by=who, platform=platform)]
-                if student is not None
-                else decisions.read_proposals(table, by=who)
-                if table is not None
-                else []
-            )
+            adjustment = Adjustment(exercise=exercise, points=points, comment=comment, reason=reason)
+            if table is not None:
+                proposals = decisions.read_proposals(table, by=who)
+            else:
+                proposals = [
+                    decisions.Proposal(student=student or "", adjustment=adjustment, by=who, platform=platform)
+                ]
             made = decisions.decide(gradebook, proposals, assignment_id=assignment_id)
     _show(made)
-    say("Grade the class again to put this into reports and tables: nothing is executed for it.")
+    say("Grade the class again to put this into reports and tables. Nothing is executed for it.")
     return EXIT_FULL_MARKS
 
 
 def _existing(place: str) -> str:
-    """Where the gradebook is: a slip of the pen must not make a new one."""
+    """The place of the gradebook, which must exist: a typo must not create a new one."""
     from grader.errors import UsageError
 
     if "://" in place:
         return place
     path = Path(place) / "gradebook.db" if Path(place).is_dir() else Path(place)
     if not path.is_file():
-        raise UsageError(f"There is no gradebook {path}.", "Name the folder that `grader batch` wrote, with -g.")
+        raise UsageError(f"There is no gradebook {path}.", "Name the folder that `grader batch` wrote with -g.")
     return str(path)
 
 
@@ -116,11 +116,11 @@ def _login() -> str:
 
 
 def _show(decisions: Iterable[Decision]) -> None:
-    for each in decisions:
-        given = each.adjustment
-        parts = [f"{each.number:4d}", each.owner.student, given.exercise or "total"]
-        parts += [f"{given.points:g} points"] if given.points is not None else []
-        parts += [f"“{given.comment}”"] if given.comment else []
-        parts += [f"({given.reason}; {each.by}, {each.at:%Y-%m-%d %H:%M} UTC)"]
-        parts += [f"withdrawn {each.withdrawn}"] if each.withdrawn else []
-        click.echo("  ".join("".join(c if c.isprintable() else " " for c in part) for part in parts))
+    for decision in decisions:
+        adjustment = decision.adjustment
+        parts = [f"{decision.number:4d}", decision.owner.student, adjustment.exercise or "total"]
+        parts += [f"{adjustment.points:g} points"] if adjustment.points is not None else []
+        parts += [f"“{adjustment.comment}”"] if adjustment.comment else []
+        parts += [f"({adjustment.reason}; {decision.by}, {decision.at:%Y-%m-%d %H:%M} UTC)"]
+        parts += [f"withdrawn {decision.withdrawn}"] if decision.withdrawn else []
+        click.echo("  ".join(map(printable, parts)))

@@ -38,11 +38,11 @@ __all__ = ["new", "release", "validate"]
 )
 @debug_option
 def new(assignment_id: str, solutions: Path) -> int:
-    """Begin an assignment: a source notebook with one exercise, which is sound as it is."""
+    """Start an assignment: write a source notebook with one exercise, which is sound as it is."""
     from grader.authoring.scaffold import write_scaffold
 
     say(f"  {write_scaffold(assignment_id, solutions)}")
-    say(f"Change it in Jupyter or in an editor; `grader validate {assignment_id}` says whether it is still sound.")
+    say(f"Edit it in Jupyter or in a text editor. `grader validate {assignment_id}` says whether it is still sound.")
     return EXIT_FULL_MARKS
 
 
@@ -52,16 +52,20 @@ def new(assignment_id: str, solutions: Path) -> int:
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("assignments"), show_default=True
 )
 @click.option(
-    "--check", "is_check", is_flag=True, help="Write nothing: say what would change. Exit code 1 if anything."
+    "--check", "is_check", is_flag=True, help="Write nothing, but say what would change; if anything, exit code 1."
 )
-@click.option("--watch", is_flag=True, help="Go on doing so whenever a source notebook, or a picture in it, is saved.")
+@click.option(
+    "--watch",
+    is_flag=True,
+    help="Continue, and release again whenever a source notebook or one of its pictures is saved.",
+)
 @solutions_option
 @quiet_option
 @debug_option
 def release(
     ids: tuple[str, ...], output: Path, is_check: bool, watch: bool, solutions: Path | None, quiet: bool
 ) -> int:
-    """Make the students' notebooks from the source notebooks: all of them, or those named."""
+    """Make the students' notebooks from all source notebooks, or from those with these IDs."""
     from grader.assignment.load import solutions_directory
 
     directory = solutions_directory(solutions)
@@ -69,7 +73,7 @@ def release(
     if is_check:
         stale = list(_stale(ids, directory, output))
         for file in stale:
-            say(f"{file} is not what its source generates: run `grader release`.")
+            say(f"{file} is out of date: run `grader release`.")
         return EXIT_NOT_ALL if stale else EXIT_FULL_MARKS
     if not watch:
         for file in _released(ids, directory, output):
@@ -92,7 +96,7 @@ def _released(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Pat
 
 
 def _stale(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Path]:
-    """Files that a release would change."""
+    """The files that a release would change."""
     with tempfile.TemporaryDirectory(prefix="grader-") as folder:
         for made in _released(ids, directory, Path(folder)):
             there = output / made.relative_to(folder)
@@ -109,17 +113,17 @@ def _watch(ids: Sequence[str], directory: Path, output: Path, tell: Callable[[st
             try:
                 for file in _released([name], directory, output):
                     tell(f"  {file}")
-            except GraderError as error:  # the next save may mend it
+            except GraderError as error:  # the next save may fix it
                 say(f"grader: {error}")
 
     looking = changes(lambda: (path for path in directory.iterdir() if path.is_file()))
     release_those(ids or list(find_sources(directory)))
-    tell(f"Watching {directory}; Ctrl-C stops.")
+    tell(f"Watching {directory}. Ctrl-C stops.")
     for changed in looking:
         names = {path.name for path in changed}
         sources = find_sources(directory)
         wanted = [name for name in ids or sources if name in sources]
-        # A picture belongs to every notebook that names it.
+        # A picture belongs to every notebook that mentions it.
         release_those([name for name in wanted if f"{name}.md" in names or _names_any(sources[name], names)])
 
 
@@ -131,12 +135,12 @@ def _names_any(source: Path, names: set[str]) -> bool:
 @click.command()
 @click.argument("ids", nargs=-1, metavar="[ID]...")
 @click.option(
-    "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Write the tables into this file, too."
+    "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Also write the tables into this file."
 )
 @solutions_option
 @debug_option
 def validate(ids: tuple[str, ...], page: Path | None, solutions: Path | None) -> int:
-    """Is this assignment sound? References agree, blanks score 0, the solution everything, mistakes are caught."""
+    """Check that assignments are sound: the references agree, blanks score 0, mistakes are caught."""
     from grader.assignment.load import find_assignment, solutions_directory
     from grader.assignment.source import find_sources
     from grader.authoring.page import render_validations

@@ -1,5 +1,5 @@
 """
-`grader check`: a student's own check of a whole notebook.
+`grader check`: students check a whole notebook themselves.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ __all__ = ["check"]
     "-o",
     "--output",
     type=click.Path(path_type=Path, file_okay=False),
-    help="Write the report too: OUTPUT/<stem>-check.html.",
+    help="Also write the report OUTPUT/<stem>-check.html.",
 )
-@click.option("--open", "is_opened", is_flag=True, help="Write the report, and open it. [default OUTPUT: reports]")
+@click.option("--open", "is_opened", is_flag=True, help="Write the report and open it. [default OUTPUT: reports]")
 @debug_option
 def check(notebook: Path, output: Path | None, is_opened: bool) -> int:
     """
-    Check your own notebook: public cases and autograd, no solution, no marks.
+    Check your own notebook against autograd on public cases: no solution, no marks.
 
-    It says what `check.all()` says in the notebook, after running all of it from the first cell on.
+    This runs the notebook from the first cell to the last, and then says what `check.all()` says in the notebook.
     """
     from grader.checking.terminal import check_notebook
     from grader.errors import UsageError

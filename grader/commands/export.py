@@ -1,5 +1,5 @@
 """
-`grader export`: reports as other programs want them.
+`grader export`: reports in the formats of other programs.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ __all__ = ["export"]
     "notebooks",
     type=click.Path(path_type=Path, dir_okay=False),
     multiple=True,
-    help="A file that was graded: lines are looked up in it. Repeatable.",
+    help="A file that was graded, to name its lines. Repeatable.",
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: stdout]")
 @debug_option
 def export(reports: tuple[Path, ...], name: str, notebooks: tuple[Path, ...], output: Path | None) -> int:
     r"""
-    Put reports, `<stem>.json`, into a format.
+    Convert reports, `<stem>.json`, into a format.
 
     \b
     junit       JUnit XML                        gradescope  results.json

@@ -1,5 +1,5 @@
 """
-`grader gradescope-zip`, an autograder to upload to Gradescope, and what it calls there.
+`grader gradescope-zip`, an autograder to upload to Gradescope, and the command that it runs there.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ __all__ = ["gradescope_run", "gradescope_zip"]
 @click.command("gradescope-zip")
 @click.argument("assignment_id", metavar="ID")
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: <ID>-autograder.zip]")
-@click.option("--torch-index", metavar="URL", help="PyTorch's index of CPU builds, as its installation page names it.")
+@click.option(
+    "--torch-index", metavar="URL", help="The address of PyTorch's index of CPU builds, from its installation page."
+)
 @solutions_option
 @hidden_seed_option
 @click.option(
@@ -32,7 +34,7 @@ __all__ = ["gradescope_run", "gradescope_zip"]
     type=click.Choice(LEVELS),
     default="filtered",
     show_default=True,
-    help="There, grade nothing in a sandbox below this level: it keeps the solution from the student's code.",
+    help="On Gradescope, grade nothing in a weaker sandbox: it keeps the solution away from students' code.",
 )
 @debug_option
 def gradescope_zip(
@@ -44,9 +46,9 @@ def gradescope_zip(
     level: str,
 ) -> int:
     """
-    Make the zip of an autograder for Gradescope: this grader, one assignment and its solution.
+    Make an autograder for Gradescope: a zip with this grader, one assignment and its solution.
 
-    Upload it under Configure Autograder. Keep it to yourself: the solution is in it.
+    Upload it under Configure Autograder. Keep it secret: it contains the solution.
     """
     from grader.assignment.load import solutions_directory
     from grader.errors import UsageError
@@ -69,7 +71,7 @@ def gradescope_zip(
 @click.argument("root", type=click.Path(path_type=Path, file_okay=False, exists=True))
 @debug_option
 def gradescope_run(root: Path) -> int:
-    """Grade what Gradescope put below ROOT. Results are in the file; the exit code tells only of faults."""
+    """Grade what Gradescope put below ROOT. The exit code is 0 unless the grader failed."""
     from grader.gradescope.run import run
 
     fault = run(root)

@@ -1,5 +1,5 @@
 """
-What several commands share: options, exit codes, and where human talk goes.
+What several commands share: options, exit codes, and how they talk to people.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ __all__ = [
     "format_option",
     "hidden_seed_option",
     "output_option",
+    "printable",
     "quiet_option",
     "release_option",
     "sandbox_option",
@@ -34,14 +35,19 @@ EXIT_FULL_MARKS, EXIT_NOT_ALL, EXIT_USAGE, EXIT_FAULT = 0, 1, 2, 3
 
 
 def say(text: str) -> None:
-    """Human talk, on stderr."""
+    """Print a text for people, on stderr."""
     click.echo(text, err=True)
+
+
+def printable(text: str) -> str:
+    """Remove from somebody else's text the characters that control a terminal."""
+    return "".join(character if character.isprintable() else " " for character in text)
 
 
 solutions_option = click.option(
     "--solutions",
     type=click.Path(path_type=Path),
-    help="Folder of source notebooks. [default: solutions/ here, else the ones shipped]",
+    help="Folder of source notebooks. [default: solutions/ here, or else those of the grader]",
 )
 output_option = click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("reports"), show_default=True
@@ -51,7 +57,7 @@ assignment_option = click.option(
     "--assignment",
     "assignment_id",
     metavar="ID",
-    help="[default: the one that the notebook names, or most notebooks of a class]",
+    help="[default: the one that the notebook names, or most notebooks of the class]",
 )
 format_option = click.option(
     "--format", "formats", type=click.Choice(FORMATS), multiple=True, help="Repeatable. [default: html and json]"
@@ -60,9 +66,9 @@ hidden_seed_option = click.option(
     "--hidden-seed",
     type=click.IntRange(0, 2**32 - 1),
     envvar="GRADER_HIDDEN_SEED",
-    help="Draws the hidden batches, in place of the seed in the source notebook. [env: GRADER_HIDDEN_SEED]",
+    help="Draws the hidden batches, instead of the seed in the source notebook. [env: GRADER_HIDDEN_SEED]",
 )
-quiet_option = click.option("-q", "--quiet", is_flag=True, help="Say nothing but errors.")
+quiet_option = click.option("-q", "--quiet", is_flag=True, help="Print only errors.")
 LEVELS = tuple(level.label for level in Level)
 sandbox_option = click.option(
     "--require-sandbox",
@@ -70,15 +76,13 @@ sandbox_option = click.option(
     type=click.Choice(LEVELS),
     default="none",
     show_default=True,
-    help="Refuse to execute anything in a sandbox below this level; `grader doctor` tells which one there is.",
+    help="Refuse to execute anything in a weaker sandbox; `grader doctor` says which level this machine has.",
 )
 release_option = click.option(
     "--release-at",
     "release",
     metavar="MOMENT",
-    help="Until then students' reports have no marks, and say what the public batch says: such as "
-    "2026-12-04T18:00+01:00, or `now`. [default: `release` in the source notebook, else now]",
+    help="Until then, students' reports have no marks and show only the public batch: 2026-12-04T18:00+01:00, "
+    "for example, or `now`. [default: `release` in the source notebook, or else now]",
 )
-debug_option = click.option(
-    "--debug", is_flag=True, expose_value=False, help="Show tracebacks of the grader's own faults."
-)
+debug_option = click.option("--debug", is_flag=True, expose_value=False, help="Show a traceback if the grader fails.")

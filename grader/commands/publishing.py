@@ -1,5 +1,5 @@
 """
-`grader leaks` and `grader strip`: before an instructor lets files go. Exit code 1 where there was something to find.
+`grader leaks` and `grader strip`, for instructors before they publish files. The exit code is 1 if anything is found.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["leaks", "strip"]
 @solutions_option
 @debug_option
 def leaks(files: tuple[Path, ...], solutions: Path | None) -> int:
-    """Is anything of the solutions in these files? Delimiters, the hidden seed, a function that does what they do."""
+    """Find parts of the solutions in files: delimiters, the hidden seed, a function that does the same."""
     from grader.assignment.load import solutions_directory
     from grader.authoring.leaks import find_leaks, solution_bodies
 
@@ -36,7 +36,7 @@ def leaks(files: tuple[Path, ...], solutions: Path | None) -> int:
 @click.argument("files", nargs=-1, metavar="[NOTEBOOK]...", type=click.Path(path_type=Path, dir_okay=False))
 @debug_option
 def strip(files: tuple[Path, ...]) -> int:
-    """Take the outputs out of notebooks, in place. The exit code is 1 if there were any."""
+    """Remove the outputs from notebooks, in place. The exit code is 1 if there were any."""
     from grader.authoring.leaks import strip_outputs
     from grader.errors import UsageError
     from grader.files import write_atomically

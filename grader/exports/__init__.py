@@ -1,3 +1,3 @@
 """
-Report JSON as other programs want it: each module renders one format from plain data, and touches nothing else.
+Reports in the formats of other programs. Each module renders one format as text, and does nothing else.
 """

@@ -1,8 +1,9 @@
 """
-GitHub Classroom: one runner per exercise, for its grading reporter.
+GitHub Classroom: a runner for each exercise, for Classroom's grading reporter.
 
-The reporter's table scores a runner by how many of its tests pass, the points it sends by the sum of theirs. With one
-test to a runner the two agree. It reads `<RUNNER>_RESULTS` from the environment: so this is lines for `GITHUB_ENV`.
+The reporter's table shows how many tests of a runner pass; the points that it sends are the sum of the tests' points.
+If each runner has one test, the two agree. The reporter reads `<RUNNER>_RESULTS` from the environment, so the result is
+lines for `GITHUB_ENV`.
 """
 
 from __future__ import annotations
@@ -23,18 +24,18 @@ STATUS = {True: "pass", False: "fail", None: "error"}
 
 def render_classroom(report: Harmless) -> str:
     """
-    `GRADER_RUNNERS=…`, the input `runners` of the reporter, and for each exercise what it is to report.
+    Render `GRADER_RUNNERS=…`, for the reporter's input `runners`, and a line for each exercise.
 
-    A runner without points is left out of the totals: that is what becomes of an exercise that could not be graded.
+    An exercise that could not be graded has no points, so the reporter leaves it out of the totals.
 
     Raises:
-        UsageError: Two exercises would share a variable, or one's name cannot be part of one.
+        UsageError: Two exercises would share an environment variable, or a name cannot be part of one.
     """
     names = [words.line(finding.name).upper() for finding in report.findings]
     if len(set(names)) < len(names) or not all(name.isascii() and name.isidentifier() for name in names):
         raise UsageError(
             f"The exercises of {report.assignment_id} cannot be runners: {', '.join(names)}.",
-            "Give them names of letters, digits and underscores that differ in more than upper and lower case.",
+            "Use names of letters, digits and underscores that differ by more than upper and lower case.",
         )
     lines = [f"GRADER_RUNNERS={','.join(words.line(finding.name) for finding in report.findings)}"]
     lines += [

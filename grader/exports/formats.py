@@ -1,5 +1,5 @@
 """
-The formats that reports can be exported in. Nothing heavy is imported here: the command line lists them in its help.
+The formats that reports can be exported in. The command line's help lists them, so nothing heavy is imported here.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ __all__ = ["OF_MARKS", "Format"]
 
 
 class Format(enum.Enum):
-    """A format, by the name that the command line knows it by."""
+    """A format; its value is its name on the command line."""
 
     JUNIT = "junit"
     GRADESCOPE = "gradescope"
@@ -24,4 +24,4 @@ class Format(enum.Enum):
 
 
 OF_MARKS = frozenset({Format.CANVAS, Format.CSV, Format.GRADESCOPE, Format.MOODLE})
-"""Formats for instructors, which are about marks: students do not see them, or no more of them than they may."""
+"""Formats that contain marks. They are for instructors, and need reports with marks."""

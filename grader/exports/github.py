@@ -1,9 +1,9 @@
 """
-GitHub: annotations at the student's lines, as workflow commands on stdout.
+GitHub: annotations at the student's lines, as workflow commands for stdout.
 
-Of each kind GitHub keeps ten a step and drops the others without a word: so there is one for each exercise, and the
-last one that fits says how many more there are. Student text stands in escaped messages only: no line of it is a line
-of its own, where it could be a command.
+GitHub keeps ten annotations of each kind per step, and drops the others silently. So there is one for each exercise,
+and the last one that fits says how many more there are. Text of a student's appears only in escaped messages, never on
+a line of its own, where it could be a command.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ OPEN = (Outcome.BLANK, Outcome.MISSING)
 
 
 def render_annotations(reports: Sequence[Harmless]) -> str:
-    """Wrong exercises as errors, undecided ones and those still to do as warnings, and each total as a notice."""
+    """Render wrong exercises as errors, blank and undecided ones as warnings, and the totals as notices."""
     kinds: dict[str, list[str]] = {"error": [], "warning": [], "notice": []}
     for report in reports:
         for finding in report.findings:
             if finding.passed is not True:
                 is_wrong = finding.passed is False and finding.outcome not in OPEN
                 kinds["error" if is_wrong else "warning"].append(_command(report, finding))
-        undecided = "Some could not be graded: nothing was deducted for them. " if report.is_undecided else ""
+        undecided = "Some exercises could not be graded, which costs no points. " if report.is_undecided else ""
         total = _data(undecided + (words.problem(report) or words.marks(report)))
         kinds["notice"].append(f"title={_property(f'{report.assignment_id}, {words.line(report.student)}')}::{total}")
     lines = []
@@ -37,7 +37,7 @@ def render_annotations(reports: Sequence[Harmless]) -> str:
         shown = commands if len(commands) <= LIMIT else commands[: LIMIT - 1]
         lines += [f"::{kind} {command}" for command in shown]
         if len(commands) > LIMIT:
-            lines.append(f"::{kind} title=And more::{len(commands) - len(shown)} more of these: see the summary.")
+            lines.append(f"::{kind} title=And more::{len(commands) - len(shown)} more of these are in the summary.")
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -55,7 +55,7 @@ def _command(report: Harmless, finding: Finding) -> str:
 
 def _data(text: str) -> str:
     r"""
-    A message. The older form of a command, `##[...]`, is one anywhere in a line.
+    Escape a message. The older form of a command, `##[...]`, works anywhere in a line, so it is broken up.
 
     >>> _data("100%\n::error::x ##[error]y")
     '100%25%0A::error::x ## [error]y'

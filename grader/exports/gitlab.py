@@ -1,7 +1,7 @@
 """
 GitLab: the Code Quality report, which a merge request shows at the lines that it changes.
 
-Severities say what to look at first; GitLab wants a path and a line for each, so what has no place is at line 1.
+Severities say what to look at first. GitLab requires a path and a line, so an exercise without a place is at line 1.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SEVERITIES = {Outcome.BLANK: "info", Outcome.MISSING: "info", Outcome.GRADER_ERR
 
 
 def render_code_quality(reports: Sequence[Harmless]) -> str:
-    """What is not right yet, as a list."""
+    """Render a list of the exercises that are not right yet."""
     issues = [
         _issue(report, finding) for report in reports for finding in report.findings if finding.passed is not True
     ]
@@ -31,7 +31,7 @@ def render_code_quality(reports: Sequence[Harmless]) -> str:
 
 def _issue(report: Harmless, finding: Finding) -> dict[str, Any]:
     name = words.line(finding.name)
-    # The same mistake keeps its fingerprint when lines move, and so is told as old.
+    # A mistake keeps its fingerprint when lines move, so GitLab does not report it as new.
     identity = f"{report.assignment_id}/{words.line(report.student)}/{name}/{finding.outcome.value}"
     return {
         "type": "issue",

@@ -1,8 +1,9 @@
 """
-What Canvas and Moodle import: a row for each student. What could not be graded has none, and so changes nothing there.
+Gradebooks that Canvas and Moodle import, with a row for each student.
 
-Both find students by their own ids, which is how reports from their archives name them. An export of the platform's
-own, filled in by `grader batch --fill`, is the safer way: it has the names and the column already.
+A student who could not be graded has no row, so the import does not change the student's mark. Both platforms find
+students by their own ids, by which reports are named if the submissions came from there. `grader batch --fill` is
+safer: it fills in the platform's own export, which already has the names and the column.
 """
 
 from __future__ import annotations
@@ -24,14 +25,14 @@ PARTICIPANT = re.compile(r"(?:Participant )?(\d+)")
 
 def render_canvas(reports: Sequence[Harmless]) -> str:
     """
-    A gradebook of Canvas's with one assignment. Numbers are Canvas's ids, anything else is a login.
+    Render a gradebook for Canvas with one assignment. A student who is a number is found by id, others by login.
 
     Raises:
-        UsageError: They are of several assignments: an empty cell would take a mark away.
+        UsageError: The reports belong to several assignments: an empty cell would delete a mark.
     """
     titles = {words.line(report.title) or report.assignment_id: report.max_score for report in reports}
     if len(titles) != 1:
-        raise UsageError(f"canvas takes one assignment, not {len(titles)}.", "Export each assignment by itself.")
+        raise UsageError(f"canvas takes one assignment, not {len(titles)}.", "Export each assignment separately.")
     ((title, most),) = titles.items()
     rows = [
         ["Student", "ID", "SIS User ID", "SIS Login ID", "Section", title],
@@ -47,10 +48,10 @@ def render_canvas(reports: Sequence[Harmless]) -> str:
 
 def render_moodle(reports: Sequence[Harmless]) -> str:
     """
-    A grading worksheet of Moodle's, with what is wrong as a comment.
+    Render a grading worksheet for Moodle. The comments say what is wrong.
 
     Raises:
-        UsageError: A student's name is no participant's number.
+        UsageError: A student is not named by a participant's number.
     """
     rows = [["Identifier", "Grade", "Maximum Grade", "Last modified (grade)", "Feedback comments"]]
     for report in _decided(reports):
@@ -58,8 +59,8 @@ def render_moodle(reports: Sequence[Harmless]) -> str:
         match = PARTICIPANT.fullmatch(student)
         if match is None:
             raise UsageError(
-                f"Moodle knows participants by numbers, and {student!r} is none.",
-                "Grade what Moodle lets you download, or use grader batch --fill.",
+                f"Moodle identifies participants by numbers, and {student!r} is not a number.",
+                "Grade a download from Moodle, or use grader batch --fill.",
             )
         wrong = (
             f"{words.line(finding.name)}: {words.message(finding)}" for finding in report.findings if not finding.passed

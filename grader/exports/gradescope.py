@@ -1,12 +1,12 @@
 """
-Gradescope's `results.json`: an exercise is a test, with its points, whether it passed, and why not.
+Gradescope's `results.json`: each exercise is a test, with its points, its verdict, and the reason.
 
-The total stands at the top, where it counts. Text is sent as plain text, so that nothing in it is markup. What is meant
-for the instructor goes into `extra_data`, which students do not see; only where the grader failed is there a hidden
-test too, since a hidden test hides the total as well.
+The total is at the top level, where Gradescope reads it. Text is sent as plain text, so nothing in it is markup. What
+only the instructor may see is in `extra_data`, which students do not see. A hidden test would also hide the total, so
+there is one only if the grader failed.
 
-What a release date holds back is shown once grades are published there: a date of its own Gradescope does not know.
-Until then students see what their copy of the report says, in lines without points.
+Gradescope has no release dates: what a report withholds appears when grades are published there. Until then, students
+see what their copy of the report says, in tests without points.
 """
 
 from __future__ import annotations
@@ -23,23 +23,23 @@ from grader.version import __version__
 
 __all__ = ["render_failure", "render_gradescope"]
 
-UNDECIDED = "This could not be graded. It is not your fault: tell your instructor. Nothing was deducted."
+UNDECIDED = "This could not be graded. It is not your fault, and it costs you no points. Please tell your instructor."
 
 
 def render_gradescope(report: Harmless, *, shown: Harmless | None = None) -> str:
     """
-    One report as `results.json`.
+    Render one report.
 
     Args:
-        report: The instructor's, where something is held back from students.
-        shown: What students may see of it before grades are published.
+        report: The complete report.
+        shown: The student's copy, if something is withheld until grades are published.
     """
     visibility = "after_published" if report.release else "visible"
     tests = [_test(number, finding, visibility) for number, finding in enumerate(report.findings, start=1)]
     if shown is not None:
         tests = [_line(number, finding) for number, finding in enumerate(shown.findings, start=1)] + tests
     if report.is_undecided:
-        tests.append(_for_instructor("\n".join(words.notes(report)) or "The report says no more."))
+        tests.append(_for_instructor("\n".join(words.notes(report)) or "The report does not say why."))
     wrong = sum(finding.passed is False for finding in report.findings)
     right = sum(finding.passed is True for finding in report.findings)
     summary = f"{right} of {len(report.findings)} gradients are right."
@@ -48,7 +48,7 @@ def render_gradescope(report: Harmless, *, shown: Harmless | None = None) -> str
     elif report.is_undecided and not wrong and not right:
         summary = UNDECIDED
     elif report.release:
-        summary = "There are marks once they are published."
+        summary = "You will see your marks when they are published."
     if report.total is not None and not report.release:
         summary = f"{summary}\n{words.by_hand(report.total)}"
     return _written(
@@ -80,10 +80,10 @@ def render_gradescope(report: Harmless, *, shown: Harmless | None = None) -> str
 
 def render_failure(message: str) -> str:
     """
-    A valid `results.json` where there is no report at all.
+    Render a valid `results.json` for when there is no report.
 
     Args:
-        message: What happened; only instructors see it.
+        message: What happened, for instructors only.
     """
     could_not = {"name": "Grading", "status": "failed", "output": UNDECIDED, "visibility": "visible"}
     return _written(
@@ -100,7 +100,7 @@ def render_failure(message: str) -> str:
 
 
 def _line(number: int, finding: Finding) -> dict[str, Any]:
-    """What is said of an exercise before there are marks."""
+    """A test that shows what a student may know about an exercise before there are marks."""
     status = "failed" if finding.passed is False else "passed"
     output = UNDECIDED if finding.passed is None else words.full_text(finding)
     name = f"{words.title(finding)}, so far"
@@ -109,7 +109,7 @@ def _line(number: int, finding: Finding) -> dict[str, Any]:
 
 def _test(number: int, finding: Finding, visibility: str) -> dict[str, Any]:
     test: dict[str, Any] = {"name": words.title(finding), "number": str(number), "visibility": visibility}
-    if finding.passed is None:  # a line that is told, and that neither gives nor takes a point
+    if finding.passed is None:  # a test without points: it is shown, and changes no total
         return test | {"status": "failed", "output": UNDECIDED}
     return test | {
         "score": amount(finding.points),

@@ -1,8 +1,9 @@
 """
-JUnit XML, as GitLab, Jenkins and the readers on GitHub understand it: an exercise is a test case.
+JUnit XML, as GitLab, Jenkins and readers on GitHub understand it: each exercise is a test case.
 
-GitLab shows the text within `failure`, others its `message`, so both say it. Of two cases with the same class and name
-it would drop the second: the student is part of the class. What the grader failed at is an `error`, not a `failure`.
+GitLab shows the text inside `failure`, others show its `message`, so both are there. GitLab drops the second of two
+cases with the same class and name, so the student is part of the class. If the grader failed, that is an `error`, not a
+`failure`.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _ILLEGAL = re.compile("[^\t\n\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 def render_junit(reports: Sequence[Harmless]) -> str:
-    """A suite per report. Characters that XML 1.0 does not know are left out."""
+    """Render a suite for each report. Characters that XML 1.0 does not allow are left out."""
     root = ET.Element("testsuites")
     for report in reports:
         root.append(_suite(report))

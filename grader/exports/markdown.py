@@ -1,8 +1,8 @@
 """
-GitHub-flavoured Markdown, for a job's step summary: the table, the hints, and the training curve.
+GitHub-flavoured Markdown, for the summary of a job: the table, the hints, and the training curve.
 
-Platforms leave out pictures that are not files of theirs, `data:` URIs too; GitHub draws Mermaid charts, so the curve
-is one. Foreign text is in character references throughout, which Markdown never takes for its own.
+GitHub does not show embedded pictures, but it draws Mermaid charts, so the curve is one. Every character of foreign
+text that could be markup is a character reference.
 """
 
 from __future__ import annotations
@@ -19,21 +19,21 @@ from grader.reports.words import VERDICTS
 __all__ = ["MAX_BYTES", "render_markdown"]
 
 MAX_BYTES = 900_000
-"""Of a summary of more than 1 MiB GitHub shows nothing at all."""
+"""If a summary has more than 1 MiB, GitHub shows none of it."""
 
 _SIGNIFICANT = re.compile(r"[\\`*_{}\[\]()#+\-.!|~>$:@&<\"'=/^]")
 MAX_POINTS = 60
 
 
 def render_markdown(reports: Sequence[Harmless]) -> str:
-    """A section per report, as many as there is room for."""
+    """Render a section for each report, for as many reports as there is room."""
     written: list[str] = []
     room = MAX_BYTES
     for number, report in enumerate(reports):
         section = _section(report)
         room -= len(section.encode("utf-8"))
         if room < 0:
-            written.append(f"**{len(reports) - number} more reports find no room here: see the files.**\n")
+            written.append(f"**There is no room for {len(reports) - number} more reports: see the files.**\n")
             break
         written.append(section)
     return "\n".join(written)
@@ -45,7 +45,7 @@ def _section(report: Harmless) -> str:
     if report.problem:
         return "\n".join([*lines, _plain(words.problem(report)), ""])
     if report.is_undecided:
-        lines += ["**Not everything could be graded. That is not the student's fault, and nothing was deducted.**", ""]
+        lines += ["**Not everything could be graded. That is not the student's fault, and costs no points.**", ""]
     lines += [_plain(words.by_hand(report.total)), ""] if report.total else []
     lines += ["| | gradient | points | |", "| --- | --- | ---: | --- |"]
     lines += [_row(finding, report) for finding in report.findings]
@@ -80,15 +80,15 @@ def _details(finding: Finding) -> list[str]:
 
 
 def _curve(report: Harmless) -> list[str]:
-    """Losses of training with autograd's gradients, and with the student's, as far as both are finite."""
+    """A chart of the losses with autograd's gradients and with the student's, until one of them is not finite."""
     if report.losses is None:
         return []
     reference, student = ([*losses[:MAX_POINTS]] for losses in report.losses)
     pairs = []
-    for one, other in zip(reference, student, strict=False):
-        if one is None or other is None or not abs(other) < 1e6:
+    for right, theirs in zip(reference, student, strict=False):
+        if right is None or theirs is None or not abs(theirs) < 1e6:
             break
-        pairs.append((one, other))
+        pairs.append((right, theirs))
     if len(pairs) < 2:
         return []
     values = [f"[{', '.join(f'{pair[side]:.6g}' for pair in pairs)}]" for side in (0, 1)]
@@ -109,7 +109,7 @@ def _curve(report: Harmless) -> list[str]:
 
 def _plain(text: str) -> str:
     r"""
-    Text that is nothing but text, on one line.
+    Escape text so that nothing in it is markup, on one line.
 
     >>> _plain("a|b\n<b>")
     'a&#124;b<br>&#60;b&#62;'

@@ -1,5 +1,5 @@
 """
-Reports in a format, by its name.
+Renders reports in any of the formats.
 """
 
 from __future__ import annotations
@@ -46,22 +46,22 @@ RENDERERS: Mapping[Format, Callable[[Sequence[Harmless]], str]] = {
 
 def render(reports: Sequence[ReadReport], form: Format) -> str:
     """
-    Reports in a format; nothing in them is more than text there.
+    Render reports in a format. Text of students' is only text there, whatever it says.
 
     Raises:
-        UsageError: The format cannot hold them; or students would see in it what they may not see yet; or it is about
-            marks, and there are none in a student's copy.
+        UsageError: The format cannot contain these reports; or a complete report would go where students see it too
+            early; or the format needs marks, and a report is a student's copy without marks.
     """
     harmless_reports = [harmless(report) for report in reports]
     for report in harmless_reports:
         if not report.is_for_students and form not in OF_MARKS:
             raise UsageError(
                 f"Students see less of the report of {line(report.student)} until {report.release}.",
-                "Export their copy, which is beside the folder `withheld`.",
+                "Export the student's copy, beside the folder `withheld`.",
             )
         if not report.gives_marks and form in OF_MARKS:
             raise UsageError(
                 f"The report of {line(report.student)} has no marks until {report.release}.",
-                "Export the instructor's, from the folder `withheld`.",
+                "Export the complete report in the folder `withheld`.",
             )
     return RENDERERS[form](harmless_reports)

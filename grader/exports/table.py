@@ -1,5 +1,5 @@
 """
-CSV, a row per exercise: for spreadsheets and data frames.
+CSV with a row for each exercise, for spreadsheets and data frames.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ HEADING = ("student", "submission", "assignment", "exercise", "outcome", "points
 
 
 def render_csv(reports: Sequence[Harmless]) -> str:
-    """Points with two decimals, and none where nothing could be decided. No cell is a formula."""
+    """Render the table. Points have two decimals, or are empty if nothing could be decided. No cell is a formula."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(HEADING)

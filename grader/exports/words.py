@@ -1,5 +1,5 @@
 """
-The words of an export: texts that are only texts, and no longer than they may be.
+The texts of an export: without control characters, and limited in length.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ __all__ = [
 MAX_DIAGNOSES = 3
 
 Harmless = NewType("Harmless", ReadReport)
-"""A report without characters that control, reorder or hide: the only one that a format takes."""
+"""A report without characters that control, reorder or hide text: the only kind that formats accept."""
 
 
 def harmless(report: ReadReport) -> Harmless:
-    """The report, with everything visible that would control, reorder or hide."""
+    """Make characters visible that would control, reorder or hide text."""
     return Harmless(_visible(report))
 
 
@@ -50,7 +50,7 @@ def _visible(value: Any) -> Any:
 
 
 def line(text: str) -> str:
-    """A text on one line."""
+    """Put a text on one line."""
     return " ".join(clip(text).split())
 
 
@@ -60,12 +60,12 @@ def title(finding: Finding) -> str:
 
 
 def message(finding: Finding) -> str:
-    """What was seen, one sentence."""
+    """What was observed, in one sentence."""
     return clip(finding.message)
 
 
 def details(finding: Finding) -> tuple[str, ...]:
-    """What an instructor decided, and what the mistake may come from, each with a first hint: a few lines, or none."""
+    """The instructor's decision and the explanations of the mistake, each with its first hint: a few lines, or none."""
     decided = [by_hand(finding.adjustment, line(finding.name))] if finding.adjustment else []
     explained = [
         clip(text)
@@ -77,19 +77,21 @@ def details(finding: Finding) -> tuple[str, ...]:
 
 
 def full_text(finding: Finding) -> str:
-    """Everything there is to say about an exercise, in lines."""
+    """The message and the details of an exercise, in lines."""
     return "\n".join((message(finding), *details(finding)))
 
 
-def by_hand(adjustment: Adjustment | None, what: str = "the whole") -> str:
-    """What an instructor decided about an exercise or the whole, in a few sentences; empty if nothing."""
+def by_hand(adjustment: Adjustment | None, what: str = "the total") -> str:
+    """The instructor's decision about an exercise or the total, in a few sentences; empty if there is none."""
     if adjustment is None:
         return ""
-    points, graded = adjustment.points, adjustment.graded
-    given = f" {amount(points)} points for {what}" if points is not None else ""
-    instead = f", in place of {amount(graded)}" if points is not None and graded is not None else ""
-    comment = f" {adjustment.comment}" if adjustment.comment else ""
-    return clip(f"By your instructor:{given}{instead}{'.' if given else ''}{comment} Why: {adjustment.reason}")
+    text = "By your instructor:"
+    if adjustment.points is not None:
+        text += f" {amount(adjustment.points)} points for {what}"
+        text += "." if adjustment.graded is None else f" instead of {amount(adjustment.graded)}."
+    if adjustment.comment:
+        text += f" {adjustment.comment}"
+    return clip(f"{text} Why: {adjustment.reason}")
 
 
 def marks(report: ReadReport) -> str:
@@ -100,15 +102,15 @@ def marks(report: ReadReport) -> str:
 
 
 def problem(report: ReadReport) -> str:
-    """Why the file could not be read as a notebook; empty if it could."""
+    """Why the file cannot be read as a notebook; empty if it can."""
     return clip(report.problem)
 
 
 def flags(report: ReadReport) -> list[str]:
-    """What an instructor should look at, as `autograd: grad_w1: In [3], line 2: .backward()`."""
+    """The flags for the instructor, such as `autograd: grad_w1: In [3], line 2: .backward()`."""
     return [line(f"{flag.id}: {flag.exercise}: {flag.evidence}") for flag in report.flags]
 
 
 def notes(report: ReadReport) -> list[str]:
-    """What the grader noticed about the submission, for the instructor."""
+    """The notes for the instructor."""
     return [clip(note) for note in report.notes]

@@ -1,3 +1,3 @@
 """
-An autograder for Gradescope: the zip that it is set up from, and what runs there.
+An autograder for Gradescope: the zip that an instructor uploads, and the part that runs there.
 """

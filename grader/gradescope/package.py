@@ -21,23 +21,26 @@ __all__ = ["build_zip"]
 
 SCRIPTS = Path(__file__).parent / "scripts"
 EPOCH = (1980, 1, 1, 0, 0, 0)
-KILLED = "The autograder did not come to an end: it ran out of time or memory, or could not start."
+KILLED = "The autograder did not finish: it ran out of time or memory, or could not start."
 
 
 def build_zip(assignment_id: str, directory: Path, options: dict[str, Any], *, torch_index: str | None = None) -> bytes:
     """
-    The zip's content; the same input gives the same bytes.
+    Build the zip; the same input gives the same bytes.
 
     Args:
-        directory: Where the source notebook is.
-        options: `hidden_seed`, or None for that of the source, and `level`, the sandbox to insist on.
+        directory: The folder of the source notebook.
+        options: `hidden_seed`, or None for the seed in the source notebook; and `level`, the sandbox that is required.
         torch_index: The address of PyTorch's index of CPU builds.
 
+    Returns:
+        bytes: The content of the zip.
+
     Raises:
-        SourceError, SolutionError: Nothing can be graded with that source notebook.
+        SourceError, SolutionError: The source notebook cannot be used for grading.
     """
     source = find_assignment(assignment_id, directory)
-    build_cases(load_assignment(source))  # better no zip than a fault in each submission
+    build_cases(load_assignment(source))  # raises if the solution disagrees with autograd
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w", zipfile.ZIP_DEFLATED) as archive:
         for name in ("run_autograder", "setup.sh"):
@@ -62,9 +65,11 @@ def _add(archive: zipfile.ZipFile, name: str, content: bytes, *, mode: int = 0o6
 
 
 def _requirements() -> list[str]:
-    """What the grader needs to run, as its distribution says."""
+    """The distributions that the grader needs to run, according to its own."""
     try:
         lines = importlib.metadata.requires(shipped.DISTRIBUTION) or []
     except importlib.metadata.PackageNotFoundError as error:
-        raise GraderFault("The grader is not installed here, so what it needs is unknown.", "Install it.") from error
+        raise GraderFault(
+            "The grader is not installed here, so its requirements are unknown.", "Install it."
+        ) from error
     return [line for line in lines if "extra ==" not in line]

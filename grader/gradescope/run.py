@@ -1,5 +1,5 @@
 """
-What runs on Gradescope: the submission's folder in, `results.json` out, whatever was handed in.
+Runs on Gradescope: grades what is in the submission's folder, and always writes a valid `results.json`.
 """
 
 from __future__ import annotations
@@ -9,13 +9,13 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 from grader.assignment.load import find_assignment, load_assignment
-from grader.errors import GraderError
+from grader.errors import GraderError, as_fault
 from grader.exports.gradescope import render_failure, render_gradescope
 from grader.exports.words import harmless
 from grader.files import write_atomically
 from grader.model import Submission
 from grader.notebook.read import Unreadable, read_notebook, read_submission
-from grader.pipeline import as_fault, grade_or_fault
+from grader.pipeline import grade_or_fault
 from grader.reports.json import report_to_dict
 from grader.reports.reading import read_report
 from grader.sandbox import Level
@@ -25,18 +25,18 @@ __all__ = ["choose_file", "run"]
 
 FORMS = (".ipynb", ".md", ".py")
 IGNORED = ("__MACOSX", ".ipynb_checkpoints", ".git")
-MAX_LOOKED_INTO = 20
+MAX_READ = 20
 
 
 def run(root: Path) -> GraderError | None:
     """
-    Grade what is in `root/submission` by `root/source`, into `root/results/results.json`.
+    Grade what is in `root/submission` by what is in `root/source`, and write `root/results/results.json`.
 
     Returns:
-        What the grader failed at, which is in the file for instructors.
+        GraderError | None: How the grader failed, if it did; the file says so to instructors.
 
     Raises:
-        OSError: The result cannot be written.
+        OSError: The file cannot be written.
     """
     try:
         text, fault = _graded(root)
@@ -62,17 +62,17 @@ def _graded(root: Path) -> tuple[str, GraderError | None]:
 
 def choose_file(folder: Path, assignment_id: str) -> Submission:
     """
-    The file to grade among those that were handed in: one of this assignment, a notebook, not in a subfolder.
+    Choose the file to grade. Files of this assignment come first, then notebooks, then what is not in a subfolder.
 
-    In that order; where no file is a notebook it is the first one, whose report says what is wrong with it. Links are
-    not followed, and of very many notebooks only the first ones are looked into.
+    If no file is a notebook, the report on the first one says what is wrong with it. Links are not followed. If there
+    are very many notebooks, only the first ones are read.
     """
-    found = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    files = sorted((path for path in found if not set(IGNORED) & set(path.relative_to(folder).parts)), key=_rank)
+    paths = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
+    files = sorted((path for path in paths if not set(IGNORED) & set(path.relative_to(folder).parts)), key=_rank)
     if not files:
         return Submission.of(b"", name="nothing", student="")
     chosen = read_submission(files[0])
-    for path in files[:MAX_LOOKED_INTO]:
+    for path in files[:MAX_READ]:
         submission = read_submission(path)
         notebook = read_notebook(submission) if path.suffix.lower() in FORMS else Unreadable("")
         if not isinstance(notebook, Unreadable) and notebook.assignment_id == assignment_id:

@@ -1,5 +1,5 @@
 """
-How points and texts are written for other programs: into a cell of a table, or into JSON.
+Writes points and texts for other programs: into the cells of tables, or into JSON.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ FORMULA = ("=", "+", "-", "@")
 
 def points(number: float) -> str:
     """
-    Points for a cell, rounded once: two decimals, half up.
+    Write points for a cell: with two decimals, rounded half up.
 
     >>> points(2.675), points(7)
     ('2.68', '7.00')
     """
-    exact = decimal.Decimal(f"{number:.9f}")  # a sum of decimal fractions, without what binary ones add to it
+    exact = decimal.Decimal(f"{number:.9f}")  # without the error of binary fractions
     return str(exact.quantize(decimal.Decimal("0.01"), rounding=decimal.ROUND_HALF_UP))
 
 
 def amount(number: float) -> float | int:
     """
-    Points for JSON: a whole number where it is one, otherwise without what binary fractions add.
+    Round points for JSON: without the error of binary fractions, and as an int if they are whole.
 
     >>> amount(7.0), amount(0.1 + 0.2)
     (7, 0.3)
@@ -36,7 +36,7 @@ def amount(number: float) -> float | int:
 
 def inert(cell: str) -> str:
     """
-    A text as a cell on one line that no spreadsheet takes for a formula.
+    Write a text as a cell on one line that no spreadsheet takes for a formula.
 
     >>> inert("=1+1")
     "'=1+1"

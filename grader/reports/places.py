@@ -1,5 +1,5 @@
 """
-Where a report's exercises stand in the student's file: the physical line, in a notebook's JSON as in its text form.
+Finds the exercises of a report in the student's file: the line of the notebook's JSON, or of its text form.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ __all__ = ["with_places"]
 
 def with_places(report: ReadReport, notebooks: Sequence[Path]) -> ReadReport:
     """
-    The report with, for each exercise, the line to look at: the one that raised, else where the function begins.
+    Add to each exercise the line to look at: the one that raised, or else the start of the function.
 
-    Where the notebook has a pair in text form beside it that says the same, that is the file to look at. An exercise
-    that is nowhere to be found has no place, and nothing has one if no file is the one that was graded, byte for byte.
+    If there is an identical pair in text form beside the notebook, the line is in that file. An exercise that is not
+    found has no place. No exercise has one unless one of the files is exactly the one that was graded.
 
     Args:
-        notebooks: What was graded may be among them.
+        notebooks: Files, one of which may be the one that was graded.
 
     Raises:
-        SubmissionError: There is no such file.
+        SubmissionError: One of the files does not exist.
     """
     for path in notebooks:
         submission = read_submission(path)
@@ -43,7 +43,7 @@ def with_places(report: ReadReport, notebooks: Sequence[Path]) -> ReadReport:
 
 
 def _place(file: Path, lines: Sequence[int], line: int | None) -> Place | None:
-    """The place of a cell's line, if the cell is there: `lines` are those of the file where its lines stand."""
+    """The place of a line of a cell. `lines` are the lines of the file where the lines of the cell are; maybe none."""
     if not lines or line is None:
         return None
     return Place(_from_here(file), lines[min(line, len(lines)) - 1])

@@ -1,8 +1,8 @@
 """
 The one reader of a report's JSON, `grader.report/1`.
 
-What is read is as it was written, text of a student's among it. `grader.exports.words.harmless` makes it fit for other
-programs, the templates of pages for browsers.
+Texts are read as they were written, even if a student wrote them. `grader.exports.words.harmless` makes them safe for
+other programs, and the templates of the pages make them safe for browsers.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ MAX_REPORT_BYTES = 64 * 1024 * 1024
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Place:
-    """A line of a file, counted from 1; the file's path from the working directory, if it is in there."""
+    """A line of a file, counted from 1. The path is relative to the working directory if the file is inside."""
 
     file: str
     line: int
@@ -36,12 +36,12 @@ class Finding:
     What a report says about one exercise.
 
     Attributes:
-        message: What was seen, one sentence.
-        diagnoses: What it may come from, each with its first hint.
-        fingerprint: The same for the same wrong answers; empty where there is none.
-        adjustment: What an instructor decided about it; `points` are those of it already.
-        cell, line: Where to look in the notebook: at the line that raised, else at the one where the function begins.
-        place: The same in the student's file, where somebody has looked it up.
+        message: What was observed, in one sentence.
+        diagnoses: Explanations of a wrong gradient, each with its first hint.
+        fingerprint: Equal for equal wrong answers; empty if there is no wrong answer.
+        adjustment: The instructor's decision; `points` already includes it.
+        cell, line: Where to look in the notebook: the line that raised, or else the start of the function.
+        place: The same line in the student's file; see `grader.reports.places`.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Finding:
 
     @property
     def passed(self) -> bool | None:
-        """True, False, or None where nothing could be decided: neither by the grader nor by an instructor."""
+        """True or False; None if neither the grader nor an instructor could decide."""
         if self.outcome.passed is None and self.is_adjusted:
             return self.points >= self.max_points
         return self.outcome.passed
@@ -72,20 +72,21 @@ class Finding:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ReadReport:
     """
-    A report, read back.
+    A report that was read back.
 
     Attributes:
         submission: The name of the file that was graded.
         student: The platform's id, or the file's stem.
-        graded_score: What the grader gave; None where no instructor changed it, or where it could not decide.
-        flags: For the instructor, with their evidence.
-        notes: For the instructor: what the grader failed at, or another version of the assignment.
-        problem: Why the file could not be read as a notebook; empty if it could.
-        layers: Of the sandbox.
-        losses: The training curve, autograd's and the student's, if there is one; None where it is not finite.
-        adjustments: What an instructor decided, about exercises and, with an empty name, about the total.
+        graded_score: The grader's score; None if no instructor changed it, or if the grader could not decide.
+        flags: What the instructor should look at, with evidence.
+        notes: For the instructor: how the grader failed, or that the notebook has another version of the assignment.
+        problem: Why the file cannot be read as a notebook; empty if it can.
+        layers: The layers of the sandbox.
+        losses: The losses during training with autograd's gradients and with the student's, if the network was trained;
+            None stands for a loss that is not finite.
+        adjustments: The instructor's decisions about exercises and, with an empty name, about the total.
         release: Until this moment students see less; empty if they may see everything.
-        is_for_students: False for the instructor's view until then.
+        is_for_students: False for the complete report until then.
     """
 
     assignment_id: str
@@ -110,22 +111,22 @@ class ReadReport:
 
     @property
     def gives_marks(self) -> bool:
-        """Whether points mean anything."""
+        """Whether the report has points."""
         return not (self.release and self.is_for_students)
 
     @property
     def total(self) -> Adjustment | None:
-        """What an instructor decided about the total."""
+        """The instructor's decision about the total, if there is one."""
         return next((adjustment for adjustment in self.adjustments if not adjustment.exercise), None)
 
     @property
     def is_adjusted(self) -> bool:
-        """Whether an instructor gave points, for an exercise or as a whole."""
+        """Whether an instructor gave points for an exercise or in total."""
         return any(adjustment.points is not None for adjustment in self.adjustments)
 
     @property
     def is_undecided(self) -> bool:
-        """Whether the grader failed at any of it and no instructor decided, so that there is no mark yet."""
+        """Whether there is no mark yet, because the grader failed and no instructor decided."""
         if self.total is not None and self.total.points is not None:
             return False
         return any(finding.passed is None for finding in self.findings)
@@ -133,10 +134,10 @@ class ReadReport:
 
 def load_report(path: Path) -> ReadReport:
     """
-    Read a report's file.
+    Read the file of a report.
 
     Raises:
-        UsageError: The file is not there, or is not a report.
+        UsageError: The file cannot be read, or is not a report.
     """
     try:
         with path.open("rb") as file:
@@ -151,21 +152,21 @@ def load_report(path: Path) -> ReadReport:
         return read_report(content)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UsageError(
-            f"{path} is no report of the schema {SCHEMA}.", "Name one that the grader wrote, `<stem>.json`."
+            f"{path} is not a report of the schema {SCHEMA}.", "Name a report that the grader wrote, `<stem>.json`."
         ) from error
 
 
 def parse_report(text: str) -> ReadReport:
-    """Read a report's JSON that the grader itself has kept."""
+    """Read a report from its JSON, which the grader itself has saved."""
     return read_report(json.loads(text))
 
 
 def read_report(content: Mapping[str, Any]) -> ReadReport:
     """
-    Read a report as `grader.reports.json.report_to_dict` makes it.
+    Read a report from plain data, as `grader.reports.json.report_to_dict` makes it.
 
     Raises:
-        AttributeError, KeyError, TypeError, ValueError: It is something else.
+        AttributeError, KeyError, TypeError, ValueError: The data is not a report.
     """
     training = (content.get("chain") or {}).get("training")
     graded_score = content.get("graded_score")
@@ -230,7 +231,7 @@ def _adjustment(adjustment: Mapping[str, Any], exercise: str) -> Adjustment:
 
 
 def _number(value: Any) -> float:
-    """A number as it is, whole or not."""
+    """A number, unchanged: a whole number stays one."""
     if not isinstance(value, (int, float)):
         raise TypeError(f"{value!r} is not a number")
     return value

@@ -11,7 +11,7 @@ import pytest
 
 from grader.classroom.overview import build_overview
 from grader.classroom.page import render_overview
-from grader.classroom.records import Problem
+from grader.classroom.records import Owner, Problem
 from tests.classroom.class_samples import large_class
 
 ROWS = "#table tbody tr:not([hidden])"
@@ -19,7 +19,10 @@ ROWS = "#table tbody tr:not([hidden])"
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    problems = [Problem("essay.pdf", "This is not a notebook.", "canvas", "9"), Problem("a", "b", is_serious=False)]
+    problems = [
+        Problem("essay.pdf", "This is not a notebook.", Owner("canvas", "9")),
+        Problem("a", "b", is_serious=False),
+    ]
     overview = build_overview(large_class(), problems, title="A network", facts=[("Assignment", "two_layer_mse")])
     target = tmp_path_factory.mktemp("class") / "index.html"
     target.write_text(render_overview(overview), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""Classes as they come out of grading, made up without running anything."""
+"""Gradebook entries of a class, made without grading anything."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def entry_of(
     flags: tuple[Flag, ...] = (),
 ) -> Entry:
     """
-    A student's line.
+    A student's entry.
 
     Args:
-        wrong: The exercises that are wrong, with what is said of them, such as `grad_z1:missing_mask grad_w1:#a`; `#`
-            marks a fingerprint.
+        wrong: The wrong exercises, each with its diagnosis or, after `#`, its fingerprint, such as
+            `grad_z1:missing_mask grad_w1:#a`.
     """
     reasons = dict(word.split(":") for word in wrong.split())
     findings = [_finding(name, worth, reasons.get(name), fault) for name, worth in EXERCISES.items()]
@@ -71,7 +71,7 @@ def _finding(name: str, worth: int, reason: str | None, fault: str) -> Finding:
 
 
 def large_class(size: int = 1000) -> list[Entry]:
-    """Students with mistakes as they come, some of them late, two whom the grader failed."""
+    """Students with random mistakes. Some are late, and the grader failed at two."""
     chance = random.Random(3)
     mistakes = ["grad_z1:missing_mask", "grad_yhat:constant_factor", "grad_w1:transposed", "grad_w2:#a", "grad_a1:#b"]
     entries = []

@@ -20,7 +20,7 @@ ANSWERS = {
 
 @pytest.fixture(scope="session")
 def notebook_of() -> Callable[[str], bytes]:
-    """The bytes of a notebook with the answers of that name."""
+    """Returns the bytes of a notebook with the named answers."""
     made: dict[str, bytes] = {}
 
     def make(kind: str) -> bytes:
@@ -33,7 +33,7 @@ def notebook_of() -> Callable[[str], bytes]:
 
 @pytest.fixture
 def folder(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> Path:
-    """A class of four."""
+    """A folder with the notebooks of a class of four."""
     directory = tmp_path / "class"
     directory.mkdir()
     for number, kind in enumerate(ANSWERS, start=1001):

@@ -1,4 +1,4 @@
-"""What instructors decide by hand: checked, kept, seen everywhere, and never lost."""
+"""An instructor's decisions are checked and saved, appear everywhere, and are never lost."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_points_of_an_exercise() -> None:
     assert content["exercises"][1]["outcome"] == "mismatch"
 
 
-def test_what_the_grader_failed_at_can_be_decided() -> None:
+def test_an_instructor_can_decide_where_the_grader_failed() -> None:
     content = made(Adjustment(exercise="grad_2", points=2, reason=REASON))
 
     assert (content["score"], content["max_score"]) == (4.0, 6.0)
@@ -69,14 +69,14 @@ def test_what_the_grader_failed_at_can_be_decided() -> None:
     assert content["exercises"][2]["adjustment"]["graded"] is None
 
 
-def test_the_total_goes_before_exercises() -> None:
+def test_the_total_overrides_the_exercises() -> None:
     content = made(Adjustment(points=5, reason=REASON), Adjustment(exercise="grad_1", points=1, reason=REASON))
 
     assert (content["score"], content["max_score"]) == (5, 6.0)
     assert [each["exercise"] for each in content["adjustments"]] == [None, "grad_1"]
 
 
-def test_a_comment_changes_no_points_and_an_exercise_that_is_gone_nothing() -> None:
+def test_a_comment_changes_no_points_and_a_removed_exercise_changes_nothing() -> None:
     plain = made()
     content = made(Adjustment(exercise="grad_0", comment="Neat.", reason=REASON), Adjustment(exercise="gone", points=1))
 
@@ -85,7 +85,7 @@ def test_a_comment_changes_no_points_and_an_exercise_that_is_gone_nothing() -> N
     assert content["exercises"][0]["adjustment"]["comment"] == "Neat."
 
 
-def test_the_page_says_so_and_takes_it_for_text() -> None:
+def test_the_page_shows_decisions_as_text() -> None:
     hostile = "<script>alert(1)</script>"
     report = adjust_report(
         report_of(Outcome.MATCH, Outcome.MISMATCH),
@@ -101,7 +101,7 @@ def test_the_page_says_so_and_takes_it_for_text() -> None:
 
 @pytest.fixture
 def gradebook(tmp_path: Path) -> Path:
-    """Two students, one of whom is on two platforms, graded."""
+    """A gradebook with two graded students, one of them on two platforms."""
     path = tmp_path / "gradebook.db"
     basis = Basis(assignment_id="two_layer_mse", assignment_version="1", hidden_seed=0, execution="e", judgement="j")
     report = json.dumps(report_to_dict(report_of(Outcome.MATCH, Outcome.MISMATCH)))
@@ -122,10 +122,10 @@ def what_counts(gradebook: Path) -> dict[Owner, tuple[Adjustment, ...]]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (["eve", "--points", 1, "--reason", "x"], "No student 'eve'"),
-        (["adaa", "--points", 1, "--reason", "x"], "Is it 'ada'?"),
+        (["adaa", "--points", 1, "--reason", "x"], "Do you mean 'ada'?"),
         (["bob", "--points", 1, "--reason", "x"], "in canvas and in moodle"),
         (["bob", "--platform", "nbgrader", "--points", 1, "--reason", "x"], "No student"),
         (["ada", "--exercise", "grad_7", "--points", 1, "--reason", "x"], "no exercise 'grad_7'"),
@@ -134,38 +134,38 @@ def what_counts(gradebook: Path) -> dict[Owner, tuple[Adjustment, ...]]:
         (["ada", "--points", 4.5, "--reason", "x"], "give 0 to 4"),
         (["ada", "--points", "nan", "--reason", "x"], "out of range"),
         (["ada", "--points", 1], "no reason"),
-        (["ada", "--reason", "x"], "Nothing is decided"),
+        (["ada", "--reason", "x"], "This decides nothing"),
         (["ada", "--points", 1, "--reason", "x", "-a", "other"], "No student"),
         (["--withdraw", 3, "--reason", "x"], "no adjustment 3"),
-        (["ada", "--list"], "not plain"),
-        ([], "not plain"),
+        (["ada", "--list"], "Say exactly one thing"),
+        ([], "Say exactly one thing"),
     ],
 )
-def test_refusals(gradebook: Path, capsys: Any, arguments: list[object], said: str) -> None:
+def test_wrong_decisions_are_refused(gradebook: Path, capsys: Any, arguments: list[object], message: str) -> None:
     assert adjust(gradebook, *arguments) == 2
 
-    assert said in capsys.readouterr().err
+    assert message in capsys.readouterr().err
     assert what_counts(gradebook) == {}
 
 
-def test_a_slip_of_the_pen_makes_no_gradebook(tmp_path: Path, capsys: Any) -> None:
+def test_a_typo_creates_no_gradebook(tmp_path: Path, capsys: Any) -> None:
     assert adjust(tmp_path / "gradebok.db", "ada", "--points", 1, "--reason", "x") == 2
 
     assert "There is no gradebook" in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
 
 
-def test_later_ones_and_withdrawing(gradebook: Path, capsys: Any) -> None:
-    """New points take the place of old ones, a comment leaves them; what was withdrawn stays readable."""
+def test_later_decisions_and_withdrawn_ones(gradebook: Path, capsys: Any) -> None:
+    """New points replace old ones, a comment does not; withdrawn decisions can still be read."""
     assert adjust(gradebook, "ada", "--exercise", "grad_1", "--points", 1, "--reason", "First.") == 0
     assert adjust(gradebook.parent, "ada", "--exercise", "grad_1", "--comment", "Neat.", "--reason", "Said.") == 0
 
-    (one,) = what_counts(gradebook)[Owner("plain", "ada")]
-    assert (one.points, one.comment, one.reason) == (1.0, "Neat.", "First. Said.")
+    (adjustment,) = what_counts(gradebook)[Owner("plain", "ada")]
+    assert (adjustment.points, adjustment.comment, adjustment.reason) == (1.0, "Neat.", "First. Said.")
 
     assert adjust(gradebook, "ada", "--exercise", "grad_1", "--points", 2, "--reason", "Second.") == 0
-    (one,) = what_counts(gradebook)[Owner("plain", "ada")]
-    assert (one.points, one.comment, one.reason) == (2.0, "Neat.", "Second.")
+    (adjustment,) = what_counts(gradebook)[Owner("plain", "ada")]
+    assert (adjustment.points, adjustment.comment, adjustment.reason) == (2.0, "Neat.", "Second.")
 
     assert adjust(gradebook, "--withdraw", 3, "--reason", "A mistake.") == 0
     assert adjust(gradebook, "--withdraw", 3, "--reason", "Again.") == 2
@@ -180,8 +180,8 @@ def test_later_ones_and_withdrawing(gradebook: Path, capsys: Any) -> None:
     assert "A mistake." in lines[2]
 
 
-def test_a_table_of_them(gradebook: Path, tmp_path: Path, capsys: Any) -> None:
-    """All or nothing; a spreadsheet's semicolons, decimal commas and byte order mark are understood."""
+def test_decisions_can_be_imported(gradebook: Path, tmp_path: Path, capsys: Any) -> None:
+    """All of them or none. Semicolons, decimal commas and byte order marks of spreadsheets are understood."""
     table = tmp_path / "by-hand.csv"
     table.write_text("student,exercise,points,reason\nada,grad_1,1,x\nada,grad_1,9,x\n")
     assert adjust(gradebook, "--import", table) == 2
@@ -205,18 +205,18 @@ def test_a_table_of_them(gradebook: Path, tmp_path: Path, capsys: Any) -> None:
     assert counts[Owner("moodle", "bob")] == (Adjustment(points=3.0, comment="Well; done", reason="Oral exam."),)
 
 
-def test_they_are_everywhere_and_survive_regrading(
+def test_decisions_appear_everywhere_and_survive_regrading(
     tmp_path: Path, notebook_of: Callable[[str], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Report, tables, the platform's feedback and gradebook; and no kernel is started to put them there."""
+    """In the report, the tables, the platform's feedback and its gradebook, and no kernel is started for it."""
     canvas, theirs, output = tmp_path / "submissions.zip", tmp_path / "grades.csv", tmp_path / "out"
     with zipfile.ZipFile(canvas, "w") as archive:
         archive.writestr("lovelaceada_4021_998877_two_layer_mse.ipynb", notebook_of("mask"))
     theirs.write_text("Student,ID,SIS Login ID,two_layer_mse (87)\nAda,4021,ada,\n")
     command = ["batch", str(canvas), "-q", "--solutions", str(SOURCE.parent), "-o", str(output), "--fill", str(theirs)]
     assert main([*command, "--jobs", "1"]) == 1
-    said = ["--comment", "Well argued.", "--reason", REASON]
-    assert adjust(output, "4021", "--exercise", "grad_z1", "--points", 1.125, *said) == 0
+    words = ["--comment", "Well argued.", "--reason", REASON]
+    assert adjust(output, "4021", "--exercise", "grad_z1", "--points", 1.125, *words) == 0
 
     monkeypatch.setattr("grader.pipeline.execute", None)
     monkeypatch.setattr("grader.classroom.pool.local_workers", one_thread_here)

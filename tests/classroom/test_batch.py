@@ -1,4 +1,4 @@
-"""`grader batch` as its users call it."""
+"""`grader batch`, called as its users call it."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def rows_of(output: Path) -> dict[str, dict[str, str]]:
 
 
 def at_fault(task: tasks.Task) -> Graded:
-    """In a worker, in place of grading."""
+    """Fail in a worker, instead of grading."""
 
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the machine")
@@ -55,29 +55,28 @@ def graded_at(database: Path) -> dict[str, tuple[str, str]]:
     return {student: (key, hashlib.sha256(report.encode()).hexdigest()) for student, key, report in rows}
 
 
-def test_a_tie_is_not_decided_by_the_grader(tmp_path: Path, capsys: Any) -> None:
-    """As many notebooks of one assignment as of another: nothing is graded. Of three, most decide."""
+def test_a_tie_between_assignments_is_refused(tmp_path: Path, capsys: Any) -> None:
+    """If equally many notebooks belong to two assignments, nothing is graded; otherwise the majority decides."""
     folder = tmp_path / "class"
     folder.mkdir()
     for name in ("two_layer_mse", "batchnorm"):
         (folder / f"{name}.ipynb").write_bytes((ROOT / "assignments" / name / f"{name}.ipynb").read_bytes())
 
     assert batch(tmp_path / "out", folder) == 2
-    assert (
-        "As many notebooks are of one assignment as of another. Name the one to grade with -a."
-        in capsys.readouterr().err
-    )
+    assert "Equally many notebooks belong to two assignments. Choose one with -a." in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
 
     (folder / "another.ipynb").write_bytes((folder / "batchnorm.ipynb").read_bytes())
     assert batch(tmp_path / "out", folder) == 2
-    said = capsys.readouterr().err
-    assert "Grading 3 submissions of batchnorm." in said
-    assert "two_layer_mse.ipynb: This notebook belongs to the assignment 'two_layer_mse'" in said
+    output = capsys.readouterr().err
+    assert "Grading 3 submissions of batchnorm." in output
+    assert "two_layer_mse.ipynb: This notebook belongs to the assignment 'two_layer_mse'" in output
 
 
-def test_a_class_twice(folder: Path, tmp_path: Path, notebook_of: Callable[[str], bytes], capsys: Any) -> None:
-    """Reports, gradebook, index; then only what is new or has changed is graded, and `--regrade` grades all."""
+def test_a_class_is_graded_twice(
+    folder: Path, tmp_path: Path, notebook_of: Callable[[str], bytes], capsys: Any
+) -> None:
+    """The second time, only what is new or has changed is graded; `--regrade` grades everything."""
     output = tmp_path / "out"
 
     assert batch(output, folder, "--jobs", 2) == 1
@@ -161,7 +160,7 @@ def test_exit_code_2(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any,
 
 
 def test_exit_code_3(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
-    """A fault costs no points, is loud, and is tried again the next time."""
+    """A failure of the grader costs no points, is obvious, and is tried again the next time."""
     output = tmp_path / "out"
     monkeypatch.setattr("grader.classroom.pool.grade_task", at_fault)
 
@@ -171,7 +170,7 @@ def test_exit_code_3(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert {row["score"] for row in rows_of(output).values()} == {""}
     page = (output / "index.html").read_text()
     assert page.index("The grader failed") < page.index("Distribution")
-    assert "s1001: could not be graded. It failed itself" in capsys.readouterr().err
+    assert "s1001: could not be graded. The grader failed" in capsys.readouterr().err
     monkeypatch.undo()
 
     assert batch(output, folder) == 1
@@ -179,10 +178,10 @@ def test_exit_code_3(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert {row["status"] for row in rows_of(output).values()} == {"graded"}
 
 
-def test_the_sandbox_is_asked_for_before(
+def test_a_missing_sandbox_is_refused_first(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any
 ) -> None:
-    """What cannot be had on this machine is refused before anything is graded, by `grade` as by `batch`."""
+    """A sandbox that this machine does not have is refused before anything is graded, by `grade` and by `batch`."""
     monkeypatch.setattr("grader.execution.kernels.ForkServer.is_available", lambda: False)
     options = ["--solutions", str(SOURCE.parent), "-o", str(tmp_path / "out"), "--require-sandbox", "isolated"]
 
@@ -193,16 +192,16 @@ def test_the_sandbox_is_asked_for_before(
     assert not (tmp_path / "out").exists()
 
 
-def test_platforms_together_and_what_goes_back(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> None:
-    """Keyed by ids; the feedback is named as each platform wants it; the instructor's own gradebooks are filled in."""
+def test_several_platforms_and_their_feedback(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> None:
+    """Students are told apart; feedback is named as each platform expects; the instructor's gradebook is filled in."""
     canvas, moodle = tmp_path / "submissions.zip", tmp_path / "course.zip"
     with zipfile.ZipFile(canvas, "w") as archive:
         archive.writestr("lovelaceada_4021_998877_two_layer_mse.ipynb", notebook_of("full"))
         archive.writestr("hoppergrace_LATE_4022_998878_two_layer_mse-1.ipynb", notebook_of("mask"))
     with zipfile.ZipFile(moodle, "w") as archive:
         archive.writestr("Ada Lovelace_4021_assignsubmission_file/work.ipynb", notebook_of("sign"))
-    theirs = tmp_path / "grades.csv"
-    theirs.write_bytes(
+    gradebook = tmp_path / "grades.csv"
+    gradebook.write_bytes(
         b"\xef\xbb\xbfStudent,ID,SIS User ID,SIS Login ID,Section,two_layer_mse (87568490),Final Score\r\n"
         b"    Points Possible,,,,,10,(read only)\r\n"
         b'"Lovelace, Ada",4021,S1,ada,"Section ""1""",,\r\n'
@@ -211,7 +210,7 @@ def test_platforms_together_and_what_goes_back(tmp_path: Path, notebook_of: Call
     )
     output = tmp_path / "out"
 
-    assert batch(output, canvas, moodle, "-a", "two_layer_mse", "--fill", theirs) == 1
+    assert batch(output, canvas, moodle, "-a", "two_layer_mse", "--fill", gradebook) == 1
 
     assert {path.name for path in output.iterdir() if "4" in path.name} == {
         *("4021.html", "4021.json", "4022.html", "4022.json", "4021-2.html", "4021-2.json")
@@ -225,11 +224,11 @@ def test_platforms_together_and_what_goes_back(tmp_path: Path, notebook_of: Call
     with zipfile.ZipFile(output / "feedback-moodle.zip") as archive:
         assert archive.namelist() == ["Ada Lovelace_4021_assignsubmission_file/feedback.html"]
     filled = (output / "grades-filled.csv").read_bytes()
-    assert filled == theirs.read_bytes().replace(b'""",,', b'""",10.00,').replace(b'"3"', b'"8.00"')
+    assert filled == gradebook.read_bytes().replace(b'""",,', b'""",10.00,').replace(b'"3"', b'"8.00"')
 
 
 class Interrupted:
-    """`grader batch` in a process of its own, with nothing left of it afterwards."""
+    """`grader batch` in its own process, which leaves no other process behind."""
 
     def __init__(self, folder: Path, output: Path) -> None:
         command = [sys.executable, "-m", "grader", "batch", str(folder), "-o", str(output), "--jobs", "2"]
@@ -245,10 +244,10 @@ class Interrupted:
     def stop(self, number: int) -> tuple[int, str]:
         family = psutil.Process(self.process.pid).children(recursive=True)
         self.process.send_signal(number)
-        _, said = self.process.communicate(timeout=60)
+        _, output = self.process.communicate(timeout=60)
         _, alive = psutil.wait_procs(family, timeout=30)
         assert not alive
-        return self.process.returncode, said
+        return self.process.returncode, output
 
 
 def make_class(folder: Path, notebook_of: Callable[[str], bytes], size: int) -> None:
@@ -260,7 +259,7 @@ def make_class(folder: Path, notebook_of: Callable[[str], bytes], size: int) -> 
 
 @pytest.mark.slow
 def test_killed_at_random_moments(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> None:
-    """The final gradebook is that of an undisturbed run; nothing is half-written, nothing graded is lost."""
+    """The final gradebook equals that of an undisturbed run. No file is half-written, and no result is lost."""
     folder, output, calm = tmp_path / "class", tmp_path / "out", tmp_path / "calm"
     make_class(folder, notebook_of, 12)
     chance = random.Random(5)
@@ -293,17 +292,17 @@ def test_killed_at_random_moments(tmp_path: Path, notebook_of: Callable[[str], b
 
 
 @pytest.mark.slow
-def test_ctrl_c(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> None:
-    """What is graded is kept, no process is left, and there is one sentence."""
+def test_ctrl_c_keeps_results(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> None:
+    """Results are kept, no process is left, and one sentence says how to continue."""
     folder, output = tmp_path / "class", tmp_path / "out"
     make_class(folder, notebook_of, 12)
     running = Interrupted(folder, output)
     running.wait_for(output, 2)
 
-    code, said = running.stop(signal.SIGINT)
+    code, message = running.stop(signal.SIGINT)
 
     assert code == 2
-    assert "run it again to go on" in said
-    assert "Traceback" not in said
+    assert "Run the same command again to continue" in message
+    assert "Traceback" not in message
     assert 2 <= len(graded_at(output / "gradebook.db")) < 12
     assert not list(output.glob(".*"))

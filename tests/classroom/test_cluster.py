@@ -1,4 +1,4 @@
-"""A real Dask scheduler on the loopback interface, and workers that are processes of their own."""
+"""A real Dask scheduler on the loopback interface, whose workers are separate processes."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from tests.conftest import ROOT, SOURCE
 
 
 class Cluster:
-    """A scheduler, and workers below nannies, which start them again when they die."""
+    """A scheduler, and two workers with nannies, which restart them when they die."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,7 +51,7 @@ class Cluster:
         self._wait(lambda: all(self.workers()))
 
     def workers(self) -> list[list[psutil.Process]]:
-        """The processes in which submissions are graded, of each nanny."""
+        """For each nanny, the processes in which submissions are graded."""
         return [
             [child for child in psutil.Process(nanny.pid).children() if "spawn_main" in " ".join(child.cmdline())]
             for nanny in self.nannies
@@ -104,10 +104,10 @@ def batch(cluster: object, folder: Path, output: Path, *arguments: object) -> in
 
 
 @pytest.mark.slow
-def test_a_worker_is_lost_half_way(
+def test_a_worker_dies_while_grading(
     cluster: Cluster, tmp_path: Path, notebook_of: Callable[[str], bytes], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All results are there, none twice; what the lost worker was at, another one did. No file needs to be shared."""
+    """Every result is there once: another worker takes over. The machines need not share files."""
     folder, output = tmp_path / "class", tmp_path / "out"
     make_class(folder, notebook_of, 12)
     kept: list[str] = []
@@ -132,8 +132,8 @@ def test_a_worker_is_lost_half_way(
 
 
 @pytest.mark.slow
-def test_what_kills_workers_is_given_up(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a bounded number of workers; the others have their results."""
+def test_a_submission_that_kills_workers_is_given_up(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After a few workers have died. The others get their results."""
     monkeypatch.setattr("grader.classroom.pool.grade_task", obey)
     results: dict[str, str | None] = {}
     workers = Workers(open=functools.partial(cluster_workers, address=str(cluster.file)), jobs=8)
@@ -147,21 +147,23 @@ def test_what_kills_workers_is_given_up(cluster: Cluster, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x", "no/such.json", "out"])
-def test_a_cluster_out_of_reach(folder: Path, tmp_path: Path, address: str, capsys: Any, monkeypatch: Any) -> None:
+def test_a_cluster_that_cannot_be_reached(
+    folder: Path, tmp_path: Path, address: str, capsys: Any, monkeypatch: Any
+) -> None:
     monkeypatch.setattr("grader.classroom.cluster.CONNECT_S", 0.5)
     monkeypatch.chdir(tmp_path)
 
     assert batch(address, folder, tmp_path / "out") == 2
 
-    said = capsys.readouterr().err
-    assert address in said
-    assert "Traceback" not in said
+    message = capsys.readouterr().err
+    assert address in message
+    assert "Traceback" not in message
     assert not list((tmp_path / "out").glob("s*"))
 
 
 @pytest.mark.slow
-def test_workers_that_cannot_grade(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another version is refused before anything is graded, and by a worker that came later, too."""
+def test_workers_of_another_version_are_refused(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is graded; a worker that joins later refuses a task of another version."""
     with cluster_workers(1, address=str(cluster.file)) as executor:
         task = dataclasses.replace(task_of(b""), grader_version="9.9")
 
@@ -177,10 +179,10 @@ def test_workers_that_cannot_grade(cluster: Cluster, monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.slow
-def test_the_scheduler_is_lost(
+def test_the_scheduler_dies(
     cluster: Cluster, folder: Path, tmp_path: Path, capsys: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What has been graded is kept. The last test here: the cluster is gone."""
+    """Results are kept. This is the last test of the file, because it ends the cluster."""
     original = Gradebook.keep
 
     def keep(*arguments: Any, **more: Any) -> None:
@@ -192,5 +194,5 @@ def test_the_scheduler_is_lost(
 
     assert batch(cluster.file, folder, tmp_path / "out", "--jobs", 1) == 3
 
-    assert "was lost. Results so far are kept" in capsys.readouterr().err
+    assert "was lost. What has been graded is kept" in capsys.readouterr().err
     assert graded_at(tmp_path / "out" / "gradebook.db")

@@ -1,4 +1,4 @@
-"""The instructor's own gradebook, filled in: nothing but the marks changes."""
+"""The instructor's own gradebook is filled in: only the marks change."""
 
 from __future__ import annotations
 
@@ -40,8 +40,8 @@ def filled(tmp_path: Path, text: str, column: str | None = None, entries: list =
     return done.path.read_bytes().decode(), done.rows, done.notes
 
 
-def test_canvas(tmp_path: Path) -> None:
-    """Where the grader failed, and for whoever is not known, the row stays as it was."""
+def test_a_gradebook_from_canvas(tmp_path: Path) -> None:
+    """A row stays the same if the grader failed or the student is unknown."""
     text, rows, notes = filled(tmp_path, CANVAS, "mnist (11)")
 
     assert text == CANVAS.replace('""A""",,', '""A""",10.00,')
@@ -49,14 +49,14 @@ def test_canvas(tmp_path: Path) -> None:
     assert notes == ()
 
 
-def test_the_column_must_be_plain(tmp_path: Path) -> None:
+def test_the_column_must_be_clear(tmp_path: Path) -> None:
     for column in (None, "mnist", "essay"):
-        with pytest.raises(UsageError, match="which column"):
+        with pytest.raises(UsageError, match="Which column"):
             filled(tmp_path, CANVAS, column)
     assert not (tmp_path / "grades-filled.csv").exists()
 
 
-def test_another_maximum_is_told(tmp_path: Path) -> None:
+def test_another_maximum_is_reported(tmp_path: Path) -> None:
     text, _, notes = filled(tmp_path, CANVAS, "essay (12)")
 
     assert '""A""",,10.00,x' in text
@@ -69,7 +69,7 @@ def test_semicolons_and_no_line_end(tmp_path: Path) -> None:
     assert filled(tmp_path, text)[0] == text + "10.00"
 
 
-def test_students_of_other_platforms_are_found_by_their_sis_ids(tmp_path: Path) -> None:
+def test_students_from_other_platforms_are_found_by_their_sis_ids(tmp_path: Path) -> None:
     entries = [entry_of("grace", platform="nbgrader"), entry_of("4021", platform="plain")]
 
     text, rows, _ = filled(tmp_path, CANVAS, "mnist (11)", entries)
@@ -78,8 +78,8 @@ def test_students_of_other_platforms_are_found_by_their_sis_ids(tmp_path: Path) 
     assert rows == 1
 
 
-def test_moodle(tmp_path: Path) -> None:
-    """A locked row is left alone, and told of."""
+def test_a_worksheet_from_moodle(tmp_path: Path) -> None:
+    """A locked row is not changed, and a note says so."""
     text, rows, notes = filled(tmp_path, MOODLE)
 
     assert text == MOODLE.replace("Submitted,,10.00,Yes", "Submitted,8.00,10.00,Yes")
@@ -88,7 +88,7 @@ def test_moodle(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfeS\0t\0", b'"', b"\n\n\n", b"Student,ID,x\n"])
-def test_files_that_are_no_gradebook(tmp_path: Path, content: bytes) -> None:
+def test_files_that_are_not_gradebooks(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "grades.csv"
     path.write_bytes(content)
 

@@ -1,4 +1,4 @@
-"""`grader batch`, killed at random moments: twenty times over."""
+"""`grader batch` is killed at random moments, twenty times."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SIZE = 60
 
 
 class Warm:
-    """See `warm_batch.py`."""
+    """A running `warm_batch.py`."""
 
     def __init__(self) -> None:
         command = [sys.executable, "-m", "tests.classroom.warm_batch", str(SOURCE)]
@@ -69,7 +69,7 @@ def warm() -> Iterator[Warm]:
 
 
 def rows_of(database: Path) -> dict[str, list[tuple[object, ...]]]:
-    """What is in a gradebook, but for when it came there. Fails if it is locked, or damaged."""
+    """The rows of a gradebook without their times. Fails if the file is locked or damaged."""
     tables = {}
     with contextlib.closing(sqlite3.connect(database, timeout=0)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
@@ -90,7 +90,7 @@ def results_of(database: Path) -> int:
 
 
 def files_of(output: Path) -> dict[str, bytes]:
-    """What was written; without what a killed process had begun, which is removed when it is old enough."""
+    """The files that were written, without partial files of a killed process, which are removed when they are old."""
     names = (
         path for path in output.iterdir() if not path.name.startswith("gradebook.db") and path.suffix != ".partial"
     )
@@ -99,7 +99,7 @@ def files_of(output: Path) -> dict[str, bytes]:
 
 def test_killed_twenty_times(warm: Warm, tmp_path: Path) -> None:
     """
-    Gradebook and files are those of an undisturbed run, to the byte; what was kept once is never lost.
+    The gradebook and the files equal those of an undisturbed run, byte for byte, and no saved result is ever lost.
 
     Nobody handed in a notebook, so that grading takes milliseconds and kills fall where results are kept and written;
     `test_batch.py` kills what is at work on notebooks.

@@ -1,4 +1,4 @@
-"""Names of reports, and tables that a spreadsheet may open."""
+"""The names of reports, tables that are safe in a spreadsheet, and the class's page."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_names_are_safe_and_unique(students: list[str]) -> None:
         assert stem.casefold() not in ("index", "gradebook")
 
 
-def test_ordinary_names_stay() -> None:
+def test_ordinary_names_are_not_changed() -> None:
     names = ["alice", "s 1001 (2)", "Émilie", "4021"]
 
     assert list(name_reports(map(received_of, names)).values()) == names
@@ -53,7 +53,7 @@ def test_no_cell_is_a_formula(tmp_path: Path) -> None:
     names = ['=HYPERLINK("x")', "+1", "-1", "@SUM(A1)", "\t=1", "\r=1"]
     entries = [entry_of(f"s{n}", received=received_of(name, display=name)) for n, name in enumerate(names)]
 
-    write_gradebook(tmp_path, entries, [Problem("=evil", "It is no notebook.", Owner("canvas", "=1"))])
+    write_gradebook(tmp_path, entries, [Problem("=evil", "It is not a notebook.", Owner("canvas", "=1"))])
 
     rows = list(csv.reader(io.StringIO((tmp_path / "gradebook.csv").read_bytes().decode(), newline="")))
     assert len({len(row) for row in rows}) == 1
@@ -64,7 +64,7 @@ def test_no_cell_is_a_formula(tmp_path: Path) -> None:
     assert written["problems"][0]["student"] == "=1"
 
 
-def test_a_hostile_name_is_only_text() -> None:
+def test_a_hostile_name_is_shown_as_text() -> None:
     entry = entry_of(
         "x",
         "grad_z1:missing_mask",
@@ -81,7 +81,7 @@ def test_a_hostile_name_is_only_text() -> None:
     assert "\x1b" not in page
 
 
-def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
+def test_files_of_a_killed_process_are_removed(tmp_path: Path) -> None:
     for name, age in (
         (".s1.json.abc.partial", 3600),
         (".s2.json.abc.partial", 1),
@@ -102,7 +102,7 @@ def test_the_same_class_gives_the_same_page() -> None:
     assert len(pages) == 1
 
 
-def test_a_class_of_none_and_of_one() -> None:
+def test_an_empty_class_and_a_class_of_one() -> None:
     for entries in ([], [entry_of("alice")], [entry_of("alice", fault="The machine.")]):
         page = render_overview(build_overview(entries, [], title="t", facts=[]))
 

@@ -1,4 +1,4 @@
-"""Workers that die, real ones."""
+"""Real worker processes that die."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def task_of(content: bytes) -> Task:
 
 
 def obey(task: Task) -> Graded:
-    """In place of grading: do as the submission says."""
+    """Do what the submission says, instead of grading it."""
     content = task.submission.content.decode()
     if content.startswith("die"):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -74,8 +74,8 @@ def run(*contents: str) -> dict[str, str | None]:
     return results
 
 
-def test_the_guilty_is_given_up_and_nobody_else(tmp_path: Path) -> None:
-    """Each of the others has its result, once; one that killed by chance has too."""
+def test_only_what_kills_workers_is_given_up(tmp_path: Path) -> None:
+    """Every other task gets its result once, even one that killed a worker only once."""
     innocent = [f"s{number}" for number in range(12)]
     chance = f"once {tmp_path / 'mark'}"
 
@@ -85,6 +85,6 @@ def test_the_guilty_is_given_up_and_nobody_else(tmp_path: Path) -> None:
     assert DEATHS_LIMIT == 3
 
 
-def test_where_all_die_nothing_more_is_tried() -> None:
+def test_if_all_workers_die_grading_stops() -> None:
     with pytest.raises(GraderFault, match="keep dying"):
         run(*(f"die {number}" for number in range(LOST_LIMIT + 2)))

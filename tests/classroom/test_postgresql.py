@@ -1,4 +1,4 @@
-"""The gradebook in a real PostgreSQL, started here and for this only."""
+"""The gradebook in a real PostgreSQL, started only for this test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PROGRAMS = next(iter(sorted(Path("/usr/lib/postgresql").glob("*/bin"), reverse=T
 
 
 class Server:
-    """Listens on a socket in its own folder, and nowhere else. It refuses to be run by root."""
+    """A server that listens only on a socket in its own folder. It refuses to run as root."""
 
     def __init__(self) -> None:
         self.folder = Path(tempfile.mkdtemp(prefix="grader-pg-"))
@@ -60,7 +60,7 @@ def server() -> Iterator[Server]:
 
 
 def test_a_class_in_postgresql(server: Server, tmp_path: Path, capsys: Any) -> None:
-    """Results are kept there, found again there, and it is said when it is not there; the password is not."""
+    """Results are saved and found again. If the server is gone, the message does not contain the password."""
     folder = tmp_path / "class"
     folder.mkdir()
     for name in ("ada", "zoë 💡", "=cmd"):

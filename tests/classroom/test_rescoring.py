@@ -1,4 +1,4 @@
-"""When only the judgement changes, a class is judged again by what it answered, and nothing is executed."""
+"""If only the judgement changes, the replies of a class are judged again, and nothing is executed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ SCHEMA = json.loads((ROOT / "grader" / "schemas" / "report-1.json").read_text())
 
 @contextlib.contextmanager
 def one_thread_here(jobs: int) -> Iterator[Executor]:
-    """In place of worker processes, which take seconds to start."""
+    """A thread instead of worker processes, which take seconds to start."""
     with ThreadPoolExecutor(1) as executor:
         yield executor
 
@@ -45,7 +45,7 @@ def batch(source: Path, folder: Path, output: Path, *arguments: object) -> int:
 
 
 def reports(output: Path) -> dict[str, Any]:
-    """What was said of each student, but for the time it took."""
+    """The report on each student, without the time that it took."""
     found = {path.stem: json.loads(path.read_text()) for path in sorted(output.glob("s*.json"))}
     for report in found.values():
         del report["timing_s"]
@@ -54,7 +54,7 @@ def reports(output: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def graded(tmp_path_factory: pytest.TempPathFactory, notebook_of: Callable[[str], bytes]) -> Path:
-    """A class of four that was graded: its notebooks, `source/`, and what came out of it, `out/`."""
+    """A graded class: notebooks in `class/`, the source notebook in `source/`, results in `out/`."""
     place = tmp_path_factory.mktemp("graded")
     for name in ("class", "source"):
         (place / name).mkdir()
@@ -73,7 +73,7 @@ def place(graded: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever executes a notebook fails."""
+    """Executing a notebook fails."""
     monkeypatch.setattr(pipeline, "execute", started)
     monkeypatch.setattr("grader.classroom.pool.local_workers", one_thread_here)
 
@@ -85,8 +85,8 @@ def change(place: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def test_other_points_and_other_hints(place: Path, request: pytest.FixtureRequest) -> None:
-    """The same is said as by a grading from scratch, to the last digit."""
+def test_points_and_hints_can_change(place: Path, request: pytest.FixtureRequest) -> None:
+    """The reports equal those of a grading from scratch, to the last digit."""
     before = reports(place / "out")
     change(place, "grader: {points: 2}", "grader: {points: 5}")
     change(place, "  learning_rate: 0.01\n", "  learning_rate: 0.01\n  hints: 1\n")
@@ -105,8 +105,8 @@ def test_other_points_and_other_hints(place: Path, request: pytest.FixtureReques
     assert not wrong["diagnoses"][0]["more"]
 
 
-def test_a_mistake_that_gets_a_name(place: Path, without_kernels: None) -> None:
-    """As the class's page offers it: by the fingerprint of a wrong answer. Everybody who has it is told."""
+def test_a_mistake_can_get_a_name(place: Path, without_kernels: None) -> None:
+    """By its fingerprint, as the class's page suggests. Every student with this wrong answer gets the explanation."""
     before = reports(place / "out")
     (wrong,) = (each for each in before["s1002"]["exercises"] if each["name"] == "grad_z1")
     cell = cell_to_name("grad_z1", wrong["fingerprint"])
@@ -127,8 +127,8 @@ def test_a_mistake_that_gets_a_name(place: Path, without_kernels: None) -> None:
     assert "grad z1 mistake" in (place / "out" / "index.html").read_text()
 
 
-def test_another_release_of_the_grader(place: Path, monkeypatch: pytest.MonkeyPatch, without_kernels: None) -> None:
-    """New recognisers, new texts: whatever of our code has no part in executing."""
+def test_another_version_of_the_grader(place: Path, monkeypatch: pytest.MonkeyPatch, without_kernels: None) -> None:
+    """New recognisers and new texts execute nothing, like all code that has no part in executing."""
     before = reports(place / "out")
     monkeypatch.setattr(keys, "code_hash", lambda roots=(): code_hash(roots) if roots else "another")
     (place / "out" / "s1001.html").unlink()
@@ -147,8 +147,8 @@ def test_another_release_of_the_grader(place: Path, monkeypatch: pytest.MonkeyPa
         ("def forward(", "# of two layers\ndef forward("),
     ],
 )
-def test_which_changes_execute(place: Path, old: str, new: str) -> None:
-    """A solution's code does not; what the student's process is asked does."""
+def test_which_changes_of_the_source_notebook_execute(place: Path, old: str, new: str) -> None:
+    """A change of the solution does not; a change of what the student's process is asked does."""
     path = place / "source" / SOURCE.name
     one = Basis.of(load_assignment(path))
     change(place, old, new)
@@ -171,7 +171,9 @@ def test_which_changes_execute(place: Path, old: str, new: str) -> None:
         ("reports/templates/report.css", False),
     ],
 )
-def test_which_of_our_code_executes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, executes: bool) -> None:
+def test_which_changes_of_the_grader_execute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, executes: bool
+) -> None:
     package = tmp_path / "grader"
     shutil.copytree(ROOT / "grader", package, ignore=shutil.ignore_patterns("*.gz", "__pycache__"))
     monkeypatch.setattr(shipped, "PACKAGE", package)
@@ -185,8 +187,8 @@ def test_which_of_our_code_executes(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert (hash_now(keys.EXECUTING) != executing) is executes
 
 
-def test_what_executing_depends_on_is_found_by_its_imports() -> None:
-    """Those of every root, lazy ones included; and nothing that judges, explains or shows."""
+def test_the_code_that_executing_depends_on_is_found_by_imports() -> None:
+    """Everything that the roots import is found, even inside functions; nothing that judges, explains or shows is."""
     behind = modules_behind(keys.EXECUTING)
 
     assert behind >= {*keys.EXECUTING, "grader.harness.rebind", "grader.sandbox.seccomp", "grader.sandbox.provisioner"}
@@ -196,8 +198,8 @@ def test_what_executing_depends_on_is_found_by_its_imports() -> None:
         modules_behind(["grader.execution.nothing"])
 
 
-def test_modules_that_are_started_by_name_are_found_too() -> None:
-    """What a process of ours is told to run stands in a string, where no import shows it."""
+def test_modules_that_are_named_in_strings_are_found_too() -> None:
+    """Other processes are told by a string what to run, so no import statement names it."""
     behind = modules_behind(keys.EXECUTING)
     named = set[str]()
     for path in shipped.own_files():
@@ -212,11 +214,11 @@ def test_modules_that_are_started_by_name_are_found_too() -> None:
 
 
 def test_regrade_executes(place: Path, without_kernels: None, capsys: Any) -> None:
-    """And so does what has never run: else the tests above would not mean much."""
+    """It fails without kernels, which also proves that the tests above do without them."""
     assert batch(place / "source", place / "class", place / "out", "--regrade") == 3
 
 
-def test_what_cannot_be_read_is_executed(place: Path) -> None:
+def test_an_execution_that_cannot_be_read_is_executed_again(place: Path) -> None:
     before = reports(place / "out")
     with sqlite3.connect(place / "out" / "gradebook.db") as connection:
         assert connection.execute("SELECT count(*) FROM grader_executions").fetchone() == (4,)  # one for the same bytes
@@ -234,8 +236,8 @@ def test_what_cannot_be_read_is_executed(place: Path) -> None:
     assert all(size > 2000 for (size,) in sizes)
 
 
-def test_a_release_date(place: Path, without_kernels: None) -> None:
-    """Before it, what students get has no marks, and what hidden cases say is nowhere in it; after it, everything."""
+def test_a_release_date_withholds_marks(place: Path, without_kernels: None) -> None:
+    """Before it, students' copies have no marks and nothing about hidden cases; after it, they have everything."""
     whole = reports(place / "out")
     out, withheld = place / "out", place / "out" / "withheld"
 
@@ -263,8 +265,8 @@ def test_a_release_date(place: Path, without_kernels: None) -> None:
     assert batch(place / "source", place / "class", out, "--release-at", "tomorrow") == 2
 
 
-def test_a_gradebook_of_the_first_form(place: Path, without_kernels: None) -> None:
-    """It had results only. They stay; and what a later grader made is left alone."""
+def test_a_gradebook_of_the_first_version(place: Path, without_kernels: None) -> None:
+    """It had only results, which are kept. A gradebook of a newer grader is refused."""
     database = place / "out" / "gradebook.db"
     with sqlite3.connect(database) as connection:
         for table in ("grader_executions", "grader_shown", "grader_adjustments", "grader_form"):

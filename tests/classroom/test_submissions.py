@@ -1,4 +1,4 @@
-"""Submissions in the layouts of the platforms, made here byte for byte as they name things; and hostile ones."""
+"""Submissions in the layouts of the platforms, and hostile ones."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ class TestPlatforms:
         assert not roster.problems
 
 
-def test_submitted_by_itself_and_one_assignment_of_several(tmp_path: Path) -> None:
+def test_an_nbgrader_course_with_several_assignments(tmp_path: Path) -> None:
     course = unpacked(tmp_path, NBGRADER | {"submitted/ada/other/other.ipynb": NOTEBOOK})
 
     assert len(find_submissions([course / "submitted"], assignment_id="two_layer_mse").received) == 2
@@ -157,7 +157,7 @@ def test_submitted_by_itself_and_one_assignment_of_several(tmp_path: Path) -> No
         find_submissions([course])
 
 
-def test_several_sources_at_once_the_newest_wins(tmp_path: Path) -> None:
+def test_of_several_sources_the_newest_submission_counts(tmp_path: Path) -> None:
     first = zipped(
         tmp_path / "week1.zip", {"lovelaceada_4021_1_a.ipynb": b"old", "hoppergrace_4022_2_a.ipynb": b"hers"}
     )
@@ -173,7 +173,7 @@ def test_several_sources_at_once_the_newest_wins(tmp_path: Path) -> None:
         assert found["4021"].is_late
 
 
-def test_a_notebook_comes_before_its_pair_and_scripts(tmp_path: Path) -> None:
+def test_a_notebook_counts_before_its_text_form_and_scripts(tmp_path: Path) -> None:
     unpacked(tmp_path, {"alice.ipynb": NOTEBOOK, "alice.md": b"# text", "alice.py": b"x"})
     os.utime(tmp_path / "alice.ipynb", (0, 0))
 
@@ -192,7 +192,7 @@ def test_no_submission_at_all(tmp_path: Path, name: str) -> None:
         find_submissions([tmp_path / name])
 
 
-def test_nothing_but_what_cannot_be_read(tmp_path: Path) -> None:
+def test_only_files_that_cannot_be_read(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"2 files could not be read; the first is ada_4021_2_x\.pdf"):
         find_submissions([zipped(tmp_path / "a.zip", {"noether_4023_1_essay.pdf": b"", "ada_4021_2_x.pdf": b""})])
 
@@ -205,7 +205,7 @@ def test_a_damaged_source_does_not_hide_the_others(tmp_path: Path) -> None:
 
     assert len(roster.received) == 4
     assert roster.problems[0].where == str(broken)
-    assert "no zip archive" in roster.problems[0].message
+    assert "is not a zip archive" in roster.problems[0].message
 
 
 def archive_of(files: dict[str, bytes]) -> bytes:
@@ -217,7 +217,7 @@ def archive_of(files: dict[str, bytes]) -> bytes:
 
 
 def test_archives_that_students_handed_in(tmp_path: Path) -> None:
-    """One is opened as if its notebook had been handed in; the feedback goes back to where the archive came from."""
+    """Its notebook counts as if it had been handed in itself; feedback goes to where the archive came from."""
     work = archive_of({"work/two_layer_mse.ipynb": NOTEBOOK, "work/data.csv": b"1", "__MACOSX/._x.ipynb": b""})
     sources = [
         zipped(tmp_path / "canvas.zip", CANVAS | {"lovelaceada_4021_999999_work-2.zip": work}),
@@ -237,8 +237,8 @@ def test_archives_that_students_handed_in(tmp_path: Path) -> None:
         )
 
 
-def test_archives_that_are_no_submission(tmp_path: Path) -> None:
-    """Damaged ones, empty ones, ones in ones, ones that hold a class, ones whose names lead out."""
+def test_archives_that_are_not_submissions(tmp_path: Path) -> None:
+    """Damaged, empty and nested archives, a whole class, and names that lead out of the archive."""
     several = archive_of({"a.ipynb": NOTEBOOK, "b.ipynb": NOTEBOOK})
     files = {
         "class.zip": several,
@@ -254,12 +254,12 @@ def test_archives_that_are_no_submission(tmp_path: Path) -> None:
 
     assert students(roster).keys() == {"good"}
     assert {problem.where: problem.message.partition(".")[0] for problem in roster.problems} == {
-        "class.zip": "It holds several notebooks",
-        "damaged.zip": "It is no zip archive that can be read (File is not a zip file)",
+        "class.zip": "It contains several notebooks",
+        "damaged.zip": "It is not a zip archive that can be read (File is not a zip file)",
         "empty.zip": "There is no notebook in the archive",
         "nested.zip": "There is no notebook in the archive",
         "out.zip/../up.ipynb": "Its name leads out of the archive, so it was not read",
-        "swarm.zip": "It holds more than 1,000 files",
+        "swarm.zip": "It contains more than 1,000 files",
     }
 
 
@@ -303,7 +303,7 @@ class TestHostile:
 
         assert len(content_of(roster.received[0])) == FILE_LIMIT_BYTES + 1
 
-    def test_a_size_that_is_a_lie(self, tmp_path: Path) -> None:
+    def test_a_wrong_size(self, tmp_path: Path) -> None:
         path = zipped(tmp_path / "a.zip", {"liar.ipynb": NOTEBOOK, "good.ipynb": NOTEBOOK})
         content = bytearray(path.read_bytes())
         place = content.index(b"PK\1\2")
@@ -324,7 +324,7 @@ class TestHostile:
         assert students(roster).keys() == {"good"}
         assert "null character" in roster.problems[0].message
 
-    def test_damage_encryption_and_odd_methods(self, tmp_path: Path) -> None:
+    def test_damaged_encrypted_and_unusual_members(self, tmp_path: Path) -> None:
         path = tmp_path / "a.zip"
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:
             archive.writestr("damaged.ipynb", NOTEBOOK)
@@ -347,7 +347,7 @@ class TestHostile:
             "lzma.ipynb": "compressed",
         }
 
-    def test_two_files_of_one_name(self, tmp_path: Path) -> None:
+    def test_two_files_with_the_same_name(self, tmp_path: Path) -> None:
         with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
             archive.writestr("alice.ipynb", b"first")
             with pytest.warns(UserWarning, match="Duplicate"):
@@ -358,8 +358,8 @@ class TestHostile:
         assert content_of(roster.received[0]) == b"second"
         assert len(roster.problems) == 1
 
-    def test_names_in_utf8_without_the_flag_and_in_other_forms(self, tmp_path: Path) -> None:
-        """As macOS packs them: decomposed, and in UTF-8 without saying so."""
+    def test_names_in_utf8_without_the_flag(self, tmp_path: Path) -> None:
+        """As macOS packs them: decomposed, and in UTF-8 without the flag for it."""
         path = tmp_path / "a.zip"
         with zipfile.ZipFile(path, "w") as archive:
             archive.writestr(zipfile.ZipInfo("e\u0301tude.ipynb"), NOTEBOOK)
@@ -373,14 +373,14 @@ class TestHostile:
         assert found.keys() == {"étude"}
         assert content_of(found["étude"]) == NOTEBOOK
 
-    def test_names_that_are_no_unicode(self, tmp_path: Path) -> None:
+    def test_names_that_are_not_unicode(self, tmp_path: Path) -> None:
         (tmp_path / os.fsdecode(b"\xff\xfe.ipynb")).write_bytes(NOTEBOOK)
 
         roster = find_submissions([tmp_path])
 
         assert roster.received[0].owner.student.encode("utf-8")
 
-    def test_junk_is_passed_over(self, tmp_path: Path) -> None:
+    def test_junk_is_ignored(self, tmp_path: Path) -> None:
         junk = ["__MACOSX/._alice.ipynb", ".ipynb_checkpoints/alice-checkpoint.ipynb", "~lock.ipynb", ".DS_Store"]
 
         roster = find_submissions([zipped(tmp_path / "a.zip", dict.fromkeys([*junk, "alice.ipynb"], NOTEBOOK))])
@@ -388,8 +388,8 @@ class TestHostile:
         assert students(roster).keys() == {"alice"}
         assert not roster.problems
 
-    def test_a_student_cannot_pass_for_another(self, tmp_path: Path) -> None:
-        """What a student names stands to the right of what the platform names."""
+    def test_a_student_cannot_impersonate_another(self, tmp_path: Path) -> None:
+        """The names that students choose are to the right of the names that the platform gives."""
         moodle = {
             "Ada Lovelace_1_assignsubmission_file/Grace Hopper_2_assignsubmission_file/a.ipynb": NOTEBOOK,
             "Ada Lovelace_1_assignsubmission_file/submission_metadata.yml": b"{}",
@@ -402,7 +402,7 @@ class TestHostile:
     @pytest.mark.parametrize(
         "metadata", [b"- a", b"a: [", b"\xff\xfe", b"submission_1: {':submitters': 3}", b"x: !!python/name:os.system"]
     )
-    def test_metadata_of_any_kind(self, tmp_path: Path, metadata: bytes) -> None:
+    def test_invalid_metadata(self, tmp_path: Path, metadata: bytes) -> None:
         files = {"submission_metadata.yml": metadata, "submission_1/a.ipynb": NOTEBOOK}
 
         roster = find_submissions([zipped(tmp_path / "a.zip", files)])

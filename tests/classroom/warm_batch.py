@@ -1,7 +1,7 @@
 """
-`grader` commands, each in a fork of a process that has everything imported: there to be killed, over and over.
+Runs `grader` commands in forks of a process that has imported everything, so that tests can kill them again and again.
 
-Reads a line of JSON, the arguments; answers with the child's process id, and with its exit status once it is gone.
+Reads lines of JSON, the arguments; for each, prints the child's process id and, when it has ended, its exit status.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""`grader demo`, as the first thing that a stranger runs."""
+"""`grader demo`, the first command that a new user runs."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import pytest
 from grader.cli import main
 
 
-def test_the_demo_ends_with_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A perfect submission, a missing mask, a missing 1/N, a blank and one that hangs, each with its score."""
+def test_the_demo_writes_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A perfect submission, a missing mask, a missing 1/N, a blank one and one that hangs have the right scores."""
     code = main(["demo", "-o", str(tmp_path)])
 
     pages = {path.stem: path for path in (tmp_path / "reports").glob("*.html")}
@@ -25,6 +25,6 @@ def test_the_demo_ends_with_reports(tmp_path: Path, capsys: pytest.CaptureFixtur
     assert scores["blank"] == 0
     assert scores["endless-loop"] == 8
     assert {e["outcome"] for e in reports["endless-loop"]["exercises"]} == {"match", "timed_out"}
-    said = capsys.readouterr().err
-    assert all(str(page) in said for page in pages.values())
+    output = capsys.readouterr().err
+    assert all(str(page) in output for page in pages.values())
     assert {path.stem for path in (tmp_path / "submissions").iterdir()} == set(pages)

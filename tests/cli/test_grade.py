@@ -1,4 +1,4 @@
-"""`grader grade` as its users call it: exit codes, files, and sentences."""
+"""`grader grade`, called as its users call it: exit codes, files and messages."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ NAMES = ["grad_yhat", "grad_w2", "grad_b2", "grad_a1", "grad_z1", "grad_w1", "gr
 
 
 def solved(path: Path, answers: str = "") -> Path:
-    """The released notebook with some answers, and the solution's for the rest."""
+    """The released notebook with these answers, and with the solution elsewhere."""
     notebook = handed_in(answers)
     path.write_text(nbformat.writes(notebook))
     return path
 
 
 def graded(path: Path, *options: str) -> tuple[int, dict[str, Any]]:
-    """The exit code and the JSON, which is always valid."""
+    """Grade a notebook, check that its reports are valid, and return the exit code and the JSON."""
     output = path.parent / "out"
     code = main(["grade", str(path), "-o", str(output), "--solutions", str(SOURCE.parent), *options])
     report = json.loads((output / f"{path.stem}.json").read_text())
@@ -37,7 +37,7 @@ def graded(path: Path, *options: str) -> tuple[int, dict[str, Any]]:
 
 
 def test_the_solution_scores_full_marks(tmp_path: Path) -> None:
-    """Exit code 0, every case of every exercise matches, and the sums are right."""
+    """The exit code is 0, every case of every exercise matches, and the sums are right."""
     code, report = graded(solved(tmp_path / "solution.ipynb"))
 
     assert code == 0
@@ -53,7 +53,7 @@ def test_the_solution_scores_full_marks(tmp_path: Path) -> None:
 
 
 def test_the_released_notebook_scores_nothing(tmp_path: Path) -> None:
-    """Exit code 1, `blank` for all seven."""
+    """The exit code is 1, and all seven exercises are `blank`."""
     path = tmp_path / "untouched.ipynb"
     path.write_bytes((ROOT / "assignments" / "two_layer_mse" / "two_layer_mse.ipynb").read_bytes())
 
@@ -64,8 +64,8 @@ def test_the_released_notebook_scores_nothing(tmp_path: Path) -> None:
     assert {exercise["outcome"] for exercise in report["exercises"]} == {"blank"}
 
 
-def test_a_mistake_costs_its_own_points_only(tmp_path: Path) -> None:
-    """The first gradient is wrong, everything downstream is graded with right upstream values."""
+def test_a_mistake_costs_only_its_own_points(tmp_path: Path) -> None:
+    """The first gradient is wrong; the later ones are graded with right upstream gradients."""
     wrong = "# %%\ndef grad_yhat(yhat, y):\n    return 2 * (yhat - y)\n"
 
     code, report = graded(solved(tmp_path / "wrong.ipynb", wrong))
@@ -78,7 +78,7 @@ def test_a_mistake_costs_its_own_points_only(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".md", ".py"])
 def test_text_forms_are_graded_too(tmp_path: Path, suffix: str) -> None:
-    """As jupytext writes them."""
+    """The forms that jupytext writes."""
     import jupytext
 
     notebook = nbformat.read(solved(tmp_path / "a.ipynb"), as_version=4)
@@ -89,7 +89,7 @@ def test_text_forms_are_graded_too(tmp_path: Path, suffix: str) -> None:
 
 
 def test_an_unreadable_file_has_a_report_and_exit_code_2(tmp_path: Path) -> None:
-    """Whoever looks for the report finds one that says what is wrong with the file."""
+    """There is a report, which says what is wrong with the file."""
     path = tmp_path / "cut.ipynb"
     path.write_bytes((ROOT / "assignments" / "two_layer_mse" / "two_layer_mse.ipynb").read_bytes()[:-200])
 
@@ -113,10 +113,10 @@ def test_an_unreadable_file_has_a_report_and_exit_code_2(tmp_path: Path) -> None
         (["release", "nonsense"], "There is no assignment 'nonsense'"),
     ],
 )
-def test_a_wrong_call_is_a_sentence_and_exit_code_2(
+def test_wrong_usage_is_a_message_and_exit_code_2(
     arguments: list[str], says: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    """On stderr, without a traceback."""
+    """The message is on stderr, without a traceback."""
     code = main([*arguments, "-o", str(tmp_path)] if len(arguments) > 1 else arguments)
 
     captured = capsys.readouterr()
@@ -126,8 +126,8 @@ def test_a_wrong_call_is_a_sentence_and_exit_code_2(
     assert captured.out == ""
 
 
-def test_a_wrong_solution_is_the_graders_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Exit code 3, a report in which nothing costs a point, and the exercise named."""
+def test_a_wrong_solution_costs_no_points(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The exit code is 3, the message names the exercise, and the report decides nothing."""
     solutions = tmp_path / "solutions"
     solutions.mkdir()
     text = SOURCE.read_text()
@@ -148,7 +148,7 @@ def test_a_wrong_solution_is_the_graders_fault(tmp_path: Path, capsys: pytest.Ca
 
 
 def test_formats_can_be_chosen(tmp_path: Path) -> None:
-    """Only what was asked for is written; stdout stays empty."""
+    """Only the chosen format is written, and nothing is printed."""
     path = solved(tmp_path / "a.ipynb")
 
     done = subprocess.run(
@@ -163,7 +163,7 @@ def test_formats_can_be_chosen(tmp_path: Path) -> None:
 
 
 def test_another_hidden_seed_draws_other_batches(tmp_path: Path) -> None:
-    """The hidden batch's numbers change, the public one's do not."""
+    """The numbers of the hidden batch change, those of the public batch do not."""
     wrong = solved(tmp_path / "wrong.ipynb", "# %%\ndef grad_z1(da1, z1):\n    return da1\n")
     errors = []
     for seed in ("1", "2"):
@@ -178,8 +178,8 @@ def test_another_hidden_seed_draws_other_batches(tmp_path: Path) -> None:
     ("functions", "code"),
     [("grad_yhat grad_w2 grad_b2 grad_a1 grad_z1 grad_w1 grad_b1", 1), ("grad_table grad_wh", 1), ("grad_w1", 2)],
 )
-def test_an_unmarked_notebook_is_known_by_its_functions(tmp_path: Path, functions: str, code: int) -> None:
-    """Where just one assignment has most of them; otherwise it has to be named."""
+def test_a_notebook_without_metadata_is_known_by_its_functions(tmp_path: Path, functions: str, code: int) -> None:
+    """If exactly one assignment has most of them; otherwise the assignment has to be named."""
     path = tmp_path / "unmarked.py"
     path.write_text("\n".join(f"def {name}(): ..." for name in functions.split()))
 

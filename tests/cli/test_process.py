@@ -1,4 +1,4 @@
-"""What is only seen from outside of a process: how it ends, what it leaves behind, what it did not need to import."""
+"""The command line as a process: how it ends, what it leaves behind, and what it does not import."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.conftest import SOURCES, handed_in
 
 
 def grader(folder: Path, *arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
-    """Run it, and see that nothing is left of it afterwards: no process, no temporary file."""
+    """Run the grader, and check that it leaves no process and no temporary file behind."""
     mark = f"Test{os.getpid()}"  # the warm process has a clean environment, but for such things
     temporary = folder / "temporary"
     temporary.mkdir()
@@ -50,10 +50,8 @@ def _environment(process: psutil.Process) -> dict[str, str]:
         (["grade", "nowhere.ipynb", "--debug"], 1, "Traceback"),
     ],
 )
-def test_a_command_that_comes_to_nothing_leaves_nothing(
-    tmp_path: Path, arguments: list[str], code: int, says: str
-) -> None:
-    """The warm process was begun already. It is not waited for, and says nothing."""
+def test_a_command_that_fails_leaves_nothing_behind(tmp_path: Path, arguments: list[str], code: int, says: str) -> None:
+    """The warm process has started by then. Nobody waits for it, and it prints nothing."""
     done = grader(tmp_path, *arguments)
 
     assert (done.returncode, says in done.stderr) == (code, True), done.stderr
@@ -61,8 +59,8 @@ def test_a_command_that_comes_to_nothing_leaves_nothing(
 
 
 @pytest.mark.slow
-def test_a_grading_leaves_nothing_and_imports_no_more_than_it_needs(tmp_path: Path) -> None:
-    """Neither the gradebook's database nor tables for a terminal, nor what torch imports for symbolic shapes."""
+def test_a_grading_leaves_nothing_behind_and_imports_only_what_it_needs(tmp_path: Path) -> None:
+    """It imports no database, no tables for a terminal, and not torch's module for symbolic shapes."""
     nbformat.write(handed_in(""), tmp_path / "alice.ipynb")
     code = (
         "import sys; from grader.cli import main; code = main(sys.argv[1:]);"

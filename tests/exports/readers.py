@@ -1,4 +1,4 @@
-"""Those who read what is exported, written from what they document: GitHub's runner, Classroom, GitLab, Gradescope."""
+"""Readers of the exports, written from the documentation of GitHub, GitHub Classroom, GitLab and Gradescope."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ OLD_COMMAND = re.compile(r"##\[(?P<name>[\w-]+)[^\]]*\](?P<data>.*)$")
 
 
 def read_commands(log: str) -> list[tuple[str, dict[str, str], str]]:
-    """The workflow commands that a runner obeys in a step's output: name, properties, message."""
+    """The workflow commands that GitHub's runner finds in the output of a step: name, properties, message."""
     commands, token = [], None
     for line in re.split(r"\r\n|\r|\n", log):
         if token is not None:
@@ -42,7 +42,7 @@ def _unescaped(text: str, *more: tuple[str, str]) -> str:
 
 
 def read_environment(text: str) -> dict[str, str]:
-    """A file of the kind of GITHUB_ENV and GITHUB_OUTPUT."""
+    """The variables in a file such as GITHUB_ENV or GITHUB_OUTPUT."""
     values: dict[str, str] = {}
     lines = iter(text.splitlines())
     for line in lines:
@@ -61,7 +61,7 @@ def read_environment(text: str) -> dict[str, str]:
 
 
 def classroom(environment: dict[str, str]) -> dict[str, Any]:
-    """What Classroom's reporter makes of its environment: the table's points, those it sends, and whether it fails."""
+    """What Classroom's reporter reads: the points in its table, the points that it sends, and whether it fails."""
     shown = sent = most = 0.0
     failed = False
     for runner in environment["GRADER_RUNNERS"].split(","):
@@ -79,7 +79,7 @@ def classroom(environment: dict[str, str]) -> dict[str, Any]:
 
 
 def gitlab_junit(text: str) -> list[dict[str, Any]]:
-    """The cases as GitLab's parser takes them: the text within an element counts, its attributes do not."""
+    """The test cases that GitLab's parser reads: the text inside an element counts, its attributes do not."""
     found: dict[tuple[str, str], dict[str, Any]] = {}
     for case in ET.fromstring(text).iter("testcase"):
         status, shown = "success", ""
@@ -124,7 +124,7 @@ TEST = {
 
 
 def validate_gradescope(content: Any) -> None:
-    """Field by field, as Gradescope specifies `results.json`; and what it would show to a student adds up."""
+    """Check every field of `results.json` against Gradescope's specification, and that the points add up."""
     _fields(content, TOP, "results.json")
     tests = content.get("tests", [])
     assert "score" in content or any("score" in test for test in tests), "no score at all"

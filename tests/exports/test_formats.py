@@ -1,4 +1,4 @@
-"""Each format is read by whoever it is for, or by a reader written from what they document."""
+"""Each format is read by the program that it is for, or by a reader written from its documentation."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ from tests.exports.readers import (
 EVERY = pytest.mark.parametrize("sample", samples.SAMPLES)
 
 
-def written(report: Report) -> ReadReport:
-    """As it is read back."""
+def read_back(report: Report) -> ReadReport:
+    """The report as it is read back from JSON."""
     return read_report(json.loads(json.dumps(report_to_dict(report))))
 
 
@@ -48,10 +48,10 @@ def test_each_format_can_be_rendered() -> None:
 
 
 @EVERY
-def test_junit_is_read_by_a_junit_reader_and_by_gitlab(sample: str) -> None:
+def test_a_junit_reader_and_gitlab_read_junit(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    text = render([written(report)], Format.JUNIT)
+    text = render([read_back(report)], Format.JUNIT)
 
     suites = junitparser.JUnitXml.fromstring(text.encode())
     outcomes = [exercise.outcome for exercise in report.exercises]
@@ -72,7 +72,7 @@ def test_junit_is_read_by_a_junit_reader_and_by_gitlab(sample: str) -> None:
 
 
 def test_two_students_are_two_suites_for_gitlab() -> None:
-    one = written(samples.mixed())
+    one = read_back(samples.mixed())
 
     shown = gitlab_junit(render([one, dataclasses.replace(one, student="bob")], Format.JUNIT))
 
@@ -80,10 +80,10 @@ def test_two_students_are_two_suites_for_gitlab() -> None:
 
 
 @EVERY
-def test_gradescope_takes_each_field(sample: str) -> None:
+def test_gradescope_accepts_every_field(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    content = json.loads(render([written(report)], Format.GRADESCOPE))
+    content = json.loads(render([read_back(report)], Format.GRADESCOPE))
 
     validate_gradescope(content)
     assert content["score"] == report.score
@@ -94,7 +94,7 @@ def test_gradescope_takes_each_field(sample: str) -> None:
     assert all(f"{name}: Not graded" in visible for name in undecided)
 
 
-def test_gradescope_has_a_file_without_a_report() -> None:
+def test_gradescope_gets_a_file_even_without_a_report() -> None:
     content = json.loads(render_failure("There is no disk."))
 
     validate_gradescope(content)
@@ -103,10 +103,10 @@ def test_gradescope_has_a_file_without_a_report() -> None:
 
 
 @EVERY
-def test_annotations_are_what_the_runner_reads(sample: str) -> None:
+def test_github_s_runner_reads_the_annotations(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    commands = read_commands(render([written(report)], Format.GITHUB))
+    commands = read_commands(render([read_back(report)], Format.GITHUB))
 
     assert {name for name, _, _ in commands} <= {"error", "warning", "notice"}
     wrong = [exercise for exercise in report.exercises if exercise.passed is not True]
@@ -120,7 +120,7 @@ def test_no_more_annotations_than_github_shows() -> None:
         samples.report(*(samples.without_views("grad_w1", Outcome.RAISED, "It raised.") for _ in range(25)))
     )
 
-    commands = read_commands(render([written(many)], Format.GITHUB))
+    commands = read_commands(render([read_back(many)], Format.GITHUB))
 
     errors = [message for name, _, message in commands if name == "error"]
     assert len(errors) == LIMIT
@@ -128,10 +128,10 @@ def test_no_more_annotations_than_github_shows() -> None:
 
 
 @EVERY
-def test_classroom_adds_up(sample: str) -> None:
+def test_points_in_classroom_add_up(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    read = classroom(read_environment(render([written(report)], Format.CLASSROOM))) if report.exercises else None
+    read = classroom(read_environment(render([read_back(report)], Format.CLASSROOM))) if report.exercises else None
 
     if read is not None:
         assert read["shown"] == read["sent"] == report.score
@@ -140,10 +140,10 @@ def test_classroom_adds_up(sample: str) -> None:
 
 
 @EVERY
-def test_code_quality_is_what_gitlab_documents(sample: str) -> None:
+def test_code_quality_follows_gitlab_s_schema(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    issues = json.loads(render([written(report)], Format.GITLAB))
+    issues = json.loads(render([read_back(report)], Format.GITLAB))
 
     jsonschema.validate(issues, CODE_QUALITY)
     assert len({issue["fingerprint"] for issue in issues}) == len(issues)
@@ -151,21 +151,21 @@ def test_code_quality_is_what_gitlab_documents(sample: str) -> None:
 
 
 @EVERY
-def test_csv_is_a_row_per_exercise(sample: str) -> None:
+def test_csv_has_a_row_for_each_exercise(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    rows = list(csv.DictReader(io.StringIO(render([written(report)], Format.CSV))))
+    rows = list(csv.DictReader(io.StringIO(render([read_back(report)], Format.CSV))))
 
     assert [row["exercise"] for row in rows] == [exercise.name for exercise in report.exercises]
     assert sum(float(row["points"] or 0) for row in rows) == report.score
 
 
 @EVERY
-def test_platforms_are_told_what_was_decided(sample: str) -> None:
-    """A cell that is filled in is a mark, so there is no row where the grader failed."""
+def test_platforms_get_only_decided_marks(sample: str) -> None:
+    """A row without a mark would change the student's mark, so there is none if the grader failed."""
     report = samples.SAMPLES[sample]()
     is_decided = all(exercise.passed is not None for exercise in report.exercises)
-    one = dataclasses.replace(written(report), student="4021")
+    one = dataclasses.replace(read_back(report), student="4021")
 
     canvas = list(csv.reader(io.StringIO(render([one], Format.CANVAS))))
     moodle = list(csv.DictReader(io.StringIO(render([one], Format.MOODLE))))
@@ -178,21 +178,21 @@ def test_platforms_are_told_what_was_decided(sample: str) -> None:
     )
 
 
-def test_platforms_are_not_told_what_would_harm() -> None:
-    one = dataclasses.replace(written(samples.mixed()), student="=cmd|x")
+def test_harmful_exports_to_platforms_are_refused() -> None:
+    one = dataclasses.replace(read_back(samples.mixed()), student="=cmd|x")
 
     assert "\n'=cmd|x,,,'=cmd|x,," in render([one], Format.CANVAS)
     with pytest.raises(UsageError, match="one assignment, not 2"):
         render([one, dataclasses.replace(one, title="Another")], Format.CANVAS)
-    with pytest.raises(UsageError, match=r"'=cmd\|x' is none"):
+    with pytest.raises(UsageError, match=r"'=cmd\|x' is not a number"):
         render([one], Format.MOODLE)
 
 
 @EVERY
-def test_the_summary_is_a_table_of_text(sample: str) -> None:
+def test_the_summary_is_a_table_without_markup(sample: str) -> None:
     report = samples.SAMPLES[sample]()
 
-    page = MarkdownIt("gfm-like", {"linkify": False}).render(render([written(report)], Format.MARKDOWN))
+    page = MarkdownIt("gfm-like", {"linkify": False}).render(render([read_back(report)], Format.MARKDOWN))
 
     assert page.count("<tr>") == (len(report.exercises) + 1 if report.notebook.problem is None else 0)
     assert "<script" not in page
@@ -219,19 +219,19 @@ HOSTILE = st.text(max_size=80) | st.sampled_from(
 
 
 @given(HOSTILE, HOSTILE)
-def test_no_text_of_a_student_s_is_more_than_text(said: str, hint: str) -> None:
-    """In no format: counts, kinds and structure are what they are with harmless text."""
+def test_text_of_students_is_only_text(text: str, hint: str) -> None:
+    """In every format: counts, kinds and structure are the same as with harmless text."""
     wrong = samples.without_views(
-        "grad_w1", Outcome.RAISED, said, diagnoses=(Diagnosis(id="sign", message=said, hint=hint),)
+        "grad_w1", Outcome.RAISED, text, diagnoses=(Diagnosis(id="sign", message=text, hint=hint),)
     )
-    hostile = written(samples.report(wrong))
+    hostile = read_back(samples.report(wrong))
 
     commands = read_commands(render([hostile], Format.GITHUB))
     assert [name for name, _, _ in commands] == ["error", "notice"]
     assert set(commands[0][1]) == {"title"}
     assert [case["status"] for case in gitlab_junit(render([hostile], Format.JUNIT))] == ["failure"]
     page = MarkdownIt("gfm-like", {"linkify": False}).render(render([hostile], Format.MARKDOWN))
-    assert (page.count("<tr>"), page.count("<h2>"), page.count("<details>")) == (2, 1, 1 if said or hint else 0)
+    assert (page.count("<tr>"), page.count("<h2>"), page.count("<details>")) == (2, 1, 1 if text or hint else 0)
     assert not any(tag in page for tag in ("<a ", "<script", "<code", "<img", "<h1"))
     rows = list(csv.reader(io.StringIO(render([hostile], Format.CSV))))
     assert [len(row) for row in rows] == [9, 9]
@@ -241,17 +241,19 @@ def test_no_text_of_a_student_s_is_more_than_text(said: str, hint: str) -> None:
     assert classroom(read_environment(render([hostile], Format.CLASSROOM)))["failed"]
 
 
-def test_a_summary_has_room() -> None:
-    one = written(samples.mixed())
+def test_a_summary_has_a_size_limit() -> None:
+    one = read_back(samples.mixed())
 
     text = render([one] * 2000, Format.MARKDOWN)
 
     assert len(text.encode()) < MAX_BYTES + 1000
-    assert "more reports find no room" in text
+    assert "There is no room for" in text
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"schema": "grader.report/2"}', '{"schema": 1}', "\0"])
-def test_what_is_no_report_is_a_sentence(tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_a_report_is_refused(
+    tmp_path: Path, content: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "a.json"
     path.write_text(content)
 
@@ -259,7 +261,7 @@ def test_what_is_no_report_is_a_sentence(tmp_path: Path, content: str, capsys: p
     assert "Name" in capsys.readouterr().err
 
 
-def test_files_are_written_whole_or_said_why_not(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_exports_are_files_or_an_error_message(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "a.json"
     path.write_text(render_json(samples.mixed()))
 

@@ -1,4 +1,4 @@
-"""The line that an annotation names is the line where the student's function, or the error in it, stands."""
+"""Annotations name the line of the student's function, or of the error in it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def written(folder: Path, form: str) -> Path:
 
 
 def report_on(path: Path) -> ReadReport:
-    """What a report would say of it: where functions begin, and that grad_w1 raises in its third line."""
+    """A report that knows where functions begin, and that grad_w1 raises in its third line."""
     submission = read_submission(path)
     functions = find_functions(read_notebook(submission))
     findings = []
@@ -69,7 +69,7 @@ def report_of(submission: Submission, *findings: Finding) -> ReadReport:
 
 
 def find_places(report: ReadReport, notebooks: list[Path]) -> dict[str, Place]:
-    """The places that are known, by exercise."""
+    """The known places, by exercise."""
     return {finding.name: finding.place for finding in with_places(report, notebooks).findings if finding.place}
 
 
@@ -80,7 +80,7 @@ def line_of(path: Path, text: str) -> int:
 
 
 @pytest.mark.parametrize("form", [".ipynb", ".md", ".py"])
-def test_lines_are_those_of_the_file(tmp_path: Path, form: str) -> None:
+def test_lines_are_lines_of_the_file(tmp_path: Path, form: str) -> None:
     path = written(tmp_path, form)
 
     places = find_places(report_on(path), [path])
@@ -92,7 +92,7 @@ def test_lines_are_those_of_the_file(tmp_path: Path, form: str) -> None:
 
 
 @pytest.mark.parametrize("style", [{"indent": None}, {"indent": 4}, {"separators": (",", ":")}])
-def test_json_of_any_layout(tmp_path: Path, style: dict[str, Any]) -> None:
+def test_json_in_any_layout(tmp_path: Path, style: dict[str, Any]) -> None:
     path = written(tmp_path, ".ipynb")
     content = json.loads(path.read_text())
     path.write_text(json.dumps(content, **style))
@@ -103,7 +103,7 @@ def test_json_of_any_layout(tmp_path: Path, style: dict[str, Any]) -> None:
     assert places["grad_z1"].line == expected
 
 
-def test_a_pair_that_says_the_same_is_the_file_to_look_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_are_those_of_an_identical_pair(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     notebook, pair = written(tmp_path, ".ipynb"), written(tmp_path, ".md")
     monkeypatch.chdir(tmp_path)
 
@@ -113,7 +113,7 @@ def test_a_pair_that_says_the_same_is_the_file_to_look_at(tmp_path: Path, monkey
     assert places["grad_z1"].line == line_of(pair, "def grad_z1(")
 
 
-def test_a_pair_that_lags_behind_is_not(tmp_path: Path) -> None:
+def test_lines_are_not_those_of_an_outdated_pair(tmp_path: Path) -> None:
     notebook, pair = written(tmp_path, ".ipynb"), written(tmp_path, ".md")
     pair.write_text(pair.read_text().replace("return da1", "return da1 * 2"))
 
@@ -133,7 +133,7 @@ SOURCES = st.lists(st.text(alphabet='ab\n\u2028\r"\\{}[],:é', max_size=12), max
 
 @given(SOURCES, st.sampled_from([None, 0, 1, 3]), st.booleans())
 def test_every_line_of_every_cell(sources: list[str], indent: int | None, as_list: bool) -> None:
-    """The n-th line of a source, split at newlines only, stands where it is said to, for any notebook JSON."""
+    """Every line of a source, split only at newlines, is found in the JSON of any notebook."""
     cells = [{"metadata": {"a": [1, {}]}, "source": s.splitlines(keepends=True) if as_list else s} for s in sources]
     text = json.dumps({"metadata": {}, "cells": cells, "nbformat": 4}, indent=indent, ensure_ascii=False)
 
@@ -148,7 +148,7 @@ def test_every_line_of_every_cell(sources: list[str], indent: int | None, as_lis
             assert json.dumps(first, ensure_ascii=False)[1:-1] in physical[line - 1]
 
 
-def test_what_cannot_be_read_has_no_lines(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_has_no_lines(tmp_path: Path) -> None:
     path = tmp_path / "cut.ipynb"
     path.write_text('{"cells": [')
     submission = Submission.of(path.read_bytes(), name="cut.ipynb", student="cut")

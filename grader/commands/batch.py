@@ -1,0 +1,161 @@
+"""
+`grader batch`: grades a class.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from grader.commands.options import (
+    EXIT_FAULT,
+    EXIT_FULL_MARKS,
+    EXIT_NOT_ALL,
+    EXIT_USAGE,
+    FORMATS,
+    assignment_option,
+    debug_option,
+    format_option,
+    hidden_seed_option,
+    output_option,
+    printable,
+    quiet_option,
+    release_option,
+    sandbox_option,
+    say,
+    solutions_option,
+)
+
+if TYPE_CHECKING:
+    from grader.classroom.pool import Workers
+    from grader.classroom.run import ClassResult
+
+__all__ = ["batch"]
+
+
+@click.command()
+@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", type=click.Path(path_type=Path))
+@assignment_option
+@output_option
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    help="Submissions to grade at a time. [default: one per core; 64 on a cluster]",
+)
+@click.option("--regrade", is_flag=True, help="Execute and grade everything again.")
+@format_option
+@click.option("--gradebook", metavar="PATH-OR-URL", help="Where to save the results. [default: OUTPUT/gradebook.db]")
+@click.option(
+    "--fill",
+    type=click.Path(path_type=Path, dir_okay=False, exists=True),
+    multiple=True,
+    help="Fill in a copy of this gradebook, which Canvas or Moodle exported. Repeatable.",
+)
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Grade on a Dask cluster: the address of its scheduler, tcp://…, or its scheduler file.",
+)
+@click.option("--fill-column", metavar="HEADING", help="The column to fill, if several fit.")
+@solutions_option
+@hidden_seed_option
+@release_option
+@sandbox_option
+@quiet_option
+@debug_option
+def batch(
+    sources: tuple[Path, ...],
+    assignment_id: str | None,
+    output: Path,
+    jobs: int | None,
+    cluster: str | None,
+    regrade: bool,
+    formats: tuple[str, ...],
+    gradebook: str | None,
+    fill: tuple[Path, ...],
+    fill_column: str | None,
+    solutions: Path | None,
+    hidden_seed: int | None,
+    release: str | None,
+    level: str,
+    quiet: bool,
+) -> int:
+    """
+    Grade a class: a report for each student, gradebook.csv, and the class at a glance in index.html.
+
+    A SOURCE is a folder of notebooks, a download from Canvas, Moodle or Gradescope (zipped or unpacked), or an nbgrader
+    course. If a student handed in several times, the newest submission counts. What has been graded already is not
+    graded again, and what has run already is judged again without being executed.
+    """
+    from grader.assignment.load import solutions_directory
+    from grader.classroom.run import ClassOptions, choose_for_class, grade_class
+    from grader.classroom.submissions import find_submissions
+
+    workers = _workers(cluster, jobs, level)
+    roster = find_submissions(sources, assignment_id=assignment_id)
+    source = choose_for_class(roster.received, solutions_directory(solutions), assignment_id)
+    options = ClassOptions(
+        output=output,
+        workers=workers,
+        gradebook=gradebook,
+        hidden_seed=hidden_seed,
+        release=release,
+        regrade=regrade,
+        formats=formats or FORMATS,
+        fill=fill,
+        fill_column=fill_column,
+        is_quiet=quiet,
+    )
+    try:
+        result = grade_class(roster, source, options)
+    except KeyboardInterrupt:
+        say("What has been graded is kept. Run the same command again to continue.")
+        raise
+    if not quiet:
+        _show(result)
+    return _exit_code(result)
+
+
+def _workers(cluster: str | None, jobs: int | None, level: str) -> Workers:
+    """The workers on this machine, after a check of its sandbox; or those of a cluster, which are checked later."""
+    from grader.classroom.cluster import IN_FLIGHT, cluster_workers
+    from grader.classroom.pool import Workers, local_workers
+    from grader.execution.kernels import check_sandbox
+    from grader.sandbox import Level
+
+    require = Level[level.upper()]
+    if cluster is not None:
+        open_workers = functools.partial(cluster_workers, address=cluster, require=require)
+        return Workers(open=open_workers, jobs=jobs or IN_FLIGHT, require=require)
+    check_sandbox(require)
+    return Workers(open=local_workers, jobs=jobs or os.cpu_count() or 1, require=require)
+
+
+def _show(result: ClassResult) -> None:
+    for problem in result.problems:
+        say(printable(f"  {problem.where}: {problem.message}"))
+    for entry in result.entries:
+        if entry.report.is_undecided:
+            say(printable(f"  {entry.owner.student}: could not be graded. {entry.fault}"))
+        elif entry.report.problem:
+            say(printable(f"  {entry.received.file.name}: {entry.report.problem}"))
+    for filled in result.filled:
+        say(printable(f"  {filled.rows} rows of {filled.column!r} were filled in."))
+        for note in filled.notes:
+            say(printable(f"  {note}"))
+    for path in result.written:
+        say(f"  {path}")
+
+
+def _exit_code(result: ClassResult) -> int:
+    reports = [entry.report for entry in result.entries]
+    if any(report.is_undecided for report in reports):
+        return EXIT_FAULT
+    if any(report.problem for report in reports) or any(problem.is_serious for problem in result.problems):
+        return EXIT_USAGE
+    is_right = all(finding.outcome.passed for report in reports for finding in report.findings)
+    return EXIT_FULL_MARKS if is_right else EXIT_NOT_ALL

@@ -71,9 +71,9 @@ def test_a_student_who_makes_the_mistake_gets_the_author_s_words() -> None:
 
     assert diagnosis.id == "sigmoid_once_more"
     assert diagnosis.message == "In your dz, p goes through the sigmoid once more."
-    assert diagnosis.hint.startswith("What is p already")
+    assert diagnosis.hint.startswith("What is p, and what is z?")
     assert len(diagnosis.more) == 1
-    assert diagnosis.analogy.startswith("A map says")
+    assert diagnosis.analogy.startswith("On a map, you can look up the slope")
 
 
 def test_a_similar_mistake_is_not_taken_for_it() -> None:

@@ -100,7 +100,7 @@ def test_submissions_of_all_kinds(autograder: Path, repository: Path) -> None:
     (submission / "essay.pdf").write_bytes(b"%PDF-1.7\n\xff\xfe")
     other = run(autograder)
     assert other["score"] == 0
-    assert "was another file uploaded?" in other["output"]
+    assert "Did you upload the wrong file?" in other["output"]
 
     shutil.copy(repository / "cut.ipynb", submission)
     cut = run(autograder)
@@ -163,8 +163,8 @@ def test_a_failure_of_the_grader_has_a_result(autograder: Path, repository: Path
     assert "disagrees with autograd" in contradicted["tests"][-1]["output"]
     assert "disagrees" not in json.dumps(contradicted["tests"][:-1])
     assert "is not a source notebook" in unreadable["tests"][-1]["output"]
-    assert "did not come to an end" in endless["tests"][-1]["output"]
-    assert "did not come to an end" in broken["tests"][-1]["output"]
+    assert "did not finish" in endless["tests"][-1]["output"]
+    assert "did not finish" in broken["tests"][-1]["output"]
 
 
 def test_the_file_to_grade(tmp_path: Path, repository: Path) -> None:

@@ -114,7 +114,7 @@ def test_a_class_is_graded_twice(
     assert (output / "s1001.html").is_file()
     assert (output / "s1003.html").stat().st_mtime_ns == before["s1003.html"]
     assert rows_of(output)["s1005"]["status"] == "unreadable"
-    assert "was another file uploaded" in (output / "s1005.html").read_text()
+    assert "Did you upload the wrong file" in (output / "s1005.html").read_text()
     (folder / "s1005.ipynb").unlink()
 
     assert batch(output, folder, "--regrade", "-q") == 1

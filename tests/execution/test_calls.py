@@ -176,7 +176,7 @@ def test_an_error_shows_the_students_own_lines() -> None:
     ("case", "withholds", "message"),
     [
         (PUBLIC, True, "x is 0.123"),
-        (HIDDEN, True, "(what it said is withheld: it was raised on a hidden case)"),
+        (HIDDEN, True, "(the message is withheld, because it is about a hidden case)"),
         (HIDDEN, False, "x is 0.123"),
     ],
 )

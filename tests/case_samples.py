@@ -34,7 +34,7 @@ def case_of(
     dtype: torch.dtype = torch.float32,
     terms: int = 10,
 ) -> Case:
-    """A case with arguments of ones; without `expected`, it is one of `WEIGHT`."""
+    """A case whose arguments are tensors of ones; without `expected`, a case of `WEIGHT`."""
     return Case(
         name=name,
         public=public,
@@ -62,7 +62,7 @@ def answered(case: Case, *tensors: torch.Tensor, **details: Any) -> Returned:
 
 
 def failed(case: Case, outcome: Outcome, **details: Any) -> Returned:
-    """A call with an outcome of its own: there is nothing to compare."""
+    """A call that already has an outcome, so that nothing is compared."""
     return answered(case, outcome=outcome, **({"type": None} | details))
 
 
@@ -86,5 +86,5 @@ def assignment_of(*exercises: Exercise, **settings: Any) -> Assignment:
 
 
 def payload_of(tensors: Mapping[str, torch.Tensor]) -> bytes:
-    """Tensors by name in the safetensors format, also those that share memory."""
+    """Tensors in the safetensors format, by name; they may share memory."""
     return save({name: tensor.clone().contiguous() for name, tensor in tensors.items()})

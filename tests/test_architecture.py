@@ -42,7 +42,7 @@ LAYERS = [
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 
 WITHOUT_LAYER = {"bundled", "samples", "schemas"}
-"""Folders of the package that hold data and no module of ours."""
+"""Folders of the package that contain data instead of modules."""
 
 MOST_FILES = 20
 
@@ -83,7 +83,7 @@ def test_imports_go_one_way(name: str, path: Path) -> None:
 
 
 def test_every_folder_has_its_place() -> None:
-    """Each folder of the package is a layer's or holds data, and each name in LAYERS is a module or a folder."""
+    """Each folder of the package is in LAYERS or contains data, and each name in LAYERS exists."""
     folders = {path.name for path in PACKAGE.iterdir() if path.is_dir() and path.name != "__pycache__"}
     rooms = {path.stem if path.is_file() else path.name for path in PACKAGE.iterdir()}
 
@@ -92,8 +92,8 @@ def test_every_folder_has_its_place() -> None:
     assert sum(len(names) for names in LAYERS) == len(LEVEL), "a name stands in two layers"
 
 
-def test_few_files_stand_outside_of_folders() -> None:
-    """A concept of its own may have a file directly in the package; there are not many."""
+def test_few_files_are_outside_of_folders() -> None:
+    """Only a few concepts deserve a file directly in the package."""
     assert len([path for path in PACKAGE.iterdir() if path.is_file()]) <= MOST_FILES
 
 
@@ -144,7 +144,7 @@ def test_modules_are_small(name: str, path: Path) -> None:
 
 
 def python_files() -> Iterator[Path]:
-    """Our own code, without what stands for a student's."""
+    """Our Python files. The corpus and the samples are students' code."""
     for folder in ("grader", "tests", "benchmarks"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             if not {"corpus", "samples"} & set(path.relative_to(ROOT).parts[:2]):
@@ -152,7 +152,7 @@ def python_files() -> Iterator[Path]:
 
 
 def private_names(code: str) -> list[str]:
-    """Where code uses a private name of another of our modules, as `line: name`."""
+    """The private names of our other modules that code uses, as `line: name`."""
     own_modules: set[str] = set()
     found: list[str] = []
     nodes = list(ast.walk(ast.parse(code)))
@@ -190,7 +190,7 @@ def is_private(name: str) -> bool:
 
 @pytest.mark.parametrize("path", list(python_files()), ids=lambda path: str(path.relative_to(ROOT)))
 def test_private_names_stay_in_their_module(path: Path) -> None:
-    """Not even a test uses one: what others need is public."""
+    """No other module uses it, not even a test."""
     assert private_names(path.read_text(encoding="utf-8")) == []
 
 
@@ -211,7 +211,7 @@ def test_private_names_stay_in_their_module(path: Path) -> None:
     ],
 )
 def test_private_names_are_found(code: str, found: list[str]) -> None:
-    """In each of the ways in which somebody might reach for one."""
+    """They may be imported, read as an attribute, or patched."""
     assert private_names(code) == found
 
 

@@ -1,4 +1,4 @@
-"""What is decided about an exercise: outcome, points, sentence, notices, flags, and what is kept back."""
+"""The judge decides the outcome, points and sentence of an exercise, its notices and flags, and what stays hidden."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def judged(
 )
 @pytest.mark.parametrize("case", [PUBLIC, HIDDEN], ids=["public", "hidden"])
 def test_returned_tensors_are_compared(case: Case, tensor: torch.Tensor, outcome: Outcome, message: str) -> None:
-    """The sentence names a hidden case, and nothing of what is in it."""
+    """The sentence names a hidden case, but no number from it."""
     result, flags = judged(answered(case, tensor))
 
     where, dtype = ("", "float32") if case.public else (" (case vjp)", "float64")
@@ -134,7 +134,7 @@ LONG = CallError(type="ValueError", message=f"{'a' * 300}\nsecond line")
 )
 @pytest.mark.parametrize("case", [PUBLIC, HIDDEN], ids=["public", "hidden"])
 def test_a_call_without_tensors(case: Case, outcome: Outcome, details: dict[str, Any], message: str) -> None:
-    """What came of the call is the outcome, and costs the points."""
+    """The call's outcome is the exercise's outcome, and gives no points."""
     result, _ = judged(failed(case, outcome, **details))
 
     where, dtype = ("", "float32") if case.public else (" (case vjp)", "float64")
@@ -148,7 +148,7 @@ def test_a_call_without_tensors(case: Case, outcome: Outcome, details: dict[str,
 
 
 @pytest.mark.parametrize("detail", ["signal 9", "exit 3"])
-def test_how_a_process_ended_is_part_of_the_sentence(detail: str) -> None:
+def test_the_sentence_says_how_the_process_ended(detail: str) -> None:
     result, _ = judged(failed(PUBLIC, Outcome.CRASHED), reply=Reply(status="crashed", detail=detail))
 
     assert result.message == (f"grad_w ended the process that it ran in ({detail}), instead of returning a gradient.")
@@ -190,10 +190,10 @@ def test_how_a_process_ended_is_part_of_the_sentence(detail: str) -> None:
         ),
     ],
 )
-def test_of_several_targets_the_worst_is_shown(
+def test_the_worst_of_several_targets_is_shown(
     tensors: tuple[torch.Tensor, ...], outcome: Outcome, message: str, target: str
 ) -> None:
-    """Sentence, shapes and numbers are those of one target: the first with the outcome that says most."""
+    """Sentence, shapes and numbers describe one target: the first whose outcome says most."""
     result, _ = judged(answered(PAIR, *tensors), exercise=LAYER)
 
     number = ("w", "b").index(target)
@@ -214,7 +214,7 @@ def test_of_several_targets_the_worst_is_shown(
         ("NoneType", "grad_layer returned None: is there a `return`?"),
     ],
 )
-def test_several_targets_are_returned_as_a_tuple(kind: str, message: str) -> None:
+def test_several_targets_must_be_returned_as_a_tuple(kind: str, message: str) -> None:
     result, _ = judged(failed(PAIR, Outcome.WRONG_TYPE, type=kind), exercise=LAYER)
 
     assert (result.outcome, result.message) == (Outcome.WRONG_TYPE, message)
@@ -237,8 +237,8 @@ def test_a_public_case_is_shown_in_full() -> None:
     assert shown.target is None
 
 
-def test_of_a_hidden_case_two_digits_are_shown() -> None:
-    """The error of a function that returns zeros is the gradient itself. No entry is shown."""
+def test_a_hidden_case_is_shown_with_two_digits() -> None:
+    """If a function returns zeros, its error is the gradient itself. No entry is shown."""
     hidden = case_of("vjp", EXPECTED * 1.23456, public=False)
 
     result, _ = judged(answered(hidden, torch.zeros(2, 2)))
@@ -251,8 +251,8 @@ def test_of_a_hidden_case_two_digits_are_shown() -> None:
     assert result.views == ()
 
 
-def test_pictures_are_of_the_public_batch() -> None:
-    """One for each target, float32; of complex numbers the real part, of very large tensors nothing."""
+def test_pictures_show_the_public_batch() -> None:
+    """Each target has a float32 array: the real part of complex numbers, and nothing for very large tensors."""
     layer, _ = judged(answered(case_of("vjp", EXPECTED, EXPECTED_BIAS, public=False), EXPECTED, EXPECTED_BIAS),
                       answered(PAIR, ONE_WRONG, EXPECTED_BIAS), exercise=LAYER)  # fmt: skip
     assert [view.target for view in layer.views] == ["w", "b"]
@@ -288,7 +288,7 @@ def test_pictures_are_of_the_public_batch() -> None:
 )
 @pytest.mark.parametrize("step", [1, -1], ids=["in order", "reversed"])
 def test_which_of_several_outcomes_counts(outcomes: str, winner: str, step: int) -> None:
-    """The one that says most, wherever it stands; a single case that is wrong costs all points."""
+    """The outcome that says most counts, in any order of the cases. One wrong case costs all points."""
     cases = [PUBLIC, HIDDEN][::step]
     returned = [call_with(Outcome(name), case) for name, case in zip(outcomes.split(), cases, strict=True)]
 
@@ -299,15 +299,15 @@ def test_which_of_several_outcomes_counts(outcomes: str, winner: str, step: int)
 
 
 @given(st.lists(st.sampled_from([o for o in Outcome if o.value not in ("missing", "skipped")]), min_size=1, max_size=5))
-def test_points_are_given_where_every_case_is_right(outcomes: list[Outcome]) -> None:
+def test_points_are_given_only_if_every_case_is_right(outcomes: list[Outcome]) -> None:
     result, _ = judged(*(call_with(outcome, PUBLIC) for outcome in outcomes))
 
     assert result.outcome is min(outcomes, key=list(Outcome).index)
     assert result.points == (2.0 if set(outcomes) == {Outcome.MATCH} else 0.0)
 
 
-def test_the_sentence_is_about_the_first_case_with_the_outcome() -> None:
-    """A public one comes first, and is shown without its name; the error is the first that there is."""
+def test_the_sentence_describes_the_first_case_with_the_outcome() -> None:
+    """A public case comes first, and its name is not shown. The first error is shown."""
     second = CallError(type="KeyError", message="2")
     on_both, _ = judged(failed(PUBLIC, Outcome.RAISED, error=RAISED), failed(HIDDEN, Outcome.RAISED, error=second))
     on_hidden, _ = judged(answered(PUBLIC, RIGHT), failed(HIDDEN, Outcome.RAISED, error=second))
@@ -317,7 +317,7 @@ def test_the_sentence_is_about_the_first_case_with_the_outcome() -> None:
 
 
 def call_with(outcome: Outcome, case: Case) -> Returned:
-    """A call that has this outcome, by itself or once it is compared."""
+    """A call that has this outcome at once, or after the comparison."""
     tensors = {
         Outcome.MATCH: EXPECTED,
         Outcome.MISMATCH: EXPECTED + 1,
@@ -331,7 +331,7 @@ def call_with(outcome: Outcome, case: Case) -> Returned:
 # --------------------------------------------------------------------------- a function that could not be called
 
 
-def test_a_blank_function_is_blank_whatever_came_of_its_calls() -> None:
+def test_a_blank_function_is_blank_whatever_its_calls_did() -> None:
     blank = definition_of(is_blank=True)
 
     result, flags = judged(
@@ -346,8 +346,8 @@ def test_a_blank_function_is_blank_whatever_came_of_its_calls() -> None:
     assert result.code == blank.code
 
 
-def test_a_cell_that_is_not_python() -> None:
-    """The error is that of the cell. A definition elsewhere is the one that counts."""
+def test_a_cell_with_a_syntax_error() -> None:
+    """The error is the syntax error of the cell. If another cell defines the function, that definition counts."""
     broken, _ = judged(failed(PUBLIC, Outcome.MISSING), functions=index_of(broken={"grad_w": 3}))
     elsewhere, _ = judged(answered(PUBLIC, RIGHT), functions=index_of(definition_of(), broken={"grad_w": 3}))
 
@@ -381,7 +381,7 @@ CELL_ERROR = CallError(type="NameError", message="name 'torch' is not defined", 
             "There is no function grad_w. There is one called grad_w_: was it renamed?",
         ),
         (
-            index_of(definition_of("grad_b"), definition_of("softmax")),  # the one is asked for itself
+            index_of(definition_of("grad_b"), definition_of("softmax")),  # grad_b is another exercise
             None,
             {},
             "There is no function grad_w in the notebook. Was its cell deleted, or made a text cell?",
@@ -425,7 +425,7 @@ def test_why_a_function_is_missing(
         ),
     ],
 )
-def test_a_notebook_that_cannot_be_asked(kind: str, stopped: str | None, outcome: Outcome, message: str) -> None:
+def test_a_notebook_whose_process_is_gone(kind: str, stopped: str | None, outcome: Outcome, message: str) -> None:
     result, _ = judged(
         failed(PUBLIC, Outcome.CRASHED),
         reply=Reply(status="unreachable"),
@@ -449,8 +449,10 @@ USES_AUTOGRAD = index_of(definition_of(autograd=("In [4], line 3: .backward()",)
         ("allow", Outcome.MATCH, 2.0, False),
     ],
 )
-def test_autograd_as_the_assignment_has_it(policy: str, outcome: Outcome, points: float, flagged: bool) -> None:
-    """The evidence of the code comes before that of the calls, each piece once."""
+def test_an_assignment_may_forbid_flag_or_allow_autograd(
+    policy: str, outcome: Outcome, points: float, flagged: bool
+) -> None:
+    """Evidence from the code comes before evidence from the calls; no piece is repeated."""
     traced = ("called aten::threshold_backward",)
 
     result, flags = judged(
@@ -470,8 +472,8 @@ def test_autograd_as_the_assignment_has_it(policy: str, outcome: Outcome, points
     )
 
 
-def test_autograd_is_forbidden_in_a_wrong_answer_too() -> None:
-    """Also where only the call showed it; of a function that could not be called, it is only reported."""
+def test_autograd_is_forbidden_in_wrong_functions_too() -> None:
+    """Evidence from a call is enough. If the function could not be called, autograd is flagged and does not decide."""
     wrong, _ = judged(answered(PUBLIC, ONE_WRONG, autograd=("switched inference mode off",)))
     gone, flags = judged(failed(PUBLIC, Outcome.MISSING), functions=USES_AUTOGRAD)
 
@@ -507,8 +509,8 @@ def test_autograd_is_forbidden_in_a_wrong_answer_too() -> None:
         ),
     ],
 )
-def test_what_is_remarked_upon_costs_no_points(call: Returned, notice: str, message: str) -> None:
-    """Once, however many cases show it."""
+def test_a_notice_costs_no_points(call: Returned, notice: str, message: str) -> None:
+    """It is given once, even if several cases show it."""
     result, _ = judged(call, call)
 
     assert [(each.id, each.message) for each in result.notices] == [(notice, message)]
@@ -526,5 +528,5 @@ def test_the_last_of_several_definitions_counts() -> None:
     ]
 
 
-def test_there_is_nothing_to_remark_upon_otherwise() -> None:
+def test_an_ordinary_function_has_no_notices() -> None:
     assert judged(answered(PUBLIC, RIGHT), answered(HIDDEN, EXPECTED))[0].notices == ()

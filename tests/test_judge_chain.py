@@ -1,4 +1,4 @@
-"""How far a student's functions carry, link by link, and what is said of the training that they drive."""
+"""The judge compares each link of the chain, and says which parameters training never updated."""
 
 from __future__ import annotations
 
@@ -77,12 +77,16 @@ def test_a_chain_of_right_functions() -> None:
     ],
 )
 def test_links(gradients: dict[str, torch.Tensor], outcomes: dict[str, Outcome], links: dict[str, Outcome]) -> None:
-    """Compared where all tensors came; skipped where a right function got none to work with; else its own outcome."""
+    """
+    A link is compared if all its tensors arrived.
+
+    If not, a right function is skipped, since it lacked its arguments; a wrong one keeps the outcome of its exercise.
+    """
     assert chained(gradients, outcomes=outcomes).links == PASSED | links
 
 
 def test_errors_may_add_up_along_the_chain() -> None:
-    """Each link may be off by as much more as there are links before it."""
+    """The tolerance of a link grows with the number of links before it."""
     bound = 4 * 10 * torch.finfo(torch.float32).eps / 2 * 4.0
     off = EXPECTED + 1.5 * bound
     assignment = assignment_of(WEIGHT, dataclasses.replace(WEIGHT, name="grad_again"))
@@ -107,7 +111,7 @@ def test_errors_may_add_up_along_the_chain() -> None:
     ],
 )
 def test_a_training_curve_has_a_number_for_each_step(losses: Any, is_shown: bool) -> None:
-    """Without one, nothing is said about training."""
+    """Without a curve, the chain has no message."""
     chain = chained({}, losses=losses)
 
     assert (chain.training is not None) is is_shown
@@ -140,8 +144,8 @@ def test_three_parameters_that_were_never_updated() -> None:
     )
 
 
-def test_without_a_record_there_is_no_chain() -> None:
-    """One that cannot be read has no gradient in it."""
+def test_a_chain_needs_a_record() -> None:
+    """A record that cannot be read contains no gradient."""
     records = {"chain": ({}, b"not safetensors")}
 
     assert judge_chain(LINKS, CHAIN_CASE, Reply(status="timed_out"), PASSED) is None

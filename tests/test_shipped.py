@@ -1,4 +1,4 @@
-"""The folders that hold answers are known, wherever the package stands, and no other file of it holds one."""
+"""The folders with answers are found wherever the package is installed, and no other file of it holds an answer."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ TEXT = (".py", ".md", ".ipynb", ".toml", ".json", ".html", ".txt", ".svg", ".css
 
 
 def bare(text: str) -> str:
-    """Code without spaces and line ends, also where it stands in JSON."""
+    """Code without spaces and line breaks; it may be part of a JSON file."""
     return re.sub(r'\s+|\\n"?,?\s*"?', "", text)
 
 
 @functools.cache
 def solved() -> dict[str, str]:
-    """What each solution computes, without its docstring, by assignment and function."""
+    """The bare code of each solution after its docstring, by assignment and function."""
     bodies = {}
     for path in sorted(SOURCES.glob("*.md")):
         for exercise in read_source(path).exercises:
@@ -44,15 +44,15 @@ def solved() -> dict[str, str]:
 
 
 def solutions_in(folder: Path) -> Iterator[tuple[Path, str]]:
-    """Each file in a folder that has a solution in it, and which."""
+    """Each file in a folder that contains a solution, and the solution's name."""
     for path in sorted(folder.rglob("*")):
         if path.suffix in TEXT and path.is_file() and "__pycache__" not in path.parts:
             text = bare(path.read_text(encoding="utf-8", errors="replace"))
             yield from ((path, name) for name, body in solved().items() if body in text)
 
 
-def test_what_came_with_the_grader_is_found() -> None:
-    """Source notebooks, samples of every kind, the corpus, and the pinned versions."""
+def test_shipped_files_are_found() -> None:
+    """These are source notebooks, samples, the corpus, and the pinned versions."""
     assert (shipped.solutions() / "two_layer_mse.md").is_file()
     assert (shipped.samples() / "two_layer_mse" / "perfect.py").is_file()
     assert shipped.constraints().is_file()
@@ -64,7 +64,7 @@ def test_what_came_with_the_grader_is_found() -> None:
 
 
 def test_every_file_with_a_solution_is_in_a_folder_of_answers() -> None:
-    """Of the package, and of what is released to students; this scan finds the solutions where they are."""
+    """Neither the package nor a released notebook has one elsewhere. The scan does find those in the folders."""
     assert min(map(len, solved().values())) >= FEWEST_CHARACTERS
     folders = shipped.answers()
     found = [hit for folder in (ROOT / "grader", ROOT / "assignments") for hit in solutions_in(folder)]
@@ -75,8 +75,8 @@ def test_every_file_with_a_solution_is_in_a_folder_of_answers() -> None:
     assert {path.parents[2].name for path, _ in solutions_in(ROOT / "tests" / "corpus")} == {"corpus"}
 
 
-def test_where_a_solution_may_hide(tmp_path: Path) -> None:
-    """Indented, in a notebook's JSON, in one string or line by line."""
+def test_the_scan_finds_a_solution_in_any_form(tmp_path: Path) -> None:
+    """It may be indented, or in JSON as one string or as a list of lines."""
     code = "def f(logp, y):\n    dlogp = torch.zeros_like(logp)\n    dlogp[torch.arange(len(y)), y] = -1 / len(y)\n"
     code += "    return dlogp\n"
     (tmp_path / "a.py").write_text("class A:\n" + textwrap.indent(code, "    "))
@@ -103,8 +103,8 @@ def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return package
 
 
-def test_in_a_wheel_answers_are_in_the_package(installed: Path) -> None:
-    """What stands beside an installed package is not ours, whatever its name is."""
+def test_answers_in_a_wheel(installed: Path) -> None:
+    """They are in the package. Folders beside it belong to somebody else, whatever they are called."""
     for name in ("solutions", "tests/corpus"):
         (installed.parent / name).mkdir(parents=True)
     (installed.parent / "constraints.txt").write_text("")
@@ -115,8 +115,8 @@ def test_in_a_wheel_answers_are_in_the_package(installed: Path) -> None:
     assert shipped.constraints() == installed / "bundled" / "constraints.txt"
 
 
-def test_in_a_repository_answers_are_beside_the_package_too(installed: Path) -> None:
-    """Those that are there."""
+def test_answers_in_a_repository(installed: Path) -> None:
+    """They are also beside the package. Only folders that exist are listed."""
     (installed.parent / "pyproject.toml").write_text("")
     (installed.parent / "solutions").mkdir()
 
@@ -124,7 +124,7 @@ def test_in_a_repository_answers_are_beside_the_package_too(installed: Path) -> 
 
 
 def test_an_installation_without_answers(installed: Path) -> None:
-    """As in a container image: nothing is hidden that is not there."""
+    """A container image is one."""
     for folder in ("bundled", "samples"):
         (installed / folder).rename(installed.parent / folder)
 
@@ -132,7 +132,7 @@ def test_an_installation_without_answers(installed: Path) -> None:
     assert shipped.solutions() == installed.parent / "solutions"
 
 
-def test_our_own_files_are_without_answers(installed: Path) -> None:
+def test_own_files_do_not_include_answers(installed: Path) -> None:
     assert [str(path.relative_to(installed)) for path in shipped.own_files()] == ["judge.py", "reports/page.py"]
 
 
@@ -140,7 +140,7 @@ def test_our_own_files_are_without_answers(installed: Path) -> None:
 
 
 def test_a_wheel_puts_answers_into_a_folder_of_answers() -> None:
-    """And only what is in the repository."""
+    """Everything that it includes exists in the repository."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     included = project["tool"]["hatch"]["build"]["targets"]["wheel"]["force-include"]
 
@@ -150,8 +150,8 @@ def test_a_wheel_puts_answers_into_a_folder_of_answers() -> None:
     assert "bundled" in shipped.ANSWER_FOLDERS
 
 
-def test_an_image_is_made_without_any_folder_of_answers() -> None:
-    """In the step that installs the package, of every name that there is."""
+def test_a_container_image_has_no_folder_of_answers() -> None:
+    """The step that installs the package removes all of them, and later steps copy none."""
     lines = (ROOT / "Containerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     (removed,) = re.findall(r"^RUN rm -r (.*)$", lines, re.MULTILINE)
 

@@ -1,5 +1,5 @@
 """
-A grading and a check come to the same verdict. Each sentence, number and hint is about a target that is wrong.
+A grading and a check reach the same verdict, and sentence, numbers and hints describe a target that is wrong.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def test_a_mistake_is_reported_for_the_target_that_has_it(
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Shell:
-    """What a check asks IPython for: the file name and the number of each cell, and the cells as they were typed."""
+    """The parts of IPython that a check uses: the file name and number of each cell, and the cells as typed."""
 
     compile: Any
     history_manager: Any
@@ -88,7 +88,7 @@ class Shell:
 
 @pytest.fixture
 def _one_thread() -> Iterator[None]:
-    """`perform` computes with one."""
+    """Restores the number of threads, which `perform` changes."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -96,7 +96,7 @@ def _one_thread() -> Iterator[None]:
 
 
 def examined(assignment: Assignment, answers: str, monkeypatch: pytest.MonkeyPatch) -> Report:
-    """What `check.all()` reports in a notebook with these answers."""
+    """The report of `check.all()` in a notebook with these answers."""
     namespace: dict[str, Any] = {"__name__": "__main__"}
     filenames: dict[str, int] = {}
     typed = [""]
@@ -129,10 +129,10 @@ def examined(assignment: Assignment, answers: str, monkeypatch: pytest.MonkeyPat
         ),
     ],
 )
-def test_a_grading_and_a_check_come_to_the_same_verdict(
+def test_a_grading_and_a_check_reach_the_same_verdict(
     mistakes: str, explained: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The same code, judged as a submission and in its own notebook: outcomes, explanations and the chain."""
+    """Outcomes, explanations and the chain are the same, whether the code is handed in or checked in its notebook."""
     assignment = assignment_called("two_layer_mse")
     folders = [CORPUS / "two_layer_mse" / f"wrong_{mistake}" for mistake in mistakes.split()]
     answers = "\n\n".join((folder / "answers.py").read_text(encoding="utf-8") for folder in folders)
@@ -161,8 +161,8 @@ def grad_b1(dz1):
 @pytest.mark.parametrize(
     ("returned", "is_asked"),
     [
-        ("dz1.sum(0, keepdim=True) + 0 * len(a1)", False),  # right, whatever it reads
-        ("-dz1.sum(0, keepdim=True)", False),  # wrong, and reads nothing
+        ("dz1.sum(0, keepdim=True) + 0 * len(a1)", False),  # it reads a variable, but is right
+        ("-dz1.sum(0, keepdim=True)", False),  # it is wrong, but reads no variable
         ("-dz1.sum(0, keepdim=True) + 0 * len(a1)", True),
         ("dz1.sum(0) * len(a1)", True),
         ("None if len(a1) else dz1", True),
@@ -170,13 +170,13 @@ def grad_b1(dz1):
     ],
 )
 def test_only_a_wrong_function_is_called_again(assignment: Assignment, returned: str, is_asked: bool) -> None:
-    """With other values in the variables that its code names; what is replied then explains, and decides nothing."""
-    here = InProcessRun(assignment, ANSWERS.format(returned), base="solution")
+    """It is called with other values in the variables that its code reads. The reply does not change the outcome."""
+    run = InProcessRun(assignment, ANSWERS.format(returned), base="solution")
     (exercise,) = [exercise for exercise in assignment.exercises if exercise.name == "grad_b1"]
-    reply = here.execution.replies["grad_b1"]
+    reply = run.execution.replies["grad_b1"]
     attempt = Attempt(
-        notebook=here.notebook,
-        functions=here.functions,
+        notebook=run.notebook,
+        functions=run.functions,
         execution=Execution.in_this_process({"grad_b1": reply}),
     )
     asked: list[Request] = []
@@ -194,11 +194,11 @@ def test_only_a_wrong_function_is_called_again(assignment: Assignment, returned:
     assert (verdict.result.points, verdict.result.message) == (unasked.result.points, unasked.result.message)
 
 
-def test_a_reply_that_is_there_already_is_used(assignment: Assignment) -> None:
-    """As in a grading, which asks before anything is judged. Where somebody can be asked, only a new one counts."""
-    here = InProcessRun(assignment, ANSWERS.format("dz1.sum(0, keepdim=True).sin() * z1.mean()"), base="solution")
+def test_an_earlier_reply_is_used(assignment: Assignment) -> None:
+    """A grading makes all its requests before it judges. With `ask`, the earlier reply does not count."""
+    run = InProcessRun(assignment, ANSWERS.format("dz1.sum(0, keepdim=True).sin() * z1.mean()"), base="solution")
     (exercise,) = [exercise for exercise in assignment.exercises if exercise.name == "grad_b1"]
-    attempt = Attempt(notebook=here.notebook, functions=here.functions, execution=here.execution)
+    attempt = Attempt(notebook=run.notebook, functions=run.functions, execution=run.execution)
     cases = build_cases(assignment)["grad_b1"]
 
     graded = verdict_on(exercise, assignment, cases, attempt).result
@@ -210,11 +210,11 @@ def test_a_reply_that_is_there_already_is_used(assignment: Assignment) -> None:
 
 
 @pytest.mark.parametrize("withholds", [True, False])
-def test_what_a_hidden_case_raised_is_withheld(assignment: Assignment, withholds: bool) -> None:
-    """In a grading. A check has no hidden case, and shows everything."""
-    here = InProcessRun(assignment, ANSWERS.format("dz1[48].sum()"), base="solution")
+def test_a_message_from_a_hidden_case_is_withheld(assignment: Assignment, withholds: bool) -> None:
+    """A check does not withhold it, since none of its cases is secret."""
+    run = InProcessRun(assignment, ANSWERS.format("dz1[48].sum()"), base="solution")
     (exercise,) = [exercise for exercise in assignment.exercises if exercise.name == "grad_b1"]
-    attempt = Attempt(notebook=here.notebook, functions=here.functions, execution=here.execution)
+    attempt = Attempt(notebook=run.notebook, functions=run.functions, execution=run.execution)
 
     cases = [case for case in build_cases(assignment)["grad_b1"] if case.name == "mnist_hidden"]
     result = verdict_on(exercise, assignment, cases, attempt, withholds=withholds).result

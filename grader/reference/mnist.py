@@ -101,7 +101,7 @@ def prepare_mnist() -> None:
 
 
 def forget_mnist() -> None:
-    """Drop everything that was read or prepared: the next call reads the files again."""
+    """Drop everything that was read or prepared, so that the next call reads the files again."""
     _read_split.cache_clear()
     _prepared.clear()
 

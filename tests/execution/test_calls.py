@@ -1,4 +1,4 @@
-"""Whatever the student's process wrote about a call becomes plain values and an outcome, and never an error of ours."""
+"""Anything that the student's process writes about a call is turned into plain values and an outcome."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RETURNED = {"status": "returned", "type": "torch.Tensor", "tuple": None, "shapes
 
 
 def read(header: dict[str, Any], payload: bytes = b"", *, case: Case = PUBLIC, withholds: bool = True) -> Returned:
-    """A single record, read."""
+    """The call that a single record describes."""
     reply = Reply(status="done", records={case.name: (header, payload)})
     (call,) = read_call([case], reply, NOTEBOOK, withholds=withholds)
     return call
@@ -41,7 +41,7 @@ def payload_with(*tensors: torch.Tensor) -> bytes:
 # ---------------------------------------------------------------------------------------------------- what is expected
 
 
-def test_tensors_that_were_returned_are_to_be_compared() -> None:
+def test_returned_tensors_are_left_to_be_compared() -> None:
     header = RETURNED | {"requires_grad": True, "autograd": ["called f"], "mutated": ["dz"], "narrowed": True}
 
     call = read(header, payload_with(EXPECTED.float()), case=HIDDEN)
@@ -54,7 +54,7 @@ def test_tensors_that_were_returned_are_to_be_compared() -> None:
     assert read(RETURNED, payload_with(EXPECTED), case=HIDDEN).argument_dtype is torch.float64
 
 
-def test_what_is_not_of_its_type_does_not_count() -> None:
+def test_values_of_the_wrong_type_are_ignored() -> None:
     header = RETURNED | {"requires_grad": "yes", "autograd": "called f", "mutated": ["w", 3], "narrowed": 1}
 
     call = read(header, payload_with(EXPECTED), case=HIDDEN)
@@ -64,8 +64,8 @@ def test_what_is_not_of_its_type_does_not_count() -> None:
     assert read(RETURNED | {"shapes": [[2**63, -1, True, 2.0, 3], 4]}).shapes == ((3,), ())
 
 
-def test_shapes_and_dtypes_are_those_of_the_tensors_that_came() -> None:
-    """And not what the process says about them."""
+def test_shapes_and_dtypes_are_read_from_the_tensors() -> None:
+    """If tensors arrived, the process's own description is ignored."""
     call = read(RETURNED | {"shapes": [[9, 9]], "dtypes": ["float99"]}, payload_with(EXPECTED[0]))
 
     assert (call.shapes, call.dtypes) == (((2,),), ("float64",))
@@ -90,7 +90,7 @@ def test_shapes_and_dtypes_are_those_of_the_tensors_that_came() -> None:
         (PAIR, {"tuple": 2, "shapes": [[2, 2], [1, 2]], "dtypes": ["float32", "qint8"]}, [], Outcome.WRONG_DTYPE),
     ],
 )
-def test_what_cannot_be_compared(
+def test_why_a_call_cannot_be_compared(
     case: Case, header: dict[str, Any], tensors: list[torch.Tensor], outcome: Outcome | None
 ) -> None:
     call = read(RETURNED | header, payload_with(*tensors) if tensors else b"", case=case)
@@ -99,7 +99,7 @@ def test_what_cannot_be_compared(
 
 
 @pytest.mark.parametrize("names", [("x",), ("1",), ("0", "x")])
-def test_tensors_have_numbers_for_names(names: tuple[str, ...]) -> None:
+def test_tensors_are_named_by_their_position(names: tuple[str, ...]) -> None:
     call = read(RETURNED, payload_of(dict.fromkeys(names, EXPECTED)))
 
     assert (call.outcome, len(call.tensors)) == (None, 1) if "0" in names else (Outcome.WRONG_TYPE, 0)
@@ -117,7 +117,7 @@ def test_tensors_have_numbers_for_names(names: tuple[str, ...]) -> None:
     ],
 )
 def test_a_case_without_a_record_has_the_outcome_of_the_process(status: str, outcome: Outcome) -> None:
-    """The others have their own. All are in the order of the cases."""
+    """A case with a record has its own outcome. The calls are in the order of the cases."""
     reply = Reply(status=status, records={"vjp": (RETURNED, payload_with(EXPECTED)), "another": ({}, b"")})
 
     public, hidden = read_call([PUBLIC, HIDDEN], reply, NOTEBOOK)
@@ -138,7 +138,7 @@ def test_a_case_without_a_record_has_the_outcome_of_the_process(status: str, out
         ({"status": "out_of_memory"}, Outcome.OUT_OF_MEMORY, None),
     ],
 )
-def test_what_a_record_says_of_its_call(header: dict[str, Any], outcome: Outcome, kind: str | None) -> None:
+def test_the_status_of_a_record(header: dict[str, Any], outcome: Outcome, kind: str | None) -> None:
     call = read(header, payload_with(EXPECTED))
 
     assert (call.outcome, call.type, call.tensors) == (outcome, kind, ())
@@ -161,8 +161,8 @@ def raised(error: Any, **options: Any) -> CallError:
     return call.error
 
 
-def test_an_error_shows_the_students_own_lines() -> None:
-    """Python counts the lines of a cell without the blank ones at its top; we count all of them."""
+def test_an_error_shows_lines_of_the_notebook() -> None:
+    """IPython drops blank lines at the top of a cell; the line number counts them."""
     assert raised(ERROR) == CallError(
         type="ValueError",
         message="x is 0.123",
@@ -180,8 +180,8 @@ def test_an_error_shows_the_students_own_lines() -> None:
         (HIDDEN, False, "x is 0.123"),
     ],
 )
-def test_what_was_raised_on_a_hidden_case_is_withheld(case: Case, withholds: bool, message: str) -> None:
-    """A student may have put its numbers there. Where it happened is shown."""
+def test_a_message_from_a_hidden_case_is_withheld(case: Case, withholds: bool, message: str) -> None:
+    """A student may have put numbers of the case into it. The line is shown."""
     error = raised(ERROR, case=case, withholds=withholds)
 
     assert (error.type, error.message, error.cell, error.line) == ("ValueError", message, 2, 4)
@@ -189,7 +189,7 @@ def test_what_was_raised_on_a_hidden_case_is_withheld(case: Case, withholds: boo
 
 
 @pytest.mark.parametrize("error", [None, 3, [], {}, {"type": None, "message": 3, "frames": {}}])
-def test_an_error_that_says_nothing(error: Any) -> None:
+def test_an_error_without_any_information(error: Any) -> None:
     assert raised(error) == CallError(type="Exception", message="")
 
 
@@ -209,14 +209,14 @@ def test_an_error_that_says_nothing(error: Any) -> None:
         None,
     ],
 )
-def test_a_line_that_is_not_in_the_notebook_is_left_out(frame: Any) -> None:
+def test_lines_that_are_not_in_the_notebook_are_left_out(frame: Any) -> None:
     error = raised(ERROR | {"frames": [frame]})
 
     assert (error.traceback, error.cell, error.line) == ("", None, None)
     assert raised(ERROR | {"frames": [*ERROR["frames"], frame]}).line == 4
 
 
-def test_of_many_lines_the_innermost_are_shown() -> None:
+def test_the_innermost_of_many_lines_are_shown() -> None:
     frames = [{"cell": 1, "line": 1, "function": f"f{number}"} for number in range(20)]
 
     lines = raised(ERROR | {"frames": frames}).traceback.split("\n")
@@ -224,9 +224,11 @@ def test_of_many_lines_the_innermost_are_shown() -> None:
     assert lines[::2] == [f"In [1], line 1, in f{number}" for number in range(8, 20)]
 
 
-@pytest.mark.xfail(reason="a cell that is a list or an object raises TypeError in _read_error", raises=TypeError)
+@pytest.mark.xfail(
+    reason="_read_error raises TypeError if the number of a cell is a list or an object", raises=TypeError
+)
 @pytest.mark.parametrize("cell", [[], {}, [2]])
-def test_a_number_of_a_cell_may_be_anything(cell: Any) -> None:
+def test_the_number_of_a_cell_may_have_any_type(cell: Any) -> None:
     assert raised(ERROR | {"frames": [{"cell": cell, "line": 1}]}).cell is None
 
 
@@ -243,11 +245,11 @@ def test_a_number_of_a_cell_may_be_anything(cell: Any) -> None:
         (["a"], ""),
     ],
 )
-def test_text_is_made_harmless(text: object, shown: str) -> None:
+def test_control_characters_and_long_text_are_removed(text: object, shown: str) -> None:
     assert safe_text(text, 10) == shown
 
 
-def test_words_of_the_process_are_bounded() -> None:
+def test_all_text_is_cut_short() -> None:
     error = raised({"type": "E" * 500, "message": "m" * 5000, "frames": [ERROR["frames"][0] | {"function": "f" * 500}]})
 
     assert len(error.type) < 150
@@ -279,7 +281,7 @@ def test_a_payload_that_cannot_be_read_has_no_tensors(payload: bytes) -> None:
         (None, ()),
     ],
 )
-def test_losses_are_as_many_numbers_as_there_are_steps(losses: Any, read_as: tuple[float, ...]) -> None:
+def test_there_is_a_loss_for_each_step(losses: Any, read_as: tuple[float, ...]) -> None:
     reply = Reply(status="done", records={"training": ({"losses": losses}, b"")})
 
     assert read_losses(reply, steps=1) == read_as
@@ -337,7 +339,7 @@ tensors = st.dictionaries(
 
 @st.composite
 def hostile_payloads(draw: st.DrawFn) -> bytes:
-    """Any bytes; or tensors, with or without damage."""
+    """Any bytes, or the bytes of tensors, which may be damaged."""
     if draw(st.booleans()):
         return draw(st.binary(max_size=50))
     content = bytearray(payload_of(draw(tensors)))
@@ -351,8 +353,8 @@ def hostile_payloads(draw: st.DrawFn) -> bytes:
     st.sampled_from(["done", "timed_out", "too_large", "crashed"]),
     st.booleans(),
 )
-def test_whatever_comes_has_an_outcome(records: dict[str, Any], status: str, is_pair: bool) -> None:
-    """For every case; and what is judged by it costs the points, unless the numbers are right."""
+def test_every_case_has_an_outcome_whatever_arrives(records: dict[str, Any], status: str, is_pair: bool) -> None:
+    """Nothing raises, and points are given only if all numbers are right."""
     exercise = LAYER if is_pair else WEIGHT
     expected = (EXPECTED, EXPECTED_BIAS) if is_pair else (EXPECTED,)
     cases = [case_of("mnist", *expected), case_of("vjp", *expected, public=False, dtype=torch.float64)]

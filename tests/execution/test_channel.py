@@ -1,4 +1,4 @@
-"""A request goes out, and its reply comes back as whatever the student's process wrote, bounded and checked."""
+"""Requests are sent over a channel. Replies are bounded and checked, since the student's process writes them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def record(number: int) -> Message:
 
 @pytest.fixture
 def ends() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Ours, which does not block, and the harness's."""
+    """Our end of a channel, which does not block, and the harness's end."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.settimeout(20)
@@ -54,15 +54,15 @@ def reply_of(header: dict[str, Any], *records: Message) -> bytes:
 # --------------------------------------------------------------------------------------------------------- combining
 
 
-def test_a_first_reply_is_kept_as_far_as_it_was_asked_for() -> None:
+def test_only_requested_cases_are_kept() -> None:
     reply = reply_with(a=record(1), b=record(2))
 
     assert combine(None, reply, request_for("a")) == reply_with(a=record(1))
     assert combine(None, reply, request_for("a", "c")) == reply_with(a=record(1))
 
 
-def test_a_later_reply_adds_cases_and_changes_none() -> None:
-    """What was answered for a public case cannot be corrected when the hidden ones are known."""
+def test_a_later_reply_adds_cases_but_changes_none() -> None:
+    """A function that knows the hidden cases cannot correct what it returned for a public one."""
     earlier = reply_with(a=record(1))
     later = reply_with("crashed", a=record(3), b=record(4), c=record(5))
 
@@ -72,7 +72,7 @@ def test_a_later_reply_adds_cases_and_changes_none() -> None:
     assert combine(earlier, later, request_for("a", "b")).records["a"] == record(1)
 
 
-def test_how_the_last_process_ended_counts() -> None:
+def test_the_status_is_that_of_the_later_reply() -> None:
     later = Reply(status="crashed", detail="signal 9", is_fatal=True)
 
     combined = combine(reply_with(a=record(1)), later, request_for("b"))
@@ -81,7 +81,7 @@ def test_how_the_last_process_ended_counts() -> None:
     assert combined.records == {"a": record(1)}
 
 
-def test_a_request_without_cases_takes_all_that_comes() -> None:
+def test_a_request_without_cases_keeps_every_record() -> None:
     reply = reply_with(chain=record(1), training=record(2))
 
     assert combine(None, reply, Request(key="chain", header={}, payload=b"")) == reply
@@ -91,7 +91,7 @@ def test_a_request_without_cases_takes_all_that_comes() -> None:
 
 
 def test_a_request_arrives_whole(ends: tuple[socket.socket, socket.socket]) -> None:
-    """Also one that is larger than what the channel holds."""
+    """It may be larger than the buffer of the channel."""
     ours, theirs = ends
     request = Request(key="grad_w", header={"cases": ["a"]}, payload=b"x" * (1 << 20))
 
@@ -104,7 +104,7 @@ def test_a_request_arrives_whole(ends: tuple[socket.socket, socket.socket]) -> N
 
 
 def test_a_reply_has_a_record_for_each_case() -> None:
-    """The first one of a case counts; what names no case is left out."""
+    """The first record of a case counts. A record without a case is left out."""
     reply = received(
         reply_of(
             {"status": "done"},
@@ -139,25 +139,25 @@ def test_a_record_that_is_cut_off_ends_the_records() -> None:
     ],
 )
 def test_how_a_process_ended(header: dict[str, Any], detail: str) -> None:
-    """A number, or nothing."""
+    """The detail has a number, or is empty."""
     assert received(reply_of(header)) == Reply(status=header["status"], detail=detail)
 
 
 @pytest.mark.parametrize("status", ["ready", "unreachable", "out_of_memory", "", None, 3, ["done"], {"done": 1}])
-def test_a_status_that_the_harness_never_has_is_refused(status: Any) -> None:
-    """What only we may say of a process, it cannot say itself."""
+def test_a_status_that_the_harness_never_sends_is_refused(status: Any) -> None:
+    """Some statuses are for the grader to give, such as `unreachable`."""
     with pytest.raises(WireError, match="unknown status"):
         received(reply_of({"status": status}))
 
 
 @pytest.mark.parametrize("length", [0, 5, 20, -1])
-def test_a_channel_that_is_closed_too_early(length: int) -> None:
+def test_a_channel_may_close_within_a_reply(length: int) -> None:
     with pytest.raises(ChannelClosed):
         received(reply_of({"status": "done"}, ({"case": "a"}, b"one"))[:length])
 
 
 @pytest.mark.parametrize(("limit", "is_read"), [(100, True), (99, False)])
-def test_a_reply_has_at_most_so_many_bytes(limit: int, is_read: bool) -> None:
+def test_the_size_of_a_reply_is_limited(limit: int, is_read: bool) -> None:
     content = pack({"status": "done"}, b"x" * 100)
 
     if is_read:
@@ -167,8 +167,8 @@ def test_a_reply_has_at_most_so_many_bytes(limit: int, is_read: bool) -> None:
             received(content, limit=limit)
 
 
-def test_replies_arrive_in_pieces(ends: tuple[socket.socket, socket.socket]) -> None:
-    """And one after another."""
+def test_replies_may_arrive_in_pieces(ends: tuple[socket.socket, socket.socket]) -> None:
+    """One reply is read at a time."""
     ours, theirs = ends
     content = b"".join(reply_of({"status": "done"}, ({"case": name}, b"x")) for name in "ab")
 

@@ -1,4 +1,4 @@
-"""In which order a notebook is asked, and who is not asked again."""
+"""Requests come in a fixed order, and a function that did harm gets no more of them."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def asked(
     cases: dict[str, tuple[Case, ...]] | None = None,
     **settings: str,
 ) -> list[Request]:
-    """All requests, where the replies have these statuses by key, or else `done`."""
+    """All requests, if the replies have these statuses by key; the others are `done`."""
     replies: dict[str, Reply] = {}
     requests = []
     assignment = dataclasses.replace(ASSIGNMENT, **settings)
@@ -65,8 +65,8 @@ def described(requests: list[Request]) -> list[tuple[str, ...]]:
 HIDDEN = ("mnist_hidden", "vjp")
 
 
-def test_the_order() -> None:
-    """Public cases, the chain, hidden cases, and at last what is only evidence."""
+def test_the_order_of_requests() -> None:
+    """Public cases come first, then the chain, then hidden cases, and at last requests that are evidence only."""
     requests = asked(codes=READS)
 
     assert described(requests) == [
@@ -83,7 +83,7 @@ def test_the_order() -> None:
     assert [request.is_evidence for request in requests] == [False] * 7 + [True] * 2
 
 
-def test_no_hidden_number_is_sent_before_the_public_cases_are_answered() -> None:
+def test_hidden_numbers_are_sent_after_all_public_cases() -> None:
     requests = asked()
 
     early = [name.split("/")[0] for request in requests[:3] for name in load(request.payload)]
@@ -92,7 +92,7 @@ def test_no_hidden_number_is_sent_before_the_public_cases_are_answered() -> None
 
 
 @pytest.mark.parametrize("status", ["crashed", "timed_out", "too_large", "out_of_memory", "unreachable"])
-def test_a_function_that_was_not_harmless_is_not_asked_again(status: str) -> None:
+def test_a_function_that_did_harm_is_not_called_again(status: str) -> None:
     requests = asked({"grad_w": status}, READS)
 
     assert described(requests)[3:] == [
@@ -104,19 +104,19 @@ def test_a_function_that_was_not_harmless_is_not_asked_again(status: str) -> Non
     assert [exercise["function"] for exercise in requests[3].header["exercises"]] == ["grad_b", "grad_layer"]
 
 
-def test_a_chain_that_fails_costs_no_hidden_case() -> None:
+def test_hidden_cases_are_sent_even_if_the_chain_fails() -> None:
     assert described(asked({"chain": "timed_out"})) == described(asked())
 
 
-def test_what_names_no_data_of_the_notebook_is_not_asked_with_other_values() -> None:
-    """Constants of the network are there to be read."""
+def test_variables_are_changed_only_for_functions_that_read_data() -> None:
+    """Constants of the network do not count, since functions are meant to read them."""
     codes = ["EPS = 1\n\ndef grad_w(x, dz):\n    return x * EPS\n\ndef grad_b(dz):\n    a = 2\n    return dz * a"]
 
     assert not any(request.is_evidence for request in asked(codes=codes))
 
 
-def test_other_values_are_tried_on_the_public_case() -> None:
-    """A variable that is read in a default argument is changed there, too."""
+def test_variables_are_changed_on_the_public_case() -> None:
+    """If a default argument reads the variable, the request says so."""
     weight, layer = (request.header for request in asked(codes=READS)[-2:])
 
     assert weight["on"] == layer["on"] == "mnist"
@@ -128,7 +128,7 @@ def test_other_values_are_tried_on_the_public_case() -> None:
 
 
 def test_an_assignment_without_a_public_case() -> None:
-    """Nothing can be shown then, and nothing is tried with other values."""
+    """Then no variable is changed."""
     cases = {name: cases[1:] for name, cases in CASES.items()}
 
     assert described(asked(codes=READS, cases=cases)) == [
@@ -139,13 +139,13 @@ def test_an_assignment_without_a_public_case() -> None:
 
 
 @pytest.mark.parametrize(("autograd", "inference"), [("forbid", True), ("flag", False), ("allow", False)])
-def test_inference_mode_is_for_assignments_that_forbid_autograd(autograd: str, inference: bool) -> None:
+def test_inference_mode_is_used_if_autograd_is_forbidden(autograd: str, inference: bool) -> None:
     calls = [request for request in asked(codes=READS, autograd=autograd) if request.key != "chain"]
 
     assert {request.header["inference"] for request in calls} == {inference}
 
 
-def test_what_a_call_is_told() -> None:
+def test_the_contents_of_a_request() -> None:
     call, chain = asked()[0], asked()[3]
 
     limits = {"seconds": 3.0, "cpu_seconds": 2.0, "limit": 1000}

@@ -1,4 +1,4 @@
-"""A student's function is called on cases, and whatever comes of it becomes plain data and tensors."""
+"""The harness calls a student's function on cases, and describes the result as plain data and tensors."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ CELLS = {"<cell 1>": 1, "<cell 2>": 2}
 
 
 class Special(torch.Tensor):
-    """A tensor of a class that somebody made."""
+    """A tensor of a student's class."""
 
 
 def defined(code: str, *, cell: int = 2) -> NotebookState:
-    """The state that a notebook leaves whose cell defines these functions."""
+    """The state after a notebook whose cell has this code."""
     variables: dict[str, Any] = {"torch": torch}
     exec(compile(code, f"<cell {cell}>", "exec"), variables)
     return NotebookState(variables, CELLS)
@@ -45,7 +45,7 @@ def asked(
     limit: int = 1 << 20,
     header: dict[str, Any] | None = None,
 ) -> list[tuple[dict[str, Any], dict[str, torch.Tensor]]]:
-    """For each message that `call_cases` writes, its header and tensors. What a request asks for may be replaced."""
+    """The header and the tensors of each message that `call_cases` writes; `header` updates the request's."""
     arguments = list(next(iter(cases.values())))
     request = {"function": "f", "arguments": arguments, "cases": list(cases), "inference": True, "limit": limit}
     payload = payload_of({f"{case}/{name}": tensors[name] for case, tensors in cases.items() for name in arguments})
@@ -93,8 +93,8 @@ def test_a_tensor_is_returned() -> None:
         (type("T" * 300, (), {})(), f"tests.harness.test_call.{'T' * 300}"[:100], None, 0),
     ],
 )
-def test_what_is_returned_is_described(value: Any, kind: str, length: int | None, count: int) -> None:
-    """Tensors are those that have plain numbers; of all others only the shapes and dtypes are known."""
+def test_every_returned_value_is_described(value: Any, kind: str, length: int | None, count: int) -> None:
+    """Only tensors with plain numbers are kept. Of other tensors, only shapes and dtypes are described."""
     call = called(lambda x, dz: value)
 
     assert call.description["status"] == "returned"
@@ -106,7 +106,7 @@ def test_what_is_returned_is_described(value: Any, kind: str, length: int | None
     assert call.description.get("shapes") == shapes
 
 
-def test_what_requires_grad_is_reported() -> None:
+def test_a_tensor_that_requires_grad_is_reported() -> None:
     def outside(x: torch.Tensor, dz: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return x, torch.nn.Parameter(dz)
 
@@ -115,7 +115,7 @@ def test_what_requires_grad_is_reported() -> None:
 
 
 @pytest.mark.parametrize("inference", [True, False])
-def test_the_mode_in_which_a_function_runs(inference: bool) -> None:
+def test_a_function_runs_in_inference_mode_or_in_grad_mode(inference: bool) -> None:
     modes: list[tuple[bool, bool]] = []
 
     called(
@@ -126,7 +126,7 @@ def test_the_mode_in_which_a_function_runs(inference: bool) -> None:
     assert not torch.is_inference_mode_enabled()
 
 
-def test_autograd_is_evidence_unless_nothing_is_traced() -> None:
+def test_autograd_is_recorded_in_traced_calls_only() -> None:
     def backward(x: torch.Tensor, dz: torch.Tensor) -> torch.Tensor:
         return torch.ops.aten.threshold_backward(dz, x, 0)
 
@@ -138,7 +138,7 @@ def test_autograd_is_evidence_unless_nothing_is_traced() -> None:
 
 
 def test_arguments_are_copies() -> None:
-    """A function may write into them: that is reported, and nothing else sees it."""
+    """If a function writes into its arguments, this is reported, and the next call gets the original values."""
 
     def writes(x: torch.Tensor, dz: torch.Tensor) -> torch.Tensor:
         dz.mul_(2)
@@ -161,7 +161,7 @@ def test_arguments_are_copies() -> None:
     ],
 )
 @pytest.mark.parametrize("dtype", [torch.float32, torch.int64])
-def test_every_change_of_an_argument_is_noticed(write: Callable[[torch.Tensor], Any], dtype: torch.dtype) -> None:
+def test_every_change_of_an_argument_is_reported(write: Callable[[torch.Tensor], Any], dtype: torch.dtype) -> None:
     ones = torch.ones(2, 2, dtype=dtype)
 
     assert called(lambda x: write(x), {"x": ones}, inference=False).description["mutated"] == ["x"]
@@ -206,7 +206,7 @@ def test_arguments_are_bound_by_name_or_else_by_position(code: str, by_name: boo
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried …"), "out_of_memory"),
     ],
 )
-def test_whatever_is_raised_is_described(error: BaseException, status: str) -> None:
+def test_every_exception_is_described(error: BaseException, status: str) -> None:
     def raises(x: torch.Tensor, dz: torch.Tensor) -> None:
         raise error
 
@@ -218,8 +218,8 @@ def test_whatever_is_raised_is_described(error: BaseException, status: str) -> N
     assert described["frames"] == [], "no line of the notebook's"
 
 
-def test_a_traceback_has_the_notebooks_own_lines() -> None:
-    """By number of the cell; of a deep one the innermost."""
+def test_a_traceback_has_only_lines_of_the_notebook() -> None:
+    """Each frame has the number of its cell. Of many frames, the innermost are kept."""
     state = defined(
         "def helper(n):\n    if n == 0:\n        return torch.ones(2) @ torch.ones(3)\n    return helper(n - 1)\n"
         "def f(x, dz):\n    return helper(int(x))\n"
@@ -236,7 +236,7 @@ def test_a_traceback_has_the_notebooks_own_lines() -> None:
     assert [frame["line"] for frame in deep["frames"]] == [4] * 11 + [3]
 
 
-def test_what_is_raised_is_cut_short() -> None:
+def test_long_exceptions_are_cut_short() -> None:
     def raises(x: torch.Tensor, dz: torch.Tensor) -> None:
         raise type("E" * 300, (Exception,), {})("m" * 5000)
 
@@ -245,7 +245,7 @@ def test_what_is_raised_is_cut_short() -> None:
     assert (error["type"], error["message"]) == ("E" * 100, "m" * 2000)
 
 
-def test_a_result_may_raise_where_it_is_touched() -> None:
+def test_a_result_may_raise_when_it_is_touched() -> None:
     class Touched(BaseException): ...
 
     class Armed(torch.Tensor):
@@ -264,8 +264,8 @@ def test_a_result_may_raise_where_it_is_touched() -> None:
 @pytest.mark.parametrize(
     ("variables", "kind"), [({}, None), ({"f": 3}, "int"), ({"f": X}, "torch.Tensor"), ({"f": None}, "NoneType")]
 )
-def test_what_is_not_a_function_is_missing(variables: dict[str, Any], kind: str | None) -> None:
-    """The type of what stands in its place, if anything does."""
+def test_a_variable_that_is_not_a_function_is_missing(variables: dict[str, Any], kind: str | None) -> None:
+    """The type of the variable is reported, if there is one."""
     call = call_function(NotebookState(variables, {}), "f", ARGUMENTS)
 
     assert (call.tensors, call.description) == ([], {"status": "missing", "type": kind})
@@ -275,7 +275,7 @@ def test_what_is_not_a_function_is_missing(variables: dict[str, Any], kind: str 
 
 
 def test_each_case_has_its_message() -> None:
-    """Written as soon as it is there: a function that ends the process loses the cases after it only."""
+    """A case that raises does not stop the cases after it."""
     calls: list[int] = []
 
     def f(x: torch.Tensor, dz: torch.Tensor) -> torch.Tensor:
@@ -303,7 +303,7 @@ def test_several_tensors_of_a_call_may_share_memory() -> None:
 
 @pytest.mark.parametrize(("limit", "is_sent"), [(4 * 16, True), (4 * 16 - 1, False)])
 def test_large_tensors_are_not_sent(limit: int, is_sent: bool) -> None:
-    """More than a quarter of what all cases may take; their shapes are sent."""
+    """The limit is a quarter of what all cases may take together. Shapes are always sent."""
     ((header, tensors),) = asked(holding(lambda x, dz: x), {"a": {"x": X, "dz": X}}, limit=limit)
 
     assert bool(tensors) is is_sent
@@ -312,7 +312,7 @@ def test_large_tensors_are_not_sent(limit: int, is_sent: bool) -> None:
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("dtype", [torch.qint8, torch.uint4])
-def test_tensors_of_a_kind_that_cannot_be_sent(dtype: torch.dtype) -> None:
+def test_tensors_of_unusual_dtypes_are_not_sent(dtype: torch.dtype) -> None:
     is_quantized = dtype is torch.qint8
     tensor = torch.quantize_per_tensor(X, 1.0, 0, dtype) if is_quantized else torch.empty(2, 2, dtype=dtype)
 
@@ -336,8 +336,8 @@ CONSTANT = "def f(x, dz):\n    return {}"
         ("None", False),
     ],
 )
-def test_a_function_that_works_in_float32_only_is_called_in_float32(returned: str, narrowed: bool) -> None:
-    """Where that helps; otherwise the first call counts."""
+def test_a_function_may_be_called_in_float32_instead(returned: str, narrowed: bool) -> None:
+    """It is, if it raises or returns float32 in float64. If that does not help, the first call counts."""
     wide = {"a": {"x": X.double(), "dz": X.double()}}
 
     ((header, tensors),) = asked(defined(CONSTANT.format(returned)), wide)
@@ -349,7 +349,7 @@ def test_a_function_that_works_in_float32_only_is_called_in_float32(returned: st
         assert "dtype" in header["error"]["message"]
 
 
-def test_integers_stay_integers_when_a_call_is_narrowed() -> None:
+def test_integer_arguments_are_never_converted() -> None:
     dtypes: list[tuple[torch.dtype, ...]] = []
 
     def f(x: torch.Tensor, dz: torch.Tensor) -> torch.Tensor:
@@ -362,8 +362,8 @@ def test_integers_stay_integers_when_a_call_is_narrowed() -> None:
     assert dtypes == [(torch.int64, torch.float64), (torch.int64, torch.float32), (torch.int64, torch.float32)]
 
 
-def test_cases_with_other_values_in_a_variable_share_the_arguments_of_one_case() -> None:
-    """The variable has its own value back after each."""
+def test_a_variable_may_have_another_value_in_one_case() -> None:
+    """All cases get the same arguments. Afterwards the variable has its old value again."""
     state = defined("n = 64\ndef f(x, dz):\n    return x * n")
     change = {"name": "n", "kind": "values", "frozen": False}
 

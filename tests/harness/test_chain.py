@@ -1,4 +1,4 @@
-"""A student's functions make one backward pass, each fed with what the others returned, and train the network."""
+"""A student's functions are composed into one backward pass, and train the network."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def descended(steps: int, *, with_bias: bool = True) -> list[float]:
     return losses
 
 
-def test_right_functions_give_the_gradients_and_the_curve_of_autograd() -> None:
+def test_right_functions_agree_with_autograd() -> None:
     result = ran(RIGHT, steps=5)
 
     assert result.chain == {"case": "chain", "status": "returned", "failed": []}
@@ -95,15 +95,15 @@ def test_right_functions_give_the_gradients_and_the_curve_of_autograd() -> None:
     assert all(type(loss) is float for loss in result.training["losses"])
 
 
-def test_the_forward_pass_at_hand_takes_the_place_of_the_code() -> None:
+def test_a_given_forward_pass_replaces_the_code() -> None:
     def forward(x: torch.Tensor, y: torch.Tensor, w: torch.Tensor, b: torch.Tensor) -> dict[str, Any]:
         return {"z": x @ w + b, "loss": torch.tensor(7.0)}
 
     assert ran(RIGHT, network="this is not Python", forward=forward).training["losses"] == [7.0] * 3
 
 
-def test_a_mistake_is_handed_on() -> None:
-    """A function is fed with what the student's own functions returned."""
+def test_a_mistake_is_passed_on() -> None:
+    """Functions get the gradients that the student's other functions returned."""
     result = ran(RIGHT | {"grad_z": lambda z, y: z - y})
 
     assert result.tensors["grad_w/dw"].tolist() == (X.T @ DZ / 2).tolist()
@@ -118,8 +118,8 @@ def test_a_mistake_is_handed_on() -> None:
         (3, None),
     ],
 )
-def test_after_a_failure_the_functions_that_need_it_are_not_called(function: Any, error: str | None) -> None:
-    """Nothing is trained then: the losses stay what they are. The first error is kept."""
+def test_functions_that_lack_an_argument_are_not_called(function: Any, error: str | None) -> None:
+    """If no parameter gets a gradient, the loss stays the same. The first error is kept."""
     calls: list[str] = []
     functions = {
         "grad_z": function,
@@ -135,7 +135,7 @@ def test_after_a_failure_the_functions_that_need_it_are_not_called(function: Any
     assert result.training["losses"] == [descended(0)[0]] * 2
 
 
-def test_of_several_errors_the_first_is_kept() -> None:
+def test_the_first_of_several_errors_is_kept() -> None:
     result = ran(RIGHT | {"grad_w": lambda x, dz: {}["w"], "grad_b": lambda dz: 1 / 0})
 
     assert result.chain["failed"] == ["grad_w", "grad_b"]
@@ -143,13 +143,13 @@ def test_of_several_errors_the_first_is_kept() -> None:
     assert list(result.tensors) == ["grad_z/dz"]
 
 
-def test_an_argument_that_is_not_a_tensor_is_not_there() -> None:
+def test_an_argument_must_be_a_tensor() -> None:
     counts = {"function": "grad_b", "arguments": ["rows"], "targets": ["b"]}
 
     assert ran(RIGHT, GRAD_Z, counts).chain["failed"] == ["grad_b"]
 
 
-def test_a_parameter_without_a_gradient_of_its_shape_stays() -> None:
+def test_only_a_gradient_of_the_right_shape_updates_a_parameter() -> None:
     flat = ran(RIGHT | {"grad_b": lambda dz: dz.sum(0)}, steps=5)
     left_out = ran(RIGHT, GRAD_Z, GRAD_W, steps=5)
 
@@ -158,7 +158,7 @@ def test_a_parameter_without_a_gradient_of_its_shape_stays() -> None:
     assert left_out.training["losses"] == pytest.approx(descended(5, with_bias=False))
 
 
-def test_of_two_functions_for_the_same_gradient_the_first_trains() -> None:
+def test_the_first_of_two_functions_for_one_gradient_is_used_in_training() -> None:
     functions = RIGHT | {"grad_layer": lambda x, dz: (100 * x.T @ dz, dz.sum(0, keepdim=True))}
 
     result = ran(functions, GRAD_Z, GRAD_W, LAYER, steps=5)
@@ -174,7 +174,7 @@ def test_very_large_tensors_are_not_sent() -> None:
     assert result.chain["failed"] == []
 
 
-def test_results_that_share_memory_are_sent() -> None:
+def test_results_may_share_memory() -> None:
     result = ran({"grad_z": lambda z, y: Y, "grad_w": lambda x, dz: W, "grad_b": lambda dz: W[:1]}, steps=0)
 
     assert result.tensors["grad_w/dw"].tolist() == W.tolist()

@@ -1,4 +1,4 @@
-"""A forked child does one request after the other; whatever becomes of it, its parent learns how it ended."""
+"""A forked child does one request after another, and its parent learns how it ended."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ needs_proc = pytest.mark.skipif(not Path("/proc/self").exists(), reason="only Li
 
 @pytest.fixture
 def fork() -> Iterator[Callable[[Callable[[Message, Write], None]], Child]]:
-    """Forks children, and ends those that are left."""
+    """Forks children. Those that still run at the end of the test are killed."""
     with contextlib.ExitStack() as stack:
 
         def forked(work: Callable[[Message, Write], None]) -> Child:
@@ -58,7 +58,7 @@ def test_a_request_is_done_in_another_process(fork: Any) -> None:
 
 
 def test_one_child_does_many_requests(fork: Any) -> None:
-    """It remembers what it did, and its parent knows nothing of it."""
+    """The child keeps its state between requests. The parent's state does not change."""
     numbers: list[int] = []
 
     def work(request: Message, write: Write) -> None:
@@ -76,7 +76,7 @@ def test_one_child_does_many_requests(fork: Any) -> None:
 
 
 def test_large_messages_pass_in_both_directions(fork: Any) -> None:
-    """Larger than what a pipe holds."""
+    """They may be larger than the buffer of a pipe."""
 
     def work(request: Message, write: Write) -> None:
         write(request[1] * 2)
@@ -106,8 +106,10 @@ def kill_with(number: int) -> Callable[[Message, Write], None]:
     ],
     ids=["exit", "exit 0", "exception", "killed", "terminated", "CPU time"],
 )
-def test_how_it_ended(fork: Any, work: Callable[[Message, Write], None], status: dict[str, Any]) -> None:
-    """What it wrote before is kept; it is not there for another request."""
+def test_the_parent_learns_how_the_child_ended(
+    fork: Any, work: Callable[[Message, Write], None], status: dict[str, Any]
+) -> None:
+    """Everything that the child wrote before is kept."""
 
     def write_first(request: Message, write: Write) -> None:
         write(b"first")
@@ -119,7 +121,7 @@ def test_how_it_ended(fork: Any, work: Callable[[Message, Write], None], status:
     assert started.has_ended
 
 
-def test_the_rest_of_a_large_result_is_read_after_its_end(fork: Any) -> None:
+def test_a_result_is_read_to_its_end_after_a_crash(fork: Any) -> None:
     def work(request: Message, write: Write) -> None:
         write(b"x" * 60_000)  # fits into the pipe
         os._exit(0)
@@ -129,7 +131,7 @@ def test_the_rest_of_a_large_result_is_read_after_its_end(fork: Any) -> None:
     assert (status["status"], len(content)) == ("crashed", 60_000)
 
 
-def test_when_its_time_is_up_it_is_killed(fork: Any) -> None:
+def test_a_child_that_takes_too_long_is_killed(fork: Any) -> None:
     def work(request: Message, write: Write) -> None:
         write(f"{os.getpid()}".encode())
         time.sleep(60)
@@ -145,14 +147,14 @@ def test_when_its_time_is_up_it_is_killed(fork: Any) -> None:
 
 
 @pytest.mark.parametrize(("limit", "status"), [(999, "too_large"), (1000, "done")])
-def test_it_may_write_so_many_bytes(fork: Any, limit: int, status: str) -> None:
+def test_the_size_of_a_result_is_limited(fork: Any, limit: int, status: str) -> None:
     started = fork(lambda request, write: write(b"x" * 1000))
 
     assert asked(started, limit=limit) == ({"status": status}, b"x" * limit)
     assert started.has_ended is (status == "too_large")
 
 
-def test_one_that_writes_without_end_is_killed(fork: Any) -> None:
+def test_a_child_that_writes_without_end_is_killed(fork: Any) -> None:
     def work(request: Message, write: Write) -> None:
         while True:
             write(b"x" * 4096)
@@ -160,8 +162,7 @@ def test_one_that_writes_without_end_is_killed(fork: Any) -> None:
     assert asked(fork(work), limit=100) == ({"status": "too_large"}, b"x" * 100)
 
 
-def test_one_that_is_gone_already_has_crashed(fork: Any) -> None:
-    """It ended between two requests."""
+def test_a_child_that_died_between_two_requests_has_crashed(fork: Any) -> None:
     started = fork(lambda request, write: write(f"{os.getpid()}".encode()))
     _, pid = asked(started)
     os.kill(int(pid), signal.SIGKILL)
@@ -173,7 +174,7 @@ def test_one_that_is_gone_already_has_crashed(fork: Any) -> None:
 
 
 @needs_proc
-def test_its_end_closes_everything(fork: Any) -> None:
+def test_ending_a_child_closes_its_pipes(fork: Any) -> None:
     before = pipes()
     started = fork(lambda request, write: write(f"{os.getpid()}".encode()))
     _, pid = asked(started)
@@ -184,8 +185,8 @@ def test_its_end_closes_everything(fork: Any) -> None:
     assert pipes() == before
 
 
-def test_what_functions_print_goes_nowhere(fork: Any, capfd: pytest.CaptureFixture[str]) -> None:
-    """Nobody reads it: a full pipe would block them."""
+def test_printed_text_is_discarded(fork: Any, capfd: pytest.CaptureFixture[str]) -> None:
+    """Nobody reads it, and a full pipe would block the function."""
 
     def work(request: Message, write: Write) -> None:
         for stream in (sys.stdout, sys.stderr):
@@ -199,8 +200,8 @@ def test_what_functions_print_goes_nowhere(fork: Any, capfd: pytest.CaptureFixtu
     assert capfd.readouterr() == ("", "")
 
 
-def test_cpu_time_is_allowed_anew_for_each_request(fork: Any) -> None:
-    """So many seconds more than it has taken, and no more than its process ever may."""
+def test_each_request_gets_new_cpu_time(fork: Any) -> None:
+    """The limit is that many seconds more than the child has used, but never more than the hard limit."""
 
     def work(request: Message, write: Write) -> None:
         soft, hard = resource.getrlimit(resource.RLIMIT_CPU)
@@ -220,7 +221,7 @@ def test_cpu_time_is_allowed_anew_for_each_request(fork: Any) -> None:
 
 @pytest.fixture
 def killed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
-    """Records who would be killed: nobody is. Four processes can be waited for."""
+    """Records signals instead of sending them, and pretends that four processes can be waited for."""
     calls: list[tuple[int, int]] = []
     waiting = iter(range(4))
 
@@ -238,7 +239,7 @@ def killed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, int]]:
 def test_only_the_first_process_of_a_namespace_ends_the_others(
     killed: list[tuple[int, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And waits for all of them. Anywhere else that would be every process on the machine."""
+    """It waits for all of them. Outside of a namespace, the signal would go to every process on the machine."""
     monkeypatch.setattr(child.os, "getpid", lambda: 1234)
     end_other_processes()
     assert killed == []
@@ -249,7 +250,7 @@ def test_only_the_first_process_of_a_namespace_ends_the_others(
 
 
 @needs_proc
-def test_whether_other_processes_are_left_is_seen_by_the_first_process(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_first_process_of_a_namespace_counts_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(child.os, "getpid", lambda: 1234)
     assert not are_other_processes_left(expected=0)
 

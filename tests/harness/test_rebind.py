@@ -1,4 +1,4 @@
-"""A variable of the notebook holds something else for a while, and then what it held before."""
+"""A variable of the notebook gets another value for a while, and then its old value again."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from grader.harness.rebind import altered, rebound
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64, torch.uint8, torch.bool, torch.complex64])
 def test_other_values(dtype: torch.dtype) -> None:
-    """Of the same shape and dtype, none too large for what labels and indices are for, and none what it was."""
+    """Every entry changes. Shape and dtype stay the same, and integers stay in the range of labels and indices."""
     tensor = torch.tensor([[0, 1], [3, 0], [2, 1]]).to(dtype)
 
     changed = altered(tensor, "values")
@@ -48,13 +48,13 @@ def test_other_numbers(number: float) -> None:
         (np.float64(2.0), 5.0, 2.0),
     ],
 )
-def test_numbers_within_other_values(value: Any, values: Any, rows: Any) -> None:
-    """Within lists, tuples and dictionaries, as far down as a notebook puts its parameters."""
+def test_numbers_in_containers_are_changed(value: Any, values: Any, rows: Any) -> None:
+    """Lists, tuples and dictionaries may be nested as deep as a notebook's parameters are."""
     assert altered(value, "values") == values
     assert altered(value, "rows") == rows
 
 
-def test_an_array_is_changed_as_a_tensor_is() -> None:
+def test_arrays_are_changed_like_tensors() -> None:
     array = np.array([[2.0], [-1.0], [0.0]])
 
     assert isinstance(altered(array, "values"), np.ndarray)
@@ -63,29 +63,28 @@ def test_an_array_is_changed_as_a_tensor_is() -> None:
     assert array.tolist() == [[2.0], [-1.0], [0.0]]
 
 
-def test_tensors_that_stay_as_they_are() -> None:
-    """Without entries; too large to be changed in time; a single number, which has no rows."""
+def test_some_tensors_stay_the_same() -> None:
+    """Empty and very large tensors do, and a single number keeps its value, since it has no rows."""
     for tensor in (torch.zeros(0, dtype=torch.int64), torch.zeros(1).expand((1 << 24) + 1)):
         assert altered(tensor, "values").data_ptr() == tensor.data_ptr()
     assert altered(torch.tensor(3.0), "rows").item() == 3.0
 
 
 class Special(torch.Tensor):
-    """A tensor of a class that somebody made."""
+    """A tensor of a student's class."""
 
 
 @pytest.mark.parametrize("tensor", [torch.nn.Parameter(torch.ones(2)), torch.ones(2).as_subclass(Special)])
 @pytest.mark.parametrize("kind", ["values", "rows"])
-def test_what_takes_the_place_of_a_tensor_is_an_ordinary_one(tensor: torch.Tensor, kind: str) -> None:
-    """Of no special class, and with no gradient."""
+def test_the_other_value_is_an_ordinary_tensor(tensor: torch.Tensor, kind: str) -> None:
     changed = altered(tensor, kind)
 
     assert type(changed) is torch.Tensor
     assert not changed.requires_grad
 
 
-def test_all_is_as_it_was_before() -> None:
-    """Also where a call raises, or a value cannot be changed."""
+def test_old_values_are_restored() -> None:
+    """They are, even if a call raises or a value cannot be changed."""
 
     class Raises(float):
         def __abs__(self) -> float:
@@ -107,7 +106,7 @@ def test_all_is_as_it_was_before() -> None:
         assert function() == 3.0
 
 
-def test_defaults_are_changed_where_the_variable_was_frozen_in_them() -> None:
+def test_default_arguments_are_changed_if_they_read_the_variable() -> None:
     def function(x: int = 64, *, y: int = 64) -> tuple[int, int]:
         return x, y
 

@@ -1,4 +1,4 @@
-"""Requests over a channel, served in a process of its own as a notebook's kernel does it, without the kernel."""
+"""The harness serves requests over a channel: here in a forked process with an IPython shell, without a kernel."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import dataclasses
 import os
 import signal
 import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -49,7 +50,7 @@ def fail(x):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Server:
-    """A process that serves: the other end of its channel."""
+    """A process that serves requests, and our end of its channel."""
 
     pid: int
     channel: socket.socket
@@ -96,8 +97,8 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             os.waitpid(pid, 0)
 
 
-def test_it_is_ready_and_then_answers(server: Server) -> None:
-    """One reply to each request, until the channel is closed; then it ends."""
+def test_every_request_gets_a_reply(server: Server) -> None:
+    """First the harness says that it is ready. When the channel is closed, its process ends."""
     assert server.receive() == ({"status": "ready"}, b"")
 
     status, ((header, values), (_, more)) = server.ask("double", cases=2)
@@ -113,14 +114,16 @@ def test_it_is_ready_and_then_answers(server: Server) -> None:
     assert os.waitpid(server.pid, 0) == (server.pid, 0)
 
 
-def test_calls_are_made_from_the_state_that_the_notebook_left(server: Server) -> None:
-    """One child remembers what it did; after a crash, or when time was up, the next one does not."""
+def test_calls_start_from_the_state_that_the_notebook_left(server: Server) -> None:
+    """A child keeps its state between requests. After a crash or a timeout, a new one starts from the notebook's."""
     server.receive()
 
     assert [server.ask("count")[1][0][1] for _ in range(2)] == [X.tolist(), (2 * X).tolist()]
     assert server.ask("leave") == ({"status": "crashed", "exit": 7}, [])
     assert server.ask("count", cases=2)[1][1][1] == (2 * (X + 1)).tolist()
+    begun = time.monotonic()
     assert server.ask("wait", seconds=0.2) == ({"status": "timed_out"}, [])
+    assert time.monotonic() - begun < 10
     assert server.ask("count")[1][0][1] == X.tolist()
     status, records = server.ask("double", cases=40, limit=600)
     assert status == {"status": "too_large"}
@@ -128,7 +131,7 @@ def test_calls_are_made_from_the_state_that_the_notebook_left(server: Server) ->
     assert server.ask("count")[1][0][1] == X.tolist()
 
 
-def test_a_request_that_is_not_one_ends_it(server: Server) -> None:
+def test_bytes_that_are_not_a_request_end_the_harness(server: Server) -> None:
     server.receive()
 
     server.channel.sendall(b"\xff" * 100)
@@ -138,7 +141,7 @@ def test_a_request_that_is_not_one_ends_it(server: Server) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(server.pid, 0)[1]) == 1
 
 
-def test_a_channel_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unknown_kind_of_channel_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     class Shell:
         user_ns: dict[str, Any] = {}  # noqa: RUF012
         compile = type("Compiler", (), {"_filename_map": {}})
@@ -155,7 +158,7 @@ def test_a_channel_of_another_kind_is_refused(monkeypatch: pytest.MonkeyPatch) -
 
 @pytest.fixture
 def _threads() -> Iterator[None]:
-    """What `perform` changes is given back."""
+    """Restores the number of threads, which `perform` changes."""
     threads = torch.get_num_threads()
     yield
     torch.set_num_threads(threads)
@@ -163,7 +166,7 @@ def _threads() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_threads")
 @pytest.mark.parametrize("operation", ["call", "chain"])
-def test_what_is_asked_for_is_done_with_one_thread(operation: str) -> None:
+def test_requests_are_performed_with_one_thread(operation: str) -> None:
     threads: list[int] = []
 
     def f(x: torch.Tensor) -> torch.Tensor:
@@ -190,7 +193,7 @@ def test_what_is_asked_for_is_done_with_one_thread(operation: str) -> None:
 
 
 @pytest.mark.usefixtures("_threads")
-def test_nothing_else_can_be_asked_for() -> None:
+def test_other_operations_are_refused() -> None:
     written: list[bytes] = []
 
     with pytest.raises(KeyError):
@@ -198,8 +201,8 @@ def test_nothing_else_can_be_asked_for() -> None:
     assert written == []
 
 
-def test_a_first_call_can_be_made_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Through the very function that serves requests, on a function that returns."""
+def test_warming_up_calls_a_function(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It uses the code that serves requests, and the function returns."""
     replies: list[Any] = []
     call_cases: Callable[..., None] = module.call_cases
 

@@ -1,4 +1,4 @@
-"""Evidence of autograd is found where autograd works, and nowhere else."""
+"""The trace records evidence of autograd, and nothing else."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ X = torch.tensor([[1.0, -2.0], [3.0, 4.0]])
 
 
 def traced(function: Callable[[torch.Tensor], object], *, inference: bool = True) -> list[str]:
-    """The evidence of a call, made as `grader.harness.call` makes it."""
+    """The evidence from a call that is made as `grader.harness.call` makes it."""
     trace = AutogradTrace(inference=inference)
     with torch.inference_mode() if inference else torch.enable_grad(), trace.hooks(), trace:
         function(X.clone())
@@ -36,8 +36,8 @@ def test_arithmetic_is_not_autograd(function: Callable[[torch.Tensor], object], 
 
 
 @pytest.mark.parametrize("inference", [True, False])
-def test_operators_of_a_backward_pass_are_named(inference: bool) -> None:
-    """Each once, however often it runs."""
+def test_operators_of_a_backward_pass_are_recorded(inference: bool) -> None:
+    """Each is recorded once, even if it runs several times."""
 
     def function(x: torch.Tensor) -> None:
         for _ in range(3):
@@ -47,14 +47,14 @@ def test_operators_of_a_backward_pass_are_named(inference: bool) -> None:
     assert traced(function, inference=inference) == ["called aten::threshold_backward", "called aten::tanh_backward"]
 
 
-def test_a_graph_that_is_recorded_is_noticed() -> None:
-    """Where grad mode is on, a graph alone is enough, before anything is differentiated."""
+def test_a_graph_for_autograd_is_recorded() -> None:
+    """In grad mode a graph is evidence enough, even if nothing is differentiated."""
     evidence = traced(lambda x: (x.requires_grad_() ** 2).sum(), inference=False)
 
     assert evidence == ["recorded a graph for autograd"]
 
 
-def test_a_whole_backward_pass_leaves_several_traces() -> None:
+def test_a_whole_backward_pass_leaves_two_pieces_of_evidence() -> None:
     def function(x: torch.Tensor) -> torch.Tensor | None:
         x.requires_grad_()
         torch.sigmoid(x).sum().backward()
@@ -63,7 +63,7 @@ def test_a_whole_backward_pass_leaves_several_traces() -> None:
     assert traced(function, inference=False) == ["recorded a graph for autograd", "called aten::sigmoid_backward"]
 
 
-def test_inference_mode_cannot_be_left_unnoticed() -> None:
+def test_leaving_inference_mode_is_recorded() -> None:
     def function(x: torch.Tensor) -> torch.Tensor | None:
         with torch.inference_mode(False), torch.enable_grad():
             leaf = torch.ones(2, requires_grad=True)

@@ -1,4 +1,4 @@
-"""Messages are packed and unpacked unchanged, and bytes that are not messages are refused."""
+"""Messages arrive unchanged, and bytes that are not a message are refused."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def test_a_header_that_is_not_a_json_object_is_refused(words: bytes) -> None:
 
 
 def reading(content: bytes, sizes: list[int]) -> Callable[[int], bytes]:
-    """Something to read from that has no more than so many bytes at a time, in turn."""
+    """A function that reads from these bytes, at most so many at a time, in turn."""
     rest = [content]
     turns = iter(range(1 << 30))
 
@@ -79,8 +79,8 @@ chunk_sizes = st.lists(st.integers(1, 300), min_size=1, max_size=5)
 
 
 @given(st.lists(st.tuples(headers, st.binary(max_size=200)), min_size=1, max_size=3), chunk_sizes)
-def test_a_message_is_the_same_in_any_pieces(messages: list[tuple[dict, bytes]], sizes: list[int]) -> None:
-    """Nothing of the next message is read with it."""
+def test_a_message_may_arrive_in_any_pieces(messages: list[tuple[dict, bytes]], sizes: list[int]) -> None:
+    """Reading it leaves the next message unread."""
     read = reading(b"".join(pack(header, payload) for header, payload in messages), sizes)
 
     assert [receive_message(read, payload_limit=200) for _ in messages] == messages
@@ -89,7 +89,7 @@ def test_a_message_is_the_same_in_any_pieces(messages: list[tuple[dict, bytes]],
 
 
 @given(headers, st.binary(max_size=200), chunk_sizes, st.data())
-def test_an_end_within_a_message_is_the_end_of_the_channel(
+def test_a_channel_may_close_within_a_message(
     header: dict, payload: bytes, sizes: list[int], data: st.DataObject
 ) -> None:
     whole = pack(header, payload)
@@ -101,7 +101,7 @@ def test_an_end_within_a_message_is_the_end_of_the_channel(
 
 @given(st.binary(max_size=400), chunk_sizes)
 def test_bytes_that_are_not_a_message_are_refused(content: bytes, sizes: list[int]) -> None:
-    """With an error of the channel's, and no other."""
+    """The error is always a `WireError`."""
     try:
         header, payload = receive_message(reading(content, sizes), payload_limit=1000)
     except WireError:
@@ -121,7 +121,7 @@ def test_bytes_that_are_not_a_message_are_refused(content: bytes, sizes: list[in
     ],
 )
 def test_a_message_that_is_too_long_is_not_read(prefix: tuple[int, int], is_read: bool) -> None:
-    """Its prefix is, and not one byte more."""
+    """Only its prefix is read."""
     reader = read_message(payload_limit=1000)
     assert next(reader) == PREFIX.size
 
@@ -134,7 +134,7 @@ def test_a_message_that_is_too_long_is_not_read(prefix: tuple[int, int], is_read
 
 
 def test_a_long_message_is_read_piece_by_piece() -> None:
-    """Nobody who drives the reader is asked for memory before there are bytes."""
+    """No memory is needed for bytes that have not arrived."""
     payload = bytes(3 << 20)
     sizes: list[int] = []
     content = memoryview(pack({}, payload))

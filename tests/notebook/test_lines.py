@@ -1,4 +1,4 @@
-"""Where the cells of a notebook in text form stand in its file."""
+"""The lines of a file where the cells of a notebook stand."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ x = 1
 
 
 def test_each_cell_has_the_line_where_its_code_begins() -> None:
-    """Counted from 1, under the index by which it was asked for."""
+    """Lines are counted from 1, and found by the cell's index."""
     cells = [(1, "x = 1"), (3, "def f(x):\n    return x\n\nf(x)"), (4, "x = 1")]
 
     assert first_lines(MARKDOWN, cells) == {1: 8, 3: 14, 4: 21}
@@ -55,9 +55,9 @@ def test_the_cells_that_jupytext_reads_are_found() -> None:
     ("text", "cells", "found"),
     [
         ("a\nb\na\nb", [(0, "a\nb"), (1, "a\nb")], {0: 1, 1: 3}),  # the same twice
-        ("a\nb\na", [(0, "b"), (1, "a")], {0: 2, 1: 3}),  # not one that stands before
+        ("a\nb\na", [(0, "b"), (1, "a")], {0: 2, 1: 3}),  # never one before the last
         ("a\na", [(0, "a"), (1, "a"), (2, "a")], {0: 1, 1: 2}),
-        ("a\nb", [(0, "a\nc"), (1, "b")], {1: 2}),  # one that is not there costs itself only
+        ("a\nb", [(0, "a\nc"), (1, "b")], {1: 2}),  # a cell that is not there is skipped
         ("\na\n\nb\n \n \n", [(0, ""), (1, " \n "), (2, "b")], {2: 4}),  # empty cells have no line
         ("ab\na", [(0, "a")], {0: 2}),  # whole lines only
         ("a", [(0, "a\nb")], {}),

@@ -1,4 +1,4 @@
-"""What a function gets from the notebook around it, as its code says."""
+"""The code of a function shows which of the notebook's variables it reads, and which numbers it contains."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def scope(code: str) -> Scope:
     ],
 )
 def test_the_data_of_a_notebook(code: str, names: set[str]) -> None:
-    """Variables of its top level: no functions, classes or modules, and nothing that is local to one of them."""
+    """It is in the variables of the top level; functions, classes, modules and local variables do not count."""
     assert notebook_data([ast.parse(code)]) == names
 
 
@@ -69,7 +69,7 @@ def test_the_data_of_several_cells() -> None:
     ],
 )
 def test_what_a_function_reads(code: str, reads: tuple[str, ...]) -> None:
-    """The notebook's data only, in the order of their names; not what is the function's own."""
+    """Only the notebook's data counts, sorted by name. Arguments and local variables do not."""
     assert scope(code).reads == reads
 
 
@@ -83,8 +83,8 @@ def test_what_a_function_reads(code: str, reads: tuple[str, ...]) -> None:
         ("def f(x, size=64):\n    return x / size", (), ()),
     ],
 )
-def test_what_is_read_when_the_function_is_defined(code: str, reads: tuple[str, ...], frozen: tuple[str, ...]) -> None:
-    """In its default arguments: another value of the variable makes no difference later."""
+def test_variables_that_default_arguments_read(code: str, reads: tuple[str, ...], frozen: tuple[str, ...]) -> None:
+    """They are read when the function is defined, so later values make no difference."""
     assert (scope(code).reads, scope(code).frozen) == (reads, frozen)
 
 
@@ -114,5 +114,5 @@ def test_arguments_that_are_never_read(code: str, unused: tuple[str, ...]) -> No
     ],
 )
 def test_numbers_that_may_be_a_size(code: str, numbers: tuple[int, ...]) -> None:
-    """Whole numbers from 8 on, each once; a default argument is not written into the function."""
+    """These are whole numbers from 8 on, without repetition. Default arguments do not count."""
     assert scope(code).numbers == numbers

@@ -70,6 +70,7 @@ def test_a_changed_file_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 
 def test_a_missing_file_is_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    mnist.prepare_mnist()
     monkeypatch.setattr(mnist, "MNIST_DIRECTORY", tmp_path)
     mnist.forget_mnist()
 

@@ -198,7 +198,7 @@ def _canvas(files: Iterable[File]) -> Iterator[Received | Problem]:
         match = _canvas_match(file)
         if match is None:
             if _suffix(file.name) in SUFFIXES:
-                yield Problem(file.name, "Canvas does not name files like this, so nobody knows whose it is.")
+                yield Problem(file.name, "Canvas does not name files like this, so its owner is unknown.")
             continue
         groups = match.groupdict()
         yield Received(
@@ -217,7 +217,7 @@ def _moodle(files: Iterable[File]) -> Iterator[Received | Problem]:
         match = MOODLE.fullmatch(file.name)
         if match is None:
             if _suffix(file.name) in SUFFIXES:
-                yield Problem(file.name, "Moodle does not name files like this, so nobody knows whose it is.")
+                yield Problem(file.name, "Moodle does not name files like this, so its owner is unknown.")
             continue
         yield Received(
             owner=Owner("moodle", match["user"]),

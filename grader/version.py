@@ -65,7 +65,7 @@ def _imported_by(name: str) -> Iterator[str]:
     if package:
         yield package  # Python imports it first
     if name == shipped.PACKAGE.name:
-        return  # it imports only names that somebody asks for
+        return  # it imports a name only when that name is used
     for node in ast.walk(ast.parse(_file_of(name).read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if _is_ours(alias.name))

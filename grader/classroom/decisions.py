@@ -121,7 +121,7 @@ def withdraw(gradebook: Gradebook, number: int, *, by: str, reason: str) -> Deci
     Withdraw a decision. It stays in the gradebook, but no longer counts.
 
     Raises:
-        UsageError: There is no decision with this number that counts, or no reason is adjustment.
+        UsageError: There is no decision with this number that counts, or no reason is given.
     """
     if not reason.strip():
         raise UsageError("There is no reason.", "Say why with --reason.")

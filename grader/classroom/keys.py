@@ -80,7 +80,7 @@ class Keys:
 
     Attributes:
         result: A hash of everything that its result depends on, including the instructor's adjustments.
-        execution: A hash of everything that its execution depends on. Equal files have equal hashes, whoever owns them.
+        execution: A hash of everything that its execution depends on; the owner is not part of it.
     """
 
     result: str

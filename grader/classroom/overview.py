@@ -162,16 +162,17 @@ class _Tags:
 
 def _summary(entries: Sequence[Entry], decided: Sequence[ReadReport], problems: Sequence[Problem]) -> Iterable[str]:
     yield f"{len(decided):,} of {_count(len(entries), 'submission')} graded."
-    full = sum(report.score == report.max_score for report in decided)
+    full = [report for report in decided if report.score == report.max_score]
     if decided:
         median = statistics.median(report.score for report in decided)
-        yield f"{full:,} with full marks; the median is {median:g}."
-    late = sum(entry.received.is_late for entry in entries)
+        yield f"{len(full):,} with full marks; the median is {median:g}."
+    late = [entry for entry in entries if entry.received.is_late]
     if late:
-        yield f"{late:,} late."
-    unreadable = sum(bool(entry.report.problem) for entry in entries) + sum(problem.is_serious for problem in problems)
-    if unreadable:
-        yield f"{unreadable:,} could not be read."
+        yield f"{len(late):,} late."
+    unreadable = [entry for entry in entries if entry.report.problem]
+    serious = [problem for problem in problems if problem.is_serious]
+    if unreadable or serious:
+        yield f"{len(unreadable) + len(serious):,} could not be read."
 
 
 def _distribution(scores: Sequence[float], top: float) -> Iterable[Bar]:

@@ -35,9 +35,12 @@ class Tally:
     def add(self, *, is_new: bool, has_failed: bool, was_executed: bool = True) -> None:
         """Count a submission."""
         self.done += 1
-        self.known += not is_new
-        self.judged += is_new and not was_executed and not has_failed
-        self.failed += has_failed
+        if has_failed:
+            self.failed += 1
+        if not is_new:
+            self.known += 1
+        elif not was_executed and not has_failed:
+            self.judged += 1
 
     @property
     def rate(self) -> float:

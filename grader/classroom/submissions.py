@@ -108,7 +108,8 @@ def _with_archives_opened(everything: Iterable[Received | Problem]) -> Iterator[
             continue
         files, problems = open_archive_in(found.file)
         notebooks = [file for file in files if _suffix(file.name) in SUFFIXES]
-        if found.owner.platform == "plain" and sum(_suffix(file.name) == SUFFIXES[0] for file in notebooks) > 1:
+        originals = [file for file in notebooks if _suffix(file.name) == SUFFIXES[0]]
+        if found.owner.platform == "plain" and len(originals) > 1:
             yield Problem(
                 found.file.name, "It contains several notebooks. If they are a class, name this archive as a SOURCE."
             )
@@ -143,7 +144,8 @@ def _recognise(path: Path, files: list[File], assignment_id: str | None) -> Iter
         ]
         if submitted:
             return _nbgrader(submitted, assignment_id)
-    if 2 * sum(_canvas_match(file) is not None for file in files) > len(files):
+    named_by_canvas = [file for file in files if _canvas_match(file)]
+    if 2 * len(named_by_canvas) > len(files):
         return _canvas(files)
     return _plain(files)
 
@@ -196,7 +198,7 @@ def _canvas(files: Iterable[File]) -> Iterator[Received | Problem]:
         match = _canvas_match(file)
         if match is None:
             if _suffix(file.name) in SUFFIXES:
-                yield Problem(file.name, "Canvas does not name files like this, so nobody knows whose it is.")
+                yield Problem(file.name, "Canvas does not name files like this, so its owner is unknown.")
             continue
         groups = match.groupdict()
         yield Received(
@@ -215,7 +217,7 @@ def _moodle(files: Iterable[File]) -> Iterator[Received | Problem]:
         match = MOODLE.fullmatch(file.name)
         if match is None:
             if _suffix(file.name) in SUFFIXES:
-                yield Problem(file.name, "Moodle does not name files like this, so nobody knows whose it is.")
+                yield Problem(file.name, "Moodle does not name files like this, so its owner is unknown.")
             continue
         yield Received(
             owner=Owner("moodle", match["user"]),

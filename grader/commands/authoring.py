@@ -52,7 +52,10 @@ def new(assignment_id: str, solutions: Path) -> int:
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("assignments"), show_default=True
 )
 @click.option(
-    "--check", "is_check", is_flag=True, help="Write nothing, but say what would change; if anything, exit code 1."
+    "--check",
+    "is_check",
+    is_flag=True,
+    help="Write nothing, but say what would change. The exit code is 1 if anything would.",
 )
 @click.option(
     "--watch",

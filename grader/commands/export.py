@@ -29,7 +29,7 @@ __all__ = ["export"]
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: stdout]")
 @debug_option
 def export(reports: tuple[Path, ...], name: str, notebooks: tuple[Path, ...], output: Path | None) -> int:
-    r"""
+    """
     Convert reports, `<stem>.json`, into a format.
 
     \b
@@ -38,7 +38,7 @@ def export(reports: tuple[Path, ...], name: str, notebooks: tuple[Path, ...], ou
     markdown    a step summary                   gitlab      Code Quality
     canvas      a gradebook                      moodle      a grading worksheet
     csv         a row for each exercise
-    """
+    """  # noqa: D301 - click takes the backspace for "leave these lines as they are"
     from grader.errors import UsageError
     from grader.exports.render import render
     from grader.files import write_atomically

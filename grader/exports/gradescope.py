@@ -40,12 +40,11 @@ def render_gradescope(report: Harmless, *, shown: Harmless | None = None) -> str
         tests = [_line(number, finding) for number, finding in enumerate(shown.findings, start=1)] + tests
     if report.is_undecided:
         tests.append(_for_instructor("\n".join(words.notes(report)) or "The report does not say why."))
-    wrong = sum(finding.passed is False for finding in report.findings)
-    right = sum(finding.passed is True for finding in report.findings)
-    summary = f"{right} of {len(report.findings)} gradients are right."
+    verdicts = [finding.passed for finding in report.findings]
+    summary = f"{verdicts.count(True)} of {len(verdicts)} gradients are right."
     if report.problem:
         summary = words.problem(report)
-    elif report.is_undecided and not wrong and not right:
+    elif report.is_undecided and all(verdict is None for verdict in verdicts):
         summary = UNDECIDED
     elif report.release:
         summary = "You will see your marks when they are published."

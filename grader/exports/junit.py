@@ -34,11 +34,12 @@ def render_junit(reports: Sequence[Harmless]) -> str:
 
 def _suite(report: Harmless) -> ET.Element:
     outcomes = [finding.outcome for finding in report.findings]
+    verdicts = [outcome.passed for outcome in outcomes]
     suite = ET.Element(
         "testsuite",
         name=_legal(f"{report.assignment_id}.{words.line(report.student)}"),
         tests=str(len(outcomes)),
-        failures=str(sum(outcome.passed is False for outcome in outcomes)),
+        failures=str(verdicts.count(False)),
         errors=str(outcomes.count(Outcome.GRADER_ERROR)),
         skipped=str(outcomes.count(Outcome.SKIPPED)),
         time=f"{report.seconds:.3f}",

@@ -57,8 +57,8 @@ def _section(report: Harmless) -> str:
 
 def _row(finding: Finding, report: Harmless) -> str:
     verdict = VERDICTS[finding.outcome]
-    is_told = finding.passed is not None and report.gives_marks
-    points = f"{amount(finding.points)} / {amount(finding.max_points)}" if is_told else "–"
+    has_points = finding.passed is not None and report.gives_marks
+    points = f"{amount(finding.points)} / {amount(finding.max_points)}" if has_points else "–"
     message = _plain(words.message(finding))
     if finding.place and not finding.passed:
         message += f" ({_plain(finding.place.file)}, line {finding.place.line})"

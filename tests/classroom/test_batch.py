@@ -193,7 +193,7 @@ def test_a_missing_sandbox_is_refused_first(
 
 
 def test_several_platforms_and_their_feedback(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> None:
-    """Students are told apart; feedback is named as each platform expects; the instructor's gradebook is filled in."""
+    """Equal ids on two platforms are two students; feedback is named as expected; the gradebook is filled in."""
     canvas, moodle = tmp_path / "submissions.zip", tmp_path / "course.zip"
     with zipfile.ZipFile(canvas, "w") as archive:
         archive.writestr("lovelaceada_4021_998877_two_layer_mse.ipynb", notebook_of("full"))

@@ -101,8 +101,8 @@ def test_killed_twenty_times(warm: Warm, tmp_path: Path) -> None:
     """
     The gradebook and the files equal those of an undisturbed run, byte for byte, and no saved result is ever lost.
 
-    Nobody handed in a notebook, so that grading takes milliseconds and kills fall where results are kept and written;
-    `test_batch.py` kills what is at work on notebooks.
+    The files are not notebooks, so that grading takes milliseconds and most kills happen while results are written;
+    `test_batch.py` kills `grader batch` while it executes notebooks.
     """
     folder, output, calm = tmp_path / "class", tmp_path / "out", tmp_path / "calm"
     folder.mkdir()

@@ -116,13 +116,13 @@ def test_a_mistake_can_get_a_name(place: Path, without_kernels: None) -> None:
     assert batch(place / "source", place / "class", place / "out") == 1
 
     after = reports(place / "out")
-    told = {
+    named = {
         student: each["diagnoses"][0]["id"]
         for student, report in after.items()
         for each in report["exercises"]
         if each["name"] == "grad_z1" and each["diagnoses"]
     }
-    assert told == dict.fromkeys(("s1002", "s1005"), "grad_z1_mistake")
+    assert named == dict.fromkeys(("s1002", "s1005"), "grad_z1_mistake")
     assert {student: after[student]["score"] for student in after} == {s: before[s]["score"] for s in before}
     assert "grad z1 mistake" in (place / "out" / "index.html").read_text()
 
@@ -140,22 +140,22 @@ def test_another_version_of_the_grader(place: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
+    ("old", "new", "executes"),
     [
-        ("return da1 * (z1 > 0)", "return da1 * (z1 > 0.0)"),
-        ("  learning_rate: 0.01", "  learning_rate: 0.02"),
-        ("def forward(", "# of two layers\ndef forward("),
+        ("return da1 * (z1 > 0)", "return da1 * (z1 > 0.0)", False),
+        ("  learning_rate: 0.01", "  learning_rate: 0.02", True),
+        ("def forward(", "# of two layers\ndef forward(", True),
     ],
 )
-def test_which_changes_of_the_source_notebook_execute(place: Path, old: str, new: str) -> None:
+def test_which_changes_of_the_source_notebook_execute(place: Path, old: str, new: str, executes: bool) -> None:
     """A change of the solution does not; a change of what the student's process is asked does."""
     path = place / "source" / SOURCE.name
-    one = Basis.of(load_assignment(path))
+    before = Basis.of(load_assignment(path))
     change(place, old, new)
-    other = Basis.of(load_assignment(path))
+    after = Basis.of(load_assignment(path))
 
-    assert one.judgement != other.judgement
-    assert (one.execution == other.execution) == ("z1 > 0.0" in new)
+    assert after.judgement != before.judgement
+    assert (after.execution != before.execution) is executes
 
 
 @pytest.mark.parametrize(
@@ -199,7 +199,7 @@ def test_the_code_that_executing_depends_on_is_found_by_imports() -> None:
 
 
 def test_modules_that_are_named_in_strings_are_found_too() -> None:
-    """Other processes are told by a string what to run, so no import statement names it."""
+    """A string says what another process runs, so no import statement names that module."""
     behind = modules_behind(keys.EXECUTING)
     named = set[str]()
     for path in shipped.own_files():
@@ -252,8 +252,8 @@ def test_a_release_date_withholds_marks(place: Path, without_kernels: None) -> N
         assert "2999-01-01" in page
         assert 'class="score"' not in page
         assert "mnist_hidden" not in page
-        told = json.loads((withheld / f"{student}.json").read_text())
-        assert told["exercises"] == whole[student]["exercises"]
+        complete = json.loads((withheld / f"{student}.json").read_text())
+        assert complete["exercises"] == whole[student]["exercises"]
         assert 'class="score"' in (withheld / f"{student}.html").read_text()
     assert "s1002,,plain,s1002.ipynb,,graded,8.00,10.00" in (out / "gradebook.csv").read_text()
     assert 'href="withheld/s1002.html"' in (out / "index.html").read_text()

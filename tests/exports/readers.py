@@ -69,7 +69,7 @@ def classroom(environment: dict[str, str]) -> dict[str, Any]:
         assert result["version"] == 1
         assert result["status"] in ("pass", "fail", "error")
         assert all(test["status"] in ("pass", "fail", "error") for test in result["tests"])
-        passed = sum(test["status"] == "pass" for test in result["tests"])
+        passed = [test["status"] for test in result["tests"]].count("pass")
         failed = failed or result["status"] != "pass"
         if result["max_score"]:
             shown += passed / len(result["tests"]) * result["max_score"]

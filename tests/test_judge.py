@@ -76,13 +76,17 @@ def judged(
         (RIGHT, Outcome.MATCH, "grad_w is right."),
         (EXPECTED, Outcome.MATCH, "grad_w is right."),
         (ONE_WRONG, Outcome.MISMATCH, "grad_w has the right shape, but 1 of 4 entries are wrong{where}."),
-        (-RIGHT, Outcome.MISMATCH, "grad_w has the right shape, but none of its entries is right{where}."),
-        (RIGHT / 0, Outcome.NOT_FINITE, "grad_w returned numbers that are not finite (nan or inf){where}."),
-        (RIGHT * math.nan, Outcome.NOT_FINITE, "grad_w returned numbers that are not finite (nan or inf){where}."),
+        (-RIGHT, Outcome.MISMATCH, "grad_w has the right shape, but all of its entries are wrong{where}."),
+        (RIGHT / 0, Outcome.NOT_FINITE, "grad_w returned numbers that are nan or inf{where}."),
+        (RIGHT * math.nan, Outcome.NOT_FINITE, "grad_w returned numbers that are nan or inf{where}."),
         (RIGHT[:1], Outcome.WRONG_SHAPE, "grad_w returned the shape (1, 2); w has the shape (2, 2){where}."),
         (RIGHT.sum(), Outcome.WRONG_SHAPE, "grad_w returned the shape (); w has the shape (2, 2){where}."),
-        (RIGHT.long(), Outcome.WRONG_DTYPE, "grad_w returned int64 numbers; a gradient is {dtype}."),
-        (RIGHT.half(), Outcome.WRONG_DTYPE, "grad_w returned float16 numbers; a gradient is {dtype}."),
+        (RIGHT.long(), Outcome.WRONG_DTYPE, "grad_w returned a tensor of dtype int64; the gradient should be {dtype}."),
+        (
+            RIGHT.half(),
+            Outcome.WRONG_DTYPE,
+            "grad_w returned a tensor of dtype float16; the gradient should be {dtype}.",
+        ),
     ],
 )
 @pytest.mark.parametrize("case", [PUBLIC, HIDDEN], ids=["public", "hidden"])
@@ -111,19 +115,19 @@ LONG = CallError(type="ValueError", message=f"{'a' * 300}\nsecond line")
         (Outcome.RAISED, {"error": LONG}, f"grad_w raised ValueError: {'a' * 200}{{where}}."),
         (Outcome.RAISED, {}, "grad_w raised an exception{where}."),
         (Outcome.TIMED_OUT, {}, "grad_w did not return in time. Does it loop forever?"),
-        (Outcome.OUT_OF_MEMORY, {}, "grad_w asked for more memory than it may have{where}."),
-        (Outcome.CRASHED, {}, "grad_w ended the process that it ran in, instead of returning a gradient."),
-        (Outcome.WRONG_TYPE, {"type": "NoneType"}, "grad_w returned None: is there a `return`?"),
+        (Outcome.OUT_OF_MEMORY, {}, "grad_w asked for more memory than it may use{where}."),
+        (Outcome.CRASHED, {}, "grad_w ended its process instead of returning a gradient."),
+        (Outcome.WRONG_TYPE, {"type": "NoneType"}, "grad_w returned None. Is there a `return`?"),
         (Outcome.WRONG_TYPE, {"type": "list"}, "grad_w returned a list; it should return a tensor."),
         (
             Outcome.WRONG_TYPE,
             {"type": "torch.Tensor"},
-            "grad_w returned a tensor that has no plain numbers; it should return an ordinary dense one.",
+            "grad_w returned a tensor without ordinary numbers; it should return a dense tensor.",
         ),
         (
             Outcome.WRONG_DTYPE,
             {"dtypes": ("qint8",), "shapes": ((2, 2),)},
-            "grad_w returned qint8 numbers; a gradient is {dtype}.",
+            "grad_w returned a tensor of dtype qint8; the gradient should be {dtype}.",
         ),
         (
             Outcome.WRONG_SHAPE,
@@ -151,7 +155,7 @@ def test_a_call_without_tensors(case: Case, outcome: Outcome, details: dict[str,
 def test_the_sentence_says_how_the_process_ended(detail: str) -> None:
     result, _ = judged(failed(PUBLIC, Outcome.CRASHED), reply=Reply(status="crashed", detail=detail))
 
-    assert result.message == (f"grad_w ended the process that it ran in ({detail}), instead of returning a gradient.")
+    assert result.message == (f"grad_w ended its process ({detail}) instead of returning a gradient.")
 
 
 @pytest.mark.parametrize(
@@ -161,7 +165,7 @@ def test_the_sentence_says_how_the_process_ended(detail: str) -> None:
         (
             (EXPECTED, EXPECTED_BIAS + 1),
             Outcome.MISMATCH,
-            "The db of grad_layer has the right shape, but none of its entries is right.",
+            "The db of grad_layer has the right shape, but all of its entries are wrong.",
             "b",
         ),
         (
@@ -185,7 +189,7 @@ def test_the_sentence_says_how_the_process_ended(detail: str) -> None:
         (
             (ONE_WRONG, EXPECTED_BIAS.long()),
             Outcome.WRONG_DTYPE,
-            "grad_layer returned int64 numbers; a gradient is float32.",
+            "grad_layer returned a tensor of dtype int64; the gradient should be float32.",
             "b",
         ),
     ],
@@ -211,7 +215,7 @@ def test_the_worst_of_several_targets_is_shown(
     [
         ("torch.Tensor", "grad_layer returned a torch.Tensor; it should return a tuple of 2 tensors."),
         ("tuple", "grad_layer returned a tuple; it should return a tuple of 2 tensors."),
-        ("NoneType", "grad_layer returned None: is there a `return`?"),
+        ("NoneType", "grad_layer returned None. Is there a `return`?"),
     ],
 )
 def test_several_targets_must_be_returned_as_a_tuple(kind: str, message: str) -> None:
@@ -365,26 +369,26 @@ CELL_ERROR = CallError(type="NameError", message="name 'torch' is not defined", 
     [
         (DEFINED, "int", {}, "After the notebook ran, grad_w was an int, not a function."),
         (DEFINED, "torch.Tensor", {}, "After the notebook ran, grad_w was a torch.Tensor, not a function."),
-        (DEFINED, None, {}, "grad_w stands in In [4], but was never defined."),
-        (DEFINED, None, {2: CELL_ERROR}, "grad_w stands in In [4], but was never defined."),
+        (DEFINED, None, {}, "grad_w is in In [4], but it was never defined."),
+        (DEFINED, None, {2: CELL_ERROR}, "grad_w is in In [4], but it was never defined."),
         (
             DEFINED,
             None,
             {4: CELL_ERROR},
-            "grad_w stands in In [4], but was never defined, because that cell stopped: "
+            "grad_w is in In [4], but it was never defined, because that cell stopped: "
             "NameError: name 'torch' is not defined.",
         ),
         (
             index_of(definition_of("grad_w_")),
             None,
             {},
-            "There is no function grad_w. There is one called grad_w_: was it renamed?",
+            "There is no function grad_w, but there is one called grad_w_. Was it renamed?",
         ),
         (
             index_of(definition_of("grad_b"), definition_of("softmax")),  # grad_b is another exercise
             None,
             {},
-            "There is no function grad_w in the notebook. Was its cell deleted, or made a text cell?",
+            "There is no function grad_w in the notebook. Was its cell deleted, or turned into a text cell?",
         ),
     ],
 )
@@ -421,7 +425,7 @@ def test_why_a_function_is_missing(
             "ValueError",
             None,
             Outcome.CRASHED,
-            "grad_w could not be called. After the notebook ran, its process did not answer any more.",
+            "grad_w could not be called. After the notebook ran, its process no longer answered.",
         ),
     ],
 )
@@ -489,8 +493,7 @@ def test_autograd_is_forbidden_in_wrong_functions_too() -> None:
         (
             answered(PUBLIC, RIGHT, mutated=("x", "w", "dz", "b", "a")),
             "mutates_input",
-            "grad_w changes its argument a, b, dz, w, x in place: this changes the caller's tensor, too. "
-            "Work on a clone.",
+            "grad_w changes its argument a, b, dz, w, x in place, and so the caller's tensor, too. Work on a clone.",
         ),
         (
             answered(PUBLIC, RIGHT, requires_grad=True),
@@ -500,12 +503,12 @@ def test_autograd_is_forbidden_in_wrong_functions_too() -> None:
         (
             answered(PUBLIC, EXPECTED),
             "wider_dtype",
-            "grad_w returns float64 for float32 arguments: it takes twice the memory.",
+            "grad_w returns float64 for float32 arguments, which takes twice the memory.",
         ),
         (
             answered(HIDDEN, RIGHT, argument_dtype=torch.float32),
             "float32_only",
-            "grad_w works in float32 only: it has a constant of a fixed dtype (try `dtype=` or `*_like`).",
+            "grad_w works only in float32: it makes a tensor of a fixed dtype (try `dtype=` or `*_like`).",
         ),
     ],
 )

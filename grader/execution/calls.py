@@ -210,7 +210,9 @@ def _read_error(error: object, notebook: Notebook) -> CallError:
     lines = []
     cell = line = None
     for frame in _list(described.get("frames"))[-12:]:
-        if not isinstance(frame, dict) or frame.get("cell") not in codes or type(frame.get("line")) is not int:
+        if not isinstance(frame, dict) or not all(type(frame.get(key)) is int for key in ("cell", "line")):
+            continue
+        if frame["cell"] not in codes:
             continue
         code = codes[frame["cell"]].split("\n")
         # IPython drops leading blank lines.

@@ -16,7 +16,7 @@ from grader.assignment.styles import read_styles
 from grader.errors import UsageError
 from grader.model import Submission
 from grader.notebook.functions import find_functions
-from grader.notebook.read import Unreadable, read_notebook, read_submission
+from grader.notebook.read import NOTEBOOK_SUFFIX, Unreadable, read_notebook, read_submission
 
 __all__ = ["find_leaks", "solution_bodies", "strip_outputs"]
 
@@ -91,7 +91,7 @@ def strip_outputs(path: Path) -> str | None:
 
 def _has_seed(submission: Submission) -> bool:
     text = submission.content.decode("utf-8", errors="replace")
-    if submission.name.endswith(".ipynb"):
+    if submission.name.endswith(NOTEBOOK_SUFFIX):
         try:
             metadata = json.loads(text).get("metadata", {})
         except (ValueError, AttributeError):
@@ -103,7 +103,7 @@ def _has_seed(submission: Submission) -> bool:
 
 def _has_kept_back(submission: Submission) -> bool:
     text = submission.content.decode("utf-8", errors="replace")
-    if not submission.name.endswith(".ipynb"):
+    if not submission.name.endswith(NOTEBOOK_SUFFIX):
         return without_kept_back(text) != text.replace("\r\n", "\n")
     try:
         return any(set(KEPT_BACK) & {*cell["metadata"].get("tags", [])} for cell in json.loads(text)["cells"])

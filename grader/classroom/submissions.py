@@ -26,12 +26,10 @@ import yaml
 from grader.classroom.archives import open_archive_in, open_file, open_tree
 from grader.classroom.records import File, Owner, Problem, Received
 from grader.errors import UsageError
-from grader.notebook.read import Unreadable
+from grader.notebook.read import NOTEBOOK_SUFFIX, NOTEBOOK_SUFFIXES, Unreadable
 
 __all__ = ["Roster", "find_submissions"]
 
-SUFFIXES = (".ipynb", ".md", ".py")
-"""What is read as a notebook. If an attempt has several such files, the first kind counts."""
 ARCHIVE = ".zip"
 CANVAS = re.compile(r"(?P<name>[^/]*?)(?P<late>_LATE)?_(?P<user>\d+)_(?P<attachment>\d+)_(?P<file>[^/]+)")
 CANVAS_ANONYMOUS = re.compile(r"(?P<user>anon_(?!LATE_)[^/_]+)(?P<late>_LATE)?_(?P<attachment>\d+)_(?P<file>[^/]+)")
@@ -75,7 +73,7 @@ def find_submissions(paths: Sequence[Path], *, assignment_id: str | None = None)
     newest, left_out = _newest(found)
     if not newest:
         names = ", ".join(map(str, paths))
-        hint = f"Notebooks end in {', '.join(SUFFIXES)}."
+        hint = f"Notebooks end in {', '.join(NOTEBOOK_SUFFIXES)}."
         if serious := [problem for problem in problems if problem.is_serious]:
             hint = f"{len(serious)} files could not be read; the first is {serious[0].where}: {serious[0].message}"
         raise UsageError(f"There is no submission in {names}.", hint)
@@ -86,14 +84,14 @@ def find_submissions(paths: Sequence[Path], *, assignment_id: str | None = None)
 
 
 def _find_in(path: Path, assignment_id: str | None) -> tuple[list[Received], list[Problem]]:
-    if path.is_file() and _suffix(path.name) in SUFFIXES:
+    if path.is_file() and _suffix(path.name) in NOTEBOOK_SUFFIXES:
         return [found for found in _plain([open_file(path)]) if isinstance(found, Received)], []
     files, problems = open_tree(path)
     submissions = list[Received]()
     for found in _with_archives_opened(_recognise(path, files, assignment_id)):
         if isinstance(found, Problem):
             problems.append(found)
-        elif _suffix(found.name) in SUFFIXES:
+        elif _suffix(found.name) in NOTEBOOK_SUFFIXES:
             submissions.append(found)
         else:
             problems.append(_not_a_notebook(found))
@@ -107,8 +105,8 @@ def _with_archives_opened(everything: Iterable[Received | Problem]) -> Iterator[
             yield found
             continue
         files, problems = open_archive_in(found.file)
-        notebooks = [file for file in files if _suffix(file.name) in SUFFIXES]
-        originals = [file for file in notebooks if _suffix(file.name) == SUFFIXES[0]]
+        notebooks = [file for file in files if _suffix(file.name) in NOTEBOOK_SUFFIXES]
+        originals = [file for file in notebooks if _suffix(file.name) == NOTEBOOK_SUFFIX]
         if found.owner.platform == "plain" and len(originals) > 1:
             yield Problem(
                 found.file.name, "It contains several notebooks. If they are a class, name this archive as a SOURCE."
@@ -156,7 +154,7 @@ def _newest(found: Iterable[Received]) -> tuple[list[Received], list[Problem]]:
         by_owner[received.owner].append(received)
     newest, left_out = list[Received](), list[Problem]()
     for attempts in by_owner.values():
-        best = max(attempts, key=lambda attempt: (-SUFFIXES.index(_suffix(attempt.name)), attempt.order))
+        best = max(attempts, key=lambda attempt: (-NOTEBOOK_SUFFIXES.index(_suffix(attempt.name)), attempt.order))
         newest.append(best)
         left_out += [
             Problem(attempt.file.name, f"{best.file.name} was graded in its place.", attempt.owner, is_serious=False)
@@ -173,7 +171,7 @@ def _suffix(name: str) -> str:
 def _not_a_notebook(received: Received) -> Problem:
     is_typed = TYPED_IN.search(received.file.name)
     message = "The student typed in text." if is_typed else "It is not a notebook."
-    message += f" There is nothing to grade: notebooks end in {', '.join(SUFFIXES)}."
+    message += f" There is nothing to grade: notebooks end in {', '.join(NOTEBOOK_SUFFIXES)}."
     return Problem(received.file.name, message, received.owner)
 
 
@@ -183,7 +181,7 @@ def _not_a_notebook(received: Received) -> Problem:
 def _plain(files: Iterable[File]) -> Iterator[Received | Problem]:
     for file in files:
         path = PurePosixPath(file.name)
-        if path.suffix.lower() in (*SUFFIXES, ARCHIVE) and path.name.lower() != "readme.md":
+        if path.suffix.lower() in (*NOTEBOOK_SUFFIXES, ARCHIVE) and path.name.lower() != "readme.md":
             student = str(path.with_suffix(""))
             yield Received(owner=Owner("plain", student), file=file, name=path.name, order=file.modified)
 
@@ -197,7 +195,7 @@ def _canvas(files: Iterable[File]) -> Iterator[Received | Problem]:
     for file in files:
         match = _canvas_match(file)
         if match is None:
-            if _suffix(file.name) in SUFFIXES:
+            if _suffix(file.name) in NOTEBOOK_SUFFIXES:
                 yield Problem(file.name, "Canvas does not name files like this, so its owner is unknown.")
             continue
         groups = match.groupdict()
@@ -216,7 +214,7 @@ def _moodle(files: Iterable[File]) -> Iterator[Received | Problem]:
     for file in files:
         match = MOODLE.fullmatch(file.name)
         if match is None:
-            if _suffix(file.name) in SUFFIXES:
+            if _suffix(file.name) in NOTEBOOK_SUFFIXES:
                 yield Problem(file.name, "Moodle does not name files like this, so its owner is unknown.")
             continue
         yield Received(

@@ -14,7 +14,7 @@ from grader.exports.gradescope import render_failure, render_gradescope
 from grader.exports.words import harmless
 from grader.files import write_atomically
 from grader.model import Submission
-from grader.notebook.read import Unreadable, read_notebook, read_submission
+from grader.notebook.read import NOTEBOOK_SUFFIXES, Unreadable, read_notebook, read_submission
 from grader.pipeline import grade_or_fault
 from grader.reports.json import report_to_dict
 from grader.reports.reading import read_report
@@ -23,7 +23,6 @@ from grader.visibility import views_of
 
 __all__ = ["choose_file", "run"]
 
-FORMS = (".ipynb", ".md", ".py")
 IGNORED = ("__MACOSX", ".ipynb_checkpoints", ".git")
 MAX_READ = 20
 
@@ -74,7 +73,7 @@ def choose_file(folder: Path, assignment_id: str) -> Submission:
     chosen = read_submission(files[0])
     for path in files[:MAX_READ]:
         submission = read_submission(path)
-        notebook = read_notebook(submission) if path.suffix.lower() in FORMS else Unreadable("")
+        notebook = read_notebook(submission) if path.suffix.lower() in NOTEBOOK_SUFFIXES else Unreadable("")
         if not isinstance(notebook, Unreadable) and notebook.assignment_id == assignment_id:
             return submission
     return chosen
@@ -82,4 +81,8 @@ def choose_file(folder: Path, assignment_id: str) -> Submission:
 
 def _rank(path: Path) -> tuple[int, int, str]:
     suffix = path.suffix.lower()
-    return FORMS.index(suffix) if suffix in FORMS else len(FORMS), len(path.parts), path.as_posix()
+    return (
+        NOTEBOOK_SUFFIXES.index(suffix) if suffix in NOTEBOOK_SUFFIXES else len(NOTEBOOK_SUFFIXES),
+        len(path.parts),
+        path.as_posix(),
+    )

@@ -15,7 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from grader.harness.wire import Message, pack, receive_message
+from grader.harness.wire import REQUEST_LIMIT_BYTES, Message, pack, receive_message
 
 __all__ = ["Child", "are_other_processes_left", "end_other_processes"]
 
@@ -24,7 +24,6 @@ Work = Callable[[Message, Callable[[bytes], None]], None]
 
 _POLL_S = 0.02
 _CHUNK_BYTES = 1 << 20
-_REQUEST_LIMIT_BYTES = 1 << 30
 
 
 class Child:
@@ -148,7 +147,7 @@ def _work_forever(work: Work, request_end: int, result_end: int, done_end: int) 
     try:
         _be_quiet()
         while True:
-            request = receive_message(lambda length: os.read(request_end, length), payload_limit=_REQUEST_LIMIT_BYTES)
+            request = receive_message(lambda length: os.read(request_end, length), payload_limit=REQUEST_LIMIT_BYTES)
             _allow_cpu(float(request[0]["cpu_seconds"]))
             work(request, lambda content: _write_all(result_end, content))
             os.write(done_end, b".")

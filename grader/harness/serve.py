@@ -25,11 +25,9 @@ from safetensors.torch import save
 from grader.harness.call import NotebookState, Write, call_cases
 from grader.harness.chain import run_chain
 from grader.harness.child import Child, are_other_processes_left, end_other_processes
-from grader.harness.wire import CHANNEL_VARIABLE, ChannelClosed, Message, pack, receive_message
+from grader.harness.wire import CHANNEL_VARIABLE, REQUEST_LIMIT_BYTES, ChannelClosed, Message, pack, receive_message
 
 __all__ = ["perform", "serve", "warm_up"]
-
-_REQUEST_LIMIT_BYTES = 1 << 30
 
 
 def serve() -> None:
@@ -49,7 +47,7 @@ def serve() -> None:
         channel.setblocking(True)
         channel.sendall(pack({"status": "ready"}))
         while True:
-            request = receive_message(channel.recv, payload_limit=_REQUEST_LIMIT_BYTES)
+            request = receive_message(channel.recv, payload_limit=REQUEST_LIMIT_BYTES)
             if child is None or child.has_ended:
                 child = Child(functools.partial(perform, state=state))
             header, _ = request

@@ -21,6 +21,7 @@ __all__ = [
     "CHANNEL_VARIABLE",
     "HEADER_LIMIT_BYTES",
     "PREFIX",
+    "REQUEST_LIMIT_BYTES",
     "ChannelClosed",
     "Message",
     "WireError",
@@ -37,6 +38,8 @@ CHANNEL_VARIABLE = "GRADER_CHANNEL"
 
 PREFIX = struct.Struct(">IQ")
 HEADER_LIMIT_BYTES = 1 << 20
+REQUEST_LIMIT_BYTES = 1 << 30
+"""How many bytes the payload of a request may have."""
 _CHUNK_BYTES = 1 << 20
 
 Message = tuple[dict[str, Any], bytes]

@@ -23,6 +23,7 @@ __all__ = [
     "CELL_LIMIT",
     "FILE_LIMIT_BYTES",
     "NOTEBOOK_SUFFIX",
+    "NOTEBOOK_SUFFIXES",
     "TEXT_SUFFIXES",
     "Cell",
     "Notebook",
@@ -36,6 +37,8 @@ CELL_LIMIT = 2_000
 NOTEBOOK_SUFFIX = ".ipynb"
 TEXT_SUFFIXES = (".md", ".py")
 """The suffixes of notebooks in text form, which jupytext reads."""
+NOTEBOOK_SUFFIXES = (NOTEBOOK_SUFFIX, *TEXT_SUFFIXES)
+"""What is read as a notebook. If an attempt has several such files, the first kind counts."""
 _METADATA_CHARACTERS = 200
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import hashlib
 import itertools
 import queue
 import re
@@ -16,14 +17,13 @@ import signal
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 
+import zmq
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
-from nbformat import NotebookNode
 
 from grader.execution.channel import Reply, Request, Requests, combine, receive, receive_reply, send_request
 from grader.execution.client import TIMED_OUT, connect_client
 from grader.execution.kernels import RunningKernel, start_kernel
-from grader.harness.serve import serve
 from grader.harness.wire import WireError
 from grader.model import CallError, Limits
 from grader.notebook.read import Notebook
@@ -31,12 +31,11 @@ from grader.sandbox import Level
 
 __all__ = ["Execution", "execute"]
 
-SERVE = f"__import__({serve.__module__!r}, fromlist=[{serve.__name__!r}]).{serve.__name__}()"
-"""What the kernel executes after the last cell. It names nothing that the notebook may have renamed."""
 _READY_S = 30.0
 _GRACE_S = 3.0
 _RESTARTS = 3
 _REASON_S = 0.2
+_QUICK_S = 2.0
 _NAME_CHARACTERS, _MESSAGE_CHARACTERS = 100, 2_000
 _ENDS = {
     "memory": ("MemoryError", "the notebook used more memory than allowed"),
@@ -104,7 +103,7 @@ async def execute(
     pending = iter(requests(replies))
     for restart in itertools.count():
         is_last = restart >= _RESTARTS or time.monotonic() > deadline
-        async with start_kernel(limits, require=require) as kernel:
+        async with start_kernel(limits, require=require, quiet=True, seed=_seed_of(notebook)) as kernel:
             run = _Run(notebook, kernel, limits, without=lost)
             culprit = await run.cells(deadline)
             if culprit is not None and not is_last:
@@ -143,20 +142,13 @@ class _Run:
 
     async def cells(self, deadline: float) -> int | None:
         """Run the cells. Returns the number of the cell in which the kernel was lost, or None."""
-        client = connect_client(
-            self.notebook,
-            self.kernel,
-            self.limits,
-            keeps=lambda message, outputs, _: message["msg_type"] == "error" and not outputs,
-        )
+        client = connect_client(self.notebook, self.kernel, self.limits, keeps=lambda *_: False)
+        last = deadline + self.limits.cell_s
+        client.timeout_func = lambda _: self._seconds(deadline, last)
         try:
-            await asyncio.wait_for(self._cells(client), max(0.1, deadline - time.monotonic()))
-        except asyncio.TimeoutError:
-            self.stopped = f"The notebook took longer than {self.limits.notebook_s:g} seconds and was stopped."
-            self._fail("TimeoutError", "stopped: the notebook's time was up")
-            await self.kernel.manager.interrupt_kernel()
-            return None
-        except _Stuck:
+            # Each wait below has a limit of its own. This one holds whatever they do.
+            await asyncio.wait_for(self._cells(client, deadline, last), last + _READY_S - time.monotonic())
+        except (_Stuck, asyncio.TimeoutError):
             self.stopped = f"In [{self._running}] took too long and could not be interrupted."
         except DeadKernelError:
             self.stopped = f"The kernel died while In [{self._running}] was running."
@@ -171,32 +163,50 @@ class _Run:
             return None
         return self._running
 
-    async def _cells(self, client: NotebookClient) -> None:
+    def _seconds(self, deadline: float, last: float) -> float:
+        """
+        The wall time that a cell has. If the notebook's time is up, a cell that is quick still runs.
+
+        Functions are often defined below cells that take long, and cost no time.
+        """
+        now = time.monotonic()
+        return max(0.1, min(self.limits.cell_s, max(deadline - now, _QUICK_S), last - now))
+
+    async def _cells(self, client: NotebookClient, deadline: float, last: float) -> None:
         for cell, node in zip(self.notebook.cells, client.nb.cells, strict=True):
             if cell.number in self.without:
                 continue
+            if time.monotonic() > last:
+                self.stopped = f"The notebook took longer than {self.limits.notebook_s:g} seconds and was stopped."
+                return
             self._running = cell.number
             self._allow_cpu(self.limits.cell_cpu_s, then=signal.SIGINT)
             await client.async_execute_cell(node, cell.number - 1)
             self.executed += 1
             assert client.task_poll_for_reply is not None
-            reply = client.task_poll_for_reply.result()
-            if reply["content"].get("ename") == TIMED_OUT:
-                self._fail("TimeoutError", f"stopped after {self.limits.cell_s:g} seconds")
+            content = client.task_poll_for_reply.result()["content"]
+            if content.get("ename") == TIMED_OUT:
+                is_up = time.monotonic() > deadline
+                seconds = self.limits.notebook_s if is_up else self.limits.cell_s
+                self._fail("TimeoutError", f"stopped after {seconds:g} seconds" + " for all cells" * is_up)
                 await self._settle()
             elif self.kernel.sandbox is not None and self.kernel.sandbox.is_over_allowance:
                 self._fail("TimeoutError", f"stopped after {self.limits.cell_cpu_s:g} seconds of CPU time")
-            elif node.outputs:
-                self.errors[cell.number] = _cell_error(node.outputs[0], cell.number)
+            elif content.get("status") == "error":
+                self.errors[cell.number] = _cell_error(content, cell.number)
             node.outputs = []
 
     async def _settle(self) -> None:
         """Wait until the kernel answers again after an interrupt. Raises _Stuck if it does not."""
         client = self.kernel.client
-        request_id = client.kernel_info()
+        until = time.monotonic() + _GRACE_S
+        try:
+            request_id = client.kernel_info()
+        except zmq.Again:
+            raise _Stuck from None
         while True:
             try:
-                reply = await client.get_shell_msg(timeout=_GRACE_S)
+                reply = await client.get_shell_msg(timeout=max(0.0, until - time.monotonic()))
             except queue.Empty:
                 raise _Stuck from None
             if reply["parent_header"].get("msg_id") == request_id:
@@ -220,10 +230,10 @@ class _Run:
         """Start the harness. A kernel that is still busy with a cell gets less time. Returns whether it is ready."""
         if not await self.kernel.manager.is_alive():
             return False
-        self.kernel.client.execute(SERVE, silent=True, store_history=False)
         try:
+            self.kernel.serve()
             await asyncio.wait_for(receive(self.kernel.channel, limit=0), _GRACE_S if self.stopped else _READY_S)
-        except (asyncio.TimeoutError, WireError, OSError):
+        except (asyncio.TimeoutError, WireError, OSError, zmq.Again):
             return False
         return True
 
@@ -246,13 +256,19 @@ class _Run:
             self.kernel.sandbox.allow_cpu(seconds, then=then)
 
 
+def _seed_of(notebook: Notebook) -> int:
+    """What the generators of random numbers start from: the same for the same code, so that its marks are the same."""
+    code = "\0".join(cell.code for cell in notebook.cells)
+    return int.from_bytes(hashlib.sha256(code.encode(errors="surrogatepass")).digest()[:4], "big")
+
+
 def _why_ended(kernel: RunningKernel) -> str:
     """Why the sandbox ended a kernel; empty if it did not."""
     return kernel.sandbox.end if kernel.sandbox is not None else ""
 
 
-def _cell_error(output: NotebookNode, number: int) -> CallError:
-    """The error that a cell raised, from the kernel's message, whose parts may have any type and length."""
+def _cell_error(output: Mapping[str, object], number: int) -> CallError:
+    """The error that a cell raised, from the kernel's reply, whose parts may have any type and length."""
     name = str(output.get("ename", ""))[:_NAME_CHARACTERS]
     message = str(output.get("evalue", ""))[:_MESSAGE_CHARACTERS]
     return CallError(type=_ANSI.sub("", name), message=_ANSI.sub("", message), cell=number)

@@ -24,6 +24,7 @@ from jupyter_client.manager import AsyncKernelManager
 from grader import shipped
 from grader.errors import SandboxError, UsageError
 from grader.execution.warm import forkserver
+from grader.harness.serve import serve
 from grader.harness.wire import CHANNEL_VARIABLE
 from grader.model import Limits
 from grader.sandbox import (
@@ -34,14 +35,16 @@ from grader.sandbox import (
     SandboxUnavailable,
     clean_environment,
     level_of,
+    make_scratch,
     refusal,
-    scratch_environment,
     start_forked_kernel,
 )
 
 __all__ = ["RunningKernel", "bounds_of", "check_sandbox", "start_kernel", "start_ordinary_kernel"]
 
 START_TIMEOUT_S = 60.0
+_SERVE = "__import__({module!r}, fromlist=[{name!r}]).{name}(get_ipython(), {descriptor})"
+"""What an ordinary kernel executes to serve on its channel. It names nothing that a notebook often renames."""
 ASK_DOCTOR = "Try `grader doctor`."
 
 
@@ -67,19 +70,25 @@ def _sandbox_errors() -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def start_kernel(limits: Limits, *, require: Level = Level.NONE) -> AsyncIterator[RunningKernel]:
+async def start_kernel(
+    limits: Limits, *, require: Level = Level.NONE, quiet: bool = False, seed: int | None = None
+) -> AsyncIterator[RunningKernel]:
     """
     A kernel for one submission. When the context is left, the kernel and all that it started have ended.
 
     Args:
         require: The level that its sandbox must reach.
+        quiet: Whether a forked kernel sends nothing that cells show, and errors without their tracebacks.
+        seed: What the generators of random numbers start from in a forked kernel: 32 bits, drawn at random if None.
 
     Raises:
         SandboxError: It did not start, or its sandbox does not reach the level.
     """
     with _sandbox_errors():
         if ForkServer.is_available():
-            async with start_forked_kernel(forkserver(), bounds_of(limits), require=require) as kernel:
+            async with start_forked_kernel(
+                forkserver(), bounds_of(limits), require=require, quiet=quiet, seed=seed
+            ) as kernel:
                 yield kernel
         elif require > Level.NONE:
             raise refusal((), require)
@@ -138,19 +147,25 @@ async def start_ordinary_kernel() -> AsyncIterator[RunningKernel]:
         display_name="Graded Python",
         language="python",
     )
-    scratch = folder / "scratch"
-    scratch.mkdir()
-    environment = clean_environment() | scratch_environment(scratch) | {CHANNEL_VARIABLE: f"fd:{theirs.fileno()}"}
+    work, variables = make_scratch(folder / "scratch")
+    environment = clean_environment() | variables | {CHANNEL_VARIABLE: f"fd:{theirs.fileno()}"}
+    code = _SERVE.format(module=serve.__module__, name=serve.__name__, descriptor=theirs.fileno())
     client = None
     try:
-        await manager.start_kernel(cwd=str(scratch), env=environment, pass_fds=(theirs.fileno(),))
+        await manager.start_kernel(cwd=str(work), env=environment, pass_fds=(theirs.fileno(),))
         theirs.close()
         client = manager.client()
         client.start_channels()
         await client.wait_for_ready(timeout=START_TIMEOUT_S)
         client.allow_stdin = False
         ours.setblocking(False)
-        yield RunningKernel(manager, client, ours, ("own_process", "clean_environment", "time_limits"))
+        yield RunningKernel(
+            manager,
+            client,
+            ours,
+            ("own_process", "clean_environment", "time_limits"),
+            serve=lambda: client.execute(code, silent=True, store_history=False),
+        )
     except (RuntimeError, OSError) as error:
         if client is not None and client.channels_running and "ready" not in str(error):
             raise

@@ -2,7 +2,7 @@
 What the process that kernels are forked from imports and does once, so that no kernel has to.
 
 Only that process may import this module. `grader.sandbox` imports it there after the shell was made, which matplotlib's
-inline backend looks for, and calls its two functions.
+inline backend looks for, and calls its functions.
 """
 
 # Most of these modules are imported for the kernels alone.
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import io
 import os
+import random
 
 import IPython.core.completer
 import matplotlib.pyplot as plt
@@ -20,10 +21,10 @@ import numpy as np
 import safetensors.torch
 import torch
 
-from grader.harness.serve import warm_up
+from grader.harness.serve import serve, warm_up
 from grader.reference.mnist import prepare_mnist
 
-__all__ = ["prepare", "settle"]
+__all__ = ["begin", "prepare", "serve", "settle"]
 
 
 def prepare(*, watched: bool) -> None:
@@ -50,3 +51,10 @@ def settle() -> None:
     plt.title("0")
     plt.savefig(io.BytesIO(), format="png")
     plt.close("all")
+
+
+def begin(*, seed: int) -> None:
+    """Seed the generators of random numbers, which all kernels would share: they were made before the fork."""
+    random.seed(seed)
+    np.random.seed(seed)
+    torch.default_generator.manual_seed(seed)

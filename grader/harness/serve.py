@@ -13,37 +13,37 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import socket
 import sys
 from typing import Any
 
 import torch
-from IPython.core.getipython import get_ipython
 from safetensors.torch import save
 
 from grader.harness.call import NotebookState, Write, call_cases
 from grader.harness.chain import run_chain
 from grader.harness.child import Child, are_other_processes_left, end_other_processes
-from grader.harness.wire import CHANNEL_VARIABLE, REQUEST_LIMIT_BYTES, ChannelClosed, Message, pack, receive_message
+from grader.harness.wire import REQUEST_LIMIT_BYTES, ChannelClosed, Message, pack, receive_message
 
 __all__ = ["perform", "serve", "warm_up"]
 
 
-def serve() -> None:
-    """Report on the channel that the harness is ready, then serve requests until it is closed. Runs in the kernel."""
-    shell: Any = get_ipython()
+def serve(shell: Any, descriptor: int) -> None:
+    """
+    Report on the channel that the harness is ready, then serve requests until it is closed. Runs in the kernel.
+
+    Args:
+        shell: IPython's shell, in which the notebook has run.
+        descriptor: That of the channel.
+    """
     # `_filename_map` maps the file name of each cell to its execution count.
     state = NotebookState(shell.user_ns, shell.compile._filename_map)
-    kind, _, where = os.environ[CHANNEL_VARIABLE].partition(":")
-    if kind != "fd":
-        raise ValueError(f"unknown channel {kind!r}")
     end_other_processes()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
             stream.flush()  # otherwise a thread that still publishes what the notebook printed slows down the calls
     child: Child | None = None
-    with socket.socket(fileno=int(where)) as channel, contextlib.suppress(ChannelClosed):
+    with socket.socket(fileno=descriptor) as channel, contextlib.suppress(ChannelClosed):
         channel.setblocking(True)
         channel.sendall(pack({"status": "ready"}))
         while True:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from grader.sandbox.bounds import Bounds
-    from grader.sandbox.environment import clean_environment, scratch_environment
+    from grader.sandbox.environment import clean_environment, make_scratch
     from grader.sandbox.errors import SandboxUnavailable
     from grader.sandbox.levels import Level, level_of, missing_layers, refusal
     from grader.sandbox.provisioner import ForkServerProvisioner, RunningKernel, start_forked_kernel
@@ -32,15 +32,15 @@ __all__ = [
     "SandboxUnavailable",
     "clean_environment",
     "level_of",
+    "make_scratch",
     "missing_layers",
     "refusal",
-    "scratch_environment",
     "start_forked_kernel",
 ]
 
 _MODULES = {
     "bounds": ("Bounds",),
-    "environment": ("clean_environment", "scratch_environment"),
+    "environment": ("clean_environment", "make_scratch"),
     "errors": ("SandboxUnavailable",),
     "levels": ("Level", "level_of", "missing_layers", "refusal"),
     "provisioner": ("ForkServerProvisioner", "RunningKernel", "start_forked_kernel"),

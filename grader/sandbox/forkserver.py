@@ -61,6 +61,7 @@ class _Server:
             filters = {isolated: build_filter(unix_sockets=isolated) for isolated in (False, True)}
         self.warm = WarmState(
             app=app,
+            preloaded=self.preloaded,
             channel_variable=channel_variable,
             view=view_of_installation(hide=map(Path, hide)),
             namespaces=namespace_ids(),
@@ -160,10 +161,10 @@ def _receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:
     return packet, descriptors.tolist()
 
 
-def main(arguments: str) -> None:
-    """Run the server. `arguments` is a JSON object: the number of the control socket, and options of `ForkServer`."""
-    options = json.loads(arguments)
-    control = socket.socket(fileno=options.pop("control"))
+def main(descriptor: int) -> None:
+    """Run the server on this socket, from which it first reads the options of `ForkServer` as a JSON object."""
+    control = socket.socket(fileno=descriptor)
+    options = json.loads(control.recv(_PACKET))
     with control, contextlib.suppress(ConnectionError):  # the caller may have gone by now
         _Server(control, **options).serve()
     os._exit(0)  # the caller may be waiting, and there is nothing to clean up

@@ -9,13 +9,16 @@ no file for them and shares no folder with another process, and a client may con
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import logging
 import os
 import subprocess
 import sys
+import threading
 import types
 import uuid
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 import zmq
@@ -25,11 +28,15 @@ from ipykernel.iostream import IOPubThread, OutStream
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.zmqshell import ZMQInteractiveShell
+from IPython.core import interactiveshell
 from IPython.core.profiledir import ProfileDir
-from traitlets import observe
+from jupyter_client.session import Session
+from jupyter_core.paths import jupyter_runtime_dir
 from traitlets.config import Config
 
 __all__ = ["prepare_kernel", "run_kernel", "warm_up_tracebacks"]
+
+_EVALUE_CHARACTERS = 10_000
 
 
 class BoundedStream(OutStream):
@@ -64,12 +71,18 @@ class BoundedStream(OutStream):
         return len(string)
 
 
-class _NoProfile(ProfileDir):
-    """A profile that is never read, and has no folder."""
+class _NoShellChannelThread:
+    """
+    Stands for the thread that passes messages on to subshells: there is none, since every cell would wake it.
 
-    @observe("location")
-    def _location_changed(self, change: object) -> None:
-        pass
+    ipykernel asks whether there is one, and which thread runs cells.
+    """
+
+    def __init__(self) -> None:
+        self.parent_thread = threading.main_thread()
+
+    def __bool__(self) -> bool:
+        return False
 
 
 class _ForkedKernelApp(IPKernelApp):
@@ -84,9 +97,9 @@ class _ForkedKernelApp(IPKernelApp):
         return port
 
     def init_control(self, context: Any) -> None:
-        """As in the base class, but without the thread for subshells: each cell would wake it, and it has no use."""
+        """As in the base class, but without the thread for subshells."""
         super().init_control(context)  # type: ignore[no-untyped-call]
-        self.shell_channel_thread = None
+        self.shell_channel_thread = _NoShellChannelThread()
 
     def init_iopub(self, context: Any) -> None:
         """As in the base class, but without a socket for the output of forked children: it would be a TCP socket."""
@@ -112,8 +125,63 @@ class _SysWithoutModules(types.ModuleType):
         return getattr(sys, name)
 
 
-class _TerseKernel(IPythonKernel):
-    """Sends when a cell has ended, and its result; not that a cell has begun, and not the code that it was sent."""
+class _QuietSession(Session):
+    """Sends no more than a caller needs who only wants to know whether each cell succeeded, if it `is_quiet`."""
+
+    is_quiet = False
+
+    def send(self, stream: Any, msg_or_type: Any, content: Any = None, *args: Any, **kwargs: Any) -> Any:
+        """Send replies, with errors cut short, and which state the kernel is in; nothing that cells show."""
+        if self.is_quiet:
+            kind = msg_or_type["header"]["msg_type"] if isinstance(msg_or_type, dict) else msg_or_type
+            if kind == "execute_reply" and isinstance(content, dict):
+                content = {**content, "payload": []}
+                if content.get("status") == "error":
+                    content |= {"evalue": str(content.get("evalue"))[:_EVALUE_CHARACTERS], "traceback": []}
+            elif kind != "status" and not kind.endswith("_reply"):
+                return None
+        return super().send(stream, msg_or_type, content, *args, **kwargs)
+
+
+class _ForkedKernel(IPythonKernel):
+    """
+    A kernel without subshells, which can be asked to serve on its channel, and which answers every cell.
+
+    Attributes:
+        take_over: Called in the main thread for a message of the type `serve_request`.
+    """
+
+    _supports_kernel_subshells = False
+    take_over: Callable[[], object] = staticmethod(lambda: None)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)  # type: ignore[no-untyped-call]
+        self.shell_handlers["serve_request"] = lambda *_: self.take_over()
+
+    async def execute_request(self, stream: Any, ident: Any, parent: Any) -> None:
+        """As in the base class. If it cannot describe an exception, such as one that raises when shown, say that."""
+        try:
+            await super().execute_request(stream, ident, parent)  # type: ignore[no-untyped-call]
+        except Exception as error:
+            self.session.send(
+                stream,
+                "execute_reply",
+                {
+                    "status": "error",
+                    "execution_count": self.execution_count,
+                    "ename": type(error).__name__,
+                    "evalue": "the exception cannot be shown",
+                    "traceback": [],
+                    "user_expressions": {},
+                    "payload": [],
+                },
+                parent=parent,
+                ident=ident,
+            )
+
+
+class _UnwatchedKernel(_ForkedKernel):
+    """Sends when a cell has ended, and its result; not that a cell has begun. It does not end because a cell asks."""
 
     def _publish_execute_input(self, code: str, parent: Any, execution_count: int) -> None:
         pass
@@ -122,24 +190,33 @@ class _TerseKernel(IPythonKernel):
         if status == "idle":
             super()._publish_status(status, channel, parent)  # type: ignore[no-untyped-call]
 
+    def do_shutdown(self, restart: bool) -> dict[str, Any]:
+        """Stay: cells call this to start anew after an installation, or to end a session that is over."""
+        return {"status": "ok", "restart": restart}
 
-class _ForkedShell(ZMQInteractiveShell):
-    """A shell without a terminal."""
 
-    def system(self, cmd: str) -> None:
-        """Run a `!command`, and show what it prints."""
-        command = self.var_expand(cmd, depth=1)  # type: ignore[no-untyped-call]
-        with subprocess.Popen(  # noqa: S602 - `!command` means: run it in a shell
-            command, shell=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-        ) as process:
-            try:
-                assert process.stdout is not None
-                for line in process.stdout:
-                    sys.stdout.write(line.decode(errors="replace"))
-            except KeyboardInterrupt:
-                process.kill()
-                raise
-        self.user_ns["_exit_code"] = process.returncode
+def _system(command: str) -> int:
+    """
+    Run a `!command` in the user's shell and show what it prints, as IPython's function does, but without a terminal.
+
+    Returns:
+        int: Its exit code; negative if a signal ended it.
+    """
+    with subprocess.Popen(  # noqa: S602 - `!command` means: run it in a shell
+        command,
+        shell=True,
+        executable=os.environ.get("SHELL"),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            for line in process.stdout:
+                sys.stdout.write(line.decode(errors="replace"))
+        except KeyboardInterrupt:
+            process.kill()
+    return process.returncode if process.returncode <= 128 else 128 - process.returncode
 
 
 def prepare_kernel(*, watched: bool = True) -> Any:
@@ -150,7 +227,8 @@ def prepare_kernel(*, watched: bool = True) -> Any:
 
     Args:
         watched: Whether anybody looks at what cells show. If not, figures are still made and closed, but not drawn,
-            tracebacks are short, and the kernel sends two messages less for each cell.
+            tracebacks are short, the kernel sends two messages less for each cell, and `exit()` in a cell has no
+            effect, since nobody would start the kernel again.
     """
     # The debugger has no use here, and importing it takes longer than all the rest.
     no_debugger: Any = types.ModuleType("ipykernel.debugger")
@@ -158,21 +236,24 @@ def prepare_kernel(*, watched: bool = True) -> Any:
     no_debugger.Debugger = type("Debugger", (), {})
     sys.modules["ipykernel.debugger"] = no_debugger
     ipkernel.sys = _SysWithoutModules("sys")
+    interactiveshell.system = _system
 
     config = Config({"HistoryManager": {"enabled": False}})
     if not watched:
         config.InlineBackend.figure_formats = set()
         config.InteractiveShell.xmode = "Minimal"
+        ZMQInteractiveShell.ask_exit = lambda _: None
     app = _ForkedKernelApp.instance(config=config)
-    if not watched:
-        app.kernel_class = _TerseKernel
+    app.session = _QuietSession(parent=app)
+    app.kernel_class = _ForkedKernel if watched else _UnwatchedKernel
     app.log.setLevel(logging.WARNING)
     app.outstream_class = f"{__name__}.{BoundedStream.__name__}"
-    app.profile_dir = _NoProfile(location="/nowhere")
     app.init_pdb()  # type: ignore[no-untyped-call]
-    app.prepared_shell = _ForkedShell.instance(
-        parent=app, profile_dir=app.profile_dir, user_ns={}, compiler_class=XCachingCompiler
+    app.init_path()
+    app.shell = app.prepared_shell = ZMQInteractiveShell.instance(
+        parent=app, ipython_dir="/", profile_dir=ProfileDir(), user_ns={}, compiler_class=XCachingCompiler
     )
+    app.init_extensions()
     _warm_up(app.prepared_shell)
     return app
 
@@ -195,10 +276,18 @@ def warm_up_tracebacks(app: Any) -> None:
 
 
 def run_kernel(
-    app: Any, *, key: bytes, listeners: Mapping[str, int], name: str, output_bytes: int, ready: Callable[[], None]
+    app: Any,
+    *,
+    key: bytes,
+    listeners: Mapping[str, int],
+    name: str,
+    output_bytes: int,
+    quiet: bool,
+    ready: Callable[[], None],
+    take_over: Callable[[Any], object],
 ) -> None:
     """
-    Serve until killed.
+    Serve until killed, or until a client or a cell that somebody watches ends the kernel.
 
     Args:
         app: From `prepare_kernel`.
@@ -207,7 +296,9 @@ def run_kernel(
             port 1, and so on.
         name: The names of the sockets, without their port numbers.
         output_bytes: Characters of standard output that are kept, and as many of standard error.
+        quiet: Send nothing that cells show, and errors without their tracebacks.
         ready: Called as soon as the kernel answers requests.
+        take_over: Called with the shell when the client sends a message of the type `serve_request`.
     """
     app.listeners = dict(enumerate(listeners.values(), 1))
     app.transport, app.ip = "ipc", name
@@ -217,14 +308,33 @@ def run_kernel(
     session.session = uuid.uuid4().hex
     session.pid = os.getpid()
     session.key = key
+    session.is_quiet = quiet
     BoundedStream.left_bytes = output_bytes
+    shell = app.prepared_shell
+    _settle_in(app, shell)
     app.init_sockets()
+    app.log_connection_info()
     app.init_io()
     app.init_signal()
     app.init_kernel()
     app.kernel._execute_sleep = 0  # a pause that lets output arrive before the reply, which nobody needs
-    shell = app.prepared_shell
+    app.kernel.take_over = lambda: take_over(shell)
     shell.kernel, shell.parent = app.kernel, app.kernel
     app.init_shell()
     ready()
     app.start()
+    app.close()
+
+
+def _settle_in(app: Any, shell: Any) -> None:
+    """Give the shell its folders, and the process the command line and connection file that notebooks look for."""
+    folder = Path(os.environ["IPYTHONDIR"])
+    profile = ProfileDir.create_profile_dir_by_name(folder, "default", config=app.config)
+    app.ipython_dir = shell.ipython_dir = str(folder)
+    app.profile_dir = shell.profile_dir = profile
+    app.connection_file = str(Path(jupyter_runtime_dir(), f"kernel-{uuid.uuid4()}.json"))
+    app.write_connection_file()
+    launcher = importlib.util.find_spec("ipykernel_launcher")
+    script = str(launcher.origin) if launcher is not None else "ipykernel_launcher.py"
+    sys.argv[:] = [script, "-f", app.connection_file]
+    sys.orig_argv[:] = [sys.executable, "-m", "ipykernel_launcher", *sys.argv[1:]]

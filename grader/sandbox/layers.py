@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 SCRATCH = Path("/scratch")
-"""The home, working and temporary folder of a kernel with a private root."""
+"""The home folder of a kernel with a private root. Its working and temporary folders are in it."""
 
 _DEVICES = tuple(Path("/dev") / name for name in ("null", "zero", "full", "random", "urandom"))
 _INNER_ID = 1000  # the user and group that a kernel has inside its user namespace
@@ -180,8 +180,8 @@ def build_root(view: View, bounds: Bounds) -> bool:
     for name, content in (("passwd", _PASSWD), ("group", _GROUP), ("hosts", _HOSTS)):
         Path(f"{base}/etc/{name}").write_text(content)
     if not os.path.lexists(f"{base}/tmp"):  # it exists if Python itself is installed below it
-        os.symlink(str(SCRATCH), f"{base}/tmp")
-    os.symlink(str(SCRATCH), f"{base}/dev/shm")
+        os.symlink(f"{SCRATCH}/tmp", f"{base}/tmp")
+    os.symlink(f"{SCRATCH}/tmp", f"{base}/dev/shm")
     os.symlink("/proc/self/fd", f"{base}/dev/fd")
     Path(f"{base}{_FORBIDDEN}").touch(0o644)
     os.mkdir(f"{base}/proc")

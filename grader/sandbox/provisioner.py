@@ -8,13 +8,14 @@ import asyncio
 import contextlib
 import dataclasses
 import json
+import os
 import shutil
 import signal
 import socket
 import tempfile
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from queue import Empty
 from typing import Any
@@ -39,6 +40,7 @@ START_TIMEOUT_S = 30.0
 END_TIMEOUT_S = 10.0
 _MESSAGE_BYTES = 8 << 20
 _QUEUED_MESSAGES = 64
+_SEND_TIMEOUT_MS = 2_000
 _ENTRY_POINT = f"{OWN_PACKAGE}-forkserver"  # the name of the provisioner for Jupyter
 _SPEC = KernelSpec(
     argv=[_ENTRY_POINT],
@@ -61,6 +63,7 @@ class RunningKernel:
         channel: A stream socket that does not block. In the kernel, the environment variable `channel_variable` of the
             `ForkServer` says which descriptor the other end has: `fd:7`.
         layers: The names of the sandbox's layers.
+        serve: Has the kernel call `serve` of the preloaded module when no cell runs.
         sandbox: The provisioner of a forked kernel; None for an ordinary kernel.
     """
 
@@ -68,6 +71,7 @@ class RunningKernel:
     client: AsyncKernelClient
     channel: socket.socket
     layers: tuple[str, ...]
+    serve: Callable[[], object]
     sandbox: ForkServerProvisioner | None = None
 
 
@@ -78,16 +82,28 @@ class ForkServerProvisioner(KernelProvisionerBase):
     Attributes:
         server: The forkserver to ask; None for one that all provisioners of this process share.
         bounds: What the kernel may use.
+        quiet: Whether nothing that cells show is sent.
+        seed: What the generators of random numbers in the kernel start from: 32 bits, drawn at random if not given.
         layers: The names of the sandbox's layers; empty before the kernel is started.
         problem: Why the kernel did not start; empty if it did.
         end: Why the sandbox has ended the kernel: `memory`, `cpu`, or empty if it has not.
         is_over_allowance: Whether the kernel was interrupted because it has used all that the last `allow_cpu` allowed.
     """
 
-    def __init__(self, *, server: ForkServer | None = None, bounds: Bounds | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        *,
+        server: ForkServer | None = None,
+        bounds: Bounds | None = None,
+        quiet: bool = False,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.server = server
         self.bounds = bounds or Bounds()
+        self.quiet = quiet
+        self.seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
         self.layers: tuple[str, ...] = ()
         self.end = ""
         self.is_over_allowance = False
@@ -186,6 +202,8 @@ class ForkServerProvisioner(KernelProvisionerBase):
                 "bounds": dataclasses.asdict(self.bounds),
                 "key": key,
                 "name": name,
+                "quiet": self.quiet,
+                "seed": self.seed,
                 "listeners": CHANNELS,
                 "scratch": str(scratch),
             }
@@ -319,6 +337,7 @@ class _Manager(AsyncKernelManager):
         super().__init__(client_class=f"{__name__}.{PromptKernelClient.__name__}", **kwargs)
         self._kernel_spec = _SPEC
         self.context.linger = 0
+        self.context.sndtimeo = _SEND_TIMEOUT_MS  # if the kernel has closed its socket, there is nobody to send to
         self.context.rcvhwm = _QUEUED_MESSAGES
         self.context.maxmsgsize = _MESSAGE_BYTES
 
@@ -329,7 +348,12 @@ class _Manager(AsyncKernelManager):
 
 @contextlib.asynccontextmanager
 async def start_forked_kernel(
-    server: ForkServer, bounds: Bounds, *, require: Level = Level.NONE
+    server: ForkServer,
+    bounds: Bounds,
+    *,
+    require: Level = Level.NONE,
+    quiet: bool = False,
+    seed: int | None = None,
 ) -> AsyncIterator[RunningKernel]:
     """
     A kernel for one notebook. When the context is left, the kernel, all that it started, and its folder are gone.
@@ -338,12 +362,16 @@ async def start_forked_kernel(
         server: The forkserver to ask.
         bounds: What the kernel may use.
         require: The level that its sandbox must reach.
+        quiet: Send nothing that cells show, and errors without their tracebacks.
+        seed: What the generators of random numbers start from: 32 bits, drawn at random if None.
 
     Raises:
         SandboxUnavailable: It did not start, or its sandbox does not reach the level.
     """
     manager = _Manager()
-    provisioner = ForkServerProvisioner(server=server, bounds=bounds, kernel_spec=_SPEC, parent=manager)
+    provisioner = ForkServerProvisioner(
+        server=server, bounds=bounds, quiet=quiet, seed=seed, kernel_spec=_SPEC, parent=manager
+    )
     if server.pid is None:
         await asyncio.to_thread(server.start)
     client = None
@@ -362,7 +390,15 @@ async def start_forked_kernel(
             problem = provisioner.problem or str(error)
             raise SandboxUnavailable(f"A kernel did not get ready ({problem}).") from error
         assert provisioner.channel is not None
-        yield RunningKernel(manager, client, provisioner.channel, provisioner.layers, provisioner)
+        shell = client.shell_channel
+        yield RunningKernel(
+            manager,
+            client,
+            provisioner.channel,
+            provisioner.layers,
+            serve=lambda: shell.send(client.session.msg("serve_request")),
+            sandbox=provisioner,
+        )
     finally:
         await provisioner.kill()
         if client is not None:

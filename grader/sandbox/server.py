@@ -43,8 +43,10 @@ class ForkServer:
 
     Args:
         preload: The name of a module that the warm process imports, once the shell exists, so that kernels need not
-            import what it imports. It may have two functions: `prepare(*, watched)`, which is called before the first
-            kernel is forked, and `settle()`, which is called while the first kernel is busy. Empty for none.
+            import what it imports. It may have four functions: `prepare(*, watched)`, which is called before the first
+            kernel is forked; `settle()`, which is called while the first kernel is busy; `begin(*, seed)`, which is
+            called in each kernel before it runs any code; and `serve(shell, descriptor)`, which is called in a kernel
+            when `RunningKernel.serve` is, with IPython's shell and the descriptor of the channel. Empty for none.
         packages: Top-level packages that the warm process must find where this process finds them, besides our own
             package and those that a kernel needs.
         hide: Paths in the Python installation that no kernel may see.
@@ -212,7 +214,6 @@ class ForkServer:
             raise SandboxUnavailable("This platform cannot fork kernels.", "Use Linux, or a Linux container.")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         options = {
-            "control": theirs.fileno(),
             "preload": self._preload,
             "hide": self._hide,
             "watched": self._watched,
@@ -222,17 +223,21 @@ class ForkServer:
         others = _import_folders([*_OWN_NEEDS, *self._packages])
         code = (
             # Imports leave little garbage, and collecting it would take a fifth of their time.
-            f"import gc, sys; gc.disable(); sys.path[:0] = [p for p in {own!r} if p not in sys.path]; "
+            "import gc, sys; gc.disable(); sys.path.remove(''); "
+            f"sys.path[:0] = [p for p in {own!r} if p not in sys.path]; "
             f"sys.path += [p for p in {others!r} if p not in sys.path]; "
-            f"from {__package__}.forkserver import main; main(sys.argv[1])"
+            f"from {__package__}.forkserver import main; main({theirs.fileno()})"
         )
+        ours.send(json.dumps(options).encode())  # not as an argument, since kernels inherit the command line
+        environment = clean_environment() | {"HOME": str(Path.home())}  # libraries have their caches there
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own code
-                [sys.executable, "-I", "-X", "frozen_modules=on", "-c", code, json.dumps(options)],
+                # Not `-I`, which ignores the seed of hashes. The environment is clean, and `code` removes this folder.
+                [sys.executable, "-s", "-X", "frozen_modules=on", "-c", code],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
-                env=clean_environment() | {"HOME": str(Path.home())},  # libraries have their caches there
+                env=environment,
                 cwd="/",
                 start_new_session=True,
             )

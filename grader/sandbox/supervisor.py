@@ -30,7 +30,7 @@ from typing import Any, NoReturn
 from grader.sandbox import linux
 from grader.sandbox.bounds import Bounds
 from grader.sandbox.cgroup import Group
-from grader.sandbox.environment import scratch_environment
+from grader.sandbox.environment import make_scratch
 from grader.sandbox.installation import View
 from grader.sandbox.layers import (
     SCRATCH,
@@ -59,6 +59,7 @@ class WarmState:
 
     Attributes:
         app: The kernel's application, from `kernel.prepare_kernel`.
+        preloaded: The preloaded module; None if there is none.
         channel_variable: The environment variable that tells a kernel which descriptor its channel has.
         view: Which files of the machine a kernel sees.
         namespaces: The namespaces of the warm process, by layer.
@@ -70,6 +71,7 @@ class WarmState:
     """
 
     app: Any
+    preloaded: Any
     channel_variable: str
     view: View
     namespaces: dict[str, int]
@@ -199,8 +201,15 @@ class Supervisor:
             return True
         if not command or int(command) == signal.SIGKILL:
             return False
-        os.kill(self.kernel, int(command))
+        self._signal(signal.Signals(int(command)))
         return True
+
+    def _signal(self, number: signal.Signals) -> None:
+        """Send the kernel a signal, and as a terminal does, the commands that it waits for, too, if it interrupts."""
+        if number == signal.SIGINT:
+            os.killpg(self.kernel, number)
+        else:
+            os.kill(self.kernel, number)
 
     def _with_group_layer(self, message: bytes) -> bytes:
         """Add the control group to the layers in a message of the kernel, which cannot see its group."""
@@ -268,7 +277,7 @@ class Supervisor:
             if self.allowance_signal == signal.SIGKILL:
                 return "cpu"
             self._send(b'{"over": "cpu"}')
-            os.kill(self.kernel, self.allowance_signal)
+            self._signal(self.allowance_signal)
         return ""
 
 
@@ -302,8 +311,9 @@ class _KernelProcess:
         if outer.isolated:
             linux.libc.sethostname(b"sandbox", 7)
         scratch = SCRATCH if has_root else Path(outer.request["scratch"])
-        os.chdir(scratch)
-        os.environ.update(scratch_environment(scratch) | {warm.channel_variable: f"fd:{outer.channel}"})
+        work, variables = make_scratch(scratch)
+        os.chdir(work)
+        os.environ.update(variables | {warm.channel_variable: f"fd:{outer.channel}"})
         tempfile.tempdir = None  # forget the folder that the warm process found
         _redirect_to_null()
         give_up_powers(
@@ -315,13 +325,18 @@ class _KernelProcess:
             return
         from grader.sandbox.kernel import run_kernel
 
+        if begin := getattr(warm.preloaded, "begin", None):
+            begin(seed=outer.request["seed"])
+        serve = getattr(warm.preloaded, "serve", None)
         run_kernel(
             warm.app,
             key=outer.request["key"].encode(),
             listeners=outer.listeners,
             name=outer.request["name"],
             output_bytes=bounds.output_bytes,
+            quiet=outer.request["quiet"],
             ready=self._ready,
+            take_over=lambda shell: serve and serve(shell, outer.channel),
         )
 
     def _ready(self) -> None:

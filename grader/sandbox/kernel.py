@@ -8,6 +8,7 @@ no file for them and shares no folder with another process, and a client may con
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import importlib.util
 import logging
@@ -157,6 +158,17 @@ class _ForkedKernel(IPythonKernel):
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.shell_handlers["serve_request"] = lambda *_: self.take_over()
+
+    def _abort_queues(self, subshell_id: str | None = None) -> None:
+        """As in the base class with subshells: what waits already is aborted, and what arrives later is not."""
+
+        async def stop_aborting() -> None:
+            async with self._main_asyncio_lock:  # in line behind the requests that wait for it
+                self._aborting = False
+
+        self._aborting = True
+        self.shell_stream.flush()
+        self._stopping = asyncio.ensure_future(stop_aborting())
 
     async def execute_request(self, stream: Any, ident: Any, parent: Any) -> None:
         """As in the base class. If it cannot describe an exception, such as one that raises when shown, say that."""

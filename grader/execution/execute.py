@@ -144,7 +144,7 @@ class _Run:
         """Run the cells. Returns the number of the cell in which the kernel was lost, or None."""
         client = connect_client(self.notebook, self.kernel, self.limits, keeps=lambda *_: False)
         last = deadline + self.limits.cell_s
-        client.timeout_func = lambda _: self._seconds(deadline, last)
+        client.timeout_func = lambda _: self._seconds(deadline, last)  # type: ignore[assignment]  # it may have decimals
         try:
             # Each wait below has a limit of its own. This one holds whatever they do.
             await asyncio.wait_for(self._cells(client, deadline, last), last + _READY_S - time.monotonic())

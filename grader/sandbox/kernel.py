@@ -23,13 +23,12 @@ from pathlib import Path
 from typing import Any
 
 import zmq
-from ipykernel import ipkernel
+from ipykernel import ipkernel, zmqshell
 from ipykernel.compiler import XCachingCompiler
 from ipykernel.iostream import IOPubThread, OutStream
 from ipykernel.ipkernel import IPythonKernel
 from ipykernel.kernelapp import IPKernelApp
 from ipykernel.zmqshell import ZMQInteractiveShell
-from IPython.core import interactiveshell
 from IPython.core.profiledir import ProfileDir
 from jupyter_client.session import Session
 from jupyter_core.paths import jupyter_runtime_dir
@@ -167,6 +166,7 @@ class _ForkedKernel(IPythonKernel):
                 self._aborting = False
 
         self._aborting = True
+        assert self.shell_stream is not None
         self.shell_stream.flush()
         self._stopping = asyncio.ensure_future(stop_aborting())
 
@@ -175,6 +175,7 @@ class _ForkedKernel(IPythonKernel):
         try:
             await super().execute_request(stream, ident, parent)  # type: ignore[no-untyped-call]
         except Exception as error:
+            assert self.session is not None
             self.session.send(
                 stream,
                 "execute_reply",
@@ -202,7 +203,7 @@ class _UnwatchedKernel(_ForkedKernel):
         if status == "idle":
             super()._publish_status(status, channel, parent)  # type: ignore[no-untyped-call]
 
-    def do_shutdown(self, restart: bool) -> dict[str, Any]:
+    def do_shutdown(self, restart: bool) -> dict[str, Any]:  # type: ignore[override]  # as in IPythonKernel
         """Stay: cells call this to start anew after an installation, or to end a session that is over."""
         return {"status": "ok", "restart": restart}
 
@@ -248,24 +249,24 @@ def prepare_kernel(*, watched: bool = True) -> Any:
     no_debugger.Debugger = type("Debugger", (), {})
     sys.modules["ipykernel.debugger"] = no_debugger
     ipkernel.sys = _SysWithoutModules("sys")
-    interactiveshell.system = _system
+    zmqshell.system = _system  # type: ignore[assignment]
 
     config = Config({"HistoryManager": {"enabled": False}})
     if not watched:
         config.InlineBackend.figure_formats = set()
         config.InteractiveShell.xmode = "Minimal"
-        ZMQInteractiveShell.ask_exit = lambda _: None
+        ZMQInteractiveShell.ask_exit = lambda _: None  # type: ignore[method-assign]
     app = _ForkedKernelApp.instance(config=config)
     app.session = _QuietSession(parent=app)
     app.kernel_class = _ForkedKernel if watched else _UnwatchedKernel
     app.log.setLevel(logging.WARNING)
     app.outstream_class = f"{__name__}.{BoundedStream.__name__}"
     app.init_pdb()  # type: ignore[no-untyped-call]
-    app.init_path()
+    app.init_path()  # type: ignore[no-untyped-call]
     app.shell = app.prepared_shell = ZMQInteractiveShell.instance(
         parent=app, ipython_dir="/", profile_dir=ProfileDir(), user_ns={}, compiler_class=XCachingCompiler
     )
-    app.init_extensions()
+    app.init_extensions()  # type: ignore[no-untyped-call]
     _warm_up(app.prepared_shell)
     return app
 

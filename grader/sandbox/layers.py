@@ -55,6 +55,7 @@ _NAMESPACES = {
     "uts_namespace": ("uts", linux.CLONE_NEWUTS),
 }
 _MIB = 1 << 20
+_OWN_KIB = 256  # room in the scratch folder for what the kernel makes itself
 _PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 2, 4
 _PR_GET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _PR_GET_NO_NEW_PRIVS = 21, 38, 39
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_RDONLY, _MS_REMOUNT = 2, 4, 8, 1, 32
@@ -173,7 +174,7 @@ def build_root(view: View, bounds: Bounds) -> bool:
     linux.mount(
         "tmpfs",
         f"{base}{SCRATCH}",
-        f"mode=700,size={bounds.scratch_mib}m,nr_inodes=16k",
+        f"mode=700,size={bounds.scratch_mib * 1024 + _OWN_KIB}k,nr_inodes=16k",
         _MS_NOSUID | _MS_NODEV | _MS_NOEXEC,
     )
     os.makedirs(f"{base}/etc", exist_ok=True)

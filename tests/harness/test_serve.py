@@ -20,7 +20,7 @@ from traitlets.config import Config
 
 from grader.harness import serve as module
 from grader.harness.call import NotebookState
-from grader.harness.serve import CHANNEL_VARIABLE, perform, serve, warm_up
+from grader.harness.serve import perform, serve, warm_up
 from grader.harness.wire import ChannelClosed, pack, receive_message, unpack_all
 
 X = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
@@ -82,9 +82,7 @@ def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
             ours.close()
             shell = InteractiveShell(config=Config({"HistoryManager": {"enabled": False}}))
             assert shell.run_cell(NOTEBOOK, store_history=True).success
-            module.get_ipython = lambda: shell
-            os.environ[CHANNEL_VARIABLE] = f"fd:{theirs.detach()}"
-            serve()
+            serve(shell, theirs.detach())
             status = 0
         os._exit(status)
     theirs.close()
@@ -139,21 +137,6 @@ def test_bytes_that_are_not_a_request_end_the_harness(server: Server) -> None:
     with pytest.raises((ChannelClosed, ConnectionError)):
         server.receive()
     assert os.waitstatus_to_exitcode(os.waitpid(server.pid, 0)[1]) == 1
-
-
-def test_an_unknown_kind_of_channel_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Shell:
-        user_ns: dict[str, Any] = {}  # noqa: RUF012
-        compile = type("Compiler", (), {"_filename_map": {}})
-
-    monkeypatch.setattr(module, "get_ipython", Shell)
-    monkeypatch.setenv(CHANNEL_VARIABLE, "tcp:7")
-
-    with pytest.raises(ValueError, match="unknown channel 'tcp'"):
-        serve()
-
-
-# ---------------------------------------------------------------------------------------------------- in this process
 
 
 @pytest.fixture

@@ -76,7 +76,7 @@ def test_only_the_scratch_folder_is_writable(isolated_runner: SandboxRunner) -> 
         "with tempfile.NamedTemporaryFile() as file: result.append(file.name.split('/')[1])\n"
         "result.append(os.getcwd())"
     )
-    assert result == ["scratch", "/scratch"]
+    assert result == ["scratch", "/scratch/work"]
 
 
 def test_other_processes_are_not_there(isolated_runner: SandboxRunner) -> None:

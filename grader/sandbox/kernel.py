@@ -9,6 +9,7 @@ no file for them and shares no folder with another process, and a client may con
 from __future__ import annotations
 
 import asyncio
+import builtins
 import importlib
 import importlib.util
 import logging
@@ -37,6 +38,7 @@ from traitlets.config import Config
 __all__ = ["prepare_kernel", "run_kernel", "warm_up_tracebacks"]
 
 _EVALUE_CHARACTERS = 10_000
+_IMPORT = builtins.__import__
 
 
 class BoundedStream(OutStream):
@@ -158,7 +160,7 @@ class _ForkedKernel(IPythonKernel):
         super().__init__(**kwargs)  # type: ignore[no-untyped-call]
         self.shell_handlers["serve_request"] = lambda *_: self.take_over()
 
-    def _abort_queues(self, subshell_id: str | None = None) -> None:
+    def _abort_queues(self, subshell_id: str | None = None) -> None:  # noqa: ARG002
         """As in the base class with subshells: what waits already is aborted, and what arrives later is not."""
 
         async def stop_aborting() -> None:
@@ -191,6 +193,8 @@ class _ForkedKernel(IPythonKernel):
                 parent=parent,
                 ident=ident,
             )
+        finally:
+            _mend_imports()
 
 
 class _UnwatchedKernel(_ForkedKernel):
@@ -206,6 +210,14 @@ class _UnwatchedKernel(_ForkedKernel):
     def do_shutdown(self, restart: bool) -> dict[str, Any]:  # type: ignore[override]  # as in IPythonKernel
         """Stay: cells call this to start anew after an installation, or to end a session that is over."""
         return {"status": "ok", "restart": restart}
+
+
+def _mend_imports() -> None:
+    """Undo that a cell has replaced `__import__` by what cannot import: nothing of IPython would work any more."""
+    try:
+        builtins.__import__("sys")
+    except Exception:
+        builtins.__import__ = _IMPORT
 
 
 def _system(command: str) -> int:

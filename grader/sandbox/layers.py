@@ -10,7 +10,7 @@ reported.
 """
 
 # While the root changes, a plain string shows best which path is meant.
-# ruff: noqa: PTH102, PTH103, PTH110, PTH112, PTH116, PTH120, PTH211, S108
+# ruff: noqa: PTH102, PTH103, PTH110, PTH112, PTH114, PTH116, PTH120, PTH208, PTH211, S108
 
 from __future__ import annotations
 
@@ -54,6 +54,7 @@ _NAMESPACES = {
     "ipc_namespace": ("ipc", linux.CLONE_NEWIPC),
     "uts_namespace": ("uts", linux.CLONE_NEWUTS),
 }
+_PROC_SHOWN = ("cpuinfo", "filesystems", "loadavg", "meminfo", "stat", "uptime", "version", "vmstat")
 _MIB = 1 << 20
 _OWN_KIB = 256  # room in the scratch folder for what the kernel makes itself
 _PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 2, 4
@@ -206,11 +207,33 @@ def _make_mount_point(target: str, *, is_folder: bool) -> None:
 
 
 def _mount_proc(target: str) -> None:
-    """Mount a `/proc` with our own processes and nothing else. If a container masks parts of its own, Linux refuses."""
-    for options in ("subset=pid,hidepid=invisible", "hidepid=2", ""):
+    """
+    Mount a `/proc` with our own processes, and a few figures of the machine that libraries read.
+
+    If a container masks parts of its own, Linux refuses: then there are our own processes alone.
+    """
+    flags = _MS_NOSUID | _MS_NODEV | _MS_NOEXEC | _MS_RDONLY
+    for options in ("hidepid=invisible", "hidepid=2"):
         with contextlib.suppress(OSError):
-            linux.mount("proc", target, options, _MS_NOSUID | _MS_NODEV | _MS_NOEXEC | _MS_RDONLY)
+            linux.mount("proc", target, options, flags)
+            _mask_proc(target)
             return
+    for options in ("subset=pid,hidepid=invisible", ""):
+        with contextlib.suppress(OSError):
+            linux.mount("proc", target, options, flags)
+            return
+
+
+def _mask_proc(target: str) -> None:
+    """Hide what a `/proc` says about the machine, but for `_PROC_SHOWN`."""
+    for name in os.listdir(target):
+        path = f"{target}/{name}"
+        if name.isdigit() or name in _PROC_SHOWN or os.path.islink(path):
+            continue
+        if os.path.isdir(path):
+            linux.mount("tmpfs", path, "mode=555,size=4k,nr_inodes=1", _MS_NOSUID | _MS_NODEV | _MS_RDONLY)
+        else:
+            linux.move_tree(linux.open_tree("/dev/null", linux.MOUNT_RDONLY | linux.MOUNT_NOSUID), path)
 
 
 def give_up_powers(

@@ -1,5 +1,5 @@
 """
-Forked kernels in Jupyter's terms: a provisioner, a manager and a client. The last two wait for no more than they must.
+Forked kernels in Jupyter's terms: a provisioner, and a context in which a kernel runs.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ import shutil
 import signal
 import socket
 import tempfile
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -27,20 +25,17 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 
 from grader.sandbox.bounds import Bounds
+from grader.sandbox.client import START_TIMEOUT_S, PromptKernelManager
 from grader.sandbox.errors import SandboxUnavailable
 from grader.sandbox.installation import OWN_PACKAGE
 from grader.sandbox.levels import Level, level_of, refusal
 from grader.sandbox.server import ForkServer
 
-__all__ = ["ForkServerProvisioner", "PromptKernelClient", "RunningKernel", "start_forked_kernel"]
+__all__ = ["ForkServerProvisioner", "RunningKernel", "start_forked_kernel"]
 
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 """The channels of a kernel. The first one has port 1, and so on."""
-START_TIMEOUT_S = 30.0
 END_TIMEOUT_S = 10.0
-_MESSAGE_BYTES = 8 << 20
-_QUEUED_MESSAGES = 64
-_SEND_TIMEOUT_MS = 2_000
 _ENTRY_POINT = f"{OWN_PACKAGE}-forkserver"  # the name of the provisioner for Jupyter
 _SPEC = KernelSpec(
     argv=[_ENTRY_POINT],
@@ -292,60 +287,6 @@ class ForkServerProvisioner(KernelProvisionerBase):
             self._folder = None
 
 
-class PromptKernelClient(AsyncKernelClient):
-    """A client that waits only for the message that confirms its subscription, and has no heartbeat."""
-
-    def start_channels(
-        self, shell: bool = True, iopub: bool = True, stdin: bool = True, hb: bool = False, control: bool = True
-    ) -> None:
-        """As in the base class, but without a heartbeat, which is a thread that polls."""
-        super().start_channels(shell=shell, iopub=iopub, stdin=stdin, hb=hb, control=control)
-
-    def stop_channels(self) -> None:
-        """Stop the channels that exist. The base class would make the missing ones in order to stop them."""
-        for channel in (
-            self._shell_channel,
-            self._iopub_channel,
-            self._stdin_channel,
-            self._hb_channel,
-            self._control_channel,
-        ):
-            if channel is not None and channel.is_alive():
-                channel.stop()
-
-    async def wait_for_ready(self, timeout: float | None = None) -> None:
-        """
-        Wait for `iopub_welcome`, which says that the kernel runs and that the subscription is in place.
-
-        Raises:
-            RuntimeError: It did not arrive in time.
-        """
-        until = time.monotonic() + (START_TIMEOUT_S if timeout is None else timeout)
-        while True:
-            try:
-                message = await self.get_iopub_msg(timeout=max(0.0, until - time.monotonic()))
-            except Empty:
-                raise RuntimeError(f"Kernel didn't respond in {timeout} seconds") from None
-            if message["msg_type"] == "iopub_welcome":
-                return
-
-
-class _Manager(AsyncKernelManager):
-    """A manager whose clients all share its context, which limits the messages that wait on our side."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(client_class=f"{__name__}.{PromptKernelClient.__name__}", **kwargs)
-        self._kernel_spec = _SPEC
-        self.context.linger = 0
-        self.context.sndtimeo = _SEND_TIMEOUT_MS  # if the kernel has closed its socket, there is nobody to send to
-        self.context.rcvhwm = _QUEUED_MESSAGES
-        self.context.maxmsgsize = _MESSAGE_BYTES
-
-    def client(self, **kwargs: Any) -> AsyncKernelClient:  # type: ignore[override]  # as in the base class
-        """A client of this kernel."""
-        return super().client(context=self.context, **kwargs)
-
-
 @contextlib.asynccontextmanager
 async def start_forked_kernel(
     server: ForkServer,
@@ -368,7 +309,8 @@ async def start_forked_kernel(
     Raises:
         SandboxUnavailable: It did not start, or its sandbox does not reach the level.
     """
-    manager = _Manager()
+    manager = PromptKernelManager()
+    manager._kernel_spec = _SPEC
     provisioner = ForkServerProvisioner(
         server=server, bounds=bounds, quiet=quiet, seed=seed, kernel_spec=_SPEC, parent=manager
     )

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from grader.assignment.load import Assignment
 from grader.compare import compare
-from grader.execution.calls import CHAIN, Returned, place_in, read_losses, read_tensors
+from grader.execution.calls import Returned, place_in
 from grader.execution.channel import Reply
 from grader.execution.execute import Execution
 from grader.model import (
     BatchView,
     CallError,
     CaseResult,
-    Chain,
-    Curve,
     Exercise,
     ExerciseResult,
     Flag,
@@ -33,9 +30,8 @@ from grader.model import (
 )
 from grader.notebook.functions import Definition, FunctionIndex
 from grader.notebook.read import Notebook
-from grader.reference.cases import ChainCase
 
-__all__ = ["Attempt", "judge_chain", "judge_exercise"]
+__all__ = ["Attempt", "judge_exercise"]
 
 _NOT_CALLED = (Outcome.BLANK, Outcome.SYNTAX_ERROR, Outcome.MISSING)
 """Outcomes of an exercise for which there was nothing to call."""
@@ -86,57 +82,6 @@ def judge_exercise(
         views=_views(exercise, returned),
     )
     return result, flags
-
-
-def judge_chain(
-    assignment: Assignment, chain: ChainCase, reply: Reply, outcomes: Mapping[str, Outcome]
-) -> Chain | None:
-    """
-    Judge the backward pass in which each function is called with what the others returned. It decides no points.
-
-    Args:
-        outcomes: The outcome of each exercise when it is called with the right arguments.
-
-    Returns:
-        None if the backward pass was not run.
-    """
-    if CHAIN not in reply.records:
-        return None
-    gradients = read_tensors(reply.records[CHAIN][1])
-    links: dict[str, Outcome] = {}
-    for depth, exercise in enumerate(assignment.exercises, start=1):
-        pairs = [
-            (gradients[name], chain.expected[f"d{target}"])
-            for target in exercise.targets
-            if (name := f"{exercise.name}/d{target}") in gradients
-        ]
-        if len(pairs) == len(exercise.targets):
-            terms = depth * chain.terms
-            compared = [compare(got, right, terms=terms, argument_dtype=torch.float32) for got, right in pairs]
-            is_match = all(comparison.outcome is Outcome.MATCH for comparison in compared)
-            links[exercise.name] = Outcome.MATCH if is_match else Outcome.MISMATCH
-        elif outcomes[exercise.name].passed is True:
-            links[exercise.name] = Outcome.SKIPPED
-        else:
-            links[exercise.name] = outcomes[exercise.name]
-    losses = read_losses(reply, steps=assignment.steps)
-    if not losses:
-        return Chain(links=links)
-    shapes: dict[str, torch.Size] = {}
-    for exercise in assignment.exercises:
-        for target in exercise.targets:  # if two functions derive the same gradient, the first one updates
-            if (gradient := gradients.get(f"{exercise.name}/d{target}")) is not None:
-                shapes.setdefault(target, gradient.shape)
-    never_updated = [name for name, parameter in chain.parameters.items() if shapes.get(name) != parameter.shape]
-    curve = Curve(reference=chain.losses, student=losses)
-    return Chain(links=links, training=curve, message=_never_updated(never_updated) if never_updated else "")
-
-
-def _never_updated(parameters: Sequence[str]) -> str:
-    if len(parameters) == 1:
-        return f"In training, {parameters[0]} was never updated: its gradient was missing or had the wrong shape."
-    names = f"{', '.join(parameters[:-1])} and {parameters[-1]}"
-    return f"In training, {names} were never updated: their gradients were missing or had the wrong shape."
 
 
 # ------------------------------------------------------------------------------------------------------ one case
@@ -233,8 +178,8 @@ def _decide(
         kind = next((call.type for call in returned if call.outcome is Outcome.MISSING), None)
         cell = _broken_cell(name, attempt.functions)
         if cell is not None and not kind:
-            error = attempt.functions.syntax_errors[cell]
-            return Outcome.SYNTAX_ERROR, f"In [{cell}] is not Python: {error.message}.", error
+            broken = attempt.functions.syntax_errors[cell]
+            return Outcome.SYNTAX_ERROR, f"In [{cell}] is not Python: {broken.message}.", broken
         if is_missing:
             return Outcome.MISSING, _why_missing(name, attempt, kind), None
         return Outcome.BLANK, f"{name} is still blank.", None
@@ -410,10 +355,7 @@ def _flags(exercise: Exercise, definition: Definition | None, used: Sequence[str
     mentioned = definition.autograd if definition is not None else ()
     return (
         *(Flag(id="autograd", exercise=exercise.name, evidence=f"when called, it {use}") for use in used),
-        *(
-            Flag(id="source_mentions_autograd", exercise=exercise.name, evidence=f"the source mentions {use}")
-            for use in mentioned
-        ),
+        *(Flag(id="source_mentions_autograd", exercise=exercise.name, evidence=use) for use in mentioned),
     )
 
 

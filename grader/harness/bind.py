@@ -35,7 +35,7 @@ def call_with(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any
     if placed is None:
         positional, named = _by_position(signature, arguments)
         return function(*positional, **named)
-    bound = inspect.BoundArguments(signature, placed)  # type: ignore[arg-type]
+    bound = inspect.BoundArguments(signature, placed)
     return function(*bound.args, **bound.kwargs)
 
 

@@ -77,7 +77,7 @@ def call_cases(request: Message, state: NotebookState, write: Write) -> None:
 def _call_in_either_dtype(header: dict[str, Any], arguments: dict[str, torch.Tensor], state: NotebookState) -> Call:
     """Call a function with arguments in their own dtype, or else in float32."""
     name, inference, targets = header["function"], bool(header["inference"]), header["targets"]
-    call = call_function(state, name, arguments, targets, inference=inference)
+    call = call_function(state, name, arguments, targets=targets, inference=inference)
     returned_float32 = any(dtype == "float32" for dtype in call.description.get("dtypes", ()))
     is_wide = any(tensor.dtype == torch.float64 for tensor in arguments.values())
     if is_wide and (call.description["status"] == "raised" or returned_float32):
@@ -85,7 +85,7 @@ def _call_in_either_dtype(header: dict[str, Any], arguments: dict[str, torch.Ten
         narrowed = {
             key: tensor.float() if tensor.dtype == torch.float64 else tensor for key, tensor in arguments.items()
         }
-        again = call_function(state, name, narrowed, targets, inference=inference)
+        again = call_function(state, name, narrowed, targets=targets, inference=inference)
         if again.description["status"] == "returned":
             return Call(again.tensors, {**again.description, "narrowed": True})
     return call
@@ -95,8 +95,8 @@ def call_function(
     state: NotebookState,
     name: str,
     arguments: dict[str, torch.Tensor],
-    targets: Sequence[str],
     *,
+    targets: Sequence[str] = (),
     traced: bool = True,
     inference: bool = True,
 ) -> Call:
@@ -104,7 +104,7 @@ def call_function(
     Call a function on copies of its arguments.
 
     Args:
-        targets: What the function returns the gradients of, in the order of the result's tensors.
+        targets: What the function returns the gradients of, in that order. A result may name them.
         traced: Record what autograd does, as evidence that the function uses it.
         inference: Call the function in inference mode.
     """

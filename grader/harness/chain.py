@@ -89,7 +89,7 @@ def _run_backward(header: dict[str, Any], forward: Forward, leaves: Tensors, sta
             backward.failures["failed"].append(exercise["function"])
             continue
         arguments = {name: known[name] for name in exercise["arguments"]}
-        call = call_function(state, exercise["function"], arguments, exercise["targets"], traced=False)
+        call = call_function(state, exercise["function"], arguments, targets=exercise["targets"], traced=False)
         if len(call.tensors) != len(exercise["targets"]):
             backward.failures["failed"].append(exercise["function"])
             backward.failures.setdefault("error", call.description.get("error"))

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import dis
 import functools
+import inspect
 import types
 from collections.abc import Mapping
 from typing import Any
@@ -48,7 +49,7 @@ def _inside(function: Any) -> Any:
         return function.func
     if isinstance(function, types.MethodType):
         return function.__func__
-    called = getattr(type(function), "__call__", None)
+    called = inspect.getattr_static(type(function), "__call__", None)
     return called if isinstance(called, types.FunctionType) else None
 
 

@@ -108,14 +108,14 @@ class AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         disable = torch.autograd.graph.disable_saved_tensors_hooks
 
         @contextlib.contextmanager
-        def disable_without_ours(message: str) -> Iterator[None]:
+        def disable_without_ours(error_message: str) -> Iterator[None]:
             with contextlib.ExitStack() as stack:
                 try:
-                    stack.enter_context(disable(message))
+                    stack.enter_context(disable(error_message))
                 except RuntimeError:  # `torch.func` does not work with hooks, so ours step aside
                     hooks.__exit__()
                     stack.callback(hooks.__enter__)
-                    stack.enter_context(disable(message))
+                    stack.enter_context(disable(error_message))
                 yield
 
         torch.autograd.graph.disable_saved_tensors_hooks = disable_without_ours

@@ -49,7 +49,7 @@ class Definition:
 
     Attributes:
         is_blank: The body only raises NotImplementedError, or does nothing at all.
-        autograd: Uses of autograd in it, or in functions of the notebook that it calls, as `In [5], line 3: …`.
+        autograd: Uses of autograd that it mentions, or a function of the notebook that it calls: `In [5], line 3: …`.
         scope: What it uses besides its arguments.
     """
 
@@ -299,7 +299,7 @@ class _Autograd:
         while queue:
             current, number = queue.pop(0)
             found += [
-                f"In [{number}], line {getattr(inner, 'lineno', 0)}: {use}"
+                f"In [{number}], line {getattr(inner, 'lineno', 0)}: the source mentions {use}"
                 for inner in ast.walk(current)
                 if (use := self._use(inner))
             ]

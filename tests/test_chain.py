@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from grader.chain import judge_chain
 from grader.execution.channel import Reply
-from grader.judge import judge_chain
 from grader.model import Chain, Exercise, Outcome
 from grader.reference.cases import ChainCase
 from tests.case_samples import EXPECTED, EXPECTED_BIAS, LAYER, WEIGHT, assignment_of, payload_of

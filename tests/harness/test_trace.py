@@ -45,7 +45,7 @@ def traced(function: Callable[[torch.Tensor], object], *, inference: bool = True
     """The evidence from a call that is made as `grader.harness.call` makes it. The call may raise."""
     trace = AutogradTrace()
     with (
-        contextlib.suppress(RuntimeError),
+        contextlib.suppress(Exception),
         torch.inference_mode() if inference else torch.enable_grad(),
         trace.watching(),
     ):
@@ -154,7 +154,7 @@ WITH_A_GRAPH = {
 }
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.script:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore")  # torch warns about its own code
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize("mode", ["inference", "left", "grad"])
 def test_every_use_of_autograd_is_recorded(use: str, mode: str) -> None:

@@ -101,7 +101,8 @@ class AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         """Within the context, it is recorded if a graph reads what it saved: `z.grad_fn(dz)` needs no backward pass."""
 
         def read(tensor: torch.Tensor) -> torch.Tensor:
-            self._note("read what a graph saved for autograd")
+            in_a_pass = torch._C._current_graph_task_id() != _NOT_IN_A_PASS
+            self._note(_PASSED if in_a_pass else "read what a graph saved for autograd")
             return tensor
 
         hooks = torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, read)

@@ -181,8 +181,7 @@ def test_a_backward_pass_is_one_piece_of_evidence() -> None:
         torch.sigmoid(x).sum().backward()
         return x.grad
 
-    assert traced(function, inference=False)[0] == PASS
-    assert not any("aten" in use for use in traced(function, inference=False))
+    assert traced(function, inference=False) == [PASS]
 
 
 def test_a_thread_is_watched_too() -> None:

@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 
 from grader.assignment.load import Assignment, find_assignment
 from grader.assignment.source import find_sources, read_source
+from grader.chain import judge_chain
 from grader.errors import GraderError, UsageError, as_fault
 from grader.execution.calls import CHAIN
 from grader.execution.channel import Reply, Request
 from grader.execution.execute import Execution, execute
 from grader.execution.requests import requests_for
-from grader.judge import Attempt, judge_chain
+from grader.judge import Attempt
 from grader.model import ExerciseResult, NotebookSummary, Outcome, Report, Submission
 from grader.notebook.functions import find_functions
 from grader.notebook.read import Notebook, Unreadable, read_notebook

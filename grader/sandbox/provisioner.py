@@ -36,6 +36,7 @@ __all__ = ["ForkServerProvisioner", "RunningKernel", "start_forked_kernel"]
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 """The channels of a kernel. The first one has port 1, and so on."""
 END_TIMEOUT_S = 10.0
+_ANSWER_TIMEOUT_S = 2.0
 _ENTRY_POINT = f"{OWN_PACKAGE}-forkserver"  # the name of the provisioner for Jupyter
 _SPEC = KernelSpec(
     argv=[_ENTRY_POINT],
@@ -108,6 +109,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         self._folder: Path | None = None
         self._follower: asyncio.Task[None] | None = None
         self._started: asyncio.Future[None] | None = None
+        self._used: asyncio.Future[float] | None = None
         self._exit_code: int | None = None
 
     @property
@@ -146,6 +148,16 @@ class ForkServerProvisioner(KernelProvisionerBase):
         if self._control is not None:
             with contextlib.suppress(OSError):
                 self._control.send(f"cpu {seconds:.3f} {int(then)}".encode())
+
+    async def used_cpu(self) -> float | None:
+        """Seconds of CPU time that the kernel has used since the last `allow_cpu`; None if nobody can say."""
+        if self._control is None or self._exit_code is not None:
+            return None
+        self._used = asyncio.get_running_loop().create_future()
+        with contextlib.suppress(OSError, asyncio.TimeoutError):
+            self._control.send(b"used")
+            return await asyncio.wait_for(self._used, _ANSWER_TIMEOUT_S)
+        return None
 
     async def kill(self, restart: bool = False) -> None:  # noqa: ARG002
         """End the kernel and all that it started."""
@@ -253,22 +265,29 @@ class ForkServerProvisioner(KernelProvisionerBase):
                 packet = b""
             if not packet:
                 break
-            message = json.loads(packet)
-            if "layers" in message:
-                self.layers = tuple(message["layers"])
-                self._started.set_result(None)
-            elif "problem" in message:
-                self.problem = message["problem"]
-            elif "over" in message:
-                self.is_over_allowance = True
-            elif "exit" in message:
-                self._exit_code, self.end = message["exit"], message["reason"]
+            self._note(json.loads(packet))
+            if self._exit_code is not None:
                 break  # the supervisor has nothing left to do, and ends by itself
         if self._exit_code is None:
             self._exit_code = -int(signal.SIGKILL)  # the supervisor was killed, and so was the kernel
         if not self._started.done():
             self._started.set_exception(EOFError())
             self._started.exception()  # marks it as retrieved: there may be nobody who waits for it
+
+    def _note(self, message: dict[str, Any]) -> None:
+        """Note what a message of the supervisor says."""
+        if "layers" in message:
+            self.layers = tuple(message["layers"])
+            assert self._started is not None
+            self._started.set_result(None)
+        elif "problem" in message:
+            self.problem = message["problem"]
+        elif "over" in message:
+            self.is_over_allowance = True
+        elif "used" in message and self._used is not None and not self._used.done():
+            self._used.set_result(float(message["used"]))
+        elif "exit" in message:
+            self._exit_code, self.end = message["exit"], message["reason"]
 
     async def cleanup(self, restart: bool = False) -> None:  # noqa: ARG002
         """Close the sockets, which ends the kernel if it still runs, and remove the folder."""

@@ -8,7 +8,6 @@ safetensors. A reply that is not as expected becomes an outcome.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,7 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from grader.assignment.load import Assignment
-from grader.execution.channel import Reply, Request
+from grader.execution.channel import Reply, Request, safe_text
 from grader.model import CallError, Exercise, Limits, Outcome
 from grader.notebook.functions import Place
 from grader.notebook.read import Notebook
@@ -32,12 +31,10 @@ __all__ = [
     "read_call",
     "read_losses",
     "read_tensors",
-    "safe_text",
 ]
 
 CHAIN = "chain"
 _MESSAGE_CHARACTERS = 500
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -215,12 +212,6 @@ def read_losses(reply: Reply, *, steps: int) -> tuple[float, ...]:
     if len(losses) != steps + 1 or not all(type(loss) is float for loss in losses):
         return ()
     return tuple(losses)
-
-
-def safe_text(value: object, limit: int) -> str:
-    """Text from the student's process, without control characters and no longer than `limit` characters."""
-    text = _CONTROL.sub("", value) if isinstance(value, str) else ""
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} characters more)"
 
 
 def _read_error(error: object, notebook: Notebook) -> CallError:

@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import itertools
 import queue
-import re
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -21,7 +20,7 @@ import zmq
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 
-from grader.execution.channel import Reply, Request, Requests, combine, receive, receive_reply, send_request
+from grader.execution.channel import Reply, Request, Requests, combine, receive, receive_reply, safe_text, send_request
 from grader.execution.client import TIMED_OUT, connect_client
 from grader.execution.kernels import RunningKernel, start_kernel
 from grader.harness.wire import WireError
@@ -44,7 +43,6 @@ _ENDS = {
     "": ("KernelDied", "the notebook's process ended here"),
 }
 """The error to report for the cell in which a kernel ended, by the reason for which the sandbox ended the kernel."""
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,6 +288,5 @@ def _why_ended(kernel: RunningKernel) -> str:
 
 def _cell_error(output: Mapping[str, object], number: int) -> CallError:
     """The error that a cell raised, from the kernel's reply, whose parts may have any type and length."""
-    name = str(output.get("ename", ""))[:_NAME_CHARACTERS]
-    message = str(output.get("evalue", ""))[:_MESSAGE_CHARACTERS]
-    return CallError(type=_ANSI.sub("", name), message=_ANSI.sub("", message), cell=number)
+    name = safe_text(output.get("ename"), _NAME_CHARACTERS)
+    return CallError(type=name, message=safe_text(output.get("evalue"), _MESSAGE_CHARACTERS), cell=number)

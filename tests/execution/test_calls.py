@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from grader.execution.calls import Returned, place_in, read_call, read_losses, read_tensors, safe_text
-from grader.execution.channel import Reply
+from grader.execution.calls import Returned, place_in, read_call, read_losses, read_tensors
+from grader.execution.channel import Reply, safe_text
 from grader.execution.execute import Execution
 from grader.judge import Attempt, judge_exercise
 from grader.model import CallError, Outcome

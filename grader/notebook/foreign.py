@@ -35,7 +35,7 @@ def what_it_is(start: bytes, *, is_text: bool) -> str:
         return f"{_NOT_A_NOTEBOOK}it is a pointer of Git LFS to one. Hand in the file itself."
     for pattern, name in _STARTS[1:] if is_text else _STARTS:
         if re.match(pattern, start, re.IGNORECASE):
-            return f"{_NOT_A_NOTEBOOK}it is {name}, whatever its name says.{_HELP}"
+            return f"{_NOT_A_NOTEBOOK}it is {name}. Did you upload the wrong file?{_HELP}"
     return ""
 
 

@@ -23,7 +23,7 @@ __all__ = ["Definition", "FunctionIndex", "find_functions", "find_functions_in"]
 
 _TRANSFORMER = TransformerManager()
 _PYTHON_MAGICS = re.compile(r"^\s*%%(time|timeit|capture|prun|derive)\b.*")
-_DEFINES = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=[^=]", re.MULTILINE)
+_DEFINES = re.compile(r"^[\s\ufeff\u200b-\u200d\u2060]*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=[^=]", re.MULTILINE)
 _AUTOGRAD_FUNCTIONS = frozenset({"grad", "vjp", "jvp", "jacrev", "jacfwd", "hessian", "grad_and_value", "linearize"})
 _AUTOGRAD_MODULES = ("torch.autograd", "torch.func", "functorch")
 

@@ -140,7 +140,7 @@ def _with_plain_fences(text: str) -> str:
     for token in python:
         first, end = token.map or (0, 0)
         opening = lines[first]
-        if opening.startswith("```") and token.info.split()[:1] in (["python"], ["python3"]):
+        if opening.startswith("```") and token.info.split()[:1] == ["python"]:
             continue
         code = token.content.split("\n")[:-1]
         runs = (len(run) for run in re.findall(r"^`{3,}", token.content, re.MULTILINE))

@@ -94,9 +94,10 @@ def batch(
     """
     Grade a class: a report for each student, gradebook.csv, and the class at a glance in index.html.
 
-    A SOURCE is a folder of notebooks, a download from Canvas, Moodle or Gradescope (zipped or unpacked), or an nbgrader
-    course. If a student handed in several times, the newest submission counts. What has been graded already is not
-    graded again, and what has run already is judged again without being executed.
+    A SOURCE is a folder of notebooks, a download from Canvas, Moodle or Gradescope (zipped or unpacked), an nbgrader
+    course, or a folder of repositories. If a student handed in several times, the newest submission counts; of several
+    files, the notebook of the assignment. What has been graded already is not graded again, and what has run already
+    is judged again without being executed.
     """
     from grader.assignment.load import solutions_directory
     from grader.assignment.source import read_source

@@ -220,7 +220,7 @@ def test_what_is_not_python_in_markdown_is_not_read() -> None:
 
 
 def test_fences_of_several_kinds_in_one_file() -> None:
-    """jupytext would take the rarer name for another language."""
+    """Jupytext would take the rarer name for another language."""
     text = "```python\nx = 1\n```\n\n```python3\ny = 2\n```\n\n```py\nz = 3\n```\n"
 
     assert codes(text, "a.md") == ["x = 1", "y = 2", "z = 3"]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -213,15 +214,23 @@ def _why_missing(name: str, attempt: Attempt, kind: str | None) -> str:
     if kind:
         return f"After the notebook ran, {name} was {_with_article(kind)}, not a function."
     definition = attempt.functions.last(name)
-    if definition is not None:
-        error = attempt.execution.errors.get(definition.code.cell)
+    cell = definition.code.cell if definition is not None else _failed_cell_with(name, attempt)
+    if cell is not None:
+        error = attempt.execution.errors.get(cell)
         because = f", because that cell stopped: {_sentence(error)}" if error else ""
-        return f"{name} is in In [{definition.code.cell}], but it was never defined{because}."
+        return f"{name} is in In [{cell}], but it was never defined{because}."
     others = [other for other in attempt.functions.definitions if other not in attempt.execution.replies]
     similar = difflib.get_close_matches(name, others, n=1, cutoff=0.75)
     if similar:
         return f"There is no function {name}, but there is one called {similar[0]}. Was it renamed?"
     return f"There is no function {name} in the notebook. Was its cell deleted, or turned into a text cell?"
+
+
+def _failed_cell_with(name: str, attempt: Attempt) -> int | None:
+    """The last cell that raised and whose text defines the function, such as the body of a magic that is missing."""
+    defines = re.compile(rf"^\s*(?:async\s+)?def\s+{re.escape(name)}\b", re.MULTILINE)
+    cells = [cell for cell in attempt.notebook.cells if cell.number in attempt.execution.errors]
+    return next((cell.number for cell in reversed(cells) if defines.search(cell.code)), None)
 
 
 def _with_article(noun: str) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from grader.assignment.load import Assignment
-from grader.compare import compare
+from grader.compare import Comparison, compare
 from grader.execution.calls import CHAIN, Returned, read_losses, read_tensors
 from grader.execution.channel import Reply
 from grader.execution.execute import Execution
@@ -62,7 +62,8 @@ def judge_exercise(
     """
     definition = attempt.functions.last(exercise.name)
     flags = _flags(exercise, definition, returned) if autograd != "allow" else ()
-    cases = tuple(_case_result(call, exercise.targets) for call in returned)
+    compared = [_comparisons(call) for call in returned]
+    cases = tuple(_case_result(call, of_call, exercise.targets) for call, of_call in zip(returned, compared, strict=True))
     outcome, message = _decide(exercise, attempt, returned, cases)
     code = definition.code if definition else None
     if outcome in _NOT_CALLED:
@@ -77,7 +78,10 @@ def judge_exercise(
         outcome,
         message,
         cases=cases,
-        notices=_notices(exercise, attempt.functions.definitions.get(exercise.name, ()), returned),
+        notices=(
+            *_notices(exercise, attempt.functions.definitions.get(exercise.name, ()), returned),
+            *_notice_of_constants(exercise, compared),
+        ),
         error=next((case.error for case in cases if case.error is not None), None),
         code=code,
         views=_views(exercise, returned),
@@ -102,14 +106,19 @@ def judge_chain(
     gradients = read_tensors(reply.records[CHAIN][1])
     links: dict[str, Outcome] = {}
     for depth, exercise in enumerate(assignment.exercises, start=1):
-        pairs = [
-            (gradients[name], chain.expected[f"d{target}"])
-            for target in exercise.targets
-            if (name := f"{exercise.name}/d{target}") in gradients
-        ]
-        if len(pairs) == len(exercise.targets):
-            terms = depth * chain.terms
-            compared = [compare(got, right, terms=terms, argument_dtype=torch.float32) for got, right in pairs]
+        got = [gradients.get(f"{exercise.name}/d{target}") for target in exercise.targets]
+        if all(gradient is not None for gradient in got):
+            compared = [
+                compare(
+                    gradient,
+                    chain.expected[f"d{target}"],
+                    terms=depth * chain.terms,
+                    argument_dtype=torch.float32,
+                    scale=depth * chain.scales.get(f"d{target}", 0.0),
+                )
+                for target, gradient in zip(exercise.targets, got, strict=True)
+                if gradient is not None
+            ]
             is_match = all(comparison.outcome is Outcome.MATCH for comparison in compared)
             links[exercise.name] = Outcome.MATCH if is_match else Outcome.MISMATCH
         elif outcomes[exercise.name].passed is True:
@@ -137,7 +146,17 @@ def _never_updated(parameters: Sequence[str]) -> str:
 # ------------------------------------------------------------------------------------------------------ one case
 
 
-def _case_result(call: Returned, targets: Sequence[str]) -> CaseResult:
+def _comparisons(call: Returned) -> tuple[Comparison, ...]:
+    """The comparison of each target, if the call returned tensors."""
+    if call.outcome is not None:
+        return ()
+    return tuple(
+        call.case.compare(got, target=target, argument_dtype=call.argument_dtype)
+        for target, got in enumerate(call.tensors)
+    )
+
+
+def _case_result(call: Returned, comparisons: Sequence[Comparison], targets: Sequence[str]) -> CaseResult:
     """The result of one call, with the numbers of its worst target."""
     case = call.case
     if call.outcome is not None:
@@ -152,10 +171,6 @@ def _case_result(call: Returned, targets: Sequence[str]) -> CaseResult:
             type=call.type,
             error=call.error,
         )
-    comparisons = [
-        compare(got, expected, terms=case.terms, argument_dtype=call.argument_dtype)
-        for got, expected in zip(call.tensors, case.expected, strict=True)
-    ]
     outcome = most_telling([comparison.outcome for comparison in comparisons])
     place = next(place for place, comparison in enumerate(comparisons) if comparison.outcome is outcome)
     worst = comparisons[place]
@@ -341,6 +356,21 @@ def _notices(exercise: Exercise, definitions: Sequence[Definition], returned: Se
             )
         )
     return tuple(notices)
+
+
+def _notice_of_constants(exercise: Exercise, compared: Sequence[Sequence[Comparison]]) -> tuple[Notice, ...]:
+    """A remark if in float64 the answer is off by what constants in float32 explain, and not by more."""
+    errors = [c.max_rel_error or 0.0 for comparisons in compared for c in comparisons if c.has_float32_constants]
+    if not errors or any(c.outcome is not Outcome.MATCH for comparisons in compared for c in comparisons):
+        return ()
+    return (
+        Notice(
+            id="float32_constant",
+            message=f"For float64 arguments, {exercise.name} is off by {max(errors):.0e} of its largest entry, as if a "
+            "constant in it were made in float32. That is right. To keep all digits, use a plain number, or give "
+            "`dtype=` where you make a tensor.",
+        ),
+    )
 
 
 def _flags(exercise: Exercise, definition: Definition | None, returned: Sequence[Returned]) -> tuple[Flag, ...]:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grader"
 
 LAYERS = [
-    ["errors", "files", "shipped", "version"],
+    ["errors", "files", "modes", "shipped", "version"],
     ["model"],
     ["visibility"],
     ["notebook"],

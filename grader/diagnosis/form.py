@@ -8,9 +8,8 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from grader.compare import compare
 from grader.diagnosis.evidence import Evidence, Explanation
-from grader.diagnosis.projection import agrees, is_uniform
+from grader.diagnosis.projection import is_uniform
 from grader.model import Outcome
 
 __all__ = [
@@ -91,7 +90,8 @@ def _is_right_once(evidence: Evidence, bring_back: _BringBack) -> bool:
         tensor = bring_back(got, expected)
         if tensor is None:
             return False
-        if not agrees((tensor.to(got.dtype),), output.case, (expected,), argument_dtype=output.argument_dtype):
+        compared = output.case.compare(tensor.to(got.dtype), target=target, argument_dtype=output.argument_dtype)
+        if compared.outcome is not Outcome.MATCH:
             return False
     return True
 
@@ -205,7 +205,7 @@ def wrong_region(evidence: Evidence) -> Iterator[Explanation]:
         got, expected = output.tensors[target], output.case.expected[target]
         if got.shape != expected.shape:
             return
-        compared = compare(got, expected, terms=output.case.terms, argument_dtype=output.argument_dtype)
+        compared = output.case.compare(got, target=target, argument_dtype=output.argument_dtype)
         wrong.append((got.double() - expected).abs() > (compared.tolerance or 0.0))
     # Where both are zero, being right proves nothing.
     matters = [(output.tensors[target] != 0) | (output.case.expected[target] != 0) for output in evidence.outputs]

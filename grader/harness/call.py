@@ -17,6 +17,7 @@ from safetensors.torch import load, save
 from grader.harness.rebind import rebound
 from grader.harness.trace import AutogradTrace
 from grader.harness.wire import Message, pack
+from grader.modes import default_dtype
 
 __all__ = ["Call", "NotebookState", "Write", "call_cases", "call_function"]
 
@@ -37,11 +38,13 @@ class NotebookState:
         variables: Its variables by name.
         cells: The numbers of its cells, `In [number]`, by the file name that Python knows each cell by.
         forward: The forward pass, where it is at hand; else a request has its code.
+        default_dtype: The dtype that the notebook has chosen for tensors without one.
     """
 
     variables: dict[str, Any]
     cells: Mapping[str, int]
     forward: Callable[..., dict[str, Any]] | None = None
+    default_dtype: torch.dtype = dataclasses.field(default_factory=torch.get_default_dtype)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -110,7 +113,7 @@ def call_function(
     trace = AutogradTrace(inference=inference)
     mode = torch.inference_mode() if inference else torch.enable_grad()
     try:
-        with mode, trace.hooks(), trace if traced else contextlib.nullcontext():
+        with default_dtype(state.default_dtype), mode, trace.hooks(), trace if traced else contextlib.nullcontext():
             value = _bind(function, copies)
     except MemoryError as error:
         return Call([], {"status": "out_of_memory", "error": _describe_exception(error, state)})

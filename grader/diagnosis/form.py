@@ -4,6 +4,7 @@ Recognises mistakes in the form of an answer: its type, shape and precision, and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import torch
@@ -15,6 +16,7 @@ from grader.model import Outcome
 __all__ = [
     "broadcast_shape",
     "low_precision",
+    "nearly_right",
     "not_finite",
     "rescaled",
     "right_numbers_in_another_shape",
@@ -27,6 +29,7 @@ __all__ = [
 _BringBack = Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None]
 """Gives a tensor the shape of the expected one by undoing one mistake; returns None if that is not possible."""
 
+_FOUR_DIGITS = 1e-4
 _THREE_DIGITS = 4e-3
 _BOUNDARY_SHARE = 0.01
 _FEWEST_CLIPPED = 3
@@ -137,6 +140,21 @@ def broadcast_shape(evidence: Evidence) -> Iterator[Explanation]:
             return
     got = tuple(evidence.outputs[0].tensors[target].shape)
     yield Explanation(id="broadcast_shape", message=evidence.say("broadcast_shape", got=got))
+
+
+def nearly_right(evidence: Evidence) -> Iterator[Explanation]:
+    """The numbers are right to four digits or more, relative to the largest one."""
+    target = evidence.wrong_target
+    errors = []
+    for output in evidence.outputs:
+        compared = output.case.compare(
+            output.tensors[target], target=target, argument_dtype=output.argument_dtype
+        )
+        if compared.max_rel_error is None or compared.max_rel_error > _FOUR_DIGITS:
+            return
+        errors.append(compared.max_rel_error)
+    digits = math.floor(-math.log10(max(errors))) if max(errors) else 0
+    yield Explanation(id="nearly_right", message=evidence.say("nearly_right", digits=digits))
 
 
 def low_precision(evidence: Evidence) -> Iterator[Explanation]:

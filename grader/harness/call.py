@@ -78,9 +78,10 @@ def _call_in_either_dtype(header: dict[str, Any], arguments: dict[str, torch.Ten
     name, inference = header["function"], bool(header["inference"])
     call = call_function(state, name, arguments, inference=inference)
     returned_float32 = any(dtype == "float32" for dtype in call.description.get("dtypes", ()))
+    returned_float32 = returned_float32 or any(map(_is_float32_within_float64, call.tensors))
     is_wide = any(tensor.dtype == torch.float64 for tensor in arguments.values())
     if is_wide and (call.description["status"] == "raised" or returned_float32):
-        # With float64 arguments, float32 constants in a right answer either raise or make the result float32.
+        # With float64 arguments, float32 tensors in a right answer may raise, or make the result float32.
         narrowed = {
             key: tensor.float() if tensor.dtype == torch.float64 else tensor for key, tensor in arguments.items()
         }
@@ -88,6 +89,18 @@ def _call_in_either_dtype(header: dict[str, Any], arguments: dict[str, torch.Ten
         if again.description["status"] == "returned":
             return Call(again.tensors, {**again.description, "narrowed": True})
     return call
+
+
+def _is_float32_within_float64(tensor: torch.Tensor) -> bool:
+    """
+    Whether every number in a float64 tensor is one of float32, as after `x.float()` and a later `.double()`.
+
+    Zeros, whole numbers and numbers of half precision are short in any dtype, and prove nothing.
+    """
+    if tensor.dtype != torch.float64:
+        return False
+    shorter = [torch.equal(tensor, tensor.to(dtype).double()) for dtype in (torch.bfloat16, torch.half, torch.float32)]
+    return shorter == [False, False, True]
 
 
 def call_function(

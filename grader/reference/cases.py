@@ -210,6 +210,12 @@ def _case(assignment: Assignment, exercise: Exercise, point: Point, networks: di
             )
     given = {name: arguments[name].double() for name in cotangents}
     expected = _reference(assignment, exercise, network, given)
+    for target, gradient in zip(exercise.targets, expected, strict=True):
+        if not bool(torch.isfinite(gradient).all()):
+            raise SourceError(
+                f"{assignment.called(exercise.name)}: the gradient of {target} has entries that are nan or inf.",
+                "Does the forward pass divide by zero, or take the logarithm or the root of zero, on some image?",
+            )
     return Case(
         name=point.name,
         public=point.public,

@@ -95,12 +95,13 @@ def _is_float32_within_float64(tensor: torch.Tensor) -> bool:
     """
     Whether every number in a float64 tensor is one of float32, as after `x.float()` and a later `.double()`.
 
-    Zeros, whole numbers and numbers of half precision are short in any dtype, and prove nothing.
+    Whole numbers and numbers of half precision are short in any dtype and prove nothing, and neither does one constant.
     """
-    if tensor.dtype != torch.float64:
+    if tensor.dtype != torch.float64 or not torch.equal(tensor, tensor.float().double()):
         return False
-    shorter = [torch.equal(tensor, tensor.to(dtype).double()) for dtype in (torch.bfloat16, torch.half, torch.float32)]
-    return shorter == [False, False, True]
+    is_short = any(torch.equal(tensor, tensor.to(dtype).double()) for dtype in (torch.bfloat16, torch.half))
+    is_constant = tensor.numel() > 1 and tensor[tensor != 0].unique().numel() == 1
+    return not is_short and not is_constant
 
 
 def call_function(

@@ -29,7 +29,9 @@ __all__ = [
 _BringBack = Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None]
 """Gives a tensor the shape of the expected one by undoing one mistake; returns None if that is not possible."""
 
-_FOUR_DIGITS = 1e-4
+_HALF_PRECISION = 5e-5
+"""Numbers that went through half precision are off by more than this, relative to the largest one."""
+_NEARLY = 5e-3
 _THREE_DIGITS = 4e-3
 _BOUNDARY_SHARE = 0.01
 _FEWEST_CLIPPED = 3
@@ -143,23 +145,28 @@ def broadcast_shape(evidence: Evidence) -> Iterator[Explanation]:
 
 
 def nearly_right(evidence: Evidence) -> Iterator[Explanation]:
-    """The numbers are right to four digits or more, relative to the largest one."""
+    """The numbers are right to two digits or more, relative to the largest one."""
+    error = _relative_error(evidence)
+    if 0 < error <= _NEARLY:
+        digits = math.floor(-math.log10(error))
+        yield Explanation(id="nearly_right", message=evidence.say("nearly_right", digits=digits))
+
+
+def _relative_error(evidence: Evidence) -> float:
+    """The largest error on any case, relative to the largest entry there; infinite if that has no meaning."""
     target = evidence.wrong_target
-    errors = []
-    for output in evidence.outputs:
-        compared = output.case.compare(
-            output.tensors[target], target=target, argument_dtype=output.argument_dtype
-        )
-        if compared.max_rel_error is None or compared.max_rel_error > _FOUR_DIGITS:
-            return
-        errors.append(compared.max_rel_error)
-    digits = math.floor(-math.log10(max(errors))) if max(errors) else 0
-    yield Explanation(id="nearly_right", message=evidence.say("nearly_right", digits=digits))
+    compared = [
+        output.case.compare(output.tensors[target], target=target, argument_dtype=output.argument_dtype)
+        for output in evidence.outputs
+    ]
+    return max(math.inf if found.max_rel_error is None else found.max_rel_error for found in compared)
 
 
 def low_precision(evidence: Evidence) -> Iterator[Explanation]:
     """The numbers are right to about three digits, with errors in both directions."""
     target = evidence.wrong_target
+    if _relative_error(evidence) < _HALF_PRECISION:
+        return
     for output in evidence.outputs:
         got, expected = output.tensors[target].double(), output.case.expected[target]
         if got.shape != expected.shape:

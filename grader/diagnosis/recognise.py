@@ -51,8 +51,8 @@ def recognise(evidence: Evidence) -> tuple[Explanation, ...]:
     if evidence.is_complete:
         recognisers: tuple[Recogniser, ...] = (
             _named_misconception, not_finite, wrong_dtype, right_numbers_in_another_shape, _constant_factor,
-            _one_mistake, reads_network_global, keeps_state, ignores_upstream, nearly_right, low_precision, rounded,
-            rescaled, _mistake_and_factor, wrong_region, _two_mistakes, broadcast_shape, reads_global, unused_argument,
+            _one_mistake, reads_network_global, keeps_state, ignores_upstream, low_precision, rounded, rescaled,
+            nearly_right, _mistake_and_factor, wrong_region, _two_mistakes, broadcast_shape, reads_global, unused_argument,
         )  # fmt: skip
     else:
         recognisers = (

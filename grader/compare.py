@@ -17,10 +17,10 @@ float64 answer may be off by 4 gamma_4 = 9.5e-7 of the largest entry. That is le
 changes, one row too few in a batch of a million, or a number that went through half precision (u16 = 4.9e-4).
 
 **Zero.** A gradient can be zero because large terms cancel: that of a bias before a softmax, for example. What is left
-is the rounding of the terms, not of the result. With high probability it is below lambda sqrt(K) u times their size, for
-a lambda of a few units (Higham and Mary, *A New Approach to Probabilistic Rounding Error Analysis*, 2019, theorem 2.4).
-The size of the terms is taken from the gradient for other upstream gradients of the same size, which do not cancel.
-Where nothing is known about the terms, numbers up to `TINY` count as zero.
+is the rounding of the terms, not of the result. With high probability it is below lambda sqrt(K) u times their size,
+for a lambda of a few units (Higham and Mary, *A New Approach to Probabilistic Rounding Error Analysis*, 2019, theorem
+2.4). The size of the terms is taken from the gradient for other upstream gradients of the same size, which do not
+cancel. Where nothing is known about the terms, numbers up to `TINY` count as zero.
 
 A mistake changes entries by about as much as they are large, which is orders of magnitude more.
 """

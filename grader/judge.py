@@ -63,7 +63,9 @@ def judge_exercise(
     definition = attempt.functions.last(exercise.name)
     flags = _flags(exercise, definition, returned) if autograd != "allow" else ()
     compared = [_comparisons(call) for call in returned]
-    cases = tuple(_case_result(call, of_call, exercise.targets) for call, of_call in zip(returned, compared, strict=True))
+    cases = tuple(
+        _case_result(call, of_call, exercise.targets) for call, of_call in zip(returned, compared, strict=True)
+    )
     outcome, message = _decide(exercise, attempt, returned, cases)
     code = definition.code if definition else None
     if outcome in _NOT_CALLED:

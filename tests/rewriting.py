@@ -15,7 +15,7 @@ __all__ = ["STYLES", "perturbed", "rewritten"]
 Choose = Callable[[Sequence[str]], str]
 """Chooses one of several names. The first one is that of the plainest style."""
 
-STYLES = '''
+STYLES = """
 import torch
 
 
@@ -103,7 +103,9 @@ def spread(a, b):
 def same(t): return t
 def same_cloned(t): return t.clone()
 def same_as_a_view(t): return t[...].view_as(t)
-def same_with_odd_strides(t): return t.mT.contiguous().mT if t.ndim > 1 else t.repeat_interleave(2)[::2] if t.ndim else t
+def same_with_odd_strides(t):
+    if t.ndim > 1: return t.mT.contiguous().mT
+    return t.repeat_interleave(2)[::2] if t.ndim else t
 def same_in_numpy(t): return torch.from_numpy(t.numpy().copy())
 def same_row_by_row(t): return torch.stack(list(t)) if t.ndim else t
 def same_in_chunks(t): return torch.cat(t.split(3)) if t.ndim else t
@@ -122,7 +124,7 @@ def whole_in_float32_and_back(function, arguments):
     dtype = next(a.dtype for a in arguments if a.is_floating_point())
     value = function(*(a.float() if a.is_floating_point() else a for a in arguments))
     return tuple(part.to(dtype) for part in value) if isinstance(value, tuple) else value.to(dtype)
-'''
+"""
 """A cell with the functions, each of which does the same as the first one of its family."""
 
 FAMILIES = ("product", "total", "average", "quotient", "number", "times", "plus", "minus", "same", "whole")

@@ -139,7 +139,7 @@ def test_there_is_no_remark_about_constants_in_float32_arithmetic_or_exact_resul
 
 
 def test_where_terms_cancel_their_own_rounding_counts() -> None:
-    """The gradient of a bias before a softmax is zero: what remains of its terms is rounding, and no answer is exact."""
+    """The gradient of a bias before a softmax is zero: what remains of its terms is rounding."""
     terms = torch.softmax(reference(64, 10), 1)
     terms[:, 0] -= 1
     expected = terms.sum()

@@ -10,8 +10,8 @@ import dataclasses
 import functools
 import os
 from collections.abc import Mapping
+from typing import Any
 
-import nbformat
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -29,6 +29,7 @@ MANY = settings(
     max_examples=int(os.environ.get("GRADER_EXAMPLES", "200")),
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
+COMPILED_STYLES = compile(STYLES, "<styles>", "exec")
 CHANGES = {
     "everything": "value[which] = value[which] * (1 + sign * 1e-5)",
     "everything by the same": "value[which] = value[which] + sign * 1e-5 * value[which].abs().max()",
@@ -47,13 +48,20 @@ def quick(assignment_id: str) -> Assignment:
 
 
 class Short(InProcessRun):
-    """A notebook of the network and answers alone."""
+    """A notebook of the network and answers alone, which finds the functions of `STYLES`."""
 
     def __init__(self, assignment: Assignment, answers: Mapping[str, str]) -> None:
-        self.submission = submission_of(assignment.network, STYLES, *answers.values())
+        self.submission = submission_of(assignment.network, *answers.values())
         self.notebook = read_notebook(self.submission)
         self.functions = find_functions(self.notebook, [exercise.name for exercise in assignment.exercises])
         self._execute(assignment)
+
+    def _run(self) -> dict[str, Any]:
+        namespace: dict[str, Any] = {"__name__": "__main__"}
+        exec(COMPILED_STYLES, namespace)
+        for cell in self.notebook.cells:
+            exec(compile(cell.code, f"<cell {cell.number}>", "exec"), namespace)
+        return namespace
 
 
 def graded(assignment: Assignment, answers: Mapping[str, str]) -> Report:

@@ -99,7 +99,7 @@ class Live:
 
     @contextlib.contextmanager
     def _ordinary(self) -> Iterator[None]:
-        """Compute as a grading does, whichever switches the notebook has turned; its functions get its default dtype."""
+        """Compute as a grading does, whatever the notebook has set; its functions get its default dtype."""
         self._default_dtype = torch.get_default_dtype()
         with ordinary():
             yield

@@ -55,10 +55,12 @@ class Call:
     Attributes:
         tensors: What the function returned, if that was a dense tensor on the CPU, or a tuple of such tensors.
         description: What it returned or raised, as JSON data. `status` is returned, raised, out_of_memory or missing.
+        rounds: Whether it rounded float64 numbers to float32, as `x.float()` does.
     """
 
     tensors: list[torch.Tensor]
     description: dict[str, Any]
+    rounds: bool = False
 
 
 def call_cases(request: Message, state: NotebookState, write: Write) -> None:
@@ -78,10 +80,9 @@ def _call_in_either_dtype(header: dict[str, Any], arguments: dict[str, torch.Ten
     name, inference = header["function"], bool(header["inference"])
     call = call_function(state, name, arguments, inference=inference)
     returned_float32 = any(dtype == "float32" for dtype in call.description.get("dtypes", ()))
-    returned_float32 = returned_float32 or any(map(_is_float32_within_float64, call.tensors))
     is_wide = any(tensor.dtype == torch.float64 for tensor in arguments.values())
-    if is_wide and (call.description["status"] == "raised" or returned_float32):
-        # With float64 arguments, float32 tensors in a right answer may raise, or make the result float32.
+    if is_wide and (call.description["status"] == "raised" or returned_float32 or call.rounds):
+        # With float64 arguments, float32 tensors in a right answer may raise, or round numbers on the way.
         narrowed = {
             key: tensor.float() if tensor.dtype == torch.float64 else tensor for key, tensor in arguments.items()
         }
@@ -89,19 +90,6 @@ def _call_in_either_dtype(header: dict[str, Any], arguments: dict[str, torch.Ten
         if again.description["status"] == "returned":
             return Call(again.tensors, {**again.description, "narrowed": True})
     return call
-
-
-def _is_float32_within_float64(tensor: torch.Tensor) -> bool:
-    """
-    Whether every number in a float64 tensor is one of float32, as after `x.float()` and a later `.double()`.
-
-    Whole numbers and numbers of half precision are short in any dtype and prove nothing, and neither does one constant.
-    """
-    if tensor.dtype != torch.float64 or not torch.equal(tensor, tensor.float().double()):
-        return False
-    is_short = any(torch.equal(tensor, tensor.to(dtype).double()) for dtype in (torch.bfloat16, torch.half))
-    is_constant = tensor.numel() > 1 and tensor[tensor != 0].unique().numel() == 1
-    return not is_short and not is_constant
 
 
 def call_function(
@@ -162,7 +150,7 @@ def _describe(
     description["requires_grad"] = any(part.requires_grad for part in parts)
     if not all(part.layout is torch.strided and part.device.type == "cpu" for part in parts):
         return Call([], description)  # the numbers of sparse or meta tensors cannot be sent
-    return Call([part.detach().as_subclass(torch.Tensor) for part in parts], description)
+    return Call([part.detach().as_subclass(torch.Tensor) for part in parts], description, trace.rounds)
 
 
 def _bind(function: Callable[..., Any], arguments: dict[str, torch.Tensor]) -> Any:

@@ -20,6 +20,8 @@ class AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
     Records operators named `…_backward`, and tensors that a graph saves for its backward pass.
 
+    It also notes whether float64 numbers were rounded to float32: `rounds`.
+
     Args:
         inference: Whether the function is called in inference mode. No graph saves tensors in that mode. If a function
             switches it off, that is recorded, too.
@@ -29,6 +31,7 @@ class AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self._inference = inference
         self.evidence: list[str] = []
+        self.rounds = False
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -40,7 +43,10 @@ class AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._note("switched inference mode off")
         if name.endswith("_backward"):
             self._note(f"called {name}")
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor) and result.dtype is torch.float32:
+            self.rounds = self.rounds or any(isinstance(a, torch.Tensor) and a.dtype is torch.float64 for a in args)
+        return result
 
     def hooks(self) -> torch.autograd.graph.saved_tensors_hooks:
         """A context that records whether a graph saves tensors for its backward pass."""

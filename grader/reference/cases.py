@@ -189,9 +189,7 @@ def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, 
     parameters = {name: draw(tensor) / max(1, *tensor.shape[:1]) ** 0.5 for name, tensor in initial.items()}
     network = evaluate_network(assignment, inputs, parameters)
     upstream = _weighted(network, _upstream(exercise, network), rows=rows, draw=weights)
-    return {
-        name: upstream[name] if name in upstream else network.values[name].detach() for name in exercise.arguments
-    }
+    return {name: upstream[name] if name in upstream else network.values[name].detach() for name in exercise.arguments}
 
 
 def _case(assignment: Assignment, exercise: Exercise, point: Point, networks: dict[str, Network]) -> Case:
@@ -278,9 +276,7 @@ def _upstream(exercise: Exercise, network: Network) -> tuple[str, ...]:
     return tuple(name for name in exercise.arguments if name not in network.values and name in network.gradients)
 
 
-def _cotangents(
-    assignment: Assignment, exercise: Exercise, point: Point, network: Network
-) -> dict[str, torch.Tensor]:
+def _cotangents(assignment: Assignment, exercise: Exercise, point: Point, network: Network) -> dict[str, torch.Tensor]:
     """The upstream gradients of an exercise at a point."""
     names = _upstream(exercise, network)
     if not point.random_cotangent:

@@ -122,9 +122,7 @@ def test_a_tolerance_multiplies_what_rounding_explains() -> None:
     )
 
     for cases in zip(build_cases(default)["grad_w1"], build_cases(wide)["grad_w1"], strict=True):
-        allowed = [
-            case.compare(case.expected[0], target=0, argument_dtype=case.dtype).tolerance for case in cases
-        ]
+        allowed = [case.compare(case.expected[0], target=0, argument_dtype=case.dtype).tolerance for case in cases]
         assert allowed[1] == pytest.approx(10 * allowed[0])
 
 

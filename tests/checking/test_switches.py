@@ -82,7 +82,7 @@ def test_the_solution_is_right_whatever_a_notebook_has_turned(assignment_id: str
         assert set(report.chain.links.values()) == {Outcome.MATCH}
 
 
-ANSWERS = '''
+ANSWERS = """
 # %%
 def grad_yhat(yhat, y):
     return 2 * (yhat - y) * torch.tensor(1 / len(y))
@@ -101,7 +101,7 @@ def grad_b1(dz1):
 # %%
 def grad_w1(x, dz1):
     return x.T @ dz1 * (1 + 1e-5)
-'''
+"""
 
 
 @pytest.mark.parametrize("switch", SWITCHES)

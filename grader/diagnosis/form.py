@@ -31,7 +31,7 @@ _BringBack = Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None]
 
 _HALF_PRECISION = 5e-5
 """Numbers that went through half precision are off by more than this, relative to the largest one."""
-_NEARLY = 5e-3
+_NEARLY = 1e-3
 _THREE_DIGITS = 4e-3
 _BOUNDARY_SHARE = 0.01
 _FEWEST_CLIPPED = 3
@@ -145,7 +145,7 @@ def broadcast_shape(evidence: Evidence) -> Iterator[Explanation]:
 
 
 def nearly_right(evidence: Evidence) -> Iterator[Explanation]:
-    """The numbers are right to two digits or more, relative to the largest one."""
+    """The numbers are right to three digits or more, relative to the largest one."""
     error = _relative_error(evidence)
     if 0 < error <= _NEARLY:
         digits = math.floor(-math.log10(error))

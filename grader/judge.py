@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from grader.assignment.load import Assignment
 from grader.compare import compare
-from grader.execution.calls import CHAIN, Returned, read_losses, read_tensors
+from grader.execution.calls import Returned, place_in
 from grader.execution.channel import Reply
 from grader.execution.execute import Execution
 from grader.model import (
     BatchView,
     CallError,
     CaseResult,
-    Chain,
-    Curve,
     Exercise,
     ExerciseResult,
     Flag,
@@ -33,12 +30,14 @@ from grader.model import (
 )
 from grader.notebook.functions import Definition, FunctionIndex
 from grader.notebook.read import Notebook
-from grader.reference.cases import ChainCase
 
-__all__ = ["Attempt", "judge_chain", "judge_exercise"]
+__all__ = ["Attempt", "judge_exercise"]
 
 _NOT_CALLED = (Outcome.BLANK, Outcome.SYNTAX_ERROR, Outcome.MISSING)
-"""Outcomes of an exercise whose function could not be called."""
+"""Outcomes of an exercise for which there was nothing to call."""
+
+_DTYPES = ("float32", "float64")
+"""The dtypes that a gradient may have."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,78 +59,29 @@ def judge_exercise(
         returned: What became of the call on each case.
         autograd: What to do if the function uses autograd: "forbid" (no points), "flag" (tell instructors) or "allow".
     """
-    definition = attempt.functions.last(exercise.name)
-    flags = _flags(exercise, definition, returned) if autograd != "allow" else ()
+    definition = attempt.functions.ran(exercise.name, place_in(attempt.execution.replies[exercise.name]))
+    used = tuple(dict.fromkeys(use for call in returned for use in call.autograd))
+    flags = _flags(exercise, definition, used) if autograd != "allow" else ()
     cases = tuple(_case_result(call, exercise.targets) for call in returned)
-    outcome, message = _decide(exercise, attempt, returned, cases)
-    code = definition.code if definition else None
+    outcome, message, error = _decide(exercise, attempt, definition, returned, cases)
     if outcome in _NOT_CALLED:
-        broken = attempt.functions.broken_names.get(exercise.name)
-        error = attempt.functions.syntax_errors.get(broken) if broken is not None else None
+        shown = definition or attempt.functions.last(exercise.name)
+        code = shown.code if shown is not None else None
         return ExerciseResult.of(exercise, outcome, message, error=error, code=code), flags
-    if flags and autograd == "forbid":
+    if used and autograd == "forbid":
         outcome = Outcome.FORBIDDEN
-        message = f"{exercise.name} lets autograd do the work ({flags[0].evidence}). Derive this gradient by hand."
+        message = f"{exercise.name} lets autograd do the work: when called, it {used[0]}. Derive this gradient by hand."
     result = ExerciseResult.of(
         exercise,
         outcome,
         message,
         cases=cases,
-        notices=_notices(exercise, attempt.functions.definitions.get(exercise.name, ()), returned),
-        error=next((case.error for case in cases if case.error is not None), None),
-        code=code,
+        notices=_notices(exercise, attempt.functions.definitions.get(exercise.name, ()), definition, returned),
+        error=error,
+        code=definition.code if definition is not None else None,
         views=_views(exercise, returned),
     )
     return result, flags
-
-
-def judge_chain(
-    assignment: Assignment, chain: ChainCase, reply: Reply, outcomes: Mapping[str, Outcome]
-) -> Chain | None:
-    """
-    Judge the backward pass in which each function is called with what the others returned. It decides no points.
-
-    Args:
-        outcomes: The outcome of each exercise when it is called with the right arguments.
-
-    Returns:
-        None if the backward pass was not run.
-    """
-    if CHAIN not in reply.records:
-        return None
-    gradients = read_tensors(reply.records[CHAIN][1])
-    links: dict[str, Outcome] = {}
-    for depth, exercise in enumerate(assignment.exercises, start=1):
-        pairs = [
-            (gradients[name], chain.expected[f"d{target}"])
-            for target in exercise.targets
-            if (name := f"{exercise.name}/d{target}") in gradients
-        ]
-        if len(pairs) == len(exercise.targets):
-            terms = depth * chain.terms
-            compared = [compare(got, right, terms=terms, argument_dtype=torch.float32) for got, right in pairs]
-            is_match = all(comparison.outcome is Outcome.MATCH for comparison in compared)
-            links[exercise.name] = Outcome.MATCH if is_match else Outcome.MISMATCH
-        elif outcomes[exercise.name].passed is True:
-            links[exercise.name] = Outcome.SKIPPED
-        else:
-            links[exercise.name] = outcomes[exercise.name]
-    losses = read_losses(reply, steps=assignment.steps)
-    if not losses:
-        return Chain(links=links)
-    shapes: dict[str, torch.Size] = {}
-    for name, gradient in gradients.items():
-        shapes.setdefault(name.rpartition("/d")[2], gradient.shape)
-    never_updated = [name for name, parameter in chain.parameters.items() if shapes.get(name) != parameter.shape]
-    curve = Curve(reference=chain.losses, student=losses)
-    return Chain(links=links, training=curve, message=_never_updated(never_updated) if never_updated else "")
-
-
-def _never_updated(parameters: Sequence[str]) -> str:
-    if len(parameters) == 1:
-        return f"In training, {parameters[0]} was never updated: its gradient was missing or had the wrong shape."
-    names = f"{', '.join(parameters[:-1])} and {parameters[-1]}"
-    return f"In training, {names} were never updated: their gradients were missing or had the wrong shape."
 
 
 # ------------------------------------------------------------------------------------------------------ one case
@@ -141,15 +91,17 @@ def _case_result(call: Returned, targets: Sequence[str]) -> CaseResult:
     """The result of one call, with the numbers of its worst target."""
     case = call.case
     if call.outcome is not None:
+        place = _wrong_place(call)
         return CaseResult(
             name=case.name,
             outcome=call.outcome,
             public=case.public,
-            shape=call.shapes[0] if len(call.shapes) == 1 else None,
-            expected_shape=tuple(case.expected[0].shape) if len(case.expected) == 1 else None,
-            dtype=call.dtypes[0] if len(call.dtypes) == 1 else None,
+            shape=call.shapes[place] if place is not None else None,
+            expected_shape=tuple(case.expected[place or 0].shape) if place is not None or len(targets) == 1 else None,
+            dtype=call.dtypes[place] if place is not None else None,
             expected_dtype=_dtype_text(call.argument_dtype),
             type=call.type,
+            target=targets[place] if place is not None and len(targets) > 1 else None,
             error=call.error,
         )
     comparisons = [
@@ -178,6 +130,16 @@ def _case_result(call: Returned, targets: Sequence[str]) -> CaseResult:
     )
 
 
+def _wrong_place(call: Returned) -> int | None:
+    """Which of the tensors that were not sent the outcome is about; None if they do not correspond to the targets."""
+    expected = [tuple(tensor.shape) for tensor in call.case.expected]
+    if not len(call.shapes) == len(call.dtypes) == len(expected):
+        return None
+    if call.outcome is Outcome.WRONG_DTYPE:
+        return next((place for place, dtype in enumerate(call.dtypes) if dtype not in _DTYPES), 0)
+    return next((place for place, shape in enumerate(call.shapes) if shape != expected[place]), 0)
+
+
 def _reported(number: float | None, public: bool) -> float | None:
     """
     A number as it stands in reports: for a hidden case, rounded to two digits.
@@ -195,23 +157,50 @@ def _dtype_text(dtype: torch.dtype) -> str:
 
 
 def _decide(
-    exercise: Exercise, attempt: Attempt, returned: Sequence[Returned], cases: Sequence[CaseResult]
-) -> tuple[Outcome, str]:
-    name, functions = exercise.name, attempt.functions
+    exercise: Exercise,
+    attempt: Attempt,
+    definition: Definition | None,
+    returned: Sequence[Returned],
+    cases: Sequence[CaseResult],
+) -> tuple[Outcome, str, CallError | None]:
+    """
+    The outcome, its sentence, and the error behind it. What ran decides: the code only helps to explain it.
+
+    Args:
+        definition: That of what ran, if it is known.
+    """
+    name = exercise.name
     reply = attempt.execution.replies[name]
-    definition = functions.last(name)
-    if definition is not None and definition.is_blank:
-        return Outcome.BLANK, f"{name} is still blank."
-    if definition is None and name in functions.broken_names:
-        cell = functions.broken_names[name]
-        return Outcome.SYNTAX_ERROR, f"In [{cell}] is not Python: {functions.syntax_errors[cell].message}."
     if reply.status == "unreachable":
-        return _unreachable(name, attempt.execution)
-    if any(case.outcome is Outcome.MISSING for case in cases):
-        return Outcome.MISSING, _why_missing(name, attempt, returned)
+        return *_unreachable(name, attempt.execution), None
+    is_missing = any(case.outcome is Outcome.MISSING for case in cases)
+    if is_missing or _is_blank(definition, returned):
+        kind = next((call.type for call in returned if call.outcome is Outcome.MISSING), None)
+        cell = _broken_cell(name, attempt.functions)
+        if cell is not None and not kind:
+            broken = attempt.functions.syntax_errors[cell]
+            return Outcome.SYNTAX_ERROR, f"In [{cell}] is not Python: {broken.message}.", broken
+        if is_missing:
+            return Outcome.MISSING, _why_missing(name, attempt, kind), None
+        return Outcome.BLANK, f"{name} is still blank.", None
     outcome = most_telling([case.outcome for case in cases])
     case = next(case for case in cases if case.outcome is outcome)
-    return outcome, _message(exercise, outcome, case, reply)
+    error = next((case.error for case in cases if case.error is not None), None)
+    return outcome, _message(exercise, outcome, case, returned[cases.index(case)], reply), error
+
+
+def _is_blank(definition: Definition | None, returned: Sequence[Returned]) -> bool:
+    """Whether every call did what a blank one does: raise the blank's error, or nothing where there is nothing."""
+    if definition is not None and not definition.is_blank:
+        return False
+    raised = all(call.is_blank for call in returned)
+    return bool(returned) and (raised or (definition is not None and all(call.type == "NoneType" for call in returned)))
+
+
+def _broken_cell(name: str, functions: FunctionIndex) -> int | None:
+    """The cell that would have given a function its last definition, if it were Python."""
+    cell, last = functions.broken_names.get(name), functions.last(name)
+    return cell if cell is not None and (last is None or cell > last.code.cell) else None
 
 
 def _unreachable(name: str, execution: Execution) -> tuple[Outcome, str]:
@@ -220,10 +209,9 @@ def _unreachable(name: str, execution: Execution) -> tuple[Outcome, str]:
     return Outcome.TIMED_OUT if timed_out else Outcome.CRASHED, f"{name} could not be called. {reason}"
 
 
-def _why_missing(name: str, attempt: Attempt, returned: Sequence[Returned]) -> str:
-    type_name = next((call.type for call in returned if call.outcome is Outcome.MISSING), None)
-    if type_name:
-        return f"After the notebook ran, {name} was {_with_article(type_name)}, not a function."
+def _why_missing(name: str, attempt: Attempt, kind: str | None) -> str:
+    if kind:
+        return f"After the notebook ran, {name} was {_with_article(kind)}, not a function."
     definition = attempt.functions.last(name)
     if definition is not None:
         error = attempt.execution.errors.get(definition.code.cell)
@@ -240,7 +228,7 @@ def _with_article(noun: str) -> str:
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
 
 
-def _message(exercise: Exercise, outcome: Outcome, case: CaseResult, reply: Reply) -> str:
+def _message(exercise: Exercise, outcome: Outcome, case: CaseResult, call: Returned, reply: Reply) -> str:
     name = exercise.name
     where = "" if case.public else f" (case {case.name})"
     if outcome is Outcome.MATCH:
@@ -256,7 +244,7 @@ def _message(exercise: Exercise, outcome: Outcome, case: CaseResult, reply: Repl
         detail = f" ({reply.detail})" if reply.detail else ""
         return f"{name} ended its process{detail} instead of returning a gradient."
     if outcome is Outcome.WRONG_TYPE:
-        return _wrong_type(exercise, case)
+        return _wrong_type(exercise, call)
     if outcome is Outcome.WRONG_DTYPE:
         return f"{name} returned a tensor of dtype {case.dtype}; the gradient should be {case.expected_dtype}."
     if outcome is Outcome.WRONG_SHAPE:
@@ -273,14 +261,17 @@ def _wrong_shape(exercise: Exercise, case: CaseResult, where: str) -> str:
     return f"{exercise.name} returned the shape {got}{which}; {target} has the shape {expected}{where}."
 
 
-def _wrong_type(exercise: Exercise, case: CaseResult) -> str:
+def _wrong_type(exercise: Exercise, call: Returned) -> str:
     name, count = exercise.name, len(exercise.targets)
     wanted = "a tensor" if count == 1 else f"a tuple of {count} tensors"
-    if case.type == "NoneType":
+    if call.type == "NoneType":
         return f"{name} returned None. Is there a `return`?"
-    if case.type == "torch.Tensor" and count == 1:
+    if call.type == "torch.Tensor" and count == 1:
         return f"{name} returned a tensor without ordinary numbers; it should return a dense tensor."
-    return f"{name} returned {_with_article(case.type or 'value')}; it should return {wanted}."
+    got = _with_article(call.type or "value")
+    if call.collection and call.parts != count:
+        got = f"{got} of {call.parts}"
+    return f"{name} returned {got}; it should return {wanted}."
 
 
 def _mismatch(name: str, case: CaseResult, where: str) -> str:
@@ -303,9 +294,26 @@ def _sentence(error: CallError | None) -> str:
 # -------------------------------------------------------------------------------------------- notices and flags
 
 
-def _notices(exercise: Exercise, definitions: Sequence[Definition], returned: Sequence[Returned]) -> tuple[Notice, ...]:
-    name = exercise.name
+def _notices(
+    exercise: Exercise,
+    definitions: Sequence[Definition],
+    ran: Definition | None,
+    returned: Sequence[Returned],
+) -> tuple[Notice, ...]:
+    name, count = exercise.name, len(exercise.targets)
     notices = []
+    collection = next((call.collection for call in returned if call.tensors and call.collection), None)
+    if collection is not None and count == 1:
+        comma = " Is there a comma at the end?" if collection == "tuple" else ""
+        notices.append(
+            Notice(id="collection", message=f"{name} returns a {collection} of one tensor, not the tensor.{comma}")
+        )
+    elif collection not in (None, "tuple"):
+        notices.append(
+            Notice(
+                id="collection", message=f"{name} returns a {collection} where a tuple of {count} tensors is asked for."
+            )
+        )
     mutated = sorted({argument for call in returned for argument in call.mutated})
     if mutated:
         notices.append(
@@ -332,22 +340,23 @@ def _notices(exercise: Exercise, definitions: Sequence[Definition], returned: Se
                 message=f"{name} works only in float32: it makes a tensor of a fixed dtype (try `dtype=` or `*_like`).",
             )
         )
-    if len(definitions) > 1:
-        cells = ", ".join(f"In [{definition.code.cell}]" for definition in definitions)
+    in_cells = sorted({definition.code.cell for definition in definitions})
+    if len(in_cells) > 1 and ran is not None:
+        cells = ", ".join(f"In [{cell}]" for cell in in_cells)
+        which = "the last one" if ran.code.cell == in_cells[-1] else f"the one in In [{ran.code.cell}]"
         notices.append(
-            Notice(
-                id="defined_twice",
-                message=f"{name} is defined {len(definitions)} times ({cells}): the last one counts.",
-            )
+            Notice(id="defined_twice", message=f"{name} is defined {len(in_cells)} times ({cells}): {which} counts.")
         )
     return tuple(notices)
 
 
-def _flags(exercise: Exercise, definition: Definition | None, returned: Sequence[Returned]) -> tuple[Flag, ...]:
-    """A flag for each use of autograd that the code shows, or that was observed when the function ran."""
-    traced = dict.fromkeys(f"when called, it {use}" for call in returned for use in call.autograd)
-    evidence = (*(definition.autograd if definition is not None else ()), *traced)
-    return tuple(Flag(id="autograd", exercise=exercise.name, evidence=use) for use in evidence)
+def _flags(exercise: Exercise, definition: Definition | None, used: Sequence[str]) -> tuple[Flag, ...]:
+    """A flag for each use of autograd that was observed; others for those that the code only mentions."""
+    mentioned = definition.autograd if definition is not None else ()
+    return (
+        *(Flag(id="autograd", exercise=exercise.name, evidence=f"when called, it {use}") for use in used),
+        *(Flag(id="source_mentions_autograd", exercise=exercise.name, evidence=use) for use in mentioned),
+    )
 
 
 def _views(exercise: Exercise, returned: Sequence[Returned]) -> tuple[BatchView, ...]:

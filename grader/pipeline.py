@@ -13,12 +13,13 @@ from typing import Any, TypeVar
 
 from grader.assignment.load import Assignment, find_assignment
 from grader.assignment.source import find_sources, read_source
+from grader.chain import judge_chain
 from grader.errors import GraderError, UsageError, as_fault
 from grader.execution.calls import CHAIN
 from grader.execution.channel import Reply, Request
 from grader.execution.execute import Execution, execute
 from grader.execution.requests import requests_for
-from grader.judge import Attempt, judge_chain
+from grader.judge import Attempt
 from grader.model import ExerciseResult, NotebookSummary, Outcome, Report, Submission
 from grader.notebook.functions import find_functions
 from grader.notebook.read import Notebook, Unreadable, read_notebook
@@ -40,6 +41,7 @@ def grade(
     meanwhile: Callable[[], object] = lambda: None,
     known: Execution | None = None,
     keep: Callable[[Execution], None] | None = None,
+    retries: bool = True,
 ) -> Report:
     """
     Grade one submission.
@@ -49,6 +51,7 @@ def grade(
         meanwhile: Called in another thread while the notebook runs.
         known: How this notebook ran before, with the same requests. It is judged by that and not executed again.
         keep: Called with how the notebook ran, if it was executed.
+        retries: Execute once more if the machine may have been too busy the first time.
 
     Raises:
         SolutionError: The assignment's own solution disagrees with autograd.
@@ -77,14 +80,18 @@ def grade(
         def requests(replies: Mapping[str, Reply]) -> Iterator[Request]:
             yield from requests_for(assignment, finding.result(), *building.result(), replies)
 
-        async def execute_and_judge() -> Report:
+        async def execute_and_judge(*, doubts: bool) -> Report | None:
             async with execute(notebook, requests, assignment.limits, require=require) as execution:
+                if execution.is_doubtful and doubts:
+                    return None
                 if keep is not None:
                     keep(execution)
                 attempt = Attempt(notebook=notebook, functions=finding.result(), execution=execution)
                 return judge(submission, assignment, attempt)
 
-        return _run(execute_and_judge())
+        report = _run(execute_and_judge(doubts=retries)) or _run(execute_and_judge(doubts=False))
+        assert report is not None
+        return report
 
 
 @one_thread()

@@ -13,7 +13,7 @@ from typing import Any
 from grader.assignment.load import Assignment
 from grader.diagnosis.diagnose import diagnose
 from grader.diagnosis.fingerprint import DIAGNOSED, fingerprint
-from grader.execution.calls import read_call
+from grader.execution.calls import place_in, read_call
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import confirm_reads, rebind_key, rebind_request
 from grader.judge import Attempt, judge_exercise
@@ -52,7 +52,7 @@ def verdict_on(
     replies = attempt.execution.replies
     returned = read_call(cases, replies[exercise.name], attempt.notebook, withholds=withholds)
     result, flags = judge_exercise(exercise, attempt, returned, autograd=assignment.autograd)
-    scope = attempt.functions.scope(exercise.name)
+    scope = attempt.functions.scope(exercise.name, place_in(replies[exercise.name]))
     rebound = replies.get(rebind_key(exercise))
     if ask is not None and result.outcome in DIAGNOSED:
         rebound = next(map(ask, rebind_request(assignment, exercise, cases, scope)), None)

@@ -27,7 +27,7 @@ LAYERS = [
     ["compare", "reference"],
     ["sandbox", "harness"],
     ["execution"],
-    ["judge", "diagnosis"],
+    ["judge", "chain", "diagnosis"],
     ["verdict"],
     ["pipeline"],
     ["reports"],

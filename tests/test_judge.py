@@ -214,12 +214,13 @@ def test_the_worst_of_several_targets_is_shown(
     ("kind", "message"),
     [
         ("torch.Tensor", "grad_layer returned a torch.Tensor; it should return a tuple of 2 tensors."),
-        ("tuple", "grad_layer returned a tuple; it should return a tuple of 2 tensors."),
+        ("tuple", "grad_layer returned a tuple of 3; it should return a tuple of 2 tensors."),
         ("NoneType", "grad_layer returned None. Is there a `return`?"),
     ],
 )
 def test_several_targets_must_be_returned_as_a_tuple(kind: str, message: str) -> None:
-    result, _ = judged(failed(PAIR, Outcome.WRONG_TYPE, type=kind), exercise=LAYER)
+    collection = "tuple" if kind == "tuple" else None
+    result, _ = judged(failed(PAIR, Outcome.WRONG_TYPE, type=kind, collection=collection, parts=3), exercise=LAYER)
 
     assert (result.outcome, result.message) == (Outcome.WRONG_TYPE, message)
 
@@ -335,30 +336,69 @@ def call_with(outcome: Outcome, case: Case) -> Returned:
 # --------------------------------------------------------------------------- a function that could not be called
 
 
-def test_a_blank_function_is_blank_whatever_its_calls_did() -> None:
-    blank = definition_of(is_blank=True)
+BLANK_ERROR = CallError(type="NotImplementedError", message="grad_w is still blank")
+UNWRITTEN = failed(PUBLIC, Outcome.RAISED, error=BLANK_ERROR, is_blank=True)
+BLANK = definition_of(is_blank=True)
 
-    result, flags = judged(
-        failed(PUBLIC, Outcome.RAISED, error=RAISED),
-        functions=index_of(definition_of(cell=2), blank),
-        reply=Reply(status="unreachable"),
-    )
 
-    assert (result.outcome, result.message) == (Outcome.BLANK, "grad_w is still blank.")
-    assert (result.points, result.max_points) == (0.0, 2.0)
-    assert (result.cases, result.notices, result.error, result.views, flags) == ((), (), None, (), ())
-    assert result.code == blank.code
+@pytest.mark.parametrize(
+    ("definitions", "returned", "outcome"),
+    [
+        ((BLANK,), [UNWRITTEN, UNWRITTEN], Outcome.BLANK),
+        ((definition_of(cell=2), definition_of(cell=4, is_blank=True)), [UNWRITTEN], Outcome.BLANK),
+        ((), [UNWRITTEN], Outcome.BLANK),  # a blank one from a module
+        ((BLANK,), [failed(PUBLIC, Outcome.WRONG_TYPE, type="NoneType")], Outcome.BLANK),  # `pass`
+        ((), [failed(PUBLIC, Outcome.WRONG_TYPE, type="NoneType")], Outcome.WRONG_TYPE),
+        ((definition_of(),), [failed(PUBLIC, Outcome.WRONG_TYPE, type="NoneType")], Outcome.WRONG_TYPE),
+        ((definition_of(),), [UNWRITTEN], Outcome.RAISED),  # `raise` was left above real code
+        ((BLANK,), [answered(PUBLIC, RIGHT)], Outcome.MATCH),  # something else ran
+        ((BLANK,), [answered(PUBLIC, ONE_WRONG)], Outcome.MISMATCH),
+        ((BLANK,), [UNWRITTEN, answered(HIDDEN, EXPECTED)], Outcome.RAISED),
+        ((BLANK,), [failed(PUBLIC, Outcome.RAISED, error=BLANK_ERROR)], Outcome.RAISED),  # of a helper
+        ((BLANK,), [failed(PUBLIC, Outcome.TIMED_OUT)], Outcome.TIMED_OUT),
+    ],
+)
+def test_what_a_call_did_says_whether_a_function_is_blank(
+    definitions: tuple[Definition, ...], returned: list[Returned], outcome: Outcome
+) -> None:
+    """The code alone never does."""
+    ran = {"mnist": ({"place": [definitions[-1].code.cell, 1]}, b"")} if definitions else {}
+
+    result, flags = judged(*returned, functions=index_of(*definitions), reply=Reply(status="done", records=ran))
+
+    assert (result.outcome, flags) == (outcome, ())
+    if outcome is Outcome.BLANK:
+        assert (result.message, result.points) == ("grad_w is still blank.", 0.0)
+        assert (result.cases, result.notices, result.error, result.views) == ((), (), None, ())
+        assert result.code == (definitions[-1].code if definitions else None)
 
 
 def test_a_cell_with_a_syntax_error() -> None:
-    """The error is the syntax error of the cell. If another cell defines the function, that definition counts."""
+    """The error is the syntax error of the cell. If a function could be called, no other cell matters."""
     broken, _ = judged(failed(PUBLIC, Outcome.MISSING), functions=index_of(broken={"grad_w": 3}))
-    elsewhere, _ = judged(answered(PUBLIC, RIGHT), functions=index_of(definition_of(), broken={"grad_w": 3}))
+    elsewhere, _ = judged(answered(PUBLIC, RIGHT), functions=index_of(broken={"grad_w": 3}))
 
     assert broken.outcome is Outcome.SYNTAX_ERROR
     assert broken.message == "In [3] is not Python: invalid syntax (line 2)."
     assert (broken.error, broken.code, broken.cases) == (SYNTAX_ERROR, None, ())
-    assert (elsewhere.outcome, elsewhere.points) == (Outcome.MATCH, 2.0)
+    assert (elsewhere.outcome, elsewhere.points, elsewhere.error) == (Outcome.MATCH, 2.0, None)
+
+
+@pytest.mark.parametrize(("cell", "outcome"), [(2, Outcome.SYNTAX_ERROR), (4, Outcome.BLANK)])
+def test_a_syntax_error_below_a_blank_is_what_went_wrong(cell: int, outcome: Outcome) -> None:
+    """One above it has nothing to do with it, and is not shown."""
+    blank = definition_of(cell=cell, is_blank=True)
+
+    result, _ = judged(UNWRITTEN, functions=index_of(blank, broken={"grad_w": 3}))
+
+    assert result.outcome is outcome
+    assert result.error == (SYNTAX_ERROR if outcome is Outcome.SYNTAX_ERROR else None)
+
+
+def test_a_value_in_place_of_a_function_is_not_a_syntax_error() -> None:
+    result, _ = judged(failed(PUBLIC, Outcome.MISSING, type="int"), functions=index_of(broken={"grad_w": 3}))
+
+    assert (result.outcome, result.error) == (Outcome.MISSING, None)
 
 
 CELL_ERROR = CallError(type="NameError", message="name 'torch' is not defined", cell=4)
@@ -442,7 +482,8 @@ def test_a_notebook_whose_process_is_gone(kind: str, stopped: str | None, outcom
 
 # ---------------------------------------------------------------------------------------------- autograd, notices
 
-USES_AUTOGRAD = index_of(definition_of(autograd=("In [4], line 3: .backward()",)))
+MENTIONS = "In [4], line 3: the source mentions .backward()"
+USES_AUTOGRAD = index_of(definition_of(autograd=(MENTIONS,)))
 
 
 @pytest.mark.parametrize(
@@ -456,7 +497,7 @@ USES_AUTOGRAD = index_of(definition_of(autograd=("In [4], line 3: .backward()",)
 def test_an_assignment_may_forbid_flag_or_allow_autograd(
     policy: str, outcome: Outcome, points: float, flagged: bool
 ) -> None:
-    """Evidence from the code comes before evidence from the calls; no piece is repeated."""
+    """What the code mentions is another flag. No piece of evidence is repeated."""
     traced = ("called aten::threshold_backward",)
 
     result, flags = judged(
@@ -466,25 +507,37 @@ def test_an_assignment_may_forbid_flag_or_allow_autograd(
         autograd=policy,
     )
 
-    evidence = ["In [4], line 3: .backward()", "when called, it called aten::threshold_backward"] if flagged else []
+    evidence = {"autograd": "when called, it called aten::threshold_backward", "source_mentions_autograd": MENTIONS}
     assert (result.outcome, result.points) == (outcome, points)
-    assert flags == tuple(Flag(id="autograd", exercise="grad_w", evidence=each) for each in evidence)
+    assert [(flag.id, flag.exercise, flag.evidence) for flag in flags] == [
+        (name, "grad_w", text) for name, text in evidence.items() if flagged
+    ]
     assert result.message == (
-        "grad_w lets autograd do the work (In [4], line 3: .backward()). Derive this gradient by hand."
+        "grad_w lets autograd do the work: when called, it called aten::threshold_backward. "
+        "Derive this gradient by hand."
         if policy == "forbid"
         else "grad_w is right."
     )
 
 
+@pytest.mark.parametrize(
+    "call", [answered(PUBLIC, RIGHT), answered(PUBLIC, ONE_WRONG), failed(PUBLIC, Outcome.MISSING)]
+)
+def test_nobody_is_accused_by_a_word(call: Returned) -> None:
+    """What the code mentions costs nothing, and students' sentences say nothing of it."""
+    result, flags = judged(call, functions=USES_AUTOGRAD)
+    without, _ = judged(call)
+
+    assert (result.outcome, result.points, result.message) == (without.outcome, without.points, without.message)
+    assert [flag.id for flag in flags] == ["source_mentions_autograd"]
+
+
 def test_autograd_is_forbidden_in_wrong_functions_too() -> None:
-    """Evidence from a call is enough. If the function could not be called, autograd is flagged and does not decide."""
-    wrong, _ = judged(answered(PUBLIC, ONE_WRONG, autograd=("switched inference mode off",)))
-    gone, flags = judged(failed(PUBLIC, Outcome.MISSING), functions=USES_AUTOGRAD)
+    wrong, _ = judged(answered(PUBLIC, ONE_WRONG, autograd=("used forward-mode differentiation",)))
 
     assert wrong.outcome is Outcome.FORBIDDEN
-    assert "(when called, it switched inference mode off)" in wrong.message
+    assert "when called, it used forward-mode differentiation." in wrong.message
     assert [case.outcome for case in wrong.cases] == [Outcome.MISMATCH]
-    assert (gone.outcome, len(flags)) == (Outcome.MISSING, 1)
 
 
 @pytest.mark.parametrize(
@@ -510,6 +563,16 @@ def test_autograd_is_forbidden_in_wrong_functions_too() -> None:
             "float32_only",
             "grad_w works only in float32: it makes a tensor of a fixed dtype (try `dtype=` or `*_like`).",
         ),
+        (
+            answered(PUBLIC, RIGHT, collection="tuple"),
+            "collection",
+            "grad_w returns a tuple of one tensor, not the tensor. Is there a comma at the end?",
+        ),
+        (
+            answered(PUBLIC, RIGHT, collection="dict"),
+            "collection",
+            "grad_w returns a dict of one tensor, not the tensor.",
+        ),
     ],
 )
 def test_a_notice_costs_no_points(call: Returned, notice: str, message: str) -> None:
@@ -529,6 +592,46 @@ def test_the_last_of_several_definitions_counts() -> None:
     assert [each.message for each in result.notices] == [
         "grad_w is defined 2 times (In [2], In [6]): the last one counts."
     ]
+
+
+@pytest.mark.parametrize(("collection", "is_noticed"), [("tuple", False), ("list", True), ("named tuple", True)])
+def test_several_targets_may_come_in_any_collection(collection: str, is_noticed: bool) -> None:
+    result, _ = judged(answered(PAIR, RIGHT, EXPECTED_BIAS.float(), collection=collection, parts=2), exercise=LAYER)
+
+    said = f"grad_layer returns a {collection} where a tuple of 2 tensors is asked for."
+    assert [notice.message for notice in result.notices] == [said] * is_noticed
+    assert result.outcome is Outcome.MATCH
+
+
+def test_the_definition_that_ran_is_shown() -> None:
+    """It need not be the last one. Two branches in one cell are one definition."""
+    first, last = definition_of(cell=2), definition_of(cell=6)
+    ran = Reply(status="done", records={"mnist": ({"place": [2, 1]}, b"")})
+
+    result, _ = judged(answered(PUBLIC, RIGHT), functions=index_of(first, last), reply=ran)
+    branches, _ = judged(answered(PUBLIC, RIGHT), functions=index_of(first, first), reply=ran)
+
+    assert result.code == first.code
+    assert [each.message for each in result.notices] == [
+        "grad_w is defined 2 times (In [2], In [6]): the one in In [2] counts."
+    ]
+    assert branches.notices == ()
+
+
+def test_a_blank_is_not_shown_as_the_code_of_something_else_that_ran() -> None:
+    result, _ = judged(answered(PUBLIC, RIGHT), functions=index_of(BLANK))
+
+    assert (result.outcome, result.code) == (Outcome.MATCH, None)
+
+
+def test_tensors_that_are_too_large_have_a_shape() -> None:
+    """It is that of the first target with another shape than it should have."""
+    large = failed(PAIR, Outcome.WRONG_SHAPE, shapes=((2, 2), (60_000, 60_000)), dtypes=("float32", "float32"))
+
+    result, _ = judged(large, exercise=LAYER)
+
+    assert result.message == "grad_layer returned the shape (60000, 60000) for db; b has the shape (1, 2)."
+    assert (result.cases[0].target, result.cases[0].shape) == ("b", (60_000, 60_000))
 
 
 def test_an_ordinary_function_has_no_notices() -> None:

@@ -34,14 +34,16 @@ def graded(assignment: Assignment, answers: str = "", **options: Level) -> Repor
 def test_autograd_is_forbidden_flagged_or_allowed(
     assignment: Assignment, policy: str, outcome: Outcome, flagged: bool
 ) -> None:
-    """The evidence names the cell and line, or the use that was observed when the function ran."""
+    """One flag is about what was observed when the function ran, another about the line that mentions it."""
     report = graded(dataclasses.replace(assignment, autograd=policy), AUTOGRAD)
 
     assert report.exercises[-1].outcome is outcome
     assert bool(report.flags) is flagged
     if flagged:
         assert all(flag.exercise == "grad_b1" for flag in report.flags)
-        assert any("line 3: .backward()" in flag.evidence for flag in report.flags)
+        evidence = {flag.id: flag.evidence for flag in report.flags}
+        assert evidence["autograd"] == "when called, it started a backward pass of autograd"
+        assert "line 3: the source mentions .backward()" in evidence["source_mentions_autograd"]
 
 
 def test_without_a_forkserver_an_ordinary_kernel_is_used(

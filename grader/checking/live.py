@@ -7,10 +7,8 @@ function that is wrong here is wrong in a grading, too. The two can differ only 
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import inspect
-import textwrap
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -19,18 +17,19 @@ from IPython.core.getipython import get_ipython
 
 from grader.assignment.declared import Declared
 from grader.assignment.load import Assignment, default_inputs
+from grader.chain import judge_chain
 from grader.errors import GraderError, SourceError
 from grader.execution.calls import call_request, chain_request
 from grader.execution.channel import Reply, Request
 from grader.execution.execute import Execution
 from grader.harness.call import NotebookState
+from grader.harness.origin import code_of
 from grader.harness.serve import perform
 from grader.harness.wire import Message, unpack_all
-from grader.judge import Attempt, judge_chain
+from grader.judge import Attempt
 from grader.model import Chain, Exercise, ExerciseResult, Limits, NotebookSummary, Outcome, Report, Submission
 from grader.notebook.functions import FunctionIndex, find_functions_in
 from grader.notebook.read import Notebook
-from grader.notebook.scope import scope_of
 from grader.reference.cases import build_chain, exercise_cases
 from grader.reference.networks import Network, networks_of, one_thread
 from grader.verdict import report_of, verdict_on
@@ -137,10 +136,7 @@ class Live:
         function = self._namespace.get(exercise.name)
         exercise = dataclasses.replace(exercise, question=inspect.getdoc(function) or "" if function else "")
         functions = _functions(function, exercise.name, self._namespace)
-        definition = functions.last(exercise.name)
-        reply = Reply(status="done")
-        if definition is None or not definition.is_blank:
-            reply = self._ask(call_request(exercise, cases, self.assignment.limits, autograd=self.assignment.autograd))
+        reply = self._ask(call_request(exercise, cases, self.assignment.limits, autograd=self.assignment.autograd))
         attempt = Attempt(
             notebook=_notebook(), functions=functions, execution=Execution.in_this_process({exercise.name: reply})
         )
@@ -202,22 +198,16 @@ def _functions(function: Any, name: str, namespace: Mapping[str, Any]) -> Functi
     """The function index of the cells that define a function and the notebook's functions that it calls."""
     numbers, codes = _file_names(), _codes()
     code_by_number: dict[int, str] = {}
-    waiting, known = [function], set()
+    waiting, known = [code_of(function, name)], set()
     while waiting:
-        compiled = getattr(waiting.pop(), "__code__", None)
-        number = numbers.get(compiled.co_filename) if isinstance(compiled, types.CodeType) else None
+        compiled = waiting.pop()
+        number = numbers.get(compiled.co_filename) if compiled is not None else None
         if compiled is None or number is None or compiled in known or number >= len(codes):
             continue
         known.add(compiled)
         code_by_number[number] = codes[number]
-        waiting += [namespace[called] for called in compiled.co_names if called in namespace]
-    functions = find_functions_in(dict(sorted(code_by_number.items())), [name])
-    definition = functions.last(name)
-    if definition is None:
-        return functions
-    node = ast.parse(textwrap.dedent(definition.code.text)).body[0]
-    definition = dataclasses.replace(definition, scope=scope_of(node, _data(namespace)))
-    return dataclasses.replace(functions, definitions={name: (definition,)})
+        waiting += [code_of(namespace[called], called) for called in compiled.co_names if called in namespace]
+    return find_functions_in(dict(sorted(code_by_number.items())), [name], data=_data(namespace))
 
 
 def _data(namespace: Mapping[str, Any]) -> frozenset[str]:

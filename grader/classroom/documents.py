@@ -42,19 +42,25 @@ class Handling:
 
 
 def make_documents(submission: Submission, assignment: Assignment, handling: Handling, *, require: Level) -> Graded:
-    """Grade one submission. If the grader fails, that becomes a report that costs no points."""
+    """
+    Grade one submission. If the grader fails, that becomes a report that costs no points.
+
+    Nothing is tried again if the machine may have been too busy: whoever knows what else runs must decide that.
+    """
     kept: list[bytes] = []
+    doubts: list[bool] = []
 
     def keep(execution: Execution) -> None:
         kept.append(pack_execution(execution, assignment) or b"")
+        doubts.append(execution.is_doubtful)
 
     known = None if handling.packed is None else _unpacked(handling.packed, assignment)
-    report, fault = grade_or_fault(submission, assignment, require=require, known=known, keep=keep)
+    report, fault = grade_or_fault(submission, assignment, require=require, known=known, keep=keep, retries=False)
     try:
         graded = _documents(report, fault, handling)
     except Exception as error:
         graded = make_fault_documents(submission, assignment, handling, as_fault(error))
-    return dataclasses.replace(graded, packed=kept[0] if kept else None)
+    return dataclasses.replace(graded, packed=kept[0] if kept else None, is_doubtful=any(doubts))
 
 
 def make_fault_documents(

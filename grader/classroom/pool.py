@@ -1,5 +1,5 @@
 """
-Workers that may die: their submissions are tried again, and given up after a few deaths.
+Workers that may die or be too busy: their submissions are tried again alone, and given up after some deaths.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class _Item(Generic[Label]):
         self.label = label
         self.task = task
         self.deaths = 0
+        self.was_doubtful = False
 
 
 class Pool(Generic[Label]):
@@ -64,7 +65,8 @@ class Pool(Generic[Label]):
     Takes tasks, and returns their results in the order in which they finish.
 
     When a worker dies, an executor does not say which task it had. So every task that was running is a suspect, and is
-    tried again alone: this finds the guilty one, and the others get their results.
+    tried again alone: this finds the guilty one, and the others get their results. A task whose result is doubtful,
+    because the machine may have been too busy for it, is tried again alone as well, once.
 
     Twice as many tasks as jobs are with the workers, so that no worker has to wait for the next one.
     """
@@ -115,6 +117,10 @@ class Pool(Generic[Label]):
             item = self._running.pop(future)
             if not _has_died(future):
                 self._lost = 0
+                if future.result().is_doubtful and not item.was_doubtful:
+                    item.was_doubtful = True
+                    self._suspects.append(item)
+                    continue
                 yield item.label, item.task, future.result()
             else:
                 item.deaths += 1

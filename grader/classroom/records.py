@@ -106,6 +106,7 @@ class Graded:
         shown_report, shown_page: The student's copy of both; empty if the student may see everything now.
         packed: How the notebook ran, packed by `grader.execution.packed`; empty if that is too large to keep, None if
             the notebook was not executed this time.
+        is_doubtful: Whether something in it may have taken too long because other submissions ran at the same time.
     """
 
     report: str
@@ -114,6 +115,7 @@ class Graded:
     shown_report: str = ""
     shown_page: bytes = dataclasses.field(default=b"", repr=False)
     packed: bytes | None = dataclasses.field(default=None, repr=False)
+    is_doubtful: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

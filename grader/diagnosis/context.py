@@ -113,7 +113,13 @@ def ignores_upstream(evidence: Evidence) -> Iterator[Explanation]:
 
 
 def unused_argument(evidence: Evidence) -> Iterator[Explanation]:
-    """The function never reads one of its arguments. An unused upstream gradient is reported before any other."""
+    """
+    The function never reads one of its arguments. An unused upstream gradient is reported before any other.
+
+    A function that raises has another problem first.
+    """
+    if evidence.outcome is Outcome.RAISED:
+        return
     if len(evidence.scope.unused) >= len(evidence.exercise.arguments):
         return
     unused = [name for name in evidence.scope.unused if name in evidence.exercise.arguments]

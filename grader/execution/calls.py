@@ -8,7 +8,6 @@ safetensors. A reply that is not as expected becomes an outcome.
 from __future__ import annotations
 
 import dataclasses
-import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,8 +16,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from grader.assignment.load import Assignment
-from grader.execution.channel import Reply, Request
+from grader.execution.channel import Reply, Request, safe_text
 from grader.model import CallError, Exercise, Limits, Outcome
+from grader.notebook.functions import Place
 from grader.notebook.read import Notebook
 from grader.reference.cases import Case, ChainCase
 
@@ -27,15 +27,14 @@ __all__ = [
     "Returned",
     "call_request",
     "chain_request",
+    "place_in",
     "read_call",
     "read_losses",
     "read_tensors",
-    "safe_text",
 ]
 
 CHAIN = "chain"
 _MESSAGE_CHARACTERS = 500
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +47,9 @@ class Returned:
         argument_dtype: The dtype of the floating arguments, in the call that counts.
         shapes, dtypes: Of the tensors that were returned, even if the tensors themselves were not sent.
         type: The name of the type of the returned value.
+        collection: What kind of collection it is, such as `list`, if it is one.
+        parts: How many values are in it.
+        is_blank: Whether the function did what a blank one does: its own code raised NotImplementedError.
         mutated: The arguments that the function changed in place.
         autograd: The uses of autograd that were observed while the function ran.
     """
@@ -59,6 +61,9 @@ class Returned:
     shapes: tuple[tuple[int, ...], ...] = ()
     dtypes: tuple[str, ...] = ()
     type: str | None = None
+    collection: str | None = None
+    parts: int = 1
+    is_blank: bool = False
     requires_grad: bool = False
     mutated: tuple[str, ...] = ()
     autograd: tuple[str, ...] = ()
@@ -72,6 +77,7 @@ def call_request(exercise: Exercise, cases: Sequence[Case], limits: Limits, *, a
         "operation": "call",
         "function": exercise.name,
         "arguments": list(exercise.arguments),
+        "targets": list(exercise.targets),
         "cases": [case.name for case in cases],
         "inference": autograd == "forbid",
         "seconds": limits.call_s,
@@ -126,6 +132,15 @@ def read_call(
     )
 
 
+def place_in(reply: Reply) -> Place | None:
+    """Where the code of the function that was called begins; None if the reply does not say."""
+    for header, _ in reply.records.values():
+        place = _list(header.get("place"))
+        if len(place) == 2 and all(type(number) is int for number in place):
+            return Place(*place)
+    return None
+
+
 def _without_message(error: CallError) -> CallError:
     """An error from a hidden case without its message, which may contain numbers of that case."""
     message = "" if not error.message else "(the message is withheld, because it is about a hidden case)"
@@ -145,6 +160,7 @@ def _read_record(
             outcome=Outcome.RAISED if status == "raised" else Outcome.OUT_OF_MEMORY,
             argument_dtype=argument_dtype,
             autograd=autograd,
+            is_blank=header.get("blank") is True,
             error=_without_message(error) if withholds else error,
         )
     type_name = safe_text(header.get("type"), 100)
@@ -157,9 +173,7 @@ def _read_record(
     tensors = read_tensors(payload)
     values = tuple(tensors[str(n)] for n in range(len(tensors)) if str(n) in tensors)
     outcome: Outcome | None = None
-    if header.get("tuple") is not None and len(case.expected) == 1:
-        outcome = Outcome.WRONG_TYPE  # even a tuple of one tensor, which a trailing comma makes
-    elif len(values) != len(case.expected):
+    if len(values) != len(case.expected):
         # More or fewer tensors than expected; or tensors that were not sent, because they are huge or not dense.
         outcome = Outcome.WRONG_TYPE
         if not values and len(shapes) == len(case.expected) and shapes != tuple(tuple(e.shape) for e in case.expected):
@@ -174,6 +188,8 @@ def _read_record(
         shapes=tuple(tuple(value.shape) for value in values) or shapes,
         dtypes=tuple(str(value.dtype).removeprefix("torch.") for value in values) or dtypes,
         type=type_name,
+        collection=safe_text(header.get("collection"), 20) or None,
+        parts=header["parts"] if type(header.get("parts")) is int else 1,
         requires_grad=header.get("requires_grad") is True,
         autograd=autograd,
         mutated=tuple(name for name in map(str, _list(header.get("mutated"))) if name in case.arguments),
@@ -196,12 +212,6 @@ def read_losses(reply: Reply, *, steps: int) -> tuple[float, ...]:
     if len(losses) != steps + 1 or not all(type(loss) is float for loss in losses):
         return ()
     return tuple(losses)
-
-
-def safe_text(value: object, limit: int) -> str:
-    """Text from the student's process, without control characters and no longer than `limit` characters."""
-    text = _CONTROL.sub("", value) if isinstance(value, str) else ""
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} characters more)"
 
 
 def _read_error(error: object, notebook: Notebook) -> CallError:

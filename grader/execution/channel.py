@@ -6,17 +6,20 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from grader.harness.wire import Message, WireError, pack, read_message, unpack_all
 
-__all__ = ["Reply", "Request", "Requests", "combine", "receive", "receive_reply", "send_request"]
+__all__ = ["Reply", "Request", "Requests", "combine", "receive", "receive_reply", "safe_text", "send_request"]
 
 STATUSES = ("done", "timed_out", "too_large", "crashed")
 """The statuses that a reply of the harness may have."""
 _STATUS_CHARACTERS = 40
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +70,19 @@ def combine(earlier: Reply | None, later: Reply, request: Request) -> Reply:
     if earlier is not None:
         records |= earlier.records
     return dataclasses.replace(later, records=records)
+
+
+def safe_text(value: object, limit: int) -> str:
+    """
+    Text from the student's process: without control characters and colours, and no longer than `limit` characters.
+
+    Addresses of objects are left out, because they differ from run to run, and say nothing.
+
+    >>> safe_text("<C object at 0x7f3a5c0d1e50> is not a tensor", 100)
+    '<C object at 0x…> is not a tensor'
+    """
+    text = _ADDRESS.sub("0x…", _CONTROL.sub("", value)) if isinstance(value, str) else ""
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} characters more)"
 
 
 async def send_request(channel: socket.socket, request: Request) -> None:

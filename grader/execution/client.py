@@ -50,7 +50,7 @@ def connect_client(notebook: Notebook, kernel: RunningKernel, limits: Limits, *,
     client = _SelectiveClient(
         nbformat.from_dict({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}),
         km=kernel.manager,
-        timeout=limits.cell_s,
+        timeout_func=lambda _: limits.cell_s,  # not `timeout`, which may not have decimals
         interrupt_on_timeout=True,
         error_on_timeout={"ename": TIMED_OUT, "evalue": "", "traceback": []},
         iopub_timeout=IOPUB_TIMEOUT_S,

@@ -12,7 +12,6 @@ import dataclasses
 import hashlib
 import itertools
 import queue
-import re
 import signal
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
@@ -21,7 +20,7 @@ import zmq
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 
-from grader.execution.channel import Reply, Request, Requests, combine, receive, receive_reply, send_request
+from grader.execution.channel import Reply, Request, Requests, combine, receive, receive_reply, safe_text, send_request
 from grader.execution.client import TIMED_OUT, connect_client
 from grader.execution.kernels import RunningKernel, start_kernel
 from grader.harness.wire import WireError
@@ -36,6 +35,7 @@ _GRACE_S = 3.0
 _RESTARTS = 3
 _REASON_S = 0.2
 _QUICK_S = 2.0
+_BUSY = 0.8
 _NAME_CHARACTERS, _MESSAGE_CHARACTERS = 100, 2_000
 _ENDS = {
     "memory": ("MemoryError", "the notebook used more memory than allowed"),
@@ -43,7 +43,6 @@ _ENDS = {
     "": ("KernelDied", "the notebook's process ended here"),
 }
 """The error to report for the cell in which a kernel ended, by the reason for which the sandbox ended the kernel."""
-_ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +57,8 @@ class Execution:
         replies: The harness's replies, by the keys of the requests.
         layers: The layers of the sandbox in which the notebook ran.
         seconds: The wall time from the start of the kernel to the last reply.
+        is_doubtful: Whether something was stopped by its limit on wall time, although it had used little CPU time: the
+            machine may have been too busy.
     """
 
     executed: int
@@ -66,6 +67,7 @@ class Execution:
     replies: dict[str, Reply]
     layers: tuple[str, ...]
     seconds: float = 0.0
+    is_doubtful: bool = False
 
     @staticmethod
     def in_this_process(replies: dict[str, Reply]) -> Execution:
@@ -100,12 +102,14 @@ async def execute(
     deadline = started + limits.notebook_s
     lost: dict[int, CallError] = {}
     replies: dict[str, Reply] = {}
+    is_doubtful = False
     pending = iter(requests(replies))
     for restart in itertools.count():
         is_last = restart >= _RESTARTS or time.monotonic() > deadline
         async with start_kernel(limits, require=require, quiet=True, seed=_seed_of(notebook)) as kernel:
             run = _Run(notebook, kernel, limits, without=lost)
             culprit = await run.cells(deadline)
+            is_doubtful = is_doubtful or run.is_doubtful
             if culprit is not None and not is_last:
                 lost[culprit] = run.errors[culprit]
                 continue
@@ -121,6 +125,7 @@ async def execute(
                     replies=replies,
                     layers=kernel.layers,
                     seconds=time.monotonic() - started,
+                    is_doubtful=is_doubtful or run.is_doubtful,
                 )
                 return
 
@@ -138,6 +143,7 @@ class _Run:
         self.executed = 0
         self.errors: dict[int, CallError] = {}
         self.stopped: str | None = None
+        self.is_doubtful = False
         self._running = 0
 
     async def cells(self, deadline: float) -> int | None:
@@ -149,6 +155,7 @@ class _Run:
             # Each wait below has a limit of its own. This one holds whatever they do.
             await asyncio.wait_for(self._cells(client, deadline, last), last + _READY_S - time.monotonic())
         except (_Stuck, asyncio.TimeoutError):
+            self.is_doubtful = True
             self.stopped = f"In [{self._running}] took too long and could not be interrupted."
         except DeadKernelError:
             self.stopped = f"The kernel died while In [{self._running}] was running."
@@ -181,6 +188,7 @@ class _Run:
                 return
             self._running = cell.number
             self._allow_cpu(self.limits.cell_cpu_s, then=signal.SIGINT)
+            begun = time.monotonic()
             await client.async_execute_cell(node, cell.number - 1)
             self.executed += 1
             assert client.task_poll_for_reply is not None
@@ -188,6 +196,7 @@ class _Run:
             if content.get("ename") == TIMED_OUT:
                 is_up = time.monotonic() > deadline
                 seconds = self.limits.notebook_s if is_up else self.limits.cell_s
+                await self._doubt(time.monotonic() - begun)
                 self._fail("TimeoutError", f"stopped after {seconds:g} seconds" + " for all cells" * is_up)
                 await self._settle()
             elif self.kernel.sandbox is not None and self.kernel.sandbox.is_over_allowance:
@@ -234,6 +243,7 @@ class _Run:
             self.kernel.serve()
             await asyncio.wait_for(receive(self.kernel.channel, limit=0), _GRACE_S if self.stopped else _READY_S)
         except (asyncio.TimeoutError, WireError, OSError, zmq.Again):
+            self.is_doubtful = True
             return False
         return True
 
@@ -243,13 +253,22 @@ class _Run:
         self._allow_cpu(self.limits.call_cpu_s + _GRACE_S, then=signal.SIGKILL)
         try:
             await asyncio.wait_for(send_request(channel, request), seconds)
-            return await asyncio.wait_for(receive_reply(channel, limit=self.limits.result_bytes), seconds + _GRACE_S)
+            reply = await asyncio.wait_for(receive_reply(channel, limit=self.limits.result_bytes), seconds + _GRACE_S)
+            if reply.status == "timed_out":
+                await self._doubt(seconds)
+            return reply
         except asyncio.TimeoutError:
+            await self._doubt(seconds)
             return Reply(status="timed_out", is_fatal=True)
         except (WireError, OSError):
             await asyncio.sleep(_REASON_S)  # until the sandbox has recorded why it ended the kernel, if it did
             status = {"memory": "out_of_memory", "cpu": "timed_out"}.get(_why_ended(self.kernel), "crashed")
             return Reply(status=status, detail="and the notebook's process with it", is_fatal=True)
+
+    async def _doubt(self, seconds: float) -> None:
+        """Note that something was stopped after this wall time, unless it was busy for most of it."""
+        used = await self.kernel.sandbox.used_cpu() if self.kernel.sandbox is not None else None
+        self.is_doubtful = self.is_doubtful or used is None or used < _BUSY * seconds
 
     def _allow_cpu(self, seconds: float, *, then: signal.Signals) -> None:
         if self.kernel.sandbox is not None:
@@ -269,6 +288,5 @@ def _why_ended(kernel: RunningKernel) -> str:
 
 def _cell_error(output: Mapping[str, object], number: int) -> CallError:
     """The error that a cell raised, from the kernel's reply, whose parts may have any type and length."""
-    name = str(output.get("ename", ""))[:_NAME_CHARACTERS]
-    message = str(output.get("evalue", ""))[:_MESSAGE_CHARACTERS]
-    return CallError(type=_ANSI.sub("", name), message=_ANSI.sub("", message), cell=number)
+    name = safe_text(output.get("ename"), _NAME_CHARACTERS)
+    return CallError(type=name, message=safe_text(output.get("evalue"), _MESSAGE_CHARACTERS), cell=number)

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from grader.assignment.load import Assignment
-from grader.execution.calls import call_request, chain_request
+from grader.execution.calls import call_request, chain_request, place_in
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import rebind_request
 from grader.notebook.functions import FunctionIndex
@@ -43,4 +43,5 @@ def requests_for(
         hidden = [case for case in cases[exercise.name] if not case.public]
         yield call_request(exercise, hidden, limits, autograd=assignment.autograd)
     for exercise in done:
-        yield from rebind_request(assignment, exercise, cases[exercise.name], functions.scope(exercise.name))
+        scope = functions.scope(exercise.name, place_in(replies[exercise.name]))
+        yield from rebind_request(assignment, exercise, cases[exercise.name], scope)

@@ -6,14 +6,15 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import inspect
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from safetensors.torch import load, save
 
+from grader.harness.bind import call_with
+from grader.harness.origin import is_own_raise, place_of
 from grader.harness.rebind import rebound
 from grader.harness.trace import AutogradTrace
 from grader.harness.wire import Message, pack
@@ -23,6 +24,7 @@ __all__ = ["Call", "NotebookState", "Write", "call_cases", "call_function"]
 _MESSAGE_CHARACTERS = 2_000
 _NAME_CHARACTERS = 100
 _FRAMES, _FRAMES_READ = 12, 200
+_MOST_PARTS = 100
 
 Write = Callable[[bytes], None]
 """Sends the bytes of a message."""
@@ -50,7 +52,7 @@ class Call:
     The result of one call.
 
     Attributes:
-        tensors: What the function returned, if that was a dense tensor on the CPU, or a tuple of such tensors.
+        tensors: What the function returned, if that was a dense tensor on the CPU, or a collection of such tensors.
         description: What it returned or raised, as JSON data. `status` is returned, raised, out_of_memory or missing.
     """
 
@@ -62,18 +64,20 @@ def call_cases(request: Message, state: NotebookState, write: Write) -> None:
     """Call a function on the cases of a request, and write one message for each."""
     header, payload = request
     tensors = load(payload)
+    function = header["function"]
+    place = place_of(state.variables.get(function), function, state.cells)
     for case in header["cases"]:
         arguments = {name: tensors[f"{header.get('on', case)}/{name}"] for name in header["arguments"]}
         change = header.get("rebind", {}).get(case)
-        with rebound(state.variables, state.variables.get(header["function"]), change):
+        with rebound(state.variables, state.variables.get(function), change):
             call = _call_in_either_dtype(header, arguments, state)
-        write(pack({"case": case, **call.description}, _encode(call, limit=int(header["limit"]))))
+        write(pack({"case": case, "place": place, **call.description}, _encode(call, limit=int(header["limit"]))))
 
 
 def _call_in_either_dtype(header: dict[str, Any], arguments: dict[str, torch.Tensor], state: NotebookState) -> Call:
     """Call a function with arguments in their own dtype, or else in float32."""
-    name, inference = header["function"], bool(header["inference"])
-    call = call_function(state, name, arguments, inference=inference)
+    name, inference, targets = header["function"], bool(header["inference"]), header["targets"]
+    call = call_function(state, name, arguments, targets=targets, inference=inference)
     returned_float32 = any(dtype == "float32" for dtype in call.description.get("dtypes", ()))
     is_wide = any(tensor.dtype == torch.float64 for tensor in arguments.values())
     if is_wide and (call.description["status"] == "raised" or returned_float32):
@@ -81,7 +85,7 @@ def _call_in_either_dtype(header: dict[str, Any], arguments: dict[str, torch.Ten
         narrowed = {
             key: tensor.float() if tensor.dtype == torch.float64 else tensor for key, tensor in arguments.items()
         }
-        again = call_function(state, name, narrowed, inference=inference)
+        again = call_function(state, name, narrowed, targets=targets, inference=inference)
         if again.description["status"] == "returned":
             return Call(again.tensors, {**again.description, "narrowed": True})
     return call
@@ -92,6 +96,7 @@ def call_function(
     name: str,
     arguments: dict[str, torch.Tensor],
     *,
+    targets: Sequence[str] = (),
     traced: bool = True,
     inference: bool = True,
 ) -> Call:
@@ -99,7 +104,8 @@ def call_function(
     Call a function on copies of its arguments.
 
     Args:
-        traced: Record the operators that run, as evidence that the function uses autograd.
+        targets: What the function returns the gradients of, in that order. A result may name them.
+        traced: Record what autograd does, as evidence that the function uses it.
         inference: Call the function in inference mode.
     """
     function = state.variables.get(name)
@@ -107,38 +113,47 @@ def call_function(
         type_name = _type_name(function) if name in state.variables else None
         return Call([], {"status": "missing", "type": type_name})
     copies = {key: tensor.clone() for key, tensor in arguments.items()}
-    trace = AutogradTrace(inference=inference)
+    trace = AutogradTrace()
     mode = torch.inference_mode() if inference else torch.enable_grad()
     try:
-        with mode, trace.hooks(), trace if traced else contextlib.nullcontext():
-            value = _bind(function, copies)
+        with mode, trace.watching() if traced else contextlib.nullcontext():
+            value = call_with(function, copies)
     except MemoryError as error:
         return Call([], {"status": "out_of_memory", "error": _describe_exception(error, state)})
     except BaseException as error:  # SystemExit and KeyboardInterrupt, too: the student's function raised them
         status = "out_of_memory" if "can't allocate memory" in str(error) else "raised"
-        return _failure(status, error, state, trace)
+        is_blank = type(error) is NotImplementedError and is_own_raise(error, function, name)
+        return _failure(status, error, state, trace, blank=is_blank)
     try:
-        return _describe(value, arguments, copies, trace)
+        return _describe(value, arguments, copies, targets, trace)
     except BaseException as error:  # a student's subclass of Tensor may raise in any operation
         return _failure("raised", error, state, trace)
 
 
-def _failure(status: str, error: BaseException, state: NotebookState, trace: AutogradTrace) -> Call:
-    return Call([], {"status": status, "error": _describe_exception(error, state), "autograd": trace.evidence})
+def _failure(
+    status: str, error: BaseException, state: NotebookState, trace: AutogradTrace, *, blank: bool = False
+) -> Call:
+    described = {"error": _describe_exception(error, state), "autograd": trace.evidence, "blank": blank}
+    return Call([], {"status": status, **described})
 
 
 def _describe(
-    value: Any, arguments: dict[str, torch.Tensor], copies: dict[str, torch.Tensor], trace: AutogradTrace
+    value: Any,
+    arguments: dict[str, torch.Tensor],
+    copies: dict[str, torch.Tensor],
+    targets: Sequence[str],
+    trace: AutogradTrace,
 ) -> Call:
-    parts = value if type(value) is tuple else (value,)
+    collection, parts = _parts(value, targets)
     description: dict[str, Any] = {
         "status": "returned",
         "type": _type_name(value),
-        "tuple": len(parts) if type(value) is tuple else None,
+        "collection": collection,
+        "parts": len(parts),
         "autograd": trace.evidence,
         "mutated": [key for key, copy in copies.items() if not _same(copy, arguments[key])],
     }
-    if not all(isinstance(part, torch.Tensor) for part in parts):
+    if len(parts) > _MOST_PARTS or not all(isinstance(part, torch.Tensor) for part in parts):
         return Call([], description)
     description["shapes"] = [list(torch.Tensor.size(part)) for part in parts]
     description["dtypes"] = [str(part.dtype).removeprefix("torch.") for part in parts]
@@ -148,15 +163,33 @@ def _describe(
     return Call([part.detach().as_subclass(torch.Tensor) for part in parts], description)
 
 
-def _bind(function: Callable[..., Any], arguments: dict[str, torch.Tensor]) -> Any:
-    """Call by name if the function has the expected parameters in another order, and by position otherwise."""
-    try:
-        parameters = list(inspect.signature(function).parameters)
-    except (TypeError, ValueError):
-        parameters = []
-    if parameters != list(arguments) and sorted(parameters) == sorted(arguments):
-        return function(**arguments)
-    return function(*arguments.values())
+def _parts(value: Any, targets: Sequence[str]) -> tuple[str | None, Sequence[Any]]:
+    """The kind of collection that a value is, if it is one, and what is in it: in the order of the targets it names."""
+    if isinstance(value, dict):
+        return "dict", _in_order(list(value.keys()), list(value.values()), targets)
+    if type(value) is tuple:
+        return "tuple", value
+    if isinstance(value, tuple):
+        return "named tuple", _in_order(getattr(type(value), "_fields", ()), tuple(value), targets)
+    if isinstance(value, list):
+        return "list", value
+    return None, (value,)
+
+
+def _in_order(names: Sequence[Any], parts: Sequence[Any], targets: Sequence[str]) -> Sequence[Any]:
+    """Parts whose names are those of targets, in the order of the targets; other parts take the places between."""
+    if not len(names) == len(parts) == len(targets):
+        return parts
+    wanted = [next((n for n, target in enumerate(targets) if _is_called(name, target)), None) for name in names]
+    named = {place: part for place, part in zip(wanted, parts, strict=True) if place is not None}
+    others = [part for place, part in zip(wanted, parts, strict=True) if place is None]
+    if len(named) + len(others) != len(parts):  # two parts have the name of one target
+        return parts
+    return [named[place] if place in named else others.pop(0) for place in range(len(targets))]
+
+
+def _is_called(name: Any, target: str) -> bool:
+    return isinstance(name, str) and name in (target, f"d{target}", f"d_{target}", f"grad_{target}")
 
 
 def _same(first: torch.Tensor, second: torch.Tensor) -> bool:

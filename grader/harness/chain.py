@@ -17,6 +17,8 @@ from grader.harness.wire import Message, pack
 __all__ = ["run_chain"]
 
 _LARGEST_NUMEL = 10_000_000
+_GRADIENT_DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+"""Others can be neither sent nor subtracted from a parameter, or not both."""
 
 Tensors = dict[str, torch.Tensor]
 Forward = Callable[..., dict[str, Any]]
@@ -47,7 +49,11 @@ def run_chain(request: Message, state: NotebookState, write: Write) -> None:
     parameters = {name: tensors[name].clone() for name in header["parameters"]}
 
     backward = _run_backward(header, forward, {**inputs, **parameters}, state)
-    small = {n: t.clone().contiguous() for n, t in backward.returned.items() if t.numel() <= _LARGEST_NUMEL}
+    small = {
+        name: tensor.clone().contiguous()
+        for name, tensor in backward.returned.items()
+        if tensor.numel() <= _LARGEST_NUMEL and tensor.dtype in _GRADIENT_DTYPES
+    }
     write(pack({"case": "chain", "status": "returned", **backward.failures}, save(small) if small else b""))
 
     losses = []
@@ -59,7 +65,9 @@ def run_chain(request: Message, state: NotebookState, write: Write) -> None:
             gradients = _run_backward(header, forward, {**inputs, **parameters}, state).gradients
             for name, parameter in parameters.items():
                 gradient = gradients.get(f"d{name}")
-                if gradient is not None and gradient.shape == parameter.shape:
+                if gradient is None or gradient.dtype not in _GRADIENT_DTYPES:
+                    continue
+                if gradient.shape == parameter.shape:
                     parameter.sub_(header["learning_rate"] * gradient)
     write(pack({"case": "training", "status": "returned", "losses": losses}))
 
@@ -81,7 +89,7 @@ def _run_backward(header: dict[str, Any], forward: Forward, leaves: Tensors, sta
             backward.failures["failed"].append(exercise["function"])
             continue
         arguments = {name: known[name] for name in exercise["arguments"]}
-        call = call_function(state, exercise["function"], arguments, traced=False)
+        call = call_function(state, exercise["function"], arguments, targets=exercise["targets"], traced=False)
         if len(call.tensors) != len(exercise["targets"]):
             backward.failures["failed"].append(exercise["function"])
             backward.failures.setdefault("error", call.description.get("error"))

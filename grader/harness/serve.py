@@ -68,6 +68,13 @@ def perform(request: Message, write: Write, *, state: NotebookState) -> None:
 
 def warm_up() -> None:
     """Call a function once in the process that kernels are forked from: they inherit what the first call sets up."""
-    header = {"cases": ["case"], "arguments": ["x"], "function": "f", "inference": True, "limit": 1 << 10}
+    header = {
+        "cases": ["case"],
+        "arguments": ["x"],
+        "function": "f",
+        "targets": ["w"],
+        "inference": True,
+        "limit": 1 << 10,
+    }
     payload = save({"case/x": torch.zeros(2, 2, dtype=torch.float64)})
     call_cases((header, payload), NotebookState({"f": lambda x: x.T @ x}, {}), lambda _: None)

@@ -11,6 +11,7 @@ import dataclasses
 import re
 import warnings
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import NamedTuple
 
 from IPython.core.inputtransformer2 import TransformerManager
 
@@ -18,13 +19,27 @@ from grader.model import CallError, Code
 from grader.notebook.read import Notebook
 from grader.notebook.scope import Scope, notebook_data, scope_of
 
-__all__ = ["Definition", "FunctionIndex", "find_functions", "find_functions_in"]
+__all__ = ["Definition", "FunctionIndex", "Place", "find_functions", "find_functions_in"]
 
 _TRANSFORMER = TransformerManager()
-_PYTHON_MAGICS = re.compile(r"^\s*%%(time|timeit|capture|prun|derive)\b.*")
+_PYTHON_MAGICS = re.compile(r"^\s*%%(time|capture|prun|derive)\b.*")
+"""Cells whose body runs in the notebook's namespace. What `%%timeit` defines is gone afterwards."""
 _DEFINES = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=[^=]", re.MULTILINE)
 _AUTOGRAD_FUNCTIONS = frozenset({"grad", "vjp", "jvp", "jacrev", "jacfwd", "hessian", "grad_and_value", "linearize"})
 _AUTOGRAD_MODULES = ("torch.autograd", "torch.func", "functorch")
+
+
+class Place(NamedTuple):
+    """
+    Where the code of a function begins, as the kernel knows it.
+
+    Attributes:
+        cell: The number of the cell, `In [cell]`; 0 if it is in none: a module, or text that was executed.
+        line: The line there, from 1. The kernel does not count blank lines before the code.
+    """
+
+    cell: int
+    line: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +49,7 @@ class Definition:
 
     Attributes:
         is_blank: The body only raises NotImplementedError, or does nothing at all.
-        autograd: Uses of autograd in it, or in functions of the notebook that it calls, as `In [5], line 3: …`.
+        autograd: Uses of autograd that it mentions, or a function of the notebook that it calls: `In [5], line 3: …`.
         scope: What it uses besides its arguments.
     """
 
@@ -45,37 +60,84 @@ class Definition:
     scope: Scope = dataclasses.field(default_factory=Scope)
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Cell:
+    number: int
+    code: str
+    tree: ast.Module
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Cells:
+    """The cells that are Python, and what is known about all of them together."""
+
+    by_number: dict[int, _Cell]
+    autograd: _Autograd
+    data: frozenset[str]
+
+    def define(self, name: str, node: ast.stmt, cell: _Cell, *, in_full: bool) -> Definition:
+        """The definition of a name by a statement; `in_full` with what the statement uses."""
+        return Definition(
+            name=name,
+            code=Code(text=_segment(cell.code, node), cell=cell.number, line=_first_line(node)),
+            is_blank=isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _is_blank(node),
+            autograd=self.autograd.evidence(node, cell.number) if in_full else (),
+            scope=scope_of(node, self.data) if in_full else Scope(),
+        )
+
+    def at(self, name: str, place: Place) -> Definition | None:
+        """The function that begins at a place, also within another one or in a class, as the definition of a name."""
+        cell = self.by_number.get(place.cell)
+        if cell is None:
+            return None
+        line = place.line + _leading_blank_lines(cell.code)
+        node = next((node for node in ast.walk(cell.tree) if _begins_a_function(node, line)), None)
+        return self.define(name, node, cell, in_full=True) if isinstance(node, ast.stmt) else None
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class FunctionIndex:
     """
     The functions that a notebook's code defines: what is known before anything runs.
 
     Attributes:
-        definitions: By name, in the order of the notebook; the last one counts.
+        definitions: By name, in the order of the notebook.
         syntax_errors: By cell number, `In [n]`.
         broken_names: Names that a cell with a syntax error would have defined, with that cell's number.
+        cells: The cells that were read, to look further into them.
     """
 
     definitions: dict[str, tuple[Definition, ...]]
     syntax_errors: dict[int, CallError]
     broken_names: dict[str, int]
+    cells: _Cells | None = dataclasses.field(default=None, repr=False, compare=False)
 
     def last(self, name: str) -> Definition | None:
-        """The definition that counts: the last one, or None if there is none."""
+        """The last definition, or None if there is none. It need not be the one that ran."""
         definitions = self.definitions.get(name, ())
         return definitions[-1] if definitions else None
 
-    def scope(self, name: str) -> Scope:
-        """What the last definition uses besides its arguments; an empty scope if the name is not defined."""
-        definition = self.last(name)
+    def ran(self, name: str, place: Place | None) -> Definition | None:
+        """
+        The definition of the function that ran under a name.
+
+        Args:
+            place: Where its code begins, if that is known.
+
+        Returns:
+            The best guess if the place is in no cell: the last definition that is not blank, or None.
+        """
+        if place is not None and place.cell:
+            found = self.cells.at(name, place) if self.cells is not None else None
+            here = [definition for definition in self.definitions.get(name, ()) if definition.code.cell == place.cell]
+            if found is not None or here:
+                return found or here[-1]
+        return next((each for each in reversed(self.definitions.get(name, ())) if not each.is_blank), None)
+
+    def scope(self, name: str, place: Place | None) -> Scope:
+        """What the function that ran uses besides its arguments; an empty scope if its code is not known."""
+        definition = self.ran(name, place)
         return definition.scope if definition is not None else Scope()
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Cell:
-    number: int
-    code: str
-    tree: ast.Module
 
 
 def find_functions(notebook: Notebook, exercises: Collection[str] = ()) -> FunctionIndex:
@@ -88,8 +150,15 @@ def find_functions(notebook: Notebook, exercises: Collection[str] = ()) -> Funct
     return find_functions_in({cell.number: cell.code for cell in notebook.cells}, exercises)
 
 
-def find_functions_in(codes: Mapping[int, str], exercises: Collection[str] = ()) -> FunctionIndex:
-    """The same for some cells only, given as their code by cell number, `In [number]`."""
+def find_functions_in(
+    codes: Mapping[int, str], exercises: Collection[str] = (), *, data: frozenset[str] | None = None
+) -> FunctionIndex:
+    """
+    The same for some cells only, given as their code by cell number, `In [number]`.
+
+    Args:
+        data: The variables of the notebook that hold data, if they are known.
+    """
     cells: list[_Cell] = []
     syntax_errors: dict[int, CallError] = {}
     broken_names: dict[str, int] = {}
@@ -100,25 +169,22 @@ def find_functions_in(codes: Mapping[int, str], exercises: Collection[str] = ())
             broken_names |= {function or variable: number for function, variable in _DEFINES.findall(code)}
         else:
             cells.append(_Cell(number, code, tree))
-    autograd = _Autograd(cells)
-    data = notebook_data([cell.tree for cell in cells])
+    known = _Cells(
+        by_number={cell.number: cell for cell in cells},
+        autograd=_Autograd(cells),
+        data=notebook_data([cell.tree for cell in cells]) if data is None else data,
+    )
     definitions: dict[str, tuple[Definition, ...]] = {}
     for cell in cells:
         for name, node in _defined(cell.tree.body):
-            definition = Definition(
-                name=name,
-                code=Code(text=_segment(cell.code, node), cell=cell.number, line=_first_line(node)),
-                is_blank=isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _is_blank(node),
-                autograd=autograd.evidence(node, cell.number) if name in exercises else (),
-                scope=scope_of(node, data) if name in exercises else Scope(),
-            )
+            definition = known.define(name, node, cell, in_full=name in exercises)
             definitions[name] = (*definitions.get(name, ()), definition)
-    return FunctionIndex(definitions=definitions, syntax_errors=syntax_errors, broken_names=broken_names)
+    return FunctionIndex(definitions=definitions, syntax_errors=syntax_errors, broken_names=broken_names, cells=known)
 
 
 def _parse(code: str, number: int) -> ast.Module | CallError:
     lines = code.split("\n")
-    first = next((index for index, line in enumerate(lines) if line.strip()), 0)
+    first = _leading_blank_lines(code)
     if first:
         lines[0] = "pass"  # IPython would drop leading blank lines and shift line numbers
     if _PYTHON_MAGICS.match(lines[first]):
@@ -170,6 +236,21 @@ def _raises_not_implemented(statement: ast.Raise) -> bool:
     return isinstance(raised, ast.Name) and raised.id == "NotImplementedError"
 
 
+def _begins_a_function(node: ast.AST, line: int) -> bool:
+    """Whether a statement is a function that begins on a line, or a simple statement that has a `lambda` there."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+        return _first_line(node) == line
+    return (
+        isinstance(node, ast.stmt)
+        and not hasattr(node, "body")
+        and any(isinstance(inner, ast.Lambda) and inner.lineno == line for inner in ast.walk(node))
+    )
+
+
+def _leading_blank_lines(code: str) -> int:
+    return next((index for index, line in enumerate(code.split("\n")) if line.strip()), 0)
+
+
 def _first_line(node: ast.stmt) -> int:
     decorators: list[ast.expr] = getattr(node, "decorator_list", [])
     return min([node.lineno, *(decorator.lineno for decorator in decorators)])
@@ -218,7 +299,7 @@ class _Autograd:
         while queue:
             current, number = queue.pop(0)
             found += [
-                f"In [{number}], line {getattr(inner, 'lineno', 0)}: {use}"
+                f"In [{number}], line {getattr(inner, 'lineno', 0)}: the source mentions {use}"
                 for inner in ast.walk(current)
                 if (use := self._use(inner))
             ]

@@ -393,6 +393,8 @@ def _link(alone: Outcome, in_chain: Outcome) -> str:
     kind = VERDICTS[alone].kind
     if kind == "right":
         return {Outcome.MATCH: "right", Outcome.SKIPPED: "unreached"}.get(in_chain, "inherits")
+    if alone is Outcome.FORBIDDEN:
+        return "forbidden"
     if VERDICTS[in_chain].symbol == "!":
         return "broken"
     return "undecided" if kind == "unknown" else kind

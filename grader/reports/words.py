@@ -53,6 +53,7 @@ LINKS = {
     "right": Verdict("✓", "Right", "right"),
     "inherits": Verdict("↳", "Right, but its input is wrong", "open"),
     "wrong": Verdict("✗", "Wrong", "wrong"),
+    "forbidden": Verdict("⊘", "Not allowed", "wrong"),
     "broken": Verdict("!", "No gradient", "wrong"),
     "open": Verdict("○", "Not written yet", "open"),
     "unreached": Verdict("–", "Not reached", "unknown"),

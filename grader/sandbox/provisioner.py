@@ -1,5 +1,5 @@
 """
-Forked kernels in Jupyter's terms: a provisioner, a manager and a client. The last two wait for no more than they must.
+Forked kernels in Jupyter's terms: a provisioner, and a context in which a kernel runs.
 """
 
 from __future__ import annotations
@@ -13,11 +13,9 @@ import shutil
 import signal
 import socket
 import tempfile
-import time
 import uuid
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from queue import Empty
 from typing import Any
 
 from jupyter_client.asynchronous.client import AsyncKernelClient
@@ -27,20 +25,18 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 
 from grader.sandbox.bounds import Bounds
+from grader.sandbox.client import START_TIMEOUT_S, PromptKernelManager
 from grader.sandbox.errors import SandboxUnavailable
 from grader.sandbox.installation import OWN_PACKAGE
 from grader.sandbox.levels import Level, level_of, refusal
 from grader.sandbox.server import ForkServer
 
-__all__ = ["ForkServerProvisioner", "PromptKernelClient", "RunningKernel", "start_forked_kernel"]
+__all__ = ["ForkServerProvisioner", "RunningKernel", "start_forked_kernel"]
 
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 """The channels of a kernel. The first one has port 1, and so on."""
-START_TIMEOUT_S = 30.0
 END_TIMEOUT_S = 10.0
-_MESSAGE_BYTES = 8 << 20
-_QUEUED_MESSAGES = 64
-_SEND_TIMEOUT_MS = 2_000
+_ANSWER_TIMEOUT_S = 2.0
 _ENTRY_POINT = f"{OWN_PACKAGE}-forkserver"  # the name of the provisioner for Jupyter
 _SPEC = KernelSpec(
     argv=[_ENTRY_POINT],
@@ -113,6 +109,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         self._folder: Path | None = None
         self._follower: asyncio.Task[None] | None = None
         self._started: asyncio.Future[None] | None = None
+        self._used: asyncio.Future[float] | None = None
         self._exit_code: int | None = None
 
     @property
@@ -151,6 +148,16 @@ class ForkServerProvisioner(KernelProvisionerBase):
         if self._control is not None:
             with contextlib.suppress(OSError):
                 self._control.send(f"cpu {seconds:.3f} {int(then)}".encode())
+
+    async def used_cpu(self) -> float | None:
+        """Seconds of CPU time that the kernel has used since the last `allow_cpu`; None if nobody can say."""
+        if self._control is None or self._exit_code is not None:
+            return None
+        self._used = asyncio.get_running_loop().create_future()
+        with contextlib.suppress(OSError, asyncio.TimeoutError):
+            self._control.send(b"used")
+            return await asyncio.wait_for(self._used, _ANSWER_TIMEOUT_S)
+        return None
 
     async def kill(self, restart: bool = False) -> None:  # noqa: ARG002
         """End the kernel and all that it started."""
@@ -258,22 +265,29 @@ class ForkServerProvisioner(KernelProvisionerBase):
                 packet = b""
             if not packet:
                 break
-            message = json.loads(packet)
-            if "layers" in message:
-                self.layers = tuple(message["layers"])
-                self._started.set_result(None)
-            elif "problem" in message:
-                self.problem = message["problem"]
-            elif "over" in message:
-                self.is_over_allowance = True
-            elif "exit" in message:
-                self._exit_code, self.end = message["exit"], message["reason"]
+            self._note(json.loads(packet))
+            if self._exit_code is not None:
                 break  # the supervisor has nothing left to do, and ends by itself
         if self._exit_code is None:
             self._exit_code = -int(signal.SIGKILL)  # the supervisor was killed, and so was the kernel
         if not self._started.done():
             self._started.set_exception(EOFError())
             self._started.exception()  # marks it as retrieved: there may be nobody who waits for it
+
+    def _note(self, message: dict[str, Any]) -> None:
+        """Note what a message of the supervisor says."""
+        if "layers" in message:
+            self.layers = tuple(message["layers"])
+            assert self._started is not None
+            self._started.set_result(None)
+        elif "problem" in message:
+            self.problem = message["problem"]
+        elif "over" in message:
+            self.is_over_allowance = True
+        elif "used" in message and self._used is not None and not self._used.done():
+            self._used.set_result(float(message["used"]))
+        elif "exit" in message:
+            self._exit_code, self.end = message["exit"], message["reason"]
 
     async def cleanup(self, restart: bool = False) -> None:  # noqa: ARG002
         """Close the sockets, which ends the kernel if it still runs, and remove the folder."""
@@ -290,60 +304,6 @@ class ForkServerProvisioner(KernelProvisionerBase):
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
-
-
-class PromptKernelClient(AsyncKernelClient):
-    """A client that waits only for the message that confirms its subscription, and has no heartbeat."""
-
-    def start_channels(
-        self, shell: bool = True, iopub: bool = True, stdin: bool = True, hb: bool = False, control: bool = True
-    ) -> None:
-        """As in the base class, but without a heartbeat, which is a thread that polls."""
-        super().start_channels(shell=shell, iopub=iopub, stdin=stdin, hb=hb, control=control)
-
-    def stop_channels(self) -> None:
-        """Stop the channels that exist. The base class would make the missing ones in order to stop them."""
-        for channel in (
-            self._shell_channel,
-            self._iopub_channel,
-            self._stdin_channel,
-            self._hb_channel,
-            self._control_channel,
-        ):
-            if channel is not None and channel.is_alive():
-                channel.stop()
-
-    async def wait_for_ready(self, timeout: float | None = None) -> None:
-        """
-        Wait for `iopub_welcome`, which says that the kernel runs and that the subscription is in place.
-
-        Raises:
-            RuntimeError: It did not arrive in time.
-        """
-        until = time.monotonic() + (START_TIMEOUT_S if timeout is None else timeout)
-        while True:
-            try:
-                message = await self.get_iopub_msg(timeout=max(0.0, until - time.monotonic()))
-            except Empty:
-                raise RuntimeError(f"Kernel didn't respond in {timeout} seconds") from None
-            if message["msg_type"] == "iopub_welcome":
-                return
-
-
-class _Manager(AsyncKernelManager):
-    """A manager whose clients all share its context, which limits the messages that wait on our side."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(client_class=f"{__name__}.{PromptKernelClient.__name__}", **kwargs)
-        self._kernel_spec = _SPEC
-        self.context.linger = 0
-        self.context.sndtimeo = _SEND_TIMEOUT_MS  # if the kernel has closed its socket, there is nobody to send to
-        self.context.rcvhwm = _QUEUED_MESSAGES
-        self.context.maxmsgsize = _MESSAGE_BYTES
-
-    def client(self, **kwargs: Any) -> AsyncKernelClient:  # type: ignore[override]  # as in the base class
-        """A client of this kernel."""
-        return super().client(context=self.context, **kwargs)
 
 
 @contextlib.asynccontextmanager
@@ -368,7 +328,8 @@ async def start_forked_kernel(
     Raises:
         SandboxUnavailable: It did not start, or its sandbox does not reach the level.
     """
-    manager = _Manager()
+    manager = PromptKernelManager()
+    manager._kernel_spec = _SPEC
     provisioner = ForkServerProvisioner(
         server=server, bounds=bounds, quiet=quiet, seed=seed, kernel_spec=_SPEC, parent=manager
     )

@@ -2,8 +2,9 @@
 The supervisor, which stays outside of the sandbox with one kernel until that has ended; and how the kernel gets inside.
 
 The caller sends commands over the kernel's control socket. A number is a signal for the kernel. `cpu SECONDS SIGNAL`
-allows the kernel that much CPU time from now on, and names the signal to send when it is used up. The supervisor sends
-packets of JSON. When the caller closes the socket, the supervisor kills the kernel.
+allows the kernel that much CPU time from now on, and names the signal to send when it is used up; `used` asks how much
+it has used of that. The supervisor sends packets of JSON. When the caller closes the socket, the supervisor kills the
+kernel.
 """
 
 # While the root changes, a plain string shows best which path is meant.
@@ -118,6 +119,7 @@ class Supervisor:
         self.kernel = 0
         self.meter = Meter(self._processes)
         self.allowed_cpu_s, self.allowance_signal = math.inf, signal.SIGKILL
+        self.cpu_s_before = 0.0
         self.next_check = 0.0
 
     def run(self) -> None:
@@ -196,8 +198,12 @@ class Supervisor:
             return False
         if command.startswith("cpu "):
             _, seconds, number = command.split()
-            self.allowed_cpu_s = self._cpu_s() + float(seconds)
+            self.cpu_s_before = self._cpu_s()
+            self.allowed_cpu_s = self.cpu_s_before + float(seconds)
             self.allowance_signal = signal.Signals(int(number))
+            return True
+        if command == "used":
+            self._send(json.dumps({"used": self._cpu_s() - self.cpu_s_before}).encode())
             return True
         if not command or int(command) == signal.SIGKILL:
             return False

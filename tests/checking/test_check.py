@@ -69,6 +69,50 @@ def test_a_check_and_a_grading_have_the_same_outcomes(folder: Path) -> None:
     assert found == expect["outcomes"]
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "two_layer_mse/ok_words_of_autograd",
+        "two_layer_mse/ok_bound_by_a_wrapper",
+        "two_layer_mse/ok_trailing_comma",
+        "two_layer_mse/fail_autograd_by_other_names",
+        "two_layer_mse/fail_not_implemented_elsewhere",
+        "two_layer_mse/fail_returned_in_a_collection",
+        "two_layer_mse/fail_blank",
+        "two_layer_mse/fail_half_done",
+        "layernorm/ok_dict",
+        "layernorm/fail_dict_with_names_mixed_up",
+        "attention/fail_softmax_backward",
+    ],
+)
+def test_a_check_and_a_grading_agree_on_what_ran(name: str) -> None:
+    """On what is blank, what autograd did, and what may come back."""
+    folder = CORPUS / name
+    expect = tomllib.loads((folder / "expect.toml").read_text(encoding="utf-8"))
+    answers = (folder / "answers.py").read_text(encoding="utf-8")
+    namespace = notebook_of(answers, assignment_id=folder.parent.name, base=expect.get("base", "solution"))
+
+    found = {result.name: result.outcome.value for result in check.examine_all(namespace).report.exercises}
+
+    assert found == dict.fromkeys(found, "match") | expect.get("outcomes", {})
+
+
+@pytest.mark.parametrize(
+    "change", ["torch.complex(dw1, dw1)", "dw1.to(torch.float8_e4m3fn)", "dw1.long()", "dw1 > 0", "dw1.to_sparse()"]
+)
+def test_the_whole_pass_is_checked_whatever_a_function_returns(change: str) -> None:
+    """The right shape in a dtype that cannot update a parameter."""
+    wrong = f"# %%\ndef grad_w1(x, dz1):\n    dw1 = x.T @ dz1\n    return {change}\n"
+
+    report = check.examine_all(notebook_of(wrong)).report
+
+    outcomes = {exercise.name: exercise.outcome for exercise in report.exercises}
+    assert outcomes.pop("grad_w1") in (Outcome.WRONG_DTYPE, Outcome.WRONG_TYPE)
+    assert set(outcomes.values()) == {Outcome.MATCH}
+    assert report.chain is not None
+    assert report.chain.training is not None
+
+
 def test_a_wrong_gradient_comes_with_its_shapes_a_picture_and_a_first_hint() -> None:
     wrong = "# %%\ndef grad_w1(x, dz1):\n    return dz1.T @ x\n"
 

@@ -45,8 +45,22 @@ def obey(task: Task) -> Graded:
         os._exit(3)
     if content.startswith("leave"):
         raise SystemExit
+    if content.startswith("slow "):
+        return _be_slow(Path(content[5:]))
     time.sleep(0.02)
     return Graded(report=content, page=b"")
+
+
+def _be_slow(folder: Path) -> Graded:
+    """Doubtful each time; the report says how often it ran, and whether something else ran at the same time."""
+    runs = len(list(folder.glob("run*")))
+    (folder / f"run{runs}").touch()
+    running = folder.parent / f"running-{os.getpid()}"
+    running.touch()
+    time.sleep(0.3)
+    is_alone = len(list(folder.parent.glob("running-*"))) == 1
+    running.unlink()
+    return Graded(report=f"run {runs + 1}, {'alone' if is_alone else 'beside others'}", page=b"", is_doubtful=True)
 
 
 class Obedient(concurrent.futures.ProcessPoolExecutor):
@@ -83,6 +97,16 @@ def test_only_what_kills_workers_is_given_up(tmp_path: Path) -> None:
 
     assert results == {name: name for name in [*innocent, chance]} | {"die": None, "leave": None}
     assert DEATHS_LIMIT == 3
+
+
+def test_what_a_busy_machine_may_have_stopped_runs_again_alone_once(tmp_path: Path) -> None:
+    folders = [tmp_path / name for name in ("first", "second", "third")]
+    for folder in folders:
+        folder.mkdir()
+    slow = [f"slow {folder}" for folder in folders]
+    results = run(*slow, *(f"s{number}" for number in range(6)))
+    assert [results[content] for content in slow] == ["run 2, alone"] * 3
+    assert len(results) == 9
 
 
 def test_if_all_workers_die_grading_stops() -> None:

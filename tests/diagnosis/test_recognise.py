@@ -196,3 +196,14 @@ def test_outcomes_without_numbers_have_diagnoses(assignment: Assignment) -> None
     assert id_for(outcome=Outcome.WRONG_DTYPE, dtypes=("int64",)) == "wrong_dtype"
     assert id_for(outcome=None, tensors=(torch.full((784, 50), torch.nan),)) == "not_finite"
     assert id_for(outcome=Outcome.RAISED, error=CallError(type="NameError", message="q", cell=1)) is None
+
+
+@pytest.mark.parametrize("scope", [Scope(unused=("dz1",)), Scope(unused=("x",))])
+def test_a_function_that_raises_is_not_told_what_it_does_not_use(assignment: Assignment, scope: Scope) -> None:
+    """It may not have come that far."""
+
+    def fails(x: torch.Tensor, dz1: torch.Tensor) -> torch.Tensor:
+        raise RuntimeError("name 'a1' is not defined")
+
+    assert first_id(assignment, "grad_w1", fails, scope) is None
+    assert first_id(assignment, "grad_w1", lambda x, dz1: x.T @ (dz1 * 0 + 1), scope) is not None

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from grader.execution.calls import Returned, read_call, read_losses, read_tensors, safe_text
-from grader.execution.channel import Reply
+from grader.execution.calls import Returned, place_in, read_call, read_losses, read_tensors
+from grader.execution.channel import Reply, safe_text
 from grader.execution.execute import Execution
 from grader.judge import Attempt, judge_exercise
 from grader.model import CallError, Outcome
@@ -24,7 +24,14 @@ PUBLIC = case_of("mnist")
 HIDDEN = case_of("vjp", public=False, dtype=torch.float64)
 PAIR = case_of("mnist", EXPECTED, EXPECTED_BIAS)
 NOTEBOOK = Notebook.of(["import torch", "\n\ndef grad_w(x, dz):\n    return x @ dz"])
-RETURNED = {"status": "returned", "type": "torch.Tensor", "tuple": None, "shapes": [[2, 2]], "dtypes": ["float32"]}
+RETURNED = {
+    "status": "returned",
+    "type": "torch.Tensor",
+    "collection": None,
+    "parts": 1,
+    "shapes": [[2, 2]],
+    "dtypes": ["float32"],
+}
 
 
 def read(header: dict[str, Any], payload: bytes = b"", *, case: Case = PUBLIC, withholds: bool = True) -> Returned:
@@ -74,8 +81,10 @@ def test_shapes_and_dtypes_are_read_from_the_tensors() -> None:
 @pytest.mark.parametrize(
     ("case", "header", "tensors", "outcome"),
     [
-        (PUBLIC, {"tuple": 1}, [EXPECTED], Outcome.WRONG_TYPE),  # a comma at the end
-        (PUBLIC, {"tuple": 2}, [EXPECTED, EXPECTED], Outcome.WRONG_TYPE),
+        (PUBLIC, {"collection": "tuple", "parts": 1}, [EXPECTED], None),  # a comma at the end
+        (PUBLIC, {"collection": "tuple", "parts": 2}, [EXPECTED, EXPECTED], Outcome.WRONG_TYPE),
+        (PAIR, {"collection": "list", "parts": 2}, [EXPECTED, EXPECTED_BIAS], None),
+        (PAIR, {"collection": ["list"], "parts": "2"}, [EXPECTED, EXPECTED_BIAS], None),
         (PUBLIC, {}, [EXPECTED, EXPECTED], Outcome.WRONG_TYPE),
         (PUBLIC, {"dtypes": ["int64"]}, [EXPECTED.long(), EXPECTED.long()], Outcome.WRONG_TYPE),
         (PUBLIC, {"type": "list", "shapes": [], "dtypes": []}, [], Outcome.WRONG_TYPE),
@@ -83,11 +92,16 @@ def test_shapes_and_dtypes_are_read_from_the_tensors() -> None:
         (PUBLIC, {"shapes": [[60_000, 60_000]]}, [], Outcome.WRONG_SHAPE),
         (PUBLIC, {"shapes": [[60_000, 60_000]], "dtypes": ["int64"]}, [], Outcome.WRONG_SHAPE),
         (PUBLIC, {"dtypes": ["qint8"]}, [], Outcome.WRONG_DTYPE),
-        (PAIR, {"tuple": 2}, [EXPECTED, EXPECTED_BIAS], None),
-        (PAIR, {"tuple": 2}, [EXPECTED], Outcome.WRONG_TYPE),
+        (PAIR, {"collection": "tuple", "parts": 2}, [EXPECTED, EXPECTED_BIAS], None),
+        (PAIR, {"collection": "tuple", "parts": 2}, [EXPECTED], Outcome.WRONG_TYPE),
         (PAIR, {}, [EXPECTED], Outcome.WRONG_TYPE),
-        (PAIR, {"tuple": 2, "shapes": [[2, 2], [60_000, 60_000]]}, [], Outcome.WRONG_SHAPE),
-        (PAIR, {"tuple": 2, "shapes": [[2, 2], [1, 2]], "dtypes": ["float32", "qint8"]}, [], Outcome.WRONG_DTYPE),
+        (PAIR, {"collection": "tuple", "shapes": [[2, 2], [60_000, 60_000]]}, [], Outcome.WRONG_SHAPE),
+        (
+            PAIR,
+            {"collection": "tuple", "shapes": [[2, 2], [1, 2]], "dtypes": ["float32", "qint8"]},
+            [],
+            Outcome.WRONG_DTYPE,
+        ),
     ],
 )
 def test_why_a_call_cannot_be_compared(
@@ -96,6 +110,18 @@ def test_why_a_call_cannot_be_compared(
     call = read(RETURNED | header, payload_with(*tensors) if tensors else b"", case=case)
 
     assert call.outcome is outcome
+
+
+@pytest.mark.parametrize(
+    ("place", "read_as"),
+    [([3, 2], (3, 2)), ([0, 7], (0, 7)), (None, None), ([3], None), ([3, "2"], None), ([True, 2], None), ("ab", None)],
+)
+def test_a_reply_says_where_the_function_begins(place: Any, read_as: tuple[int, int] | None) -> None:
+    """The first record that says so counts."""
+    records = {"mnist": ({}, b""), "vjp": ({"place": place}, b""), "linear": ({"place": [9, 9]}, b"")}
+
+    assert place_in(Reply(status="done", records=records)) == (read_as or (9, 9))
+    assert place_in(Reply(status="done")) is None
 
 
 @pytest.mark.parametrize("names", [("x",), ("1",), ("0", "x")])

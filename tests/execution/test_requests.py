@@ -153,6 +153,7 @@ def test_the_contents_of_a_request() -> None:
         "operation": "call",
         "function": "grad_w",
         "arguments": ["x", "dz"],
+        "targets": ["w"],
         "cases": ["mnist"],
         "inference": True,
         **limits,

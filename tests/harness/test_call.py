@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import collections
 import math
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -17,6 +18,20 @@ from tests.case_samples import payload_of
 X = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
 ARGUMENTS = {"x": X, "dz": 10 * X}
 CELLS = {"<cell 1>": 1, "<cell 2>": 2}
+
+
+class Pair(NamedTuple):
+    """A named tuple whose names are no targets."""
+
+    first: Any
+    second: Any
+
+
+class Gradients(NamedTuple):
+    """A named tuple whose names are targets."""
+
+    db: Any
+    dw: Any
 
 
 class Special(torch.Tensor):
@@ -34,7 +49,7 @@ def holding(function: Any) -> NotebookState:
     return NotebookState({"f": function}, CELLS)
 
 
-def called(function: Any, arguments: dict[str, torch.Tensor] = ARGUMENTS, **options: bool) -> Call:
+def called(function: Any, arguments: dict[str, torch.Tensor] = ARGUMENTS, **options: Any) -> Call:
     return call_function(holding(function), "f", arguments, **options)
 
 
@@ -47,7 +62,14 @@ def asked(
 ) -> list[tuple[dict[str, Any], dict[str, torch.Tensor]]]:
     """The header and the tensors of each message that `call_cases` writes; `header` updates the request's."""
     arguments = list(next(iter(cases.values())))
-    request = {"function": "f", "arguments": arguments, "cases": list(cases), "inference": True, "limit": limit}
+    request = {
+        "function": "f",
+        "arguments": arguments,
+        "targets": ["w", "b"],
+        "cases": list(cases),
+        "inference": True,
+        "limit": limit,
+    }
     payload = payload_of({f"{case}/{name}": tensors[name] for case, tensors in cases.items() for name in arguments})
     written: list[bytes] = []
     call_cases((request | (header or {}), payload), state, written.append)
@@ -66,7 +88,8 @@ def test_a_tensor_is_returned() -> None:
     assert call.description == {
         "status": "returned",
         "type": "torch.Tensor",
-        "tuple": None,
+        "collection": None,
+        "parts": 1,
         "autograd": [],
         "mutated": [],
         "shapes": [[2, 2]],
@@ -76,15 +99,25 @@ def test_a_tensor_is_returned() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "kind", "length", "count"),
+    ("value", "kind", "collection", "count"),
     [
-        ((X, X.double()[0]), "tuple", 2, 2),
-        ((X,), "tuple", 1, 1),
-        ((), "tuple", 0, 0),
-        ([X], "list", None, 0),
+        ((X, X.double()[0]), "tuple", "tuple", 2),
+        ((X,), "tuple", "tuple", 1),
+        ((), "tuple", "tuple", 0),
+        ([X], "list", "list", 1),
+        ([X] * 100, "list", "list", 100),
+        ([X] * 101, "list", "list", 0),
+        ([X, [X]], "list", "list", 0),
+        ([[1.0]], "list", "list", 0),
+        (Pair(X, X), "tests.harness.test_call.Pair", "named tuple", 2),
+        (X.max(0), "torch.return_types.max", "named tuple", 2),
+        ({"w": X, 3: X}, "dict", "dict", 2),
+        (collections.OrderedDict(w=X), "collections.OrderedDict", "dict", 1),
+        ({X}, "set", None, 0),
+        (map(abs, [X]), "map", None, 0),
         (None, "NoneType", None, 0),
         (3.0, "float", None, 0),
-        ((X, 1), "tuple", 2, 0),
+        ((X, 1), "tuple", "tuple", 0),
         (X.numpy(), "numpy.ndarray", None, 0),
         (torch.nn.Parameter(X), "torch.nn.parameter.Parameter", None, 1),
         (X.as_subclass(Special), "tests.harness.test_call.Special", None, 1),
@@ -93,17 +126,45 @@ def test_a_tensor_is_returned() -> None:
         (type("T" * 300, (), {})(), f"tests.harness.test_call.{'T' * 300}"[:100], None, 0),
     ],
 )
-def test_every_returned_value_is_described(value: Any, kind: str, length: int | None, count: int) -> None:
+def test_every_returned_value_is_described(value: Any, kind: str, collection: str | None, count: int) -> None:
     """Only tensors with plain numbers are kept. Of other tensors, only shapes and dtypes are described."""
     call = called(lambda x, dz: value)
 
     assert call.description["status"] == "returned"
-    assert (call.description["type"], call.description["tuple"]) == (kind, length)
+    assert (call.description["type"], call.description["collection"]) == (kind, collection)
     assert len(call.tensors) == count
     assert all(type(tensor) is torch.Tensor and not tensor.requires_grad for tensor in call.tensors)
-    parts = value if isinstance(value, tuple) else (value,)
-    shapes = [list(part.shape) for part in parts] if all(isinstance(part, torch.Tensor) for part in parts) else None
-    assert call.description.get("shapes") == shapes
+    parts = list(value.values() if isinstance(value, dict) else value if collection else (value,))
+    has_shapes = all(isinstance(part, torch.Tensor) for part in parts) and len(parts) <= 100
+    assert call.description["parts"] == len(parts)
+    assert call.description.get("shapes") == ([list(part.shape) for part in parts] if has_shapes else None)
+
+
+W, B, OTHER = X, 2 * X, 3 * X
+
+
+@pytest.mark.parametrize(
+    ("value", "order"),
+    [
+        ({"w": W, "b": B}, (W, B)),
+        ({"b": B, "w": W}, (W, B)),
+        ({"db": B, "dw": W}, (W, B)),
+        ({"d_b": B, "grad_w": W}, (W, B)),
+        ({"b": B, "first": W}, (W, B)),  # what has no target's name takes the place that is left
+        ({"second": B, "first": W}, (B, W)),  # no names of targets: in order
+        ({2: B, None: W}, (B, W)),
+        ({"w": B, "dw": W}, (B, W)),  # two with one name: in order
+        ({"b": B, "w": W, "x": OTHER}, (B, W, OTHER)),  # too many, which is the grader's to say
+        (Gradients(B, W), (W, B)),
+        (Pair(W, B), (W, B)),
+        ([B, W], (B, W)),
+        ((B, W), (B, W)),
+    ],
+)
+def test_what_names_targets_is_put_in_their_order(value: Any, order: tuple[torch.Tensor, ...]) -> None:
+    call = called(lambda x, dz: value, targets=("w", "b"))
+
+    assert [tensor.tolist() for tensor in call.tensors] == [tensor.tolist() for tensor in order]
 
 
 def test_a_tensor_that_requires_grad_is_reported() -> None:
@@ -167,30 +228,74 @@ def test_every_change_of_an_argument_is_reported(write: Callable[[torch.Tensor],
     assert called(lambda x: write(x), {"x": ones}, inference=False).description["mutated"] == ["x"]
 
 
+WRAPPED = """
+import functools
+def decorated(f):
+    {wraps}
+    def inner(*args{kwargs}): return f(*args)
+    return inner
+@decorated
+def f({names}): return x - dz
+"""
+
+
 @pytest.mark.parametrize(
-    ("code", "by_name"),
+    "code",
     [
-        ("def f(x, dz): return x - dz", True),
-        ("def f(x, dz, /): return x - dz", True),
-        ("def f(dz, x): return x - dz", True),  # the same names in another order
-        ("def f(a, b): return a - b", True),  # other names
-        ("def f(dz, b): return dz - b", True),  # not all of the names: by position
-        ("def f(dz, x, y=1): return dz - x", True),  # more than the names: by position
-        ("def f(*all): return all[0] - all[1]", True),
-        ("f = torch.sub", True),  # without a signature
-        ("class F:\n    def __call__(self, dz, x): return x - dz\nf = F()", True),
-        ("def f(x): return x", False),
-        ("def f(x, dz, y): return x", False),
+        "def f(x, dz): return x - dz",
+        "def f(x, dz, /): return x - dz",
+        "def f(dz, x): return x - dz",  # the same names in another order
+        "def f(dz, x, /): return x - dz",
+        "def f(a, b): return a - b",  # other names
+        "def f(dz, b): return dz - b",  # not all of the names: by position
+        "def f(dz, x, y=1): return x - dz",  # all of the names, and others that have a value
+        "def f(dz, y=1, x=None): return x - dz",
+        "def f(a, b, dz=1): return a - b",
+        "def f(dz, x, *rest): return x - dz",
+        "def f(*all): return all[0] - all[1]",
+        "def f(*, x, dz): return x - dz",
+        "def f(*, dz, x): return x - dz",
+        "def f(*, a, b): return a - b",
+        "def f(a, *, dz): return a - dz",
+        "def f(b, *, x): return x - b",
+        "def f(a, *, b): return a - b",
+        "def f(*all, dz): return all[0] - dz",
+        "def f(*, dz, x, scale=1): return scale * (x - dz)",
+        "def f(**gradients): return gradients['x'] - gradients['dz']",
+        "def f(dz, **rest): return rest['x'] - dz",
+        "def f(x, dz=None, **rest): return x - dz",
+        "def f(a, **rest): return a - rest['dz']",
+        WRAPPED.format(wraps="@functools.wraps(f)", kwargs="", names="dz, x"),
+        WRAPPED.format(wraps="@functools.wraps(f)", kwargs=", **kwargs", names="x, dz"),
+        WRAPPED.format(wraps="", kwargs=", **kwargs", names="x, dz"),
+        "import functools\ndef g(dz, scale, x): return scale * (x - dz)\nf = functools.partial(g, scale=1)",
+        "f = torch.sub",  # without a signature
+        "class F:\n    def __call__(self, dz, x): return x - dz\nf = F()",
     ],
 )
-def test_arguments_are_bound_by_name_or_else_by_position(code: str, by_name: bool) -> None:
+def test_arguments_are_bound_by_name_or_else_by_position(code: str) -> None:
     call = call_function(defined(code), "f", ARGUMENTS)
 
-    assert call.description["status"] == ("returned" if by_name else "raised")
-    if by_name:
-        assert call.tensors[0].tolist() == (-9 * X).tolist()
-    else:
-        assert call.description["error"]["type"] == "TypeError"
+    assert call.description["status"] == "returned", call.description
+    assert call.tensors[0].tolist() == (-9 * X).tolist()
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "def f(x): return x",
+        "def f(x, dz, y): return x",
+        "def f(x, *, a, b): return x",
+        "def f(*, x): return x",
+        "def f(x, dz, *, y): return x",
+        "def f(): return 1",
+    ],
+)
+def test_parameters_that_do_not_fit_raise_what_python_raises(code: str) -> None:
+    call = call_function(defined(code), "f", ARGUMENTS)
+
+    assert call.description["error"]["type"] == "TypeError"
+    assert call.description["error"]["message"].startswith("f() ")
 
 
 # ----------------------------------------------------------------------------------------------------- what is raised

@@ -167,6 +167,22 @@ def test_the_first_of_two_functions_for_one_gradient_is_used_in_training() -> No
     assert result.training["losses"] == pytest.approx(descended(5))
 
 
+@pytest.mark.parametrize("dtype", [torch.complex64, torch.float8_e4m3fn, torch.int64, torch.bool])
+def test_only_a_gradient_of_a_floating_dtype_updates_a_parameter(dtype: torch.dtype) -> None:
+    """Others can be neither subtracted nor compared, and are not sent."""
+    result = ran(RIGHT | {"grad_b": lambda dz: dz.sum(0, keepdim=True).to(dtype)}, steps=5)
+
+    assert result.tensors.keys() == {"grad_z/dz", "grad_w/dw"}
+    assert result.training["losses"] == pytest.approx(descended(5, with_bias=False))
+
+
+def test_results_in_a_collection_are_used() -> None:
+    layer = {"grad_layer": lambda x, dz: {"db": dz.sum(0, keepdim=True), "dw": x.T @ dz}}
+    functions = RIGHT | layer | {"grad_z": lambda z, y: [2 * (z - y)]}
+
+    assert ran(functions, GRAD_Z, LAYER, steps=5).training["losses"] == pytest.approx(descended(5))
+
+
 def test_very_large_tensors_are_not_sent() -> None:
     result = ran(RIGHT | {"grad_b": lambda dz: torch.zeros(1).expand(10_000_001)}, steps=0)
 

@@ -61,7 +61,14 @@ class Server:
     def ask(self, function: str, *, cases: int = 1, seconds: float = 20.0, limit: int = 1 << 16) -> Any:
         """The status, and for each case its header and its tensor's entries."""
         names = [f"case {number}" for number in range(cases)]
-        header = {"operation": "call", "function": function, "arguments": ["x"], "cases": names, "inference": True}
+        header = {
+            "operation": "call",
+            "function": function,
+            "arguments": ["x"],
+            "targets": ["w"],
+            "cases": names,
+            "inference": True,
+        }
         header |= {"seconds": seconds, "cpu_seconds": 60, "limit": limit}
         self.channel.sendall(pack(header, save({f"{name}/x": X + number for number, name in enumerate(names)})))
         status, content = self.receive()
@@ -158,7 +165,14 @@ def test_requests_are_performed_with_one_thread(operation: str) -> None:
 
     torch.set_num_threads(2)
     written: list[bytes] = []
-    called = {"function": "f", "arguments": ["x"], "cases": ["mnist"], "inference": True, "limit": 1 << 16}
+    called = {
+        "function": "f",
+        "arguments": ["x"],
+        "targets": ["w"],
+        "cases": ["mnist"],
+        "inference": True,
+        "limit": 1 << 16,
+    }
     composed = {
         "inputs": ["mnist/x"],
         "parameters": [],

@@ -2,22 +2,65 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import pytest
 import torch
 
 from grader.harness.trace import AutogradTrace
 
+
+class Layer(NamedTuple):
+    """A student's layer."""
+
+    backward: Callable[[torch.Tensor], torch.Tensor]
+
+
+class Squared(torch.autograd.Function):
+    """A student's function whose backward pass is written by hand."""
+
+    @staticmethod
+    def forward(ctx: Any, x: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(x)
+        return x * x
+
+    @staticmethod
+    def backward(ctx: Any, upstream: torch.Tensor) -> torch.Tensor:
+        (x,) = ctx.saved_tensors
+        return 2 * x * upstream
+
+
 X = torch.tensor([[1.0, -2.0], [3.0, 4.0]])
 
 
+PASS = "started a backward pass of autograd"
+FORWARD = "used forward-mode differentiation"
+
+
 def traced(function: Callable[[torch.Tensor], object], *, inference: bool = True) -> list[str]:
-    """The evidence from a call that is made as `grader.harness.call` makes it."""
-    trace = AutogradTrace(inference=inference)
-    with torch.inference_mode() if inference else torch.enable_grad(), trace.hooks(), trace:
+    """The evidence from a call that is made as `grader.harness.call` makes it. The call may raise."""
+    trace = AutogradTrace()
+    with (
+        contextlib.suppress(Exception),
+        torch.inference_mode() if inference else torch.enable_grad(),
+        trace.watching(),
+    ):
         function(X.clone())
     return trace.evidence
+
+
+def outside(function: Callable[[torch.Tensor], object]) -> Callable[[torch.Tensor], object]:
+    """The function, outside of inference mode."""
+
+    def called(x: torch.Tensor) -> object:
+        with torch.inference_mode(False), torch.enable_grad():
+            return function(x.clone())
+
+    return called
 
 
 @pytest.mark.parametrize("inference", [True, False])
@@ -29,6 +72,12 @@ def traced(function: Callable[[torch.Tensor], object], *, inference: bool = True
         lambda x: torch.relu(x).clamp(0, 1).softmax(-1),
         lambda x: torch.vmap(lambda row: row.sum())(x),
         lambda x: x.mul_(2).detach(),
+        lambda x: (torch.zeros(2, 2, requires_grad=True) * x).sum(),  # records a graph, and that is all
+        lambda x: x.requires_grad_() if not x.is_inference() else x,
+        outside(lambda x: (x.requires_grad_() ** 2).sum().detach()),
+        Layer(lambda d: d * 2).backward,
+        lambda x: Squared.backward(SimpleNamespace(saved_tensors=(x,)), x),
+        lambda x: Squared.apply(x),
     ],
 )
 def test_arithmetic_is_not_autograd(function: Callable[[torch.Tensor], object], inference: bool) -> None:
@@ -47,33 +96,128 @@ def test_operators_of_a_backward_pass_are_recorded(inference: bool) -> None:
     assert traced(function, inference=inference) == ["called aten::threshold_backward", "called aten::tanh_backward"]
 
 
-def test_a_graph_for_autograd_is_recorded() -> None:
-    """In grad mode a graph is evidence enough, even if nothing is differentiated."""
-    evidence = traced(lambda x: (x.requires_grad_() ** 2).sum(), inference=False)
+@pytest.mark.parametrize("inference", [True, False])
+def test_backward_is_a_word_in_the_name_of_an_operator(inference: bool) -> None:
+    def function(x: torch.Tensor) -> None:
+        torch._softmax_backward_data(x, x, -1, x.dtype)
+        torch.ops.aten.native_layer_norm_backward(x, x, [2], x[:, :1], x[:, :1], None, None, [True, False, False])
 
-    assert evidence == ["recorded a graph for autograd"]
+    assert traced(function, inference=inference) == [
+        "called aten::_softmax_backward_data",
+        "called aten::native_layer_norm_backward",
+    ]
 
 
-def test_a_whole_backward_pass_leaves_two_pieces_of_evidence() -> None:
+engine_of_torch, grad_of_torch = torch.autograd.graph._engine_run_backward, torch.autograd.grad
+
+
+def engine(x: torch.Tensor) -> object:
+    """A backward pass without torch's Python."""
+    leaf = torch.zeros(2, 2, requires_grad=True)
+    torch.autograd.Variable._execution_engine.run_backward((leaf + 1,), (x,), False, False, (), True, True)
+    return leaf.grad
+
+
+def imported_before(x: torch.Tensor) -> object:
+    leaf = torch.zeros(2, 2, requires_grad=True)
+    return engine_of_torch((leaf * 2,), (x,), False, False, (leaf,), allow_unreachable=True)
+
+
+def walks_the_graph(x: torch.Tensor) -> object:
+    return (torch.ones(2, 2, requires_grad=True) * x).grad_fn(x)
+
+
+def duals(x: torch.Tensor) -> object:
+    level = torch._C._enter_dual_level()
+    try:
+        return torch._VF._unpack_dual(torch.sin(torch._VF._make_dual(x, x, level=level)), level=level)
+    finally:
+        torch._C._exit_dual_level(level=level)
+
+
+USES = {
+    "backward": (lambda x: (torch.zeros(2, 2, requires_grad=True) + x).sum().backward(), PASS),
+    "grad": (lambda x: grad_of_torch((leaf := torch.ones(2, 2, requires_grad=True)).sum(), leaf), PASS),
+    "functional": (lambda x: torch.autograd.functional.vjp(torch.sin, x, x), "called torch.autograd.functional"),
+    "vjp": (lambda x: torch.func.vjp(torch.sin, x)[1](x), PASS),
+    "func.grad": (lambda x: torch.func.grad(lambda z: torch.func.grad(lambda y: (y**3).sum())(z).sum())(x), PASS),
+    "jacrev": (lambda x: torch.func.jacrev(torch.sin)(x), PASS),
+    "jvp": (lambda x: torch.func.jvp(torch.sin, (x,), (x,)), FORWARD),
+    "jacfwd": (lambda x: torch.func.jacfwd(torch.sin)(x), FORWARD),
+    "linearize": (lambda x: torch.func.linearize(torch.sin, x)[1](x), FORWARD),
+    "dual numbers": (duals, FORWARD),
+}
+WITH_A_GRAPH = {
+    "engine": (engine, PASS),
+    "imported before": (imported_before, PASS),
+    "walks the graph": (walks_the_graph, "read what a graph saved for autograd"),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # torch warns about its own code
+@pytest.mark.parametrize("use", USES)
+@pytest.mark.parametrize("mode", ["inference", "left", "grad"])
+def test_every_use_of_autograd_is_recorded(use: str, mode: str) -> None:
+    """In inference mode, where some of them raise; outside of it; and where the function leaves it."""
+    function, evidence = USES[use]
+
+    assert evidence in traced(outside(function) if mode == "left" else function, inference=mode != "grad")
+
+
+@pytest.mark.parametrize("use", WITH_A_GRAPH)
+@pytest.mark.parametrize("inference", [True, False])
+def test_every_use_of_a_graph_is_recorded(use: str, inference: bool) -> None:
+    """Whatever name a notebook has given to it, and however far below Python it is."""
+    function, evidence = WITH_A_GRAPH[use]
+
+    assert evidence in traced(outside(function), inference=inference)
+
+
+def test_a_backward_pass_is_one_piece_of_evidence() -> None:
+    """Its operators are not named one by one."""
+
     def function(x: torch.Tensor) -> torch.Tensor | None:
         x.requires_grad_()
         torch.sigmoid(x).sum().backward()
         return x.grad
 
-    assert traced(function, inference=False) == ["recorded a graph for autograd", "called aten::sigmoid_backward"]
+    assert traced(function, inference=False) == [PASS]
 
 
-def test_leaving_inference_mode_is_recorded() -> None:
-    def function(x: torch.Tensor) -> torch.Tensor | None:
-        with torch.inference_mode(False), torch.enable_grad():
-            leaf = torch.ones(2, requires_grad=True)
-            (leaf**2).sum().backward()
-            return leaf.grad
+def test_a_thread_is_watched_too() -> None:
+    """A thread has no inference mode and no trace of its own."""
 
-    evidence = traced(function)
+    def function(x: torch.Tensor) -> None:
+        thread = threading.Thread(target=lambda: torch.func.vjp(torch.sin, X.clone())[1](X))
+        thread.start()
+        thread.join()
 
-    assert evidence[0] == "switched inference mode off"
-    assert "recorded a graph for autograd" in evidence
+    assert traced(function) == [PASS]
+
+
+def test_torch_func_works_where_autograd_is_allowed() -> None:
+    """Hooks on saved tensors would make it raise."""
+    results: list[torch.Tensor] = []
+
+    traced(lambda x: results.append(torch.func.vjp(torch.sin, x)[1](x)[0]), inference=False)
+
+    assert results[0].tolist() == (X.cos() * X).tolist()
+
+
+def test_torch_is_as_before_afterwards() -> None:
+    """Also if the function raises."""
+    parts = [
+        (torch.autograd, "_engine_run_backward"),
+        (torch.autograd.graph, "_engine_run_backward"),
+        (torch.autograd.graph, "disable_saved_tensors_hooks"),
+        (torch.autograd.functional, "_grad_preprocess"),
+        (torch.autograd.forward_ad, "enter_dual_level"),
+    ]
+    before = [getattr(module, name) for module, name in parts]
+
+    traced(lambda x: x @ torch.ones(3))
+
+    assert [getattr(module, name) for module, name in parts] == before
 
 
 def test_there_are_at_most_five_pieces_of_evidence() -> None:

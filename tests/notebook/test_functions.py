@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from grader.notebook.functions import FunctionIndex, find_functions
+from grader.notebook.functions import FunctionIndex, Place, find_functions
 from grader.notebook.read import Unreadable, read_notebook
+from grader.notebook.scope import Scope
 from tests.conftest import submission_of
 
 
@@ -119,3 +120,45 @@ def test_autograd_in_a_function_is_found(code: str) -> None:
 def test_code_that_only_resembles_autograd_is_not_flagged(code: str) -> None:
     """Scratch cells, a class with a method `backward`, vmap."""
     assert not functions_of(code).definitions["grad_a"][0].autograd
+
+
+SPREAD = (
+    "def grad_a(x):\n    raise NotImplementedError",
+    "\n\ndef other(x):\n    return x * n\n\nn = 3\ngrad_a, rest = other, n",
+    "class A:\n    @property\n    def slope(self):\n        return 1\n\n    def b(self, x):\n        return x",
+    "grad_a = (\n    lambda x: x\n)",
+)
+
+
+@pytest.mark.parametrize(
+    ("place", "text"),
+    [
+        (Place(1, 1), "def grad_a(x):\n    raise NotImplementedError"),
+        (Place(2, 1), "def other(x):\n    return x * n"),  # the kernel drops blank lines
+        (Place(3, 6), "def b(self, x):\n    return x"),
+        (Place(3, 2), "@property\ndef slope(self):\n    return 1"),
+        (Place(4, 2), "grad_a = (\n    lambda x: x\n)"),
+        (Place(1, 9), "def grad_a(x):\n    raise NotImplementedError"),  # the cell is right, the line is not
+        (Place(9, 1), "grad_a = (\n    lambda x: x\n)"),
+        (Place(0, 1), "grad_a = (\n    lambda x: x\n)"),
+        (None, "grad_a = (\n    lambda x: x\n)"),
+    ],
+)
+def test_what_ran_is_found_by_its_place(place: Place | None, text: str) -> None:
+    """Under any name. Without a place in a cell, the last definition that is not blank is the best guess."""
+    ran = functions_of(*SPREAD).ran("grad_a", place)
+
+    assert ran is not None
+    assert ran.code.text == text
+
+
+def test_a_blank_is_no_guess_of_what_ran() -> None:
+    found = functions_of("def grad_a(x):\n    pass", "%run other.py")
+
+    assert found.ran("grad_a", Place(0, 1)) is None
+    assert found.scope("grad_a", Place(0, 1)) == Scope()
+    assert functions_of(*SPREAD).scope("grad_a", Place(2, 1)).reads == ("n",)
+
+
+def test_what_timeit_defines_is_gone() -> None:
+    assert functions_of("%%timeit\ndef grad_a(x):\n    return x").definitions == {}

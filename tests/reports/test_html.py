@@ -287,6 +287,21 @@ def test_the_chain_distinguishes_wrong_functions_from_wrong_inputs() -> None:
     assert chain.summary.endswith("4 of 7 results are right.")
 
 
+def test_a_forbidden_function_is_not_wrong_in_the_chain() -> None:
+    """Nor is it right, whatever it returned there."""
+    report = missing_mask()
+    results = tuple(
+        dataclasses.replace(result, outcome=Outcome.FORBIDDEN) if result.name in ("grad_z1", "grad_a1") else result
+        for result in report.exercises
+    )
+
+    chain = build_page(dataclasses.replace(report, exercises=results)).chain
+
+    assert chain is not None
+    words = {link.name: link.verdict for link in chain.links}
+    assert words["grad_z1"] == words["grad_a1"] == LINKS["forbidden"]
+
+
 def test_exercises_with_the_same_name_have_different_anchors() -> None:
     links = [link["href"] for link in Parsed(render_html(report_samples.report(*[graded("grad_w2")] * 2))).all("a")]
 

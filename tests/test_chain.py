@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
+from grader.chain import judge_chain
 from grader.execution.channel import Reply
-from grader.judge import judge_chain
 from grader.model import Chain, Exercise, Outcome
 from grader.reference.cases import ChainCase
 from tests.case_samples import EXPECTED, EXPECTED_BIAS, LAYER, WEIGHT, assignment_of, payload_of
@@ -134,6 +134,23 @@ def test_a_training_curve_has_a_number_for_each_step(losses: Any, is_shown: bool
 )
 def test_which_parameters_were_never_updated(gradients: dict[str, torch.Tensor], message: str) -> None:
     assert chained(gradients).message == message
+
+
+def test_the_first_of_two_functions_for_one_gradient_updates() -> None:
+    """The first exercise, whatever its name: the file that arrives is sorted by name and size."""
+    assignment = assignment_of(dataclasses.replace(WEIGHT, name="grad_z"), dataclasses.replace(WEIGHT, name="grad_a"))
+    gradients = {"grad_z/dw": RIGHT[:1], "grad_a/dw": RIGHT, "grad_b/db": EXPECTED_BIAS}
+    records = {"chain": ({}, payload_of(gradients)), "training": ({"losses": [3.0] * (assignment.steps + 1)}, b"")}
+
+    chain = judge_chain(
+        assignment,
+        CHAIN_CASE,
+        Reply(status="done", records=records),
+        PASSED | {"grad_z": Outcome.RAISED, "grad_a": Outcome.MATCH},
+    )
+
+    assert chain is not None
+    assert chain.message.startswith("In training, w and b were never updated")
 
 
 def test_three_parameters_that_were_never_updated() -> None:

@@ -1,0 +1,69 @@
+"""
+Judges the backward pass that is composed of all of a student's functions. It gives no points.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+
+from grader.assignment.load import Assignment
+from grader.compare import compare
+from grader.execution.calls import CHAIN, read_losses, read_tensors
+from grader.execution.channel import Reply
+from grader.model import Chain, Curve, Outcome
+from grader.reference.cases import ChainCase
+
+__all__ = ["judge_chain"]
+
+
+def judge_chain(
+    assignment: Assignment, chain: ChainCase, reply: Reply, outcomes: Mapping[str, Outcome]
+) -> Chain | None:
+    """
+    Judge the backward pass in which each function is called with what the others returned. It decides no points.
+
+    Args:
+        outcomes: The outcome of each exercise when it is called with the right arguments.
+
+    Returns:
+        None if the backward pass was not run.
+    """
+    if CHAIN not in reply.records:
+        return None
+    gradients = read_tensors(reply.records[CHAIN][1])
+    links: dict[str, Outcome] = {}
+    for depth, exercise in enumerate(assignment.exercises, start=1):
+        pairs = [
+            (gradients[name], chain.expected[f"d{target}"])
+            for target in exercise.targets
+            if (name := f"{exercise.name}/d{target}") in gradients
+        ]
+        if len(pairs) == len(exercise.targets):
+            terms = depth * chain.terms
+            compared = [compare(got, right, terms=terms, argument_dtype=torch.float32) for got, right in pairs]
+            is_match = all(comparison.outcome is Outcome.MATCH for comparison in compared)
+            links[exercise.name] = Outcome.MATCH if is_match else Outcome.MISMATCH
+        elif outcomes[exercise.name].passed is True:
+            links[exercise.name] = Outcome.SKIPPED
+        else:
+            links[exercise.name] = outcomes[exercise.name]
+    losses = read_losses(reply, steps=assignment.steps)
+    if not losses:
+        return Chain(links=links)
+    shapes: dict[str, torch.Size] = {}
+    for exercise in assignment.exercises:
+        for target in exercise.targets:  # if two functions derive the same gradient, the first one updates
+            if (gradient := gradients.get(f"{exercise.name}/d{target}")) is not None:
+                shapes.setdefault(target, gradient.shape)
+    never_updated = [name for name, parameter in chain.parameters.items() if shapes.get(name) != parameter.shape]
+    curve = Curve(reference=chain.losses, student=losses)
+    return Chain(links=links, training=curve, message=_never_updated(never_updated) if never_updated else "")
+
+
+def _never_updated(parameters: Sequence[str]) -> str:
+    if len(parameters) == 1:
+        return f"In training, {parameters[0]} was never updated: its gradient was missing or had the wrong shape."
+    names = f"{', '.join(parameters[:-1])} and {parameters[-1]}"
+    return f"In training, {names} were never updated: their gradients were missing or had the wrong shape."

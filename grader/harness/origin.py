@@ -1,0 +1,104 @@
+"""
+Finds the code that runs when a student's function is called, whichever way the function got its name.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dis
+import functools
+import inspect
+import types
+from collections.abc import Mapping
+from typing import Any
+
+__all__ = ["code_of", "is_own_raise", "place_of"]
+
+_DEPTH = 10
+_RAISE = dis.opmap["RAISE_VARARGS"]
+
+
+def code_of(function: Any, name: str) -> types.CodeType | None:
+    """
+    The code behind a callable: of what a decorator wraps, of a method, of what `functools.partial` holds.
+
+    Args:
+        name: The name that the callable has in the notebook. A wrapper that does not say what it wraps may hold a
+            function of that name.
+
+    Returns:
+        None if it is not written in Python, or not known.
+    """
+    with contextlib.suppress(Exception):  # a student's object may raise in any operation
+        for _ in range(_DEPTH):
+            inner = _inside(function)
+            if inner is None:
+                break
+            function = inner
+        code = getattr(function, "__code__", None)
+        if isinstance(code, types.CodeType):
+            return _held(function, name, _DEPTH) or code
+    return None
+
+
+def _inside(function: Any) -> Any:
+    """The callable that another one passes its arguments to; None if it is not known to."""
+    if getattr(function, "__wrapped__", None) is not None:
+        return function.__wrapped__
+    if isinstance(function, functools.partial):
+        return function.func
+    if isinstance(function, types.MethodType):
+        return function.__func__
+    called = inspect.getattr_static(type(function), "__call__", None)
+    return called if isinstance(called, types.FunctionType) else None
+
+
+def _held(function: Any, name: str, depth: int) -> types.CodeType | None:
+    """The code of the function called `name` among a function and those that it holds in its closure."""
+    if not isinstance(function, types.FunctionType) or not depth:
+        return None
+    if function.__code__.co_name == name:
+        return function.__code__
+    for cell in function.__closure__ or ():
+        try:
+            code = _held(cell.cell_contents, name, depth - 1)
+        except ValueError:  # the variable has no value yet
+            continue
+        if code is not None:
+            return code
+    return None
+
+
+def place_of(function: Any, name: str, cells: Mapping[str, int]) -> list[int] | None:
+    """
+    Where the code of a callable begins: the number of its cell and the line there.
+
+    Args:
+        cells: The numbers of the notebook's cells by the file names that Python knows them by.
+
+    Returns:
+        `[0, line]` if it is not in a cell; None if it is not known.
+    """
+    code = code_of(function, name)
+    return None if code is None else [cells.get(code.co_filename, 0), code.co_firstlineno]
+
+
+def is_own_raise(error: BaseException, function: Any, name: str) -> bool:
+    """
+    Whether a `raise` in the function's own code raised an exception: not a helper, and not a function of torch.
+
+    >>> def grad_w1():
+    ...     raise NotImplementedError
+    >>> try:
+    ...     grad_w1()
+    ... except NotImplementedError as error:
+    ...     is_own_raise(error, grad_w1, "grad_w1")
+    True
+    """
+    step = error.__traceback__
+    while step is not None and step.tb_next is not None:
+        step = step.tb_next
+    if step is None:
+        return False
+    code = step.tb_frame.f_code
+    return (code.co_name == name or code is code_of(function, name)) and code.co_code[step.tb_lasti] == _RAISE

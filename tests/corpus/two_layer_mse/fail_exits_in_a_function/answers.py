@@ -1,0 +1,3 @@
+# %%
+def grad_b1(dz1):
+    exit()

@@ -1,0 +1,62 @@
+"""What wall time alone stopped is tried again, once: the machine may have been too busy."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+
+import pytest
+
+from grader.execution.execute import Execution, execute
+from grader.model import Limits
+from grader.notebook.read import Notebook
+from grader.sandbox import ForkServer
+
+LIMITS = Limits(cell_s=1.5, cell_cpu_s=30.0, notebook_s=30.0)
+
+pytestmark = pytest.mark.skipif(not ForkServer.is_available(), reason="kernels are forked on Linux only")
+
+
+def _execute(*codes: str, limits: Limits = LIMITS) -> Execution:
+    async def run() -> Execution:
+        async with execute(Notebook.of(codes), lambda _: [], limits) as execution:
+            return execution
+
+    return asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("code", "is_doubtful"),
+    [
+        ("x = 1", False),
+        ("1 / 0", False),
+        ("import time; time.sleep(60)", True),  # no machine is too busy for this, but the grader cannot know
+        ("while True: pass", False),
+        ("import threading; threading.Event().wait()", True),
+    ],
+)
+def test_only_what_had_no_processor_is_doubtful(code: str, is_doubtful: bool) -> None:
+    assert _execute(code, "y = 1").is_doubtful is is_doubtful
+
+
+def test_a_limit_on_cpu_time_leaves_no_doubt() -> None:
+    execution = _execute("while True: pass", limits=dataclasses.replace(LIMITS, cell_cpu_s=0.5, cell_s=20.0))
+    assert execution.errors[1].message == "stopped after 0.5 seconds of CPU time"
+    assert not execution.is_doubtful
+
+
+def test_the_time_of_all_cells_costs_only_cells_that_take_long() -> None:
+    """Functions stand below the cells that take long, and cost no time."""
+    limits = dataclasses.replace(LIMITS, cell_s=1.5, notebook_s=2.0)
+    execution = _execute(
+        *["import time; time.sleep(0.9)"] * 2, "while True: pass", "def f(): return 1", "f()", limits=limits
+    )
+    assert (execution.executed, list(execution.errors), execution.stopped) == (5, [3], None)
+    assert execution.errors[3].message == "stopped after 2 seconds for all cells"
+
+
+def test_cells_without_end_do_not_run_for_ever() -> None:
+    limits = dataclasses.replace(LIMITS, cell_s=1.0, notebook_s=1.0)
+    execution = _execute(*["while True: pass"] * 40, limits=limits)
+    assert execution.executed < 10
+    assert execution.stopped == "The notebook took longer than 1 seconds and was stopped."

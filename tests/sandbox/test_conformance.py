@@ -73,15 +73,7 @@ def ipykernel_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("ipykernel")
     version = importlib.metadata.version("ipykernel")
     options = ["--no-deps", "--no-build-isolation", "--no-binary", "ipykernel", "--dest", str(folder)]
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "--disable-pip-version-check",
-        "download",
-        *options,
-        f"ipykernel=={version}",
-    ]
+    command = [sys.executable, "-m", "pip", "download", *options, f"ipykernel=={version}"]
     downloaded = subprocess.run(command, capture_output=True, text=True)
     if downloaded.returncode != 0:
         reason = f"ipykernel's source distribution cannot be downloaded: {downloaded.stderr[-1000:]}"

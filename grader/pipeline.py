@@ -21,6 +21,7 @@ from grader.execution.execute import Execution, execute
 from grader.execution.requests import requests_for
 from grader.judge import Attempt
 from grader.model import ExerciseResult, NotebookSummary, Outcome, Report, Submission
+from grader.notebook.advice import advice_on
 from grader.notebook.functions import find_functions
 from grader.notebook.read import Notebook, Unreadable, read_notebook
 from grader.reference.cases import build_cases, build_chain
@@ -110,7 +111,7 @@ def judge(submission: Submission, assignment: Assignment, attempt: Attempt) -> R
         flags=tuple(flag for verdict in verdicts for flag in verdict.flags),
         chain=judge_chain(assignment, build_chain(assignment), execution.replies[CHAIN], outcomes),
         sandbox_layers=execution.layers,
-        notes=_notes(attempt.notebook, assignment),
+        notes=(*_notes(attempt.notebook, assignment), *advice_on(attempt.notebook, execution.errors)),
         seconds=execution.seconds + time.perf_counter() - started,
     )
 

@@ -17,13 +17,14 @@ import stat
 import unicodedata
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from grader.classroom.records import File, Problem
 from grader.errors import UsageError
 from grader.notebook.read import FILE_LIMIT_BYTES, Unreadable
 
-__all__ = ["FILES_LIMIT", "open_archive_in", "open_file", "open_tree"]
+__all__ = ["FILES_LIMIT", "find_repositories", "open_archive_in", "open_file", "open_tree"]
 
 FILES_LIMIT = 50_000
 HANDED_IN_LIMIT = 1_000
@@ -31,6 +32,9 @@ METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """No platform uses other methods, and some need gigabytes of memory to unpack."""
 JUNK = ("__MACOSX", "__pycache__", "Thumbs.db", "desktop.ini")
 UTF8_FLAG, ENCRYPTED_FLAG = 0x800, 0x1
+REPOSITORY = (".git", ".github", ".classroom50.yaml")
+"""What lies at the top of a checkout."""
+REPOSITORY_DEPTH = 4
 DAMAGED = "The file cannot be unpacked: this part of the archive is damaged ({})."
 LINK = "It is a link, and was not followed."
 
@@ -53,16 +57,48 @@ def open_tree(path: Path) -> tuple[list[File], list[Problem]]:
     elif not path.exists():
         raise UsageError(f"There is no {path}.", "Check the path.")
     else:
-        try:
-            archive = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-            raise UsageError(
-                f"{path} is not a zip archive that can be read ({error}).", "Download it from the platform again."
-            ) from error
-        files, problems = _list(archive)
+        files, problems = _list(_opened(path))
     if len(files) > FILES_LIMIT:
         raise UsageError(f"{path} contains more than {FILES_LIMIT:,} files.", "Name a smaller part of it.")
     return sorted(files, key=lambda file: file.name), problems
+
+
+def _opened(path: Path) -> zipfile.ZipFile:
+    try:
+        return zipfile.ZipFile(path)
+    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
+        raise UsageError(
+            f"{path} is not a zip archive that can be read ({error}).", "Download it from the platform again."
+        ) from error
+
+
+def find_repositories(path: Path) -> list[str]:
+    """
+    The checkouts of repositories in a folder or a zip archive: the outermost ones below the top.
+
+    Raises:
+        UsageError: It is an archive that cannot be read.
+    """
+    return sorted(_repositories_in(path) if path.is_dir() else _repositories_of(_opened(path)))
+
+
+def _repositories_in(folder: Path) -> Iterator[str]:
+    for place, folders, names in os.walk(folder):
+        inside = Path(place).relative_to(folder)
+        if inside.parts and {*folders, *names} & {*REPOSITORY}:
+            yield _clean(inside.as_posix())
+            folders.clear()
+        folders[:] = [name for name in folders if not _is_junk(name) and len(inside.parts) < REPOSITORY_DEPTH]
+
+
+def _repositories_of(archive: zipfile.ZipFile) -> set[str]:
+    found = set()
+    for member in archive.infolist()[: FILES_LIMIT + 1]:
+        parts = PurePosixPath(_clean(_decoded(member).replace("\\", "/"))).parts
+        place = next((place for place, part in enumerate(parts[1:], start=1) if part in REPOSITORY), None)
+        if place is not None and place <= REPOSITORY_DEPTH:
+            found.add("/".join(parts[:place]))
+    return {name for name in found if not any(name.startswith(f"{outer}/") for outer in found)}
 
 
 def open_archive_in(file: File) -> tuple[list[File], list[Problem]]:
@@ -157,11 +193,7 @@ def _list(archive: zipfile.ZipFile) -> tuple[list[File], list[Problem]]:
             problems.append(Problem(shown, refusal))
             continue
         if shown in files:
-            problems.append(
-                Problem(
-                    shown, "The archive contains several files with this name: the last one counts.", is_serious=False
-                )
-            )
+            problems.append(Problem(shown, "The archive contains several files with this name: the last one counts."))
         files[shown] = File(shown, _time(member), functools.partial(_read_member, archive, member))
     return list(files.values()), problems
 

@@ -5,6 +5,7 @@ Fills points into the instructor's own gradebook, a CSV from Canvas or Moodle. E
 from __future__ import annotations
 
 import dataclasses
+import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,6 +21,8 @@ BOM = b"\xef\xbb\xbf"
 SIZE_LIMIT_BYTES = 64 * 1024 * 1024
 CANVAS_COLUMN = re.compile(r".+ \(\d+\)")
 MOODLE_ID = re.compile(r"\D+ (\d+)")
+READ_ONLY = re.compile(r"\(\D+\)")
+"""In the row of points: `(read only)`, in the language of the site."""
 SIS = ("SIS User ID", "SIS Login ID")
 
 
@@ -60,7 +63,8 @@ def fill_gradebook(path: Path, entries: Sequence[Entry], directory: Path, *, col
     Write `directory/<stem>-filled.csv`, a copy with the students' points.
 
     Students are found by the platform's id, never by name. No column is added. A row stays the same if its id is
-    unknown, if there is no submission, or if the grader failed.
+    unknown, if there is no submission, or if the grader failed; so does a cell with a word in it, such as `EX` for an
+    excused student. Notes say what stayed, and which points were replaced.
 
     Args:
         path: A gradebook exported by Canvas, or a grading worksheet exported by Moodle.
@@ -81,8 +85,9 @@ def fill_gradebook(path: Path, entries: Sequence[Entry], directory: Path, *, col
         raise UsageError(f"{path} is not in UTF-8.", "Export it again, and do not save it in a spreadsheet.") from error
     sheet = _parse(text)
     header = sheet.values(0) if sheet.rows else []
-    if len(header) > 2 and "Student" in header[0] and "ID" in header[1]:
-        filled, notes, place = _fill_canvas(sheet, header, entries, column)
+    identity = _canvas_identity(header)
+    if identity is not None:
+        filled, notes, place = _fill_canvas(sheet, header, identity, entries, column)
     elif any(MOODLE_ID.fullmatch(sheet.values(row)[0]) for row in range(1, len(sheet.rows))):
         filled, notes, place = _fill_moodle(sheet, header, entries, column)
     else:
@@ -96,15 +101,21 @@ def fill_gradebook(path: Path, entries: Sequence[Entry], directory: Path, *, col
     return Filled(target, header[place], filled, tuple(notes))
 
 
+def _canvas_identity(header: list[str]) -> int | None:
+    """The column of Canvas's id: after the student's name, which may have two columns; None if it is not Canvas's."""
+    titles = [title.strip() for title in header[:4]]
+    if len(header) > 2 and "Student" in titles[0] and "ID" in titles[1]:
+        return 1
+    names = {title.replace(" ", "").lower() for title in titles[:2]}
+    return 2 if len(header) > 3 and names == {"lastname", "firstname"} and titles[2] == "ID" else None
+
+
 def _fill_canvas(
-    sheet: _Sheet, header: list[str], entries: Sequence[Entry], column: str | None
+    sheet: _Sheet, header: list[str], identity: int, entries: Sequence[Entry], column: str | None
 ) -> tuple[int, list[str], int]:
+    possible = [row for row in range(1, min(4, len(sheet.rows))) if _is_points_possible(sheet.values(row), identity)]
     read_only = {
-        place
-        for row in range(1, min(4, len(sheet.rows)))
-        if sheet.values(row)[0].strip().startswith("Points Possible")
-        for place, value in enumerate(sheet.values(row))
-        if "(read only)" in value
+        place for row in possible for place, value in enumerate(sheet.values(row)) if READ_ONLY.fullmatch(value.strip())
     }
     candidates = [
         place for place, title in enumerate(header) if CANVAS_COLUMN.fullmatch(title.strip()) and place not in read_only
@@ -113,20 +124,26 @@ def _fill_canvas(
     by_id = _marks(entries, "canvas")
     by_sis = _marks([entry for entry in entries if entry.owner.platform not in ("canvas", "moodle")], None)
     sis = [header.index(name) for name in SIS if name in header]
-    filled, notes = 0, list[str]()
+    filling, notes = _Filling(sheet, place), list[str]()
     for row in range(1, len(sheet.rows)):
         values = sheet.values(row)
-        if values[0].strip().startswith("Points Possible"):
+        if row in possible:
             notes += _note_maximum(values[place] if place < len(values) else "", entries, header[place])
             continue
-        if len(values) <= max(1, place):
+        if len(values) <= max(identity, place):
             continue
-        found = by_id.get(values[1].strip())
+        found = by_id.get(values[identity].strip())
         found = found or next((by_sis[values[index]] for index in sis if values[index] in by_sis), None)
         if found is not None:
-            sheet.rows[row][place] = _cell(sheet.rows[row][place], points(found.report.score))
-            filled += 1
-    return filled, notes, place
+            filling.fill(row, found, who=values[identity])
+    return filling.filled, [*notes, *filling.notes()], place
+
+
+def _is_points_possible(values: Sequence[str], identity: int) -> bool:
+    """Whether a row says what each column is out of: indented, in the language of the site, and nobody's."""
+    first = values[0] if values else ""
+    is_nobody = len(values) > identity and not values[identity].strip()
+    return first.strip().startswith("Points Possible") or (first.startswith("   ") and is_nobody)
 
 
 def _fill_moodle(
@@ -136,7 +153,7 @@ def _fill_moodle(
     maximum = header.index("Maximum Grade") if "Maximum Grade" in header else None
     may_change = header.index("Grade can be changed") if "Grade can be changed" in header else None
     marks = _marks(entries, "moodle")
-    filled, notes, locked = 0, list[str](), 0
+    filling, notes, locked = _Filling(sheet, place), list[str](), 0
     for row in range(1, len(sheet.rows)):
         values = sheet.values(row)
         match = MOODLE_ID.fullmatch(values[0])
@@ -148,11 +165,54 @@ def _fill_moodle(
             continue
         if maximum is not None and len(values) > maximum and not notes:
             notes += _note_maximum(values[maximum], [found], header[place])
-        sheet.rows[row][place] = _cell(sheet.rows[row][place], points(found.report.score))
-        filled += 1
+        filling.fill(row, found, who=values[0])
+    notes += filling.notes()
     if locked:
         notes.append(f"{locked} rows are locked in Moodle, and were not changed.")
-    return filled, notes, place
+    return filling.filled, notes, place
+
+
+class _Filling:
+    """Fills the cells of one column: words stay, and points that were there are replaced and told."""
+
+    def __init__(self, sheet: _Sheet, place: int) -> None:
+        self._sheet = sheet
+        self._place = place
+        self._kept = list[str]()
+        self._replaced = list[str]()
+        self.filled = 0
+
+    def fill(self, row: int, entry: Entry, *, who: str) -> None:
+        old, new = self._sheet.values(row)[self._place].strip(), points(entry.report.score)
+        number = _number(old)
+        if number is None and old.strip("-\u2013\u2014"):
+            self._kept.append(f"{who}: {old}")
+            return
+        if number is not None and f"{number:.2f}" != new:
+            self._replaced.append(f"{who}: {old} became {new}")
+        self._sheet.rows[row][self._place] = _cell(self._sheet.rows[row][self._place], new)
+        self.filled += 1
+
+    def notes(self) -> Iterator[str]:
+        """What happened to cells that were not empty, in sentences."""
+        if self._kept:
+            yield f"Cells with a word in them stay as they are ({_first(self._kept)})."
+        if self._replaced:
+            yield f"Cells with other points in them were replaced ({_first(self._replaced)})."
+
+
+def _first(examples: Sequence[str]) -> str:
+    more = f"; and {len(examples) - 5} more" if len(examples) > 5 else ""
+    return "; ".join(example[:80] for example in examples[:5]) + more
+
+
+def _number(text: str) -> float | None:
+    """The number in a cell, which may have a decimal comma; None if it is none."""
+    try:
+        number = float(text.replace(",", "."))
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _choose(header: list[str], candidates: list[int], column: str | None) -> int:
@@ -175,11 +235,8 @@ def _marks(entries: Sequence[Entry], platform: str | None) -> Mapping[str, Entry
 
 def _note_maximum(text: str, entries: Sequence[Entry], title: str) -> Iterator[str]:
     maximum = max((entry.report.max_score for entry in entries), default=0.0)
-    try:
-        column_maximum = float(text.replace(",", "."))
-    except ValueError:
-        return
-    if column_maximum != maximum:
+    column_maximum = _number(text)
+    if column_maximum is not None and column_maximum != maximum:
         yield (
             f"{title!r} is out of {column_maximum:g} points, but the assignment is out of {maximum:g}: "
             "the points were not scaled."

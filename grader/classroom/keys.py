@@ -11,12 +11,12 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import PurePath
 from typing import Any
 
 from grader.assignment.load import Assignment
 from grader.classroom.records import Owner
 from grader.model import Adjustment, Submission
+from grader.notebook.read import notebook_suffix
 from grader.version import code_hash
 from grader.visibility import Visibility
 
@@ -89,7 +89,7 @@ class Keys:
     @staticmethod
     def of(owner: Owner, submission: Submission, basis: Basis, adjustments: Sequence[Adjustment] = ()) -> Keys:
         """Compute the keys of a submission."""
-        execution = _hash([submission.sha256, PurePath(submission.name).suffix.lower(), basis.execution])
+        execution = _hash([submission.sha256, notebook_suffix(submission.name), basis.execution])
         handed_in = [owner.platform, owner.student, submission.name]
         adjusted = [dataclasses.asdict(adjustment) for adjustment in adjustments]
         return Keys(result=_hash([handed_in, execution, basis.judgement, adjusted]), execution=execution)

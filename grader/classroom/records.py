@@ -20,7 +20,7 @@ class Owner:
     Whose submission it is.
 
     Attributes:
-        platform: `canvas`, `moodle`, `gradescope`, `nbgrader` or `plain`.
+        platform: `canvas`, `moodle`, `gradescope`, `nbgrader`, `repositories` or `plain`.
         student: The platform's id of the student; in a plain folder, the file's name.
     """
 
@@ -76,6 +76,8 @@ class Received:
         display: The student's name on the platform, for display only.
         order: The newer one of two attempts has the larger number.
         give_back: The path under which the platform accepts feedback; empty if it accepts none.
+        attempt: Files of one student with the same attempt were handed in together.
+        archive: The zip archive of the student's that it was found in; empty if it was in none.
     """
 
     owner: Owner
@@ -85,6 +87,8 @@ class Received:
     is_late: bool = False
     order: float = 0.0
     give_back: str = ""
+    attempt: str = ""
+    archive: str = ""
 
     def read(self) -> Submission | Unreadable:
         """Read the file: the submission, or why it cannot be read."""

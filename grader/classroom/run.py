@@ -38,8 +38,8 @@ from grader.visibility import Visibility, is_released, released_at
 
 __all__ = ["ClassOptions", "ClassResult", "choose_for_class", "grade_class"]
 
-ASKED = 25
-"""How many notebooks are read to find out which assignment the class has."""
+ASKED, MOST_ASKED = 25, 200
+"""How many notebooks must say which assignment the class has, and how many are asked at most."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +91,9 @@ def choose_for_class(received: Sequence[Received], directory: Path, assignment_i
         Counter[Path](),
         UsageError("No notebook says which assignment it belongs to.", "Name the assignment with -a."),
     )
-    for handed_in in received[:ASKED]:
+    for handed_in in received[:MOST_ASKED]:
+        if votes.total() == ASKED:
+            break
         submission = handed_in.read()
         if not isinstance(submission, Unreadable):
             try:

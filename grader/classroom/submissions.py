@@ -1,43 +1,27 @@
 """
-Finds the submissions of a class in what a course platform exports.
-
-The export is a folder or a zip archive, and is recognised by the names in it:
-
-    canvas      lovelaceada_LATE_4021_998877_notebook.ipynb
-    moodle      Ada Lovelace_12345_assignsubmission_file/notebook.ipynb
-    gradescope  submission_metadata.yml, submission_123456/notebook.ipynb
-    nbgrader    submitted/ada/two_layer_mse/notebook.ipynb
-    plain       anything else: notebooks, each named after its student
+Finds the submissions of a class in what a course platform exports: first all files, then the one of each student.
 """
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import datetime as dt
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
-
-import yaml
 
 from grader.classroom.archives import open_archive_in, open_file, open_tree
-from grader.classroom.records import File, Owner, Problem, Received
+from grader.classroom.platforms import ARCHIVE, plain, recognise
+from grader.classroom.records import Owner, Problem, Received
 from grader.errors import UsageError
-from grader.notebook.read import NOTEBOOK_SUFFIX, NOTEBOOK_SUFFIXES, Unreadable
+from grader.notebook.read import NOTEBOOK_SUFFIX, NOTEBOOK_SUFFIXES, Unreadable, notebook_suffix, read_notebook
+from grader.notebook.relevance import Relevance, relevance
 
-__all__ = ["Roster", "find_submissions"]
+__all__ = ["Gathered", "Roster", "find_submissions", "gather"]
 
-ARCHIVE = ".zip"
-CANVAS = re.compile(r"(?P<name>[^/]*?)(?P<late>_LATE)?_(?P<user>\d+)_(?P<attachment>\d+)_(?P<file>[^/]+)")
-CANVAS_ANONYMOUS = re.compile(r"(?P<user>anon_(?!LATE_)[^/_]+)(?P<late>_LATE)?_(?P<attachment>\d+)_(?P<file>[^/]+)")
-MOODLE = re.compile(
-    r"(?P<prefix>(?P<name>[^/]*?)_(?P<user>\d+)_assignsubmission_(?P<plugin>[a-z]+)(?:_/|/|_))(?P<file>.+)"
-)
-GRADESCOPE = "submission_metadata.yml"
 TYPED_IN = re.compile(r"_(text|link)\.html$|onlinetext")
+MOST_READ = 40
+"""How many files of one student are read to find out which one to grade."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,13 +32,54 @@ class Roster:
     problems: tuple[Problem, ...]
 
 
-def find_submissions(paths: Sequence[Path], *, assignment_id: str | None = None) -> Roster:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Gathered:
+    """All notebooks of a class, with several for some students, and the problems with the other files."""
+
+    received: tuple[Received, ...]
+    problems: tuple[Problem, ...]
+
+    def settle(self, assignment_id: str | None = None, exercises: Sequence[str] = ()) -> Roster:
+        """
+        Choose the notebook of each student that is graded.
+
+        Of those that were handed in together, it is the one of the assignment: by its mark, and by how many of the
+        functions it defines. Of several attempts, it is the newest one with such a notebook.
+
+        Args:
+            assignment_id, exercises: The assignment and its functions. Without them, nothing is read: the kind of
+                file decides.
+
+        Raises:
+            UsageError: There is no submission at all.
+        """
+        by_owner = defaultdict[Owner, list[Received]](list)
+        for received in self.received:
+            by_owner[received.owner].append(received)
+        chosen, left_out = list[Received](), list[Problem]()
+        for attempts in by_owner.values():
+            choice = _Choice(attempts, assignment_id, exercises)
+            if refused := choice.why_refused():
+                left_out.append(refused)
+                continue
+            chosen.append(choice.best)
+            left_out += choice.left_out()
+        owners = {received.owner for received in chosen}
+        # A student's other files are only a problem if the student handed in no notebook.
+        problems = [problem for problem in self.problems if problem.owner not in owners]
+        if not chosen:
+            raise _nothing(", ".join(sorted({each.where for each in left_out})), [*left_out, *problems])
+        return Roster(tuple(chosen), (*problems, *left_out))
+
+
+def gather(paths: Sequence[Path], *, assignment_id: str | None = None, platform: str | None = None) -> Gathered:
     """
-    Find the newest submission of every student.
+    Find all notebooks of a class.
 
     Args:
         paths: Folders, zip archives and single notebooks.
         assignment_id: If an nbgrader course has several assignments, the one to grade.
+        platform: Who named the files, one of `PLATFORMS`; None to recognise it.
 
     Raises:
         UsageError: A path does not exist, or there is no submission in any of them.
@@ -62,7 +87,7 @@ def find_submissions(paths: Sequence[Path], *, assignment_id: str | None = None)
     found, problems = list[Received](), list[Problem]()
     for path in paths:
         try:
-            received, refused = _find_in(path, assignment_id)
+            received, refused = _find_in(path, assignment_id, platform)
         except UsageError as error:
             if len(paths) == 1 or not path.exists():
                 raise
@@ -70,243 +95,163 @@ def find_submissions(paths: Sequence[Path], *, assignment_id: str | None = None)
             continue
         found += received
         problems += refused
-    newest, left_out = _newest(found)
-    if not newest:
-        names = ", ".join(map(str, paths))
-        hint = f"Notebooks end in {', '.join(NOTEBOOK_SUFFIXES)}."
-        if serious := [problem for problem in problems if problem.is_serious]:
-            hint = f"{len(serious)} files could not be read; the first is {serious[0].where}: {serious[0].message}"
-        raise UsageError(f"There is no submission in {names}.", hint)
-    owners = {received.owner for received in newest}
-    # A student's other files are only a problem if the student handed in no notebook.
-    problems = [problem for problem in problems if problem.owner not in owners]
-    return Roster(tuple(newest), (*problems, *left_out))
+    if not found:
+        raise _nothing(", ".join(map(str, paths)), problems)
+    return Gathered(tuple(found), tuple(problems))
 
 
-def _find_in(path: Path, assignment_id: str | None) -> tuple[list[Received], list[Problem]]:
-    if path.is_file() and _suffix(path.name) in NOTEBOOK_SUFFIXES:
-        return [found for found in _plain([open_file(path)]) if isinstance(found, Received)], []
+def find_submissions(paths: Sequence[Path], *, assignment_id: str | None = None, platform: str | None = None) -> Roster:
+    """Find one submission of every student by the names of the files alone; the arguments are those of `gather`."""
+    return gather(paths, assignment_id=assignment_id, platform=platform).settle()
+
+
+def _nothing(names: str, problems: Sequence[Problem]) -> UsageError:
+    hint = f"Notebooks end in {', '.join(NOTEBOOK_SUFFIXES)}."
+    if serious := [problem for problem in problems if problem.is_serious]:
+        hint = f"{len(serious)} files could not be read; the first is {serious[0].where}: {serious[0].message}"
+    return UsageError(f"There is no submission in {names}.", hint)
+
+
+def _find_in(path: Path, assignment_id: str | None, platform: str | None) -> tuple[list[Received], list[Problem]]:
+    if path.is_file() and notebook_suffix(path.name) in NOTEBOOK_SUFFIXES:
+        return [
+            dataclasses.replace(found, attempt=str(path.resolve()))
+            for found in plain([open_file(path)])
+            if isinstance(found, Received)
+        ], []
     files, problems = open_tree(path)
     submissions = list[Received]()
-    for found in _with_archives_opened(_recognise(path, files, assignment_id)):
+    for found in _with_archives_opened(recognise(path, files, assignment_id=assignment_id, platform=platform)):
         if isinstance(found, Problem):
             problems.append(found)
-        elif _suffix(found.name) in NOTEBOOK_SUFFIXES:
-            submissions.append(found)
+        elif notebook_suffix(found.name) in NOTEBOOK_SUFFIXES:
+            submissions.append(dataclasses.replace(found, attempt=f"{path.resolve()}\0{found.attempt}"))
         else:
             problems.append(_not_a_notebook(found))
-    return submissions, problems
+    return submissions, problems + list(_two_names(submissions))
 
 
 def _with_archives_opened(everything: Iterable[Received | Problem]) -> Iterator[Received | Problem]:
     """Replace a zip archive that a student handed in by the notebooks in it. Archives inside it are not opened."""
     for found in everything:
-        if isinstance(found, Problem) or _suffix(found.name) != ARCHIVE:
+        if isinstance(found, Problem) or notebook_suffix(found.name) != ARCHIVE:
             yield found
             continue
         files, problems = open_archive_in(found.file)
-        notebooks = [file for file in files if _suffix(file.name) in NOTEBOOK_SUFFIXES]
-        originals = [file for file in notebooks if _suffix(file.name) == NOTEBOOK_SUFFIX]
-        if found.owner.platform == "plain" and len(originals) > 1:
-            yield Problem(
-                found.file.name, "It contains several notebooks. If they are a class, name this archive as a SOURCE."
-            )
-            continue
+        notebooks = [file for file in files if notebook_suffix(file.name) in NOTEBOOK_SUFFIXES]
         if not (notebooks or problems):
             problems = [Problem(found.file.name, "There is no notebook in the archive.")]
         for problem in problems:
             yield dataclasses.replace(problem, owner=found.owner)
         for file in notebooks:
-            yield dataclasses.replace(found, file=file, name=PurePosixPath(file.name).name)
+            name = PurePosixPath(file.name).name
+            yield dataclasses.replace(found, file=file, name=name, archive=found.file.name)
 
 
-def _recognise(path: Path, files: list[File], assignment_id: str | None) -> Iterable[Received | Problem]:
-    """
-    Recognise a platform by the names that it gives itself, never by names that a student may choose.
-
-    Students choose names below the top level. So the level below counts only if a single folder contains everything.
-    """
-    if any(MOODLE.fullmatch(file.name) for file in files):
-        return _moodle(files)
-    tops = {file.name.partition("/")[0] for file in files if "/" in file.name}
-    wrapper = f"{tops.pop()}/" if len(tops) == 1 and all("/" in file.name for file in files) else ""
-    for root in dict.fromkeys(("", wrapper)):
-        metadata = next((file for file in files if file.name == root + GRADESCOPE), None)
-        if metadata is not None:
-            return _gradescope(files, metadata)
-        course = "" if path.name == "submitted" and not root else f"{root}submitted/"
-        submitted = [
-            (parts, file)
-            for file in files
-            if file.name.startswith(course) and len(parts := tuple(file.name[len(course) :].split("/"))) == 3
-        ]
-        if submitted:
-            return _nbgrader(submitted, assignment_id)
-    named_by_canvas = [file for file in files if _canvas_match(file)]
-    if 2 * len(named_by_canvas) > len(files):
-        return _canvas(files)
-    return _plain(files)
-
-
-def _newest(found: Iterable[Received]) -> tuple[list[Received], list[Problem]]:
-    by_owner = defaultdict[Owner, list[Received]](list)
-    for received in found:
-        by_owner[received.owner].append(received)
-    newest, left_out = list[Received](), list[Problem]()
-    for attempts in by_owner.values():
-        best = max(attempts, key=lambda attempt: (-NOTEBOOK_SUFFIXES.index(_suffix(attempt.name)), attempt.order))
-        newest.append(best)
-        left_out += [
-            Problem(attempt.file.name, f"{best.file.name} was graded in its place.", attempt.owner, is_serious=False)
-            for attempt in attempts
-            if attempt is not best
-        ]
-    return newest, left_out
-
-
-def _suffix(name: str) -> str:
-    return PurePosixPath(name).suffix.lower()
+def _two_names(submissions: Iterable[Received]) -> Iterator[Problem]:
+    """A platform knows each of its students by one name. Where it does not, two students may have become one."""
+    names = defaultdict[Owner, set[str]](set)
+    for received in submissions:
+        names[received.owner].add(received.display)
+    for owner, known in names.items():
+        if len(known - {""}) > 1:
+            who = " and ".join(sorted(known - {""})[:3])
+            yield Problem(owner.student, f"Two students seem to have this id: {who}. Only one of them was graded.")
 
 
 def _not_a_notebook(received: Received) -> Problem:
-    is_typed = TYPED_IN.search(received.file.name)
-    message = "The student typed in text." if is_typed else "It is not a notebook."
+    message = "It is not a notebook."
+    if TYPED_IN.search(received.file.name):
+        message = "The student typed in text."
+    elif notebook_suffix(received.name) in (".html", ".htm"):
+        message = "It is a web page, not the notebook itself."
     message += f" There is nothing to grade: notebooks end in {', '.join(NOTEBOOK_SUFFIXES)}."
     return Problem(received.file.name, message, received.owner)
 
 
-# -------------------------------------------------------------------------------------------------------- platforms
+class _Choice:
+    """Which notebook of one student is graded, and what to say about the others."""
+
+    def __init__(self, found: Sequence[Received], assignment_id: str | None, exercises: Sequence[str]) -> None:
+        self._found = sorted(found, key=_by_name, reverse=True)
+        self._codes = dict[int, tuple[str, ...]]()
+        self._relevance = dict[int, Relevance]()
+        self._is_informed = assignment_id is not None
+        if assignment_id is not None and len(found) > 1:
+            for place, received in enumerate(self._found[:MOST_READ]):
+                self._read(place, received, assignment_id, exercises)
+        attempts = defaultdict[str, list[int]](list)
+        for place, received in enumerate(self._found):
+            attempts[received.attempt].append(place)
+        leaders = [
+            (max(places, key=self._rank), max(self._found[place].order for place in places))
+            for places in attempts.values()
+        ]
+        self._chosen, _ = max(leaders, key=lambda leader: (self._of(leader[0]).is_ours, leader[1]))
+        self.best = self._found[self._chosen]
+
+    def _read(self, place: int, received: Received, assignment_id: str, exercises: Sequence[str]) -> None:
+        submission = received.read()
+        notebook = submission if isinstance(submission, Unreadable) else read_notebook(submission)
+        self._relevance[place] = relevance(notebook, assignment_id, exercises)
+        if not isinstance(notebook, Unreadable):
+            self._codes[place] = tuple(cell.code.strip() for cell in notebook.cells)
+
+    def _of(self, place: int) -> Relevance:
+        return self._relevance.get(place, Relevance())
+
+    def _rank(self, place: int) -> tuple[Relevance, tuple[float, ...]]:
+        return self._of(place), _by_name(self._found[place])
+
+    def why_refused(self) -> Problem | None:
+        """Why an archive in a plain folder is not one student's; None if it may be."""
+        if self.best.owner.platform != "plain" or not self.best.archive:
+            return None
+        inside = [place for place, each in enumerate(self._found) if each.archive == self.best.archive]
+        if self._is_informed:
+            several = len({self._codes.get(place) for place in inside if self._of(place).has_answers}) > 1
+        else:
+            several = sum(notebook_suffix(self._found[place].name) == NOTEBOOK_SUFFIX for place in inside) > 1
+        message = "It contains several notebooks. If they are a class, name this archive as a SOURCE."
+        return Problem(self.best.archive, message) if several else None
+
+    def left_out(self) -> Iterator[Problem]:
+        for place, other in enumerate(self._found):
+            if place != self._chosen and not self._is_beside_the_point(place):
+                message, is_serious = f"{self.best.file.name} was graded in its place.", False
+                if self._is_another_students(place):
+                    message, is_serious = f"{message} If it is another student's, that student has no points yet.", True
+                elif self._is_as_good(place):
+                    message, is_serious = f"{message} Both answer as many exercises, and differently.", True
+                yield Problem(other.file.name, message, other.owner, is_serious=is_serious)
+
+    def _is_beside_the_point(self, place: int) -> bool:
+        """Whether nobody could have taken it for the submission: a repository has tests, pages and helpers as well."""
+        return self.best.owner.platform == "repositories" and self._is_informed and not self._of(place).is_ours
+
+    def _is_another_students(self, place: int) -> bool:
+        """Whether files from two places bear one student's name, and only the name says that they are one student's."""
+        other = self._found[place]
+        return self.best.owner.platform == "plain" and other.attempt != self.best.attempt and not self._is_same(place)
+
+    def _is_as_good(self, place: int) -> bool:
+        other, best = self._of(place), self._of(self._chosen)
+        together = self._found[place].attempt == self.best.attempt
+        return together and other.has_answers and other.answers >= best.answers and not self._is_same(place)
+
+    def _is_same(self, place: int) -> bool:
+        if place in self._codes and self._chosen in self._codes:
+            return self._codes[place] == self._codes[self._chosen]
+        return self._found[place].file.read() == self.best.file.read()
 
 
-def _plain(files: Iterable[File]) -> Iterator[Received | Problem]:
-    for file in files:
-        path = PurePosixPath(file.name)
-        if path.suffix.lower() in (*NOTEBOOK_SUFFIXES, ARCHIVE) and path.name.lower() != "readme.md":
-            student = str(path.with_suffix(""))
-            yield Received(owner=Owner("plain", student), file=file, name=path.name, order=file.modified)
+def _by_name(received: Received) -> tuple[float, ...]:
+    """
+    The order of a student's files as far as their names and times tell: the last one is the likeliest.
 
-
-def _canvas_match(file: File) -> re.Match[str] | None:
-    name = PurePosixPath(file.name).name
-    return CANVAS_ANONYMOUS.fullmatch(name) or CANVAS.fullmatch(name)
-
-
-def _canvas(files: Iterable[File]) -> Iterator[Received | Problem]:
-    for file in files:
-        match = _canvas_match(file)
-        if match is None:
-            if _suffix(file.name) in NOTEBOOK_SUFFIXES:
-                yield Problem(file.name, "Canvas does not name files like this, so its owner is unknown.")
-            continue
-        groups = match.groupdict()
-        yield Received(
-            owner=Owner("canvas", groups["user"]),
-            file=file,
-            name=groups["file"],
-            display=groups.get("name") or "",
-            is_late=bool(groups["late"]),
-            order=float(groups["attachment"]),
-            give_back=str(PurePosixPath(file.name).with_suffix(".html").name),
-        )
-
-
-def _moodle(files: Iterable[File]) -> Iterator[Received | Problem]:
-    for file in files:
-        match = MOODLE.fullmatch(file.name)
-        if match is None:
-            if _suffix(file.name) in NOTEBOOK_SUFFIXES:
-                yield Problem(file.name, "Moodle does not name files like this, so its owner is unknown.")
-            continue
-        yield Received(
-            owner=Owner("moodle", match["user"]),
-            file=file,
-            name=PurePosixPath(match["file"]).name,
-            display=match["name"],
-            order=file.modified,
-            give_back=f"{match['prefix']}feedback.html",
-        )
-
-
-def _gradescope(files: Iterable[File], metadata: File) -> Iterator[Received | Problem]:
-    described = _described(metadata)
-    if isinstance(described, Problem):
-        yield described  # without it, the names of the folders stand for the students
-    root = PurePosixPath(metadata.name).parent
-    described = described if isinstance(described, dict) else {}
-    for file in files:
-        path = PurePosixPath(file.name)
-        if file is metadata or not path.is_relative_to(root) or len(path.relative_to(root).parts) < 2:
-            continue
-        folder = path.relative_to(root).parts[0]
-        entry = described.get(folder)
-        entry = entry if isinstance(entry, dict) else {}
-        submitters = entry.get(":submitters")
-        people = [person for person in submitters if isinstance(person, dict)] if isinstance(submitters, list) else []
-        for person in people or [{}]:
-            student = _text(person.get(":sid")) or _text(person.get(":email")) or folder
-            yield Received(
-                owner=Owner("gradescope", student),
-                file=file,
-                name=path.name,
-                display=_text(person.get(":name")),
-                order=_seconds(entry.get(":created_at")) or file.modified,
-            )
-
-
-def _described(metadata: File) -> Any:
-    content = metadata.read()
-    if isinstance(content, Unreadable):
-        return Problem(metadata.name, content.problem)
-    try:
-        return yaml.load(content, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
-    except (yaml.YAMLError, UnicodeError, ValueError, RecursionError) as error:
-        return Problem(metadata.name, f"It cannot be read as YAML ({str(error).splitlines()[0][:200]}).")
-
-
-def _nbgrader(files: Sequence[tuple[tuple[str, ...], File]], assignment_id: str | None) -> Iterator[Received | Problem]:
-    folders = sorted({parts[1] for parts, _ in files})
-    if len(folders) > 1:
-        if assignment_id not in folders:
-            raise UsageError(
-                f"The course has several assignments: {', '.join(folders)}.", "Name the one to grade with -a."
-            )
-        folders = [assignment_id]
-    stamps = {parts[:2]: file for parts, file in files if parts[2] == "timestamp.txt"}
-    for parts, file in files:
-        student, folder, name = parts
-        if folder not in folders or name == "timestamp.txt":
-            continue
-        stamp = stamps.get(parts[:2])
-        yield Received(
-            owner=Owner("nbgrader", student),
-            file=file,
-            name=name,
-            order=(_stamp(stamp) if stamp else 0.0) or file.modified,
-            give_back=f"feedback/{student}/{folder}/{PurePosixPath(name).with_suffix('.html')}",
-        )
-
-
-def _text(value: Any) -> str:
-    return str(value).strip() if isinstance(value, (str, int)) else ""
-
-
-def _stamp(file: File) -> float:
-    content = file.read()
-    text = b"" if isinstance(content, Unreadable) else content[:100]
-    words = text.decode("ascii", "replace").split()
-    try:
-        return _seconds(dt.datetime.fromisoformat(" ".join(words[:2])))
-    except ValueError:
-        return 0.0
-
-
-def _seconds(moment: Any) -> float:
-    """A moment from YAML, in seconds. YAML reads what Ruby writes, `2026-02-01 10:00:00 +0000`, as text."""
-    if isinstance(moment, str):
-        with contextlib.suppress(ValueError):
-            moment = dt.datetime.strptime(moment.replace("UTC", "+0000"), "%Y-%m-%d %H:%M:%S %z")
-    if not isinstance(moment, dt.datetime):
-        return 0.0
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=dt.timezone.utc)
-    return float(moment.timestamp())
+    Canvas numbers attachments. Elsewhere, times change when files are copied, and what is not in a folder counts first.
+    """
+    kind, depth = NOTEBOOK_SUFFIXES.index(notebook_suffix(received.name)), received.file.name.count("/")
+    if received.owner.platform == "canvas":
+        return -kind, received.order, -depth
+    return -kind, -depth, received.order

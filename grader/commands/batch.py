@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from grader.classroom import PLATFORMS
 from grader.commands.options import (
     EXIT_FAULT,
     EXIT_FULL_MARKS,
@@ -46,6 +47,11 @@ __all__ = ["batch"]
     type=click.IntRange(1, 256),
     help="Submissions to grade at a time. [default: one per core; 64 on a cluster]",
 )
+@click.option(
+    "--platform",
+    type=click.Choice(PLATFORMS),
+    help="Who named the files. [default: recognised by the names]",
+)
 @click.option("--regrade", is_flag=True, help="Execute and grade everything again.")
 @format_option
 @click.option("--gradebook", metavar="PATH-OR-URL", help="Where to save the results. [default: OUTPUT/gradebook.db]")
@@ -73,6 +79,7 @@ def batch(
     output: Path,
     jobs: int | None,
     cluster: str | None,
+    platform: str | None,
     regrade: bool,
     formats: tuple[str, ...],
     gradebook: str | None,
@@ -87,17 +94,21 @@ def batch(
     """
     Grade a class: a report for each student, gradebook.csv, and the class at a glance in index.html.
 
-    A SOURCE is a folder of notebooks, a download from Canvas, Moodle or Gradescope (zipped or unpacked), or an nbgrader
-    course. If a student handed in several times, the newest submission counts. What has been graded already is not
-    graded again, and what has run already is judged again without being executed.
+    A SOURCE is a folder of notebooks, a download from Canvas, Moodle or Gradescope (zipped or unpacked), an nbgrader
+    course, or a folder of repositories. If a student handed in several times, the newest submission counts; of several
+    files, the notebook of the assignment. What has been graded already is not graded again, and what has run already
+    is judged again without being executed.
     """
     from grader.assignment.load import solutions_directory
+    from grader.assignment.source import read_source
     from grader.classroom.run import ClassOptions, choose_for_class, grade_class
-    from grader.classroom.submissions import find_submissions
+    from grader.classroom.submissions import gather
 
     workers = _workers(cluster, jobs, level)
-    roster = find_submissions(sources, assignment_id=assignment_id)
-    source = choose_for_class(roster.received, solutions_directory(solutions), assignment_id)
+    gathered = gather(sources, assignment_id=assignment_id, platform=platform)
+    source = choose_for_class(gathered.received, solutions_directory(solutions), assignment_id)
+    notebook = read_source(source)
+    roster = gathered.settle(notebook.id, [exercise.name for exercise in notebook.exercises])
     options = ClassOptions(
         output=output,
         workers=workers,

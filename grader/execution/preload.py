@@ -20,6 +20,7 @@ import IPython.core.completer
 import matplotlib.pyplot as plt
 import matplotlib_inline.backend_inline
 import numpy as np
+import numpy.random
 import safetensors.torch
 import torch
 

@@ -5,6 +5,7 @@ Runs on Gradescope: grades what is in the submission's folder, and always writes
 from __future__ import annotations
 
 import json
+from collections.abc import Collection
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -14,7 +15,8 @@ from grader.exports.gradescope import render_failure, render_gradescope
 from grader.exports.words import harmless
 from grader.files import write_atomically
 from grader.model import Submission
-from grader.notebook.read import NOTEBOOK_SUFFIXES, Unreadable, read_notebook, read_submission
+from grader.notebook.read import NOTEBOOK_SUFFIXES, Unreadable, notebook_suffix, read_notebook, read_submission
+from grader.notebook.relevance import Relevance, relevance
 from grader.pipeline import grade_or_fault
 from grader.reports.json import report_to_dict
 from grader.reports.reading import read_report
@@ -52,16 +54,18 @@ def _graded(root: Path) -> tuple[str, GraderError | None]:
     options = json.loads((source / "options.json").read_text(encoding="utf-8"))
     path = find_assignment(options["assignment"], source / "solutions")
     assignment = load_assignment(path, hidden_seed=options["hidden_seed"])
-    submission = choose_file(root / "submission", assignment.id)
+    submission = choose_file(root / "submission", assignment.id, [exercise.name for exercise in assignment.exercises])
     report, fault = grade_or_fault(submission, assignment, require=Level[options["level"].upper()])
     whole, shown = views_of(report, assignment.visibility, datetime.now(timezone.utc))
     copy = None if shown is whole else harmless(read_report(report_to_dict(shown)))
     return render_gradescope(harmless(read_report(report_to_dict(whole))), shown=copy), fault
 
 
-def choose_file(folder: Path, assignment_id: str) -> Submission:
+def choose_file(folder: Path, assignment_id: str, exercises: Collection[str] = ()) -> Submission:
     """
-    Choose the file to grade. Files of this assignment come first, then notebooks, then what is not in a subfolder.
+    Choose the file to grade: the notebook of this assignment, by its mark and by the functions that it answers.
+
+    Where that does not decide, notebooks come first, then what is not in a subfolder.
 
     If no file is a notebook, the report on the first one says what is wrong with it. Links are not followed. If there
     are very many notebooks, only the first ones are read.
@@ -70,17 +74,19 @@ def choose_file(folder: Path, assignment_id: str) -> Submission:
     files = sorted((path for path in paths if not set(IGNORED) & set(path.relative_to(folder).parts)), key=_rank)
     if not files:
         return Submission.of(b"", name="nothing", student="")
-    chosen = read_submission(files[0])
+    best = Relevance(), read_submission(files[0])
     for path in files[:MAX_READ]:
         submission = read_submission(path)
-        notebook = read_notebook(submission) if path.suffix.lower() in NOTEBOOK_SUFFIXES else Unreadable("")
-        if not isinstance(notebook, Unreadable) and notebook.assignment_id == assignment_id:
-            return submission
-    return chosen
+        is_notebook = notebook_suffix(path.name) in NOTEBOOK_SUFFIXES
+        notebook = read_notebook(submission) if is_notebook else Unreadable("")
+        found = relevance(notebook, assignment_id, exercises)
+        if found > best[0]:
+            best = found, submission
+    return best[1]
 
 
 def _rank(path: Path) -> tuple[int, int, str]:
-    suffix = path.suffix.lower()
+    suffix = notebook_suffix(path.name)
     return (
         NOTEBOOK_SUFFIXES.index(suffix) if suffix in NOTEBOOK_SUFFIXES else len(NOTEBOOK_SUFFIXES),
         len(path.parts),

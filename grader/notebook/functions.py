@@ -18,13 +18,14 @@ from IPython.core.inputtransformer2 import TransformerManager
 from grader.model import CallError, Code
 from grader.notebook.read import Notebook
 from grader.notebook.scope import Scope, notebook_data, scope_of
+from grader.notebook.syntax import why_not_python
 
 __all__ = ["Definition", "FunctionIndex", "Place", "find_functions", "find_functions_in"]
 
 _TRANSFORMER = TransformerManager()
 _PYTHON_MAGICS = re.compile(r"^\s*%%(time|capture|prun|derive)\b.*")
 """Cells whose body runs in the notebook's namespace. What `%%timeit` defines is gone afterwards."""
-_DEFINES = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=[^=]", re.MULTILINE)
+_DEFINES = re.compile(r"^[\s\ufeff\u200b-\u200d\u2060]*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=[^=]", re.MULTILINE)
 _AUTOGRAD_FUNCTIONS = frozenset({"grad", "vjp", "jvp", "jacrev", "jacfwd", "hessian", "grad_and_value", "linearize"})
 _AUTOGRAD_MODULES = ("torch.autograd", "torch.func", "functorch")
 
@@ -198,7 +199,7 @@ def _parse(code: str, number: int) -> ast.Module | CallError:
             flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
             tree = compile(python, "<cell>", "exec", flags=flags, dont_inherit=True)
     except SyntaxError as error:
-        message = f"{error.msg} (line {error.lineno})" if error.lineno else str(error.msg)
+        message = why_not_python(error, "\n".join(lines))
         return CallError(type=type(error).__name__, message=message, cell=number, line=error.lineno)
     except (ValueError, MemoryError, RecursionError) as error:
         return CallError(type="SyntaxError", message=f"the cell cannot be parsed ({type(error).__name__})", cell=number)

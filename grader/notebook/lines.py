@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 __all__ = ["first_lines", "json_lines"]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
+_MAGIC = re.compile(r"^\s*[%!]|=\s*[%!]")
 _DECODER = json.JSONDecoder()
 
 
@@ -29,11 +30,19 @@ def first_lines(text: str, cells: Iterable[tuple[int, str]]) -> dict[int, int]:
             continue
         code_lines = code.split("\n")
         for number in range(start, len(lines) - len(code_lines) + 1):
-            if lines[number : number + len(code_lines)] == code_lines:
+            if _stand_there(lines[number : number + len(code_lines)], code_lines):
                 first[index] = number + 1
                 start = number + len(code_lines)
                 break
     return first
+
+
+def _stand_there(lines: list[str], code_lines: list[str]) -> bool:
+    """Whether lines of a file are these lines of code. A list in Markdown indents them; scripts comment magics."""
+    return lines == code_lines or all(
+        line.strip() == code.strip() or (_MAGIC.search(code) and line.strip() == f"# {code.strip()}")
+        for line, code in zip(lines, code_lines, strict=True)
+    )
 
 
 def json_lines(text: str) -> list[list[int]]:

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
-from pathlib import Path
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
-import jupytext
-import nbformat
 from nbformat import NotebookNode
 
 from grader.errors import SubmissionError, UsageError
 from grader.model import Submission
+from grader.notebook.foreign import what_it_is, why_no_json, why_no_notebook
+from grader.notebook.text import UndecodableError, decoded, read_markdown, read_script
+from grader.notebook.trim import without_outputs
 
 __all__ = [
     "CELL_LIMIT",
@@ -25,20 +26,29 @@ __all__ = [
     "NOTEBOOK_SUFFIX",
     "NOTEBOOK_SUFFIXES",
     "TEXT_SUFFIXES",
+    "USED_LIMIT_BYTES",
     "Cell",
     "Notebook",
     "Unreadable",
+    "notebook_stem",
+    "notebook_suffix",
     "read_notebook",
     "read_submission",
+    "text_of",
 ]
 
-FILE_LIMIT_BYTES = 32 * 1024 * 1024
+FILE_LIMIT_BYTES = 128 * 1024 * 1024
+"""No more of a file is read."""
+USED_LIMIT_BYTES = 32 * 1024 * 1024
+"""What may remain of it without outputs, which nothing uses."""
+SCRIPT_LIMIT_BYTES = 4 * 1024 * 1024
 CELL_LIMIT = 2_000
 NOTEBOOK_SUFFIX = ".ipynb"
 TEXT_SUFFIXES = (".md", ".py")
 """The suffixes of notebooks in text form, which jupytext reads."""
 NOTEBOOK_SUFFIXES = (NOTEBOOK_SUFFIX, *TEXT_SUFFIXES)
 """What is read as a notebook. If an attempt has several such files, the first kind counts."""
+_APPENDED = (".txt", ".json", ".download", ".ipynb")
 _METADATA_CHARACTERS = 200
 
 
@@ -87,6 +97,31 @@ class Unreadable:
     problem: str
 
 
+def notebook_suffix(name: str) -> str:
+    """
+    The suffix of a file's name, without what browsers and mail programs append to those of notebooks.
+
+    >>> notebook_suffix("alice.ipynb.txt"), notebook_suffix("alice.PY"), notebook_suffix("notes.txt")
+    ('.ipynb', '.py', '.txt')
+    """
+    suffixes = [suffix.lower().rstrip() for suffix in PurePosixPath(name).suffixes]
+    while len(suffixes) > 1 and suffixes[-1] in _APPENDED and suffixes[-2] in (*NOTEBOOK_SUFFIXES, *_APPENDED):
+        suffixes.pop()
+    return suffixes[-1] if suffixes else ""
+
+
+def notebook_stem(name: str) -> str:
+    """
+    A file's name without its suffix, whatever was appended to that.
+
+    >>> notebook_stem("alice.b.ipynb.txt")
+    'alice.b'
+    """
+    suffix = notebook_suffix(name)
+    place = name.lower().rfind(suffix) if suffix else len(name)
+    return name[:place]
+
+
 def read_submission(path: Path, *, student: str | None = None) -> Submission:
     """
     A file that somebody handed in, with at most `FILE_LIMIT_BYTES` + 1 of its bytes.
@@ -104,56 +139,70 @@ def read_submission(path: Path, *, student: str | None = None) -> Submission:
         raise SubmissionError(f"There is no file {path}.", "Check the path.") from error
     except OSError as error:
         raise SubmissionError(f"{path} cannot be read ({error.strerror}).", "Check its permissions.") from error
-    return Submission.of(content, name=path.name, student=student or path.stem)
+    return Submission.of(content, name=path.name, student=student or notebook_stem(path.name))
 
 
 def read_notebook(submission: Submission) -> Notebook | Unreadable:
     """The notebook in a submission, or why it cannot be read."""
-    if len(submission.content) > FILE_LIMIT_BYTES:
-        return Unreadable(
-            f"The file is larger than {FILE_LIMIT_BYTES // 2**20} MiB. Clear its outputs and save it again."
-        )
-    if not submission.content.strip(b"\0 \t\r\n"):
-        return Unreadable("The file is empty: nothing was saved or uploaded.")
-    try:
-        text = submission.content.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return Unreadable("The file is not UTF-8 text, so it is not a notebook. Did you upload the wrong file?")
-    text = text.replace("\r\n", "\n").replace("\r", "\n")
-    suffix = Path(submission.name).suffix.lower()
+    text = text_of(submission)
+    if isinstance(text, Unreadable):
+        return text
+    suffix = notebook_suffix(submission.name)
     parsed = _read_text(text, suffix) if suffix in TEXT_SUFFIXES else _read_json(text)
     return parsed if isinstance(parsed, Unreadable) else _notebook_of(parsed)
 
 
+def text_of(submission: Submission) -> str | Unreadable:
+    """The text of a submission as `read_notebook` reads it, or why it is none. Its lines are those of the file."""
+    content = submission.content
+    suffix = notebook_suffix(submission.name)
+    if len(content) > FILE_LIMIT_BYTES:
+        return Unreadable(
+            f"The file is larger than {FILE_LIMIT_BYTES // 2**20} MiB. Clear its outputs and save it again."
+        )
+    if not content.strip(b"\0 \t\r\n"):
+        return Unreadable("The file is empty: nothing was saved or uploaded.")
+    if foreign := what_it_is(content[:1_000], is_text=suffix in TEXT_SUFFIXES):
+        return Unreadable(foreign)
+    if len(content) > USED_LIMIT_BYTES and suffix not in TEXT_SUFFIXES:
+        content = without_outputs(content) or content
+    limit = SCRIPT_LIMIT_BYTES if suffix == ".py" else USED_LIMIT_BYTES
+    if len(content) > limit:
+        what = "The file" if suffix in TEXT_SUFFIXES else "Without its outputs, the notebook"
+        return Unreadable(f"{what} is larger than {limit // 2**20} MiB. Is there data in its cells?")
+    try:
+        return decoded(content, suffix)
+    except UndecodableError as error:
+        return Unreadable(str(error))
+
+
 def _read_text(text: str, suffix: str) -> NotebookNode | Unreadable:
     try:
-        notebook: NotebookNode = jupytext.reads(text, fmt=suffix.removeprefix("."))
-        return notebook
+        return read_script(text) if suffix == ".py" else read_markdown(text)
     except Exception as error:  # whichever exception the parser raises, the file is at fault
         return Unreadable(f"The file cannot be read as a notebook in text form ({_first_line(error)}).")
 
 
-def _read_json(text: str) -> NotebookNode | Unreadable:
+def _read_json(text: str) -> dict[str, Any] | Unreadable:
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:
-        if error.pos >= len(text.rstrip()) or "Unterminated" in error.msg:
-            return Unreadable("The file is incomplete: it was cut off when it was saved or uploaded. Upload it again.")
-        return Unreadable(f"The file is not a notebook: its JSON is broken at line {error.lineno}.")
+        return Unreadable(why_no_json(text, error))
     except (ValueError, RecursionError):
         return Unreadable("The file is not a notebook: its JSON cannot be read.")
+    if isinstance(content, dict) and content.get("type") == "notebook" and isinstance(content.get("content"), dict):
+        content = content["content"]  # as Jupyter's server wraps a notebook
     if not isinstance(content, dict) or not ("cells" in content or "worksheets" in content):
-        return Unreadable("The file is JSON, but not a notebook: it has no cells.")
-    try:
-        # `nbformat.reads` would print warnings. `_notebook_of` checks all that matters here.
-        notebook = nbformat.from_dict(content)
-        current: NotebookNode = notebook if content.get("nbformat") == 4 else nbformat.convert(notebook, 4)
-        return current
-    except Exception as error:  # nbformat raises KeyError and the like for malformed files
-        return Unreadable(f"The file is JSON, but not a notebook that Jupyter can read ({_first_line(error)}).")
+        return Unreadable(why_no_notebook(content))
+    # `nbformat` would want more of a file than is used: `_notebook_of` checks all that matters here.
+    if "cells" not in content:
+        sheets = content["worksheets"] if isinstance(content["worksheets"], list) else []
+        lists = [sheet.get("cells") for sheet in sheets if isinstance(sheet, dict)]
+        content["cells"] = [cell for cells in lists if isinstance(cells, list) for cell in cells]
+    return content
 
 
-def _notebook_of(node: NotebookNode) -> Notebook | Unreadable:
+def _notebook_of(node: Mapping[str, Any]) -> Notebook | Unreadable:
     """The parts that the grader uses, each with the right type, whatever the file contains."""
     cells = node.get("cells")
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
@@ -174,7 +223,7 @@ def _notebook_of(node: NotebookNode) -> Notebook | Unreadable:
 
 
 def _text_of(cell: dict[str, Any]) -> str:
-    source = cell.get("source", "")
+    source = cell.get("source", cell.get("input", ""))
     return "".join(map(str, source)) if isinstance(source, list) else str(source)
 
 

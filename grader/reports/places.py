@@ -10,7 +10,15 @@ from pathlib import Path
 
 from grader.model import Submission
 from grader.notebook.lines import first_lines, json_lines
-from grader.notebook.read import TEXT_SUFFIXES, Notebook, Unreadable, read_notebook, read_submission
+from grader.notebook.read import (
+    TEXT_SUFFIXES,
+    Notebook,
+    Unreadable,
+    notebook_suffix,
+    read_notebook,
+    read_submission,
+    text_of,
+)
 from grader.reports.reading import Place, ReadReport
 
 __all__ = ["with_places"]
@@ -57,7 +65,7 @@ def _from_here(path: Path) -> str:
 
 def _lines(path: Path, submission: Submission, notebook: Notebook) -> tuple[Path, dict[int, list[int]]]:
     """The file to look at, and for each cell, `In [number]`, the lines of that file where its lines stand."""
-    if path.suffix.lower() in TEXT_SUFFIXES:
+    if notebook_suffix(path.name) in TEXT_SUFFIXES:
         return path, _text_lines(submission, notebook)
     for suffix in TEXT_SUFFIXES:
         pair = path.with_suffix(suffix)
@@ -66,7 +74,7 @@ def _lines(path: Path, submission: Submission, notebook: Notebook) -> tuple[Path
             parsed = read_notebook(other)
             if not isinstance(parsed, Unreadable) and _codes(parsed) == _codes(notebook):
                 return pair, _text_lines(other, parsed)
-    found = dict(enumerate(json_lines(submission.content.decode("utf-8-sig"))))
+    found = dict(enumerate(json_lines(_text(submission))))
     return path, {cell.number: found.get(cell.index, []) for cell in notebook.cells}
 
 
@@ -74,9 +82,13 @@ def _codes(notebook: Notebook) -> list[str]:
     return [cell.code.strip() for cell in notebook.cells]
 
 
+def _text(submission: Submission) -> str:
+    text = text_of(submission)
+    return "" if isinstance(text, Unreadable) else text
+
+
 def _text_lines(submission: Submission, notebook: Notebook) -> dict[int, list[int]]:
-    text = submission.content.decode("utf-8-sig", errors="replace").replace("\r\n", "\n").replace("\r", "\n")
-    first = first_lines(text, ((cell.index, cell.code) for cell in notebook.cells))
+    first = first_lines(_text(submission), ((cell.index, cell.code) for cell in notebook.cells))
     return {
         cell.number: list(range(first[cell.index], first[cell.index] + cell.code.count("\n") + 1))
         for cell in notebook.cells

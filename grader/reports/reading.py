@@ -79,7 +79,8 @@ class ReadReport:
         student: The platform's id, or the file's stem.
         graded_score: The grader's score; None if no instructor changed it, or if the grader could not decide.
         flags: What the instructor should look at, with evidence.
-        notes: For the instructor: how the grader failed, or that the notebook has another version of the assignment.
+        notes: How the grader failed, that the notebook has another version of the assignment, or what it misses where
+            it is graded.
         problem: Why the file cannot be read as a notebook; empty if it can.
         layers: The layers of the sandbox.
         losses: The losses during training with autograd's gradients and with the student's, if the network was trained;

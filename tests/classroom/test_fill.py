@@ -96,3 +96,45 @@ def test_files_that_are_not_gradebooks(tmp_path: Path, content: bytes) -> None:
         fill_gradebook(path, ENTRIES, tmp_path)
     with pytest.raises(UsageError):
         fill_gradebook(tmp_path / "missing.csv", ENTRIES, tmp_path)
+
+
+@pytest.mark.parametrize("names", ["LastName,FirstName,ID", "Last Name,First Name,ID", "FirstName,LastName,ID"])
+def test_names_in_two_columns(tmp_path: Path, names: str) -> None:
+    text = f"{names},SIS User ID,SIS Login ID,Section,mnist (11)\n    Points Possible,,,,,,10\nLovelace,Ada,4021,,,A,\n"
+
+    assert filled(tmp_path, text)[0] == text[:-1] + "10.00\n"
+
+
+@pytest.mark.parametrize("word", ["EX", "N/A", "ex", "Excused", "85%", "complete", "A-", "nan", '"EX, ""late"""'])
+def test_a_word_in_a_cell_stays_and_is_told(tmp_path: Path, word: str) -> None:
+    text = f"Student,ID,Section,mnist (11)\n    Points Possible,,,10\nAda,4021,A,{word}\nBob,4023,A,\n"
+
+    result, rows, notes = filled(tmp_path, text)
+
+    assert result == text[:-1] + "10.00\n"
+    assert rows == 1
+    assert len(notes) == 1
+    assert "stay as they are (4021: " in notes[0]
+
+
+@pytest.mark.parametrize(("old", "says"), [("3", True), ("7,5", True), ("10", False), ("10.00", False), ("-", False)])
+def test_points_that_are_replaced_are_told(tmp_path: Path, old: str, says: bool) -> None:
+    """A dash and nothing are no points; equal points are no change."""
+    text = f"Student;ID;Section;mnist (11)\n    Points Possible;;;10\nAda;4021;A;{old}\n"
+    moodle = f"Identifier,Grade,Maximum Grade\nParticipant 1,{old.replace(',', '.')},10.00\n"
+
+    for sheet, right in ((text, "10.00"), (moodle, "8.00")):
+        result, rows, notes = filled(tmp_path, sheet)
+
+        assert right in result.splitlines()[-1]
+        assert rows == 1
+        assert [note for note in notes if "were replaced" in note] == [
+            note for note in notes if f"{old.replace(',', '.') if sheet == moodle else old} became {right}" in note
+        ]
+        assert any("were replaced" in note for note in notes) == (says if sheet == text else old != "-")
+
+
+def test_the_row_of_points_and_its_remark_in_another_language(tmp_path: Path) -> None:
+    text = "Student,ID,Section,mnist (11),essay (12)\n    Puntos posibles,,,10,(solo lectura)\nAda,4021,A,,\n"
+
+    assert filled(tmp_path, text)[0] == text.replace("4021,A,,", "4021,A,10.00,")

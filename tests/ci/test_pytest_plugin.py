@@ -102,6 +102,6 @@ def test_other_runs_import_nothing_heavy(tmp_path: Path) -> None:
         "    assert not {'torch', 'numpy', 'nbformat', 'click'} & set(sys.modules)\n"
     )
 
-    done = run_pytest(tmp_path, "-W", "error", "-p", "no:hypothesispytest")
+    done = run_pytest(tmp_path, "-W", "error", "-p", "no:hypothesispytest", "-p", "no:asyncio")
 
     assert done.returncode == 0, done.stdout + done.stderr

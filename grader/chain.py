@@ -35,14 +35,19 @@ def judge_chain(
     gradients = read_tensors(reply.records[CHAIN][1])
     links: dict[str, Outcome] = {}
     for depth, exercise in enumerate(assignment.exercises, start=1):
-        pairs = [
-            (gradients[name], chain.expected[f"d{target}"])
-            for target in exercise.targets
-            if (name := f"{exercise.name}/d{target}") in gradients
-        ]
-        if len(pairs) == len(exercise.targets):
-            terms = depth * chain.terms
-            compared = [compare(got, right, terms=terms, argument_dtype=torch.float32) for got, right in pairs]
+        got = [gradients.get(f"{exercise.name}/d{target}") for target in exercise.targets]
+        if all(gradient is not None for gradient in got):
+            compared = [
+                compare(
+                    gradient,
+                    chain.expected[f"d{target}"],
+                    terms=depth * chain.terms,
+                    argument_dtype=torch.float32,
+                    scale=depth * chain.scales.get(f"d{target}", 0.0),
+                )
+                for target, gradient in zip(exercise.targets, got, strict=True)
+                if gradient is not None
+            ]
             is_match = all(comparison.outcome is Outcome.MATCH for comparison in compared)
             links[exercise.name] = Outcome.MATCH if is_match else Outcome.MISMATCH
         elif outcomes[exercise.name].passed is True:

@@ -1,11 +1,28 @@
 """
 Compares one gradient with its reference: numbers only, without advice.
 
-How far apart may two right answers be? In a sum of K products, rounding causes a relative error of at most
-gamma_K = K u / (1 - K u), where u is half the distance from 1 to the next number of the dtype (Higham, *Accuracy and
-Stability of Numerical Algorithms*, 2nd ed., section 3.1). An entry's error is measured against the largest entry of the
-reference, because an entry near zero may be the difference of large numbers. `SAFETY` allows for a few such operations
-in another order. A mistake changes entries by about as much as they are large, which is orders of magnitude more.
+How far apart may two right answers be? An error is measured against the largest entry of the reference, because an
+entry near zero may be the difference of large numbers. Three bounds add up what is allowed:
+
+**Rounding.** In a sum of K products, rounding causes a relative error of at most gamma_K = K u / (1 - K u), where u is
+half the distance from 1 to the next number of the dtype (Higham, *Accuracy and Stability of Numerical Algorithms*, 2nd
+ed., section 3.1). `SAFETY` allows for a few such operations in another order.
+
+**Constants in float32.** `torch.tensor(1 / n)` is a float32 number, even where everything else is float64. It differs
+from 1 / n by a factor 1 + d with |d| <= u32 = 2^-24, and a product of k such factors is off by gamma_k at most (Higham,
+lemma 3.1). A constant has `CONSTANT_ROUNDINGS` of them at most: a number, its root, the inverse, and one more for a
+second constant. An angle is off by its own size times that, and so is its cosine, in units of the largest entry;
+`SAFETY` allows for a few radians, for a few such constants, or for a difference in which three quarters cancel. So a
+float64 answer may be off by 4 gamma_4 = 9.5e-7 of the largest entry. That is less than what a forgotten epsilon of 1e-5
+changes, one row too few in a batch of a million, or a number that went through half precision (u16 = 4.9e-4).
+
+**Zero.** A gradient can be zero because large terms cancel: that of a bias before a softmax, for example. What is left
+is the rounding of the terms, not of the result. With high probability it is below lambda sqrt(K) u times their size,
+for a lambda of a few units (Higham and Mary, *A New Approach to Probabilistic Rounding Error Analysis*, 2019, theorem
+2.4). The size of the terms is taken from the gradient for other upstream gradients of the same size, which do not
+cancel. Where nothing is known about the terms, numbers up to `TINY` count as zero.
+
+A mistake changes entries by about as much as they are large, which is orders of magnitude more.
 """
 
 from __future__ import annotations
@@ -17,17 +34,26 @@ import torch
 
 from grader.model import Outcome, WorstEntry
 
-__all__ = ["SAFETY", "Comparison", "compare", "tolerance"]
+__all__ = ["SAFETY", "Comparison", "allowed_error", "compare", "tolerance"]
 
 SAFETY = 4.0
+CONSTANT_ROUNDINGS = 4
+TINY = 1e-18
 ACCEPTED_DTYPES = (torch.float32, torch.float64)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Comparison:
-    """`outcome` is MATCH, WRONG_DTYPE, WRONG_SHAPE, NOT_FINITE or MISMATCH. A number that has no meaning is None."""
+    """
+    The result of a comparison. A number that has no meaning is None.
+
+    Attributes:
+        outcome: MATCH, WRONG_DTYPE, WRONG_SHAPE, NOT_FINITE or MISMATCH.
+        has_float32_constants: A match in float64 that only constants in float32 explain.
+    """
 
     outcome: Outcome
+    has_float32_constants: bool = False
     max_abs_error: float | None = None
     max_rel_error: float | None = None
     tolerance: float | None = None
@@ -36,25 +62,59 @@ class Comparison:
     worst: WorstEntry | None = None
 
 
-def tolerance(reference: torch.Tensor, *, dtype: torch.dtype, terms: int) -> float:
+def tolerance(reference: torch.Tensor, *, dtype: torch.dtype, terms: int, scale: float = 0.0) -> float:
     """
-    The largest absolute error that rounding can explain.
+    The largest absolute error that rounding in one dtype can explain.
 
     Args:
         reference: The right gradient, any shape, float64.
         dtype: The dtype in which the other gradient was computed.
         terms: The length of the longest sum in the gradient.
+        scale: The size of the gradient's terms, if they may cancel.
 
     >>> tolerance(torch.ones(3, dtype=torch.float64), dtype=torch.float32, terms=784) < 2e-4
     True
     """
     unit_roundoff = torch.finfo(dtype).eps / 2
-    growth = terms * unit_roundoff / (1 - terms * unit_roundoff)
-    largest = float(reference.abs().max()) if reference.numel() else 0.0
-    return SAFETY * growth * largest
+    of_the_result = _gamma(terms, unit_roundoff) * _largest(reference)
+    of_the_terms = math.sqrt(terms) * unit_roundoff * scale
+    return SAFETY * max(of_the_result, of_the_terms) + TINY
 
 
-def compare(got: torch.Tensor, expected: torch.Tensor, *, terms: int, argument_dtype: torch.dtype) -> Comparison:
+def allowed_error(
+    reference: torch.Tensor, *, dtype: torch.dtype, terms: int, scale: float = 0.0, factor: float = 1.0
+) -> float:
+    """
+    The largest absolute error of an answer that counts as right: in float64, its constants may be float32.
+
+    Args:
+        reference, dtype, terms, scale: As for `tolerance`.
+        factor: How many times more is allowed for this exercise.
+    """
+    bound = tolerance(reference, dtype=dtype, terms=terms, scale=scale)
+    if dtype == torch.float64:
+        constants = SAFETY * _gamma(CONSTANT_ROUNDINGS, torch.finfo(torch.float32).eps / 2)
+        bound = max(bound, constants * _largest(reference))
+    return factor * bound
+
+
+def _gamma(terms: int, unit_roundoff: float) -> float:
+    return terms * unit_roundoff / (1 - terms * unit_roundoff)
+
+
+def _largest(reference: torch.Tensor) -> float:
+    return float(reference.abs().max()) if reference.numel() else 0.0
+
+
+def compare(
+    got: torch.Tensor,
+    expected: torch.Tensor,
+    *,
+    terms: int,
+    argument_dtype: torch.dtype,
+    scale: float = 0.0,
+    factor: float = 1.0,
+) -> Comparison:
     """
     Compare a gradient with its reference, entry by entry, in float64.
 
@@ -63,6 +123,8 @@ def compare(got: torch.Tensor, expected: torch.Tensor, *, terms: int, argument_d
         expected: The reference, any shape, float64, finite.
         terms: The length of the longest sum in the gradient, for the tolerance.
         argument_dtype: The dtype of the arguments that the function was called with.
+        scale: The size of the gradient's terms, if they may cancel.
+        factor: How many times more than usual an entry may be off.
 
     Returns:
         Comparison: NaN and infinities never match, and neither does a shape that would broadcast. float32 and float64
@@ -73,7 +135,7 @@ def compare(got: torch.Tensor, expected: torch.Tensor, *, terms: int, argument_d
     if got.shape != expected.shape:
         return Comparison(outcome=Outcome.WRONG_SHAPE)
     coarser = torch.float32 if torch.float32 in (got.dtype, argument_dtype) else torch.float64
-    bound = tolerance(expected, dtype=coarser, terms=terms)
+    bound = allowed_error(expected, dtype=coarser, terms=terms, scale=scale, factor=factor)
     difference = (got.double() - expected).abs()
     # A comparison with NaN is always false: "not within the bound" counts it as wrong, "beyond the bound" would not.
     wrong = ~(difference <= bound)
@@ -81,12 +143,14 @@ def compare(got: torch.Tensor, expected: torch.Tensor, *, terms: int, argument_d
     if not bool(torch.isfinite(got).all()):
         outcome = Outcome.NOT_FINITE
     largest = float(difference.max()) if difference.numel() else 0.0
-    scale = float(expected.abs().max()) if expected.numel() else 0.0
+    size = _largest(expected)
     is_finite = math.isfinite(largest)
+    without_constants = factor * tolerance(expected, dtype=coarser, terms=terms, scale=scale)
     return Comparison(
         outcome=outcome,
+        has_float32_constants=outcome is Outcome.MATCH and largest > without_constants,
         max_abs_error=largest if is_finite else None,
-        max_rel_error=largest / scale if is_finite and scale > 0 else None,
+        max_rel_error=largest / size if is_finite and size > 0 else None,
         tolerance=bound,
         wrong_entries=int(wrong.sum()),
         entries=expected.numel(),

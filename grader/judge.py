@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import re
 from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from grader.compare import compare
+from grader.compare import Comparison
 from grader.execution.calls import Returned, place_in
 from grader.execution.channel import Reply
 from grader.execution.execute import Execution
@@ -24,12 +25,12 @@ from grader.model import (
     Exercise,
     ExerciseResult,
     Flag,
-    Notice,
     Outcome,
     most_telling,
 )
 from grader.notebook.functions import Definition, FunctionIndex
 from grader.notebook.read import Notebook
+from grader.notices import flags_of, notice_of_constants, notices_of
 
 __all__ = ["Attempt", "judge_exercise"]
 
@@ -61,8 +62,11 @@ def judge_exercise(
     """
     definition = attempt.functions.ran(exercise.name, place_in(attempt.execution.replies[exercise.name]))
     used = tuple(dict.fromkeys(use for call in returned for use in call.autograd))
-    flags = _flags(exercise, definition, used) if autograd != "allow" else ()
-    cases = tuple(_case_result(call, exercise.targets) for call in returned)
+    flags = flags_of(exercise, definition, used) if autograd != "allow" else ()
+    compared = [_comparisons(call) for call in returned]
+    cases = tuple(
+        _case_result(call, of_call, exercise.targets) for call, of_call in zip(returned, compared, strict=True)
+    )
     outcome, message, error = _decide(exercise, attempt, definition, returned, cases)
     if outcome in _NOT_CALLED:
         shown = definition or attempt.functions.last(exercise.name)
@@ -76,7 +80,10 @@ def judge_exercise(
         outcome,
         message,
         cases=cases,
-        notices=_notices(exercise, attempt.functions.definitions.get(exercise.name, ()), definition, returned),
+        notices=(
+            *notices_of(exercise, attempt.functions.definitions.get(exercise.name, ()), definition, returned),
+            *notice_of_constants(exercise, compared),
+        ),
         error=error,
         code=definition.code if definition is not None else None,
         views=_views(exercise, returned),
@@ -87,7 +94,17 @@ def judge_exercise(
 # ------------------------------------------------------------------------------------------------------ one case
 
 
-def _case_result(call: Returned, targets: Sequence[str]) -> CaseResult:
+def _comparisons(call: Returned) -> tuple[Comparison, ...]:
+    """The comparison of each target, if the call returned tensors."""
+    if call.outcome is not None:
+        return ()
+    return tuple(
+        call.case.compare(got, target=target, argument_dtype=call.argument_dtype)
+        for target, got in enumerate(call.tensors)
+    )
+
+
+def _case_result(call: Returned, comparisons: Sequence[Comparison], targets: Sequence[str]) -> CaseResult:
     """The result of one call, with the numbers of its worst target."""
     case = call.case
     if call.outcome is not None:
@@ -104,10 +121,6 @@ def _case_result(call: Returned, targets: Sequence[str]) -> CaseResult:
             target=targets[place] if place is not None and len(targets) > 1 else None,
             error=call.error,
         )
-    comparisons = [
-        compare(got, expected, terms=case.terms, argument_dtype=call.argument_dtype)
-        for got, expected in zip(call.tensors, case.expected, strict=True)
-    ]
     outcome = most_telling([comparison.outcome for comparison in comparisons])
     place = next(place for place, comparison in enumerate(comparisons) if comparison.outcome is outcome)
     worst = comparisons[place]
@@ -213,15 +226,23 @@ def _why_missing(name: str, attempt: Attempt, kind: str | None) -> str:
     if kind:
         return f"After the notebook ran, {name} was {_with_article(kind)}, not a function."
     definition = attempt.functions.last(name)
-    if definition is not None:
-        error = attempt.execution.errors.get(definition.code.cell)
+    cell = definition.code.cell if definition is not None else _failed_cell_with(name, attempt)
+    if cell is not None:
+        error = attempt.execution.errors.get(cell)
         because = f", because that cell stopped: {_sentence(error)}" if error else ""
-        return f"{name} is in In [{definition.code.cell}], but it was never defined{because}."
+        return f"{name} is in In [{cell}], but it was never defined{because}."
     others = [other for other in attempt.functions.definitions if other not in attempt.execution.replies]
     similar = difflib.get_close_matches(name, others, n=1, cutoff=0.75)
     if similar:
         return f"There is no function {name}, but there is one called {similar[0]}. Was it renamed?"
     return f"There is no function {name} in the notebook. Was its cell deleted, or turned into a text cell?"
+
+
+def _failed_cell_with(name: str, attempt: Attempt) -> int | None:
+    """The last cell that raised and whose text defines the function, such as the body of a magic that is missing."""
+    defines = re.compile(rf"^\s*(?:async\s+)?def\s+{re.escape(name)}\b", re.MULTILINE)
+    cells = [cell for cell in attempt.notebook.cells if cell.number in attempt.execution.errors]
+    return next((cell.number for cell in reversed(cells) if defines.search(cell.code)), None)
 
 
 def _with_article(noun: str) -> str:
@@ -292,71 +313,6 @@ def _sentence(error: CallError | None) -> str:
 
 
 # -------------------------------------------------------------------------------------------- notices and flags
-
-
-def _notices(
-    exercise: Exercise,
-    definitions: Sequence[Definition],
-    ran: Definition | None,
-    returned: Sequence[Returned],
-) -> tuple[Notice, ...]:
-    name, count = exercise.name, len(exercise.targets)
-    notices = []
-    collection = next((call.collection for call in returned if call.tensors and call.collection), None)
-    if collection is not None and count == 1:
-        comma = " Is there a comma at the end?" if collection == "tuple" else ""
-        notices.append(
-            Notice(id="collection", message=f"{name} returns a {collection} of one tensor, not the tensor.{comma}")
-        )
-    elif collection not in (None, "tuple"):
-        notices.append(
-            Notice(
-                id="collection", message=f"{name} returns a {collection} where a tuple of {count} tensors is asked for."
-            )
-        )
-    mutated = sorted({argument for call in returned for argument in call.mutated})
-    if mutated:
-        notices.append(
-            Notice(
-                id="mutates_input",
-                message=f"{name} changes its argument {', '.join(mutated)} in place, and so the caller's tensor, too. "
-                "Work on a clone.",
-            )
-        )
-    if any(call.requires_grad for call in returned):
-        notices.append(
-            Notice(id="requires_grad", message=f"{name} returns a tensor that requires grad: autograd is still on.")
-        )
-    if any("float64" in call.dtypes and call.argument_dtype == torch.float32 for call in returned):
-        notices.append(
-            Notice(
-                id="wider_dtype", message=f"{name} returns float64 for float32 arguments, which takes twice the memory."
-            )
-        )
-    if any(call.argument_dtype != call.case.dtype for call in returned):
-        notices.append(
-            Notice(
-                id="float32_only",
-                message=f"{name} works only in float32: it makes a tensor of a fixed dtype (try `dtype=` or `*_like`).",
-            )
-        )
-    in_cells = sorted({definition.code.cell for definition in definitions})
-    if len(in_cells) > 1 and ran is not None:
-        cells = ", ".join(f"In [{cell}]" for cell in in_cells)
-        which = "the last one" if ran.code.cell == in_cells[-1] else f"the one in In [{ran.code.cell}]"
-        notices.append(
-            Notice(id="defined_twice", message=f"{name} is defined {len(in_cells)} times ({cells}): {which} counts.")
-        )
-    return tuple(notices)
-
-
-def _flags(exercise: Exercise, definition: Definition | None, used: Sequence[str]) -> tuple[Flag, ...]:
-    """A flag for each use of autograd that was observed; others for those that the code only mentions."""
-    mentioned = definition.autograd if definition is not None else ()
-    return (
-        *(Flag(id="autograd", exercise=exercise.name, evidence=f"when called, it {use}") for use in used),
-        *(Flag(id="source_mentions_autograd", exercise=exercise.name, evidence=use) for use in mentioned),
-    )
 
 
 def _views(exercise: Exercise, returned: Sequence[Returned]) -> tuple[BatchView, ...]:

@@ -21,11 +21,11 @@ from grader.execution.execute import Execution, execute
 from grader.execution.requests import requests_for
 from grader.judge import Attempt
 from grader.model import ExerciseResult, NotebookSummary, Outcome, Report, Submission
+from grader.modes import ordinary
 from grader.notebook.advice import advice_on
 from grader.notebook.functions import find_functions
 from grader.notebook.read import Notebook, Unreadable, read_notebook
 from grader.reference.cases import build_cases, build_chain
-from grader.reference.networks import one_thread
 from grader.sandbox import Level
 from grader.verdict import report_of, verdict_on
 
@@ -95,7 +95,7 @@ def grade(
         return report
 
 
-@one_thread()
+@ordinary()
 def judge(submission: Submission, assignment: Assignment, attempt: Attempt) -> Report:
     """The report on a notebook that has run: it depends only on the code and the replies. Nothing is executed."""
     started = time.perf_counter()

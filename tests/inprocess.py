@@ -16,6 +16,7 @@ from grader.harness.serve import perform
 from grader.harness.wire import unpack_all
 from grader.judge import Attempt
 from grader.model import Report
+from grader.modes import ordinary
 from grader.notebook.functions import find_functions
 from grader.notebook.read import read_notebook
 from grader.pipeline import judge
@@ -52,8 +53,9 @@ class InProcessRun:
         return again
 
     def _execute(self, assignment: Assignment) -> None:
-        self.namespace = self._run()
-        self.execution = Execution.in_this_process(self._replies_to(assignment))
+        with ordinary():  # what a notebook sets for torch as a whole ends with it
+            self.namespace = self._run()
+            self.execution = Execution.in_this_process(self._replies_to(assignment))
 
     def report(self, assignment: Assignment) -> Report:
         """The report by an assignment whose cases are those of this run."""

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "grader"
 
 LAYERS = [
-    ["errors", "files", "shipped", "version"],
+    ["errors", "files", "modes", "shipped", "version"],
     ["model"],
     ["visibility"],
     ["notebook"],
@@ -27,7 +27,7 @@ LAYERS = [
     ["compare", "reference"],
     ["sandbox", "harness"],
     ["execution"],
-    ["judge", "chain", "diagnosis"],
+    ["judge", "chain", "notices", "diagnosis"],
     ["verdict"],
     ["pipeline"],
     ["reports"],

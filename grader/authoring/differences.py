@@ -4,6 +4,7 @@ Checks autograd's gradients by central differences: derivatives from two evaluat
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 import torch
@@ -42,32 +43,44 @@ def central_difference(exercise: Exercise, cases: Iterable[Case], traced: Mappin
     worst = 0.0
     for case in cases:
         replay = traced[case.name]
-        for target, expected in zip(exercise.targets, case.expected, strict=True):
+        for number, (target, expected) in enumerate(zip(exercise.targets, case.expected, strict=True)):
             generator = torch.Generator().manual_seed(0)
-            scale = float(expected.norm()) or 1.0
+            terms = case.scales[number] * math.sqrt(expected.numel()) if case.scales else 0.0
+            scale = max(float(expected.norm()), terms) or 1.0
             for _ in range(_DIRECTIONS):
                 v = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
                 right = float((expected * v).sum())
                 error = abs(_slope(case, replay, target, v, _STEP) - right) / scale
-                if error > CLOSE:  # perhaps the step crossed a kink: try a shorter one
+                if not error <= CLOSE:  # perhaps the step crossed a kink: try a shorter one
                     error = min(error, abs(_slope(case, replay, target, v, _STEP / 100) - right) / scale)
-                worst = max(worst, error)
+                worst = max(worst, math.inf if math.isnan(error) else error)
     return worst
 
 
 def _slope(case: Case, replay: Replay, target: str, v: torch.Tensor, step: float) -> float:
-    """The derivative of the loss along v, by a central difference around the target's value."""
+    """
+    The derivative of the loss along v, by a central difference around the target's value.
+
+    Infinite entries, as a mask makes them in the scores of an attention, stay where they are.
+    """
     outputs = [name[1:] for name in case.upstream] or ["loss"]
     cotangents = [case.arguments[name].double() for name in case.upstream] or [torch.ones(())]
     held = {name: replay.network.values[name].detach() for name in outputs}
     center = replay.network.values[target].detach().double()
-    step *= max(1.0, float(center.abs().max()))
+    finite = center.isfinite()
+    v = v.where(finite, 0.0)
+    step *= max(1.0, float(center.where(finite, 0.0).abs().max()))
     above = replay.run({**held, target: center + step * v}, outputs)
     below = replay.run({**held, target: center - step * v}, outputs)
     return sum(
-        float((c.reshape(a.shape) * (a - b)).sum() / (2 * step))
+        float((c.reshape(a.shape) * _difference(a, b)).sum() / (2 * step))
         for c, a, b in zip(cotangents, above, below, strict=True)
     )
+
+
+def _difference(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """How far apart two results are: where both are the same infinity, not at all."""
+    return (a - b).where(a != b, 0.0)
 
 
 class Replay:

@@ -75,7 +75,7 @@ class ExerciseCheck:
     def problems(self) -> tuple[str, ...]:
         """What the author has to fix, a sentence each."""
         problems = [f"{self.name}: {_describe_hole(hole)}" for hole in self.holes]
-        if self.difference > CLOSE:
+        if not self.difference <= CLOSE:
             problems.append(
                 f"{self.name}: central differences and autograd disagree by {self.difference:.1e} of the gradient. Is "
                 "there a kink or a detached tensor in the forward pass?"

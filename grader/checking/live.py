@@ -7,12 +7,14 @@ function that is wrong here is wrong in a grading, too. The two can differ only 
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import inspect
 import types
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import torch
 from IPython.core.getipython import get_ipython
 
 from grader.assignment.declared import Declared
@@ -28,10 +30,11 @@ from grader.harness.serve import perform
 from grader.harness.wire import Message, unpack_all
 from grader.judge import Attempt
 from grader.model import Chain, Exercise, ExerciseResult, Limits, NotebookSummary, Outcome, Report, Submission
+from grader.modes import ordinary
 from grader.notebook.functions import FunctionIndex, find_functions_in
 from grader.notebook.read import Notebook
 from grader.reference.cases import build_chain, exercise_cases
-from grader.reference.networks import Network, networks_of, one_thread
+from grader.reference.networks import Network, networks_of
 from grader.verdict import report_of, verdict_on
 
 __all__ = ["Live"]
@@ -54,6 +57,7 @@ class Live:
         self._namespace = namespace
         self._parts = _parts_of(namespace)
         self._networks: dict[str, Network] | None = None
+        self._default_dtype = torch.get_default_dtype()
         self.assignment = Assignment(
             id=declared.assignment_id,
             title=declared.assignment_id,
@@ -77,7 +81,7 @@ class Live:
     def examine(self, names: Sequence[str]) -> Report:
         """The verdicts on some functions, by name; if the network cannot be evaluated, the report gives the reason."""
         try:
-            with one_thread():
+            with self._ordinary():
                 return self._report([self._check(self._exercise(name)) for name in names])
         except GraderError as error:
             return self._report((), problem=str(error))
@@ -85,12 +89,19 @@ class Live:
     def examine_all(self) -> Report:
         """The verdicts on all declared functions, or on all called `grad_…`, and on their whole backward pass."""
         try:
-            with one_thread():
+            with self._ordinary():
                 exercises = self._declared.exercises or tuple(self._exercise(name) for name in self._gradients())
                 results = [self._check(exercise) for exercise in exercises]
                 return dataclasses.replace(self._report(results), chain=self._chain(exercises, results))
         except GraderError as error:
             return self._report((), problem=str(error))
+
+    @contextlib.contextmanager
+    def _ordinary(self) -> Iterator[None]:
+        """Compute as a grading does, whatever the notebook has set; its functions get its default dtype."""
+        self._default_dtype = torch.get_default_dtype()
+        with ordinary():
+            yield
 
     def _report(self, results: Sequence[ExerciseResult], *, problem: str | None = None) -> Report:
         submission = Submission.of(b"", name="this notebook", student="")
@@ -161,7 +172,7 @@ class Live:
                 if (header.get("error") or {}).get("type") == "KeyboardInterrupt":
                     raise KeyboardInterrupt  # from the student, who does not want to wait for the other cases
 
-        state = NotebookState(self._namespace, _file_names(), self.assignment.forward)
+        state = NotebookState(self._namespace, _file_names(), self.assignment.forward, self._default_dtype)
         perform((request.header, request.payload), keep, state=state)
         return Reply(status="done", records=records)
 

@@ -58,7 +58,11 @@ def name_factor(observed: Sequence[tuple[float, int]], sizes: Mapping[str, Itera
     256
     >>> name_factor([(2.0, 64), (3.0, 48), (1.0, 17)], {}) is None
     True
+    >>> name_factor([(1.00001, 64), (1.00001, 48)], {}) is None  # "1 times" explains nothing
+    True
     """
+    if all(math.isclose(factor, 1, rel_tol=_CLOSE) for factor, _ in observed):
+        return None
     for power in _POWERS:
         scales = [factor / rows**power for factor, rows in observed]
         scale = scales[0]

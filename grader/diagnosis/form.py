@@ -4,18 +4,19 @@ Recognises mistakes in the form of an answer: its type, shape and precision, and
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 
 import torch
 
-from grader.compare import compare
 from grader.diagnosis.evidence import Evidence, Explanation
-from grader.diagnosis.projection import agrees, is_uniform
+from grader.diagnosis.projection import is_uniform
 from grader.model import Outcome
 
 __all__ = [
     "broadcast_shape",
     "low_precision",
+    "nearly_right",
     "not_finite",
     "rescaled",
     "right_numbers_in_another_shape",
@@ -28,6 +29,9 @@ __all__ = [
 _BringBack = Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None]
 """Gives a tensor the shape of the expected one by undoing one mistake; returns None if that is not possible."""
 
+_HALF_PRECISION = 5e-5
+"""Numbers that went through half precision are off by more than this, relative to the largest one."""
+_NEARLY = 1e-3
 _THREE_DIGITS = 4e-3
 _BOUNDARY_SHARE = 0.01
 _FEWEST_CLIPPED = 3
@@ -91,7 +95,8 @@ def _is_right_once(evidence: Evidence, bring_back: _BringBack) -> bool:
         tensor = bring_back(got, expected)
         if tensor is None:
             return False
-        if not agrees((tensor.to(got.dtype),), output.case, (expected,), argument_dtype=output.argument_dtype):
+        compared = output.case.compare(tensor.to(got.dtype), target=target, argument_dtype=output.argument_dtype)
+        if compared.outcome is not Outcome.MATCH:
             return False
     return True
 
@@ -139,9 +144,29 @@ def broadcast_shape(evidence: Evidence) -> Iterator[Explanation]:
     yield Explanation(id="broadcast_shape", message=evidence.say("broadcast_shape", got=got))
 
 
+def nearly_right(evidence: Evidence) -> Iterator[Explanation]:
+    """The numbers are right to three digits or more, relative to the largest one."""
+    error = _relative_error(evidence)
+    if 0 < error <= _NEARLY:
+        digits = math.floor(-math.log10(error))
+        yield Explanation(id="nearly_right", message=evidence.say("nearly_right", digits=digits))
+
+
+def _relative_error(evidence: Evidence) -> float:
+    """The largest error on any case, relative to the largest entry there; infinite if that has no meaning."""
+    target = evidence.wrong_target
+    compared = [
+        output.case.compare(output.tensors[target], target=target, argument_dtype=output.argument_dtype)
+        for output in evidence.outputs
+    ]
+    return max(math.inf if found.max_rel_error is None else found.max_rel_error for found in compared)
+
+
 def low_precision(evidence: Evidence) -> Iterator[Explanation]:
     """The numbers are right to about three digits, with errors in both directions."""
     target = evidence.wrong_target
+    if _relative_error(evidence) < _HALF_PRECISION:
+        return
     for output in evidence.outputs:
         got, expected = output.tensors[target].double(), output.case.expected[target]
         if got.shape != expected.shape:
@@ -205,7 +230,7 @@ def wrong_region(evidence: Evidence) -> Iterator[Explanation]:
         got, expected = output.tensors[target], output.case.expected[target]
         if got.shape != expected.shape:
             return
-        compared = compare(got, expected, terms=output.case.terms, argument_dtype=output.argument_dtype)
+        compared = output.case.compare(got, target=target, argument_dtype=output.argument_dtype)
         wrong.append((got.double() - expected).abs() > (compared.tolerance or 0.0))
     # Where both are zero, being right proves nothing.
     matters = [(output.tensors[target] != 0) | (output.case.expected[target] != 0) for output in evidence.outputs]

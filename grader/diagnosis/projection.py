@@ -13,7 +13,7 @@ import math
 import numpy as np
 import torch
 
-from grader.compare import compare, tolerance
+from grader.compare import allowed_error
 from grader.model import Outcome
 from grader.reference.cases import Case
 
@@ -35,7 +35,10 @@ class CaseOutput:
 
     def equals(self, expected: torch.Tensor, *, target: int) -> bool:
         """Whether the tensor of a target is the expected one (any shape, float64), except for rounding."""
-        return agrees((self.tensors[target],), self.case, (expected,), argument_dtype=self.argument_dtype)
+        compared = self.case.compare(
+            self.tensors[target], target=target, argument_dtype=self.argument_dtype, expected=expected.double()
+        )
+        return compared.outcome is Outcome.MATCH
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +67,9 @@ def _directions(size: int) -> torch.Tensor:
 def agrees(got: Tensors, case: Case, expected: Tensors, *, argument_dtype: torch.dtype = torch.float64) -> bool:
     """Whether two answers to a case are the same, except for rounding."""
     return len(got) == len(expected) and all(
-        compare(tensor, right.double(), terms=case.terms, argument_dtype=argument_dtype).outcome is Outcome.MATCH
-        for tensor, right in zip(got, expected, strict=True)
+        case.compare(tensor, target=target, argument_dtype=argument_dtype, expected=right.double()).outcome
+        is Outcome.MATCH
+        for target, (tensor, right) in enumerate(zip(got, expected, strict=True))
     )
 
 
@@ -85,12 +89,19 @@ def fits(output: CaseOutput, student: tuple[Projection, ...], mutant: tuple[Proj
     """
     if mutant is None or len(student) != len(mutant):
         return False
-    for tensor, observed, candidate in zip(output.tensors, student, mutant, strict=True):
+    case = output.case
+    for target, (tensor, observed, candidate) in enumerate(zip(output.tensors, student, mutant, strict=True)):
         if observed.shape != candidate.shape:
             return False
         if observed.values is None or candidate.values is None:
             continue
-        bound = tolerance(tensor.double(), dtype=_coarser(output, tensor), terms=output.case.terms)
+        bound = allowed_error(
+            tensor.double(),
+            dtype=_coarser(output, tensor),
+            terms=case.terms,
+            scale=case.scales[target] if case.scales else 0.0,
+            factor=case.tolerance,
+        )
         distance = (observed.values - candidate.values).abs()
         if not bool((distance <= 8 * bound * math.sqrt(max(1, tensor.numel()))).all()):
             return False

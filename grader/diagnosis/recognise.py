@@ -26,6 +26,7 @@ from grader.diagnosis.factors import Factor, name_factor
 from grader.diagnosis.form import (
     broadcast_shape,
     low_precision,
+    nearly_right,
     not_finite,
     rescaled,
     right_numbers_in_another_shape,
@@ -51,7 +52,8 @@ def recognise(evidence: Evidence) -> tuple[Explanation, ...]:
         recognisers: tuple[Recogniser, ...] = (
             _named_misconception, not_finite, wrong_dtype, right_numbers_in_another_shape, _constant_factor,
             _one_mistake, reads_network_global, keeps_state, ignores_upstream, low_precision, rounded, rescaled,
-            _mistake_and_factor, wrong_region, _two_mistakes, broadcast_shape, reads_global, unused_argument,
+            nearly_right, _mistake_and_factor, wrong_region, _two_mistakes, broadcast_shape, reads_global,
+            unused_argument,
         )  # fmt: skip
     else:
         recognisers = (

@@ -18,6 +18,7 @@ from grader.harness.origin import is_own_raise, place_of
 from grader.harness.rebind import rebound
 from grader.harness.trace import AutogradTrace
 from grader.harness.wire import Message, pack
+from grader.modes import default_dtype
 
 __all__ = ["Call", "NotebookState", "Write", "call_cases", "call_function"]
 
@@ -39,11 +40,13 @@ class NotebookState:
         variables: Its variables by name.
         cells: The numbers of its cells, `In [number]`, by the file name that Python knows each cell by.
         forward: The forward pass, where it is at hand; else a request has its code.
+        default_dtype: The dtype that the notebook has chosen for tensors without one.
     """
 
     variables: dict[str, Any]
     cells: Mapping[str, int]
     forward: Callable[..., dict[str, Any]] | None = None
+    default_dtype: torch.dtype = dataclasses.field(default_factory=torch.get_default_dtype)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,10 +57,12 @@ class Call:
     Attributes:
         tensors: What the function returned, if that was a dense tensor on the CPU, or a collection of such tensors.
         description: What it returned or raised, as JSON data. `status` is returned, raised, out_of_memory or missing.
+        rounds: Whether it rounded float64 numbers to float32, as `x.float()` does.
     """
 
     tensors: list[torch.Tensor]
     description: dict[str, Any]
+    rounds: bool = False
 
 
 def call_cases(request: Message, state: NotebookState, write: Write) -> None:
@@ -80,8 +85,8 @@ def _call_in_either_dtype(header: dict[str, Any], arguments: dict[str, torch.Ten
     call = call_function(state, name, arguments, targets=targets, inference=inference)
     returned_float32 = any(dtype == "float32" for dtype in call.description.get("dtypes", ()))
     is_wide = any(tensor.dtype == torch.float64 for tensor in arguments.values())
-    if is_wide and (call.description["status"] == "raised" or returned_float32):
-        # With float64 arguments, float32 constants in a right answer either raise or make the result float32.
+    if is_wide and (call.description["status"] == "raised" or returned_float32 or call.rounds):
+        # With float64 arguments, float32 tensors in a right answer may raise, or round numbers on the way.
         narrowed = {
             key: tensor.float() if tensor.dtype == torch.float64 else tensor for key, tensor in arguments.items()
         }
@@ -116,7 +121,11 @@ def call_function(
     trace = AutogradTrace()
     mode = torch.inference_mode() if inference else torch.enable_grad()
     try:
-        with mode, trace.watching() if traced else contextlib.nullcontext():
+        with (
+            default_dtype(state.default_dtype),
+            mode,
+            trace.watching() if traced else contextlib.nullcontext(),
+        ):
             value = call_with(function, copies)
     except MemoryError as error:
         return Call([], {"status": "out_of_memory", "error": _describe_exception(error, state)})
@@ -160,7 +169,7 @@ def _describe(
     description["requires_grad"] = any(part.requires_grad for part in parts)
     if not all(part.layout is torch.strided and part.device.type == "cpu" for part in parts):
         return Call([], description)  # the numbers of sparse or meta tensors cannot be sent
-    return Call([part.detach().as_subclass(torch.Tensor) for part in parts], description)
+    return Call([part.detach().as_subclass(torch.Tensor) for part in parts], description, trace.rounds)
 
 
 def _parts(value: Any, targets: Sequence[str]) -> tuple[str | None, Sequence[Any]]:

@@ -24,6 +24,7 @@ from grader.harness.call import NotebookState, Write, call_cases
 from grader.harness.chain import run_chain
 from grader.harness.child import Child, are_other_processes_left, end_other_processes
 from grader.harness.wire import REQUEST_LIMIT_BYTES, ChannelClosed, Message, pack, receive_message
+from grader.modes import ordinary
 
 __all__ = ["perform", "serve", "warm_up"]
 
@@ -61,9 +62,9 @@ def serve(shell: Any, descriptor: int) -> None:
 
 def perform(request: Message, write: Write, *, state: NotebookState) -> None:
     """Do what a request asks for in this process, and write a message for each result."""
-    torch.set_num_threads(1)
     operation = {"call": call_cases, "chain": run_chain}[request[0]["operation"]]
-    operation(request, state, write)
+    with ordinary():
+        operation(request, state, write)
 
 
 def warm_up() -> None:

@@ -43,11 +43,16 @@ In inference mode a backward pass fails before any operator runs: then only thes
 
 
 class AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records what autograd does while a function runs, under any of its names, and also when it is called from C++."""
+    """
+    Records what autograd does while a function runs, under any of its names, and also when it is called from C++.
+
+    It also notes whether float64 numbers were rounded to float32: `rounds`.
+    """
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.evidence: list[str] = []
+        self.rounds = False
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -71,7 +76,10 @@ class AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             self._note(f"called {name}")
         elif name in _DUAL_NUMBERS:
             self._note(_FORWARD)
-        return func(*args, **(kwargs or {}))
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, torch.Tensor) and result.dtype is torch.float32:
+            self.rounds = self.rounds or any(isinstance(a, torch.Tensor) and a.dtype is torch.float64 for a in args)
+        return result
 
     def _note(self, use: str) -> None:
         if use not in self.evidence and len(self.evidence) < _MOST_EVIDENCE:

@@ -19,9 +19,10 @@ import torch
 
 from grader.assignment.load import Assignment
 from grader.assignment.source import as_sentence, line_in
-from grader.compare import compare
+from grader.compare import Comparison, compare
 from grader.errors import SolutionError, SourceError
 from grader.model import Exercise, Outcome
+from grader.modes import ordinary
 from grader.reference.networks import (
     Network,
     Point,
@@ -30,11 +31,11 @@ from grader.reference.networks import (
     evaluate,
     evaluate_network,
     networks_of,
-    one_thread,
     points_of,
     rounded,
     seed_of,
 )
+from grader.reference.upstream import Draw, weighted_gradients
 
 __all__ = [
     "Case",
@@ -44,6 +45,9 @@ __all__ = [
     "exercise_cases",
     "generic_arguments",
 ]
+
+_CANCELLED = 1e-2
+"""If a gradient is smaller than this, relative to the upstream gradients, its terms may cancel."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,6 +62,8 @@ class Case:
         upstream: The names of the arguments that are upstream gradients: gradients of the loss.
         expected: Autograd's gradient of each target, float64, with the target's shape.
         terms: The length of the longest sum in a gradient, for the tolerance.
+        scales: For each target, the size of the terms of its gradient, if they may cancel.
+        tolerance: How many times more than usual an entry may be off.
     """
 
     name: str
@@ -68,21 +74,47 @@ class Case:
     upstream: tuple[str, ...]
     expected: tuple[torch.Tensor, ...]
     terms: int
+    scales: tuple[float, ...] = ()
+    tolerance: float = 1.0
+
+    def compare(
+        self,
+        got: torch.Tensor,
+        *,
+        target: int,
+        argument_dtype: torch.dtype,
+        expected: torch.Tensor | None = None,
+    ) -> Comparison:
+        """Compare the gradient of a target (its position) with the reference, or with another `expected` one."""
+        return compare(
+            got,
+            self.expected[target] if expected is None else expected,
+            terms=self.terms,
+            argument_dtype=argument_dtype,
+            scale=self.scales[target] if self.scales else 0.0,
+            factor=self.tolerance,
+        )
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ChainCase:
-    """A backward pass on the public batch: inputs and parameters (float32), right gradients (float64), and losses."""
+    """
+    A backward pass on the public batch: inputs and parameters (float32), right gradients (float64), and losses.
+
+    Attributes:
+        scales: For each gradient, the size of its terms, if they may cancel.
+    """
 
     inputs: dict[str, torch.Tensor]
     parameters: dict[str, torch.Tensor]
     expected: dict[str, torch.Tensor]
     losses: tuple[float, ...]
     terms: int
+    scales: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
 @functools.lru_cache(maxsize=32)
-@one_thread()
+@ordinary()
 def build_cases(assignment: Assignment) -> dict[str, tuple[Case, ...]]:
     """
     The cases of every exercise. The instructor's solution, if there is one, has been checked against autograd on each.
@@ -115,25 +147,32 @@ def exercise_cases(assignment: Assignment, exercise: Exercise, networks: dict[st
 
 
 @functools.lru_cache(maxsize=32)
-@one_thread()
+@ordinary()
 def build_chain(assignment: Assignment) -> ChainCase:
     """The public batch for a whole backward pass, with the losses of a training with autograd's gradients."""
     evaluated = evaluate(assignment, points_of(assignment)[0])
     inputs = {name: rounded(tensor, torch.float32) for name, tensor in evaluated.inputs.items()}
     parameters = {name: rounded(tensor, torch.float32) for name, tensor in evaluated.parameters.items()}
     targets = {f"d{target}" for exercise in assignment.exercises for target in exercise.targets}
+    scales: dict[str, float] = {}
+    for exercise in assignment.exercises:
+        cotangents = {name: evaluated.gradients[name] for name in _upstream(exercise, evaluated)}
+        expected = tuple(evaluated.gradients[f"d{target}"] for target in exercise.targets)
+        sizes = _scales(assignment, exercise, evaluated, cotangents, expected)
+        scales |= {f"d{target}": size for target, size in zip(exercise.targets, sizes, strict=True)}
     return ChainCase(
         inputs=inputs,
         parameters=parameters,
         expected={name: gradient for name, gradient in evaluated.gradients.items() if name in targets},
         losses=_train(assignment, inputs, parameters),
         terms=_terms(list(evaluated.values.values())),
+        scales=scales,
     )
 
 
 def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, seed: int) -> dict[str, torch.Tensor]:
     """
-    Arguments for an exercise from images, with parameters and upstream gradients from a normal distribution, float64.
+    Arguments for an exercise from images, with normally distributed parameters and random weights, float64.
 
     Two functions that agree on these agree in general. On initial parameters, they may agree by accident.
     """
@@ -142,23 +181,20 @@ def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, 
     def draw(like: torch.Tensor) -> torch.Tensor:
         return torch.randn(like.shape, generator=generator, dtype=torch.float64)
 
+    def weights(length: int) -> torch.Tensor:
+        return torch.from_numpy(np.random.RandomState(seed + length).standard_normal(length))
+
     inputs = draw_inputs(assignment, rows, seed)
     initial = draw_parameters(assignment, seed)
     parameters = {name: draw(tensor) / max(1, *tensor.shape[:1]) ** 0.5 for name, tensor in initial.items()}
     network = evaluate_network(assignment, inputs, parameters)
-    upstream = _upstream(exercise, network)
-    return {
-        name: draw(network.gradients[name]) if name in upstream else network.values[name].detach()
-        for name in exercise.arguments
-    }
+    upstream = _weighted(network, _upstream(exercise, network), rows=rows, draw=weights)
+    return {name: upstream[name] if name in upstream else network.values[name].detach() for name in exercise.arguments}
 
 
 def _case(assignment: Assignment, exercise: Exercise, point: Point, networks: dict[str, Network]) -> Case:
     network = networks[point.name]
-    cotangents = {
-        name: _cotangent(assignment, exercise, point, name, like=network.gradients[name])
-        for name in _upstream(exercise, network)
-    }
+    cotangents = _cotangents(assignment, exercise, point, network)
     arguments = {}
     for name in exercise.arguments:
         if name in cotangents:
@@ -170,7 +206,14 @@ def _case(assignment: Assignment, exercise: Exercise, point: Point, networks: di
                 f"{assignment.called(exercise.name)} takes `{name}`, which the network does not have.",
                 "An argument is the name of an input, a parameter or an intermediate, or d and one of those names.",
             )
-    expected = _reference(assignment, exercise, network, {name: arguments[name].double() for name in cotangents})
+    given = {name: arguments[name].double() for name in cotangents}
+    expected = _reference(assignment, exercise, network, given)
+    for target, gradient in zip(exercise.targets, expected, strict=True):
+        if not bool(torch.isfinite(gradient).all()):
+            raise SourceError(
+                f"{assignment.called(exercise.name)}: the gradient of {target} has entries that are nan or inf.",
+                "Does the forward pass divide by zero, or take the logarithm or the root of zero, on some image?",
+            )
     return Case(
         name=point.name,
         public=point.public,
@@ -179,8 +222,9 @@ def _case(assignment: Assignment, exercise: Exercise, point: Point, networks: di
         arguments=arguments,
         upstream=tuple(cotangents),
         expected=expected,
-        # The tolerance is proportional to the number of terms.
-        terms=round(exercise.tolerance * _terms([*arguments.values(), *(network.values[t] for t in exercise.targets)])),
+        terms=_terms([*arguments.values(), *(network.values[target] for target in exercise.targets)]),
+        scales=_scales(assignment, exercise, network, given, expected),
+        tolerance=exercise.tolerance,
     )
 
 
@@ -232,21 +276,55 @@ def _upstream(exercise: Exercise, network: Network) -> tuple[str, ...]:
     return tuple(name for name in exercise.arguments if name not in network.values and name in network.gradients)
 
 
-def _cotangent(
-    assignment: Assignment, exercise: Exercise, point: Point, name: str, *, like: torch.Tensor
-) -> torch.Tensor:
+def _cotangents(assignment: Assignment, exercise: Exercise, point: Point, network: Network) -> dict[str, torch.Tensor]:
+    """The upstream gradients of an exercise at a point."""
+    names = _upstream(exercise, network)
     if not point.random_cotangent:
-        return like
+        return {name: network.gradients[name] for name in names}
 
-    def draw(case: str) -> torch.Tensor:
+    def draw(case: str, length: int) -> torch.Tensor:
         # The exercise is part of the seed, so that the argument of one exercise is not the answer to another.
-        seed = seed_of(assignment, f"{case}/{exercise.name}/{name}", hidden=True)
-        return torch.from_numpy(np.asarray(np.random.RandomState(seed).standard_normal(tuple(like.shape))))
+        seed = seed_of(assignment, f"{case}/{exercise.name}/{length}", hidden=True)
+        return torch.from_numpy(np.random.RandomState(seed).standard_normal(length))
 
-    if not point.combined:
-        return draw(point.name)
-    # A single number gets the opposite sign, so that both signs are tried.
-    return 3 * draw("vjp") - 0.5 * draw("linear") if like.numel() > 1 else -1.5 * draw("vjp")
+    def combined(length: int) -> torch.Tensor:
+        # A single number gets the opposite sign, so that both signs are tried.
+        return 3 * draw("vjp", length) - 0.5 * draw("linear", length) if length > 1 else -1.5 * draw("vjp", length)
+
+    weights = combined if point.combined else functools.partial(draw, point.name)
+    return _weighted(network, names, rows=point.rows, draw=weights)
+
+
+def _weighted(network: Network, names: tuple[str, ...], *, rows: int, draw: Draw) -> dict[str, torch.Tensor]:
+    """Random gradients of the loss, by name, that can occur."""
+    tensors = [network.values[name.removeprefix("d")] for name in names]
+    gradients = weighted_gradients(network.values["loss"], tensors, rows=rows, draw=draw) if names else ()
+    return dict(zip(names, gradients, strict=True))
+
+
+def _scales(
+    assignment: Assignment,
+    exercise: Exercise,
+    network: Network,
+    cotangents: Mapping[str, torch.Tensor],
+    expected: tuple[torch.Tensor, ...],
+) -> tuple[float, ...]:
+    """
+    The size of the terms that each gradient is a sum of, or 0 where none is so small that its terms may cancel.
+
+    Terms that cancel for the given upstream gradients do not cancel for others of the same size, drawn at random.
+    """
+    sizes = {name: float(given.square().mean().sqrt()) for name, given in cotangents.items()}
+    largest = max(sizes.values(), default=0.0)
+    if all(float(gradient.abs().max()) > _CANCELLED * largest for gradient in expected):
+        return tuple(0.0 for _ in expected)
+    generator = torch.Generator().manual_seed(0)
+    others = {
+        name: size * torch.randn(cotangents[name].shape, generator=generator, dtype=torch.float64)
+        for name, size in sizes.items()
+    }
+    scales = [float(gradient.abs().max()) for gradient in _reference(assignment, exercise, network, others)]
+    return tuple(scale if math.isfinite(scale) else 0.0 for scale in scales)
 
 
 def _terms(tensors: list[Any]) -> int:
@@ -261,9 +339,9 @@ def _terms(tensors: list[Any]) -> int:
 
 def _check_upstream_suffices(assignment: Assignment, exercise: Exercise, case: Case, network: Network) -> None:
     """Check that the upstream gradients of an exercise determine the whole gradient of each target."""
-    for target, expected in zip(exercise.targets, case.expected, strict=True):
+    for number, target in enumerate(exercise.targets):
         whole = network.gradients[f"d{target}"]
-        if compare(expected, whole, terms=case.terms, argument_dtype=case.dtype).outcome is not Outcome.MATCH:
+        if case.compare(whole, target=number, argument_dtype=case.dtype).outcome is not Outcome.MATCH:
             raise SourceError(
                 f"{assignment.called(exercise.name)} cannot know all of d{target}: the loss depends on {target} in "
                 f"other ways than through {', '.join(case.upstream) or 'the arguments'}.",
@@ -284,8 +362,8 @@ def _check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> N
     returned = returned if isinstance(returned, tuple) else (returned,)
     agrees = len(returned) == len(case.expected) and all(
         isinstance(got, torch.Tensor)
-        and compare(got, expected, terms=case.terms, argument_dtype=case.dtype).outcome is Outcome.MATCH
-        for got, expected in zip(returned, case.expected, strict=True)
+        and case.compare(got, target=target, argument_dtype=case.dtype).outcome is Outcome.MATCH
+        for target, got in enumerate(returned)
     )
     if not agrees:
         raise SolutionError(

@@ -7,11 +7,10 @@ and the point's name, so they are the same on every machine. The forward pass ru
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +31,6 @@ __all__ = [
     "network_at",
     "network_names",
     "networks_of",
-    "one_thread",
     "points_of",
     "rounded",
     "seed_of",
@@ -81,21 +79,6 @@ class Network:
     parameters: dict[str, torch.Tensor]
     values: dict[str, torch.Tensor]
     gradients: dict[str, torch.Tensor]
-
-
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
-    """
-    Compute with one thread: sums then have one order, and the same machine always gets the same numbers.
-
-    For small tensors, one thread is also faster than several.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
 
 
 def points_of(assignment: Assignment) -> tuple[Point, ...]:

@@ -11,7 +11,6 @@ import torch
 
 from grader.assignment.load import find_assignment, load_assignment
 from grader.authoring.scaffold import scaffold
-from grader.compare import tolerance
 from grader.errors import SolutionError, SourceError
 from grader.reference.cases import build_cases
 from tests.conftest import SOURCE
@@ -123,8 +122,8 @@ def test_a_tolerance_multiplies_what_rounding_explains() -> None:
     )
 
     for cases in zip(build_cases(default)["grad_w1"], build_cases(wide)["grad_w1"], strict=True):
-        allowed = [tolerance(case.expected[0], dtype=torch.float32, terms=case.terms) for case in cases]
-        assert allowed[1] == pytest.approx(10 * allowed[0], rel=0.01)
+        allowed = [case.compare(case.expected[0], target=0, argument_dtype=case.dtype).tolerance for case in cases]
+        assert allowed[1] == pytest.approx(10 * allowed[0])
 
 
 def test_an_author_can_add_cases(tmp_path: Path) -> None:

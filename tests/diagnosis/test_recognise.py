@@ -82,6 +82,12 @@ def noise(like: torch.Tensor, share: float) -> torch.Tensor:
     return like + share * like.abs().mean() * torch.randn(like.shape, generator=generator).to(like.dtype)
 
 
+def off_in_one_entry(like: torch.Tensor) -> torch.Tensor:
+    changed = like.clone()
+    changed[3] += 1e-4 * like.abs().max()
+    return changed
+
+
 TABLE: dict[str, tuple[str, Function, str | None]] = {
     "factor": ("grad_w1", lambda x, dz1: 3 * grad_w1(x, dz1), "constant_factor"),
     "factor, of rows": ("grad_w1", lambda x, dz1: grad_w1(x, dz1) / len(x), "constant_factor"),
@@ -106,6 +112,9 @@ TABLE: dict[str, tuple[str, Function, str | None]] = {
     "broadcast": ("grad_yhat", lambda yhat, y: torch.tanh(yhat - y.T), "broadcast_shape"),
     "low precision": ("grad_w1", lambda x, dz1: grad_w1(x, dz1).bfloat16().to(dz1.dtype), "low_precision"),
     "precision lower than that": ("grad_w1", lambda x, dz1: noise(grad_w1(x, dz1), 0.02), None),
+    "nearly right": ("grad_w1", lambda x, dz1: grad_w1(x, dz1) * (1 + 1e-5), "nearly_right"),
+    "nearly right, in one entry": ("grad_yhat", lambda yhat, y: off_in_one_entry(grad_yhat(yhat, y)), "nearly_right"),
+    "not even nearly right": ("grad_yhat", lambda yhat, y: noise(grad_yhat(yhat, y), 0.05), None),
     "rounded": ("grad_yhat", lambda yhat, y: grad_yhat(yhat, y).round(decimals=2), "low_precision"),
     "rounded, other numbers": ("grad_yhat", lambda yhat, y: torch.tanh(yhat - y).round(decimals=2), None),
     "clipped": ("grad_w1", lambda x, dz1: grad_w1(x, dz1).clamp(-0.5, 0.5), "rescaled"),

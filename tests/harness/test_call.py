@@ -13,6 +13,7 @@ from safetensors.torch import load
 
 from grader.harness.call import Call, NotebookState, call_cases, call_function
 from grader.harness.wire import unpack_all
+from grader.modes import ordinary
 from tests.case_samples import payload_of
 
 X = torch.tensor([[1.0, 2.0], [3.0, 4.0]])
@@ -487,3 +488,57 @@ def _grad_mode_is_given_back() -> Iterator[None]:
     yield
     assert torch.is_grad_enabled()
     assert not torch.is_inference_mode_enabled()
+
+
+# ------------------------------------------------------------------------------------------------ float32 on the way
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, dz: x.float() @ dz.float(),
+        lambda x, dz: (x.float() @ dz.float()).double(),
+        lambda x, dz: dz * x.to(torch.float32),
+        lambda x, dz: torch.zeros(2, 2).copy_(x) == dz,
+        lambda x, dz: dz + torch.zeros(2, 2).add_(x),
+        lambda x, dz: torch.zeros(2, 2) @ dz,
+    ],
+)
+def test_a_function_that_rounds_to_float32_is_called_in_float32(function: Callable[..., Any]) -> None:
+    """Wherever it does so: then a result in float64 is no more right than one in float32."""
+    wide = {name: tensor.double() for name, tensor in ARGUMENTS.items()}
+
+    ((described, _),) = asked(holding(function), {"vjp": wide})
+
+    assert described["narrowed"] is True
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, dz: x @ dz * torch.tensor(1 / 3),
+        lambda x, dz: x * torch.full((1, 2), 1 / 3),
+        lambda x, dz: dz * (x > 0).float(),
+        lambda x, dz: dz / torch.sqrt(torch.tensor(x.shape[0])),
+        lambda x, dz: dz.half().double(),
+    ],
+)
+def test_constants_in_float32_and_half_precision_are_no_reason_to_call_again(function: Callable[..., Any]) -> None:
+    wide = {name: tensor.double() for name, tensor in ARGUMENTS.items()}
+
+    ((described, tensors),) = asked(holding(function), {"vjp": wide})
+
+    assert "narrowed" not in described
+    assert tensors["0"].dtype is torch.float64
+
+
+def test_only_the_default_dtype_of_the_notebook_reaches_a_function() -> None:
+    def made(x: torch.Tensor, dz: torch.Tensor) -> torch.Tensor:
+        return torch.zeros(2, 2) + (x @ dz)
+
+    state = NotebookState({"f": made}, CELLS, default_dtype=torch.float64)
+    with torch.autocast("cpu", torch.bfloat16), ordinary():
+        call = call_function(state, "f", ARGUMENTS)
+
+    assert call.description["dtypes"] == ["float64"]
+    assert torch.equal(call.tensors[0], (X @ (10 * X)).double())

@@ -1,0 +1,104 @@
+"""
+Remarks on how a function is written that cost no points, and what an instructor should look at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from grader.compare import Comparison
+from grader.execution.calls import Returned
+from grader.model import Exercise, Flag, Notice, Outcome
+from grader.notebook.functions import Definition
+
+__all__ = ["flags_of", "notice_of_constants", "notices_of"]
+
+
+def notices_of(
+    exercise: Exercise,
+    definitions: Sequence[Definition],
+    ran: Definition | None,
+    returned: Sequence[Returned],
+) -> tuple[Notice, ...]:
+    """
+    What a student may do better, although it costs no points.
+
+    Args:
+        definitions: All definitions of that name in the notebook.
+        ran: That of what ran, if it is known.
+        returned: What became of the call on each case.
+    """
+    name, count = exercise.name, len(exercise.targets)
+    notices = []
+    collection = next((call.collection for call in returned if call.tensors and call.collection), None)
+    if collection is not None and count == 1:
+        comma = " Is there a comma at the end?" if collection == "tuple" else ""
+        notices.append(
+            Notice(id="collection", message=f"{name} returns a {collection} of one tensor, not the tensor.{comma}")
+        )
+    elif collection not in (None, "tuple"):
+        notices.append(
+            Notice(
+                id="collection", message=f"{name} returns a {collection} where a tuple of {count} tensors is asked for."
+            )
+        )
+    mutated = sorted({argument for call in returned for argument in call.mutated})
+    if mutated:
+        notices.append(
+            Notice(
+                id="mutates_input",
+                message=f"{name} changes its argument {', '.join(mutated)} in place, and so the caller's tensor, too. "
+                "Work on a clone.",
+            )
+        )
+    if any(call.requires_grad for call in returned):
+        notices.append(
+            Notice(id="requires_grad", message=f"{name} returns a tensor that requires grad: autograd is still on.")
+        )
+    if any("float64" in call.dtypes and call.argument_dtype == torch.float32 for call in returned):
+        notices.append(
+            Notice(
+                id="wider_dtype", message=f"{name} returns float64 for float32 arguments, which takes twice the memory."
+            )
+        )
+    if any(call.argument_dtype != call.case.dtype for call in returned):
+        notices.append(
+            Notice(
+                id="float32_only",
+                message=f"{name} works only in float32: it makes a tensor of a fixed dtype (try `dtype=` or `*_like`).",
+            )
+        )
+    in_cells = sorted({definition.code.cell for definition in definitions})
+    if len(in_cells) > 1 and ran is not None:
+        cells = ", ".join(f"In [{cell}]" for cell in in_cells)
+        which = "the last one" if ran.code.cell == in_cells[-1] else f"the one in In [{ran.code.cell}]"
+        notices.append(
+            Notice(id="defined_twice", message=f"{name} is defined {len(in_cells)} times ({cells}): {which} counts.")
+        )
+    return tuple(notices)
+
+
+def notice_of_constants(exercise: Exercise, compared: Sequence[Sequence[Comparison]]) -> tuple[Notice, ...]:
+    """A remark if in float64 the answer is off by what constants in float32 explain, and not by more."""
+    errors = [c.max_rel_error or 0.0 for comparisons in compared for c in comparisons if c.has_float32_constants]
+    if not errors or any(c.outcome is not Outcome.MATCH for comparisons in compared for c in comparisons):
+        return ()
+    return (
+        Notice(
+            id="float32_constant",
+            message=f"For float64 arguments, {exercise.name} is off by {max(errors):.0e} of its largest entry, as if a "
+            "constant in it were made in float32. That is right. To keep all digits, use a plain number, or give "
+            "`dtype=` where you make a tensor.",
+        ),
+    )
+
+
+def flags_of(exercise: Exercise, definition: Definition | None, used: Sequence[str]) -> tuple[Flag, ...]:
+    """A flag for each use of autograd that was observed; others for those that the code only mentions."""
+    mentioned = definition.autograd if definition is not None else ()
+    return (
+        *(Flag(id="autograd", exercise=exercise.name, evidence=f"when called, it {use}") for use in used),
+        *(Flag(id="source_mentions_autograd", exercise=exercise.name, evidence=use) for use in mentioned),
+    )

@@ -142,7 +142,7 @@ async def start_ordinary_kernel() -> AsyncIterator[RunningKernel]:
             "ipykernel_launcher",
             "-f",
             "{connection_file}",
-            "--HistoryManager.enabled=False",
+            "--HistoryManager.hist_file=:memory:",
         ],
         display_name="Graded Python",
         language="python",

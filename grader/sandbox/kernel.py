@@ -260,10 +260,11 @@ def prepare_kernel(*, watched: bool = True) -> Any:
     no_debugger._is_debugpy_available = False
     no_debugger.Debugger = type("Debugger", (), {})
     sys.modules["ipykernel.debugger"] = no_debugger
+    sys.breakpointhook = lambda *_, **__: None  # as with the debugger's package, as long as no debugger is attached
     ipkernel.sys = _SysWithoutModules("sys")
     zmqshell.system = _system  # type: ignore[assignment]
 
-    config = Config({"HistoryManager": {"enabled": False}})
+    config = Config({"HistoryManager": {"hist_file": ":memory:"}})  # a file needs a thread, and nobody reads it
     if not watched:
         config.InlineBackend.figure_formats = set()
         config.InteractiveShell.xmode = "Minimal"
@@ -276,7 +277,7 @@ def prepare_kernel(*, watched: bool = True) -> Any:
     app.init_pdb()  # type: ignore[no-untyped-call]
     app.init_path()  # type: ignore[no-untyped-call]
     app.shell = app.prepared_shell = ZMQInteractiveShell.instance(
-        parent=app, ipython_dir="/", profile_dir=ProfileDir(), user_ns={}, compiler_class=XCachingCompiler
+        parent=app, ipython_dir="/", profile_dir=ProfileDir(), compiler_class=XCachingCompiler
     )
     app.init_extensions()  # type: ignore[no-untyped-call]
     _warm_up(app.prepared_shell)
@@ -352,7 +353,7 @@ def run_kernel(
 
 
 def _settle_in(app: Any, shell: Any) -> None:
-    """Give the shell its folders, and the process the command line and connection file that notebooks look for."""
+    """Give the shell its folders, and the process what notebooks look for: a command line, a connection file."""
     folder = Path(os.environ["IPYTHONDIR"])
     profile = ProfileDir.create_profile_dir_by_name(folder, "default", config=app.config)
     app.ipython_dir = shell.ipython_dir = str(folder)
@@ -362,4 +363,5 @@ def _settle_in(app: Any, shell: Any) -> None:
     launcher = importlib.util.find_spec("ipykernel_launcher")
     script = str(launcher.origin) if launcher is not None else "ipykernel_launcher.py"
     sys.argv[:] = [script, "-f", app.connection_file]
+    os.environ["JPY_PARENT_PID"] = str(os.getppid())
     sys.orig_argv[:] = [sys.executable, "-m", "ipykernel_launcher", *sys.argv[1:]]

@@ -276,7 +276,7 @@ def give_up_powers(
         has_root = scratch == SCRATCH
         restrict_files(
             read=view.trees + tuple(map(Path, ("/etc", "/proc"))) if has_root else allowed_trees(view),
-            listed=view.trees,
+            listed=[Path("/")] if has_root else view.trees,  # nothing else is in a private root
             write=[scratch],
             devices=_DEVICES,
         )

@@ -4,12 +4,14 @@ Forks a child from the state that a notebook left. Functions are called in it, s
 
 from __future__ import annotations
 
+import concurrent.futures.thread
 import contextlib
 import math
 import os
 import select
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -146,6 +148,7 @@ def _work_forever(work: Work, request_end: int, result_end: int, done_end: int) 
     status = 1
     try:
         _be_quiet()
+        _renew_pools()
         while True:
             request = receive_message(lambda length: os.read(request_end, length), payload_limit=REQUEST_LIMIT_BYTES)
             _allow_cpu(float(request[0]["cpu_seconds"]))
@@ -161,6 +164,16 @@ def _be_quiet() -> None:
     for descriptor in (0, 1, 2):
         os.dup2(nowhere, descriptor)
     sys.stdout = sys.stderr = open(nowhere, "w", closefd=False)  # noqa: SIM115 - it lives as long as the child
+
+
+def _renew_pools() -> None:
+    """Let the `ThreadPoolExecutor`s that the notebook left start new threads: no thread survives a fork."""
+    with contextlib.suppress(Exception):  # it is told by what a worker was started with, which Python does not promise
+        for worker in list(concurrent.futures.thread._threads_queues):
+            pool = worker._args[0]()
+            if pool is not None:
+                pool._threads.clear()
+                pool._idle_semaphore = threading.Semaphore(0)
 
 
 def _write_all(descriptor: int, content: bytes) -> None:

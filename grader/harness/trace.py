@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import re
+import threading
 from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
@@ -65,6 +66,7 @@ class AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             for module, name, use in _ENTRANCES:
                 stack.enter_context(self._noted(module, name, use))
             stack.enter_context(self._unpacking())
+            stack.enter_context(self._in_threads())
             stack.enter_context(self)
             yield
 
@@ -105,15 +107,38 @@ class AutogradTrace(TorchDispatchMode):  # type: ignore[no-untyped-call]
             setattr(module, name, original)
 
     @contextlib.contextmanager
-    def _unpacking(self) -> Iterator[None]:
-        """Within the context, it is recorded if a graph reads what it saved: `z.grad_fn(dz)` needs no backward pass."""
+    def _in_threads(self) -> Iterator[None]:
+        """Within the context, threads that start are watched as well: a mode and hooks hold in one thread only."""
+        bootstrap = getattr(threading.Thread, "_bootstrap_inner", None)
+        if bootstrap is None:
+            yield
+            return
+
+        @functools.wraps(bootstrap)
+        def watched(thread: threading.Thread) -> None:
+            with self._hooks(), self:
+                bootstrap(thread)
+
+        threading.Thread._bootstrap_inner = watched  # type: ignore[attr-defined]
+        try:
+            yield
+        finally:
+            threading.Thread._bootstrap_inner = bootstrap  # type: ignore[attr-defined]
+
+    def _hooks(self) -> torch.autograd.graph.saved_tensors_hooks:
+        """Hooks that record that a graph reads what it saved. They hold in the thread that enters them."""
 
         def read(tensor: torch.Tensor) -> torch.Tensor:
             in_a_pass = torch._C._current_graph_task_id() != _NOT_IN_A_PASS
             self._note(_PASSED if in_a_pass else "read what a graph saved for autograd")
             return tensor
 
-        hooks = torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, read)
+        return torch.autograd.graph.saved_tensors_hooks(lambda tensor: tensor, read)
+
+    @contextlib.contextmanager
+    def _unpacking(self) -> Iterator[None]:
+        """Within the context, it is recorded if a graph reads what it saved: `z.grad_fn(dz)` needs no backward pass."""
+        hooks = self._hooks()
         disable = torch.autograd.graph.disable_saved_tensors_hooks
 
         @contextlib.contextmanager

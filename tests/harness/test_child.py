@@ -10,6 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -183,6 +184,21 @@ def test_ending_a_child_closes_its_pipes(fork: Any) -> None:
 
     assert not exists(int(pid))
     assert pipes() == before
+
+
+def test_a_pool_of_threads_works_in_the_child(fork: Any) -> None:
+    """Its threads do not survive the fork, and nothing would tell it."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()
+
+        def work(_: Message, write: Write) -> None:
+            write(pack({"sum": sum(pool.map(abs, [-1, 2]))}))
+
+        status, results = asked(fork(work))
+
+        assert status == {"status": "done"}
+        assert [header for header, _ in unpack_all(results)] == [{"sum": 3}]
+        assert pool.submit(abs, -1).result() == 1, "the pool of this process is as before"
 
 
 def test_printed_text_is_discarded(fork: Any, capfd: pytest.CaptureFixture[str]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
@@ -39,6 +40,7 @@ X = torch.tensor([[1.0, -2.0], [3.0, 4.0]])
 
 PASS = "started a backward pass of autograd"
 FORWARD = "used forward-mode differentiation"
+READ = "read what a graph saved for autograd"
 
 
 def traced(function: Callable[[torch.Tensor], object], *, inference: bool = True) -> list[str]:
@@ -184,15 +186,27 @@ def test_a_backward_pass_is_one_piece_of_evidence() -> None:
     assert traced(function, inference=False) == [PASS]
 
 
-def test_a_thread_is_watched_too() -> None:
+IN_A_THREAD: dict[str, tuple[Callable[[], object], list[str]]] = {
+    "arithmetic": (lambda: (X + 1.0).clone().requires_grad_() * 2, []),
+    "torch.func": (lambda: torch.func.vjp(torch.sin, X.clone())[1](X), [PASS]),
+    "a node of a graph": (
+        lambda: X.clone().requires_grad_().sin().grad_fn(X),
+        ["read what a graph saved for autograd"],
+    ),  # type: ignore[misc]
+    "an operator": (lambda: torch.ops.aten.threshold_backward(X, X, 0), ["called aten::threshold_backward"]),
+}
+
+
+@pytest.mark.parametrize("use", IN_A_THREAD)
+def test_a_thread_is_watched_too(use: str) -> None:
     """A thread has no inference mode and no trace of its own."""
+    function, evidence = IN_A_THREAD[use]
 
-    def function(x: torch.Tensor) -> None:
-        thread = threading.Thread(target=lambda: torch.func.vjp(torch.sin, X.clone())[1](X))
-        thread.start()
-        thread.join()
+    def in_a_pool(_: torch.Tensor) -> None:
+        with ThreadPoolExecutor(2) as pool:
+            pool.submit(function).result()
 
-    assert traced(function) == [PASS]
+    assert traced(in_a_pool) == evidence
 
 
 def test_torch_func_works_where_autograd_is_allowed() -> None:
@@ -212,6 +226,7 @@ def test_torch_is_as_before_afterwards() -> None:
         (torch.autograd.graph, "disable_saved_tensors_hooks"),
         (torch.autograd.functional, "_grad_preprocess"),
         (torch.autograd.forward_ad, "enter_dual_level"),
+        (threading.Thread, "_bootstrap_inner"),
     ]
     before = [getattr(module, name) for module, name in parts]
 

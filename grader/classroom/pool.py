@@ -66,7 +66,7 @@ class Pool(Generic[Label]):
 
     When a worker dies, an executor does not say which task it had. So every task that was running is a suspect, and is
     tried again alone: this finds the guilty one, and the others get their results. A task whose result is doubtful,
-    because the machine may have been too busy for it, is tried again alone as well, once.
+    because the machine may have been too busy for it, is tried again alone as well, once, when all others are done.
 
     Twice as many tasks as jobs are with the workers, so that no worker has to wait for the next one.
     """
@@ -78,6 +78,7 @@ class Pool(Generic[Label]):
         self._executor: Executor | None = None
         self._queue = deque[_Item[Label]]()
         self._suspects = deque[_Item[Label]]()
+        self._doubtful = deque[_Item[Label]]()
         self._running: dict[Future[Graded], _Item[Label]] = {}
         self._lost = 0
 
@@ -90,7 +91,7 @@ class Pool(Generic[Label]):
         self._context.__exit__(kind, error, traceback)
 
     def __len__(self) -> int:
-        return len(self._queue) + len(self._suspects) + len(self._running)
+        return len(self._queue) + len(self._suspects) + len(self._doubtful) + len(self._running)
 
     def add(self, label: Label, task: Task) -> None:
         """Add a task. Its result comes back with this label."""
@@ -119,7 +120,7 @@ class Pool(Generic[Label]):
                 self._lost = 0
                 if future.result().is_doubtful and not item.was_doubtful:
                     item.was_doubtful = True
-                    self._suspects.append(item)
+                    self._doubtful.append(item)
                     continue
                 yield item.label, item.task, future.result()
             else:
@@ -135,13 +136,15 @@ class Pool(Generic[Label]):
                 yield item.label, item.task, None
 
     def _start(self) -> None:
-        """Give the workers as many tasks as there is room for, or a single suspect."""
+        """Give the workers as many tasks as there is room for, or a single one that has to run alone."""
         if self._suspects:
             if not self._running:
                 self._submit(self._suspects.popleft())
             return
         while self._queue and len(self._running) < self.room:
             self._submit(self._queue.popleft())
+        if self._doubtful and not self._running:
+            self._submit(self._doubtful.popleft())
 
     def _submit(self, item: _Item[Label]) -> None:
         if self._executor is None:

@@ -27,6 +27,7 @@ _PYTHON_MAGICS = re.compile(r"^\s*%%(time|capture|prun|derive)\b.*")
 """Cells whose body runs in the notebook's namespace. What `%%timeit` defines is gone afterwards."""
 _DEFINES = re.compile(r"^[\s\ufeff\u200b-\u200d\u2060]*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=[^=]", re.MULTILINE)
 _AUTOGRAD_FUNCTIONS = frozenset({"grad", "vjp", "jvp", "jacrev", "jacfwd", "hessian", "grad_and_value", "linearize"})
+_GRAPH = ("grad_fn", "next_functions")
 _AUTOGRAD_MODULES = ("torch.autograd", "torch.func", "functorch")
 
 
@@ -327,6 +328,8 @@ class _Autograd:
     def _use(self, node: ast.AST) -> str | None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward":
             return None if "backward" in self._methods else ".backward()"
+        if isinstance(node, ast.Attribute) and node.attr in _GRAPH:
+            return f".{node.attr}"
         if isinstance(node, (ast.Attribute, ast.Name)):
             path = self._path(node)
             module, _, function = path.rpartition(".")

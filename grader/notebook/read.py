@@ -184,6 +184,7 @@ def _read_text(text: str, suffix: str) -> NotebookNode | Unreadable:
 
 
 def _read_json(text: str) -> dict[str, Any] | Unreadable:
+    text = text.rstrip("\0 \t\n")  # what a synchronisation that broke off leaves at the end
     try:
         content = json.loads(text)
     except json.JSONDecodeError as error:

@@ -96,6 +96,7 @@ def test_code_that_breaks_parsers_does_not_raise(code: str) -> None:
         "import torch as t\ndef grad_a(x):\n    return t.func.vjp(t.sin, x)[1](x)",
         "from torch.func import jacrev\ndef f(x):\n    return jacrev(abs)(x)\ndef grad_a(x):\n    return f(x)",
         "import torch\ndef grad_a(x):\n    return torch.autograd.functional.vjp(torch.sin, x)",
+        "import torch\ndef grad_a(x):\n    return x.expand(2, 2).grad_fn(x)",
     ],
 )
 def test_autograd_in_a_function_is_found(code: str) -> None:

@@ -61,6 +61,11 @@ def test_format_version_4_is_read_without_cell_ids_and_with_duplicate_ones() -> 
     )
 
 
+def test_bytes_that_a_synchronisation_leaves_at_the_end_are_ignored() -> None:
+    content = nbformat.writes(nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x = 1")])).encode()
+    assert codes(content + b"\n\0\0\0\n\0") == ["x = 1"]
+
+
 def test_byte_order_mark_and_windows_line_ends_are_read() -> None:
     """As some editors write them."""
     cell = nbformat.v4.new_code_cell("a = 1\nb = 2")

@@ -43,7 +43,7 @@ DIFFERENCES = {
 """The tests that fail on purpose, and why."""
 
 PROTOCOL_DIFFERENCES = {
-    "test_history": "It asks for the current session by number, which ipykernel knows as number 0: it fails there, too.",
+    "test_history": "It asks for the current session by number, which ipykernel calls 0: it fails there, too.",
 }
 
 

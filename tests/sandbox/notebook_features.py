@@ -154,7 +154,7 @@ _MAGICS = [
     _row("ruby, which is missing", "%%ruby\nputs 1"),
     _row("html, javascript, latex, markdown, svg", "%%html\n<b>x</b>", "%%javascript\nlet x = 1", "%%js\n1",
          "%%latex\n$x$", "%%markdown\n# x", "%%svg\n<svg/>"),
-    _row("pip", "%pip --version", "!pip --version", see=("_exit_code",)),
+    _row("pip", "%pip --version"),
     _row("pip install of what is there", "%pip install -q numpy", "import numpy"),
     _row("pip with a shell", "!pip list > pl.txt", see=("'torch' in open('pl.txt').read()",)),
     _row("conda", "%conda --version"),
@@ -183,7 +183,7 @@ _MAGICS = [
     _row("matplotlib agg", "%matplotlib agg", "import matplotlib.pyplot as plt\nplt.plot([1])\nplt.show()",
          see=("plt.get_backend().lower()", "plt.get_fignums()")),
     _row("matplotlib notebook and widget", "%matplotlib notebook", "%matplotlib widget"),
-    _row("matplotlib with a window", "%matplotlib qt", "%matplotlib tk", own=True),
+    _row("matplotlib with a window", "%matplotlib qt", own=True),
     _row("matplotlib of a kind that is missing", "%matplotlib nonsense"),
     _row("a missing magic", "%no_such_magic 1", "x = 1", see=("x",)),
     _row("a missing magic among others", "a = 1\n%no_such_magic 1\nb = 2", see=("a", "'b' in dir()")),
@@ -209,7 +209,7 @@ _MAGICS = [
     _row("wget, curl, git, unzip", "!wget -q http://127.0.0.1:9/a; true", "!curl -s http://127.0.0.1:9/; true",
          "!git clone -q http://127.0.0.1:9/a.git; true", "!unzip -q nothing.zip; true", see=("_exit_code",)),
     _row("nvidia-smi", "!nvidia-smi", see=("_exit_code",)),
-    _row("apt", "!apt-get install -y -q nothing-like-this; true"),
+    _row("apt", "!apt-get --version"),
     _row("a shell's folder", "!cd / && pwd > /dev/null", "x = !pwd", see=("x[0] == __import__('os').getcwd()",)),
 ]  # fmt: skip
 
@@ -395,8 +395,8 @@ _ERRORS = [
          see=("len(w)",)),
     _row("filters of warnings", "import warnings\nwarnings.filterwarnings('ignore')\nwarnings.warn('x')\n"
          "n = [f[0] for f in warnings.filters][:1]", see=("n",)),
-    _row("filters that are there from the start", "import numpy, torch, matplotlib.pyplot, warnings",
-         see=("[(f[0], f[1] and str(f[1]), f[2].__name__, f[3] and str(f[3])) for f in warnings.filters]",), own=True),
+    _row("filters that are there from the start", "import numpy, matplotlib.pyplot, warnings",
+         see=("[(f[0], f[1] and str(f[1]), f[2].__name__, f[3] and str(f[3])) for f in warnings.filters if 'torch' not in str(f)]",), own=True),
     _row("a deprecation in a cell", "import warnings\nwith warnings.catch_warnings(record=True) as w:\n"
          "    warnings.warn('old', DeprecationWarning)", see=("len(w)",)),
 ]  # fmt: skip
@@ -622,7 +622,7 @@ _PYTHON = [
     _row("json, csv, zip, gzip, urllib.parse", "import json, csv, gzip, io, zipfile\ngzip.open('g.gz', 'wb').write(b'x')\n"
          "x = gzip.open('g.gz').read()\nr = list(csv.reader(['a,b']))", see=("json.loads('[1]')", "r")),
     _row("ctypes", "import ctypes\nl = ctypes.CDLL(None)\nx = l.abs(-3)", see=("x",)),
-    _row("time", "import time, timeit, datetime\nt = time.perf_counter()\ntime.sleep(0.01)\nd = time.perf_counter() - t > 0.005\n"
+    _row("clocks", "import time, timeit, datetime\nt = time.perf_counter()\ntime.sleep(0.01)\nd = time.perf_counter() - t > 0.005\n"
          "e = timeit.timeit('1', number=3) >= 0\nf = timeit.timeit(lambda: 1, number=1) >= 0", see=("d", "e", "f", "datetime.datetime.now().year > 2000")),
     _row("profilers and tracers", "import cProfile, sys, tracemalloc\np = cProfile.Profile()\nr = p.runcall(sum, [1, 2])\ntracemalloc.start()\n"
          "tracemalloc.stop()\nn = [0]\ndef tr(*a): n[0] += 1\nsys.settrace(tr)\n(lambda: 1)()\nsys.settrace(None)", see=("r", "n[0] > 0")),
@@ -635,7 +635,7 @@ _PYTHON = [
     _row("decimal and fractions", "from decimal import *\ngetcontext().prec = 5\nx = Decimal(1) / 3", see=("x", "getcontext().rounding")),
     _row("a cell without code", "", "# only a comment", "   \n\n", "x = 1", see=("x",)),
     _row("a cell of a thousand lines", "\n".join(f"v{n} = {n}" for n in range(1000)), see=("v999",)),
-    _row("a cell with a docstring only", "\'\'\'a docstring\'\'\'", see=("_",)),
+    _row("a cell with a docstring only", "\'\'\'a docstring\'\'\'", see=("_",), own=True),
     _row("nested functions", "def a():\n    def b():\n        def c():\n            return 1\n        return c\n    return b\nx = a()()()", see=("x", "a()().__qualname__")),
     _row("a class that is defined twice", "class A: pass\na = A()", "class A: pass", see=("isinstance(a, A)",)),
 ]  # fmt: skip
@@ -707,8 +707,8 @@ _LIBRARIES = [
          see=("n", "k")),
     _row("matplotlib is drawn into", "import matplotlib.pyplot as plt\nf = plt.figure()\nax = f.add_subplot()\nax.plot([0, 1])\nf.canvas.draw()\na = ax.get_xlim()",
          see=("a", "f.canvas.get_width_height()", "type(f.canvas).__name__")),
-    _row("matplotlib saves", "import matplotlib.pyplot as plt, os\nplt.plot([1, 2])\nplt.title('a')\nplt.savefig('a.png')\nplt.savefig('a.pdf')\nplt.savefig('a.svg')\n"
-         "s = [os.path.getsize(f'a.{k}') > 500 for k in ('png', 'pdf', 'svg')]", "plt.savefig('no/such/folder.png')", "plt.savefig('a.xyz')", see=("s",)),
+    _row("matplotlib saves", "import matplotlib.pyplot as plt, os\nplt.plot([1, 2])\nplt.title('a')\nplt.savefig('a.png')\nplt.savefig('a.svg')\n"
+         "s = [os.path.getsize(f'a.{k}') > 500 for k in ('png', 'svg')]", "plt.savefig('no/such/folder.png')", "plt.savefig('a.xyz')", see=("s",)),
     _row("matplotlib's rcParams and styles", "import matplotlib.pyplot as plt\nplt.rcParams['figure.figsize'] = (3, 2)\nplt.style.use('ggplot')\na = plt.figure().get_size_inches().tolist()",
          "plt.rcParams['no.such'] = 1", "plt.style.use('seaborn')", see=("a",)),
     _row("matplotlib's defaults", "import matplotlib.pyplot as plt, matplotlib as mpl\nplt.figure()", see=("plt.rcParams['figure.figsize']", "plt.rcParams['figure.dpi']",
@@ -739,9 +739,9 @@ _DIFFERENT = [
         raised=("", "", ""), seen=("1", "2"),
     ),
     _differs(
-        _row("quit in a cell", "x = 1\nquit", _WAIT, "y = 2", see=("x", "y"), own=True),
+        _row("quit in a cell", "x = 1", "quit", _WAIT, "y = 2", see=("x", "y"), own=True),
         "The same.",
-        raised=("", "", ""), seen=("1", "2"),
+        raised=("", "", "", ""), seen=("1", "2"),
     ),
     _differs(
         _row("a restart after an installation", "import IPython\nx = 1\nIPython.Application.instance().kernel.do_shutdown(True)", _WAIT,

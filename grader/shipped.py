@@ -11,7 +11,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["ANSWER_FOLDERS", "DISTRIBUTION", "PACKAGE", "answers", "constraints", "own_files", "samples", "solutions"]
+__all__ = [
+    "ANSWER_FOLDERS",
+    "DISTRIBUTION",
+    "PACKAGE",
+    "answers",
+    "constraints",
+    "hidden",
+    "own_files",
+    "samples",
+    "solutions",
+]
 
 PACKAGE = Path(sys.modules[__package__].__path__[0])
 """The folder of the installed package."""
@@ -36,6 +46,17 @@ def answers() -> tuple[Path, ...]:
     if (PACKAGE.parent / _REPOSITORY_FILE).is_file():
         folders += [PACKAGE.parent / name for name in _REPOSITORY_ANSWERS]
     return tuple(folder for folder in folders if folder.is_dir())
+
+
+def hidden() -> tuple[Path, ...]:
+    """
+    What a student's process may not see: `answers`, and copies of them that stand elsewhere on the path of modules.
+
+    An editable installation puts the wheel's copies beside other packages, in a folder without the package itself.
+    """
+    elsewhere = [Path(entry, PACKAGE.name) for entry in sys.path if entry]
+    copies = [folder / name for folder in elsewhere if folder != PACKAGE for name in ANSWER_FOLDERS]
+    return (*answers(), *dict.fromkeys(folder for folder in copies if folder.is_dir()))
 
 
 def solutions() -> Path:

@@ -113,7 +113,7 @@ def check_sandbox(require: Level, server: ForkServer | None = None) -> None:
         return
     layers: tuple[str, ...] = ()
     if ForkServer.is_available():
-        probing = contextlib.nullcontext(server) if server else ForkServer(hide=shipped.answers())
+        probing = contextlib.nullcontext(server) if server else ForkServer(hide=shipped.hidden())
         with _sandbox_errors(), probing as probed:
             layers = probed.layers
     if level_of(layers) < require:

@@ -29,7 +29,7 @@ def forkserver() -> ForkServer:
     server = ForkServer(
         preload=PRELOAD,
         packages=PACKAGES,
-        hide=shipped.answers(),
+        hide=shipped.hidden(),
         watched=False,
         channel_variable=CHANNEL_VARIABLE,
     )

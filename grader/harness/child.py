@@ -168,8 +168,8 @@ def _be_quiet() -> None:
 
 def _renew_pools() -> None:
     """Let the `ThreadPoolExecutor`s that the notebook left start new threads: no thread survives a fork."""
-    with contextlib.suppress(Exception):  # it is told by what a worker was started with, which Python does not promise
-        for worker in list(concurrent.futures.thread._threads_queues):
+    for worker in list(concurrent.futures.thread._threads_queues):
+        with contextlib.suppress(Exception):  # a worker's arguments tell its pool, which Python does not promise
             pool = worker._args[0]()
             if pool is not None:
                 pool._threads.clear()

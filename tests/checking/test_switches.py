@@ -30,7 +30,7 @@ SWITCHES = {
         "torch.set_printoptions(precision=1); import numpy; numpy.seterr(all='raise')",
         "torch.use_deterministic_algorithms(False); torch.set_float32_matmul_precision('highest')\n"
         "torch.set_flush_denormal(False); torch.autograd.set_detect_anomaly(False)\n"
-        "torch.set_printoptions(profile='default'); numpy.seterr(all='warn')",
+        "torch.set_printoptions(profile='default'); numpy.seterr(all='warn', under='ignore')",
     ),
 }
 """What a notebook may turn, and how to turn it back; the rest is turned back by `ordinary`."""

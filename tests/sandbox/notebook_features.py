@@ -549,8 +549,7 @@ _SHELL = [
     _row("what is imported already", "import sys", see=("'ipykernel' in sys.modules", "'IPython' in sys.modules", "'google.colab' in sys.modules",
          "'pytest' in sys.modules")),
     _row("folders", "import os, pathlib, tempfile\nh = pathlib.Path.home()\n(h / 'in_home.txt').write_text('a')\n"
-         "with tempfile.NamedTemporaryFile('w', suffix='.txt') as f:\n    f.write('x')\nd = tempfile.mkdtemp()\nt = tempfile.gettempdir()\n"
-         "pathlib.Path('/tmp/in_tmp_of_a_notebook').write_text('b')\nos.remove('/tmp/in_tmp_of_a_notebook')",
+         "with tempfile.NamedTemporaryFile('w', suffix='.txt') as f:\n    f.write('x')\nd = tempfile.mkdtemp()\nt = tempfile.gettempdir()",
          see=("str(h) == os.path.expanduser('~')", "os.path.isdir(t)", "os.listdir(d)", "pathlib.Path('..').resolve() == h",
               "(h / 'in_home.txt').read_text()")),
     _row("files", "import os, glob, shutil, pathlib\npathlib.Path('fd/a').mkdir(parents=True)\npathlib.Path('fd/a/x.txt').write_text('é')\n"

@@ -34,12 +34,14 @@ import torch
 
 from grader.model import Outcome, WorstEntry
 
-__all__ = ["SAFETY", "Comparison", "allowed_error", "compare", "tolerance"]
+__all__ = ["ACCEPTED_NAMES", "SAFETY", "Comparison", "allowed_error", "compare", "tolerance"]
 
 SAFETY = 4.0
 CONSTANT_ROUNDINGS = 4
 TINY = 1e-18
 ACCEPTED_DTYPES = (torch.float32, torch.float64)
+ACCEPTED_NAMES = tuple(str(dtype).removeprefix("torch.") for dtype in ACCEPTED_DTYPES)
+"""The dtypes that a gradient may have, as replies name them."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +77,7 @@ def tolerance(reference: torch.Tensor, *, dtype: torch.dtype, terms: int, scale:
     >>> tolerance(torch.ones(3, dtype=torch.float64), dtype=torch.float32, terms=784) < 2e-4
     True
     """
-    unit_roundoff = torch.finfo(dtype).eps / 2
-    of_the_result = _gamma(terms, unit_roundoff) * _largest(reference)
-    of_the_terms = math.sqrt(terms) * unit_roundoff * scale
-    return SAFETY * max(of_the_result, of_the_terms) + TINY
+    return _rounding(_largest(reference), dtype, terms, scale)
 
 
 def allowed_error(
@@ -91,11 +90,22 @@ def allowed_error(
         reference, dtype, terms, scale: As for `tolerance`.
         factor: How many times more is allowed for this exercise.
     """
-    bound = tolerance(reference, dtype=dtype, terms=terms, scale=scale)
-    if dtype == torch.float64:
-        constants = SAFETY * _gamma(CONSTANT_ROUNDINGS, torch.finfo(torch.float32).eps / 2)
-        bound = max(bound, constants * _largest(reference))
-    return factor * bound
+    largest = _largest(reference)
+    return factor * max(_rounding(largest, dtype, terms, scale), _constants(largest, dtype))
+
+
+def _rounding(largest: float, dtype: torch.dtype, terms: int, scale: float) -> float:
+    unit_roundoff = torch.finfo(dtype).eps / 2
+    of_the_result = _gamma(terms, unit_roundoff) * largest
+    of_the_terms = math.sqrt(terms) * unit_roundoff * scale
+    return SAFETY * max(of_the_result, of_the_terms) + TINY
+
+
+def _constants(largest: float, dtype: torch.dtype) -> float:
+    """What constants in float32 explain, where everything else is float64."""
+    if dtype != torch.float64:
+        return 0.0
+    return SAFETY * _gamma(CONSTANT_ROUNDINGS, torch.finfo(torch.float32).eps / 2) * largest
 
 
 def _gamma(terms: int, unit_roundoff: float) -> float:
@@ -135,7 +145,9 @@ def compare(
     if got.shape != expected.shape:
         return Comparison(outcome=Outcome.WRONG_SHAPE)
     coarser = torch.float32 if torch.float32 in (got.dtype, argument_dtype) else torch.float64
-    bound = allowed_error(expected, dtype=coarser, terms=terms, scale=scale, factor=factor)
+    size = _largest(expected)
+    rounding = _rounding(size, coarser, terms, scale)
+    bound = factor * max(rounding, _constants(size, coarser))
     difference = (got.double() - expected).abs()
     # A comparison with NaN is always false: "not within the bound" counts it as wrong, "beyond the bound" would not.
     wrong = ~(difference <= bound)
@@ -143,12 +155,10 @@ def compare(
     if not bool(torch.isfinite(got).all()):
         outcome = Outcome.NOT_FINITE
     largest = float(difference.max()) if difference.numel() else 0.0
-    size = _largest(expected)
     is_finite = math.isfinite(largest)
-    without_constants = factor * tolerance(expected, dtype=coarser, terms=terms, scale=scale)
     return Comparison(
         outcome=outcome,
-        has_float32_constants=outcome is Outcome.MATCH and largest > without_constants,
+        has_float32_constants=outcome is Outcome.MATCH and largest > factor * rounding,
         max_abs_error=largest if is_finite else None,
         max_rel_error=largest / size if is_finite and size > 0 else None,
         tolerance=bound,

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from grader.compare import Comparison
+from grader.compare import ACCEPTED_NAMES, Comparison
 from grader.execution.calls import Returned, place_in
 from grader.execution.channel import Reply
 from grader.execution.execute import Execution
@@ -36,9 +36,6 @@ __all__ = ["Attempt", "judge_exercise"]
 
 _NOT_CALLED = (Outcome.BLANK, Outcome.SYNTAX_ERROR, Outcome.MISSING)
 """Outcomes of an exercise for which there was nothing to call."""
-
-_DTYPES = ("float32", "float64")
-"""The dtypes that a gradient may have."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +146,7 @@ def _wrong_place(call: Returned) -> int | None:
     if not len(call.shapes) == len(call.dtypes) == len(expected):
         return None
     if call.outcome is Outcome.WRONG_DTYPE:
-        return next((place for place, dtype in enumerate(call.dtypes) if dtype not in _DTYPES), 0)
+        return next((place for place, dtype in enumerate(call.dtypes) if dtype not in ACCEPTED_NAMES), 0)
     return next((place for place, shape in enumerate(call.shapes) if shape != expected[place]), 0)
 
 
@@ -312,7 +309,7 @@ def _sentence(error: CallError | None) -> str:
     return f"{error.type}: {first_line}" if first_line else error.type
 
 
-# -------------------------------------------------------------------------------------------- notices and flags
+# ------------------------------------------------------------------------------------------------------- pictures
 
 
 def _views(exercise: Exercise, returned: Sequence[Returned]) -> tuple[BatchView, ...]:

@@ -45,7 +45,7 @@ def central_difference(exercise: Exercise, cases: Iterable[Case], traced: Mappin
         replay = traced[case.name]
         for number, (target, expected) in enumerate(zip(exercise.targets, case.expected, strict=True)):
             generator = torch.Generator().manual_seed(0)
-            terms = case.scales[number] * math.sqrt(expected.numel()) if case.scales else 0.0
+            terms = case.scale_of(number) * math.sqrt(expected.numel())
             scale = max(float(expected.norm()), terms) or 1.0
             for _ in range(_DIRECTIONS):
                 v = torch.randn(expected.shape, generator=generator, dtype=torch.float64)

@@ -99,7 +99,7 @@ def fits(output: CaseOutput, student: tuple[Projection, ...], mutant: tuple[Proj
             tensor.double(),
             dtype=_coarser(output, tensor),
             terms=case.terms,
-            scale=case.scales[target] if case.scales else 0.0,
+            scale=case.scale_of(target),
             factor=case.tolerance,
         )
         distance = (observed.values - candidate.values).abs()

@@ -16,6 +16,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 
 from grader.assignment.load import Assignment
+from grader.compare import ACCEPTED_NAMES
 from grader.execution.channel import Reply, Request, safe_text
 from grader.model import CallError, Exercise, Limits, Outcome
 from grader.notebook.functions import Place
@@ -178,7 +179,7 @@ def _read_record(
         outcome = Outcome.WRONG_TYPE
         if not values and len(shapes) == len(case.expected) and shapes != tuple(tuple(e.shape) for e in case.expected):
             outcome = Outcome.WRONG_SHAPE
-        elif not values and any(dtype not in ("float32", "float64") for dtype in dtypes):
+        elif not values and any(dtype not in ACCEPTED_NAMES for dtype in dtypes):
             outcome = Outcome.WRONG_DTYPE
     return Returned(
         case=case,

@@ -77,6 +77,10 @@ class Case:
     scales: tuple[float, ...] = ()
     tolerance: float = 1.0
 
+    def scale_of(self, target: int) -> float:
+        """The size of the terms of a target's gradient (its position), if they may cancel; 0 if they do not."""
+        return self.scales[target] if self.scales else 0.0
+
     def compare(
         self,
         got: torch.Tensor,
@@ -91,7 +95,7 @@ class Case:
             self.expected[target] if expected is None else expected,
             terms=self.terms,
             argument_dtype=argument_dtype,
-            scale=self.scales[target] if self.scales else 0.0,
+            scale=self.scale_of(target),
             factor=self.tolerance,
         )
 

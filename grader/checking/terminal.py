@@ -63,7 +63,9 @@ async def _run(notebook: Notebook, limits: Limits) -> tuple[dict[str, Any], str]
     """The output of the last cell; or an empty output, and the reason."""
     last = len(notebook.cells)
     async with start_kernel(limits) as kernel:
-        client = connect_client(notebook, kernel, limits, keeps=lambda _, __, index: index == last - 1)
+        client = connect_client(
+            notebook, kernel, seconds=lambda: limits.cell_s, keeps=lambda _, __, index: index == last - 1
+        )
         for cell, node in zip(notebook.cells, client.nb.cells, strict=True):
             try:
                 await client.async_execute_cell(node, cell.number - 1)

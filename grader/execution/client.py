@@ -13,7 +13,6 @@ from nbclient import NotebookClient
 from nbformat import NotebookNode
 
 from grader.execution.kernels import RunningKernel
-from grader.model import Limits
 from grader.notebook.read import Notebook
 
 __all__ = ["TIMED_OUT", "connect_client"]
@@ -39,7 +38,9 @@ class _SelectiveClient(NotebookClient):
             super().output(outs, msg, display_id, cell_index)
 
 
-def connect_client(notebook: Notebook, kernel: RunningKernel, limits: Limits, *, keeps: Keeps) -> NotebookClient:
+def connect_client(
+    notebook: Notebook, kernel: RunningKernel, *, seconds: Callable[[], float], keeps: Keeps
+) -> NotebookClient:
     """
     A client that is ready to execute the cells of a notebook in a running kernel.
 
@@ -50,7 +51,7 @@ def connect_client(notebook: Notebook, kernel: RunningKernel, limits: Limits, *,
     client = _SelectiveClient(
         nbformat.from_dict({"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": cells}),
         km=kernel.manager,
-        timeout_func=lambda _: limits.cell_s,  # not `timeout`, which may not have decimals
+        timeout_func=lambda _: seconds(),  # not `timeout`, which may not have decimals
         interrupt_on_timeout=True,
         error_on_timeout={"ename": TIMED_OUT, "evalue": "", "traceback": []},
         iopub_timeout=IOPUB_TIMEOUT_S,

@@ -148,9 +148,10 @@ class _Run:
 
     async def cells(self, deadline: float) -> int | None:
         """Run the cells. Returns the number of the cell in which the kernel was lost, or None."""
-        client = connect_client(self.notebook, self.kernel, self.limits, keeps=lambda *_: False)
         last = deadline + self.limits.cell_s
-        client.timeout_func = lambda _: self._seconds(deadline, last)  # type: ignore[assignment]  # it may have decimals
+        client = connect_client(
+            self.notebook, self.kernel, seconds=lambda: self._seconds(deadline, last), keeps=lambda *_: False
+        )
         try:
             # Each wait below has a limit of its own. This one holds whatever they do.
             await asyncio.wait_for(self._cells(client, deadline, last), last + _READY_S - time.monotonic())
@@ -203,7 +204,6 @@ class _Run:
                 self._fail("TimeoutError", f"stopped after {self.limits.cell_cpu_s:g} seconds of CPU time")
             elif content.get("status") == "error":
                 self.errors[cell.number] = _cell_error(content, cell.number)
-            node.outputs = []
 
     async def _settle(self) -> None:
         """Wait until the kernel answers again after an interrupt. Raises _Stuck if it does not."""

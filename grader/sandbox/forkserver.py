@@ -61,7 +61,7 @@ class _Server:
             filters = {isolated: build_filter(unix_sockets=isolated) for isolated in (False, True)}
         self.warm = WarmState(
             app=app,
-            preloaded=self.preloaded,
+            call_preloaded=self._call_preloaded,
             channel_variable=channel_variable,
             view=view_of_installation(hide=map(Path, hide)),
             namespaces=namespace_ids(),
@@ -102,10 +102,10 @@ class _Server:
         use_huge_pages()
         self.warm = dataclasses.replace(self.warm, size=size_of_self(), memory_mib=memory_mib("self", exact=False))
 
-    def _call_preloaded(self, name: str, **arguments: Any) -> None:
+    def _call_preloaded(self, name: str, *arguments: Any, **named: Any) -> None:
         function = getattr(self.preloaded, name, None)
         if function is not None:
-            function(**arguments)
+            function(*arguments, **named)
 
     def _start(self, request: dict[str, Any], descriptors: list[int]) -> None:
         identity = Identity(os.geteuid(), os.getegid())

@@ -60,7 +60,7 @@ class WarmState:
 
     Attributes:
         app: The kernel's application, from `kernel.prepare_kernel`.
-        preloaded: The preloaded module; None if there is none.
+        call_preloaded: Calls a function of the preloaded module, if it has one of that name.
         channel_variable: The environment variable that tells a kernel which descriptor its channel has.
         view: Which files of the machine a kernel sees.
         namespaces: The namespaces of the warm process, by layer.
@@ -72,7 +72,7 @@ class WarmState:
     """
 
     app: Any
-    preloaded: Any
+    call_preloaded: Callable[..., None]
     channel_variable: str
     view: View
     namespaces: dict[str, int]
@@ -331,9 +331,7 @@ class _KernelProcess:
             return
         from grader.sandbox.kernel import run_kernel
 
-        if begin := getattr(warm.preloaded, "begin", None):
-            begin(seed=outer.request["seed"])
-        serve = getattr(warm.preloaded, "serve", None)
+        warm.call_preloaded("begin", seed=outer.request["seed"])
         run_kernel(
             warm.app,
             key=outer.request["key"].encode(),
@@ -342,7 +340,7 @@ class _KernelProcess:
             output_bytes=bounds.output_bytes,
             quiet=outer.request["quiet"],
             ready=self._ready,
-            take_over=lambda shell: serve and serve(shell, outer.channel),
+            take_over=lambda shell: warm.call_preloaded("serve", shell, outer.channel),
         )
 
     def _ready(self) -> None:

@@ -170,7 +170,7 @@ class _ForkedKernel(IPythonKernel):
         self._aborting = True
         assert self.shell_stream is not None
         self.shell_stream.flush()
-        self._stopping = asyncio.ensure_future(stop_aborting())
+        self._stopping = asyncio.ensure_future(stop_aborting())  # held, or it might be collected before it has run
 
     async def execute_request(self, stream: Any, ident: Any, parent: Any) -> None:
         """As in the base class. If it cannot describe an exception, such as one that raises when shown, say that."""

@@ -232,7 +232,7 @@ class ForkServer:
         environment = clean_environment() | {"HOME": str(Path.home())}  # libraries have their caches there
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own code
-                # Not `-I`, which ignores the seed of hashes. The environment is clean, and `code` removes this folder.
+                # Not `-I`, which ignores the seed of hashes. The environment is clean, and so is the path.
                 [sys.executable, "-s", "-X", "frozen_modules=on", "-c", code],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,

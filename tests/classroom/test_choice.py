@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
 import json
 import unicodedata
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +16,7 @@ from grader.classroom.submissions import Roster, gather
 from grader.cli import main
 from grader.errors import UsageError
 from grader.gradescope.run import choose_file
+from tests.classroom.test_submissions import archive_of
 from tests.conftest import SOURCE
 
 EXERCISES = ("grad_w", "grad_b", "grad_x")
@@ -41,18 +40,10 @@ OTHER = notebook(*EXERCISES, mark="another", extra=" + 1")
 SCRIPT = b"def grad_w(x):\n    return x\n\ndef grad_b(x):\n    return x\n\ndef grad_x(x):\n    return x\n"
 
 
-def archive(members: dict[str, bytes]) -> bytes:
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as file:
-        for name, text in members.items():
-            file.writestr(name, text)
-    return content.getvalue()
-
-
 def settled(path: Path, members: dict[str, bytes], *, packed: bool = False, platform: str | None = None) -> Roster:
     if packed:
         path = path / "class.zip"
-        path.write_bytes(archive(members))
+        path.write_bytes(archive_of(members))
     else:
         for name, content in members.items():
             (path / name).parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +116,7 @@ class TestOfSeveralNotebooks:
     @pytest.mark.parametrize("platform", [*PLACES, "plain"])
     def test_in_an_archive(self, tmp_path: Path, platform: str) -> None:
         """A starter and a checkpoint beside it do not count."""
-        work = archive({"hw/a.ipynb": FULL, "hw/starter/a.ipynb": STARTER, "hw/.ipynb_checkpoints/a.ipynb": PART})
+        work = archive_of({"hw/a.ipynb": FULL, "hw/starter/a.ipynb": STARTER, "hw/.ipynb_checkpoints/a.ipynb": PART})
         place = PLACES.get(platform, lambda name, work: {name: work})
 
         roster = settled(tmp_path, place("12.zip", work))
@@ -195,7 +186,7 @@ class TestTwoFilesOfOneStudent:
         assert not serious(gather(sources).settle("two", EXERCISES))
 
     def test_an_archive_of_a_class_in_a_plain_folder(self, tmp_path: Path) -> None:
-        section = archive({"alice.ipynb": FULL, "bob.ipynb": notebook(*EXERCISES, extra=" + 1")})
+        section = archive_of({"alice.ipynb": FULL, "bob.ipynb": notebook(*EXERCISES, extra=" + 1")})
         roster = settled(tmp_path, {"section.zip": section, "carol.ipynb": FULL})
 
         assert chosen(roster) == {"carol": "carol.ipynb"}
@@ -231,8 +222,8 @@ class TestNobodyIsLost:
         [
             ({"submitted/ada/two/a.ipynb": FULL, "submitted/bob/a.ipynb": FULL}, "submitted/bob/a.ipynb"),
             ({"submission_metadata.yml": b"{}", "submission_1/a.ipynb": FULL, "b.ipynb": FULL}, "b.ipynb"),
-            ({"ada_1_assignsubmission_file/a.ipynb": FULL, "bob.zip": archive({"a.ipynb": FULL})}, "bob.zip"),
-            ({"ada_1_2_a.ipynb": FULL, "eve_3_4_a.ipynb": FULL, "bob.zip": archive({"a.ipynb": FULL})}, "bob.zip"),
+            ({"ada_1_assignsubmission_file/a.ipynb": FULL, "bob.zip": archive_of({"a.ipynb": FULL})}, "bob.zip"),
+            ({"ada_1_2_a.ipynb": FULL, "eve_3_4_a.ipynb": FULL, "bob.zip": archive_of({"a.ipynb": FULL})}, "bob.zip"),
             ({"a/.git/HEAD": b"", "a/a.ipynb": FULL, "b/.git/HEAD": b"", "b/c.txt": b""}, "b"),
             ({"a/.git/HEAD": b"", "a/a.ipynb": FULL, "b/.git/x": b"", "b/b.py": b"", "c.ipynb": FULL}, "c.ipynb"),
             ({"ada.ipynb": FULL, "bob.html": b"<html>"}, "bob.html"),
@@ -331,7 +322,7 @@ class TestAsManyStudentsComeOutAsWentIn:
                 members[f"submitted/{number}/two/{file}.ipynb"] = FULL
         if metadata:
             members["submission_metadata.yml"] = "".join(metadata).encode()
-        content = archive(members)
+        content = archive_of(members)
         (tmp_path / "class.zip").write_bytes(content)
 
         roster = gather([tmp_path / "class.zip"]).settle("two", EXERCISES)
@@ -356,7 +347,7 @@ class TestAsManyStudentsComeOutAsWentIn:
     def test_in_a_plain_folder(self, tmp_path: Path, names: list[str], pattern: str, first: int) -> None:
         """Also where the names contain dates, weeks and numbers."""
         files = {f"{pattern.format(name, first + place)}.ipynb": FULL for place, name in enumerate(names)}
-        (tmp_path / "class.zip").write_bytes(archive(files))
+        (tmp_path / "class.zip").write_bytes(archive_of(files))
 
         roster = gather([tmp_path / "class.zip"]).settle("two", EXERCISES)
 

@@ -69,13 +69,10 @@ def _about(error: CallError, code: str) -> str:
 
 
 def _about_magic(kind: str, name: str) -> str:
-    bare = name.lstrip("%")
     if kind == "Line magic function" and name.startswith("%%"):
         return f"has the magic {name} below its first line. It must be the first line of its cell."
     lost = "so nothing in that cell ran" if name.startswith("%%") else "so the cell ended there"
-    return (
-        f"uses the magic {name}, which is not available where notebooks are graded, {lost}. Leave out {name[0]}{bare}."
-    )
+    return f"uses the magic {name}, which is not available where notebooks are graded, {lost}. Leave out {name}."
 
 
 def _folders(codes: Mapping[int, str], errors: Mapping[int, CallError]) -> Iterator[str]:

@@ -63,12 +63,26 @@ def judge_chain(
             if (gradient := gradients.get(f"{exercise.name}/d{target}")) is not None:
                 shapes.setdefault(target, gradient.shape)
     never_updated = [name for name, parameter in chain.parameters.items() if shapes.get(name) != parameter.shape]
-    curve = Curve(reference=chain.losses, student=losses)
-    return Chain(links=links, training=curve, message=_never_updated(never_updated) if never_updated else "")
+    asked = {target for exercise in assignment.exercises for target in exercise.targets}
+    message = _never_updated(
+        [name for name in never_updated if name in asked], [name for name in never_updated if name not in asked]
+    )
+    return Chain(links=links, training=Curve(reference=chain.losses, student=losses), message=message)
 
 
-def _never_updated(parameters: Sequence[str]) -> str:
-    if len(parameters) == 1:
-        return f"In training, {parameters[0]} was never updated: its gradient was missing or had the wrong shape."
-    names = f"{', '.join(parameters[:-1])} and {parameters[-1]}"
-    return f"In training, {names} were never updated: their gradients were missing or had the wrong shape."
+def _never_updated(failed: Sequence[str], unasked: Sequence[str]) -> str:
+    """What training did not update, in sentences: parameters whose gradient failed, and those without an exercise."""
+    sentences = []
+    if failed:
+        its = "its gradient was" if len(failed) == 1 else "their gradients were"
+        sentences.append(f"In training, {_were(failed)} never updated: {its} missing or had the wrong shape.")
+    if unasked:
+        its = "its gradient" if len(unasked) == 1 else "their gradients"
+        sentences.append(f"In training, {_were(unasked)} never updated: no exercise asks for {its}.")
+    return " ".join(sentences)
+
+
+def _were(names: Sequence[str]) -> str:
+    if len(names) == 1:
+        return f"{names[0]} was"
+    return f"{', '.join(names[:-1])} and {names[-1]} were"

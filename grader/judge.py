@@ -305,7 +305,7 @@ def _shape_text(shape: tuple[int, ...] | None) -> str:
 def _sentence(error: CallError | None) -> str:
     if error is None:
         return "an exception"
-    first_line = error.message.strip().split("\n")[0][:200]
+    first_line = error.message.strip().split("\n")[0][:200].rstrip(".")
     return f"{error.type}: {first_line}" if first_line else error.type
 
 

@@ -89,8 +89,8 @@ def notice_of_constants(exercise: Exercise, compared: Sequence[Sequence[Comparis
         Notice(
             id="float32_constant",
             message=f"For float64 arguments, {exercise.name} is off by {max(errors):.0e} of its largest entry, as if a "
-            "constant in it were made in float32. That is right. To keep all digits, use a plain number, or give "
-            "`dtype=` where you make a tensor.",
+            "constant in it were made in float32. This costs no points. To keep all digits, use a plain number, or "
+            "give `dtype=` where you make a tensor.",
         ),
     )
 

@@ -17,8 +17,8 @@ _ANONYMOUS = re.compile(
     r"(?P<early>LATE_)?(?P<user>anon_(?!LATE_)[^/_]+)(?P<late>_LATE)?_(?P<attachment>\d+)_(?P<file>[^/]+)"
 )
 _DOUBT = (
-    "The files are named almost as Canvas names them, but {}. So each was taken for another student's, named after the "
-    "file. If they do come from Canvas, say so with `--platform canvas`."
+    "The files are named almost as Canvas names them, but {}. So each file counts as the work of a different student, "
+    "named after the file. If the files do come from Canvas, use `--platform canvas`."
 )
 
 
@@ -58,10 +58,10 @@ def why_not_canvas(names: Sequence[CanvasName]) -> str:
 def _impossible(each: CanvasName) -> str:
     padded = [number for number in (each.user, each.attachment) if number.startswith("0")]
     if padded:
-        return f"no number of Canvas's begins with a zero, as {padded[0]} does"
+        return f"numbers from Canvas never begin with a zero, and {padded[0]} does"
     name = each.name or "x"
     if name != name.lower() or not re.fullmatch(r"\w+", name) or name.replace("_", "").isdigit():
-        return f"Canvas does not write the name of a student as {name!r}"
+        return f"Canvas never writes a student's name as {name!r}"
     return ""
 
 
@@ -76,7 +76,7 @@ def _contradiction(names: Sequence[CanvasName]) -> str:
     if shared := next((number for number, uses in files.items() if len(uses) > 1), None):
         return f"two different files have the number {shared}"
     if user := next((user for user, spellings in written.items() if len(spellings) > 1), None):
-        return f"the number {user} stands behind two names"
+        return f"two different names have the number {user}"
     everybody = {each.name for each in names}
     if len(names) > 1 and len(everybody) == 1 and None not in everybody:
         return f"all of them begin with {everybody.pop()!r}"

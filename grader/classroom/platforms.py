@@ -87,7 +87,10 @@ def recognise(
             return [Problem(path.name, doubt, is_serious=False), *plain(files)] if doubt else _canvas(files)
     if "plain" in asked:
         return plain(files)
-    raise UsageError(f"{path} is not what {platform} exports.", "Name another --platform, or none.")
+    raise UsageError(
+        f"{path} does not look like a download for --platform {platform}.",
+        "Choose another platform, or leave the option out.",
+    )
 
 
 def plain(files: Iterable[File]) -> Iterator[Received | Problem]:
@@ -143,7 +146,7 @@ def _gradescope(files: Iterable[File], metadata: File) -> Iterator[Received | Pr
         path = PurePosixPath(file.name)
         if not path.is_relative_to(root) or len(path.relative_to(root).parts) < 2:
             if file is not metadata:
-                yield from _of_nobody(file, "It is in no submission's folder, so its owner is unknown.")
+                yield from _of_nobody(file, "It is not in the folder of a submission, so its owner is unknown.")
             continue
         folder = path.relative_to(root).parts[0]
         entry = described.get(folder)
@@ -197,7 +200,7 @@ def _nbgrader(inside: Sequence[tuple[str, File]], assignment_id: str | None) -> 
     stamps = {parts[:2]: file for parts, file in placed if parts[2:] == ("timestamp.txt",)}
     for parts, file in placed:
         if len(parts) < 3:
-            yield from _of_nobody(file, "It is in no assignment's folder, so it was not graded.")
+            yield from _of_nobody(file, "It is not in the folder of an assignment, so it was not graded.")
             continue
         student, folder, name = parts
         if folder not in folders or name == "timestamp.txt":

@@ -222,7 +222,7 @@ class _Choice:
                 if self._is_another_students(place):
                     message, is_serious = f"{message} If it is another student's, that student has no points yet.", True
                 elif self._is_as_good(place):
-                    message, is_serious = f"{message} Both answer as many exercises, and differently.", True
+                    message, is_serious = f"{message} Both answer the same number of exercises, but differently.", True
                 yield Problem(other.file.name, message, other.owner, is_serious=is_serious)
 
     def _is_beside_the_point(self, place: int) -> bool:

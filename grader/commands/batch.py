@@ -155,7 +155,7 @@ def _show(result: ClassResult) -> None:
         elif entry.report.problem:
             say(printable(f"  {entry.received.file.name}: {entry.report.problem}"))
     for filled in result.filled:
-        say(printable(f"  {filled.rows} rows of {filled.column!r} were filled in."))
+        say(printable(f"  Rows of {filled.column!r} that were filled in: {filled.rows}."))
         for note in filled.notes:
             say(printable(f"  {note}"))
     for path in result.written:

@@ -60,7 +60,7 @@ def _about(error: CallError, code: str) -> str:
         what = "goes to the folder" if any(name in groups for groups in _FOLDER.findall(code)) else "looks for"
         return f"{what} {name}: {_ALONE}."
     if error.type == "StdinNotImplementedError":
-        return "asks for input, but nobody is there to answer when a notebook is graded."
+        return "asks for input, but nobody can answer while a notebook is graded."
     if _NETWORK.search(message):
         return "needs a network, and there is none where notebooks are graded."
     if _GPU.search(message):
@@ -70,7 +70,7 @@ def _about(error: CallError, code: str) -> str:
 
 def _about_magic(kind: str, name: str) -> str:
     if kind == "Line magic function" and name.startswith("%%"):
-        return f"has the magic {name} below its first line. It must be the first line of its cell."
+        return f"has the magic {name} below its first line. Move {name} to the first line of its cell."
     lost = "so nothing in that cell ran" if name.startswith("%%") else "so the cell ended there"
     return f"uses the magic {name}, which is not available where notebooks are graded, {lost}. Leave out {name}."
 

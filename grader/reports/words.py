@@ -55,7 +55,7 @@ LINKS = {
     "wrong": Verdict("✗", "Wrong", "wrong"),
     "forbidden": Verdict("⊘", "Not allowed", "wrong"),
     "broken": Verdict("!", "No gradient", "wrong"),
-    "open": Verdict("○", "Not written yet", "open"),
+    "open": Verdict("○", "Blank or missing", "open"),
     "unreached": Verdict("–", "Not reached", "unknown"),
     "undecided": Verdict("?", "Not graded", "unknown"),
 }

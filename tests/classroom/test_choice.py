@@ -158,7 +158,7 @@ class TestTwoFilesOfOneStudent:
         )
 
         assert len(roster.received) == 1
-        assert "answer as many exercises, and differently" in roster.problems[0].message
+        assert "answer the same number of exercises, but differently" in roster.problems[0].message
         assert len(serious(roster)) == 1
 
     def test_the_same_answers_twice(self, tmp_path: Path) -> None:
@@ -273,7 +273,7 @@ class TestNobodyIsLost:
 
     @pytest.mark.parametrize("platform", ["canvas", "moodle", "gradescope", "nbgrader", "repositories"])
     def test_a_platform_that_did_not_name_the_files(self, tmp_path: Path, platform: str) -> None:
-        with pytest.raises(UsageError, match=f"not what {platform} exports"):
+        with pytest.raises(UsageError, match=f"not look like a download for --platform {platform}"):
             settled(tmp_path, {"ada.ipynb": FULL}, platform=platform)
 
     @pytest.mark.parametrize("platform", PLACES)
@@ -370,5 +370,5 @@ def test_a_class_with_dates_in_its_names(tmp_path: Path, notebook_of: Callable[[
     assert main(["batch", *arguments]) == 0
     said = capsys.readouterr().err
     assert "Grading 3 submissions" in said
-    assert "say so with `--platform canvas`" in said
+    assert "use `--platform canvas`" in said
     assert main(["batch", "--platform", "moodle", *arguments]) == 2

@@ -4,6 +4,7 @@ Says what a notebook misses where it is graded: files, folders, modules, magics,
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterator, Mapping
 
@@ -13,11 +14,14 @@ from grader.notebook.read import Notebook
 __all__ = ["advice_on"]
 
 _MOST = 5
+_LOOKED_AT = 20
 _CHARACTERS = 80
 _MODULE = re.compile(r"No module named '?([\w.]+)")
 _MAGIC = re.compile(r"(Line magic function|Cell magic) `(%+\w+)` not found")
 _FILE = re.compile(r"No such file or directory: b?['\"](.+?)['\"]")
-_FOLDER = re.compile(r"^\s*%?(?:cd|pushd)[ \t]+(?!-)[\"']?([^\"'\n#;]+)|\bchdir\(\s*[rbf]?[\"']([^\"']+)", re.MULTILINE)
+_FOLDER = re.compile(
+    r"^[ \t]*%?(?:cd|pushd)[ \t]+(?!-)[\"']?([^\"'\n#;]+)|\bchdir\(\s*[rbf]?[\"']([^\"']+)", re.MULTILINE
+)
 _NETWORK = re.compile(
     r"name resolution|Name or service not known|Network is unreachable|nodename nor servname|getaddrinfo"
 )
@@ -77,11 +81,14 @@ def _about_magic(kind: str, name: str) -> str:
 
 def _folders(codes: Mapping[int, str], errors: Mapping[int, CallError]) -> Iterator[str]:
     """Changes of the folder that could not succeed: IPython prints that `%cd` failed, and goes on."""
-    before = ""
-    for number, code in codes.items():
-        for match in _FOLDER.finditer(code):
-            folder = next(filter(None, match.groups())).strip()[:_CHARACTERS]
-            is_made = folder.strip("./~") in ("", "tmp") or folder.strip("./") in before + code[: match.start()]
-            if not is_made and number not in errors:
-                yield f"In [{number}] goes to the folder {folder}: {_ALONE}."
-        before += code
+    places = ((number, match) for number, code in codes.items() for match in _FOLDER.finditer(code))
+    for number, match in itertools.islice(places, _LOOKED_AT):
+        folder = next(filter(None, match.groups())).strip()[:_CHARACTERS]
+        is_made = folder.strip("./~") in ("", "tmp") or _is_before(folder.strip("./"), codes, number, match.start())
+        if not is_made and number not in errors:
+            yield f"In [{number}] goes to the folder {folder}: {_ALONE}."
+
+
+def _is_before(text: str, codes: Mapping[int, str], cell: int, place: int) -> bool:
+    """Whether a text is somewhere in the notebook before a place in a cell."""
+    return any(text in code for number, code in codes.items() if number < cell) or text in codes[cell][:place]

@@ -8,27 +8,34 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import itertools
 import re
-import warnings
+from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import NamedTuple
 
-from IPython.core.inputtransformer2 import TransformerManager
-
 from grader.model import CallError, Code
+from grader.notebook.magics import as_python
+from grader.notebook.parsing import TooComplexError, parse_code
 from grader.notebook.read import Notebook
 from grader.notebook.scope import Scope, notebook_data, scope_of
 from grader.notebook.syntax import why_not_python
 
 __all__ = ["Definition", "FunctionIndex", "Place", "find_functions", "find_functions_in"]
 
-_TRANSFORMER = TransformerManager()
 _PYTHON_MAGICS = re.compile(r"^\s*%%(time|capture|prun|derive)\b.*")
 """Cells whose body runs in the notebook's namespace. What `%%timeit` defines is gone afterwards."""
-_DEFINES = re.compile(r"^[\s\ufeff\u200b-\u200d\u2060]*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=[^=]", re.MULTILINE)
+_DEFINES = re.compile(
+    r"^[ \t\f\u00a0\u2000-\u200d\u2060\u3000\ufeff]*(?:async[ \t]+)?def[ \t]+(\w+)|^(\w+)[ \t]*=[^=]", re.MULTILINE
+)
 _AUTOGRAD_FUNCTIONS = frozenset({"grad", "vjp", "jvp", "jacrev", "jacfwd", "hessian", "grad_and_value", "linearize"})
 _GRAPH = ("grad_fn", "next_functions")
 _AUTOGRAD_MODULES = ("torch.autograd", "torch.func", "functorch")
+_MOST_DEFINITIONS = 8
+"""How many definitions of one name are kept: the last ones."""
+_MOST_EVIDENCE = 20
+_MOST_PARTS = 8
+"""How many parts a dotted name may have that could be one of autograd's."""
 
 
 class Place(NamedTuple):
@@ -67,6 +74,15 @@ class _Cell:
     number: int
     code: str
     tree: ast.Module
+    lines: list[str]
+    texts: dict[tuple[int, int], str] = dataclasses.field(default_factory=dict)
+
+    def text(self, node: ast.stmt) -> str:
+        """The lines of a statement; the same text for all that stand in the same lines."""
+        place = (_first_line(node) - 1, node.end_lineno or node.lineno)
+        if place not in self.texts:
+            self.texts[place] = _dedented(self.lines[place[0] : place[1]])
+        return self.texts[place]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,7 +97,7 @@ class _Cells:
         """The definition of a name by a statement; `in_full` with what the statement uses."""
         return Definition(
             name=name,
-            code=Code(text=_segment(cell.code, node), cell=cell.number, line=_first_line(node)),
+            code=Code(text=cell.text(node), cell=cell.number, line=_first_line(node)),
             is_blank=isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _is_blank(node),
             autograd=self.autograd.evidence(node, cell.number) if in_full else (),
             scope=scope_of(node, self.data) if in_full else Scope(),
@@ -170,17 +186,20 @@ def find_functions_in(
             syntax_errors[number] = tree
             broken_names |= {function or variable: number for function, variable in _DEFINES.findall(code)}
         else:
-            cells.append(_Cell(number, code, tree))
+            cells.append(_Cell(number, code, tree, code.split("\n")))
     known = _Cells(
         by_number={cell.number: cell for cell in cells},
         autograd=_Autograd(cells),
         data=notebook_data([cell.tree for cell in cells]) if data is None else data,
     )
-    definitions: dict[str, tuple[Definition, ...]] = {}
+    places: defaultdict[str, deque[tuple[ast.stmt, _Cell]]] = defaultdict(lambda: deque(maxlen=_MOST_DEFINITIONS))
     for cell in cells:
-        for name, node in _defined(cell.tree.body):
-            definition = known.define(name, node, cell, in_full=name in exercises)
-            definitions[name] = (*definitions.get(name, ()), definition)
+        for name, node in _defined(cell.tree):
+            places[name].append((node, cell))
+    definitions = {
+        name: tuple(known.define(name, node, cell, in_full=name in exercises) for node, cell in found)
+        for name, found in places.items()
+    }
     return FunctionIndex(definitions=definitions, syntax_errors=syntax_errors, broken_names=broken_names, cells=known)
 
 
@@ -194,23 +213,21 @@ def _parse(code: str, number: int) -> ast.Module | CallError:
     elif lines[first].lstrip().startswith("%%"):
         lines = ["pass"]
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the grader does not warn about a student's `is 0` or `\d`
-            python = _TRANSFORMER.transform_cell("\n".join(lines))
-            flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-            tree = compile(python, "<cell>", "exec", flags=flags, dont_inherit=True)
+        return parse_code(as_python("\n".join(lines)), flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
     except SyntaxError as error:
         message = why_not_python(error, "\n".join(lines))
         return CallError(type=type(error).__name__, message=message, cell=number, line=error.lineno)
-    except (ValueError, MemoryError, RecursionError) as error:
+    except TooComplexError as error:
+        return CallError(type="SyntaxError", message=f"the cell cannot be parsed: {error}", cell=number)
+    except Exception as error:  # whatever the parsers of Python and IPython raise, the cell is at fault
         return CallError(type="SyntaxError", message=f"the cell cannot be parsed ({type(error).__name__})", cell=number)
-    assert isinstance(tree, ast.Module)
-    return tree
 
 
-def _defined(body: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.stmt]]:
+def _defined(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
     """Names defined at module level, also inside if, for, try and with blocks."""
-    for node in body:
+    waiting: list[ast.stmt] = tree.body[::-1]
+    while waiting:
+        node = waiting.pop()
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield node.name, node
         elif isinstance(node, ast.Assign):
@@ -218,10 +235,10 @@ def _defined(body: Iterable[ast.stmt]) -> Iterator[tuple[str, ast.stmt]]:
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
             yield node.target.id, node
         else:
-            for block in ("body", "orelse", "finalbody"):
-                yield from _defined(getattr(node, block, ()))
-            for handler in getattr(node, "handlers", ()):
-                yield from _defined(handler.body)
+            blocks = [getattr(node, block, ()) for block in ("body", "orelse", "finalbody")]
+            blocks += [handler.body for handler in getattr(node, "handlers", ())]
+            for block in reversed(blocks):
+                waiting += reversed(block)
 
 
 def _is_blank(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
@@ -258,8 +275,7 @@ def _first_line(node: ast.stmt) -> int:
     return min([node.lineno, *(decorator.lineno for decorator in decorators)])
 
 
-def _segment(code: str, node: ast.stmt) -> str:
-    lines = code.split("\n")[_first_line(node) - 1 : node.end_lineno]
+def _dedented(lines: list[str]) -> str:
     indent = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
     return "\n".join(line[indent:] for line in lines)
 
@@ -275,8 +291,9 @@ class _Autograd:
         self._functions: dict[str, tuple[ast.stmt, int]] = {}
         self._aliases: dict[str, str] = {}
         self._methods: set[str] = set()
+        self._known: dict[ast.stmt, tuple[tuple[str, ...], frozenset[str]]] = {}
         for cell in cells:
-            for name, node in _defined(cell.tree.body):
+            for name, node in _defined(cell.tree):
                 self._functions[name] = (node, cell.number)
             for inner in ast.walk(cell.tree):
                 self._record(inner)
@@ -295,20 +312,28 @@ class _Autograd:
 
     def evidence(self, node: ast.stmt, cell: int) -> tuple[str, ...]:
         """Every use of autograd that a definition can reach, without repetitions."""
-        found: list[str] = []
+        found: dict[str, None] = {}
         visited: set[str] = set()
-        queue = [(node, cell)]
-        while queue:
-            current, number = queue.pop(0)
-            found += [
-                f"In [{number}], line {getattr(inner, 'lineno', 0)}: the source mentions {use}"
-                for inner in ast.walk(current)
-                if (use := self._use(inner))
-            ]
-            for name in self._helpers(current) - visited:
+        queue = deque([(node, cell)])
+        while queue and len(found) < _MOST_EVIDENCE:
+            current, number = queue.popleft()
+            uses, helpers = self._look_at(current)
+            found |= dict.fromkeys(f"In [{number}], {use}" for use in uses)
+            for name in helpers - visited:
                 visited.add(name)
                 queue.append(self._functions[name])
-        return tuple(dict.fromkeys(found))
+        return tuple(found)[:_MOST_EVIDENCE]
+
+    def _look_at(self, node: ast.stmt) -> tuple[tuple[str, ...], frozenset[str]]:
+        """The uses of autograd in a definition, and the functions of the notebook that it uses."""
+        if node not in self._known:
+            uses = (
+                f"line {getattr(inner, 'lineno', 0)}: the source mentions {use}"
+                for inner in ast.walk(node)
+                if (use := self._use(inner))
+            )
+            self._known[node] = tuple(itertools.islice(uses, _MOST_EVIDENCE)), frozenset(self._helpers(node))
+        return self._known[node]
 
     def _helpers(self, node: ast.stmt) -> set[str]:
         """Functions of the notebook that a definition uses; arguments, local variables and data do not count."""
@@ -342,7 +367,7 @@ class _Autograd:
     def _path(self, node: ast.expr) -> str:
         """The dotted name that an expression stands for, with import aliases resolved; empty for other expressions."""
         parts: list[str] = []
-        while isinstance(node, ast.Attribute):
+        while isinstance(node, ast.Attribute) and len(parts) < _MOST_PARTS:
             parts.append(node.attr)
             node = node.value
         if not isinstance(node, ast.Name):

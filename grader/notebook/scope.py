@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 __all__ = ["Scope", "notebook_data", "scope_of"]
 
 _SMALLEST_SIZE = 8
+_OWN_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.comprehension)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,19 +36,15 @@ def notebook_data(trees: Iterable[ast.Module]) -> frozenset[str]:
     """The names that a notebook assigns at its top level; functions and classes do not count."""
     data: set[str] = set()
     for tree in trees:
-        for node in _top_level(tree.body):
+        waiting: list[ast.AST] = list(tree.body)
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, _OWN_SCOPE) or (isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda)):
+                continue
             if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
                 data.add(node.id)
+            waiting += ast.iter_child_nodes(node)
     return frozenset(data)
-
-
-def _top_level(body: Iterable[ast.AST]) -> Iterator[ast.AST]:
-    for node in body:
-        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Lambda):
-            continue
-        if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.comprehension)):
-            yield node
-            yield from _top_level(ast.iter_child_nodes(node))
 
 
 def scope_of(node: ast.stmt, data: frozenset[str]) -> Scope:

@@ -27,7 +27,7 @@ _NEWER: tuple[tuple[tuple[int, int], re.Pattern[str], str], ...] = (
 _NESTED = (3, 12), "quotes of the same kind, a backslash or a comment inside the braces of an f-string"
 _STRING = re.compile(r"(?<!\w)(?P<f>[fF][rR]?|[rR][fF])?[rRbBuU]?(?P<quote>'''|\"\"\"|'|\")")
 _PAIRS = {"(": ")", "[": "]", "{": "}"}
-_SCANNED, _STRINGS, _DEPTH = 10_000, 20, 10
+_SCANNED, _STRINGS, _DEPTH, _LINE = 10_000, 20, 10, 2_000
 _LOOKS_LIKE = {
     **dict.fromkeys("“”„‟«»″", '"'),
     **dict.fromkeys("‘’‚‛′", "'"),
@@ -78,7 +78,7 @@ def _odd_character(message: str, line: str) -> str:
 
 
 def _newer(lines: list[str], place: int, version: tuple[int, int]) -> str:
-    line = lines[place - 1]
+    line = lines[place - 1][:_LINE]
     for since, pattern, what in _NEWER:
         if version < since and pattern.search(line):
             return _since(what, since, version)

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 __all__ = ["without_outputs"]
 
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{}]', re.DOTALL)
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\(?:.|\Z)[^"\\]*)*(?:"|\Z)|[\[\]{}]', re.DOTALL)
 _UNUSED = re.compile(rb'"(?:outputs|attachments|widgets)"\Z')
 _VALUE = re.compile(rb"[ \t\r\n]*:[ \t\r\n]*(?=[\[{])")
 _TOKENS = 6_000_000

@@ -11,7 +11,7 @@ import dataclasses
 import itertools
 import re
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import NamedTuple
 
 from grader.model import CallError, Code

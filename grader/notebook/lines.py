@@ -4,6 +4,7 @@ Finds the lines of a file where the cells of a notebook stand.
 
 from __future__ import annotations
 
+import bisect
 import json
 import re
 from collections.abc import Iterable, Iterator
@@ -52,29 +53,27 @@ def json_lines(text: str) -> list[list[int]]:
     >>> json_lines('{"cells": [\n{"source": [\n"a = 1\\n",\n"b = 2"]}]}')
     [[3, 4]]
     """
+    ends = [match.start() for match in re.finditer("\n", text)]
     cells = dict(_members(text, _skip(text, 0))).get("cells")
-    starts = _items(text, cells) if cells is not None else ()
-    return [list(_source_lines(text, cell)) for cell in starts]
+    starts = _items(text, cells) if cells is not None and text[cells] == "[" else ()
+    return [[bisect.bisect_left(ends, place) + 1 for place in _source_places(text, cell)] for cell in starts]
 
 
-def _source_lines(text: str, cell: int) -> Iterator[int]:
-    source = dict(_members(text, cell)).get("source")
+def _source_places(text: str, cell: int) -> Iterator[int]:
+    """Where in the text each line of a cell's source begins."""
+    source = dict(_members(text, cell)).get("source") if text[cell] == "{" else None
     if source is None:
-        yield _line(text, cell)
+        yield cell
         return
     is_new = True
     for piece in _items(text, source) if text[source] == "[" else (source,):
         value, _ = _DECODER.raw_decode(text, piece)
-        parts = str(value).split("\n")
+        parts = str(value).split("\n") if isinstance(value, str) else []
         for number, part in enumerate(parts):
             is_new = is_new or number > 0
             if is_new and (part or number < len(parts) - 1):
-                yield _line(text, piece)
+                yield piece
                 is_new = False
-
-
-def _line(text: str, position: int) -> int:
-    return text.count("\n", 0, position) + 1
 
 
 def _skip(text: str, position: int) -> int:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 import tokenize
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import cast
 
 from IPython.core.inputtransformer2 import ESCAPE_SINGLES, TRANSFORM_LOOP_LIMIT, TransformerManager
 
@@ -17,6 +18,9 @@ from grader.notebook.parsing import TooComplexError
 __all__ = ["as_python"]
 
 _MANAGER = TransformerManager()
+_CELL_TRANSFORMS = cast(
+    "list[Callable[[list[str]], list[str]]]", _MANAGER.cleanup_transforms + _MANAGER.line_transforms
+)
 _MOST = TRANSFORM_LOOP_LIMIT - 1
 """How many magics IPython itself reads in one cell."""
 _CHARACTERS, _HELP_CHARACTERS = 100_000, 500
@@ -37,7 +41,7 @@ def as_python(cell: str) -> str:
         TooComplexError: It has more of them than IPython reads.
     """
     lines = (cell if cell.endswith("\n") else f"{cell}\n").splitlines(keepends=True)
-    for transform in (*_MANAGER.cleanup_transforms, *_MANAGER.line_transforms):
+    for transform in _CELL_TRANSFORMS:
         lines = transform(lines)
     if not _MAYBE.search("".join(lines)):
         return "".join(lines)

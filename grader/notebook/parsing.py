@@ -1,9 +1,9 @@
 """
 Parses code that somebody handed in, in time and memory that grow with its length only.
 
-CPython's parser keeps to that but for two things. Of a dotted name in an import it keeps every beginning, so that a line
-of 200 KB takes 10 GB. And what it returns is as deep as the code, which ends some of its versions (3.10), and some
-programs that walk over it. So both are limited before the parser is called.
+CPython's parser keeps to that but for two things. Of a dotted name in an import it keeps every beginning, so that a
+line of 200 KB takes 10 GB. And what it returns is as deep as the code, which ends some of its versions (3.10), and
+some programs that walk over it. So both are limited before the parser is called.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
 """
-Reads a submitted notebook: .ipynb from format version 3 on, or jupytext's .md and .py.
+Reads a submitted notebook: .ipynb from format version 3 on, or a text in one of a few formats of jupytext.
 
 A file that cannot be read is a finding about the submission, so `read_notebook` returns a sentence about it.
 """
@@ -12,12 +12,10 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from nbformat import NotebookNode
-
 from grader.errors import SubmissionError, UsageError
 from grader.model import Submission
 from grader.notebook.foreign import what_it_is, why_no_json, why_no_notebook
-from grader.notebook.text import UndecodableError, decoded, read_markdown, read_script
+from grader.notebook.text import HeaderError, UndecodableError, decoded, read_text
 from grader.notebook.trim import without_outputs
 
 __all__ = [
@@ -41,15 +39,19 @@ FILE_LIMIT_BYTES = 128 * 1024 * 1024
 """No more of a file is read."""
 USED_LIMIT_BYTES = 32 * 1024 * 1024
 """What may remain of it without outputs, which nothing uses."""
-SCRIPT_LIMIT_BYTES = 4 * 1024 * 1024
+TEXT_LIMIT_BYTES = 4 * 1024 * 1024
+TEXT_LIMIT_LINES = 100_000
 CELL_LIMIT = 2_000
+_PARTS_LIMIT = 2_000_000
+"""How many lists and objects the JSON may have."""
 NOTEBOOK_SUFFIX = ".ipynb"
 TEXT_SUFFIXES = (".md", ".py")
-"""The suffixes of notebooks in text form, which jupytext reads."""
+"""The suffixes of notebooks in text form."""
 NOTEBOOK_SUFFIXES = (NOTEBOOK_SUFFIX, *TEXT_SUFFIXES)
 """What is read as a notebook. If an attempt has several such files, the first kind counts."""
 _APPENDED = (".txt", ".json", ".download", ".ipynb")
 _METADATA_CHARACTERS = 200
+_TOO_MANY_CELLS = f"The notebook has more than {CELL_LIMIT:,} cells."
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,13 +61,15 @@ class Cell:
 
     Attributes:
         number: The number that Jupyter shows beside it, `In [number]`, when the notebook runs from the top.
-        index: Its position among all cells of the file, from 0.
+        index: Its position among all cells of the file, from 0. In text form, only the code cells count.
         code: Its text, which may contain magics.
+        line: The line of the file where its code begins, from 1, in text form; otherwise 0.
     """
 
     number: int
     index: int
     code: str
+    line: int = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +152,9 @@ def read_notebook(submission: Submission) -> Notebook | Unreadable:
     if isinstance(text, Unreadable):
         return text
     suffix = notebook_suffix(submission.name)
-    parsed = _read_text(text, suffix) if suffix in TEXT_SUFFIXES else _read_json(text)
+    if suffix in TEXT_SUFFIXES:
+        return _read_text(text, suffix)
+    parsed = _read_json(text)
     return parsed if isinstance(parsed, Unreadable) else _notebook_of(parsed)
 
 
@@ -166,7 +172,7 @@ def text_of(submission: Submission) -> str | Unreadable:
         return Unreadable(foreign)
     if len(content) > USED_LIMIT_BYTES and suffix not in TEXT_SUFFIXES:
         content = without_outputs(content) or content
-    limit = SCRIPT_LIMIT_BYTES if suffix == ".py" else USED_LIMIT_BYTES
+    limit = TEXT_LIMIT_BYTES if suffix in TEXT_SUFFIXES else USED_LIMIT_BYTES
     if len(content) > limit:
         what = "The file" if suffix in TEXT_SUFFIXES else "Without its outputs, the notebook"
         return Unreadable(f"{what} is larger than {limit // 2**20} MiB. Is there data in its cells?")
@@ -176,17 +182,33 @@ def text_of(submission: Submission) -> str | Unreadable:
         return Unreadable(str(error))
 
 
-def _read_text(text: str, suffix: str) -> NotebookNode | Unreadable:
+def _read_text(text: str, suffix: str) -> Notebook | Unreadable:
+    if text.count("\n") >= TEXT_LIMIT_LINES:
+        return Unreadable(f"The file has more than {TEXT_LIMIT_LINES:,} lines. Is there data in it?")
     try:
-        return read_script(text) if suffix == ".py" else read_markdown(text)
-    except Exception as error:  # whichever exception the parser raises, the file is at fault
-        return Unreadable(f"The file cannot be read as a notebook in text form ({_first_line(error)}).")
+        read = read_text(text, suffix, most=CELL_LIMIT)
+    except HeaderError as error:
+        return Unreadable(str(error))
+    except Exception as error:  # whichever exception the parser of Markdown raises, the file is at fault
+        return Unreadable(f"The file cannot be read as a notebook in text form ({type(error).__name__}).")
+    if len(read.cells) > CELL_LIMIT:
+        return Unreadable(_TOO_MANY_CELLS)
+    return Notebook(
+        cells=tuple(
+            Cell(number=number, index=number - 1, code=cell.code, line=cell.line)
+            for number, cell in enumerate(read.cells, start=1)
+        ),
+        assignment_id=_shortened(read.assignment),
+        version=_shortened(read.version),
+    )
 
 
 def _read_json(text: str) -> dict[str, Any] | Unreadable:
     text = text.rstrip("\0 \t\n")  # what a synchronisation that broke off leaves at the end
+    if text.count("{") + text.count("[") > _PARTS_LIMIT:
+        return Unreadable("The notebook has too many parts. Clear its outputs and save it again.")
     try:
-        content = json.loads(text)
+        content = json.loads(text, parse_int=_whole_number)
     except json.JSONDecodeError as error:
         return Unreadable(why_no_json(text, error))
     except (ValueError, RecursionError):
@@ -209,7 +231,7 @@ def _notebook_of(node: Mapping[str, Any]) -> Notebook | Unreadable:
     if not isinstance(cells, list) or not all(isinstance(cell, dict) for cell in cells):
         return Unreadable("The file is JSON, but not a notebook: its list of cells is malformed.")
     if len(cells) > CELL_LIMIT:
-        return Unreadable(f"The notebook has more than {CELL_LIMIT:,} cells.")
+        return Unreadable(_TOO_MANY_CELLS)
     codes = [(index, _text_of(cell)) for index, cell in enumerate(cells) if cell.get("cell_type") == "code"]
     filled = [(index, code) for index, code in codes if code.strip()]
     metadata = node.get("metadata")
@@ -225,14 +247,19 @@ def _notebook_of(node: Mapping[str, Any]) -> Notebook | Unreadable:
 
 def _text_of(cell: dict[str, Any]) -> str:
     source = cell.get("source", cell.get("input", ""))
-    return "".join(map(str, source)) if isinstance(source, list) else str(source)
+    pieces = source if isinstance(source, list) else [source]
+    return "".join(piece for piece in pieces if isinstance(piece, str))
 
 
 def _metadata_text(metadata: object, name: str) -> str | None:
-    if not isinstance(metadata, dict) or name not in metadata:
-        return None
-    return str(metadata[name])[:_METADATA_CHARACTERS]
+    value = metadata.get(name) if isinstance(metadata, dict) else None
+    return _shortened(str(value)) if isinstance(value, (str, int, float)) else None
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0][:200]
+def _shortened(text: str | None) -> str | None:
+    return text if text is None else text[:_METADATA_CHARACTERS]
+
+
+def _whole_number(digits: str) -> int | float:
+    """A number in JSON, in linear time."""
+    return int(digits) if len(digits) < 20 else float(digits)

@@ -9,33 +9,40 @@ from __future__ import annotations
 import ast
 import itertools
 import re
-import warnings
 from collections.abc import Iterator
+
+from grader.notebook.parsing import parse_code
 
 __all__ = ["cells_of", "is_python"]
 
 _BLOCKS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _STARTS = re.compile(r"(?:def|class|async|import|from)\s|@|[A-Za-z_]\w*\s*=|[%!]")
+_TRIES, _TRIED = 16, 2_000
 _JOINED = 12
 """How many pieces of broken code are tried as one: a text over several lines may contain lines that look like code."""
 
 
-def cells_of(text: str) -> Iterator[str]:
+def cells_of(text: str) -> Iterator[tuple[int, str]]:
     r"""
     The cells of a script, in order: each function or class, with the comments above it, and what stands between them.
 
+    Returns:
+        For each cell, the line where it begins, from 1, and its text.
+
     >>> list(cells_of("x = 1\n\n# of f\ndef f():\n    return x\n\nf()\n"))
-    ['x = 1', '# of f\ndef f():\n    return x', 'f()']
+    [(1, 'x = 1'), (3, '# of f\ndef f():\n    return x'), (7, 'f()')]
     """
     lines = text.split("\n")
     tree = _parsed(text)
     starts = _starts(lines) if tree is None else _block_starts(tree)
     edges = [0, *sorted({_with_comments(lines, start) for start in starts} - {0}), len(lines)]
-    pieces = ["\n".join(lines[start:end]) for start, end in itertools.pairwise(edges)]
-    for piece in pieces if tree is not None else _whole(pieces):
-        trimmed = re.sub(r"\A(?:[ \t]*\n)+", "", piece).rstrip()
-        if trimmed:
-            yield trimmed
+    if tree is None:
+        edges = _whole(lines, edges)
+    for start, end in itertools.pairwise(edges):
+        first = next((number for number in range(start, end) if lines[number].strip()), end)
+        code = "\n".join(lines[first:end]).rstrip()
+        if code:
+            yield first + 1, code
 
 
 def is_python(text: str) -> bool:
@@ -45,9 +52,7 @@ def is_python(text: str) -> bool:
 
 def _parsed(text: str) -> ast.Module | None:
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            return ast.parse(text)
+        return parse_code(text)
     except (SyntaxError, ValueError, MemoryError, RecursionError):
         return None
 
@@ -77,11 +82,27 @@ def _with_comments(lines: list[str], start: int) -> int:
     return start
 
 
-def _whole(pieces: list[str]) -> Iterator[str]:
-    """Pieces of broken code, joined where several of them are one statement; what stays broken stands alone."""
-    place = 0
-    while place < len(pieces):
-        ends = range(place + 1, min(place + _JOINED, len(pieces)) + 1)
-        end = next((end for end in ends if is_python("\n".join(pieces[place:end]))), place + 1)
-        yield "\n".join(pieces[place:end])
-        place = end
+def _whole(lines: list[str], edges: list[int]) -> list[int]:
+    """
+    The edges of the pieces of broken code, without those within a statement; what stays broken stands alone.
+
+    At most `_TRIES` times the length of a piece is parsed to find where it ends.
+    """
+    kept, place = [0], 0
+    while place < len(edges) - 1:
+        allowed = _TRIED + _TRIES * sum(map(len, lines[edges[place] : edges[place + 1]]))
+        last = min(place + _JOINED, len(edges) - 1)
+        place = next(_ends(lines, edges, range(place, last + 1), allowed), place + 1)
+        kept.append(edges[place])
+    return kept
+
+
+def _ends(lines: list[str], edges: list[int], places: range, allowed: int) -> Iterator[int]:
+    """Where something ends that begins at the first of some edges and is Python as a whole, within a length."""
+    for place in places[1:]:
+        piece = "\n".join(lines[edges[places[0]] : edges[place]])
+        if is_python(piece):
+            yield place
+        allowed -= len(piece)
+        if allowed < 0:
+            return

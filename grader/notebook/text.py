@@ -1,34 +1,41 @@
 """
 Reads notebooks in text form: what jupytext writes, and the scripts and Markdown files that people write.
+
+Which format a file is in is decided here, from a closed set, by the header and by the markers of cells.
 """
 
 from __future__ import annotations
 
 import codecs
+import dataclasses
 import io
+import itertools
 import re
 import tokenize
+from collections.abc import Iterable
 
-import jupytext
-import nbformat
 from jupytext.magics import is_magic
-from markdown_it import MarkdownIt
-from nbformat import NotebookNode
 
+from grader.notebook.forms import TextCell, is_percent_marker, light_cells, percent_cells
+from grader.notebook.header import Header, HeaderError, read_header
+from grader.notebook.markdown import markdown_cells
 from grader.notebook.scripts import cells_of, is_python
 
-__all__ = ["UndecodableError", "decoded", "read_markdown", "read_script"]
+__all__ = ["HeaderError", "TextNotebook", "UndecodableError", "decoded", "read_text"]
 
-_HEADER = re.compile(r"\A(?:#!.*\n)?(?:#.*coding.*\n)?# ---\n(?:#.*\n)*?# ---\n")
-_FORMAT = re.compile(r"^#\s+format_name: (\w+)", re.MULTILINE)
-_PERCENT = re.compile(r"^\s*#\s*(?:%%%*(?:\s.*)?|<codecell>|In\[[0-9 ]*\]:?)\s*$", re.MULTILINE)
-_LIGHT = re.compile(r"^# \+(?:\s.*)?$[\s\S]*^# -\s*$", re.MULTILINE)
 _MAGIC = re.compile(r"^(\s*)# ((?:%{1,3}[A-Za-z]|![A-Za-z.~$/]|[A-Za-z_]\w*\s*=\s*(?:%{1,2}[A-Za-z]|!)).*)$")
-_PYTHON = frozenset({"python", "py", "python3", "py3", "ipython", "ipython3"})
-_MYST = re.compile(r"^ *(?:`{3,}|~{3,})\{code-cell\}|^ +format_name: myst$", re.MULTILINE)
-_MARKDOWN = MarkdownIt("commonmark")
-_MARKDOWN.core.ruler.enableOnly(["normalize", "block"])
+_LIGHT_BEGIN, _LIGHT_END = re.compile(r"# \+(?:\s|$)"), re.compile(r"# -\s*$")
+_MARIMO = re.compile(r"app = marimo\.App\(")
 _NO_TEXT = frozenset({"punycode", "idna", "undefined"})
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class TextNotebook:
+    """The code cells of a notebook in text form, and the assignment that its header names."""
+
+    cells: tuple[TextCell, ...]
+    assignment: str | None = None
+    version: str | None = None
 
 
 class UndecodableError(ValueError):
@@ -79,81 +86,71 @@ def _named_encoding(content: bytes) -> str:
     return encoding
 
 
-def read_script(text: str) -> NotebookNode:
+def read_text(text: str, suffix: str, *, most: int) -> TextNotebook:
     """
-    The notebook in a `.py`.
+    The notebook in a text.
+
+    Args:
+        suffix: `.py` or `.md`.
+        most: How many code cells are looked for. One more is returned if there are more.
+
+    Raises:
+        HeaderError: The file says that it is in another format.
+    """
+    lines = text.removesuffix("\n").split("\n")
+    header = read_header(lines, suffix)
+    if suffix == ".py":
+        cells = _script_cells(text, lines, header, most)
+    else:
+        cells = _first(markdown_cells(lines, header.end, header.form), most)
+    return TextNotebook(cells=cells, assignment=header.assignment, version=header.version)
+
+
+def _first(cells: Iterable[TextCell], most: int) -> tuple[TextCell, ...]:
+    filled = (cell for cell in cells if cell.code.strip())
+    return tuple(itertools.islice(filled, most + 1))
+
+
+def _script_cells(text: str, lines: list[str], header: Header, most: int) -> tuple[TextCell, ...]:
+    """
+    The cells of a `.py`.
 
     Only what is marked as a notebook is read as one: by jupytext's header, or by the markers of its cells. Everything
     else is a script. So is a notebook whose cells are not Python although the whole is.
     """
-    header = _HEADER.match(text)
-    form = _FORMAT.search(header[0]) if header else None
-    if _PERCENT.search(text) and not (form and form[1] == "light"):
-        name = "percent"
-    elif header or _LIGHT.search(text):
-        name = form[1] if form else "light"
+    if header.form in ("percent", "hydrogen") or (header.form is None and any(map(is_percent_marker, lines))):
+        found = percent_cells(lines, header.end)
+    elif header.form == "light" or _is_light(lines):
+        found = light_cells(lines, header.end, header.markers)
+    elif any(map(_MARIMO.match, lines)):
+        raise HeaderError("This is a notebook of marimo, which is not read. Hand in what `marimo export ipynb` writes.")
     else:
-        return _script(text)
-    # jupytext would take comments that begin with `copy`, `cat` or `echo` for commands, and make them code.
-    notebook: NotebookNode = jupytext.reads(
-        text, fmt={"extension": ".py", "format_name": name, "comment_magics": False}
-    )
-    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
-    if is_python(text) and not all(is_python(cell.source) or cell.source.startswith("%%") for cell in codes):
-        script = _script(text)
-        script.metadata = notebook.metadata
-        return script
-    for cell in codes:
-        cell.source = "\n".join(map(_as_in_jupyter, cell.source.split("\n")))
-    return notebook
+        return _first(itertools.starmap(TextCell, cells_of(text)), most)
+    cells = _first(found, most)
+    if len(cells) <= most and is_python(text) and not all(is_python(cell.code) for cell in cells if cell.is_python):
+        return _first(itertools.starmap(TextCell, cells_of(text)), most)
+    return cells if header.form == "hydrogen" else tuple(map(_as_in_jupyter, cells))
 
 
-def _as_in_jupyter(line: str) -> str:
+def _is_light(lines: list[str]) -> bool:
+    """Whether there is a marker where a cell of the light format begins, and one below it where it ends."""
+    below = itertools.dropwhile(lambda line: not _LIGHT_BEGIN.match(line), lines)
+    return any(map(_LIGHT_END.match, below))
+
+
+def _as_in_jupyter(cell: TextCell) -> TextCell:
+    """
+    A cell with its magics, which stand in comments.
+
+    Jupytext would also take comments that begin with `copy`, `cat` or `echo` for commands, and make them code.
+    """
+    if not cell.is_python:
+        return cell
+    return dataclasses.replace(cell, code="\n".join(map(_with_magic, cell.code.split("\n"))))
+
+
+def _with_magic(line: str) -> str:
     """A line without the mark by which jupytext makes a comment of a magic, or keeps a comment from becoming one."""
     if line.startswith("# # ") and is_magic(line, "python"):
         return line[2:]
     return _MAGIC.sub(r"\1\2", line)
-
-
-def _script(text: str) -> NotebookNode:
-    cells = [nbformat.v4.new_code_cell(code) for code in cells_of(text)]
-    notebook: NotebookNode = nbformat.v4.new_notebook(cells=cells)
-    return notebook
-
-
-def read_markdown(text: str) -> NotebookNode:
-    """
-    The notebook in a `.md`: MyST with `{code-cell}`, or Markdown, where Python may stand in fences of any kind.
-
-    If no fence names a language, those that define a function are Python.
-    """
-    notebook: NotebookNode = jupytext.reads(text if _MYST.search(text) else _with_plain_fences(text), fmt="md")
-    return notebook
-
-
-def _with_plain_fences(text: str) -> str:
-    """The same lines, but Python stands in the only kind of fence that jupytext reads."""
-    fences = [token for token in _MARKDOWN.parse(text) if token.type == "fence" and token.map]
-    python = [token for token in fences if _language(token.info) in _PYTHON]
-    python = python or [token for token in fences if not token.info.strip() and "def " in token.content]
-    lines = text.split("\n")
-    for token in python:
-        first, end = token.map or (0, 0)
-        opening = lines[first]
-        if opening.startswith("```") and token.info.split()[:1] == ["python"]:
-            continue
-        code = token.content.split("\n")[:-1]
-        runs = (len(run) for run in re.findall(r"^`{3,}", token.content, re.MULTILINE))
-        fence = "`" * max(3, 1 + max(runs, default=2))
-        is_closed = end - first > len(code) + 1
-        lines[first : first + 1 + len(code)] = [f"{fence}python", *code]
-        if is_closed:
-            lines[end - 1] = fence
-        else:
-            lines[len(lines) - (not lines[-1]) :] = [fence]
-    return "\n".join(lines)
-
-
-def _language(info: str) -> str:
-    words = info.strip().strip("{}.").replace(",", " ").replace("}", " ").split()
-    return words[0].lower() if words else ""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from grader.model import Submission
-from grader.notebook.lines import first_lines, json_lines
+from grader.notebook.lines import json_lines
 from grader.notebook.read import (
     TEXT_SUFFIXES,
     Notebook,
@@ -66,14 +66,13 @@ def _from_here(path: Path) -> str:
 def _lines(path: Path, submission: Submission, notebook: Notebook) -> tuple[Path, dict[int, list[int]]]:
     """The file to look at, and for each cell, `In [number]`, the lines of that file where its lines stand."""
     if notebook_suffix(path.name) in TEXT_SUFFIXES:
-        return path, _text_lines(submission, notebook)
+        return path, _text_lines(notebook)
     for suffix in TEXT_SUFFIXES:
         pair = path.with_suffix(suffix)
         if pair.is_file():
-            other = read_submission(pair)
-            parsed = read_notebook(other)
+            parsed = read_notebook(read_submission(pair))
             if not isinstance(parsed, Unreadable) and _codes(parsed) == _codes(notebook):
-                return pair, _text_lines(other, parsed)
+                return pair, _text_lines(parsed)
     found = dict(enumerate(json_lines(_text(submission))))
     return path, {cell.number: found.get(cell.index, []) for cell in notebook.cells}
 
@@ -87,10 +86,5 @@ def _text(submission: Submission) -> str:
     return "" if isinstance(text, Unreadable) else text
 
 
-def _text_lines(submission: Submission, notebook: Notebook) -> dict[int, list[int]]:
-    first = first_lines(_text(submission), ((cell.index, cell.code) for cell in notebook.cells))
-    return {
-        cell.number: list(range(first[cell.index], first[cell.index] + cell.code.count("\n") + 1))
-        for cell in notebook.cells
-        if cell.index in first
-    }
+def _text_lines(notebook: Notebook) -> dict[int, list[int]]:
+    return {cell.number: list(range(cell.line, cell.line + cell.code.count("\n") + 1)) for cell in notebook.cells}

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import itertools
 import re
 from collections import defaultdict, deque
@@ -69,7 +70,7 @@ class Definition:
     scope: Scope = dataclasses.field(default_factory=Scope)
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclasses.dataclass(frozen=True)
 class _Cell:
     number: int
     code: str
@@ -83,6 +84,19 @@ class _Cell:
         if place not in self.texts:
             self.texts[place] = _dedented(self.lines[place[0] : place[1]])
         return self.texts[place]
+
+    @functools.cached_property
+    def functions(self) -> dict[int, ast.stmt]:
+        """By line, the function that begins there, or a simple statement that has a `lambda` there."""
+        found: dict[int, ast.stmt] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+                found.setdefault(_first_line(node), node)
+            elif isinstance(node, ast.stmt) and not hasattr(node, "body"):
+                for inner in ast.walk(node):
+                    if isinstance(inner, ast.Lambda):
+                        found.setdefault(inner.lineno, node)
+        return found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,9 +122,8 @@ class _Cells:
         cell = self.by_number.get(place.cell)
         if cell is None:
             return None
-        line = place.line + _leading_blank_lines(cell.code)
-        node = next((node for node in ast.walk(cell.tree) if _begins_a_function(node, line)), None)
-        return self.define(name, node, cell, in_full=True) if isinstance(node, ast.stmt) else None
+        node = cell.functions.get(place.line + _leading_blank_lines(cell.code))
+        return self.define(name, node, cell, in_full=True) if node is not None else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,17 +266,6 @@ def _is_blank(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
 def _raises_not_implemented(statement: ast.Raise) -> bool:
     raised = statement.exc.func if isinstance(statement.exc, ast.Call) else statement.exc
     return isinstance(raised, ast.Name) and raised.id == "NotImplementedError"
-
-
-def _begins_a_function(node: ast.AST, line: int) -> bool:
-    """Whether a statement is a function that begins on a line, or a simple statement that has a `lambda` there."""
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-        return _first_line(node) == line
-    return (
-        isinstance(node, ast.stmt)
-        and not hasattr(node, "body")
-        and any(isinstance(inner, ast.Lambda) and inner.lineno == line for inner in ast.walk(node))
-    )
 
 
 def _leading_blank_lines(code: str) -> int:

@@ -17,7 +17,7 @@ __all__ = ["cells_of", "is_python"]
 
 _BLOCKS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _STARTS = re.compile(r"(?:def|class|async|import|from)\s|@|[A-Za-z_]\w*\s*=|[%!]")
-_TRIES, _TRIED = 16, 2_000
+_TRIES, _TIMES, _CHARACTERS = 5_000, 16, 2_000
 _JOINED = 12
 """How many pieces of broken code are tried as one: a text over several lines may contain lines that look like code."""
 
@@ -86,23 +86,21 @@ def _whole(lines: list[str], edges: list[int]) -> list[int]:
     """
     The edges of the pieces of broken code, without those within a statement; what stays broken stands alone.
 
-    At most `_TRIES` times the length of a piece is parsed to find where it ends.
+    What is parsed to find where pieces end is limited: in all, and for each piece by its own length.
     """
-    kept, place = [0], 0
+    kept, place, tries = [0], 0, _TRIES
     while place < len(edges) - 1:
-        allowed = _TRIED + _TRIES * sum(map(len, lines[edges[place] : edges[place + 1]]))
+        allowed = _CHARACTERS + _TIMES * sum(map(len, lines[edges[place] : edges[place + 1]]))
         last = min(place + _JOINED, len(edges) - 1)
-        place = next(_ends(lines, edges, range(place, last + 1), allowed), place + 1)
+        is_magic = lines[edges[place]].startswith(("%", "!"))
+        end = place + 1
+        for tried in range(place + 1, last + 1) if tries > 0 and not is_magic else ():
+            piece = "\n".join(lines[edges[place] : edges[tried]])
+            tries, allowed = tries - 1, allowed - len(piece)
+            if is_python(piece):
+                end = tried
+            if end == tried or allowed < 0:
+                break
+        place = end
         kept.append(edges[place])
     return kept
-
-
-def _ends(lines: list[str], edges: list[int], places: range, allowed: int) -> Iterator[int]:
-    """Where something ends that begins at the first of some edges and is Python as a whole, within a length."""
-    for place in places[1:]:
-        piece = "\n".join(lines[edges[places[0]] : edges[place]])
-        if is_python(piece):
-            yield place
-        allowed -= len(piece)
-        if allowed < 0:
-            return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
 from pathlib import Path
 
 import jupytext
@@ -11,7 +10,6 @@ import nbformat
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from jupytext.magics import is_magic
 from nbformat import NotebookNode
 
 from grader.notebook.read import Notebook, Unreadable, read_notebook

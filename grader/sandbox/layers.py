@@ -25,11 +25,12 @@ from pathlib import Path
 
 from grader.sandbox import linux
 from grader.sandbox.bounds import Bounds
-from grader.sandbox.installation import View, allowed_trees
 from grader.sandbox.landlock import restrict_files
 from grader.sandbox.seccomp import install_filter
+from grader.sandbox.view import View
 
 __all__ = [
+    "OWN_PLACES",
     "SCRATCH",
     "Identity",
     "become_inner_user",
@@ -63,6 +64,9 @@ _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_RDONLY, _MS_REMOUNT = 2, 4, 8, 1, 32
 _MS_REC_PRIVATE = 0x4000 | 0x40000
 _MNT_DETACH = 2
 _FORBIDDEN = "/outside-of-the-rules"  # a file in the private root that Landlock's rules do not allow: for the probe
+
+OWN_PLACES = ("/dev", "/etc", "/proc", str(SCRATCH), "/tmp", _FORBIDDEN)
+"""What `build_root` puts into a private root that is not the machine's."""
 
 _PASSWD = f"student:x:{_INNER_ID}:{_INNER_ID}:student:{SCRATCH}:/bin/sh\n"
 _GROUP = f"student:x:{_INNER_ID}:\n"
@@ -154,7 +158,7 @@ def build_root(view: View, bounds: Bounds) -> bool:
         kinds = {path: path.is_dir() for path, _ in trees}
         become_inner_user()
         base = "/tmp"  # a folder to mount on: what is in it is hidden in our namespace only
-        linux.mount("tmpfs", base, "mode=755,size=1m,nr_inodes=2k", _MS_NOSUID | _MS_NODEV)
+        linux.mount("tmpfs", base, "mode=755,size=1m,nr_inodes=8k", _MS_NOSUID | _MS_NODEV)
     except OSError:
         return False
     os.chdir(base)
@@ -163,6 +167,7 @@ def build_root(view: View, bounds: Bounds) -> bool:
         _make_mount_point(target, is_folder=kinds[path])
         linux.move_tree(tree, target)
     for path, destination in view.links:
+        os.makedirs(os.path.dirname(f"{base}{path}"), exist_ok=True)
         os.symlink(destination, f"{base}{path}")
     for path in view.hidden:
         if not os.path.exists(f"{base}{path}"):
@@ -275,8 +280,8 @@ def give_up_powers(
     with contextlib.suppress(OSError):
         has_root = scratch == SCRATCH
         restrict_files(
-            read=view.trees + tuple(map(Path, ("/etc", "/proc"))) if has_root else allowed_trees(view),
-            listed=[Path("/")] if has_root else view.trees,  # nothing else is in a private root
+            read=view.trees + tuple(map(Path, ("/etc", "/proc"))) if has_root else view.allowed,
+            listed=[Path("/")] if has_root else view.listed,  # nothing else is in a private root
             write=[scratch],
             devices=_DEVICES,
         )

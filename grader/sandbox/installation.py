@@ -174,7 +174,7 @@ def _show_packages(selection: Selection, folder: str) -> None:
 
 
 def _hide_other_pythons(selection: Selection, on_path: set[str]) -> None:
-    """Folders of the system may have packages of other Pythons, and another grader in them."""
+    """Folders of the system may have packages of other Pythons, and other copies of ours in them."""
     for place in map(Path, _OTHER_PYTHONS):
         for name in _names_in(place, ("python3*",)):
             for packages in _PACKAGE_FOLDERS:

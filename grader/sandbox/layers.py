@@ -20,6 +20,7 @@ import dataclasses
 import os
 import resource
 import signal
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -63,9 +64,10 @@ _PR_GET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _PR_GET_NO_NEW_PRIVS = 21, 38, 39
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_RDONLY, _MS_REMOUNT = 2, 4, 8, 1, 32
 _MS_REC_PRIVATE = 0x4000 | 0x40000
 _MNT_DETACH = 2
+_NOTHING = "/nothing"  # an empty folder, which is mounted over what must not be seen
 _FORBIDDEN = "/outside-of-the-rules"  # a file in the private root that Landlock's rules do not allow: for the probe
 
-OWN_PLACES = ("/dev", "/etc", "/proc", str(SCRATCH), "/tmp", _FORBIDDEN)
+OWN_PLACES = ("/dev", "/etc", "/proc", str(SCRATCH), "/tmp", _NOTHING, _FORBIDDEN)
 """What `build_root` puts into a private root that is not the machine's."""
 
 _PASSWD = f"student:x:{_INNER_ID}:{_INNER_ID}:student:{SCRATCH}:/bin/sh\n"
@@ -162,20 +164,22 @@ def build_root(view: View, bounds: Bounds) -> bool:
     except OSError:
         return False
     os.chdir(base)
+    made = {base}
     for path, tree in trees:
         target = f"{base}{path}"
-        _make_mount_point(target, is_folder=kinds[path])
+        _make_mount_point(target, made, is_folder=kinds[path])
         linux.move_tree(tree, target)
     for path, destination in view.links:
-        os.makedirs(os.path.dirname(f"{base}{path}"), exist_ok=True)
+        _make_folder(os.path.dirname(f"{base}{path}"), made)
         os.symlink(destination, f"{base}{path}")
+    os.mkdir(f"{base}{_NOTHING}", 0o555)
     for path in view.hidden:
-        if not os.path.exists(f"{base}{path}"):
+        try:  # `path` itself may be hidden by the mount on `base`
+            is_folder = stat.S_ISDIR(os.stat(f"{base}{path}").st_mode)
+        except OSError:
             continue
-        if os.path.isdir(f"{base}{path}"):  # `path` itself may be hidden by the mount on `base`
-            linux.mount("tmpfs", f"{base}{path}", "mode=555,size=4k,nr_inodes=1", _MS_NOSUID | _MS_NODEV | _MS_RDONLY)
-        else:
-            linux.move_tree(linux.open_tree("/dev/null", attributes), f"{base}{path}")
+        mask = f"{base}{_NOTHING}" if is_folder else "/dev/null"
+        linux.move_tree(linux.open_tree(mask, attributes), f"{base}{path}")
     os.mkdir(f"{base}{SCRATCH}")
     linux.mount(
         "tmpfs",
@@ -203,12 +207,20 @@ def build_root(view: View, bounds: Bounds) -> bool:
     return True
 
 
-def _make_mount_point(target: str, *, is_folder: bool) -> None:
+def _make_mount_point(target: str, made: set[str], *, is_folder: bool) -> None:
     if is_folder:
-        os.makedirs(target, exist_ok=True)
+        _make_folder(target, made)
     else:
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        Path(target).touch()
+        _make_folder(os.path.dirname(target), made)
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+
+
+def _make_folder(path: str, made: set[str]) -> None:
+    """Make a folder and those around it, if they are not among those that were `made`: deep paths share most of them."""
+    if path not in made:
+        _make_folder(os.path.dirname(path), made)
+        os.mkdir(path)
+        made.add(path)
 
 
 def _mount_proc(target: str) -> None:

@@ -7,11 +7,11 @@ What a kernel sees of the file system: folders of which only entries on a list a
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import enum
 import itertools
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
@@ -253,15 +253,22 @@ def first_readable(paths: Iterable[str], view: View, own: Iterable[str] = ()) ->
     A folder that holds only what the view shows, a way to it, and what is the sandbox's own does not count.
     """
     for path in paths:
-        with contextlib.suppress(OSError):
-            if os.path.isdir(path):
-                names = (os.path.join(path, name) for name in os.listdir(path))
-                if any(name not in own and not view.leads_to(name) for name in names):
-                    return path
-                continue
-            with open(path, "rb") as file:  # noqa: PTH123
-                if file.read(1):
-                    return path
+        try:
+            descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        except OSError:  # as it should be
+            continue
+        try:
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+                names = (os.path.join(path, name) for name in os.listdir(descriptor))
+                is_shown = any(name not in own and not view.leads_to(name) for name in names)
+            else:
+                is_shown = bool(os.read(descriptor, 1))
+        except OSError:  # a folder that Landlock lets be opened, and not be listed
+            is_shown = False
+        finally:
+            os.close(descriptor)
+        if is_shown:
+            return path
     return None
 
 

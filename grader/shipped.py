@@ -1,8 +1,8 @@
 """
 Knows which files of the package contain answers. It finds them through the package itself, not through this module.
 
-Three things depend on it: keeping answers from students' processes, packing the grader for another machine, and the hash
-of the grader's own code.
+Three things depend on it: keeping answers from students' processes, packing the grader for another machine, and the
+hash of the grader's own code.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from pathlib import Path
 
 from grader.classroom.documents import Handling
 from grader.classroom.gradebook import Gradebook

@@ -93,9 +93,7 @@ def grade_task(task: Task) -> Graded:
         )
     assignment = task.source.load(task.hidden_seed)
     with _alone:
-        return make_documents(
-            task.submission, assignment, task.handling, require=task.require, secrets=task.secrets
-        )
+        return make_documents(task.submission, assignment, task.handling, require=task.require, secrets=task.secrets)
 
 
 def set_aside(task: Task, fault: GraderError) -> Graded:

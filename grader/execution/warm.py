@@ -50,8 +50,8 @@ OWN = (
     "visibility",
 )
 """
-What of the grader a notebook can import: what `check`, `%%derive`, `load_mnist` and the harness need, and the plugin that
-pytest imports wherever the grader is installed.
+What of the grader a notebook can import: what `check`, `%%derive`, `load_mnist` and the harness need, and the plugin
+that pytest imports wherever the grader is installed.
 """
 
 

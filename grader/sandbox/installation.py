@@ -6,7 +6,8 @@ marks. So no folder is shown because Python is in it. Of a prefix there are the 
 of a folder of packages, what its distributions have installed; of our own package, what it is told.
 """
 
-# ruff: noqa: PTH118
+# As in `view`, hundreds of paths are compared.
+# ruff: noqa: PTH112, PTH113, PTH116, PTH117, PTH118, PTH119, PTH120, PTH208
 
 from __future__ import annotations
 
@@ -125,7 +126,7 @@ def _show_prefix(selection: Selection, prefix: Path, programs: Iterable[str]) ->
 
 
 def _names_in(folder: Path, patterns: Iterable[str]) -> list[str]:
-    names = os.listdir(folder) if folder.is_dir() else []  # noqa: PTH208
+    names = os.listdir(folder) if folder.is_dir() else []
     return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
 
 
@@ -136,8 +137,8 @@ def _is_library_file(name: str) -> bool:
 def _standard_libraries() -> list[str]:
     bases = {sys.base_prefix, sys.base_exec_prefix}
     places = {os.path.join(base, folder, _PYTHON) for base in bases for folder in ("lib", sys.platlibdir)}
-    places.add(os.path.dirname(os.__file__))  # noqa: PTH120
-    return sorted(place for place in places if os.path.isfile(os.path.join(place, "os.py")))  # noqa: PTH113
+    places.add(os.path.dirname(os.__file__))
+    return sorted(place for place in places if os.path.isfile(os.path.join(place, "os.py")))
 
 
 def _is_library(entry: str) -> bool:
@@ -161,7 +162,7 @@ def _show_packages(selection: Selection, folder: str) -> None:
     selection.show(folder)
     if real.startswith(("/usr/lib/", "/usr/lib64/")):
         return  # the system's own packages, which do not say which files they have
-    is_folder_of_packages = os.path.basename(real) in _PACKAGE_FOLDERS  # noqa: PTH119
+    is_folder_of_packages = os.path.basename(real) in _PACKAGE_FOLDERS
     installed = installed_names(real)
     selection.limit(
         real,
@@ -191,35 +192,43 @@ def installed_names(folder: str) -> frozenset[str]:
     The files in which distributions list theirs have megabytes. They are read, the short ones first, only as long as
     there is a name whose distribution is not known from less.
     """
-    entries = os.listdir(folder)  # noqa: PTH208
+    entries = os.listdir(folder)
     distributions = [name for name in entries if name.endswith((".dist-info", ".egg-info"))]
-    open_ones = {_stem(name) for name in entries if not name.endswith(_HARMLESS)} - {"__pycache__", OWN_PACKAGE}
-    known = {"__pycache__"}
+    names = {_stem(name) for name in entries if not name.endswith(_HARMLESS)}
+    found = {"__pycache__", OWN_PACKAGE}
     for distribution in distributions:
         name = distribution.rpartition(".")[0].partition("-")[0]
-        known |= {_stem(name), _stem(name.lower()), name.replace(".", "_")}
+        found |= {_stem(name), _stem(name.lower()), name.replace(".", "_")}
     lists: list[tuple[int, str]] = []
     for distribution in distributions:
-        if open_ones <= known:
+        if names <= found:
             break
-        known |= set(_text(os.path.join(folder, distribution, "top_level.txt")).decode(errors="replace").split())
+        found |= set(_read(os.path.join(folder, distribution, "top_level.txt")).decode(errors="replace").split())
         record = os.path.join(folder, distribution, "RECORD")
         with contextlib.suppress(OSError):
-            lists.append((os.stat(record).st_size, record))  # noqa: PTH116
+            lists.append((os.stat(record).st_size, record))
+    wanted = {name: b"\n" + os.fsencode(name) for name in names - found}
     for _, record in sorted(lists):
-        if open_ones <= known:
+        if not wanted:
             break
-        known |= {os.fsdecode(name) for name in set(re.findall(rb"(?m)^([^/,.\n]+)", _text(record)))}
-    return frozenset(known)
+        listed = b"\n" + _read(record)
+        for name in [name for name, begin in wanted.items() if begin in listed]:  # most lists have none
+            if re.search(re.escape(wanted[name]) + rb"[/,.]", listed):
+                found.add(name)
+                del wanted[name]
+    return frozenset(names & found)
 
 
 def _stem(name: str) -> str:
     return name.partition(".")[0]
 
 
-def _text(path: str) -> bytes:
+def _read(path: str) -> bytes:
     try:
-        with open(path, "rb") as file:  # noqa: PTH123
-            return file.read()
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
         return b""
+    try:
+        return os.read(descriptor, os.fstat(descriptor).st_size)
+    finally:
+        os.close(descriptor)

@@ -10,7 +10,7 @@ reported.
 """
 
 # While the root changes, a plain string shows best which path is meant.
-# ruff: noqa: PTH102, PTH103, PTH110, PTH112, PTH114, PTH116, PTH120, PTH208, PTH211, S108
+# ruff: noqa: PTH102, PTH103, PTH112, PTH114, PTH116, PTH120, PTH208, PTH211, S108
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ def _make_mount_point(target: str, made: set[str], *, is_folder: bool) -> None:
 
 
 def _make_folder(path: str, made: set[str]) -> None:
-    """Make a folder and those around it, if they are not among those that were `made`: deep paths share most of them."""
+    """Make a folder and those around it, but for those that were `made`: deep paths share most of them."""
     if path not in made:
         _make_folder(os.path.dirname(path), made)
         os.mkdir(path)

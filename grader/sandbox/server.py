@@ -49,7 +49,7 @@ class ForkServer:
             when `RunningKernel.serve` is, with IPython's shell and the descriptor of the channel. Empty for none.
         packages: Top-level packages that the warm process must find where this process finds them, besides our own
             package and those that a kernel needs.
-        own: Which modules and folders of our own package a kernel may import, besides the sandbox's: `harness`, `model`.
+        own: Which modules and folders of our own package a kernel may import, besides the sandbox's.
         secrets: Files and folders that no kernel may see. Nothing outside of the Python installation is shown, but they
             may be in it. A kernel tries to read them before it runs any code, and does not go on if it can.
         watched: Whether anybody looks at what cells show. Drawing a figure takes longer than most cells do.

@@ -3,7 +3,7 @@ What a kernel sees of the file system: folders of which only entries on a list a
 """
 
 # Hundreds of paths are compared before the first kernel is forked: strings are several times as fast as `Path`.
-# ruff: noqa: PTH118, PTH119, PTH120
+# ruff: noqa: PTH100, PTH110, PTH112, PTH114, PTH115, PTH116, PTH118, PTH120, PTH208
 
 from __future__ import annotations
 
@@ -324,6 +324,6 @@ def _moved(path: str, root: str, spelled: str) -> str:
 
 def _time_of(folder: str) -> int:
     try:
-        return os.stat(folder).st_mtime_ns  # noqa: PTH116
+        return os.stat(folder).st_mtime_ns
     except OSError:
         return 0

@@ -66,7 +66,9 @@ def sandbox_server() -> Iterator[ForkServer]:
         pytest.skip("kernels are forked on Linux only")
     os.environ["SANDBOX_TEST_SECRET"] = "a secret of the caller's"
     secrets = [Path(__file__).parents[2] / "grader" / "samples"]
-    with ForkServer(preload=PRELOAD, packages=PACKAGES, own=OWN, secrets=secrets, channel_variable=CHANNEL_VARIABLE) as server:
+    with ForkServer(
+        preload=PRELOAD, packages=PACKAGES, own=OWN, secrets=secrets, channel_variable=CHANNEL_VARIABLE
+    ) as server:
         yield server
 
 

@@ -142,14 +142,16 @@ class Selection:
         kept = {path: target for path, target in links.items() if not _is_in(path, outermost)}
         outermost = [tree for tree in outermost if not _is_in(tree, kept)]
         masked = _outermost(path for path in hidden if _is_in(path, outermost))
+        allowed = list(_without(outermost, masked))
+        listed = [*outermost, *(folder for folder, rule in self._rules.items() if rule.is_listed)]
         return View(
             trees=tuple(map(Path, outermost)),
             links=tuple((Path(path), target) for path, target in kept.items()),
             hidden=tuple(map(Path, masked)),
-            allowed=tuple(_without(outermost, masked)),
-            listed=(*outermost, *(folder for folder, rule in self._rules.items() if rule.is_listed)),
+            allowed=tuple(allowed),
+            listed=tuple(listed),
             excluded=tuple(sorted(self._excluded)),
-            secrets=tuple(self._secrets(outermost, masked)),
+            secrets=tuple(self._secrets(listed, allowed)),
             times=tuple((folder, _time_of(folder)) for folder in sorted(self._looked_into)),
         )
 
@@ -210,14 +212,14 @@ class Selection:
     def _shows(self, folder: str, entry: os.DirEntry[str]) -> bool:
         return self._rules[folder].shows(entry.name) and entry.path not in self._excluded
 
-    def _secrets(self, trees: list[str], masked: list[str]) -> Iterator[str]:
-        """What was excluded. Of a folder in a tree, its files: Landlock may have to let the folder be listed."""
+    def _secrets(self, listed: list[str], allowed: list[str]) -> Iterator[str]:
+        """What was excluded. If it is a folder that Landlock lets be listed, the files in it that are not shown."""
         for path in sorted(self._excluded):
-            if not os.path.isdir(path) or not _is_in(path, trees):
+            if not os.path.isdir(path) or not _is_in(path, listed):
                 yield path
                 continue
             files = (os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
-            yield from itertools.islice((file for file in files if _is_in(file, masked)), _MOST_PROBED)
+            yield from itertools.islice((file for file in files if not _is_in(file, allowed)), _MOST_PROBED)
 
 
 def spellings(paths: Iterable[Path]) -> list[str]:

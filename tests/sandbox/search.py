@@ -24,7 +24,9 @@ def look(path):
     looked_into += 1
     return MARKER.encode() in content
 seen = set()
-for top in TOPS:
+for top in dict.fromkeys(TOPS):
+    if top in seen:
+        continue
     for folder, folders, names in os.walk(top):
         folders[:] = [name for name in folders if (path := os.path.join(folder, name)) not in SKIPPED | seen]
         seen.add(folder)
@@ -32,21 +34,22 @@ for top in TOPS:
 for path in PATHS:
     if look(path):
         by_path.append(path)
-import grader.harness.serve
+from importlib.util import find_spec
 from grader import shipped
-from grader.assignment.source import find_sources
-from grader.errors import GraderError
-try:
-    sources = len(find_sources(shipped.solutions()))
-except (OSError, GraderError):
-    sources = 0
+assert find_spec("grader.harness.serve").origin.endswith(".py")
 packages = []
 if IMPORTS:
+    import grader.harness.serve
+    from grader.assignment.load import load_assignment
+    try:
+        loaded = load_assignment(shipped.solutions() / "two_layer_mse.md").id
+    except OSError:
+        loaded = ""
     from grader import check, load_mnist
     get_ipython().run_line_magic("load_ext", "grader")
-    packages = [len(load_mnist("test")[0]), type(check).__module__]
-result = {"found": found, "by_path": by_path, "sources": sources, "looked_into": looked_into, "packages": packages,
-          "package": shipped.__file__, "lib": os.listdir(os.path.dirname(os.__file__))[:1]}
+    packages = [loaded, len(load_mnist("test")[0]), type(check).__module__]
+result = {"found": found, "by_path": by_path, "looked_into": looked_into, "packages": packages,
+          "package": shipped.__file__}
 """
 
 

@@ -113,12 +113,12 @@ def test_nothing_secret_can_be_read(
     if USERS[user] and subprocess.run([*wrapped, install.python, "-c", ""], check=False).returncode != 0:
         pytest.skip("no interpreter here can be run by an ordinary user")
 
-    shown = install.show()
-    result = search(install, top, *wrapped, told=install.told, imports=kind == "wheel" and user == "root")
+    shown, imports = install.show(), kind == "wheel" and user == "root"
+    result = search(install, top, *wrapped, told=install.told, imports=imports)
 
     assert result.get("level") == level, result
     assert {Path(path).resolve() for path in result["found"]} == {shown.resolve()}
-    assert (result["by_path"], result["sources"]) == ([], 0)
+    assert result["by_path"] == []
     assert result["package"].startswith(f"{install.package.resolve()}/grader/")
     assert result["looked_into"] > 20
-    assert result["packages"] in ([], [10_000, "grader.checking.check"])
+    assert result["packages"] == (["", 10_000, "grader.checking.check"] if imports else [])

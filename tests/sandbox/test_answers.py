@@ -64,7 +64,7 @@ def search(install: Install, top: Path, *wrapped: str, told: tuple[Path, ...] = 
     """What a kernel finds, which is given every path there is: at level `filtered`, it could not find out most."""
     others = {*site_packages_of("torch", "ipykernel"), "/usr", "/lib", "/proc", "/sys", "/dev"}
     walked = list(os.walk(top)) + list(os.walk(install.package))
-    paths = [path for folder, _, names in walked for name in names if has_marker(path := os.path.join(folder, name))]
+    paths = [path for folder, _, names in walked for name in names if has_marker(path := f"{folder}/{name}")]
     paths += [os.path.realpath(path) for path in paths]
     names = {
         "MARKER": MARKER,

@@ -43,7 +43,6 @@ OWN = (
     "pytest_plugin",
     "reference",
     "reports",
-    "schemas",
     "shipped",
     "verdict",
     "version",

@@ -280,7 +280,7 @@ def test_a_kernel_sees_what_its_modules_import() -> None:
         files = (PACKAGE / name).rglob("*.py") if (PACKAGE / name).is_dir() else [PACKAGE / f"{name}.py"]
         for file in files:
             assert set(imported_by(file)) & rooms <= shown, file
-    needed = {"checking", "harness", "reference", "pytest_plugin", "schemas"}
+    needed = {"checking", "harness", "reference", "pytest_plugin"}
     reached = set(needed)
     while True:
         folders = [PACKAGE / name for name in reached]

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -39,6 +39,7 @@ def grade(
     assignment: Assignment,
     *,
     require: Level = Level.NONE,
+    secrets: Sequence[Path] = (),
     meanwhile: Callable[[], object] = lambda: None,
     known: Execution | None = None,
     keep: Callable[[Execution], None] | None = None,
@@ -49,6 +50,7 @@ def grade(
 
     Args:
         require: The sandbox that is required: nothing is executed without it.
+        secrets: Files and folders that the notebook may not see: sources, other submissions, marks.
         meanwhile: Called in another thread while the notebook runs.
         known: How this notebook ran before, with the same requests. It is judged by that and not executed again.
         keep: Called with how the notebook ran, if it was executed.
@@ -81,8 +83,10 @@ def grade(
         def requests(replies: Mapping[str, Reply]) -> Iterator[Request]:
             yield from requests_for(assignment, finding.result(), *building.result(), replies)
 
+        limits = assignment.limits
+
         async def execute_and_judge(*, doubts: bool) -> Report | None:
-            async with execute(notebook, requests, assignment.limits, require=require) as execution:
+            async with execute(notebook, requests, limits, require=require, secrets=secrets) as execution:
                 if execution.is_doubtful and doubts:
                     return None
                 if keep is not None:

@@ -116,7 +116,7 @@ class NotebookFile(pytest.File):
             assert self._read is not None
             submission, assignment = self._read
             level = Level[self.config.option.grader_require_sandbox.upper()]
-            whole = grade(submission, assignment, require=level)
+            whole = grade(submission, assignment, require=level, secrets=[self.path.parent])
             _, shown = views_of(whole, assignment.visibility, datetime.now(timezone.utc))
             self._report = harmless(with_places(read_report(report_to_dict(shown)), [self.path]))
         return self._report

@@ -1,8 +1,8 @@
 """
 Knows which files of the package contain answers. It finds them through the package itself, not through this module.
 
-Three things depend on it: hiding answers from students' processes, packing the grader for another machine, and the hash
-of the grader's own code.
+Three things depend on it: keeping answers from students' processes, packing the grader for another machine, and the
+hash of the grader's own code.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ __all__ = [
     "PACKAGE",
     "answers",
     "constraints",
-    "hidden",
     "own_files",
     "samples",
     "solutions",
@@ -46,17 +45,6 @@ def answers() -> tuple[Path, ...]:
     if (PACKAGE.parent / _REPOSITORY_FILE).is_file():
         folders += [PACKAGE.parent / name for name in _REPOSITORY_ANSWERS]
     return tuple(folder for folder in folders if folder.is_dir())
-
-
-def hidden() -> tuple[Path, ...]:
-    """
-    What a student's process may not see: `answers`, and copies of them that stand elsewhere on the path of modules.
-
-    An editable installation puts the wheel's copies beside other packages, in a folder without the package itself.
-    """
-    elsewhere = [Path(entry, PACKAGE.name) for entry in sys.path if entry]
-    copies = [folder / name for folder in elsewhere if folder != PACKAGE for name in ANSWER_FOLDERS]
-    return (*answers(), *dict.fromkeys(folder for folder in copies if folder.is_dir()))
 
 
 def solutions() -> Path:

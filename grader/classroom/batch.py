@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 from collections.abc import Generator, Iterable, Iterator, Mapping
+from pathlib import Path
 
 from grader.classroom.documents import Handling
 from grader.classroom.gradebook import Gradebook
@@ -51,6 +52,7 @@ class Batch:
         now: The moment at which `visibility` decides what students see.
         adjustments: The instructor's, by owner of the submission.
         regrade: Execute and grade everything, also what the gradebook has already.
+        secrets: Files and folders that no notebook may see.
     """
 
     gradebook: Gradebook
@@ -61,6 +63,7 @@ class Batch:
     visibility: Visibility = EVERYTHING
     adjustments: Mapping[Owner, tuple[Adjustment, ...]] = dataclasses.field(default_factory=dict)
     regrade: bool = False
+    secrets: tuple[Path, ...] = ()
 
     def grade(self, received: Iterable[Received]) -> Generator[Done | Problem, None, None]:
         """
@@ -106,6 +109,7 @@ class Batch:
             hidden_seed=self.basis.hidden_seed,
             require=self.workers.require,
             handling=handling,
+            secrets=self.secrets,
         )
 
     def _take(self, pool: Pool[tuple[Received, Keys]]) -> Iterator[Done]:

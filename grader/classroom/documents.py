@@ -7,6 +7,8 @@ from __future__ import annotations
 import dataclasses
 import datetime as dt
 import zlib
+from collections.abc import Sequence
+from pathlib import Path
 
 from grader.assignment.load import Assignment
 from grader.classroom.adjustments import adjust_report
@@ -41,7 +43,9 @@ class Handling:
     visibility: Visibility = EVERYTHING
 
 
-def make_documents(submission: Submission, assignment: Assignment, handling: Handling, *, require: Level) -> Graded:
+def make_documents(
+    submission: Submission, assignment: Assignment, handling: Handling, *, require: Level, secrets: Sequence[Path] = ()
+) -> Graded:
     """
     Grade one submission. If the grader fails, that becomes a report that costs no points.
 
@@ -55,7 +59,9 @@ def make_documents(submission: Submission, assignment: Assignment, handling: Han
         doubts.append(execution.is_doubtful)
 
     known = None if handling.packed is None else _unpacked(handling.packed, assignment)
-    report, fault = grade_or_fault(submission, assignment, require=require, known=known, keep=keep, retries=False)
+    report, fault = grade_or_fault(
+        submission, assignment, require=require, secrets=secrets, known=known, keep=keep, retries=False
+    )
     try:
         graded = _documents(report, fault, handling)
     except Exception as error:

@@ -53,6 +53,7 @@ class ClassOptions:
         hidden_seed: Replaces the seed in the source notebook.
         release: Replaces the release date in the source notebook; see `grader.visibility.released_at`.
         regrade: Execute and grade everything, also what the gradebook has already.
+        sources: Where the submissions are: besides the output and the source notebooks, what no notebook may see.
         fill, fill_column: The instructor's own gradebooks to fill in, and the heading of the column in them.
     """
 
@@ -62,6 +63,7 @@ class ClassOptions:
     hidden_seed: int | None = None
     release: str | None = None
     regrade: bool = False
+    sources: Sequence[Path] = ()
     formats: Sequence[str] = ("html", "json")
     fill: Sequence[Path] = ()
     fill_column: str | None = None
@@ -141,6 +143,7 @@ def grade_class(roster: Roster, source: Path, options: ClassOptions) -> ClassRes
             visibility=visibility,
             adjustments=adjustments,
             regrade=options.regrade,
+            secrets=tuple(path.absolute() for path in (source.parent, *options.sources, output)),
         )
         entries, keys, unread = _grade_and_write(batch, roster, options)
         problems = [*roster.problems, *_stale(adjustments, assignment), *unread]

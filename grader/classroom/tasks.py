@@ -51,13 +51,19 @@ class SourceFile:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Task:
-    """A submission to grade, with everything that a worker needs for it on any machine."""
+    """
+    A submission to grade, with everything that a worker needs for it on any machine.
+
+    Attributes:
+        secrets: Files and folders that no notebook may see.
+    """
 
     submission: Submission
     source: SourceFile
     hidden_seed: int
     require: Level
     handling: Handling
+    secrets: tuple[Path, ...] = ()
     grader_version: str = __version__
 
 
@@ -87,7 +93,7 @@ def grade_task(task: Task) -> Graded:
         )
     assignment = task.source.load(task.hidden_seed)
     with _alone:
-        return make_documents(task.submission, assignment, task.handling, require=task.require)
+        return make_documents(task.submission, assignment, task.handling, require=task.require, secrets=task.secrets)
 
 
 def set_aside(task: Task, fault: GraderError) -> Graded:

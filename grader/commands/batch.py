@@ -116,6 +116,7 @@ def batch(
         hidden_seed=hidden_seed,
         release=release,
         regrade=regrade,
+        sources=sources,
         formats=formats or FORMATS,
         fill=fill,
         fill_column=fill_column,

@@ -83,7 +83,10 @@ def grade(
     assignment = load_assignment(path, hidden_seed=hidden_seed, public=public)
     check_sandbox(Level[level.upper()], forkserver())  # the forkserver is still warming up until about now
     visibility = released_at(assignment.visibility, release)
-    whole, fault = grade_or_fault(submission, assignment, require=Level[level.upper()], meanwhile=prepare_to_write)
+    secrets = [notebook.parent, output] if public else [path.parent, notebook.parent, output]
+    whole, fault = grade_or_fault(
+        submission, assignment, require=Level[level.upper()], secrets=secrets, meanwhile=prepare_to_write
+    )
 
     from grader.reports.write import write_reports
 

@@ -14,7 +14,8 @@ import itertools
 import queue
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import zmq
 from nbclient import NotebookClient
@@ -81,7 +82,12 @@ class _Stuck(Exception):  # noqa: N818 - a signal, not an error
 
 @contextlib.asynccontextmanager
 async def execute(
-    notebook: Notebook, requests: Requests, limits: Limits, *, require: Level = Level.NONE
+    notebook: Notebook,
+    requests: Requests,
+    limits: Limits,
+    *,
+    require: Level = Level.NONE,
+    secrets: Sequence[Path] = (),
 ) -> AsyncIterator[Execution]:
     """
     Execute every cell, even if earlier ones raised, and then every request.
@@ -94,6 +100,7 @@ async def execute(
 
     Args:
         require: The sandbox that the kernel must have.
+        secrets: Files and folders that the kernel may not see.
 
     Raises:
         SandboxError: A kernel could not be started, or not with that sandbox.
@@ -106,7 +113,8 @@ async def execute(
     pending = iter(requests(replies))
     for restart in itertools.count():
         is_last = restart >= _RESTARTS or time.monotonic() > deadline
-        async with start_kernel(limits, require=require, quiet=True, seed=_seed_of(notebook)) as kernel:
+        seed = _seed_of(notebook)
+        async with start_kernel(limits, require=require, quiet=True, seed=seed, secrets=secrets) as kernel:
             run = _Run(notebook, kernel, limits, without=lost)
             culprit = await run.cells(deadline)
             is_doubtful = is_doubtful or run.is_doubtful

@@ -15,7 +15,7 @@ import shutil
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
 from jupyter_client.kernelspec import KernelSpec
@@ -71,7 +71,12 @@ def _sandbox_errors() -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def start_kernel(
-    limits: Limits, *, require: Level = Level.NONE, quiet: bool = False, seed: int | None = None
+    limits: Limits,
+    *,
+    require: Level = Level.NONE,
+    quiet: bool = False,
+    seed: int | None = None,
+    secrets: Sequence[Path] = (),
 ) -> AsyncIterator[RunningKernel]:
     """
     A kernel for one submission. When the context is left, the kernel and all that it started have ended.
@@ -80,14 +85,15 @@ async def start_kernel(
         require: The level that its sandbox must reach.
         quiet: Whether a forked kernel sends nothing that cells show, and errors without their tracebacks.
         seed: What the generators of random numbers start from in a forked kernel: 32 bits, drawn at random if None.
+        secrets: Files and folders that the kernel may not see, besides the answers that came with the grader.
 
     Raises:
-        SandboxError: It did not start, or its sandbox does not reach the level.
+        SandboxError: It did not start, its sandbox does not reach the level, or it would see a secret.
     """
     with _sandbox_errors():
         if ForkServer.is_available():
             async with start_forked_kernel(
-                forkserver(), bounds_of(limits), require=require, quiet=quiet, seed=seed
+                forkserver(), bounds_of(limits), require=require, quiet=quiet, seed=seed, secrets=secrets
             ) as kernel:
                 yield kernel
         elif require > Level.NONE:
@@ -113,7 +119,7 @@ def check_sandbox(require: Level, server: ForkServer | None = None) -> None:
         return
     layers: tuple[str, ...] = ()
     if ForkServer.is_available():
-        probing = contextlib.nullcontext(server) if server else ForkServer(hide=shipped.hidden())
+        probing = contextlib.nullcontext(server) if server else ForkServer(secrets=shipped.answers())
         with _sandbox_errors(), probing as probed:
             layers = probed.layers
     if level_of(layers) < require:

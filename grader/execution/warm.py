@@ -14,7 +14,7 @@ from grader import shipped
 from grader.harness.wire import CHANNEL_VARIABLE
 from grader.sandbox import ForkServer, SandboxUnavailable
 
-__all__ = ["PACKAGES", "PRELOAD", "begin", "forkserver", "warming_up"]
+__all__ = ["OWN", "PACKAGES", "PRELOAD", "begin", "forkserver", "warming_up"]
 
 PRELOAD = "grader.execution.preload"
 """The module that the warm process imports. It is named here and not imported, since it is for that process only."""
@@ -23,13 +23,45 @@ PACKAGES = ("torch", "numpy", "matplotlib")
 """What that module imports from other folders than the sandbox's own packages, if they are installed elsewhere."""
 
 
+OWN = (
+    "assignment",
+    "chain",
+    "checking",
+    "compare",
+    "diagnosis",
+    "errors",
+    "execution",
+    "exports",
+    "files",
+    "harness",
+    "judge",
+    "model",
+    "modes",
+    "notebook",
+    "notices",
+    "pipeline",
+    "pytest_plugin",
+    "reference",
+    "reports",
+    "shipped",
+    "verdict",
+    "version",
+    "visibility",
+)
+"""
+What of the grader a notebook can import: what `check`, `%%derive`, `load_mnist` and the harness need, and the plugin
+that pytest imports wherever the grader is installed.
+"""
+
+
 @functools.cache
 def forkserver() -> ForkServer:
     """The only forkserver of this process. It starts when it is first needed, and ends with this process."""
     server = ForkServer(
         preload=PRELOAD,
         packages=PACKAGES,
-        hide=shipped.hidden(),
+        own=OWN,
+        secrets=shipped.answers(),
         watched=False,
         channel_variable=CHANNEL_VARIABLE,
     )

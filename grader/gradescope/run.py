@@ -55,7 +55,9 @@ def _graded(root: Path) -> tuple[str, GraderError | None]:
     path = find_assignment(options["assignment"], source / "solutions")
     assignment = load_assignment(path, hidden_seed=options["hidden_seed"])
     submission = choose_file(root / "submission", assignment.id, [exercise.name for exercise in assignment.exercises])
-    report, fault = grade_or_fault(submission, assignment, require=Level[options["level"].upper()])
+    secrets = [source / "options.json", *(root / name for name in ("source/solutions", "submission", "results"))]
+    level = Level[options["level"].upper()]
+    report, fault = grade_or_fault(submission, assignment, require=level, secrets=secrets)
     whole, shown = views_of(report, assignment.visibility, datetime.now(timezone.utc))
     copy = None if shown is whole else harmless(read_report(report_to_dict(shown)))
     return render_gradescope(harmless(read_report(report_to_dict(whole))), shown=copy), fault

@@ -1,7 +1,7 @@
 """
 Runs untrusted notebooks: each kernel is forked from a warm process, and has a sandbox of its own.
 
-    with ForkServer(preload="my.imports", hide=[secrets]) as server:
+    with ForkServer(preload="my.imports", secrets=[marks]) as server:
         async with start_forked_kernel(server, Bounds(), require=Level.ISOLATED) as kernel:
             NotebookClient(notebook, km=kernel.manager, ...)
 

@@ -16,6 +16,7 @@ from __future__ import annotations
 import array
 import contextlib
 import dataclasses
+import functools
 import gc
 import importlib
 import itertools
@@ -49,9 +50,17 @@ _IDLE_S = 0.05
 
 class _Server:
     def __init__(
-        self, control: socket.socket, *, preload: str, hide: list[str], watched: bool, channel_variable: str
+        self,
+        control: socket.socket,
+        *,
+        preload: str,
+        own: list[str],
+        secrets: list[str],
+        watched: bool,
+        channel_variable: str,
     ) -> None:
         self.control = control
+        self.look = functools.partial(view_of_installation, own=own, secrets=[Path(path) for path in secrets])
         self.users: Iterator[int] = itertools.cycle(_USERS)
         app = prepare_kernel(watched=watched)  # first, since what is preloaded may look for the shell
         self.preloaded = importlib.import_module(preload) if preload else None
@@ -63,7 +72,7 @@ class _Server:
             app=app,
             call_preloaded=self._call_preloaded,
             channel_variable=channel_variable,
-            view=view_of_installation(hide=map(Path, hide)),
+            view=self.look(),
             namespaces=namespace_ids(),
             root_device=os.stat("/").st_dev,
             has_own_users=_can_assign_users(),
@@ -108,6 +117,8 @@ class _Server:
             function(*arguments, **named)
 
     def _start(self, request: dict[str, Any], descriptors: list[int]) -> None:
+        if not self.warm.view.is_current:
+            self.warm = dataclasses.replace(self.warm, view=self.look())
         identity = Identity(os.geteuid(), os.getegid())
         if self.warm.has_own_users:
             user = next(self.users)

@@ -45,7 +45,7 @@ def landlock_version() -> int:
 
 
 def restrict_files(
-    *, read: Iterable[Path], listed: Iterable[Path], write: Iterable[Path], devices: Iterable[Path]
+    *, read: Iterable[Path | str], listed: Iterable[Path | str], write: Iterable[Path], devices: Iterable[Path]
 ) -> None:
     """
     Allow this process to use these files and no others, for good. Needs no_new_privs.
@@ -81,13 +81,13 @@ def restrict_files(
         os.close(ruleset)
 
 
-def _allow(ruleset: int, path: Path, rights: int) -> None:
+def _allow(ruleset: int, path: Path | str, rights: int) -> None:
     try:
         handle = os.open(path, os.O_PATH | os.O_CLOEXEC)
     except OSError:  # it does not exist, or this user may not open it: there is nothing to allow
         return
     try:
-        if not path.is_dir():
+        if not os.path.isdir(path):  # noqa: PTH112
             rights &= _FILE_RIGHTS
         if not rights:
             return

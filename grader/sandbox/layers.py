@@ -10,7 +10,7 @@ reported.
 """
 
 # While the root changes, a plain string shows best which path is meant.
-# ruff: noqa: PTH102, PTH103, PTH110, PTH112, PTH114, PTH116, PTH120, PTH208, PTH211, S108
+# ruff: noqa: PTH102, PTH103, PTH112, PTH114, PTH116, PTH120, PTH208, PTH211, S108
 
 from __future__ import annotations
 
@@ -20,16 +20,18 @@ import dataclasses
 import os
 import resource
 import signal
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
 from grader.sandbox import linux
 from grader.sandbox.bounds import Bounds
-from grader.sandbox.installation import View, allowed_trees
 from grader.sandbox.landlock import restrict_files
 from grader.sandbox.seccomp import install_filter
+from grader.sandbox.view import View
 
 __all__ = [
+    "OWN_PLACES",
     "SCRATCH",
     "Identity",
     "become_inner_user",
@@ -62,7 +64,11 @@ _PR_GET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _PR_GET_NO_NEW_PRIVS = 21, 38, 39
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_RDONLY, _MS_REMOUNT = 2, 4, 8, 1, 32
 _MS_REC_PRIVATE = 0x4000 | 0x40000
 _MNT_DETACH = 2
+_NOTHING = "/nothing"  # an empty folder, which is mounted over what must not be seen
 _FORBIDDEN = "/outside-of-the-rules"  # a file in the private root that Landlock's rules do not allow: for the probe
+
+OWN_PLACES = ("/dev", "/etc", "/proc", str(SCRATCH), "/tmp", _NOTHING, _FORBIDDEN)
+"""What `build_root` puts into a private root that is not the machine's."""
 
 _PASSWD = f"student:x:{_INNER_ID}:{_INNER_ID}:student:{SCRATCH}:/bin/sh\n"
 _GROUP = f"student:x:{_INNER_ID}:\n"
@@ -154,23 +160,26 @@ def build_root(view: View, bounds: Bounds) -> bool:
         kinds = {path: path.is_dir() for path, _ in trees}
         become_inner_user()
         base = "/tmp"  # a folder to mount on: what is in it is hidden in our namespace only
-        linux.mount("tmpfs", base, "mode=755,size=1m,nr_inodes=2k", _MS_NOSUID | _MS_NODEV)
+        linux.mount("tmpfs", base, "mode=755,size=1m,nr_inodes=8k", _MS_NOSUID | _MS_NODEV)
     except OSError:
         return False
     os.chdir(base)
+    made = {base}
     for path, tree in trees:
         target = f"{base}{path}"
-        _make_mount_point(target, is_folder=kinds[path])
+        _make_mount_point(target, made, is_folder=kinds[path])
         linux.move_tree(tree, target)
     for path, destination in view.links:
+        _make_folder(os.path.dirname(f"{base}{path}"), made)
         os.symlink(destination, f"{base}{path}")
+    os.mkdir(f"{base}{_NOTHING}", 0o555)
     for path in view.hidden:
-        if not os.path.exists(f"{base}{path}"):
+        try:  # `path` itself may be hidden by the mount on `base`
+            is_folder = stat.S_ISDIR(os.stat(f"{base}{path}").st_mode)
+        except OSError:
             continue
-        if os.path.isdir(f"{base}{path}"):  # `path` itself may be hidden by the mount on `base`
-            linux.mount("tmpfs", f"{base}{path}", "mode=555,size=4k,nr_inodes=1", _MS_NOSUID | _MS_NODEV | _MS_RDONLY)
-        else:
-            linux.move_tree(linux.open_tree("/dev/null", attributes), f"{base}{path}")
+        mask = f"{base}{_NOTHING}" if is_folder else "/dev/null"
+        linux.move_tree(linux.open_tree(mask, attributes), f"{base}{path}")
     os.mkdir(f"{base}{SCRATCH}")
     linux.mount(
         "tmpfs",
@@ -198,12 +207,20 @@ def build_root(view: View, bounds: Bounds) -> bool:
     return True
 
 
-def _make_mount_point(target: str, *, is_folder: bool) -> None:
+def _make_mount_point(target: str, made: set[str], *, is_folder: bool) -> None:
     if is_folder:
-        os.makedirs(target, exist_ok=True)
+        _make_folder(target, made)
     else:
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        Path(target).touch()
+        _make_folder(os.path.dirname(target), made)
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+
+
+def _make_folder(path: str, made: set[str]) -> None:
+    """Make a folder and those around it, but for those that were `made`: deep paths share most of them."""
+    if path not in made:
+        _make_folder(os.path.dirname(path), made)
+        os.mkdir(path)
+        made.add(path)
 
 
 def _mount_proc(target: str) -> None:
@@ -275,8 +292,8 @@ def give_up_powers(
     with contextlib.suppress(OSError):
         has_root = scratch == SCRATCH
         restrict_files(
-            read=view.trees + tuple(map(Path, ("/etc", "/proc"))) if has_root else allowed_trees(view),
-            listed=[Path("/")] if has_root else view.trees,  # nothing else is in a private root
+            read=view.trees + tuple(map(Path, ("/etc", "/proc"))) if has_root else view.allowed,
+            listed=[Path("/")] if has_root else view.listed,  # nothing else is in a private root
             write=[scratch],
             devices=_DEVICES,
         )

@@ -14,7 +14,7 @@ import signal
 import socket
 import tempfile
 import uuid
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from grader.sandbox.errors import SandboxUnavailable
 from grader.sandbox.installation import OWN_PACKAGE
 from grader.sandbox.levels import Level, level_of, refusal
 from grader.sandbox.server import ForkServer
+from grader.sandbox.view import spellings
 
 __all__ = ["ForkServerProvisioner", "RunningKernel", "start_forked_kernel"]
 
@@ -80,6 +81,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         bounds: What the kernel may use.
         quiet: Whether nothing that cells show is sent.
         seed: What the generators of random numbers in the kernel start from: 32 bits, drawn at random if not given.
+        secrets: Files and folders that the kernel may not see, besides those of the server.
         layers: The names of the sandbox's layers; empty before the kernel is started.
         problem: Why the kernel did not start; empty if it did.
         end: Why the sandbox has ended the kernel: `memory`, `cpu`, or empty if it has not.
@@ -93,6 +95,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         bounds: Bounds | None = None,
         quiet: bool = False,
         seed: int | None = None,
+        secrets: Sequence[Path] = (),
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -100,6 +103,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         self.bounds = bounds or Bounds()
         self.quiet = quiet
         self.seed = int.from_bytes(os.urandom(4), "big") if seed is None else seed
+        self.secrets = tuple(secrets)
         self.layers: tuple[str, ...] = ()
         self.end = ""
         self.is_over_allowance = False
@@ -212,6 +216,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
                 "quiet": self.quiet,
                 "seed": self.seed,
                 "listeners": CHANNELS,
+                "secrets": spellings(self.secrets),
                 "scratch": str(scratch),
             }
             descriptors = [theirs.fileno() for theirs in (supervisors_end, kernels_end, *listeners)]
@@ -282,6 +287,8 @@ class ForkServerProvisioner(KernelProvisionerBase):
             self._started.set_result(None)
         elif "problem" in message:
             self.problem = message["problem"]
+        elif "refusal" in message and self._started is not None:
+            self._started.set_exception(SandboxUnavailable(*message["refusal"]))
         elif "over" in message:
             self.is_over_allowance = True
         elif "used" in message and self._used is not None and not self._used.done():
@@ -314,6 +321,7 @@ async def start_forked_kernel(
     require: Level = Level.NONE,
     quiet: bool = False,
     seed: int | None = None,
+    secrets: Sequence[Path] = (),
 ) -> AsyncIterator[RunningKernel]:
     """
     A kernel for one notebook. When the context is left, the kernel, all that it started, and its folder are gone.
@@ -324,14 +332,15 @@ async def start_forked_kernel(
         require: The level that its sandbox must reach.
         quiet: Send nothing that cells show, and errors without their tracebacks.
         seed: What the generators of random numbers start from: 32 bits, drawn at random if None.
+        secrets: Files and folders that the kernel may not see, besides those of the server.
 
     Raises:
-        SandboxUnavailable: It did not start, or its sandbox does not reach the level.
+        SandboxUnavailable: It did not start, would see a secret, or its sandbox does not reach the level.
     """
     manager = PromptKernelManager()
     manager._kernel_spec = _SPEC
     provisioner = ForkServerProvisioner(
-        server=server, bounds=bounds, quiet=quiet, seed=seed, kernel_spec=_SPEC, parent=manager
+        server=server, bounds=bounds, quiet=quiet, seed=seed, secrets=secrets, kernel_spec=_SPEC, parent=manager
     )
     if server.pid is None:
         await asyncio.to_thread(server.start)

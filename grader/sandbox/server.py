@@ -49,7 +49,9 @@ class ForkServer:
             when `RunningKernel.serve` is, with IPython's shell and the descriptor of the channel. Empty for none.
         packages: Top-level packages that the warm process must find where this process finds them, besides our own
             package and those that a kernel needs.
-        hide: Paths in the Python installation that no kernel may see.
+        own: Which modules and folders of our own package a kernel may import, besides the sandbox's.
+        secrets: Files and folders that no kernel may see. Nothing outside of the Python installation is shown, but they
+            may be in it. A kernel tries to read them before it runs any code, and does not go on if it can.
         watched: Whether anybody looks at what cells show. Drawing a figure takes longer than most cells do.
         channel_variable: The environment variable that tells a kernel which descriptor its channel has: `fd:7`.
     """
@@ -59,7 +61,8 @@ class ForkServer:
         *,
         preload: str = "",
         packages: Sequence[str] = (),
-        hide: Sequence[Path] = (),
+        own: Sequence[str] = (),
+        secrets: Sequence[Path] = (),
         watched: bool = True,
         channel_variable: str = "KERNEL_CHANNEL",
     ) -> None:
@@ -67,7 +70,8 @@ class ForkServer:
         self._packages = tuple(packages)
         self._channel_variable = channel_variable
         self._watched = watched
-        self._hide = tuple(str(Path(path).resolve()) for path in hide)
+        self._own = tuple(own)
+        self._secrets = tuple(str(Path(path).resolve()) for path in secrets)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
@@ -215,7 +219,8 @@ class ForkServer:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         options = {
             "preload": self._preload,
-            "hide": self._hide,
+            "own": self._own,
+            "secrets": self._secrets,
             "watched": self._watched,
             "channel_variable": self._channel_variable,
         }
@@ -248,7 +253,7 @@ class ForkServer:
         channel, kernels_end = socket.socketpair()
         with ours, theirs, channel, kernels_end, tempfile.TemporaryDirectory(prefix=f"{OWN_PACKAGE}-") as scratch:
             bounds = dataclasses.asdict(_PROBE_BOUNDS)
-            request = {"probe": True, "listeners": [], "bounds": bounds, "scratch": scratch}
+            request = {"probe": True, "listeners": [], "bounds": bounds, "scratch": scratch, "secrets": []}
             self.submit(request, [theirs.fileno(), kernels_end.fileno()])
             theirs.close()
             ours.settimeout(_START_TIMEOUT_S)
@@ -257,6 +262,8 @@ class ForkServer:
                 report = json.loads(ours.recv(1 << 16) or b"{}")
                 while ours.recv(1 << 16):  # until the probe has ended
                     pass
+        if "refusal" in report:
+            raise SandboxUnavailable(*report["refusal"])
         if "layers" not in report:
             raise SandboxUnavailable("The process that forks kernels could not fork one.")
         return tuple(report["layers"])

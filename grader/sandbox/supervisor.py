@@ -32,8 +32,9 @@ from grader.sandbox import linux
 from grader.sandbox.bounds import Bounds
 from grader.sandbox.cgroup import Group
 from grader.sandbox.environment import make_scratch
-from grader.sandbox.installation import View
+from grader.sandbox.errors import SandboxUnavailable
 from grader.sandbox.layers import (
+    OWN_PLACES,
     SCRATCH,
     Identity,
     become_inner_user,
@@ -45,6 +46,7 @@ from grader.sandbox.layers import (
 )
 from grader.sandbox.meter import Meter
 from grader.sandbox.processes import descendants
+from grader.sandbox.view import View, check_secrets
 
 __all__ = ["Supervisor", "WarmState", "run_and_exit"]
 
@@ -299,8 +301,10 @@ class _KernelProcess:
         try:
             self._enter_and_run()
         except Exception as error:
+            is_refusal = isinstance(error, SandboxUnavailable)
+            message = {"refusal": error.args} if is_refusal else {"problem": f"{type(error).__name__}: {error}"[:1000]}
             with contextlib.suppress(OSError):
-                self.to_supervisor.send(json.dumps({"problem": f"{type(error).__name__}: {error}"[:1000]}).encode())
+                self.to_supervisor.send(json.dumps(message).encode())
             raise
 
     def _enter_and_run(self) -> None:
@@ -326,6 +330,8 @@ class _KernelProcess:
             warm.view, bounds, filter_program=warm.filters.get(has_root), scratch=scratch, initial_size=warm.size
         )
         layers = probe(warm.namespaces, inside, bounds, has_root=has_root, root_device=warm.root_device)
+        if "private_root" in layers or "landlock" in layers:
+            check_secrets(warm.view, outer.request["secrets"], own=OWN_PLACES if has_root else ())
         self.to_supervisor.send(json.dumps({"layers": layers}).encode())
         if outer.request.get("probe"):
             return

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from grader.execution.warm import PACKAGES, PRELOAD
+from grader.execution.warm import OWN, PACKAGES, PRELOAD
 from grader.sandbox import Bounds, ForkServer, Level, level_of, start_forked_kernel
 
 CHANNEL_VARIABLE = "TEST_CHANNEL"
@@ -65,8 +65,10 @@ def sandbox_server() -> Iterator[ForkServer]:
     if not ForkServer.is_available():
         pytest.skip("kernels are forked on Linux only")
     os.environ["SANDBOX_TEST_SECRET"] = "a secret of the caller's"
-    hide = [Path(__file__).parents[2] / "grader" / "samples"]
-    with ForkServer(preload=PRELOAD, packages=PACKAGES, hide=hide, channel_variable=CHANNEL_VARIABLE) as server:
+    secrets = [Path(__file__).parents[2] / "grader" / "samples"]
+    with ForkServer(
+        preload=PRELOAD, packages=PACKAGES, own=OWN, secrets=secrets, channel_variable=CHANNEL_VARIABLE
+    ) as server:
         yield server
 
 

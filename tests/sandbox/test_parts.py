@@ -8,12 +8,10 @@ import pickle
 import struct
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from grader.sandbox import Level, SandboxUnavailable, level_of, missing_layers, refusal
-from grader.sandbox.installation import View, allowed_trees, view_of_installation
 from grader.sandbox.seccomp import DENIED, LAST_KNOWN, build_filter
 
 PROCESS = ["rlimits", "no_new_privs", "die_with_parent"]
@@ -106,24 +104,6 @@ def _run(program: bytes, number: int, architecture: int, arguments: tuple[int, .
 def test_an_unknown_machine_has_no_filter() -> None:
     with pytest.raises(OSError, match="architecture"):
         build_filter("vax", unix_sockets=False)
-
-
-def test_the_view_has_python_and_not_the_repository(tmp_path: Path) -> None:
-    package = Path(__file__).parents[2] / "grader"
-    view = view_of_installation(hide=[package / "samples", tmp_path])
-    assert any(package.is_relative_to(tree) for tree in view.trees)
-    assert any(Path(sys.executable).is_relative_to(tree) for tree in view.trees)
-    for secret in (package.parent / "solutions", package.parent / "tests", Path("/etc/shadow"), tmp_path):
-        assert not any(secret.is_relative_to(tree) for tree in view.trees)
-    assert view.hidden == (package / "samples",)
-
-
-def test_what_is_hidden_is_not_among_what_is_allowed(tmp_path: Path) -> None:
-    (tmp_path / "a" / "hidden").mkdir(parents=True)
-    (tmp_path / "a" / "shown").mkdir()
-    (tmp_path / "b").mkdir()
-    view = View(trees=(tmp_path,), links=(), hidden=(tmp_path / "a" / "hidden",))
-    assert set(allowed_trees(view)) == {tmp_path / "a" / "shown", tmp_path / "b"}
 
 
 @pytest.mark.parametrize(

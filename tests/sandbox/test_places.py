@@ -15,8 +15,8 @@ import pytest
 import grader.sandbox
 
 _REPOSITORY = Path(grader.sandbox.__file__).parents[2]
-_AS_USER = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "--no-new-privs"]
-_NO_NAMESPACES = [
+AS_USER = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups", "--no-new-privs"]
+NO_NAMESPACES = [
     "unshare",
     "--user",
     "--map-root-user",
@@ -33,7 +33,7 @@ def _interpreter() -> str:
     for candidate in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
         inner = "import torch, ipykernel, grader.sandbox"  # in a second process: the first may still read as root
         code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}], check=True)"
-        if Path(candidate).exists() and _run([*_AS_USER, candidate, "-c", code]).returncode == 0:
+        if Path(candidate).exists() and _run([*AS_USER, candidate, "-c", code]).returncode == 0:
             return candidate
     pytest.skip("no interpreter here can be read by an ordinary user")
 
@@ -65,19 +65,19 @@ def _assert_contained(result: dict[str, str]) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can be another user")
 def test_an_ordinary_user_has_every_layer(sandbox_server: grader.sandbox.ForkServer) -> None:
-    attempt = _attempt(*_AS_USER, _interpreter())
+    attempt = _attempt(*AS_USER, _interpreter())
     assert set(attempt["layers"]) >= set(sandbox_server.layers)
     _assert_contained(attempt["result"])
     assert attempt["result"]["user"] == "(1000, 1000)"
 
 
-@pytest.mark.parametrize("user", [[], _AS_USER])
+@pytest.mark.parametrize("user", [[], AS_USER])
 def test_without_namespaces_the_other_layers_hold(user: list[str]) -> None:
-    if not shutil.which("unshare") or _run([*user, *_NO_NAMESPACES, "true"]).returncode != 0:
+    if not shutil.which("unshare") or _run([*user, *NO_NAMESPACES, "true"]).returncode != 0:
         pytest.skip("namespaces are refused here to begin with, or cannot be refused")
     if user and os.geteuid() != 0:
         pytest.skip("only root can be another user")
-    attempt = _attempt(*user, *_NO_NAMESPACES, _interpreter() if user else sys.executable)
+    attempt = _attempt(*user, *NO_NAMESPACES, _interpreter() if user else sys.executable)
     assert attempt["level"] == "filtered"
     assert "private_root" not in attempt["layers"]
     _assert_contained(attempt["result"])

@@ -154,7 +154,7 @@ class CallError:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class WorstEntry:
-    """The entry with the largest error. Only reported for public cases."""
+    """The entry with the largest error."""
 
     index: tuple[int, ...]
     got: float
@@ -165,6 +165,8 @@ class WorstEntry:
 class CaseResult:
     """
     The result of calling a function on one case. Relative errors are relative to the reference's largest entry.
+
+    A hidden case has only a name and an outcome: its reply is read by `grader.execution.calls.read_told`.
 
     If an exercise has several targets, numbers and shapes are those of the worst one, `target`.
     """
@@ -217,11 +219,12 @@ class Notice:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Flag:
-    """Something that an instructor should check, with its evidence."""
+    """Something that an instructor should check, with its evidence. It may rest on hidden cases (`is_hidden`)."""
 
     id: str
     exercise: str | None
     evidence: str
+    is_hidden: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -268,6 +271,8 @@ class ExerciseResult:
         fingerprint: Equal for submissions with the same wrong answer; None if the answer is not wrong.
         views: One per target, for pictures; public batch only.
         adjustment: What an instructor decided; `points` already include it.
+        before_hidden: The result as it would be if there were no hidden cases: nothing in it depends on them. None if
+            the result itself does not.
     """
 
     name: str
@@ -286,6 +291,7 @@ class ExerciseResult:
     question: str = ""
     views: tuple[BatchView, ...] = ()
     adjustment: Adjustment | None = None
+    before_hidden: ExerciseResult | None = dataclasses.field(default=None, repr=False)
 
     @staticmethod
     def of(exercise: Exercise, outcome: Outcome, message: str, **details: Any) -> ExerciseResult:

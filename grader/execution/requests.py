@@ -4,10 +4,11 @@ Puts all requests to one notebook in order.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator, Mapping
 
 from grader.assignment.load import Assignment
-from grader.execution.calls import call_request, chain_request, place_in
+from grader.execution.calls import call_request, chain_request, hidden_key, place_in, practice_key
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import rebind_request
 from grader.notebook.functions import FunctionIndex
@@ -20,17 +21,22 @@ def requests_for(
     assignment: Assignment,
     functions: FunctionIndex,
     cases: Mapping[str, tuple[Case, ...]],
+    practice: Mapping[str, tuple[Case, ...]],
     chain: ChainCase,
     replies: Mapping[str, Reply],
 ) -> Iterator[Request]:
     """
-    First the public cases of all functions, then all functions in one backward pass, then the hidden cases.
+    First all that may be spoken of, then the hidden cases.
 
-    In this order, a function that remembers its arguments has seen no hidden number when it returns what students may
-    see. Calls with changed variables of the notebook come last, after everything that counts.
+    In this order, nothing that a function or the notebook says can depend on a hidden number: they reach the student's
+    processes when everything has been said. Of the replies to them, only one word each is read.
+
+    Calls with changed variables of the notebook are made in processes of their own, so that no other call sees what
+    they leave behind.
 
     Args:
         cases: The cases of each exercise, by its name.
+        practice: Cases like the hidden ones, which are drawn from no secret. They explain, and decide nothing.
         replies: The replies so far. A request may depend on them.
     """
     limits = assignment.limits
@@ -38,10 +44,15 @@ def requests_for(
         public = [case for case in cases[exercise.name] if case.public]
         yield call_request(exercise, public, limits, autograd=assignment.autograd)
     done = [exercise for exercise in assignment.exercises if replies[exercise.name].status == "done"]
-    yield chain_request(assignment, done, chain, limits)
     for exercise in done:
-        hidden = [case for case in cases[exercise.name] if not case.public]
-        yield call_request(exercise, hidden, limits, autograd=assignment.autograd)
+        request = call_request(exercise, practice[exercise.name], limits, autograd=assignment.autograd)
+        yield dataclasses.replace(request, key=practice_key(exercise))
+    yield chain_request(assignment, done, chain, limits)
     for exercise in done:
         scope = functions.scope(exercise.name, place_in(replies[exercise.name]))
         yield from rebind_request(assignment, exercise, cases[exercise.name], scope)
+    for exercise in done:
+        if not replies[practice_key(exercise)].is_fatal:
+            hidden = [case for case in cases[exercise.name] if not case.public]
+            request = call_request(exercise, hidden, limits, autograd=assignment.autograd)
+            yield dataclasses.replace(request, key=hidden_key(exercise), is_hidden=True)

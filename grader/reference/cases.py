@@ -24,6 +24,7 @@ from grader.errors import SolutionError, SourceError
 from grader.model import Exercise, Outcome
 from grader.modes import ordinary
 from grader.reference.networks import (
+    PRACTICE,
     Network,
     Point,
     draw_inputs,
@@ -42,8 +43,10 @@ __all__ = [
     "ChainCase",
     "build_cases",
     "build_chain",
+    "build_practice",
     "exercise_cases",
     "generic_arguments",
+    "practising",
 ]
 
 _CANCELLED = 1e-2
@@ -56,6 +59,7 @@ class Case:
     One call of one exercise.
 
     Attributes:
+        public: Whether students may see it: it is the public batch, or drawn from no secret.
         dtype: The dtype of the floating arguments.
         rows: How many images are in the batch, N, on whichever axis.
         arguments: By name, in the function's order; any shape.
@@ -134,6 +138,24 @@ def build_cases(assignment: Assignment) -> dict[str, tuple[Case, ...]]:
         for case in cases[exercise.name] if exercise.name in assignment.solutions else ():
             _check_solution(assignment, exercise, case)
     return cases
+
+
+@functools.lru_cache(maxsize=32)
+def practising(assignment: Assignment) -> Assignment:
+    """
+    The assignment with practice batches in place of the hidden ones.
+
+    They are of the same kind, but drawn from a seed that everybody may know. So what a function does on them may be
+    said to its student, and explains what it does on the hidden ones, which say nothing but an outcome.
+    """
+    return dataclasses.replace(assignment, hidden_seed=PRACTICE)
+
+
+def build_practice(assignment: Assignment) -> dict[str, tuple[Case, ...]]:
+    """The practice cases of every exercise: one for each hidden case, in the same order. See `practising`."""
+    every = build_cases(practising(assignment))
+    public = {point.name for point in points_of(assignment) if point.public}
+    return {name: tuple(case for case in cases if case.name not in public) for name, cases in every.items()}
 
 
 def exercise_cases(assignment: Assignment, exercise: Exercise, networks: dict[str, Network]) -> tuple[Case, ...]:
@@ -220,7 +242,7 @@ def _case(assignment: Assignment, exercise: Exercise, point: Point, networks: di
             )
     return Case(
         name=point.name,
-        public=point.public,
+        public=point.public or assignment.hidden_seed == PRACTICE,
         dtype=point.dtype,
         rows=point.rows,
         arguments=arguments,

@@ -85,7 +85,7 @@ def judge_exercise(
     def result_by(told: Sequence[Told]) -> ExerciseResult:
         hidden = [CaseResult(name=word.case, outcome=word.outcome, public=False) for word in told]
         cases = (*results[: len(returned)], *hidden)
-        outcome, message, error = _decide(exercise, attempt, definition, pairs, cases)
+        outcome, message, error = _decide(exercise, attempt, definition, pairs, cases, counted=len(returned))
         if outcome not in _NOT_CALLED or any(case.outcome is outcome for case in hidden):
             return ExerciseResult.of(exercise, outcome, message, error=error, cases=cases, **known)
         shown = definition or attempt.functions.last(exercise.name)
@@ -170,6 +170,8 @@ def _decide(
     definition: Definition | None,
     seen: Sequence[tuple[CaseResult, Returned]],
     cases: Sequence[CaseResult],
+    *,
+    counted: int,
 ) -> tuple[Outcome, str, CallError | None]:
     """
     The outcome, its sentence, and the error behind it. What ran decides: the code only helps to explain it.
@@ -178,15 +180,16 @@ def _decide(
         definition: That of what ran, if it is known.
         seen: The results of calls that may be spoken of, and the calls: those that count, and then those of practice.
         cases: The results that count. Of a hidden case, it is only an outcome.
+        counted: How many of the calls count.
     """
     name = exercise.name
     reply = attempt.execution.replies[name]
     if reply.status == "unreachable":
         return *_unreachable(name, attempt.execution), None
-    counted = [call for (_, call), case in zip(seen, cases, strict=False) if case.public]
-    is_missing = any(call.outcome is Outcome.MISSING for call in counted)
-    if is_missing or _is_blank(definition, counted):
-        kind = next((call.type for call in counted if call.outcome is Outcome.MISSING), None)
+    calls = [call for _, call in seen[:counted]]
+    is_missing = any(call.outcome is Outcome.MISSING for call in calls)
+    if is_missing or _is_blank(definition, calls):
+        kind = next((call.type for call in calls if call.outcome is Outcome.MISSING), None)
         cell = _broken_cell(name, attempt.functions)
         if cell is not None and not kind:
             broken = attempt.functions.syntax_errors[cell]

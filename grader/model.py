@@ -164,11 +164,9 @@ class WorstEntry:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
     """
-    The result of calling a function on one case. Relative errors are relative to the reference's largest entry.
+    The result of calling a function on one case. A hidden case has only a name and an outcome.
 
-    A hidden case has only a name and an outcome: its reply is read by `grader.execution.calls.read_told`.
-
-    If an exercise has several targets, numbers and shapes are those of the worst one, `target`.
+    Relative errors are relative to the reference's largest entry. Of several targets, the worst one, `target`, counts.
     """
 
     name: str
@@ -229,11 +227,7 @@ class Flag:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BatchView:
-    """
-    For pictures: the student's gradient on the public batch and the right one, as float32 numpy arrays.
-
-    It is never written to a report's JSON.
-    """
+    """For pictures only: the student's gradient on the public batch and the right one, as float32 numpy arrays."""
 
     target: str
     got: Any = dataclasses.field(repr=False)
@@ -271,8 +265,7 @@ class ExerciseResult:
         fingerprint: Equal for submissions with the same wrong answer; None if the answer is not wrong.
         views: One per target, for pictures; public batch only.
         adjustment: What an instructor decided; `points` already include it.
-        before_hidden: The result as it would be if there were no hidden cases: nothing in it depends on them. None if
-            the result itself does not.
+        before_hidden: The result as if there were no hidden cases; None if this one does not depend on any.
     """
 
     name: str

@@ -24,7 +24,8 @@ from grader.modes import ordinary
 from grader.notebook.advice import advice_on
 from grader.notebook.functions import find_functions
 from grader.notebook.read import Notebook, Unreadable, read_notebook
-from grader.reference.cases import build_cases, build_chain, build_practice
+from grader.reference.cases import build_cases, build_chain
+from grader.reference.practice import build_practice
 from grader.sandbox import Level
 from grader.verdict import report_of, verdict_on
 

@@ -28,7 +28,8 @@ from grader.model import (
     most_telling,
 )
 from grader.notices import flags_of_reply
-from grader.reference.cases import Case, practising
+from grader.reference.cases import Case
+from grader.reference.practice import practising
 
 __all__ = ["Verdict", "report_of", "verdict_on"]
 

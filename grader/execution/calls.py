@@ -153,8 +153,13 @@ def hidden_key(exercise: Exercise) -> str:
     return f"{exercise.name} hidden"
 
 
-def read_call(cases: Sequence[Case], reply: Reply, notebook: Notebook) -> tuple[Returned, ...]:
-    """What became of the call on each case, in their order. A case without a record has the outcome of the process."""
+def read_call(cases: Sequence[Case], reply: Reply, notebook: Notebook = _NO_NOTEBOOK) -> tuple[Returned, ...]:
+    """
+    What became of the call on each case, in their order. A case without a record has the outcome of the process.
+
+    Args:
+        notebook: Its lines stand in the tracebacks of exceptions.
+    """
     return tuple(
         _read_record(case, *reply.records[case.name], notebook)
         if case.name in reply.records
@@ -170,7 +175,7 @@ def read_told(cases: Sequence[Case], reply: Reply, *, autograd: str) -> tuple[To
     Args:
         autograd: "forbid" if the use of autograd is an outcome, "flag" if it is to be told beside it, or "allow".
     """
-    return tuple(_told(call, autograd) for call in read_call(cases, reply, _NO_NOTEBOOK))
+    return tuple(_told(call, autograd) for call in read_call(cases, reply))
 
 
 def _told(call: Returned, autograd: str) -> Told:

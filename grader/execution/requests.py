@@ -5,12 +5,21 @@ Puts all requests to one notebook in order.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from grader.assignment.load import Assignment
-from grader.execution.calls import call_request, chain_request, hidden_key, place_in, practice_key
+from grader.execution.calls import (
+    call_request,
+    chain_request,
+    hidden_key,
+    outcome_of,
+    place_in,
+    practice_key,
+    read_call,
+)
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import rebind_request
+from grader.model import Exercise
 from grader.notebook.functions import FunctionIndex
 from grader.reference.cases import Case, ChainCase
 
@@ -31,8 +40,8 @@ def requests_for(
     In this order, nothing that a function or the notebook says can depend on a hidden number: they reach the student's
     processes when everything has been said. Of the replies to them, only one word each is read.
 
-    Calls with changed variables of the notebook are made in processes of their own, so that no other call sees what
-    they leave behind.
+    Only a function that is wrong is called with changed variables of the notebook, and in a process of its own, so that
+    no other call sees what that leaves behind.
 
     Args:
         cases: The cases of each exercise, by its name.
@@ -50,9 +59,20 @@ def requests_for(
     yield chain_request(assignment, done, chain, limits)
     for exercise in done:
         scope = functions.scope(exercise.name, place_in(replies[exercise.name]))
-        yield from rebind_request(assignment, exercise, cases[exercise.name], scope)
+        request = rebind_request(assignment, exercise, cases[exercise.name], scope)
+        if request and _is_wrong(exercise, cases[exercise.name], practice[exercise.name], replies):
+            yield from request
     for exercise in done:
         if not replies[practice_key(exercise)].is_fatal:
             hidden = [case for case in cases[exercise.name] if not case.public]
             request = call_request(exercise, hidden, limits, autograd=assignment.autograd)
             yield dataclasses.replace(request, key=hidden_key(exercise), is_hidden=True)
+
+
+def _is_wrong(
+    exercise: Exercise, cases: Sequence[Case], practice: Sequence[Case], replies: Mapping[str, Reply]
+) -> bool:
+    """Whether a function is wrong on a public or a practice case, so that an explanation is looked for."""
+    public = [case for case in cases if case.public]
+    calls = read_call(public, replies[exercise.name]) + read_call(practice, replies[practice_key(exercise)])
+    return any(not outcome_of(call, autograd="allow").passed for call in calls)

@@ -43,10 +43,8 @@ __all__ = [
     "ChainCase",
     "build_cases",
     "build_chain",
-    "build_practice",
     "exercise_cases",
     "generic_arguments",
-    "practising",
 ]
 
 _CANCELLED = 1e-2
@@ -138,24 +136,6 @@ def build_cases(assignment: Assignment) -> dict[str, tuple[Case, ...]]:
         for case in cases[exercise.name] if exercise.name in assignment.solutions else ():
             _check_solution(assignment, exercise, case)
     return cases
-
-
-@functools.lru_cache(maxsize=32)
-def practising(assignment: Assignment) -> Assignment:
-    """
-    The assignment with practice batches in place of the hidden ones.
-
-    They are of the same kind, but drawn from a seed that everybody may know. So what a function does on them may be
-    said to its student, and explains what it does on the hidden ones, which say nothing but an outcome.
-    """
-    return dataclasses.replace(assignment, hidden_seed=PRACTICE)
-
-
-def build_practice(assignment: Assignment) -> dict[str, tuple[Case, ...]]:
-    """The practice cases of every exercise: one for each hidden case, in the same order. See `practising`."""
-    every = build_cases(practising(assignment))
-    public = {point.name for point in points_of(assignment) if point.public}
-    return {name: tuple(case for case in cases if case.name not in public) for name, cases in every.items()}
 
 
 def exercise_cases(assignment: Assignment, exercise: Exercise, networks: dict[str, Network]) -> tuple[Case, ...]:

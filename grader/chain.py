@@ -10,7 +10,7 @@ import torch
 
 from grader.assignment.load import Assignment
 from grader.compare import compare
-from grader.execution.calls import CHAIN, read_losses, read_tensors
+from grader.execution.calls import read_gradients, read_losses
 from grader.execution.channel import Reply
 from grader.model import Chain, Curve, Outcome
 from grader.reference.cases import ChainCase
@@ -30,9 +30,9 @@ def judge_chain(
     Returns:
         None if the backward pass was not run.
     """
-    if CHAIN not in reply.records:
+    gradients = read_gradients(reply, assignment.exercises)
+    if gradients is None:
         return None
-    gradients = read_tensors(reply.records[CHAIN][1])
     links: dict[str, Outcome] = {}
     for depth, exercise in enumerate(assignment.exercises, start=1):
         got = [gradients.get(f"{exercise.name}/d{target}") for target in exercise.targets]

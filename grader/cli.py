@@ -8,7 +8,9 @@ command needs it.
 
 from __future__ import annotations
 
+import io
 import sys
+import traceback
 from collections.abc import Sequence
 
 import click
@@ -24,6 +26,7 @@ from grader.commands.installation import demo, doctor
 from grader.commands.options import EXIT_FULL_MARKS, EXIT_USAGE, say
 from grader.commands.publishing import leaks, strip
 from grader.errors import as_fault
+from grader.reports.terminal import for_terminal
 from grader.version import __version__
 
 __all__ = ["main"]
@@ -45,13 +48,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         say("Stopped.")
         return EXIT_USAGE
     except click.ClickException as error:
-        error.show()
+        text = io.StringIO()
+        error.show(file=text)
+        say(text.getvalue().rstrip("\n"))
         return EXIT_USAGE
     except Exception as error:
-        if "--debug" in words:
-            raise
         fault = as_fault(error)
-        say(f"grader: {fault}")
+        say(traceback.format_exc() if "--debug" in words else f"grader: {for_terminal(str(fault))}")
         return fault.exit_code
     return code if isinstance(code, int) else EXIT_FULL_MARKS
 

@@ -16,6 +16,9 @@ run the grader:
 
 from __future__ import annotations
 
+import traceback
+from pathlib import Path
+
 __all__ = [
     "DataError",
     "GraderError",
@@ -83,6 +86,15 @@ def as_fault(error: Exception) -> GraderError:
     """Turn any exception into an error of the grader, with a sentence for an unexpected one."""
     if isinstance(error, GraderError):
         return error
-    fault = GraderFault(f"The grader failed ({error!r}).", "Run it again with --debug, and report what that prints.")
+    fault = GraderFault(
+        f"The grader failed ({_where(error)}).", "Run it again with --debug, and report what that prints."
+    )
     fault.__cause__ = error
     return fault
+
+
+def _where(error: Exception) -> str:
+    """The kind of an error and the line that raised it. Its message may quote a student or a hidden number."""
+    frames = traceback.extract_tb(error.__traceback__)
+    ours = [frame for frame in frames if "grader" in Path(frame.filename).parts] or frames
+    return type(error).__name__ + (f" in {Path(ours[-1].filename).name}, line {ours[-1].lineno}" if ours else "")

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from grader.compare import ACCEPTED_NAMES, Comparison
-from grader.execution.calls import Returned, place_in
+from grader.execution.calls import Returned, Told, compared, place_in
 from grader.execution.channel import Reply
 from grader.execution.execute import Execution
 from grader.model import (
@@ -48,61 +48,68 @@ class Attempt:
 
 
 def judge_exercise(
-    exercise: Exercise, attempt: Attempt, returned: Sequence[Returned], *, autograd: str
+    exercise: Exercise,
+    attempt: Attempt,
+    returned: Sequence[Returned],
+    *,
+    practice: Sequence[Returned] = (),
+    told: Sequence[Told] = (),
+    autograd: str,
 ) -> tuple[ExerciseResult, tuple[Flag, ...]]:
     """
     Decide the result of one exercise, and what an instructor should check.
 
     Args:
-        returned: What became of the call on each case.
+        returned: What became of the call on each case that students may see.
+        practice: What became of the calls on practice batches. They explain a result, and decide none.
+        told: The word of each hidden case.
         autograd: What to do if the function uses autograd: "forbid" (no points), "flag" (tell instructors) or "allow".
     """
-    definition = attempt.functions.ran(exercise.name, place_in(attempt.execution.replies[exercise.name]))
-    used = tuple(dict.fromkeys(use for call in returned for use in call.autograd))
-    flags = flags_of(exercise, definition, used) if autograd != "allow" else ()
-    compared = [_comparisons(call) for call in returned]
-    cases = tuple(
-        _case_result(call, of_call, exercise.targets) for call, of_call in zip(returned, compared, strict=True)
-    )
-    outcome, message, error = _decide(exercise, attempt, definition, returned, cases)
-    if outcome in _NOT_CALLED:
+    execution, definitions = attempt.execution, attempt.functions.definitions.get(exercise.name, ())
+    definition = attempt.functions.ran(exercise.name, place_in(execution.replies[exercise.name]))
+    seen = (*returned, *practice)
+    comparisons = [compared(call) for call in seen]
+    results = [
+        _case_result(call, of_call, exercise.targets, autograd) for call, of_call in zip(seen, comparisons, strict=True)
+    ]
+    pairs = list(zip(results, seen, strict=True))
+    known = {
+        "notices": (
+            *notices_of(exercise, definitions, definition, seen),
+            *notice_of_constants(exercise, comparisons),
+        ),
+        "code": definition.code if definition is not None else None,
+        "views": _views(exercise, returned),
+    }
+
+    def result_by(told: Sequence[Told]) -> ExerciseResult:
+        hidden = [CaseResult(name=word.case, outcome=word.outcome, public=False) for word in told]
+        cases = (*results[: len(returned)], *hidden)
+        outcome, message, error = _decide(exercise, attempt, definition, pairs, cases, counted=len(returned))
+        if outcome not in _NOT_CALLED or any(case.outcome is outcome for case in hidden):
+            return ExerciseResult.of(exercise, outcome, message, error=error, cases=cases, **known)
         shown = definition or attempt.functions.last(exercise.name)
         code = shown.code if shown is not None else None
-        return ExerciseResult.of(exercise, outcome, message, error=error, code=code), flags
-    if used and autograd == "forbid":
-        outcome = Outcome.FORBIDDEN
-        message = f"{exercise.name} lets autograd do the work: when called, it {used[0]}. Derive this gradient by hand."
-    result = ExerciseResult.of(
-        exercise,
-        outcome,
-        message,
-        cases=cases,
-        notices=(
-            *notices_of(exercise, attempt.functions.definitions.get(exercise.name, ()), definition, returned),
-            *notice_of_constants(exercise, compared),
-        ),
-        error=error,
-        code=definition.code if definition is not None else None,
-        views=_views(exercise, returned),
-    )
-    return result, flags
+        return ExerciseResult.of(exercise, outcome, message, error=error, code=code)
+
+    used = tuple(dict.fromkeys(use for call in seen for use in call.autograd))
+    flags = flags_of(exercise, definition, used, told) if autograd != "allow" else ()
+    return dataclasses.replace(result_by(told), before_hidden=result_by(()) if told else None), flags
 
 
 # ------------------------------------------------------------------------------------------------------ one case
 
 
-def _comparisons(call: Returned) -> tuple[Comparison, ...]:
-    """The comparison of each target, if the call returned tensors."""
-    if call.outcome is not None:
-        return ()
-    return tuple(
-        call.case.compare(got, target=target, argument_dtype=call.argument_dtype)
-        for target, got in enumerate(call.tensors)
-    )
-
-
-def _case_result(call: Returned, comparisons: Sequence[Comparison], targets: Sequence[str]) -> CaseResult:
+def _case_result(
+    call: Returned, comparisons: Sequence[Comparison], targets: Sequence[str], autograd: str
+) -> CaseResult:
     """The result of one call, with the numbers of its worst target."""
+    described = _described(call, comparisons, targets)
+    is_forbidden = bool(call.autograd) and autograd == "forbid"
+    return dataclasses.replace(described, outcome=Outcome.FORBIDDEN) if is_forbidden else described
+
+
+def _described(call: Returned, comparisons: Sequence[Comparison], targets: Sequence[str]) -> CaseResult:
     case = call.case
     if call.outcome is not None:
         place = _wrong_place(call)
@@ -125,9 +132,9 @@ def _case_result(call: Returned, comparisons: Sequence[Comparison], targets: Seq
         name=case.name,
         outcome=outcome,
         public=case.public,
-        max_abs_error=_reported(worst.max_abs_error, case.public),
-        max_rel_error=_reported(worst.max_rel_error, case.public),
-        tolerance=_reported(worst.tolerance, case.public),
+        max_abs_error=worst.max_abs_error,
+        max_rel_error=worst.max_rel_error,
+        tolerance=worst.tolerance,
         wrong_entries=worst.wrong_entries,
         entries=worst.entries,
         shape=call.shapes[place],
@@ -135,7 +142,7 @@ def _case_result(call: Returned, comparisons: Sequence[Comparison], targets: Seq
         dtype=call.dtypes[place],
         expected_dtype=_dtype_text(call.argument_dtype),
         type=call.type,
-        worst=worst.worst if case.public else None,
+        worst=worst.worst,
         target=targets[place] if len(targets) > 1 else None,
     )
 
@@ -150,15 +157,6 @@ def _wrong_place(call: Returned) -> int | None:
     return next((place for place, shape in enumerate(call.shapes) if shape != expected[place]), 0)
 
 
-def _reported(number: float | None, public: bool) -> float | None:
-    """
-    A number as it stands in reports: for a hidden case, rounded to two digits.
-
-    The error of an answer of zeros is the value of the gradient, and nobody may see that.
-    """
-    return number if number is None or public else float(f"{number:.1e}")
-
-
 def _dtype_text(dtype: torch.dtype) -> str:
     return str(dtype).removeprefix("torch.")
 
@@ -170,22 +168,28 @@ def _decide(
     exercise: Exercise,
     attempt: Attempt,
     definition: Definition | None,
-    returned: Sequence[Returned],
+    seen: Sequence[tuple[CaseResult, Returned]],
     cases: Sequence[CaseResult],
+    *,
+    counted: int,
 ) -> tuple[Outcome, str, CallError | None]:
     """
     The outcome, its sentence, and the error behind it. What ran decides: the code only helps to explain it.
 
     Args:
         definition: That of what ran, if it is known.
+        seen: The results of calls that may be spoken of, and the calls: those that count, and then those of practice.
+        cases: The results that count. Of a hidden case, it is only an outcome.
+        counted: How many of the calls count.
     """
     name = exercise.name
     reply = attempt.execution.replies[name]
     if reply.status == "unreachable":
         return *_unreachable(name, attempt.execution), None
-    is_missing = any(case.outcome is Outcome.MISSING for case in cases)
-    if is_missing or _is_blank(definition, returned):
-        kind = next((call.type for call in returned if call.outcome is Outcome.MISSING), None)
+    calls = [call for _, call in seen[:counted]]
+    is_missing = any(call.outcome is Outcome.MISSING for call in calls)
+    if is_missing or _is_blank(definition, calls):
+        kind = next((call.type for call in calls if call.outcome is Outcome.MISSING), None)
         cell = _broken_cell(name, attempt.functions)
         if cell is not None and not kind:
             broken = attempt.functions.syntax_errors[cell]
@@ -194,9 +198,14 @@ def _decide(
             return Outcome.MISSING, _why_missing(name, attempt, kind), None
         return Outcome.BLANK, f"{name} is still blank.", None
     outcome = most_telling([case.outcome for case in cases])
-    case = next(case for case in cases if case.outcome is outcome)
-    error = next((case.error for case in cases if case.error is not None), None)
-    return outcome, _message(exercise, outcome, case, returned[cases.index(case)], reply), error
+    if outcome is Outcome.MATCH:
+        return outcome, f"{name} is right.", None
+    error = next((result.error for result, _ in seen if result.error is not None), None)
+    for number, (result, call) in enumerate(seen):
+        if result.outcome is outcome:
+            where = f" (case {result.name})" if number else ""
+            return outcome, _message(exercise, result, call, reply, where), error
+    return outcome, _WORDS[outcome].format(name=name), error
 
 
 def _is_blank(definition: Definition | None, returned: Sequence[Returned]) -> bool:
@@ -246,20 +255,11 @@ def _with_article(noun: str) -> str:
     return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
 
 
-def _message(exercise: Exercise, outcome: Outcome, case: CaseResult, call: Returned, reply: Reply) -> str:
-    name = exercise.name
-    where = "" if case.public else f" (case {case.name})"
-    if outcome is Outcome.MATCH:
-        return f"{name} is right."
-    if outcome is Outcome.RAISED:
-        error = case.error
-        return f"{name} raised {_sentence(error)}{where}." if error else f"{name} raised an exception{where}."
-    if outcome is Outcome.TIMED_OUT:
-        return f"{name} did not return in time. Does it loop forever?"
-    if outcome is Outcome.OUT_OF_MEMORY:
-        return f"{name} asked for more memory than it may use{where}."
+def _message(exercise: Exercise, case: CaseResult, call: Returned, reply: Reply, where: str) -> str:
+    """The sentence about a case that may be spoken of. `where` says which one it is, unless it is the first."""
+    name, outcome = exercise.name, case.outcome
     if outcome is Outcome.CRASHED:
-        detail = f" ({reply.detail})" if reply.detail else ""
+        detail = f" ({reply.detail})" if reply.detail and not where else ""
         return f"{name} ended its process{detail} instead of returning a gradient."
     if outcome is Outcome.WRONG_TYPE:
         return _wrong_type(exercise, call)
@@ -267,9 +267,37 @@ def _message(exercise: Exercise, outcome: Outcome, case: CaseResult, call: Retur
         return f"{name} returned a tensor of dtype {case.dtype}; the gradient should be {case.expected_dtype}."
     if outcome is Outcome.WRONG_SHAPE:
         return _wrong_shape(exercise, case, where)
-    if outcome is Outcome.NOT_FINITE:
-        return f"{name} returned numbers that are nan or inf{where}."
-    return _mismatch(f"The d{case.target} of {name}" if case.target else name, case, where)
+    if outcome is Outcome.MISMATCH:
+        return _mismatch(f"The d{case.target} of {name}" if case.target else name, case, where)
+    use = call.autograd[0] if call.autograd else "used autograd"
+    sentences = {
+        Outcome.FORBIDDEN: f"lets autograd do the work: when called, it {use}. Derive this gradient by hand.",
+        Outcome.RAISED: f"raised {_sentence(case.error)}{where}.",
+        Outcome.TIMED_OUT: "did not return in time. Does it loop forever?",
+        Outcome.OUT_OF_MEMORY: f"asked for more memory than it may use{where}.",
+        Outcome.NOT_FINITE: f"returned numbers that are nan or inf{where}.",
+    }
+    return f"{name} {sentences[outcome]}" if outcome in sentences else _WORDS[outcome].format(name=name)
+
+
+_WORDS = {
+    Outcome.FORBIDDEN: "{name} lets autograd do the work, in a hidden case. Derive this gradient by hand.",
+    Outcome.CRASHED: "{name} ended its process in a hidden case, instead of returning a gradient.",
+    Outcome.TIMED_OUT: "{name} did not return in time in a hidden case.",
+    Outcome.OUT_OF_MEMORY: "{name} asked for more memory than it may use in a hidden case.",
+    Outcome.MISSING: "In a hidden case, {name} was no longer a function.",
+    Outcome.RAISED: "{name} raised an exception in a hidden case.",
+    Outcome.WRONG_TYPE: "{name} returned a value of the wrong type in a hidden case.",
+    Outcome.WRONG_DTYPE: "{name} returned numbers of the wrong dtype in a hidden case.",
+    Outcome.WRONG_SHAPE: "{name} returned the wrong shape in a hidden case.",
+    Outcome.NOT_FINITE: "{name} returned numbers that are nan or inf in a hidden case.",
+    Outcome.MISMATCH: "{name} returned wrong numbers in a hidden case.",
+    Outcome.GRADER_ERROR: "{name} could not be graded. This is not your fault: tell your instructor.",
+    Outcome.SYNTAX_ERROR: "{name} could not be read.",
+    Outcome.BLANK: "{name} is still blank.",
+    Outcome.SKIPPED: "{name} was not graded.",
+}
+"""All that is said about an exercise if only a hidden case shows what is wrong with it."""
 
 
 def _wrong_shape(exercise: Exercise, case: CaseResult, where: str) -> str:

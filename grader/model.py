@@ -154,7 +154,7 @@ class CallError:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class WorstEntry:
-    """The entry with the largest error. Only reported for public cases."""
+    """The entry with the largest error."""
 
     index: tuple[int, ...]
     got: float
@@ -164,9 +164,9 @@ class WorstEntry:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CaseResult:
     """
-    The result of calling a function on one case. Relative errors are relative to the reference's largest entry.
+    The result of calling a function on one case. A hidden case has only a name and an outcome.
 
-    If an exercise has several targets, numbers and shapes are those of the worst one, `target`.
+    Relative errors are relative to the reference's largest entry. Of several targets, the worst one, `target`, counts.
     """
 
     name: str
@@ -217,20 +217,17 @@ class Notice:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Flag:
-    """Something that an instructor should check, with its evidence."""
+    """Something that an instructor should check, with its evidence. It may rest on hidden cases (`is_hidden`)."""
 
     id: str
     exercise: str | None
     evidence: str
+    is_hidden: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BatchView:
-    """
-    For pictures: the student's gradient on the public batch and the right one, as float32 numpy arrays.
-
-    It is never written to a report's JSON.
-    """
+    """For pictures only: the student's gradient on the public batch and the right one, as float32 numpy arrays."""
 
     target: str
     got: Any = dataclasses.field(repr=False)
@@ -268,6 +265,7 @@ class ExerciseResult:
         fingerprint: Equal for submissions with the same wrong answer; None if the answer is not wrong.
         views: One per target, for pictures; public batch only.
         adjustment: What an instructor decided; `points` already include it.
+        before_hidden: The result as if there were no hidden cases; None if this one does not depend on any.
     """
 
     name: str
@@ -286,6 +284,7 @@ class ExerciseResult:
     question: str = ""
     views: tuple[BatchView, ...] = ()
     adjustment: Adjustment | None = None
+    before_hidden: ExerciseResult | None = dataclasses.field(default=None, repr=False)
 
     @staticmethod
     def of(exercise: Exercise, outcome: Outcome, message: str, **details: Any) -> ExerciseResult:

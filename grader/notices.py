@@ -9,11 +9,12 @@ from collections.abc import Sequence
 import torch
 
 from grader.compare import Comparison
-from grader.execution.calls import Returned
+from grader.execution.calls import Returned, Told
+from grader.execution.channel import Reply
 from grader.model import Exercise, Flag, Notice, Outcome
 from grader.notebook.functions import Definition
 
-__all__ = ["flags_of", "notice_of_constants", "notices_of"]
+__all__ = ["flags_of", "flags_of_reply", "notice_of_constants", "notices_of"]
 
 
 def notices_of(
@@ -95,10 +96,29 @@ def notice_of_constants(exercise: Exercise, compared: Sequence[Sequence[Comparis
     )
 
 
-def flags_of(exercise: Exercise, definition: Definition | None, used: Sequence[str]) -> tuple[Flag, ...]:
-    """A flag for each use of autograd that was observed; others for those that the code only mentions."""
+def flags_of(
+    exercise: Exercise, definition: Definition | None, used: Sequence[str], told: Sequence[Told]
+) -> tuple[Flag, ...]:
+    """
+    A flag for each use of autograd that was observed; others for those that the code only mentions.
+
+    Args:
+        used: The uses on cases that may be spoken of.
+        told: The words of the hidden cases: of these, no evidence is shown.
+    """
     mentioned = definition.autograd if definition is not None else ()
+    is_used_unseen = not used and any(word.uses_autograd or word.outcome is Outcome.FORBIDDEN for word in told)
+    unseen = Flag(id="autograd", exercise=exercise.name, evidence="it used autograd in a hidden case", is_hidden=True)
     return (
         *(Flag(id="autograd", exercise=exercise.name, evidence=f"when called, it {use}") for use in used),
+        *((unseen,) if is_used_unseen else ()),
         *(Flag(id="source_mentions_autograd", exercise=exercise.name, evidence=use) for use in mentioned),
     )
+
+
+def flags_of_reply(exercise: Exercise, *replies: Reply | None) -> tuple[Flag, ...]:
+    """A flag if a reply had parts that the grader's own code does not send: somebody has changed that code."""
+    if not any(reply is not None and reply.is_odd for reply in replies):
+        return ()
+    evidence = "the notebook's process sent results that the grader's own code does not send like this"
+    return (Flag(id="odd_reply", exercise=exercise.name, evidence=evidence),)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
-import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -26,6 +25,7 @@ from grader.notebook.advice import advice_on
 from grader.notebook.functions import find_functions
 from grader.notebook.read import Notebook, Unreadable, read_notebook
 from grader.reference.cases import build_cases, build_chain
+from grader.reference.practice import build_practice
 from grader.sandbox import Level
 from grader.verdict import report_of, verdict_on
 
@@ -76,7 +76,7 @@ def grade(
 
     # While the kernel starts, another thread prepares the requests. While the kernel ends, the results are judged.
     with concurrent.futures.ThreadPoolExecutor(1) as aside:
-        building = aside.submit(lambda: (build_cases(assignment), build_chain(assignment)))
+        building = aside.submit(lambda: (build_cases(assignment), build_practice(assignment), build_chain(assignment)))
         finding = aside.submit(find_functions, notebook, names)
         aside.submit(meanwhile)
 
@@ -102,9 +102,11 @@ def grade(
 @ordinary()
 def judge(submission: Submission, assignment: Assignment, attempt: Attempt) -> Report:
     """The report on a notebook that has run: it depends only on the code and the replies. Nothing is executed."""
-    started = time.perf_counter()
-    cases, execution = build_cases(assignment), attempt.execution
-    verdicts = [verdict_on(exercise, assignment, cases[exercise.name], attempt) for exercise in assignment.exercises]
+    cases, practice, execution = build_cases(assignment), build_practice(assignment), attempt.execution
+    verdicts = [
+        verdict_on(exercise, assignment, cases[exercise.name], attempt, practice=practice[exercise.name])
+        for exercise in assignment.exercises
+    ]
     results = [verdict.result for verdict in verdicts]
     outcomes = {result.name: result.outcome for result in results}
     return report_of(
@@ -116,7 +118,7 @@ def judge(submission: Submission, assignment: Assignment, attempt: Attempt) -> R
         chain=judge_chain(assignment, build_chain(assignment), execution.replies[CHAIN], outcomes),
         sandbox_layers=execution.layers,
         notes=(*_notes(attempt.notebook, assignment), *advice_on(attempt.notebook, execution.errors)),
-        seconds=execution.seconds + time.perf_counter() - started,
+        seconds=execution.seconds,
     )
 
 

@@ -85,6 +85,7 @@ class NotebookFile(pytest.File):
         from grader.errors import GraderError
         from grader.notebook.read import read_submission
         from grader.pipeline import choose_assignment
+        from grader.reports.terminal import for_terminal
 
         option = self.config.option
         try:
@@ -93,7 +94,7 @@ class NotebookFile(pytest.File):
             source = choose_assignment(submission, directory, option.grader_assignment)
             assignment = load_assignment(source, hidden_seed=_hidden_seed(), public=option.grader_public)
         except GraderError as error:
-            raise self.CollectError(str(error)) from error
+            raise self.CollectError(for_terminal(str(error))) from error
         self._read = submission, assignment
         for exercise in assignment.exercises:
             yield ExerciseItem.from_parent(self, name=exercise.name)
@@ -151,11 +152,12 @@ class ExerciseItem(pytest.Item):
         """Say what is wrong, and where; a traceback of the grader would not help."""
         from grader.errors import GraderError
         from grader.exports import words
+        from grader.reports.terminal import lines_for_terminal
 
         if isinstance(excinfo.value, (_Wrong, _Undecided, GraderError)):
             place = self._finding.place if self._finding else None
             where = f"{place.file}:{place.line}: {words.title(self._finding)}\n" if place and self._finding else ""
-            return where + str(excinfo.value)
+            return lines_for_terminal(where + str(excinfo.value))
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:

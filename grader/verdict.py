@@ -7,18 +7,29 @@ A grading and a student's own check both use this.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from grader.assignment.load import Assignment
 from grader.diagnosis.diagnose import diagnose
 from grader.diagnosis.fingerprint import DIAGNOSED, fingerprint
-from grader.execution.calls import place_in, read_call
+from grader.execution.calls import hidden_key, outcome_of, place_in, practice_key, read_call, read_told
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import confirm_reads, rebind_key, rebind_request
 from grader.judge import Attempt, judge_exercise
-from grader.model import Exercise, ExerciseResult, Flag, NotebookSummary, Report, Submission
+from grader.model import (
+    Exercise,
+    ExerciseResult,
+    Flag,
+    NotebookSummary,
+    Outcome,
+    Report,
+    Submission,
+    most_telling,
+)
+from grader.notices import flags_of_reply
 from grader.reference.cases import Case
+from grader.reference.practice import practising
 
 __all__ = ["Verdict", "report_of", "verdict_on"]
 
@@ -37,32 +48,59 @@ def verdict_on(
     cases: Sequence[Case],
     attempt: Attempt,
     *,
+    practice: Sequence[Case] = (),
     ask: Callable[[Request], Reply] | None = None,
-    withholds: bool = True,
 ) -> Verdict:
     """
     Judge an exercise, and explain what is wrong with it.
 
+    The explanation rests on what students may see: the public cases, and practice batches of the kind of the hidden
+    ones. Of each hidden case, nothing but its outcome is read.
+
     Args:
-        cases: The cases that the exercise was called on, in their order.
+        cases: The cases that count, in their order.
+        practice: The practice batches that the exercise was called on.
         ask: Sends one more request if the exercise is wrong, to confirm an explanation. Without it, the reply to that
             request must be in `attempt` already.
-        withholds: Leave out the messages of exceptions that were raised on hidden cases.
     """
     replies = attempt.execution.replies
-    returned = read_call(cases, replies[exercise.name], attempt.notebook, withholds=withholds)
-    result, flags = judge_exercise(exercise, attempt, returned, autograd=assignment.autograd)
-    scope = attempt.functions.scope(exercise.name, place_in(replies[exercise.name]))
+    reply, practised = replies[exercise.name], replies.get(practice_key(exercise))
+    returned = read_call([case for case in cases if case.public], reply, attempt.notebook)
+    tried = read_call(practice, practised, attempt.notebook) if practised is not None else ()
+    hidden = [case for case in cases if not case.public]
+    told = read_told(hidden, _reply_about_hidden(replies, exercise), autograd=assignment.autograd)
+    result, flags = judge_exercise(exercise, attempt, returned, practice=tried, told=told, autograd=assignment.autograd)
+    seen = (*returned, *tried)
+    outcome = most_telling([outcome_of(call, autograd=assignment.autograd) for call in seen] or [Outcome.SKIPPED])
+    flags += flags_of_reply(exercise, reply, practised)
+    if result.passed or not result.cases or outcome not in DIAGNOSED:
+        return Verdict(result, flags)
+    scope = attempt.functions.scope(exercise.name, place_in(reply))
     rebound = replies.get(rebind_key(exercise))
-    if ask is not None and result.outcome in DIAGNOSED:
+    if ask is not None:
         rebound = next(map(ask, rebind_request(assignment, exercise, cases, scope)), None)
     scope = confirm_reads(assignment, scope, returned, rebound, attempt.notebook)
+    before = result.before_hidden
+    diagnoses = diagnose(practising(assignment) if hidden else assignment, exercise, outcome, seen, scope)
+    if before is not None and not before.passed:
+        before = dataclasses.replace(before, diagnoses=diagnoses)
     explained = dataclasses.replace(
-        result,
-        diagnoses=diagnose(assignment, exercise, result.outcome, returned, scope),
-        fingerprint=fingerprint(exercise, result.outcome, returned),
+        result, diagnoses=diagnoses, fingerprint=fingerprint(exercise, outcome, seen), before_hidden=before
     )
     return Verdict(explained, flags)
+
+
+def _reply_about_hidden(replies: Mapping[str, Reply], exercise: Exercise) -> Reply:
+    """
+    The reply to the calls on hidden cases.
+
+    A function that did harm before is not called on them, and then what it did is the outcome of these cases, too.
+    """
+    hidden, practised = replies.get(hidden_key(exercise)), replies.get(practice_key(exercise))
+    if hidden is not None:
+        return hidden
+    before = practised if practised is not None and practised.is_fatal else replies[exercise.name]
+    return Reply(status=before.status)
 
 
 def report_of(

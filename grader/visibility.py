@@ -12,21 +12,9 @@ import dataclasses
 import datetime as dt
 
 from grader.errors import UsageError
-from grader.model import CallError, CaseResult, Diagnosis, ExerciseResult, Outcome, Report, most_telling
+from grader.model import Diagnosis, ExerciseResult, Outcome, Report
 
 __all__ = ["EVERYTHING", "Visibility", "is_released", "read_moment", "released_at", "views_of"]
-
-_WITHOUT_CASES = frozenset(
-    {
-        Outcome.GRADER_ERROR,
-        Outcome.SKIPPED,
-        Outcome.FORBIDDEN,
-        Outcome.SYNTAX_ERROR,
-        Outcome.MISSING,
-        Outcome.BLANK,
-    }
-)
-"""Outcomes that do not depend on hidden cases."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +93,8 @@ def views_of(report: Report, visibility: Visibility, now: dt.datetime) -> tuple[
     shown = dataclasses.replace(
         whole,
         exercises=tuple(_shown(result, visibility) for result in report.exercises),
-        # Both depend on hidden cases: a function that one of them killed is not in the chain; a slow one takes time.
+        flags=report.flags if visibility.verdicts else tuple(flag for flag in report.flags if not flag.is_hidden),
+        # The outcome of a function that is not reached in the chain is that of all its cases.
         chain=report.chain if visibility.verdicts else None,
         seconds=report.seconds if visibility.verdicts else 0.0,
         gives_marks=False,
@@ -128,25 +117,13 @@ def _shown(result: ExerciseResult, visibility: Visibility) -> ExerciseResult:
 
 def _public(result: ExerciseResult) -> ExerciseResult:
     """The result by the public cases alone."""
-    if not result.cases or result.outcome in _WITHOUT_CASES:
-        return dataclasses.replace(result, cases=(), notices=(), fingerprint=None)
-    cases = tuple(case for case in result.cases if case.public)
-    public = dataclasses.replace(result, cases=cases, notices=(), fingerprint=None, error=_error_of(cases))
-    outcome = most_telling([case.outcome for case in cases] or [Outcome.SKIPPED])
-    is_same = outcome is result.outcome or {case.outcome for case in result.cases} == {outcome}
-    if is_same and outcome is not Outcome.MATCH:
-        return public
-    return dataclasses.replace(public, outcome=outcome, message=_message(result.name, outcome), diagnoses=())
-
-
-def _message(name: str, outcome: Outcome) -> str:
-    if outcome is Outcome.MATCH:
-        return f"{name} is right on the public batch."
-    return f"{name} is not right on the public batch."
-
-
-def _error_of(cases: tuple[CaseResult, ...]) -> CallError | None:
-    return next((case.error for case in cases if case.error is not None), None)
+    seen = result.before_hidden or result
+    cases = tuple(case for case in seen.cases if case.public)
+    error = next((case.error for case in cases if case.error is not None), None) if cases else seen.error
+    public = dataclasses.replace(seen, cases=cases, error=error, notices=(), fingerprint=None)
+    if public.outcome is Outcome.MATCH:
+        return dataclasses.replace(public, message=f"{public.name} is right on the public batch.", diagnoses=())
+    return public
 
 
 def _with_fewer_hints(diagnosis: Diagnosis, hints: int) -> Diagnosis:

@@ -8,12 +8,11 @@ from typing import Any
 import nbformat
 
 from grader.assignment.load import Assignment
-from grader.execution.channel import Reply, Request, combine
+from grader.execution.channel import Reply, Request, combine, reply_from
 from grader.execution.execute import Execution
 from grader.execution.requests import requests_for
 from grader.harness.call import NotebookState
 from grader.harness.serve import perform
-from grader.harness.wire import unpack_all
 from grader.judge import Attempt
 from grader.model import Report
 from grader.modes import ordinary
@@ -21,6 +20,7 @@ from grader.notebook.functions import find_functions
 from grader.notebook.read import read_notebook
 from grader.pipeline import judge
 from grader.reference.cases import build_cases, build_chain
+from grader.reference.practice import build_practice
 from tests.checking.test_check import TRANSFORMER
 from tests.conftest import handed_in, raw_submission
 
@@ -77,17 +77,18 @@ class InProcessRun:
     def _replies_to(self, assignment: Assignment) -> dict[str, Reply]:
         replies: dict[str, Reply] = {}
         for request in requests_for(
-            assignment, self.functions, build_cases(assignment), build_chain(assignment), replies
+            assignment,
+            self.functions,
+            build_cases(assignment),
+            build_practice(assignment),
+            build_chain(assignment),
+            replies,
         ):
             replies[request.key] = combine(replies.get(request.key), self._ask(request), request)
         return replies
 
     def _ask(self, request: Request) -> Reply:
-        records: dict[str, tuple[dict[str, Any], bytes]] = {}
-
-        def keep(content: bytes) -> None:
-            records.update({header["case"]: (header, payload) for header, payload in unpack_all(content)})
-
+        written: list[bytes] = []
         cells = {f"<cell {cell.number}>": cell.number for cell in self.notebook.cells}
-        perform((request.header, request.payload), keep, state=NotebookState(self.namespace, cells))
-        return Reply(status="done", records=records)
+        perform((request.header, request.payload), written.append, state=NotebookState(self.namespace, cells))
+        return reply_from(({"status": "done"}, b"".join(written)))

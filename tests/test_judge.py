@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,11 +12,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grader.execution.calls import Returned
+from grader.execution.calls import Returned, Told
 from grader.execution.channel import Reply
 from grader.execution.execute import Execution
 from grader.judge import Attempt, judge_exercise
-from grader.model import CallError, Code, Exercise, ExerciseResult, Flag, Outcome, WorstEntry
+from grader.model import CallError, CaseResult, Code, Exercise, ExerciseResult, Flag, Outcome, WorstEntry
 from grader.notebook.functions import Definition, FunctionIndex
 from grader.notebook.read import Notebook
 from grader.reference.cases import Case
@@ -60,11 +62,13 @@ def judged(
     errors: dict[int, CallError] | None = None,
     stopped: str | None = None,
     autograd: str = "forbid",
+    practice: Sequence[Returned] = (),
+    told: Sequence[Told] = (),
 ) -> tuple[ExerciseResult, tuple[Flag, ...]]:
     replies = {exercise.name: reply or Reply(status="done"), "grad_b": Reply(status="done")}
     execution = Execution(executed=4, errors=errors or {}, stopped=stopped, replies=replies, layers=())
     attempt = Attempt(notebook=Notebook.of([]), functions=functions, execution=execution)
-    return judge_exercise(exercise, attempt, returned, autograd=autograd)
+    return judge_exercise(exercise, attempt, returned, practice=practice, told=told, autograd=autograd)
 
 
 # ------------------------------------------------------------------------------------ a function that can be called
@@ -94,7 +98,7 @@ def test_returned_tensors_are_compared(case: Case, tensor: torch.Tensor, outcome
     """The sentence names a hidden case, but no number from it."""
     result, flags = judged(answered(case, tensor))
 
-    where, dtype = ("", "float32") if case.public else (" (case vjp)", "float64")
+    where, dtype = "", "float32" if case.public else "float64"
     assert result.outcome is outcome
     assert result.message == message.format(where=where, dtype=dtype)
     assert (result.points, result.max_points) == (2.0 if outcome is Outcome.MATCH else 0.0, 2.0)
@@ -141,7 +145,7 @@ def test_a_call_without_tensors(case: Case, outcome: Outcome, details: dict[str,
     """The call's outcome is the exercise's outcome, and gives no points."""
     result, _ = judged(failed(case, outcome, **details))
 
-    where, dtype = ("", "float32") if case.public else (" (case vjp)", "float64")
+    where, dtype = "", "float32" if case.public else "float64"
     assert (result.outcome, result.points) == (outcome, 0.0)
     assert result.message == message.format(where=where, dtype=dtype)
     assert result.error == details.get("error")
@@ -242,18 +246,49 @@ def test_a_public_case_is_shown_in_full() -> None:
     assert shown.target is None
 
 
-def test_a_hidden_case_is_shown_with_two_digits() -> None:
-    """If a function returns zeros, its error is the gradient itself. No entry is shown."""
-    hidden = case_of("vjp", EXPECTED * 1.23456, public=False)
+@given(st.lists(st.sampled_from([o for o in Outcome if o.value not in ("skipped", "grader_error")]), min_size=1))
+def test_a_hidden_case_is_one_word(outcomes: list[Outcome]) -> None:
+    """No number, shape, type or error stands beside it, and it is not in the result without hidden cases."""
+    told = [Told(case=f"hidden{number}", outcome=outcome) for number, outcome in enumerate(outcomes)]
 
-    result, _ = judged(answered(hidden, torch.zeros(2, 2)))
+    result, _ = judged(answered(PUBLIC, RIGHT), told=told)
 
-    (shown,) = result.cases
-    assert (shown.max_abs_error, shown.max_rel_error) == (4.9, 1.0)
-    assert float(f"{shown.tolerance:.1e}") == shown.tolerance
-    assert shown.worst is None
-    assert (shown.wrong_entries, shown.entries, shown.shape) == (4, 4, (2, 2))
-    assert result.views == ()
+    assert result.outcome is min([*outcomes, Outcome.MATCH], key=list(Outcome).index)
+    assert result.cases[1:] == tuple(CaseResult(name=word.case, outcome=word.outcome, public=False) for word in told)
+    assert result.error is None
+    assert (result.points == 2.0) is (set(outcomes) == {Outcome.MATCH})
+    assert result.before_hidden is not None
+    without = judged(answered(PUBLIC, RIGHT))[0]
+    assert dataclasses.replace(result.before_hidden, views=()) == dataclasses.replace(without, views=())
+
+
+def test_practice_explains_and_decides_nothing() -> None:
+    """The sentence about a hidden case is that of a practice case with the same outcome, if there is one."""
+    practice = [answered(HIDDEN, ONE_WRONG), failed(HIDDEN, Outcome.RAISED, error=RAISED)]
+
+    for outcome, message in (
+        (Outcome.MATCH, "grad_w is right."),
+        (Outcome.MISMATCH, "grad_w has the right shape, but 1 of 4 entries are wrong (case vjp)."),
+        (Outcome.RAISED, "grad_w raised ValueError: bad shapes (case vjp)."),
+        (Outcome.NOT_FINITE, "grad_w returned numbers that are nan or inf in a hidden case."),
+    ):
+        result, _ = judged(answered(PUBLIC, RIGHT), practice=practice, told=[Told(case="vjp", outcome=outcome)])
+
+        assert (result.outcome, result.message) == (outcome, message)
+
+
+@pytest.mark.parametrize("policy", ["forbid", "flag", "allow"])
+def test_the_use_of_autograd_in_a_hidden_case_is_flagged_without_evidence(policy: str) -> None:
+    told = [
+        Told(case="vjp", outcome=Outcome.FORBIDDEN) if policy == "forbid" else
+        Told(case="vjp", outcome=Outcome.MATCH, uses_autograd=policy == "flag")
+    ]  # fmt: skip
+
+    result, flags = judged(answered(PUBLIC, RIGHT), told=told, autograd=policy)
+
+    seen = Flag(id="autograd", exercise="grad_w", evidence="it used autograd in a hidden case", is_hidden=True)
+    assert flags == (() if policy == "allow" else (seen,))
+    assert result.outcome is (Outcome.FORBIDDEN if policy == "forbid" else Outcome.MATCH)
 
 
 def test_pictures_show_the_public_batch() -> None:
@@ -537,7 +572,7 @@ def test_autograd_is_forbidden_in_wrong_functions_too() -> None:
 
     assert wrong.outcome is Outcome.FORBIDDEN
     assert "when called, it used forward-mode differentiation." in wrong.message
-    assert [case.outcome for case in wrong.cases] == [Outcome.MISMATCH]
+    assert [case.outcome for case in wrong.cases] == [Outcome.FORBIDDEN]
 
 
 @pytest.mark.parametrize(

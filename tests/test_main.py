@@ -47,7 +47,7 @@ def _environment(process: psutil.Process) -> dict[str, str]:
         (["grade", "nowhere.ipynb"], 2, "There is no file nowhere.ipynb"),
         (["grade", "--no-such-option"], 2, "No such option"),
         (["grade", "--help"], 0, ""),
-        (["grade", "nowhere.ipynb", "--debug"], 1, "Traceback"),
+        (["grade", "nowhere.ipynb", "--debug"], 2, "Traceback"),
     ],
 )
 def test_a_command_that_fails_leaves_nothing_behind(tmp_path: Path, arguments: list[str], code: int, says: str) -> None:

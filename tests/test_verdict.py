@@ -20,8 +20,9 @@ from grader.checking.live import Live
 from grader.execution.channel import Reply, Request
 from grader.execution.execute import Execution
 from grader.judge import Attempt
-from grader.model import ExerciseResult, Outcome, Report
+from grader.model import CaseResult, ExerciseResult, Outcome, Report
 from grader.reference.cases import build_cases
+from grader.reference.practice import build_practice
 from grader.verdict import verdict_on
 from tests.checking.test_check import TRANSFORMER
 from tests.conftest import assignment_called, handed_in
@@ -201,24 +202,33 @@ def test_an_earlier_reply_is_used(assignment: Assignment) -> None:
     attempt = Attempt(notebook=run.notebook, functions=run.functions, execution=run.execution)
     cases = build_cases(assignment)["grad_b1"]
 
-    graded = verdict_on(exercise, assignment, cases, attempt).result
-    unconfirmed = verdict_on(exercise, assignment, cases, attempt, ask=lambda _: Reply(status="crashed")).result
+    practice = build_practice(assignment)["grad_b1"]
+
+    graded = verdict_on(exercise, assignment, cases, attempt, practice=practice).result
+    unconfirmed = verdict_on(
+        exercise, assignment, cases, attempt, practice=practice, ask=lambda _: Reply(status="crashed")
+    ).result
 
     assert [each.id for each in graded.diagnoses] == ["reads_global"]
     assert "reads_global" not in [each.id for each in unconfirmed.diagnoses]
     assert graded.fingerprint == unconfirmed.fingerprint is not None
 
 
-@pytest.mark.parametrize("withholds", [True, False])
-def test_a_message_from_a_hidden_case_is_withheld(assignment: Assignment, withholds: bool) -> None:
-    """A check does not withhold it, since none of its cases is secret."""
-    run = InProcessRun(assignment, ANSWERS.format("dz1[48].sum()"), base="solution")
+def test_what_a_function_raises_is_told_of_a_practice_case(assignment: Assignment) -> None:
+    """The hidden case says only that it raised. In a check, no case is hidden."""
+    run = InProcessRun(
+        assignment, ANSWERS.format("dz1[50:].sum() if len(dz1) > 48 else dz1[48].sum()"), base="solution"
+    )
     (exercise,) = [exercise for exercise in assignment.exercises if exercise.name == "grad_b1"]
     attempt = Attempt(notebook=run.notebook, functions=run.functions, execution=run.execution)
+    cases, practice = build_cases(assignment)["grad_b1"], build_practice(assignment)["grad_b1"]
 
-    cases = [case for case in build_cases(assignment)["grad_b1"] if case.name == "mnist_hidden"]
-    result = verdict_on(exercise, assignment, cases, attempt, withholds=withholds).result
+    result = verdict_on(exercise, assignment, cases, attempt, practice=practice).result
 
     assert result.outcome is Outcome.RAISED
     assert result.error is not None
-    assert ("out of bounds" in result.error.message) is not withholds
+    assert "out of bounds" in result.error.message
+    assert result.message.endswith("(case mnist_hidden).")
+    assert [case for case in result.cases if not case.public] == [
+        CaseResult(name=case.name, outcome=Outcome.RAISED, public=False) for case in practice
+    ]

@@ -55,15 +55,26 @@ def exercise_of(public: str, hidden: str) -> ExerciseResult:
     outcome = min((Outcome(public), Outcome(hidden)), key=list(Outcome).index)
     secret = f"secret {hidden}"
     is_wrong = outcome is not Outcome.MATCH
+    shown = CaseResult(name="mnist", outcome=Outcome(public), public=True, max_abs_error=0.125)
+    seen = ExerciseResult(
+        name="grad_w1",
+        outcome=shown.outcome,
+        points=3.0 if shown.outcome is Outcome.MATCH else 0.0,
+        max_points=3.0,
+        message="What the public batch shows.",
+        cases=(shown,),
+        diagnoses=() if shown.outcome is Outcome.MATCH else (Diagnosis(id="seen", message="seen", hint="seen"),),
+    )
     return ExerciseResult(
         name="grad_w1",
+        before_hidden=seen,
         outcome=outcome,
         points=0.0 if is_wrong else 3.0,
         max_points=3.0,
         fingerprint=f"{list(Outcome).index(outcome):016x}" if is_wrong else None,
         message=f"The gradient on the hidden batch: {secret}.",
         cases=(
-            CaseResult(name="mnist", outcome=Outcome(public), public=True, max_abs_error=0.125),
+            shown,
             CaseResult(
                 name="mnist_hidden",
                 outcome=Outcome(hidden),
@@ -136,7 +147,9 @@ def test_a_mistake_on_the_public_batch_is_shown() -> None:
 
 @pytest.mark.parametrize("outcome", ["blank", "missing", "syntax_error", "forbidden", "grader_error"])
 def test_an_outcome_without_cases_is_shown(outcome: str) -> None:
-    result = dataclasses.replace(exercise_of(*RIGHT), outcome=Outcome(outcome), message="What was seen.")
+    result = dataclasses.replace(
+        exercise_of(*RIGHT), outcome=Outcome(outcome), message="What was seen.", cases=(), before_hidden=None
+    )
     report = dataclasses.replace(report_of(*RIGHT), exercises=(result,))
 
     (shown,) = views_of(report, LATER, BEFORE)[1].exercises
@@ -146,7 +159,7 @@ def test_an_outcome_without_cases_is_shown(outcome: str) -> None:
 
 def test_the_assignment_decides_how_many_hints_are_shown() -> None:
     diagnosis = Diagnosis(id="sign", message="m", hint="first", more=("second", "third"), analogy="like this")
-    result = dataclasses.replace(exercise_of("mismatch", "mismatch"), diagnoses=(diagnosis,))
+    result = dataclasses.replace(exercise_of("mismatch", "mismatch"), diagnoses=(diagnosis,), before_hidden=None)
     report = dataclasses.replace(report_of(*RIGHT), exercises=(result,))
 
     shown_hints = []

@@ -20,6 +20,7 @@ from grader.diagnosis.projection import Tensors, agrees
 from grader.execution.calls import Returned
 from grader.model import Exercise, Outcome
 from grader.reference.cases import Case, build_cases
+from grader.reference.practice import practising
 
 __all__ = ["problems_of_misconceptions"]
 
@@ -41,7 +42,7 @@ class _Signs:
 
 def problems_of_misconceptions(assignment: Assignment) -> Iterator[str]:
     """What the author has to fix in an assignment's misconceptions, a sentence each."""
-    cases = build_cases(assignment)
+    cases = build_cases(practising(assignment))  # a misconception is recognised on these
     for exercise in assignment.exercises:
         for problem in _problems(assignment, exercise, cases[exercise.name]):
             yield f"{exercise.name}: {problem}"

@@ -21,6 +21,7 @@ from grader.assignment.declared import Declared
 from grader.assignment.load import Assignment, default_inputs
 from grader.chain import judge_chain
 from grader.errors import GraderError, SourceError
+from grader.execution.border import within_bounds
 from grader.execution.calls import call_request, chain_request
 from grader.execution.channel import Reply, Request
 from grader.execution.execute import Execution
@@ -34,13 +35,10 @@ from grader.modes import ordinary
 from grader.notebook.functions import FunctionIndex, find_functions_in
 from grader.notebook.read import Notebook
 from grader.reference.cases import build_chain, exercise_cases
-from grader.reference.networks import Network, networks_of
+from grader.reference.networks import PRACTICE, Network, networks_of
 from grader.verdict import report_of, verdict_on
 
 __all__ = ["Live"]
-
-NOT_A_SEED = -1
-"""It replaces the hidden seed: an assignment's seed is never negative."""
 
 _PARTS = ("forward", "init_parameters", "make_inputs")
 
@@ -69,7 +67,7 @@ class Live:
             solutions={},
             solution_code={},
             network="",
-            hidden_seed=NOT_A_SEED,
+            hidden_seed=PRACTICE,
             limits=Limits(),
             **declared.settings,
         )
@@ -151,8 +149,7 @@ class Live:
         attempt = Attempt(
             notebook=_notebook(), functions=functions, execution=Execution.in_this_process({exercise.name: reply})
         )
-        # Nothing is secret here: exceptions may be shown for every case.
-        return verdict_on(exercise, self.assignment, cases, attempt, ask=self._ask, withholds=False).result
+        return verdict_on(exercise, self.assignment, cases, attempt, ask=self._ask).result
 
     def _chain(self, exercises: tuple[Exercise, ...], results: Sequence[ExerciseResult]) -> Chain | None:
         assignment = dataclasses.replace(self.assignment, exercises=exercises)
@@ -168,7 +165,7 @@ class Live:
 
         def keep(content: bytes) -> None:
             for header, payload in unpack_all(content):
-                records[header["case"]] = header, payload
+                records[header["case"]] = within_bounds(header)[0], payload
                 if (header.get("error") or {}).get("type") == "KeyboardInterrupt":
                     raise KeyboardInterrupt  # from the student, who does not want to wait for the other cases
 

@@ -102,7 +102,7 @@ def _as_csv(entries: Sequence[Entry], problems: Sequence[Problem]) -> str:
     exercises = [finding.name for finding in entries[0].report.findings] if entries else []
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*HEADING, *exercises, *ADDED, "report"])
+    writer.writerow([*HEADING, *map(inert, exercises), *ADDED, "report"])
     for entry in entries:
         writer.writerow([inert(cell) for cell in _cells(entry, exercises)])
     for problem in problems:

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader.commands.options import EXIT_FULL_MARKS, debug_option, printable, say
+from grader.commands.options import EXIT_FULL_MARKS, debug_option, say
+from grader.reports.terminal import for_terminal
 
 if TYPE_CHECKING:
     from grader.classroom.decisions import Decision
@@ -118,9 +119,9 @@ def _login() -> str:
 def _show(decisions: Iterable[Decision]) -> None:
     for decision in decisions:
         adjustment = decision.adjustment
-        parts = [f"{decision.number:4d}", decision.owner.student, adjustment.exercise or "total"]
+        parts = [decision.owner.student, adjustment.exercise or "total"]
         parts += [f"{adjustment.points:g} points"] if adjustment.points is not None else []
         parts += [f"“{adjustment.comment}”"] if adjustment.comment else []
         parts += [f"({adjustment.reason}; {decision.by}, {decision.at:%Y-%m-%d %H:%M} UTC)"]
         parts += [f"withdrawn {decision.withdrawn}"] if decision.withdrawn else []
-        click.echo("  ".join(map(printable, parts)))
+        click.echo("  ".join((f"{decision.number:4d}", *map(for_terminal, parts))))

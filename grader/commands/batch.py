@@ -23,13 +23,13 @@ from grader.commands.options import (
     format_option,
     hidden_seed_option,
     output_option,
-    printable,
     quiet_option,
     release_option,
     sandbox_option,
     say,
     solutions_option,
 )
+from grader.reports.terminal import for_terminal
 
 if TYPE_CHECKING:
     from grader.classroom.pool import Workers
@@ -149,18 +149,18 @@ def _workers(cluster: str | None, jobs: int | None, level: str) -> Workers:
 
 def _show(result: ClassResult) -> None:
     for problem in result.problems:
-        say(printable(f"  {problem.where}: {problem.message}"))
+        say("  " + for_terminal(f"{problem.where}: {problem.message}"))
     for entry in result.entries:
         if entry.report.is_undecided:
-            say(printable(f"  {entry.owner.student}: could not be graded. {entry.fault}"))
+            say("  " + for_terminal(f"{entry.owner.student}: could not be graded. {entry.fault}"))
         elif entry.report.problem:
-            say(printable(f"  {entry.received.file.name}: {entry.report.problem}"))
+            say("  " + for_terminal(f"{entry.received.file.name}: {entry.report.problem}"))
     for filled in result.filled:
-        say(printable(f"  Rows of {filled.column!r} that were filled in: {filled.rows}."))
+        say("  " + for_terminal(f"Rows of {filled.column!r} that were filled in: {filled.rows}."))
         for note in filled.notes:
-            say(printable(f"  {note}"))
+            say("  " + for_terminal(note))
     for path in result.written:
-        say(f"  {path}")
+        say(f"  {for_terminal(str(path))}")
 
 
 def _exit_code(result: ClassResult) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from grader.commands.options import EXIT_FULL_MARKS, EXIT_NOT_ALL, EXIT_USAGE, debug_option, say
+from grader.reports.terminal import for_terminal, lines_for_terminal
 
 __all__ = ["check"]
 
@@ -36,7 +37,7 @@ def check(notebook: Path, output: Path | None, is_opened: bool) -> int:
     from grader.notebook.read import read_submission
 
     checked = check_notebook(read_submission(notebook))
-    click.echo(checked.text)
+    click.echo(lines_for_terminal(checked.text))
     if checked.page and (output is not None or is_opened):
         folder = output or Path("reports")
         path = folder / f"{notebook.stem}-check.html"
@@ -47,7 +48,7 @@ def check(notebook: Path, output: Path | None, is_opened: bool) -> int:
             raise UsageError(
                 f"The report cannot be written to {folder} ({error.strerror}).", "Name another folder with -o."
             ) from error
-        say(f"  {path}")
+        say(f"  {for_terminal(str(path))}")
         if is_opened:
             webbrowser.open(path.resolve().as_uri())
     if checked.is_unreadable:

@@ -20,13 +20,13 @@ from grader.commands.options import (
     format_option,
     hidden_seed_option,
     output_option,
-    printable,
     quiet_option,
     release_option,
     sandbox_option,
     say,
     solutions_option,
 )
+from grader.reports.terminal import for_terminal
 
 if TYPE_CHECKING:
     from grader.model import Report
@@ -95,7 +95,7 @@ def grade(
     if not quiet:
         _show(shown)
         for file in written:
-            say(f"  {file}")
+            say(f"  {for_terminal(str(file))}")
     if fault is not None:
         raise fault
     return _exit_code(shown)
@@ -106,14 +106,16 @@ def _show(report: Report) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, emoji=False)
     table = Table(box=None, padding=(0, 2, 0, 0), show_header=False)
     marks = {True: "[green]✓[/]", False: "[red]✗[/]", None: "[yellow]?[/]"}
     for exercise in report.exercises:
         points = f"{exercise.points:g} / {exercise.max_points:g}" if report.gives_marks else ""
-        table.add_row(marks[exercise.passed], escape(exercise.name), points, escape(printable(exercise.message)))
+        table.add_row(
+            marks[exercise.passed], escape(for_terminal(exercise.name)), points, escape(for_terminal(exercise.message))
+        )
     console.print(table)
-    name = escape(printable(report.submission.name))
+    name = escape(for_terminal(report.submission.name))
     score = f"{report.score:g} / {report.max_score:g}" if report.gives_marks else f"marks from {report.release} on"
     console.print(f"[bold]{name}: {score}[/]", soft_wrap=True)
 

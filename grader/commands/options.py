@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from grader.reports.terminal import lines_for_terminal
 from grader.sandbox.levels import Level
 
 __all__ = [
@@ -22,7 +23,6 @@ __all__ = [
     "format_option",
     "hidden_seed_option",
     "output_option",
-    "printable",
     "quiet_option",
     "release_option",
     "sandbox_option",
@@ -35,13 +35,8 @@ EXIT_FULL_MARKS, EXIT_NOT_ALL, EXIT_USAGE, EXIT_FAULT = 0, 1, 2, 3
 
 
 def say(text: str) -> None:
-    """Print a text for people, on stderr."""
-    click.echo(text, err=True)
-
-
-def printable(text: str) -> str:
-    """Remove from somebody else's text the characters that control a terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)
+    """Print a text for people, on stderr. Nothing in it controls a terminal or is a command to a job's log."""
+    click.echo(lines_for_terminal(text), err=True)
 
 
 solutions_option = click.option(

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from grader.commands.options import EXIT_FULL_MARKS, EXIT_NOT_ALL, debug_option, say, solutions_option
+from grader.reports.terminal import for_terminal
 
 __all__ = ["leaks", "strip"]
 
@@ -28,7 +29,7 @@ def leaks(files: tuple[Path, ...], solutions: Path | None) -> int:
     outside = (path for path in files if sources not in path.resolve().parents)
     found = [leak for path in outside for leak in find_leaks(path, bodies)]
     for leak in found:
-        say(leak)
+        say(for_terminal(leak))
     return EXIT_NOT_ALL if found else EXIT_FULL_MARKS
 
 
@@ -50,5 +51,5 @@ def strip(files: tuple[Path, ...]) -> int:
                 write_atomically(path, text)
             except OSError as error:
                 raise UsageError(f"{path} cannot be written ({error.strerror}).", "Check its permissions.") from error
-            say(f"  {path}")
+            say(f"  {for_terminal(str(path))}")
     return EXIT_NOT_ALL if changed else EXIT_FULL_MARKS

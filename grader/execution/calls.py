@@ -1,8 +1,9 @@
 """
 Makes the requests that call exercises, and reads the harness's replies to them.
 
-The student's process wrote everything in a reply. Here sizes are limited, types are checked, and tensors are read with
-safetensors. A reply that is not as expected becomes an outcome.
+The student's process wrote everything in a reply. Here it becomes typed data: a reply that is not as expected becomes
+an outcome. There are two kinds of replies. What a function returned or raised on a case that students may see is a
+`Returned`. Of a hidden case there is nothing but a `Told`: one word, so that no later code has anything to reveal.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save
+from safetensors.torch import save
 
 from grader.assignment.load import Assignment
-from grader.compare import ACCEPTED_NAMES
-from grader.execution.channel import Reply, Request, safe_text
-from grader.model import CallError, Exercise, Limits, Outcome
+from grader.compare import ACCEPTED_NAMES, Comparison
+from grader.execution.border import read_tensors, safe_text
+from grader.execution.channel import Reply, Request
+from grader.model import CallError, Exercise, Limits, Outcome, most_telling
 from grader.notebook.functions import Place
 from grader.notebook.read import Notebook
 from grader.reference.cases import Case, ChainCase
@@ -26,22 +27,56 @@ from grader.reference.cases import Case, ChainCase
 __all__ = [
     "CHAIN",
     "Returned",
+    "Told",
     "call_request",
     "chain_request",
+    "compared",
+    "hidden_key",
+    "outcome_of",
     "place_in",
+    "practice_key",
     "read_call",
+    "read_gradients",
     "read_losses",
-    "read_tensors",
+    "read_told",
 ]
 
 CHAIN = "chain"
 _MESSAGE_CHARACTERS = 500
+_MOST_PARTS = 100
+_COLLECTIONS = ("tuple", "named tuple", "list", "dict")
+_NO_NOTEBOOK = Notebook.of([])
+_WITHOUT_RECORD = {
+    "done": Outcome.CRASHED,  # the process ended early and without an error, by os._exit
+    "timed_out": Outcome.TIMED_OUT,
+    "too_large": Outcome.CRASHED,
+    "out_of_memory": Outcome.OUT_OF_MEMORY,
+    "crashed": Outcome.CRASHED,
+    "unreachable": Outcome.CRASHED,
+}
+"""The outcome of a case without a record, by the status of the reply."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """
+    All that a hidden case tells.
+
+    Attributes:
+        case: Its name.
+        outcome: One word. It is `forbidden` if autograd is forbidden and was used.
+        uses_autograd: Whether autograd was used where that is only flagged.
+    """
+
+    case: str
+    outcome: Outcome
+    uses_autograd: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
     """
-    What became of the call on one case.
+    What became of the call on one case that students may see.
 
     Attributes:
         outcome: None if the function returned tensors, which still have to be compared.
@@ -108,29 +143,61 @@ def chain_request(assignment: Assignment, exercises: Sequence[Exercise], chain: 
     return Request(key=CHAIN, header=header, payload=save({n: t.contiguous() for n, t in tensors.items()}))
 
 
-def read_call(
-    cases: Sequence[Case], reply: Reply, notebook: Notebook, *, withholds: bool = True
-) -> tuple[Returned, ...]:
+def practice_key(exercise: Exercise) -> str:
+    """The key of the request to call an exercise on practice batches. With its space, it is no exercise's name."""
+    return f"{exercise.name} practice"
+
+
+def hidden_key(exercise: Exercise) -> str:
+    """The key of the request to call an exercise on hidden cases."""
+    return f"{exercise.name} hidden"
+
+
+def read_call(cases: Sequence[Case], reply: Reply, notebook: Notebook = _NO_NOTEBOOK) -> tuple[Returned, ...]:
     """
     What became of the call on each case, in their order. A case without a record has the outcome of the process.
 
     Args:
-        withholds: Leave out the messages of exceptions that were raised on hidden cases.
+        notebook: Its lines stand in the tracebacks of exceptions.
     """
-    without_record = {
-        "done": Outcome.CRASHED,  # the process ended early and without an error, by os._exit
-        "timed_out": Outcome.TIMED_OUT,
-        "too_large": Outcome.CRASHED,
-        "out_of_memory": Outcome.OUT_OF_MEMORY,
-        "crashed": Outcome.CRASHED,
-        "unreachable": Outcome.CRASHED,
-    }[reply.status]
     return tuple(
-        _read_record(case, *reply.records[case.name], notebook, withholds=withholds and not case.public)
+        _read_record(case, *reply.records[case.name], notebook)
         if case.name in reply.records
-        else Returned(case=case, outcome=without_record, argument_dtype=case.dtype)
+        else Returned(case=case, outcome=_WITHOUT_RECORD[reply.status], argument_dtype=case.dtype)
         for case in cases
     )
+
+
+def read_told(cases: Sequence[Case], reply: Reply, *, autograd: str) -> tuple[Told, ...]:
+    """
+    The word of each hidden case, in their order. All else that the reply says is forgotten here.
+
+    Args:
+        autograd: "forbid" if the use of autograd is an outcome, "flag" if it is to be told beside it, or "allow".
+    """
+    return tuple(_told(call, autograd) for call in read_call(cases, reply))
+
+
+def _told(call: Returned, autograd: str) -> Told:
+    outcome = outcome_of(call, autograd=autograd)
+    return Told(case=call.case.name, outcome=outcome, uses_autograd=bool(call.autograd) and autograd == "flag")
+
+
+def compared(call: Returned) -> tuple[Comparison, ...]:
+    """The comparison of each target with its reference; none if the call did not return tensors to compare."""
+    if call.outcome is not None:
+        return ()
+    return tuple(
+        call.case.compare(got, target=target, argument_dtype=call.argument_dtype)
+        for target, got in enumerate(call.tensors)
+    )
+
+
+def outcome_of(call: Returned, *, autograd: str) -> Outcome:
+    """What became of a call: forbidden, if that is what autograd is and it was used; else by what it returned."""
+    if call.autograd and autograd == "forbid":
+        return Outcome.FORBIDDEN
+    return call.outcome or most_telling([comparison.outcome for comparison in compared(call)])
 
 
 def place_in(reply: Reply) -> Place | None:
@@ -142,27 +209,18 @@ def place_in(reply: Reply) -> Place | None:
     return None
 
 
-def _without_message(error: CallError) -> CallError:
-    """An error from a hidden case without its message, which may contain numbers of that case."""
-    message = "" if not error.message else "(the message is withheld, because it is about a hidden case)"
-    return dataclasses.replace(error, message=message)
-
-
-def _read_record(
-    case: Case, header: dict[str, Any], payload: bytes, notebook: Notebook, *, withholds: bool
-) -> Returned:
+def _read_record(case: Case, header: Mapping[str, Any], payload: bytes, notebook: Notebook) -> Returned:
     status = header.get("status")
     argument_dtype = torch.float32 if header.get("narrowed") is True else case.dtype
     autograd = tuple(safe_text(use, 100) for use in _list(header.get("autograd"))[:5])
     if status in ("raised", "out_of_memory"):
-        error = _read_error(header.get("error"), notebook)
         return Returned(
             case=case,
             outcome=Outcome.RAISED if status == "raised" else Outcome.OUT_OF_MEMORY,
             argument_dtype=argument_dtype,
             autograd=autograd,
             is_blank=header.get("blank") is True,
-            error=_without_message(error) if withholds else error,
+            error=_read_error(header.get("error"), notebook),
         )
     type_name = safe_text(header.get("type"), 100)
     if status == "missing":
@@ -171,7 +229,7 @@ def _read_record(
         return Returned(case=case, outcome=Outcome.CRASHED, argument_dtype=argument_dtype)
     shapes = tuple(_shape(shape) for shape in _list(header.get("shapes")))
     dtypes = tuple(safe_text(dtype, 20) for dtype in _list(header.get("dtypes")))
-    tensors = read_tensors(payload)
+    tensors = read_tensors(payload, [str(n) for n in range(_MOST_PARTS)])
     values = tuple(tensors[str(n)] for n in range(len(tensors)) if str(n) in tensors)
     outcome: Outcome | None = None
     if len(values) != len(case.expected):
@@ -189,7 +247,7 @@ def _read_record(
         shapes=tuple(tuple(value.shape) for value in values) or shapes,
         dtypes=tuple(str(value.dtype).removeprefix("torch.") for value in values) or dtypes,
         type=type_name,
-        collection=safe_text(header.get("collection"), 20) or None,
+        collection=next((kind for kind in _COLLECTIONS if kind == header.get("collection")), None),
         parts=header["parts"] if type(header.get("parts")) is int else 1,
         requires_grad=header.get("requires_grad") is True,
         autograd=autograd,
@@ -197,14 +255,11 @@ def _read_record(
     )
 
 
-def read_tensors(payload: bytes) -> dict[str, torch.Tensor]:
-    """The tensors of a payload by name; empty if it is not in the safetensors format."""
-    if not payload:
-        return {}
-    try:
-        return load(payload)
-    except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError, OverflowError):
-        return {}
+def read_gradients(reply: Reply, exercises: Sequence[Exercise]) -> dict[str, torch.Tensor] | None:
+    """The gradients of the backward pass, by `function/dname`; None if it was not run."""
+    if CHAIN not in reply.records:
+        return None
+    return read_tensors(reply.records[CHAIN][1], [f"{e.name}/d{target}" for e in exercises for target in e.targets])
 
 
 def read_losses(reply: Reply, *, steps: int) -> tuple[float, ...]:

@@ -6,20 +6,31 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import re
 import socket
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from grader.harness.wire import Message, WireError, pack, read_message, unpack_all
+from grader.execution.border import read_records, safe_text
+from grader.harness.wire import Message, WireError, pack, read_message
 
-__all__ = ["Reply", "Request", "Requests", "combine", "receive", "receive_reply", "safe_text", "send_request"]
+__all__ = [
+    "Reply",
+    "Request",
+    "Requests",
+    "combine",
+    "receive",
+    "receive_reply",
+    "reply_from",
+    "safe_text",
+    "send_request",
+]
 
 STATUSES = ("done", "timed_out", "too_large", "crashed")
 """The statuses that a reply of the harness may have."""
 _STATUS_CHARACTERS = 40
-_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_MOST_NUMBER = 10_000
+_UNNAMED = ("chain", "training")
+"""The records that a reply has if its request names no cases."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,14 +42,14 @@ class Request:
         key: The key of the reply. Replies to several requests with the same key are combined.
         header: Data for the harness. `seconds` is the wall time that the reply may take.
         payload: Tensors in the safetensors format.
-        is_evidence: Whether it serves only a diagnosis. Such requests come last, and if one kills the kernel, the
-            notebook is not run again.
+        is_hidden: Whether it has hidden numbers. Such requests come last: nothing that is said before can depend on
+            them, and of what is said after them only a word counts.
     """
 
     key: str
     header: dict[str, Any]
     payload: bytes
-    is_evidence: bool = False
+    is_hidden: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +62,13 @@ class Reply:
         detail: How the process ended, such as `signal 9`; or empty.
         is_fatal: Whether the kernel is lost.
         records: A header and a payload for each case that was called, by the case's name.
+        is_odd: Whether it had parts that the harness does not send. They were left out.
     """
 
     status: str
     detail: str = ""
     is_fatal: bool = False
+    is_odd: bool = False
     records: dict[str, Message] = dataclasses.field(default_factory=dict, repr=False)
 
 
@@ -65,24 +78,12 @@ Requests = Callable[[Mapping[str, Reply]], Iterable[Request]]
 
 def combine(earlier: Reply | None, later: Reply, request: Request) -> Reply:
     """The replies to two requests with the same key, as one. Of the later one, only the cases of its request count."""
-    asked = request.header.get("cases")
-    records = {case: record for case, record in later.records.items() if asked is None or case in asked}
+    asked = request.header.get("cases", _UNNAMED)
+    records = {case: record for case, record in later.records.items() if case in asked}
     if earlier is not None:
-        records |= earlier.records
+        records = earlier.records | {case: record for case, record in records.items() if case not in earlier.records}
+        later = dataclasses.replace(later, is_odd=earlier.is_odd or later.is_odd)
     return dataclasses.replace(later, records=records)
-
-
-def safe_text(value: object, limit: int) -> str:
-    """
-    Text from the student's process: without control characters and colours, and no longer than `limit` characters.
-
-    Addresses of objects are left out, because they differ from run to run, and say nothing.
-
-    >>> safe_text("<C object at 0x7f3a5c0d1e50> is not a tensor", 100)
-    '<C object at 0x…> is not a tensor'
-    """
-    text = _ADDRESS.sub("0x…", _CONTROL.sub("", value)) if isinstance(value, str) else ""
-    return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} characters more)"
 
 
 async def send_request(channel: socket.socket, request: Request) -> None:
@@ -100,17 +101,27 @@ async def receive_reply(channel: socket.socket, *, limit: int) -> Reply:
     Raises:
         WireError: The message is not a reply, or the channel was closed.
     """
-    header, payload = await receive(channel, limit=limit)
+    return reply_from(await receive(channel, limit=limit))
+
+
+def reply_from(message: Message) -> Reply:
+    """
+    The reply in a message, within its bounds.
+
+    Raises:
+        WireError: The message is not a reply.
+    """
+    header, payload = message
     status = header.get("status")
-    if status not in STATUSES:
-        raise WireError(f"unknown status {str(status)[:_STATUS_CHARACTERS]!r}")
-    records: dict[str, Message] = {}
-    for record, content in unpack_all(payload):
-        case = record.get("case")
-        if isinstance(case, str):
-            records.setdefault(case, (record, content))
-    detail = next((f"{key} {header[key]}" for key in ("signal", "exit") if type(header.get(key)) is int), "")
-    return Reply(status=status, detail=detail, records=records)
+    if not isinstance(status, str) or status not in STATUSES:
+        raise WireError(f"unknown status {ascii(status)[:_STATUS_CHARACTERS]}")
+    numbers = [f"{key} {header[key]}" for key in ("signal", "exit") if _is_number(header.get(key))]
+    records, is_odd = read_records(payload)
+    return Reply(status=status, detail=numbers[0] if numbers else "", records=records, is_odd=is_odd)
+
+
+def _is_number(value: object) -> bool:
+    return type(value) is int and abs(value) < _MOST_NUMBER
 
 
 async def receive(channel: socket.socket, *, limit: int) -> Message:

@@ -14,7 +14,7 @@ import itertools
 import queue
 import signal
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import zmq
@@ -57,7 +57,7 @@ class Execution:
         stopped: Why the notebook did not run to its end, in a sentence; None if it did.
         replies: The harness's replies, by the keys of the requests.
         layers: The layers of the sandbox in which the notebook ran.
-        seconds: The wall time from the start of the kernel to the last reply.
+        seconds: The wall time from the start of the kernel to the last reply before the hidden cases.
         is_doubtful: Whether something was stopped by its limit on wall time, although it had used little CPU time: the
             machine may have been too busy.
     """
@@ -74,6 +74,16 @@ class Execution:
     def in_this_process(replies: dict[str, Reply]) -> Execution:
         """The replies of functions that were called in this process, without executing their notebook."""
         return Execution(executed=0, errors={}, stopped=None, replies=replies, layers=())
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Said:
+    """What is said about how a notebook ran: as it was before any process of the student's knew a hidden number."""
+
+    executed: int
+    errors: dict[int, CallError]
+    stopped: str | None
+    seconds: float
 
 
 class _Stuck(Exception):  # noqa: N818 - a signal, not an error
@@ -110,6 +120,7 @@ async def execute(
     lost: dict[int, CallError] = {}
     replies: dict[str, Reply] = {}
     is_doubtful = False
+    said: list[_Said] = []  # how the notebook had run before the first hidden numbers were sent
     pending = iter(requests(replies))
     for restart in itertools.count():
         is_last = restart >= _RESTARTS or time.monotonic() > deadline
@@ -121,18 +132,24 @@ async def execute(
             if culprit is not None and not is_last:
                 lost[culprit] = run.errors[culprit]
                 continue
-            if await run.ask(pending, replies) or is_last:
+
+            def say(run: _Run = run) -> None:
+                if not said:
+                    said.append(_Said(run.executed, run.errors | lost, run.stopped, time.monotonic() - started))
+
+            if await run.ask(pending, replies, say) or is_last:
                 # The kernel is lost, so no more replies can arrive.
                 for request in pending:
                     replies[request.key] = combine(replies.get(request.key), Reply(status="unreachable"), request)
                 await kernel.manager.signal_kernel(signal.SIGKILL)
+                say()
                 yield Execution(
-                    executed=run.executed,
-                    errors=run.errors | lost,
-                    stopped=run.stopped,
+                    executed=said[0].executed,
+                    errors=said[0].errors,
+                    stopped=said[0].stopped,
                     replies=replies,
                     layers=kernel.layers,
-                    seconds=time.monotonic() - started,
+                    seconds=said[0].seconds,
                     is_doubtful=is_doubtful or run.is_doubtful,
                 )
                 return
@@ -232,15 +249,24 @@ class _Run:
     def _fail(self, kind: str, message: str) -> None:
         self.errors[self._running] = CallError(type=kind, message=message, cell=self._running)
 
-    async def ask(self, pending: Iterator[Request], replies: dict[str, Reply]) -> bool:
-        """Send requests to the harness. Returns False if one killed the kernel and the others need another one."""
+    async def ask(
+        self, pending: Iterator[Request], replies: dict[str, Reply], before_hidden: Callable[[], None]
+    ) -> bool:
+        """
+        Send requests to the harness. Returns False if one killed the kernel and the others need another one.
+
+        Args:
+            before_hidden: Called before each request with hidden numbers.
+        """
         if not await self._serve():
             return True
         for request in pending:
+            if request.is_hidden:
+                before_hidden()
             reply = await self._exchange(request)
             replies[request.key] = combine(replies.get(request.key), reply, request)
             if reply.is_fatal:
-                return request.is_evidence
+                return False
         return True
 
     async def _serve(self) -> bool:

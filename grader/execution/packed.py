@@ -14,17 +14,19 @@ import dataclasses
 import hashlib
 import json
 import zlib
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import torch
 
 from grader.assignment.load import Assignment
-from grader.execution.calls import CHAIN
+from grader.execution.calls import CHAIN, hidden_key, practice_key
 from grader.execution.channel import Reply
 from grader.execution.execute import Execution
 from grader.model import CallError
-from grader.reference.cases import build_cases, build_chain
+from grader.reference.cases import Case, build_cases, build_chain
+from grader.reference.practice import build_practice
 
 __all__ = ["LIMIT_BYTES", "UNPACKED_LIMIT_BYTES", "pack_execution", "unpack_execution"]
 
@@ -33,7 +35,7 @@ LIMIT_BYTES = 8 * 1024 * 1024
 UNPACKED_LIMIT_BYTES = 64 * 1024 * 1024
 """The largest size of an execution before it is compressed."""
 
-_FORMAT = 1
+_FORMAT = 2
 _DTYPES = {"F32": torch.float32, "F64": torch.float64}
 _WIDTH = 8
 _LEVEL = 3
@@ -53,7 +55,7 @@ def pack_execution(execution: Execution, assignment: Assignment) -> bytes | None
             digest.update(payload)
             payloads.append(_difference(payload, expected.get((key, case), {})))
             records.append({"case": case, "header": header, "bytes": len(payload)})
-        described = {"key": key, "status": reply.status, "detail": reply.detail, "is_fatal": reply.is_fatal}
+        described = {name: getattr(reply, name) for name in ("status", "detail", "is_fatal", "is_odd")} | {"key": key}
         replies.append({**described, "records": records})
     summary = {
         "format": _FORMAT,
@@ -95,6 +97,7 @@ def unpack_execution(content: bytes, assignment: Assignment) -> Execution | None
                 status=described["status"],
                 detail=described["detail"],
                 is_fatal=described["is_fatal"],
+                is_odd=described["is_odd"],
                 records=records,
             )
         if digest.hexdigest() != summary["sha256"]:
@@ -115,10 +118,15 @@ def _expected(assignment: Assignment) -> dict[tuple[str, str], Gradients]:
     """The references: by the key of a reply and the case of a record, and then by the names of the tensors there."""
     chain = build_chain(assignment).expected
     links = {f"{e.name}/d{target}": chain[f"d{target}"] for e in assignment.exercises for target in e.targets}
+    cases, practice = build_cases(assignment), build_practice(assignment)
+    by_key: dict[str, Iterable[Case]] = {}
+    for exercise in assignment.exercises:
+        by_key[exercise.name] = by_key[hidden_key(exercise)] = cases[exercise.name]
+        by_key[practice_key(exercise)] = practice[exercise.name]
     return {(CHAIN, CHAIN): links} | {
-        (name, case.name): {str(number): tensor for number, tensor in enumerate(case.expected)}
-        for name, cases in build_cases(assignment).items()
-        for case in cases
+        (key, case.name): {str(number): tensor for number, tensor in enumerate(case.expected)}
+        for key, of_key in by_key.items()
+        for case in of_key
     }
 
 

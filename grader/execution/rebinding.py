@@ -52,8 +52,8 @@ def rebind_request(
         for kind in _KINDS
     }
     request = call_request(exercise, [public], assignment.limits, autograd=assignment.autograd)
-    header = request.header | {"cases": [_SAME, *changes], "on": public.name, "rebind": changes}
-    return (dataclasses.replace(request, key=rebind_key(exercise), header=header, is_evidence=True),)
+    header = request.header | {"cases": [_SAME, *changes], "on": public.name, "rebind": changes, "apart": True}
+    return (dataclasses.replace(request, key=rebind_key(exercise), header=header),)
 
 
 def confirm_reads(

@@ -4,12 +4,22 @@ Puts all requests to one notebook in order.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
 
 from grader.assignment.load import Assignment
-from grader.execution.calls import call_request, chain_request, place_in
+from grader.execution.calls import (
+    call_request,
+    chain_request,
+    hidden_key,
+    outcome_of,
+    place_in,
+    practice_key,
+    read_call,
+)
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import rebind_request
+from grader.model import Exercise
 from grader.notebook.functions import FunctionIndex
 from grader.reference.cases import Case, ChainCase
 
@@ -20,17 +30,22 @@ def requests_for(
     assignment: Assignment,
     functions: FunctionIndex,
     cases: Mapping[str, tuple[Case, ...]],
+    practice: Mapping[str, tuple[Case, ...]],
     chain: ChainCase,
     replies: Mapping[str, Reply],
 ) -> Iterator[Request]:
     """
-    First the public cases of all functions, then all functions in one backward pass, then the hidden cases.
+    First all that may be spoken of, then the hidden cases.
 
-    In this order, a function that remembers its arguments has seen no hidden number when it returns what students may
-    see. Calls with changed variables of the notebook come last, after everything that counts.
+    In this order, nothing that a function or the notebook says can depend on a hidden number: they reach the student's
+    processes when everything has been said. Of the replies to them, only one word each is read.
+
+    Only a function that is wrong is called with changed variables of the notebook, and in a process of its own, so that
+    no other call sees what that leaves behind.
 
     Args:
         cases: The cases of each exercise, by its name.
+        practice: Cases like the hidden ones, which are drawn from no secret. They explain, and decide nothing.
         replies: The replies so far. A request may depend on them.
     """
     limits = assignment.limits
@@ -38,10 +53,26 @@ def requests_for(
         public = [case for case in cases[exercise.name] if case.public]
         yield call_request(exercise, public, limits, autograd=assignment.autograd)
     done = [exercise for exercise in assignment.exercises if replies[exercise.name].status == "done"]
+    for exercise in done:
+        request = call_request(exercise, practice[exercise.name], limits, autograd=assignment.autograd)
+        yield dataclasses.replace(request, key=practice_key(exercise))
     yield chain_request(assignment, done, chain, limits)
     for exercise in done:
-        hidden = [case for case in cases[exercise.name] if not case.public]
-        yield call_request(exercise, hidden, limits, autograd=assignment.autograd)
-    for exercise in done:
         scope = functions.scope(exercise.name, place_in(replies[exercise.name]))
-        yield from rebind_request(assignment, exercise, cases[exercise.name], scope)
+        evidence = rebind_request(assignment, exercise, cases[exercise.name], scope)
+        if evidence and _is_wrong(exercise, cases[exercise.name], practice[exercise.name], replies):
+            yield from evidence
+    for exercise in done:
+        if not replies[practice_key(exercise)].is_fatal:
+            hidden = [case for case in cases[exercise.name] if not case.public]
+            request = call_request(exercise, hidden, limits, autograd=assignment.autograd)
+            yield dataclasses.replace(request, key=hidden_key(exercise), is_hidden=True)
+
+
+def _is_wrong(
+    exercise: Exercise, cases: Sequence[Case], practice: Sequence[Case], replies: Mapping[str, Reply]
+) -> bool:
+    """Whether a function is wrong on a public or a practice case, so that an explanation is looked for."""
+    public = [case for case in cases if case.public]
+    calls = read_call(public, replies[exercise.name]) + read_call(practice, replies[practice_key(exercise)])
+    return any(not outcome_of(call, autograd="allow").passed for call in calls)

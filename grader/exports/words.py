@@ -10,6 +10,7 @@ from typing import Any, NewType
 from grader.model import Adjustment
 from grader.reports.cells import amount
 from grader.reports.reading import Finding, ReadReport
+from grader.reports.terminal import without_commands
 from grader.reports.words import VERDICTS, clip, visible
 
 __all__ = [
@@ -34,13 +35,13 @@ Harmless = NewType("Harmless", ReadReport)
 
 
 def harmless(report: ReadReport) -> Harmless:
-    """Make characters visible that would control, reorder or hide text."""
+    """Make characters visible that would control, reorder or hide text, and break commands to the log of a job."""
     return Harmless(_visible(report))
 
 
 def _visible(value: Any) -> Any:
     if isinstance(value, str):
-        return visible(value)
+        return without_commands(visible(value))
     if isinstance(value, tuple):
         return tuple(map(_visible, value))
     if dataclasses.is_dataclass(value) and not isinstance(value, type):

@@ -6,7 +6,7 @@ this process, and the process at the other end of the channel makes every decisi
 
 Functions are called in a child that is forked from the state that the notebook left (`grader.harness.child`). The child
 writes one message per case, so that a function that exits, hangs or crashes loses only its own remaining cases. After
-that, the next exercise gets a new child.
+that, the next exercise gets a new child. Requests that are to be done `apart` share a child with one another only.
 """
 
 from __future__ import annotations
@@ -44,14 +44,18 @@ def serve(shell: Any, descriptor: int) -> None:
         with contextlib.suppress(Exception):
             stream.flush()  # otherwise a thread that still publishes what the notebook printed slows down the calls
     child: Child | None = None
+    is_apart = False
     with socket.socket(fileno=descriptor) as channel, contextlib.suppress(ChannelClosed):
         channel.setblocking(True)
         channel.sendall(pack({"status": "ready"}))
         while True:
             request = receive_message(channel.recv, payload_limit=REQUEST_LIMIT_BYTES)
+            header, _ = request
+            if child is not None and not child.has_ended and is_apart != bool(header.get("apart")):
+                child.end()
             if child is None or child.has_ended:
                 child = Child(functools.partial(perform, state=state))
-            header, _ = request
+                is_apart = bool(header.get("apart"))
             status, results = child.ask(request, seconds=float(header["seconds"]), limit=int(header["limit"]))
             if child.has_ended or are_other_processes_left(expected=2):
                 if not child.has_ended:

@@ -24,6 +24,7 @@ from grader.errors import SolutionError, SourceError
 from grader.model import Exercise, Outcome
 from grader.modes import ordinary
 from grader.reference.networks import (
+    PRACTICE,
     Network,
     Point,
     draw_inputs,
@@ -56,6 +57,7 @@ class Case:
     One call of one exercise.
 
     Attributes:
+        public: Whether students may see it: it is the public batch, or drawn from no secret.
         dtype: The dtype of the floating arguments.
         rows: How many images are in the batch, N, on whichever axis.
         arguments: By name, in the function's order; any shape.
@@ -220,7 +222,7 @@ def _case(assignment: Assignment, exercise: Exercise, point: Point, networks: di
             )
     return Case(
         name=point.name,
-        public=point.public,
+        public=point.public or assignment.hidden_seed == PRACTICE,
         dtype=point.dtype,
         rows=point.rows,
         arguments=arguments,

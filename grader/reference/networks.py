@@ -22,6 +22,7 @@ from grader.errors import SourceError
 from grader.reference.mnist import read_split
 
 __all__ = [
+    "PRACTICE",
     "Network",
     "Point",
     "draw_inputs",
@@ -35,6 +36,10 @@ __all__ = [
     "rounded",
     "seed_of",
 ]
+
+
+PRACTICE = -1
+"""The hidden seed of cases that are no secret, as in a student's own check: an assignment's seed is never negative."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,9 +7,12 @@ from __future__ import annotations
 import decimal
 import re
 
+from grader.reports.words import visible
+
 __all__ = ["amount", "inert", "points"]
 
-FORMULA = ("=", "+", "-", "@")
+FORMULA = ("=", "+", "-", "@", "\N{FULLWIDTH EQUALS SIGN}", "\N{FULLWIDTH PLUS SIGN}", "\N{FULLWIDTH COMMERCIAL AT}")
+"""What a formula may begin with; spreadsheets in East Asia take wide characters, too."""
 
 
 def points(number: float) -> str:
@@ -41,5 +44,5 @@ def inert(cell: str) -> str:
     >>> inert("=1+1")
     "'=1+1"
     """
-    plain = re.sub(r"[\x00-\x1f\x7f]+", " ", cell).strip()
+    plain = visible(re.sub(r"[\x00-\x1f\x7f]+", " ", cell)).strip()
     return f"'{plain}" if plain.startswith(FORMULA) else plain

@@ -34,7 +34,7 @@ class ErrorView:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class CaseRow:
-    """A row of the table of cases. Hidden cases show their outcome and the size of their error, nothing more."""
+    """A row of the table of cases. A hidden case has only an outcome."""
 
     name: str
     what: str
@@ -236,8 +236,6 @@ def _anchors(results: Sequence[ExerciseResult]) -> list[str]:
 def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
     right = result.passed is True
     wrong = next((case for case in result.cases if case.public and case.outcome is not Outcome.MATCH), None)
-    # A hidden case may be the only one with a wrong shape or dtype; both may be shown.
-    shown = wrong or next((c for c in result.cases if c.outcome in (Outcome.WRONG_SHAPE, Outcome.WRONG_DTYPE)), None)
     # A single number is in the table already.
     fewest_entries = 2 if wrong is not None and wrong.worst is not None else 1
     return ExerciseView(
@@ -262,8 +260,8 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
         notices=tuple(clip(notice.message) for notice in result.notices[:MAX_ITEMS]),
         error=_error(result.error) if result.error else None,
         code=list_code(result.code, result.error) if result.code else None,
-        facts=_facts(shown or next((case for case in result.cases if right and case.public), None)),
-        facts_of=f"d{shown.target}" if shown is not None and shown.target else "",
+        facts=_facts(wrong or next((case for case in result.cases if right and case.public), None)),
+        facts_of=f"d{wrong.target}" if wrong is not None and wrong.target else "",
         worst=_worst(wrong),
         wrong_share=_wrong_share(wrong),
         cases=tuple(_case(case) for case in result.cases[:MAX_ITEMS]),
@@ -337,8 +335,7 @@ def _case(case: CaseResult) -> CaseRow:
         verdict=VERDICTS[case.outcome],
         absolute="–" if case.max_abs_error is None else number(case.max_abs_error, digits=3),
         relative=_relative(case.max_rel_error),
-        # It grows with the reference, and a hidden case shows nothing of that.
-        tolerance="–" if case.tolerance is None or not case.public else number(case.tolerance, digits=2),
+        tolerance="–" if case.tolerance is None else number(case.tolerance, digits=2),
     )
 
 

@@ -19,6 +19,8 @@ LEFT, TOP, RIGHT, BOTTOM = 56, 28, 372, 218
 LABEL_GAP = 16.0
 HUGE = 1e150
 """No larger number is drawn, so that calculations with the numbers do not overflow."""
+TINY = 1e-150
+"""Smaller numbers count as zero, for the same reason: the logarithm of a quotient of them may not exist."""
 OFF_SCALE = 1e6
 """A student's loss beyond this many times the largest reference loss leaves the picture."""
 FINE = 30
@@ -89,6 +91,7 @@ def number(value: float, digits: int = 4) -> str:
 
 def plot_curve(curve: Curve) -> CurvePlot | None:
     """Lay out the training curve; None if there is no finite loss to show."""
+    curve = Curve(reference=tuple(map(_near, curve.reference)), student=tuple(map(_near, curve.student)))
     steps = max(len(curve.reference), len(curve.student)) - 1
     drawable = [loss for loss in (*curve.reference, *curve.student) if abs(loss) < HUGE]
     if not drawable or steps < 1:
@@ -112,6 +115,10 @@ def plot_curve(curve: Curve) -> CurvePlot | None:
         lost=Label(x=student.end[0], y=student.end[1], text="×") if student.lost is not None and student.end else None,
         description=_describe(curve, student, same=same),
     )
+
+
+def _near(loss: float) -> float:
+    return 0.0 if abs(loss) < TINY else loss
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -108,15 +108,16 @@ def test_a_reply_has_a_record_for_each_case() -> None:
     reply = received(
         reply_of(
             {"status": "done"},
-            ({"case": "a", "n": 1}, b"one"),
+            ({"case": "a", "parts": 1}, b"one"),
             ({"case": "b"}, b""),
-            ({"case": "a", "n": 2}, b"two"),
+            ({"case": "a", "parts": 2}, b"two"),
             ({"case": 3}, b""),
             ({}, b""),
         )
     )
 
-    assert reply == Reply(status="done", records={"a": ({"case": "a", "n": 1}, b"one"), "b": ({"case": "b"}, b"")})
+    records = {"a": ({"case": "a", "parts": 1}, b"one"), "b": ({"case": "b"}, b"")}
+    assert reply == Reply(status="done", records=records, is_odd=True)
 
 
 def test_a_record_that_is_cut_off_ends_the_records() -> None:

@@ -52,7 +52,9 @@ def asked(
     replies: dict[str, Reply] = {}
     requests = []
     assignment = dataclasses.replace(ASSIGNMENT, **settings)
-    for request in requests_for(assignment, index_of(codes or []), cases or CASES, CHAIN_CASE, replies):
+    chosen = cases or CASES
+    practice = {name: of_exercise[-2:] for name, of_exercise in chosen.items()}
+    for request in requests_for(assignment, index_of(codes or []), chosen, practice, CHAIN_CASE, replies):
         requests.append(request)
         replies[request.key] = Reply(status=(statuses or {}).get(request.key, "done"))
     return requests
@@ -66,21 +68,28 @@ HIDDEN = ("mnist_hidden", "vjp")
 
 
 def test_the_order_of_requests() -> None:
-    """Public cases come first, then the chain, then hidden cases, and at last requests that are evidence only."""
+    """Public cases come first, then all that explains, then the chain; hidden cases are the last."""
     requests = asked(codes=READS)
 
     assert described(requests) == [
         ("grad_w", "mnist"),
         ("grad_b", "mnist"),
         ("grad_layer", "mnist"),
+        ("grad_w practice", *HIDDEN),
+        ("grad_b practice", *HIDDEN),
+        ("grad_layer practice", *HIDDEN),
         ("chain",),
-        ("grad_w", *HIDDEN),
-        ("grad_b", *HIDDEN),
-        ("grad_layer", *HIDDEN),
         ("grad_w rebound", "the same again", "values of a1", "rows of a1"),
         ("grad_layer rebound", "the same again", "values of z1", "rows of z1"),
+        ("grad_w hidden", *HIDDEN),
+        ("grad_b hidden", *HIDDEN),
+        ("grad_layer hidden", *HIDDEN),
     ]
-    assert [request.is_evidence for request in requests] == [False] * 7 + [True] * 2
+    assert [request.is_hidden for request in requests] == [False] * 9 + [True] * 3
+    assert [request.key for request in requests if request.header.get("apart")] == [
+        "grad_w rebound",
+        "grad_layer rebound",
+    ]
 
 
 def test_hidden_numbers_are_sent_after_all_public_cases() -> None:
@@ -88,7 +97,7 @@ def test_hidden_numbers_are_sent_after_all_public_cases() -> None:
 
     early = [name.split("/")[0] for request in requests[:3] for name in load(request.payload)]
     assert set(early) == {"mnist"}
-    assert load(requests[3].payload).keys() == {"x", "w"}
+    assert load(requests[6].payload).keys() == {"x", "w"}
 
 
 @pytest.mark.parametrize("status", ["crashed", "timed_out", "too_large", "out_of_memory", "unreachable"])
@@ -96,12 +105,14 @@ def test_a_function_that_did_harm_is_not_called_again(status: str) -> None:
     requests = asked({"grad_w": status}, READS)
 
     assert described(requests)[3:] == [
+        ("grad_b practice", *HIDDEN),
+        ("grad_layer practice", *HIDDEN),
         ("chain",),
-        ("grad_b", *HIDDEN),
-        ("grad_layer", *HIDDEN),
         ("grad_layer rebound", "the same again", "values of z1", "rows of z1"),
+        ("grad_b hidden", *HIDDEN),
+        ("grad_layer hidden", *HIDDEN),
     ]
-    assert [exercise["function"] for exercise in requests[3].header["exercises"]] == ["grad_b", "grad_layer"]
+    assert [exercise["function"] for exercise in requests[5].header["exercises"]] == ["grad_b", "grad_layer"]
 
 
 def test_hidden_cases_are_sent_even_if_the_chain_fails() -> None:
@@ -112,12 +123,12 @@ def test_variables_are_changed_only_for_functions_that_read_data() -> None:
     """Constants of the network do not count, since functions are meant to read them."""
     codes = ["EPS = 1\n\ndef grad_w(x, dz):\n    return x * EPS\n\ndef grad_b(dz):\n    a = 2\n    return dz * a"]
 
-    assert not any(request.is_evidence for request in asked(codes=codes))
+    assert not any(request.header.get("apart") for request in asked(codes=codes))
 
 
 def test_variables_are_changed_on_the_public_case() -> None:
     """If a default argument reads the variable, the request says so."""
-    weight, layer = (request.header for request in asked(codes=READS)[-2:])
+    weight, layer = (request.header for request in asked(codes=READS) if request.header.get("apart"))
 
     assert weight["on"] == layer["on"] == "mnist"
     assert weight["rebind"] == {
@@ -133,8 +144,9 @@ def test_an_assignment_without_a_public_case() -> None:
 
     assert described(asked(codes=READS, cases=cases)) == [
         *((exercise.name,) for exercise in EXERCISES),
+        *((f"{exercise.name} practice", *HIDDEN) for exercise in EXERCISES),
         ("chain",),
-        *((exercise.name, *HIDDEN) for exercise in EXERCISES),
+        *((f"{exercise.name} hidden", *HIDDEN) for exercise in EXERCISES),
     ]
 
 
@@ -146,7 +158,7 @@ def test_inference_mode_is_used_if_autograd_is_forbidden(autograd: str, inferenc
 
 
 def test_the_contents_of_a_request() -> None:
-    call, chain = asked()[0], asked()[3]
+    call, chain = asked()[0], asked()[6]
 
     limits = {"seconds": 3.0, "cpu_seconds": 2.0, "limit": 1000}
     assert call.header == {

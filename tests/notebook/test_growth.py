@@ -22,7 +22,7 @@ from grader.model import CallError
 from grader.notebook.advice import advice_on
 from grader.notebook.functions import Place, find_functions
 from grader.notebook.lines import json_lines
-from grader.notebook.read import Notebook, Unreadable, read_notebook, text_of
+from grader.notebook.read import Unreadable, read_notebook, text_of
 from grader.notebook.relevance import relevance
 from tests.conftest import raw_submission
 

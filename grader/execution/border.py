@@ -1,0 +1,178 @@
+"""
+The border: what a student's process sent becomes bounded, valid data here, and nowhere else.
+
+Nothing is refused for being strange, because a strange part must not cost the parts beside it. Words that the harness
+does not use are left out; text is valid Unicode and short; numbers, lists and nesting are bounded; tensors are checked
+before memory is allocated for them. What had to be changed is reported, for the instructor.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, deserialize
+
+from grader.harness.wire import PREFIX, Message, WireError, unpack_header, unpack_prefix
+
+__all__ = ["WORDS", "read_records", "read_tensors", "safe_text", "within_bounds"]
+
+WORDS = frozenset(
+    {
+        *("case", "status", "place", "type", "collection", "parts", "shapes", "dtypes", "requires_grad", "autograd"),
+        *("mutated", "narrowed", "blank", "error", "message", "frames", "cell", "line", "function"),
+        *("losses", "failed", "returned"),
+    }
+)
+"""The keys that records of the harness have."""
+
+MOST_RECORDS = 200
+MOST_ITEMS = 1_000
+MOST_CHARACTERS = 4_000
+DEEPEST = 6
+LARGEST_INTEGER = 2**63 - 1
+
+MOST_DIMENSIONS = 16
+LARGEST_SIZE = 2**40
+_DTYPES: Mapping[str, torch.dtype] = {
+    "F64": torch.float64,
+    "F32": torch.float32,
+    "F16": torch.float16,
+    "BF16": torch.bfloat16,
+    "F8_E5M2": torch.float8_e5m2,
+    "F8_E4M3": torch.float8_e4m3fn,
+    "I64": torch.int64,
+    "I32": torch.int32,
+    "I16": torch.int16,
+    "I8": torch.int8,
+    "U8": torch.uint8,
+    "BOOL": torch.bool,
+    "C64": torch.complex64,
+}
+"""The dtypes of tensors that are read, by their names in the safetensors format."""
+
+_ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+def safe_text(value: object, limit: int) -> str:
+    """
+    Text from the student's process: valid Unicode without control characters and colours, and no longer than `limit`.
+
+    Addresses of objects are left out, because they differ from run to run, and say nothing.
+
+    >>> safe_text("<C object at 0x7f3a5c0d1e50> is not a tensor", 100)
+    '<C object at 0x…> is not a tensor'
+    """
+    text = _ADDRESS.sub("0x…", _CONTROL.sub("", _valid(value))) if isinstance(value, str) else ""
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} characters more)"
+
+
+def _valid(text: str) -> str:
+    """The text with a replacement character for each surrogate: half a character, which no file can contain."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
+def read_records(payload: bytes, *, known: Collection[str] | None = None) -> tuple[dict[str, Message], bool]:
+    """
+    The records in the payload of a reply, by their case, and whether the harness would have sent them like this.
+
+    Args:
+        known: The cases that were asked for; None for any. Of several records for a case, the first one counts.
+    """
+    records: dict[str, Message] = {}
+    is_odd = False
+    for count, (header, content) in enumerate(_messages(payload)):
+        if count >= MOST_RECORDS:
+            return records, True
+        bounded, was_changed = within_bounds(header)
+        case = bounded.get("case")
+        if isinstance(case, str) and case not in records and (known is None or case in known):
+            records[case] = bounded, content
+            is_odd |= was_changed
+        else:
+            is_odd = True
+    return records, is_odd
+
+
+def _messages(payload: bytes) -> Iterator[Message]:
+    """The messages in a payload, until one is cut off. The header of one that is no JSON object is empty."""
+    view = memoryview(payload)
+    while len(view) >= PREFIX.size:
+        try:
+            header_length, payload_length = unpack_prefix(bytes(view[: PREFIX.size]), payload_limit=len(view))
+        except WireError:
+            yield {}, b""
+            return
+        begin, end = PREFIX.size + header_length, PREFIX.size + header_length + payload_length
+        if end > len(view):
+            return
+        try:
+            header = unpack_header(bytes(view[PREFIX.size : begin]))
+        except WireError:
+            header = {}
+        yield header, bytes(view[begin:end])
+        view = view[end:]
+
+
+def within_bounds(header: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
+    """
+    A record's header with nothing in it that the harness does not send, and whether anything was left out or cut.
+
+    A replaced surrogate does not count: the harness sends what an exception says, and that may be any text.
+    """
+    changes: list[str] = []
+    bounded = _bounded(header, DEEPEST, changes)
+    return bounded, bool(changes)
+
+
+def _bounded(value: Any, depth: int, changes: list[str]) -> Any:
+    if value is None or isinstance(value, (bool, float)):
+        return value
+    if isinstance(value, str):
+        if len(value) > MOST_CHARACTERS:
+            changes.append("text")
+        return _valid(value[:MOST_CHARACTERS])
+    if isinstance(value, int) and abs(value) <= LARGEST_INTEGER:
+        return value
+    if isinstance(value, list) and depth:
+        if len(value) > MOST_ITEMS:
+            changes.append("list")
+        return [_bounded(item, depth - 1, changes) for item in value[:MOST_ITEMS]]
+    if isinstance(value, dict) and depth:
+        if not value.keys() <= WORDS:
+            changes.append("word")
+        return {key: _bounded(item, depth - 1, changes) for key, item in value.items() if key in WORDS}
+    changes.append("value")
+    return None
+
+
+def read_tensors(payload: bytes, names: Iterable[str]) -> dict[str, torch.Tensor]:
+    """
+    The tensors of a payload that have one of these names; empty if it is not in the safetensors format.
+
+    A tensor takes exactly the bytes that its dtype and shape need, and these are in the payload already.
+    """
+    if not payload:
+        return {}
+    try:
+        found = dict(deserialize(payload))
+    except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError, OverflowError, MemoryError):
+        return {}
+    return {name: tensor for name in names if name in found and (tensor := _tensor(found[name])) is not None}
+
+
+def _tensor(described: Mapping[str, Any]) -> torch.Tensor | None:
+    """A tensor from its dtype, shape and bytes; None if they do not fit together."""
+    dtype, shape, content = _DTYPES.get(described["dtype"]), list(described["shape"]), described["data"]
+    if dtype is None or len(shape) > MOST_DIMENSIONS or any(not 0 <= size <= LARGEST_SIZE for size in shape):
+        return None
+    if math.prod(shape) * dtype.itemsize != len(content):
+        return None
+    if not content:
+        # With a size of zero, the other sizes take no memory. But torch multiplies them, and that must not overflow.
+        return torch.empty(shape, dtype=dtype) if math.prod(max(1, size) for size in shape) <= LARGEST_SIZE else None
+    return torch.frombuffer(content, dtype=dtype).reshape(shape)

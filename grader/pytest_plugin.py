@@ -78,6 +78,7 @@ class NotebookFile(pytest.File):
         super().__init__(**arguments)
         self._report: Harmless | None = None
         self._read: tuple[Submission, Assignment] | None = None
+        self._secrets = [self.path.parent]
 
     def collect(self) -> Iterator[pytest.Item]:
         """The exercises of its assignment."""
@@ -96,6 +97,8 @@ class NotebookFile(pytest.File):
         except GraderError as error:
             raise self.CollectError(for_terminal(str(error))) from error
         self._read = submission, assignment
+        if not option.grader_public:
+            self._secrets.append(source.parent)
         for exercise in assignment.exercises:
             yield ExerciseItem.from_parent(self, name=exercise.name)
 
@@ -117,7 +120,7 @@ class NotebookFile(pytest.File):
             assert self._read is not None
             submission, assignment = self._read
             level = Level[self.config.option.grader_require_sandbox.upper()]
-            whole = grade(submission, assignment, require=level, secrets=[self.path.parent])
+            whole = grade(submission, assignment, require=level, secrets=self._secrets)
             _, shown = views_of(whole, assignment.visibility, datetime.now(timezone.utc))
             self._report = harmless(with_places(read_report(report_to_dict(shown)), [self.path]))
         return self._report

@@ -126,8 +126,7 @@ def _show_prefix(selection: Selection, prefix: Path, programs: Iterable[str]) ->
 
 
 def _names_in(folder: Path, patterns: Iterable[str]) -> list[str]:
-    names = os.listdir(folder) if folder.is_dir() else []
-    return [name for name in names if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
+    return [name for name in _entries(folder) if any(fnmatch.fnmatchcase(name, pattern) for pattern in patterns)]
 
 
 def _is_library_file(name: str) -> bool:
@@ -192,7 +191,7 @@ def installed_names(folder: str) -> frozenset[str]:
     The files in which distributions list theirs have megabytes. They are read, the short ones first, only as long as
     there is a name whose distribution is not known from less.
     """
-    entries = os.listdir(folder)
+    entries = _entries(folder)
     distributions = [name for name in entries if name.endswith((".dist-info", ".egg-info"))]
     names = {_stem(name) for name in entries if not name.endswith(_HARMLESS)}
     found = {"__pycache__", OWN_PACKAGE}
@@ -217,6 +216,13 @@ def installed_names(folder: str) -> frozenset[str]:
                 found.add(name)
                 del wanted[name]
     return frozenset(names & found)
+
+
+def _entries(folder: Path | str) -> list[str]:
+    try:
+        return os.listdir(folder)
+    except OSError:  # there is no such folder, or nobody may list it
+        return []
 
 
 def _stem(name: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import csv
 import hashlib
 import json
@@ -24,6 +25,7 @@ from grader import pipeline
 from grader.classroom import tasks
 from grader.classroom.records import Graded
 from grader.cli import main
+from grader.errors import GraderFault
 from tests.conftest import ROOT, SOURCE
 
 SCHEMA = json.loads((ROOT / "grader" / "schemas" / "report-1.json").read_text())
@@ -306,3 +308,21 @@ def test_ctrl_c_keeps_results(tmp_path: Path, notebook_of: Callable[[str], bytes
     assert "Traceback" not in message
     assert 2 <= len(graded_at(output / "gradebook.db")) < 12
     assert not list(output.glob(".*"))
+
+
+def test_workers_are_told_what_no_notebook_may_see(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sources, all submissions, and the output with the gradebook: paths alone."""
+    told: list[tasks.Task] = []
+
+    class Recording(concurrent.futures.ThreadPoolExecutor):
+        def submit(self, _, /, task):  # type: ignore[override]
+            told.append(task)
+            return super().submit(tasks.set_aside, task, GraderFault("Nothing was graded."))
+
+    monkeypatch.setattr("grader.classroom.pool.local_workers", Recording)
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "alice.py").write_text("def grad_yhat(yhat, y): ...")
+
+    batch(tmp_path / "marks", tmp_path / "class", "-a", "two_layer_mse", "--jobs", "1")
+
+    assert {task.secrets for task in told} == {(SOURCE.parent, tmp_path / "class", tmp_path / "marks")}

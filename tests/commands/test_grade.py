@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,10 @@ import nbformat
 import pytest
 
 from grader.cli import main
+from grader.execution import execute
+from grader.execution.warm import forkserver
+from grader.model import Limits
+from grader.sandbox import Level, level_of
 from tests.conftest import ROOT, SOURCE, handed_in
 
 SCHEMA = json.loads((ROOT / "grader" / "schemas" / "report-1.json").read_text())
@@ -184,3 +189,24 @@ def test_a_notebook_without_metadata_is_known_by_its_functions(tmp_path: Path, f
     path.write_text("\n".join(f"def {name}(): ..." for name in functions.split()))
 
     assert main(["grade", str(path), "-o", str(tmp_path), "--solutions", str(SOURCE.parent)]) == code
+
+
+def test_what_no_notebook_may_see_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The sources, the folder of the submission, and the output. If a kernel would see one, nothing is executed."""
+    path = solved(tmp_path / "alice.ipynb")
+    told: list[Path] = []
+    start_kernel = execute.start_kernel
+
+    def start(limits: Limits, *, secrets: Sequence[Path], **options: Any) -> Any:
+        told.extend(secrets)
+        return start_kernel(limits, secrets=[*secrets, ROOT / "grader" / "harness"], **options)
+
+    monkeypatch.setattr(execute, "start_kernel", start)
+    if level_of(forkserver().layers) < Level.FILTERED:
+        pytest.skip("files are not kept from students here")
+
+    code, report = graded(path)
+
+    assert told == [SOURCE.parent, tmp_path, tmp_path / "out"]
+    assert (code, report["exercises"][0]["outcome"]) == (3, "grader_error")
+    assert "would be able to read" in report["notes"][0]

@@ -20,7 +20,7 @@ _FORMS = {".py": ("light", "percent", "hydrogen"), ".md": ("markdown", "myst")}
 _NAMED = {".py": "light or percent", ".md": "Markdown or MyST"}
 _BLOCK = re.compile(r"(?:jupyter|jupytext|grader)[ \t]*:")
 _CODING = re.compile(r"[ \t\f]*#.*?coding[:=][ \t]*[-_.a-zA-Z0-9]+")
-_LINES, _CHARACTERS, _DEPTH, _ITEMS = 1_000, 32_768, 10, 1_000
+_LINES, _CHARACTERS, _DEPTH, _ITEMS, _BRACKETS = 1_000, 32_768, 10, 1_000, 100
 _MARKER_CHARACTERS = 20
 
 _Node: TypeAlias = "str | dict[str, _Node]"
@@ -135,6 +135,8 @@ def _values(text: str) -> dict[str, _Node]:
     root: dict[str, _Node] = {}
     open_: list[dict[str, _Node] | None] = []
     keys: list[str | None] = []
+    if text.count("[") + text.count("{") > _BRACKETS:  # of many within each other, PyYAML's time is quadratic
+        raise _error("it has too many brackets")
     try:
         for count, event in enumerate(yaml.parse(text, Loader=yaml.SafeLoader)):
             if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) or getattr(event, "tag", None):

@@ -13,7 +13,7 @@ __all__ = ["first_lines", "json_lines"]
 
 _SPACE = re.compile(r"[ \t\r\n]*")
 _MAGIC = re.compile(r"^\s*[%!]|=\s*[%!]")
-_DECODER = json.JSONDecoder()
+_DECODER = json.JSONDecoder(parse_int=float)
 
 
 def first_lines(text: str, cells: Iterable[tuple[int, str]]) -> dict[int, int]:

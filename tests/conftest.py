@@ -10,6 +10,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+import torch
 from hypothesis import settings
 from nbformat import NotebookNode
 
@@ -24,6 +25,10 @@ SOURCE = SOURCES / "two_layer_mse.md"
 
 settings.register_profile("suite", deadline=None, max_examples=50, derandomize=True)
 settings.load_profile("suite")
+
+# Two processes run the tests. For tensors as small as these, threads of torch spend most of their time on waiting for
+# each other, above all when there are more of them than cores.
+torch.set_num_threads(1)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

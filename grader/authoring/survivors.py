@@ -12,7 +12,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 
@@ -64,21 +64,25 @@ def find_survivors(
     assignment: Assignment, exercise: Exercise, mutants: Iterable[Mutant], cases: tuple[Case, ...]
 ) -> tuple[Survivor, ...]:
     """The mutants that no case catches, in their order."""
+    surviving = [
+        mutant
+        for mutant in mutants
+        if survives(assignment, exercise, mutant, cases)
+        and survives(assignment, exercise, mutant, cases, in_case_dtype=True)
+    ]
+    points = tuple(_points(assignment, exercise, cases[0])) if surviving else ()
     return tuple(
         Survivor(
             edit=mutant.edits[0].name,
             site=mutant.site,
             change=_change(assignment.solution_code[exercise.name], exercise.name, mutant),
-            why=_why(assignment, exercise, mutant, cases[0]),
+            why=_why(assignment, exercise, mutant, points),
         )
-        for mutant in mutants
-        if survives(assignment, exercise, mutant, cases)
-        and survives(assignment, exercise, mutant, cases, in_case_dtype=True)
+        for mutant in surviving
     )
 
 
-def _why(assignment: Assignment, exercise: Exercise, mutant: Mutant, like: Case) -> Why:
-    points = tuple(_points(assignment, exercise, like))
+def _why(assignment: Assignment, exercise: Exercise, mutant: Mutant, points: Sequence[Case]) -> Why:
     if not all(_agree(assignment, exercise, mutant, case) for case in points):
         return Why.HOLE
     if not all(_agree(assignment, exercise, mutant, _anywhere(case)) for case in points):

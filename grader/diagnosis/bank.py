@@ -49,11 +49,12 @@ def bank(assignment: Assignment, exercise: Exercise, *, pairs: bool = False) -> 
         return ()
     make = make_pairs if pairs else make_mutants
     cases = build_cases(assignment)[exercise.name]
+    others, kept = (cases[:-1], cases[-1:]) if pairs else ((), cases)
     evaluated = []
     for mutant in make(assignment.solution_code[exercise.name], exercise.name, cases[0].upstream):
-        if survives(assignment, exercise, mutant, cases):
+        results = tuple(evaluate(assignment, exercise, mutant, kept))
+        if _are_right(results, kept) and survives(assignment, exercise, mutant, others):
             continue
-        results = evaluate(assignment, exercise, mutant, cases[-1:] if pairs else cases)
         projections = tuple(None if result is None else tuple(map(project, result)) for result in results)
         evaluated.append(EvaluatedMutant(mutant=mutant, projections=projections))
     return tuple(evaluated)
@@ -69,11 +70,14 @@ def survives(
         in_case_dtype: Compute in the dtype of each case, as a submission does, instead of in float64.
     """
     cases = tuple(cases)[::-1]  # the last cases are small, and catch most mutants
+    return _are_right(evaluate(assignment, exercise, mutant, cases, in_case_dtype=in_case_dtype), cases)
+
+
+def _are_right(results: Iterable[Tensors | None], cases: Iterable[Case]) -> bool:
+    """Whether the results agree with the references; further results are not computed after one that does not."""
     return all(
         result is not None and agrees(result, case, case.expected, argument_dtype=case.dtype)
-        for result, case in zip(
-            evaluate(assignment, exercise, mutant, cases, in_case_dtype=in_case_dtype), cases, strict=True
-        )
+        for result, case in zip(results, cases, strict=True)
     )
 
 

@@ -17,6 +17,7 @@ import itertools
 import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
+from types import CodeType
 from typing import Any
 
 from grader.assignment.misconceptions import Misconception
@@ -71,9 +72,14 @@ class Mutant:
     def compile(self, name: str, namespace: Mapping[str, Any]) -> Callable[..., Any]:
         """The function, defined in a copy of the namespace."""
         variables = dict(namespace)
-        exec(compile(self.code, f"<mutant of {name}>", "exec"), variables)  # noqa: S102 - the instructor's code, edited
+        exec(_compiled(self.code, name), variables)  # noqa: S102 - the instructor's code, edited
         function: Callable[..., Any] = variables[name]
         return function
+
+
+@functools.lru_cache(maxsize=4096)
+def _compiled(code: str, name: str) -> CodeType:
+    return compile(code, f"<mutant of {name}>", "exec")
 
 
 EDITS = {name: Edit(name=name, rank=rank, **entry) for rank, (name, entry) in enumerate(table("edits").items())}

@@ -14,7 +14,7 @@ demo: $(STAMP) ## Grade the sample submissions and print where the reports are
 	$(VENV)/bin/grader demo
 
 test: $(STAMP) $(LAB)/.installed ## Run the whole suite
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadgroup
+	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 check: $(STAMP) ## Check style, format and types
 	$(VENV)/bin/ruff check

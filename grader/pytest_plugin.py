@@ -19,6 +19,7 @@ from grader.sandbox.levels import Level
 
 if TYPE_CHECKING:
     from grader.assignment.load import Assignment
+    from grader.errors import GraderError
     from grader.exports.words import Harmless
     from grader.model import Submission
     from grader.reports.reading import Finding
@@ -77,6 +78,7 @@ class NotebookFile(pytest.File):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self._report: Harmless | None = None
+        self._fault: GraderError | None = None
         self._read: tuple[Submission, Assignment] | None = None
         self._secrets = [self.path.parent]
 
@@ -109,6 +111,7 @@ class NotebookFile(pytest.File):
         Raises:
             GraderError: The grader failed.
         """
+        from grader.errors import GraderError
         from grader.exports.words import harmless
         from grader.pipeline import grade
         from grader.reports.json import report_to_dict
@@ -116,11 +119,17 @@ class NotebookFile(pytest.File):
         from grader.reports.reading import read_report
         from grader.visibility import views_of
 
+        if self._fault is not None:
+            raise self._fault
         if self._report is None:
             assert self._read is not None
             submission, assignment = self._read
             level = Level[self.config.option.grader_require_sandbox.upper()]
-            whole = grade(submission, assignment, require=level, secrets=self._secrets)
+            try:
+                whole = grade(submission, assignment, require=level, secrets=self._secrets)
+            except GraderError as error:
+                self._fault = error
+                raise
             _, shown = views_of(whole, assignment.visibility, datetime.now(timezone.utc))
             self._report = harmless(with_places(read_report(report_to_dict(shown)), [self.path]))
         return self._report

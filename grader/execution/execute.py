@@ -170,6 +170,7 @@ class _Run:
         self.stopped: str | None = None
         self.is_doubtful = False
         self._running = 0
+        self._begun = 0.0
 
     async def cells(self, deadline: float) -> int | None:
         """Run the cells. Returns the number of the cell in which the kernel was lost, or None."""
@@ -181,7 +182,7 @@ class _Run:
             # Each wait below has a limit of its own. This one holds whatever they do.
             await asyncio.wait_for(self._cells(client, deadline, last), last + _READY_S - time.monotonic())
         except (_Stuck, asyncio.TimeoutError):
-            self.is_doubtful = True
+            await self._doubt(time.monotonic() - self._begun)
             self.stopped = f"In [{self._running}] took too long and could not be interrupted."
         except DeadKernelError:
             self.stopped = f"The kernel died while In [{self._running}] was running."
@@ -214,7 +215,7 @@ class _Run:
                 return
             self._running = cell.number
             self._allow_cpu(self.limits.cell_cpu_s, then=signal.SIGINT)
-            begun = time.monotonic()
+            self._begun = time.monotonic()
             await client.async_execute_cell(node, cell.number - 1)
             self.executed += 1
             assert client.task_poll_for_reply is not None
@@ -222,7 +223,7 @@ class _Run:
             if content.get("ename") == TIMED_OUT:
                 is_up = time.monotonic() > deadline
                 seconds = self.limits.notebook_s if is_up else self.limits.cell_s
-                await self._doubt(time.monotonic() - begun)
+                await self._doubt(time.monotonic() - self._begun)
                 self._fail("TimeoutError", f"stopped after {seconds:g} seconds" + " for all cells" * is_up)
                 await self._settle()
             elif self.kernel.sandbox is not None and self.kernel.sandbox.is_over_allowance:

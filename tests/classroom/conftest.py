@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
 from pathlib import Path
 
 import nbformat
@@ -16,6 +18,19 @@ ANSWERS = {
     "sign": "def grad_yhat(yhat, y):\n    return -2 * (yhat - y) / len(y)\n",
     "raises": "def grad_b1(dz1):\n    raise ValueError('=cmd')\n",
 }
+
+
+@contextlib.contextmanager
+def one_thread_here(jobs: int) -> Iterator[Executor]:
+    """A thread instead of worker processes, which take seconds to start."""
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+@pytest.fixture
+def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classes are graded in this process, where the forkserver is warm."""
+    monkeypatch.setattr("grader.classroom.pool.local_workers", one_thread_here)
 
 
 @pytest.fixture(scope="session")

@@ -23,7 +23,6 @@ from grader.cli import main
 from grader.model import Adjustment, ExerciseResult, NotebookSummary, Outcome, Report
 from grader.reports.html import render_html
 from grader.reports.json import report_to_dict
-from tests.classroom.test_rescoring import one_thread_here
 from tests.conftest import ROOT, SOURCE, raw_submission
 
 SCHEMA = json.loads((ROOT / "grader" / "schemas" / "report-1.json").read_text())
@@ -206,7 +205,7 @@ def test_decisions_can_be_imported(gradebook: Path, tmp_path: Path, capsys: Any)
 
 
 def test_decisions_appear_everywhere_and_survive_regrading(
-    tmp_path: Path, notebook_of: Callable[[str], bytes], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, notebook_of: Callable[[str], bytes], in_this_process: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In the report, the tables, the platform's feedback and its gradebook, and no kernel is started for it."""
     canvas, theirs, output = tmp_path / "submissions.zip", tmp_path / "grades.csv", tmp_path / "out"
@@ -214,12 +213,11 @@ def test_decisions_appear_everywhere_and_survive_regrading(
         archive.writestr("lovelaceada_4021_998877_two_layer_mse.ipynb", notebook_of("mask"))
     theirs.write_text("Student,ID,SIS Login ID,two_layer_mse (87)\nAda,4021,ada,\n")
     command = ["batch", str(canvas), "-q", "--solutions", str(SOURCE.parent), "-o", str(output), "--fill", str(theirs)]
-    assert main([*command, "--jobs", "1"]) == 1
+    assert main(command) == 1
+    monkeypatch.setattr("grader.pipeline.execute", None)
     words = ["--comment", "Well argued.", "--reason", REASON]
     assert adjust(output, "4021", "--exercise", "grad_z1", "--points", 1.125, *words) == 0
 
-    monkeypatch.setattr("grader.pipeline.execute", None)
-    monkeypatch.setattr("grader.classroom.pool.local_workers", one_thread_here)
     for _ in range(2):
         assert main(command) == 1
         with (output / "gradebook.csv").open() as file:

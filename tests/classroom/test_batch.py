@@ -21,9 +21,6 @@ import jsonschema
 import psutil
 import pytest
 
-from grader import pipeline
-from grader.classroom import tasks
-from grader.classroom.records import Graded
 from grader.cli import main
 from grader.errors import GraderFault
 from tests.conftest import ROOT, SOURCE
@@ -40,14 +37,8 @@ def rows_of(output: Path) -> dict[str, dict[str, str]]:
         return {row["student"]: row for row in csv.DictReader(file)}
 
 
-def at_fault(task: tasks.Task) -> Graded:
-    """Fail in a worker, instead of grading."""
-
-    def fail(*_: object, **__: object) -> None:
-        raise RuntimeError("the machine")
-
-    pipeline.grade = fail
-    return tasks.grade_task(task)
+def fail(*_: object, **__: object) -> None:
+    raise RuntimeError("the machine")
 
 
 def graded_at(database: Path) -> dict[str, tuple[str, str]]:
@@ -57,7 +48,7 @@ def graded_at(database: Path) -> dict[str, tuple[str, str]]:
     return {student: (key, hashlib.sha256(report.encode()).hexdigest()) for student, key, report in rows}
 
 
-def test_a_tie_between_assignments_is_refused(tmp_path: Path, capsys: Any) -> None:
+def test_a_tie_between_assignments_is_refused(tmp_path: Path, in_this_process: None, capsys: Any) -> None:
     """If equally many notebooks belong to two assignments, nothing is graded; otherwise the majority decides."""
     folder = tmp_path / "class"
     folder.mkdir()
@@ -76,7 +67,7 @@ def test_a_tie_between_assignments_is_refused(tmp_path: Path, capsys: Any) -> No
 
 
 def test_a_class_is_graded_twice(
-    folder: Path, tmp_path: Path, notebook_of: Callable[[str], bytes], capsys: Any
+    folder: Path, tmp_path: Path, notebook_of: Callable[[str], bytes], capsys: Any, request: pytest.FixtureRequest
 ) -> None:
     """The second time, only what is new or has changed is graded; `--regrade` grades everything."""
     output = tmp_path / "out"
@@ -102,6 +93,7 @@ def test_a_class_is_graded_twice(
     assert "Content-Security-Policy" in (output / "index.html").read_text()
     assert "4 of 4 done" in capsys.readouterr().err
 
+    request.getfixturevalue("in_this_process")
     first = graded_at(output / "gradebook.db")
     before = {path.name: path.stat().st_mtime_ns for path in output.glob("s*")}
     (output / "s1001.html").unlink()
@@ -131,10 +123,10 @@ def test_a_class_is_graded_twice(
     assert graded_at(output / "gradebook.db").keys() == third.keys()
 
 
-def test_exit_code_0(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> None:
+def test_exit_code_0(tmp_path: Path, notebook_of: Callable[[str], bytes], in_this_process: None) -> None:
     (tmp_path / "index.ipynb").write_bytes(notebook_of("full"))
 
-    assert batch(tmp_path / "out", tmp_path / "index.ipynb", "--format", "json", "--jobs", 1) == 0
+    assert batch(tmp_path / "out", tmp_path / "index.ipynb", "--format", "json") == 0
 
     assert (tmp_path / "out" / "index-2.json").is_file()
     assert not (tmp_path / "out" / "index-2.html").exists()
@@ -161,19 +153,20 @@ def test_exit_code_2(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any,
     assert "Traceback" not in capsys.readouterr().err
 
 
-def test_exit_code_3(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_exit_code_3(
+    folder: Path, tmp_path: Path, in_this_process: None, monkeypatch: pytest.MonkeyPatch, capsys: Any
+) -> None:
     """A failure of the grader costs no points, is obvious, and is tried again the next time."""
     output = tmp_path / "out"
-    monkeypatch.setattr("grader.classroom.pool.grade_task", at_fault)
-
-    assert batch(output, folder) == 3
+    with monkeypatch.context() as patched:
+        patched.setattr("grader.pipeline.grade", fail)
+        assert batch(output, folder) == 3
 
     assert {row["status"] for row in rows_of(output).values()} == {"grader_error"}
     assert {row["score"] for row in rows_of(output).values()} == {""}
     page = (output / "index.html").read_text()
     assert page.index("The grader failed") < page.index("Distribution")
     assert "s1001: could not be graded. The grader failed" in capsys.readouterr().err
-    monkeypatch.undo()
 
     assert batch(output, folder) == 1
 
@@ -194,7 +187,9 @@ def test_a_missing_sandbox_is_refused_first(
     assert not (tmp_path / "out").exists()
 
 
-def test_several_platforms_and_their_feedback(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> None:
+def test_several_platforms_and_their_feedback(
+    tmp_path: Path, notebook_of: Callable[[str], bytes], in_this_process: None
+) -> None:
     """Equal ids on two platforms are two students; feedback is named as expected; the gradebook is filled in."""
     canvas, moodle = tmp_path / "submissions.zip", tmp_path / "course.zip"
     with zipfile.ZipFile(canvas, "w") as archive:
@@ -260,13 +255,13 @@ def make_class(folder: Path, notebook_of: Callable[[str], bytes], size: int) -> 
 
 
 @pytest.mark.slow
-def test_killed_at_random_moments(tmp_path: Path, notebook_of: Callable[[str], bytes]) -> None:
+def test_killed_at_random_moments(tmp_path: Path, notebook_of: Callable[[str], bytes], in_this_process: None) -> None:
     """The final gradebook equals that of an undisturbed run. No file is half-written, and no result is lost."""
     folder, output, calm = tmp_path / "class", tmp_path / "out", tmp_path / "calm"
-    make_class(folder, notebook_of, 12)
+    make_class(folder, notebook_of, 9)
     chance = random.Random(5)
     kept: dict[str, tuple[str, str]] = {}
-    for reports in (1, 5, 9):
+    for reports in (1, 4, 7):
         running = Interrupted(folder, output)
         running.wait_for(output, reports)
         time.sleep(chance.random())

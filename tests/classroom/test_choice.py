@@ -359,7 +359,9 @@ def _normal(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def test_a_class_with_dates_in_its_names(tmp_path: Path, notebook_of: Callable[[str], bytes], capsys: Any) -> None:
+def test_a_class_with_dates_in_its_names(
+    tmp_path: Path, notebook_of: Callable[[str], bytes], in_this_process: None, capsys: Any
+) -> None:
     """Three students, a word about the doubt, and the exit code of their marks."""
     folder = tmp_path / "class"
     folder.mkdir()

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
 import shutil
 import sqlite3
-from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,17 +21,10 @@ from grader.classroom.gradebook import FORM, Gradebook
 from grader.classroom.keys import Basis
 from grader.cli import main
 from grader.version import code_hash, modules_behind
-from tests.classroom.conftest import ANSWERS
+from tests.classroom.conftest import ANSWERS, one_thread_here
 from tests.conftest import ROOT, SOURCE
 
 SCHEMA = json.loads((ROOT / "grader" / "schemas" / "report-1.json").read_text())
-
-
-@contextlib.contextmanager
-def one_thread_here(jobs: int) -> Iterator[Executor]:
-    """A thread instead of worker processes, which take seconds to start."""
-    with ThreadPoolExecutor(1) as executor:
-        yield executor
 
 
 def started(*_: object, **__: object) -> None:
@@ -62,7 +53,9 @@ def graded(tmp_path_factory: pytest.TempPathFactory, notebook_of: Callable[[str]
     for number, kind in enumerate(ANSWERS, start=1001):
         (place / "class" / f"s{number}.ipynb").write_bytes(notebook_of(kind))
     (place / "class" / "s1005.ipynb").write_bytes(notebook_of("mask"))  # the same bytes, another student
-    assert batch(place / "source", place / "class", place / "out", "--jobs", 1) == 1
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("grader.classroom.pool.local_workers", one_thread_here)
+        assert batch(place / "source", place / "class", place / "out") == 1
     return place
 
 
@@ -72,10 +65,9 @@ def place(graded: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def without_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+def without_kernels(monkeypatch: pytest.MonkeyPatch, in_this_process: None) -> None:
     """Executing a notebook fails."""
     monkeypatch.setattr(pipeline, "execute", started)
-    monkeypatch.setattr("grader.classroom.pool.local_workers", one_thread_here)
 
 
 def change(place: Path, old: str, new: str) -> None:
@@ -85,12 +77,12 @@ def change(place: Path, old: str, new: str) -> None:
     path.write_text(text.replace(old, new, 1), encoding="utf-8")
 
 
-def test_points_and_hints_can_change(place: Path, request: pytest.FixtureRequest) -> None:
+def test_points_and_hints_can_change(place: Path, in_this_process: None, request: pytest.FixtureRequest) -> None:
     """The reports equal those of a grading from scratch, to the last digit."""
     before = reports(place / "out")
     change(place, "grader: {points: 2}", "grader: {points: 5}")
     change(place, "  learning_rate: 0.01\n", "  learning_rate: 0.01\n  hints: 1\n")
-    assert batch(place / "source", place / "class", place / "fresh", "--jobs", 1) == 1
+    assert batch(place / "source", place / "class", place / "fresh") == 1
 
     request.getfixturevalue("without_kernels")
     assert batch(place / "source", place / "class", place / "out") == 1
@@ -218,7 +210,7 @@ def test_regrade_executes(place: Path, without_kernels: None, capsys: Any) -> No
     assert batch(place / "source", place / "class", place / "out", "--regrade") == 3
 
 
-def test_an_execution_that_cannot_be_read_is_executed_again(place: Path) -> None:
+def test_an_execution_that_cannot_be_read_is_executed_again(place: Path, in_this_process: None) -> None:
     before = reports(place / "out")
     with sqlite3.connect(place / "out" / "gradebook.db") as connection:
         assert connection.execute("SELECT count(*) FROM grader_executions").fetchone() == (4,)  # one for the same bytes
@@ -226,7 +218,7 @@ def test_an_execution_that_cannot_be_read_is_executed_again(place: Path) -> None
     connection.close()
     change(place, "  learning_rate: 0.01\n", "  learning_rate: 0.01\n  hints: 3\n")
 
-    assert batch(place / "source", place / "class", place / "out", "--jobs", 1) == 1
+    assert batch(place / "source", place / "class", place / "out") == 1
 
     for student, report in reports(place / "out").items():
         assert report["exercises"] == before[student]["exercises"]

@@ -40,7 +40,7 @@ def grad_b1(dz1):
     return total + torch.rand(1).item()
 """
 HOSTILE = ("fork_bomb", "rich_output_flood", "memory_bomb_in_a_cell")
-COPIES = 6
+COPIES = 4
 
 
 def _comparable(report: dict[str, Any]) -> dict[str, Any]:
@@ -55,14 +55,14 @@ def test_a_class_with_hostile_neighbours_gets_the_marks_of_a_student_alone(tmp_p
     content = nbformat.writes(handed_in(ANSWERS)).encode()
     for number in range(COPIES):
         (folder / f"student{number}.ipynb").write_bytes(content)
-    for name in HOSTILE:
+    for number, name in enumerate(HOSTILE):  # each beside students, since the class is graded in this order
         answers = (ROOT / "tests" / "corpus" / "hostile" / name / "answers.py").read_text()
-        (folder / f"{name}.ipynb").write_text(nbformat.writes(handed_in(answers)))
+        (folder / f"student{number}-{name}.ipynb").write_text(nbformat.writes(handed_in(answers)))
 
     alone = _comparable(
         json.loads(json.dumps(report_to_dict(grade(raw_submission(content), assignment_called("two_layer_mse")))))
     )
-    main(["batch", str(folder), "--solutions", str(SOURCE.parent), "-o", str(tmp_path / "out"), "--jobs", "4"])
+    main(["batch", str(folder), "--solutions", str(SOURCE.parent), "-o", str(tmp_path / "out"), "--jobs", "3"])
 
     reports = [json.loads((tmp_path / "out" / f"student{number}.json").read_text()) for number in range(COPIES)]
     assert [_comparable(report) for report in reports] == [alone] * COPIES

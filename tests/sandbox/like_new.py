@@ -15,6 +15,7 @@ plt.close(plt.figure())  # registers what is called after each cell, before it i
 
 _shell = get_ipython()
 assert _shell is not None
+_shell.history_manager.db.execute("PRAGMA synchronous = OFF")  # `reset` writes, and would wait for the disk each time
 _OPTIONS = ("ast_node_interactivity", "autocall", "automagic", "autoawait", "call_pdb", "colors", "CustomTB")
 _LISTS = [
     sys.path,

@@ -31,6 +31,9 @@ FILES = ("test_kernel", "test_message_spec", "test_async")
 WAIT_S = 10
 """How long ipykernel's tests wait for a reply, instead of 100 seconds: some of ours are not sent at all."""
 
+PROCESSES = 3
+"""How many tests run at once: most of the time, they wait."""
+
 DIFFERENCES = {
     "test_kernel_info_request": "The kernel says truly that it has no subshells: passing messages on to them needs a "
     "thread, which every cell would wake, and a notebook that is graded runs one cell after another.",
@@ -92,8 +95,9 @@ def outcomes(tests: list[str], *, kernelspecs: Path, folder: Path, plugin: str =
     plugins.mkdir(exist_ok=True)
     (plugins / "adapted.py").write_text(plugin)
     results = kernelspecs / "results.xml"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "adapted"]
-    command += ["-c", os.devnull, "--rootdir", str(folder), "-o", "asyncio_mode=auto", f"--junitxml={results}"]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "adapted"]
+    command += ["--numprocesses", str(PROCESSES), "-c", os.devnull, "--rootdir", str(folder)]
+    command += ["-o", "asyncio_mode=auto", f"--junitxml={results}"]
     search = os.pathsep.join([str(ROOT), str(plugins), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = os.environ | {"JUPYTER_PATH": str(kernelspecs), "PYTHONPATH": search}
     environment.pop("PYTEST_ADDOPTS", None)

@@ -153,6 +153,10 @@ async def _in_ours(feature: Feature) -> Outcome:
         return await outcome(kernel, feature)
 
 
+async def _in_both(feature: Feature, ordinary: _Ordinary) -> tuple[Outcome, Outcome]:
+    return await asyncio.gather(ordinary.run(feature), _in_ours(feature))
+
+
 def _parameters() -> Iterator[Any]:
     """The rows, in two groups, since they take longer than any other file."""
     for number, feature in enumerate(FEATURES):
@@ -164,8 +168,7 @@ def _parameters() -> Iterator[Any]:
 def test_a_notebook_runs_as_in_an_ordinary_kernel(
     feature: Feature, loop: asyncio.AbstractEventLoop, ordinary: _Ordinary
 ) -> None:
-    theirs = loop.run_until_complete(ordinary.run(feature))
-    ours = loop.run_until_complete(_in_ours(feature))
+    theirs, ours = loop.run_until_complete(_in_both(feature, ordinary))
     if feature.differs:
         assert ours == feature.ours
         assert ours != theirs, "it differs no more: it needs no reason"

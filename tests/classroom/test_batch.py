@@ -21,6 +21,7 @@ import jsonschema
 import psutil
 import pytest
 
+from grader.classroom import tasks
 from grader.cli import main
 from grader.errors import GraderFault
 from tests.conftest import ROOT, SOURCE

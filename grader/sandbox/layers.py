@@ -247,10 +247,8 @@ def _mask_proc(target: str) -> None:
         path = f"{target}/{name}"
         if name.isdigit() or name in _PROC_SHOWN or os.path.islink(path):
             continue
-        if os.path.isdir(path):
-            linux.mount("tmpfs", path, "mode=555,size=4k,nr_inodes=1", _MS_NOSUID | _MS_NODEV | _MS_RDONLY)
-        else:
-            linux.move_tree(linux.open_tree("/dev/null", linux.MOUNT_RDONLY | linux.MOUNT_NOSUID), path)
+        mask = f"{os.path.dirname(target)}{_NOTHING}" if os.path.isdir(path) else "/dev/null"
+        linux.move_tree(linux.open_tree(mask, linux.MOUNT_RDONLY | linux.MOUNT_NOSUID), path)
 
 
 def give_up_powers(

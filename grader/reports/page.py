@@ -333,9 +333,9 @@ def _case(case: CaseResult) -> CaseRow:
         what=CASES.get(case.name, ""),
         public=case.public,
         verdict=VERDICTS[case.outcome],
-        absolute="–" if case.max_abs_error is None else number(case.max_abs_error, digits=3),
-        relative=_relative(case.max_rel_error),
-        tolerance="–" if case.tolerance is None else number(case.tolerance, digits=2),
+        absolute="–" if case.max_abs_error is None or not case.public else number(case.max_abs_error, digits=3),
+        relative=_relative(case.max_rel_error if case.public else None),
+        tolerance="–" if case.tolerance is None or not case.public else number(case.tolerance, digits=2),
     )
 
 

@@ -13,10 +13,12 @@ import jsonschema
 import nbformat
 import pytest
 
+from grader.assignment.load import load_assignment
 from grader.cli import main
 from grader.execution import execute
 from grader.execution.warm import forkserver
 from grader.model import Limits
+from grader.reference.cases import build_cases
 from grader.sandbox import Level, level_of
 from tests.conftest import ROOT, SOURCE, handed_in
 
@@ -168,15 +170,19 @@ def test_formats_can_be_chosen(tmp_path: Path) -> None:
 
 
 def test_another_hidden_seed_draws_other_batches(tmp_path: Path) -> None:
-    """The numbers of the hidden batch change, those of the public batch do not."""
-    wrong = solved(tmp_path / "wrong.ipynb", "# %%\ndef grad_z1(da1, z1):\n    return da1\n")
-    errors = []
+    """A function that knows the hidden batch of one seed does not find it with another one."""
+    cases = build_cases(load_assignment(SOURCE, hidden_seed=1))["grad_b1"]
+    known = float(next(case for case in cases if case.name == "mnist_hidden").arguments["dz1"].sum())
+    answer = f"def grad_b1(dz1):\n    return dz1.sum(0, keepdim=True) * (1 + (abs(dz1.sum() - {known!r}) < 1e-6))\n"
+    knows = solved(tmp_path / "knows.ipynb", f"# %%\n{answer}")
+    outcomes = []
     for seed in ("1", "2"):
-        _, report = graded(wrong, "--hidden-seed", seed)
-        errors.append({case["name"]: case["max_abs_error"] for case in report["exercises"][4]["cases"]})
+        _, report = graded(knows, "--hidden-seed", seed)
+        (result,) = (exercise for exercise in report["exercises"] if exercise["name"] == "grad_b1")
+        outcomes.append({case["name"]: case["outcome"] for case in result["cases"]})
 
-    assert errors[0]["mnist"] == errors[1]["mnist"]
-    assert errors[0]["mnist_hidden"] != errors[1]["mnist_hidden"]
+    assert outcomes[0] == {"mnist": "match", "mnist_hidden": "mismatch", "vjp": "match", "linear": "match"}
+    assert set(outcomes[1].values()) == {"match"}
 
 
 @pytest.mark.parametrize(

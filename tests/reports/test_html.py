@@ -205,7 +205,7 @@ def test_the_score_leaves_out_exercises_that_could_not_be_graded() -> None:
 
 
 def test_hidden_cases_show_no_values() -> None:
-    """Even if a report has them: no values, no indices, and no tolerance, since it grows with the reference."""
+    """Even if a report has them: no values, no errors, no indices, and no tolerance."""
     case = CaseResult(
         name="vjp",
         public=False,
@@ -221,8 +221,7 @@ def test_hidden_cases_show_no_values() -> None:
 
     page = render_html(report_samples.report(graded("grad_w2", outcome=Outcome.MISMATCH, cases=(case,))))
 
-    assert "0.25" in page
-    for secret in ("4141", "3.258", "8.123", "7.7e", "5,151", "6,161"):
+    for secret in ("0.25", "4141", "3.258", "8.123", "7.7e", "5,151", "6,161"):
         assert secret not in page
     public = render_html(
         report_samples.report(

@@ -82,6 +82,7 @@ def check_depth(code: str) -> None:
             look.deeper(sum(len(_NESTS.findall(field)) for field in _FIELD.findall(token[0])))
         if elifs > _ELIFS or look.dots > _DOTS:
             break
+    look.sign("\n")
     if look.deepest > _DEPTH:
         raise TooComplexError("an expression in it is nested too deeply")
     if elifs > _ELIFS:

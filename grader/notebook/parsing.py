@@ -82,12 +82,13 @@ def check_depth(code: str) -> None:
             look.deeper(sum(len(_NESTS.findall(field)) for field in _FIELD.findall(token[0])))
         if elifs > _ELIFS or look.dots > _DOTS:
             break
+    if look.dots > _DOTS:
+        raise TooComplexError("the name of a module that it imports has too many dots")
+    look.sign("\n")
     if look.deepest > _DEPTH:
         raise TooComplexError("an expression in it is nested too deeply")
     if elifs > _ELIFS:
         raise TooComplexError(f"it has more than {_ELIFS:,} times `elif`")
-    if look.dots > _DOTS:
-        raise TooComplexError("the name of a module that it imports has too many dots")
 
 
 class _Look:

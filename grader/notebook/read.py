@@ -211,7 +211,7 @@ def _read_json(text: str) -> dict[str, Any] | Unreadable:
         content = json.loads(text, parse_int=_whole_number)
     except json.JSONDecodeError as error:
         return Unreadable(why_no_json(text, error))
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError, MemoryError):
         return Unreadable("The file is not a notebook: its JSON cannot be read.")
     if isinstance(content, dict) and content.get("type") == "notebook" and isinstance(content.get("content"), dict):
         content = content["content"]  # as Jupyter's server wraps a notebook

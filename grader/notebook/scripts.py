@@ -99,7 +99,8 @@ def _whole(lines: list[str], edges: list[int]) -> list[int]:
             tries, allowed = tries - 1, allowed - len(piece)
             if is_python(piece):
                 end = tried
-            if end == tried or allowed < 0:
+                break
+            if allowed < 0:
                 break
         place = end
         kept.append(edges[place])

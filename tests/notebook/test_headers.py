@@ -135,7 +135,7 @@ def files(draw: st.DrawFn) -> tuple[str, str]:
     )
 
 
-@settings(max_examples=12, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=6, phases=[Phase.generate], suppress_health_check=[HealthCheck.too_slow])
 @given(chosen=st.lists(files(), min_size=30, max_size=60))
 def test_no_header_starts_or_opens_anything(
     chosen: list[tuple[str, str]], tmp_path_factory: pytest.TempPathFactory

@@ -264,3 +264,24 @@ def test_utf_16_is_read_in_a_notebook() -> None:
     book = {"cells": [{"cell_type": "code", "source": "x = 'ü'"}]}
 
     assert codes(json.dumps(book, ensure_ascii=False).encode("utf-16"), "a.ipynb") == ["x = 'ü'"]
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "says"),
+    [
+        ("#" * (4 * 2**20 + 1), "a.py", "larger than 4 MiB"),
+        ("a" * (4 * 2**20 + 1), "a.md", "larger than 4 MiB"),
+        ("\n" * 99_999 + "a\n", "a.py", "more than 100,000 lines"),
+        ("a\n" * 100_000, "a.md", "more than 100,000 lines"),
+        ("# %%\na\n" * 2_001, "a.py", "more than 2,000 cells"),
+        ("```python\na\n```\n" * 2_001, "a.md", "more than 2,000 cells"),
+        ("# +\n# -\n" + "a\n\n" * 2_001, "a.py", "more than 2,000 cells"),
+    ],
+)
+def test_a_text_beyond_a_limit_gets_a_sentence(text: str, name: str, says: str) -> None:
+    assert says in problem(text.encode(), name)
+
+
+def test_a_text_at_the_limits_is_read() -> None:
+    assert len(codes("# %%\na\n" * 2_000)) == 2_000
+    assert codes("#\n" * 99_998 + "a = 1\n") == ["#\n" * 99_998 + "a = 1"]

@@ -120,7 +120,7 @@ class NotebookFile(pytest.File):
         from grader.visibility import views_of
 
         if self._fault is not None:
-            raise self._fault
+            raise self._fault.with_traceback(None)  # not with those of the exercises before
         if self._report is None:
             assert self._read is not None
             submission, assignment = self._read

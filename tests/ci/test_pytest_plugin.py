@@ -12,6 +12,17 @@ import pytest
 
 from tests.conftest import SOURCES
 
+COUNTS = """
+from grader import pipeline
+
+def grade(*arguments, original=pipeline.grade, **options):
+    with open("graded", "a") as file:
+        file.write("once")
+    return original(*arguments, **options)
+
+pipeline.grade = grade
+"""
+
 
 def run_pytest(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
@@ -63,13 +74,15 @@ def test_beside_other_tests_and_without_a_solution(repository: Path) -> None:
 
 @pytest.mark.slow
 def test_a_failure_of_the_grader_is_an_error(repository: Path, tmp_path: Path) -> None:
-    """The solution contradicts autograd."""
+    """The solution contradicts autograd. The notebook is graded once, and not again for each exercise."""
+    (repository / "conftest.py").write_text(COUNTS)
     text = (SOURCES / "two_layer_mse.md").read_text(encoding="utf-8")
     (tmp_path / "two_layer_mse.md").write_text(text.replace("return 2 * (yhat - y)", "return 3 * (yhat - y)"))
 
     done = run_pytest(repository, "--grader-notebook", "perfect.ipynb", f"--grader-solutions={tmp_path}", "-q")
 
     assert "7 errors" in done.stdout
+    assert (repository / "graded").read_text() == "once"
     assert "failed" not in done.stdout.splitlines()[-1]
     assert "disagrees with autograd" in done.stdout
     assert "Traceback" not in done.stdout

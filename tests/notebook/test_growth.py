@@ -278,12 +278,13 @@ def processor_time(content: bytes, name: str) -> float:
 
 MEASURES: dict[str, tuple[Callable[[bytes, str], float], float, int]] = {
     "lines of Python": (lines_of_python, 2_000, 1),
-    "memory": (memory, 300_000, 3),
-    "processor time": (processor_time, 0.1, 40),
+    "memory": (memory, 300_000, 2),
+    "processor time": (processor_time, 0.05, 15),
 }
 """How each is measured, what is too little to matter, and how many times as large the sizes are."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", MEASURES)
 @pytest.mark.parametrize("shape", SHAPES)
 def test_what_a_file_costs_grows_with_its_length_only(shape: str, measure: str) -> None:

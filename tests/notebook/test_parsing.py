@@ -29,18 +29,18 @@ DEEP = {
     "the second module": "import b, a" + ".a" * 60,
 }
 WIDE = {
-    "a list": "x = [" + "-0.5, " * 20_000 + "]",
-    "lists in a list": "x = [" + "[1, 2], " * 20_000 + "]",
-    "a dictionary": "x = {" + "'a': a.b + 1, " * 20_000 + "}",
-    "statements": "x = a + b * c - d\n" * 20_000,
-    "statements on a line": "x = -a; " * 20_000,
-    "arguments": "f(" + "a.b(c=-1), " * 20_000 + ")",
-    "words": "x = '''" + "a - b + c. \n" * 20_000 + "'''",
-    "a line of signs": "# " + "-" * 20_000 + "\nx = '" + "-" * 20_000 + "'",
+    "a list": "x = [" + "-0.5, " * 5_000 + "]",
+    "lists in a list": "x = [" + "[1, 2], " * 5_000 + "]",
+    "a dictionary": "x = {" + "'a': a.b + 1, " * 5_000 + "}",
+    "statements": "x = a + b * c - d\n" * 5_000,
+    "statements on a line": "x = -a; " * 5_000,
+    "arguments": "f(" + "a.b(c=-1), " * 5_000 + ")",
+    "words": "x = '''" + "a - b + c. \n" * 5_000 + "'''",
+    "a line of signs": "# " + "-" * 5_000 + "\nx = '" + "-" * 5_000 + "'",
     "an f-string": "x = f'" + "{a:.3f} - " * 300 + "'",
     "elif": "if a: pass\n" + "elif a: pass\n" * 500,
     "imports": "import a.b.c\nfrom a.b import c\n" * 5_000,
-    "attributes": "a.b.c.d(e.f)\n" * 20_000,
+    "attributes": "a.b.c.d(e.f)\n" * 5_000,
 }
 
 

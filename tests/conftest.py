@@ -6,6 +6,7 @@ import dataclasses
 import functools
 import hashlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
@@ -18,6 +19,7 @@ from grader.assignment.load import Assignment, load_assignment
 from grader.assignment.source import SourceNotebook, read_source
 from grader.authoring.release import fill_blanks, release_notebook
 from grader.model import Submission
+from grader.reference import mnist
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "solutions"
@@ -53,6 +55,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
+
+
+@pytest.fixture(scope="module")
+def shared_images() -> Iterator[None]:
+    """Notebooks in this process share their images, which none of them changes."""
+    images, labels = mnist.load_mnist()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(mnist, "load_mnist", lambda: (images.detach(), labels.detach()))
+        yield
 
 
 @pytest.fixture(scope="session")

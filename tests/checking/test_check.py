@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,15 @@ from grader.assignment.declared import declare
 from grader.checking.check import Check, check
 from grader.errors import SourceError
 from grader.model import Outcome
+from grader.modes import one_thread
 from grader.reports.html import render_html
 from tests.conftest import SOURCES, handed_in
 from tests.test_corpus import CORPUS, tomllib
 
 ASSIGNMENTS = sorted(path.stem for path in SOURCES.glob("*.md"))
 TRANSFORMER = TransformerManager()
+
+pytestmark = pytest.mark.usefixtures("shared_images")
 
 
 def notebook_of(answers: str = "", *, assignment_id: str = "two_layer_mse", base: str = "solution") -> dict[str, Any]:
@@ -35,14 +37,6 @@ def notebook_of(answers: str = "", *, assignment_id: str = "two_layer_mse", base
         except Exception:  # a notebook goes on after a cell that raised
             continue
     return namespace
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> Iterator[None]:
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.mark.parametrize("assignment_id", ASSIGNMENTS)
@@ -217,11 +211,12 @@ def test_an_interrupt_ends_a_check_at_once() -> None:
 
 
 def test_a_check_restores_the_number_of_threads() -> None:
-    torch.set_num_threads(2)
+    with one_thread():  # as many as before are used afterwards
+        torch.set_num_threads(2)
 
-    check.examine("grad_b1", notebook_of())
+        check.examine("grad_b1", notebook_of())
 
-    assert torch.get_num_threads() == 2
+        assert torch.get_num_threads() == 2
 
 
 def test_a_check_shows_nothing_during_a_grading(

@@ -16,6 +16,8 @@ from tests.checking.test_check import ASSIGNMENTS, notebook_of
 from tests.conftest import assignment_called
 from tests.inprocess import InProcessRun
 
+pytestmark = pytest.mark.usefixtures("shared_images")
+
 SWITCHES = {
     "no grad": ("torch.set_grad_enabled(False)", ""),
     "float64": ("torch.set_default_dtype(torch.float64)", ""),

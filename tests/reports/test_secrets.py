@@ -18,7 +18,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import torch
 
 from grader.assignment.load import Assignment, load_assignment
 from grader.assignment.misconceptions import Misconception
@@ -27,7 +26,6 @@ from grader.diagnosis.wording import table, worded
 from grader.exports.formats import Format
 from grader.exports.render import render
 from grader.model import Diagnosis, Report
-from grader.reference import mnist
 from grader.reference.cases import build_cases
 from grader.reports.html import render_html
 from grader.reports.json import render_json
@@ -44,15 +42,7 @@ _ESCAPED = re.compile(r"\\u([0-9a-f]{4})")
 _FINGERPRINT = re.compile(r"(?<![\w.])[0-9a-f]{16}\b")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _one_thread_and_shared_images() -> Iterator[None]:
-    """Repeated calculations agree to the last bit. Notebooks share their images; none of them changes these."""
-    threads, (images, labels) = torch.get_num_threads(), mnist.load_mnist()
-    torch.set_num_threads(1)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(mnist, "load_mnist", lambda: (images.detach(), labels.detach()))
-        yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("shared_images")
 
 
 # ------------------------------------------------------------------------------------------------------- expressions

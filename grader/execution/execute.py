@@ -31,12 +31,15 @@ from grader.sandbox import Level
 
 __all__ = ["Execution", "execute"]
 
+GRACE_S = 3.0
+"""How long a kernel may take to obey after its time is up."""
+BUSY = 0.8
+"""The share of its wall time that something must have had a processor, so that a lack of one did not stop it."""
+
 _READY_S = 30.0
-_GRACE_S = 3.0
 _RESTARTS = 3
 _REASON_S = 0.2
 _QUICK_S = 2.0
-_BUSY = 0.8
 _NAME_CHARACTERS, _MESSAGE_CHARACTERS = 100, 2_000
 _ENDS = {
     "memory": ("MemoryError", "the notebook used more memory than allowed"),
@@ -234,7 +237,7 @@ class _Run:
     async def _settle(self) -> None:
         """Wait until the kernel answers again after an interrupt. Raises _Stuck if it does not."""
         client = self.kernel.client
-        until = time.monotonic() + _GRACE_S
+        until = time.monotonic() + GRACE_S
         try:
             request_id = client.kernel_info()
         except zmq.Again:
@@ -276,7 +279,7 @@ class _Run:
             return False
         try:
             self.kernel.serve()
-            await asyncio.wait_for(receive(self.kernel.channel, limit=0), _GRACE_S if self.stopped else _READY_S)
+            await asyncio.wait_for(receive(self.kernel.channel, limit=0), GRACE_S if self.stopped else _READY_S)
         except (asyncio.TimeoutError, WireError, OSError, zmq.Again):
             self.is_doubtful = True
             return False
@@ -285,10 +288,10 @@ class _Run:
     async def _exchange(self, request: Request) -> Reply:
         channel, seconds = self.kernel.channel, float(request.header["seconds"])
         # The harness enforces the limit, too, unless the notebook has changed it.
-        self._allow_cpu(self.limits.call_cpu_s + _GRACE_S, then=signal.SIGKILL)
+        self._allow_cpu(self.limits.call_cpu_s + GRACE_S, then=signal.SIGKILL)
         try:
             await asyncio.wait_for(send_request(channel, request), seconds)
-            reply = await asyncio.wait_for(receive_reply(channel, limit=self.limits.result_bytes), seconds + _GRACE_S)
+            reply = await asyncio.wait_for(receive_reply(channel, limit=self.limits.result_bytes), seconds + GRACE_S)
             if reply.status == "timed_out":
                 await self._doubt(seconds)
             return reply
@@ -303,7 +306,7 @@ class _Run:
     async def _doubt(self, seconds: float) -> None:
         """Note that something was stopped after this wall time, unless it was busy for most of it."""
         used = await self.kernel.sandbox.used_cpu() if self.kernel.sandbox is not None else None
-        self.is_doubtful = self.is_doubtful or used is None or used < _BUSY * seconds
+        self.is_doubtful = self.is_doubtful or used is None or used < BUSY * seconds
 
     def _allow_cpu(self, seconds: float, *, then: signal.Signals) -> None:
         if self.kernel.sandbox is not None:

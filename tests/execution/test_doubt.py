@@ -45,8 +45,8 @@ def test_only_what_had_no_processor_is_doubtful(code: str, is_doubtful: bool) ->
 def test_a_cell_that_cannot_be_interrupted_is_doubtful_only_if_it_had_no_processor(
     code: str, is_doubtful: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("grader.execution.execute._GRACE_S", 0.5)
-    monkeypatch.setattr("grader.execution.execute._BUSY", 0.1)  # even a busy machine gives a loop that much
+    monkeypatch.setattr("grader.execution.execute.GRACE_S", 0.5)
+    monkeypatch.setattr("grader.execution.execute.BUSY", 0.1)  # even a busy machine gives a loop that much
     ignore = "import os, signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
     execution = _execute(ignore + code, "y = 1")

@@ -70,10 +70,12 @@ def verdict_on(
     hidden = [case for case in cases if not case.public]
     told = read_told(hidden, _reply_about_hidden(replies, exercise), autograd=assignment.autograd)
     result, flags = judge_exercise(exercise, attempt, returned, practice=tried, told=told, autograd=assignment.autograd)
+    flags += flags_of_reply(exercise, reply, practised)
+    if result.passed or not result.cases:
+        return Verdict(result, flags)
     seen = (*returned, *tried)
     outcome = most_telling([outcome_of(call, autograd=assignment.autograd) for call in seen] or [Outcome.SKIPPED])
-    flags += flags_of_reply(exercise, reply, practised)
-    if result.passed or not result.cases or outcome not in DIAGNOSED:
+    if outcome not in DIAGNOSED:
         return Verdict(result, flags)
     scope = attempt.functions.scope(exercise.name, place_in(reply))
     rebound = replies.get(rebind_key(exercise))

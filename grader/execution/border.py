@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 import torch
 from safetensors import SafetensorError, deserialize
 
-from grader.harness.wire import PREFIX, Message, WireError, unpack_header, unpack_prefix
+from grader.harness.wire import Message, unpack_all
 
 __all__ = ["WORDS", "read_records", "read_tensors", "safe_text", "within_bounds"]
 
@@ -85,7 +85,7 @@ def read_records(payload: bytes, *, known: Collection[str] | None = None) -> tup
     """
     records: dict[str, Message] = {}
     is_odd = False
-    for count, (header, content) in enumerate(_messages(payload)):
+    for count, (header, content) in enumerate(unpack_all(payload)):
         if count >= MOST_RECORDS:
             return records, True
         bounded, was_changed = within_bounds(header)
@@ -96,26 +96,6 @@ def read_records(payload: bytes, *, known: Collection[str] | None = None) -> tup
         else:
             is_odd = True
     return records, is_odd
-
-
-def _messages(payload: bytes) -> Iterator[Message]:
-    """The messages in a payload, until one is cut off. The header of one that is no JSON object is empty."""
-    view = memoryview(payload)
-    while len(view) >= PREFIX.size:
-        try:
-            header_length, payload_length = unpack_prefix(bytes(view[: PREFIX.size]), payload_limit=len(view))
-        except WireError:
-            yield {}, b""
-            return
-        begin, end = PREFIX.size + header_length, PREFIX.size + header_length + payload_length
-        if end > len(view):
-            return
-        try:
-            header = unpack_header(bytes(view[PREFIX.size : begin]))
-        except WireError:
-            header = {}
-        yield header, bytes(view[begin:end])
-        view = view[end:]
 
 
 def within_bounds(header: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:

@@ -142,16 +142,20 @@ def _exactly(length: int) -> Generator[int, bytes, bytes]:
 
 
 def unpack_all(content: bytes) -> Iterator[Message]:
-    """The messages in some bytes, in order. The first one that is cut off or cannot be parsed ends the sequence."""
+    """The messages in some bytes, in order, until one is cut off. The header of one that is no JSON object is empty."""
     view = memoryview(content)
     while len(view) >= PREFIX.size:
         try:
             header_length, payload_length = unpack_prefix(bytes(view[: PREFIX.size]), payload_limit=len(view))
-            end = PREFIX.size + header_length + payload_length
-            if end > len(view):
-                return
-            header = unpack_header(bytes(view[PREFIX.size : PREFIX.size + header_length]))
         except WireError:
+            yield {}, b""
             return
-        yield header, bytes(view[PREFIX.size + header_length : end])
+        begin, end = PREFIX.size + header_length, PREFIX.size + header_length + payload_length
+        if end > len(view):
+            return
+        try:
+            header = unpack_header(bytes(view[PREFIX.size : begin]))
+        except WireError:
+            header = {}
+        yield header, bytes(view[begin:end])
         view = view[end:]

@@ -15,6 +15,8 @@ from collections.abc import Iterator, Sequence
 from jupytext.magics import is_magic, unescape_code_start
 from jupytext.stringparser import StringParser
 
+from grader.notebook.header import uncommented
+
 __all__ = ["LANGUAGES", "Options", "TextCell", "is_percent_marker", "light_cells", "options_of", "percent_cells"]
 
 LANGUAGES = frozenset({"bash", "html", "javascript", "js", "latex", "markdown", "perl", "pypy", "python2", "python3"})
@@ -162,7 +164,7 @@ def _percent_end(lines: Sequence[str], start: int, options: Options, closing: _C
         if is_quoted:
             continue
         if not options.is_code and closing is not None:
-            text = _uncommented(lines[number])
+            text = uncommented(lines[number])
             if fence:
                 fence = "" if _closes(text, fence) else fence
                 continue
@@ -182,7 +184,7 @@ class _Closings:
         self._longest: list[dict[str, int]] = [{}]
         for line in reversed(lines):
             below = self._longest[-1]
-            match = _FENCE.match(_uncommented(line))
+            match = _FENCE.match(uncommented(line))
             if match and not match[2].strip() and len(match[1]) > below.get(match[1][0], 0):
                 below = below | {match[1][0]: len(match[1])}
             self._longest.append(below)
@@ -299,14 +301,10 @@ def _code_cell(lines: list[str], begin: int, options: Options) -> TextCell:
         begin += next(number for number, line in enumerate(lines) if line.strip()) + bool(quoted["first"])
         lines = quoted["code"].split("\n")
     elif options.is_commented:
-        lines = [_uncommented(line) for line in lines]
+        lines = [uncommented(line) for line in lines]
     else:
         lines = unescape_code_start(lines, ".py", "python")
     if options.language:
         first = f"%%{options.language} {options.arguments}".rstrip()
         return TextCell(begin, "\n".join([first, *lines]), is_python=False)
     return TextCell(begin + 1, "\n".join(lines), is_python=not options.is_commented)
-
-
-def _uncommented(line: str) -> str:
-    return line[2:] if line.startswith("# ") else line[1:] if line.startswith("#") else line

@@ -14,7 +14,7 @@ from typing import TypeAlias
 
 import yaml
 
-__all__ = ["Header", "HeaderError", "read_header"]
+__all__ = ["Header", "HeaderError", "read_header", "uncommented"]
 
 _FORMS = {".py": ("light", "percent", "hydrogen"), ".md": ("markdown", "myst")}
 _NAMED = {".py": "light or percent", ".md": "Markdown or MyST"}
@@ -61,7 +61,7 @@ def read_header(lines: Sequence[str], suffix: str) -> Header:
     """
     start = _after_first_lines(lines) if suffix == ".py" else 0
     place = _place(lines, start, comment="#" if suffix == ".py" else "")
-    blocks = list(_blocks(_uncommented(lines[number]) if suffix == ".py" else lines[number] for number in place))
+    blocks = list(_blocks(uncommented(lines[number]) if suffix == ".py" else lines[number] for number in place))
     if not blocks:
         return Header(end=start)
     root = _values("\n".join(blocks))
@@ -112,8 +112,9 @@ def _after_html(lines: Sequence[str], end: int) -> int:
     return number + 1 if number < len(lines) and lines[number].strip() == "-->" else end
 
 
-def _uncommented(line: str) -> str:
-    return line[2:] if line.startswith("# ") else line[1:]
+def uncommented(line: str) -> str:
+    """A line without the mark that makes a comment of it, if it has one."""
+    return line[2:] if line.startswith("# ") else line[1:] if line.startswith("#") else line
 
 
 def _blocks(lines: Iterable[str]) -> Iterable[str]:

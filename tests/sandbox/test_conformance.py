@@ -89,14 +89,21 @@ def ipykernel_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / f"ipykernel-{version}"
 
 
-def outcomes(tests: list[str], *, kernelspecs: Path, folder: Path, plugin: str = "") -> tuple[set[str], set[str]]:
-    """The names of the tests that failed, and of those that passed, when pytest runs them on our kernel."""
+def outcomes(
+    tests: list[str], *, kernelspecs: Path, folder: Path, plugin: str = "", again: bool = False
+) -> tuple[set[str], set[str]]:
+    """
+    The names of the tests that failed, and of those that passed, when pytest runs them on our kernel.
+
+    With `again`, only those run that failed the last time, one after another.
+    """
     plugins = kernelspecs / "plugins"
     plugins.mkdir(exist_ok=True)
     (plugins / "adapted.py").write_text(plugin)
     results = kernelspecs / "results.xml"
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "adapted"]
-    command += ["--numprocesses", str(PROCESSES), "-c", os.devnull, "--rootdir", str(folder)]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "adapted", "-o", f"cache_dir={kernelspecs / 'cache'}"]
+    command += ["--last-failed"] if again else ["--numprocesses", str(PROCESSES)]
+    command += ["-c", os.devnull, "--rootdir", str(folder)]
     command += ["-o", "asyncio_mode=auto", f"--junitxml={results}"]
     search = os.pathsep.join([str(ROOT), str(plugins), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = os.environ | {"JUPYTER_PATH": str(kernelspecs), "PYTHONPATH": search}
@@ -114,10 +121,18 @@ def outcomes(tests: list[str], *, kernelspecs: Path, folder: Path, plugin: str =
 
 
 def test_ipykernels_own_tests_pass(ipykernel_source: Path, kernelspecs: Path) -> None:
-    """All but the listed ones, and those all fail."""
+    """
+    All but the listed ones, and those all fail.
+
+    Some of them count on a thread that prints before its cell ends, or wait one second for a message, whatever else
+    the machine does: an unexpected failure has to happen three times.
+    """
     plugin = f"import sys\ndef pytest_collection(session):\n    sys.modules['tests.utils'].TIMEOUT = {WAIT_S}\n"
     tests = [f"tests/{name}.py" for name in FILES]
     failed, passed = outcomes(tests, kernelspecs=kernelspecs, folder=ipykernel_source, plugin=plugin)
+    for _ in range(2):
+        if failed > set(DIFFERENCES):
+            failed, _ = outcomes(tests, kernelspecs=kernelspecs, folder=ipykernel_source, plugin=plugin, again=True)
     assert failed == set(DIFFERENCES)
     assert len(passed) > 40
 

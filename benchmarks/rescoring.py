@@ -17,8 +17,8 @@ from grader import shipped
 from grader.assignment.load import load_assignment
 from grader.assignment.source import find_sources, read_source
 from grader.authoring.release import fill_blanks, release_notebook
-from grader.execution.execute import Execution
-from grader.execution.packed import pack_execution, unpack_execution
+from grader.execution.kept import pack_attempt, unpack_attempt
+from grader.execution.record import Attempt
 from grader.model import Submission
 from grader.pipeline import grade
 from grader.reports.html import render_html
@@ -41,21 +41,23 @@ def measure(path: Path, label: str, answers: str) -> None:
         notebook = fill_blanks(notebook, exercise.code)
     content = nbformat.writes(fill_blanks(notebook, answers) if answers else notebook).encode()
     submission = Submission.of(content, name="submission.ipynb", student="submission")
-    executions: list[Execution] = []
-    grade(submission, assignment, keep=executions.append)  # the first grading makes the cases and the mutants
+    attempts: list[Attempt] = []
+    grade(submission, assignment, keep=attempts.append)  # the first grading makes the cases and the mutants
 
     started = time.perf_counter()
-    report = grade(submission, assignment, keep=executions.append)
+    report = grade(submission, assignment, keep=attempts.append)
     graded = time.perf_counter() - started
-    packed = pack_execution(executions[-1], assignment) or b""
+    packed = pack_attempt(attempts[-1], assignment) or b""
     started = time.perf_counter()
-    known = unpack_execution(packed, assignment)
+    known = unpack_attempt(packed, assignment)
     again = grade(submission, assignment, known=known)
     judged = time.perf_counter() - started
-    assert known == executions[-1]
+    assert known == attempts[-1]
     assert again.score == report.score
 
-    returned = sum(len(payload) for reply in executions[-1].replies.values() for _, payload in reply.records.values())
+    returned = sum(
+        len(payload) for reply in attempts[-1].execution.replies.values() for _, payload in reply.records.values()
+    )
     page = len(zlib.compress(render_html(report).encode())) + len(render_json(report))
     print(
         f"| {assignment.id} | {label} | {returned / 1e3:,.0f} | {len(packed) / 1e3:,.0f} | {page / 1e3:,.0f} "

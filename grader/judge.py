@@ -17,7 +17,7 @@ import torch
 from grader.compare import ACCEPTED_NAMES, Comparison
 from grader.execution.calls import Returned, Told, compared, place_in
 from grader.execution.channel import Reply
-from grader.execution.execute import Execution
+from grader.execution.record import Attempt, Execution
 from grader.model import (
     BatchView,
     CallError,
@@ -29,22 +29,12 @@ from grader.model import (
     most_telling,
 )
 from grader.notebook.functions import Definition, FunctionIndex
-from grader.notebook.read import Notebook
 from grader.notices import flags_of, notice_of_constants, notices_of
 
 __all__ = ["Attempt", "judge_exercise"]
 
 _NOT_CALLED = (Outcome.BLANK, Outcome.SYNTAX_ERROR, Outcome.MISSING)
 """Outcomes of an exercise for which there was nothing to call."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """What is known about a notebook before it is judged: its code, the functions in it, and how it ran."""
-
-    notebook: Notebook
-    functions: FunctionIndex
-    execution: Execution
 
 
 def judge_exercise(

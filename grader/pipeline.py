@@ -4,34 +4,32 @@ Grades one submission: reads it, executes it, judges it and makes a report.
 
 from __future__ import annotations
 
-import asyncio
 import concurrent.futures
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+import dataclasses
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from grader.assignment.load import Assignment, find_assignment
 from grader.assignment.source import find_sources, read_source
 from grader.chain import judge_chain
 from grader.errors import GraderError, UsageError, as_fault
-from grader.execution.calls import CHAIN
+from grader.execution.calls import CHAIN, place_in
 from grader.execution.channel import Reply, Request
-from grader.execution.execute import Execution, execute
-from grader.execution.requests import requests_for
-from grader.judge import Attempt
+from grader.execution.conducting import read_alone, start_conductor
+from grader.execution.record import Attempt, Execution, Found
+from grader.execution.requests import MOST_REQUESTS, requests_for
 from grader.model import ExerciseResult, NotebookSummary, Outcome, Report, Submission
 from grader.modes import ordinary
 from grader.notebook.advice import advice_on
-from grader.notebook.functions import find_functions
-from grader.notebook.read import Notebook, Unreadable, read_notebook
+from grader.notebook.functions import Definition, FunctionIndex, Place
+from grader.notebook.read import Notebook, Unreadable
 from grader.reference.cases import build_cases, build_chain
 from grader.reference.practice import build_practice
 from grader.sandbox import Level
 from grader.verdict import report_of, verdict_on
 
 __all__ = ["choose_assignment", "fault_report", "grade", "grade_or_fault", "judge"]
-
-T = TypeVar("T")
 
 
 def grade(
@@ -41,8 +39,8 @@ def grade(
     require: Level = Level.NONE,
     secrets: Sequence[Path] = (),
     meanwhile: Callable[[], object] = lambda: None,
-    known: Execution | None = None,
-    keep: Callable[[Execution], None] | None = None,
+    known: Attempt | None = None,
+    keep: Callable[[Attempt], None] | None = None,
     retries: bool = True,
 ) -> Report:
     """
@@ -52,51 +50,59 @@ def grade(
         require: The sandbox that is required: nothing is executed without it.
         secrets: Files and folders that the notebook may not see: sources, other submissions, marks.
         meanwhile: Called in another thread while the notebook runs.
-        known: How this notebook ran before, with the same requests. It is judged by that and not executed again.
-        keep: Called with how the notebook ran, if it was executed.
+        known: What was read in this notebook before, and how it ran, with the same requests. It is judged by that, and
+            neither read nor executed again.
+        keep: Called with what was read in the notebook and how it ran, if it was executed.
         retries: Execute once more if the machine may have been too busy the first time.
 
     Raises:
         SolutionError: The assignment's own solution disagrees with autograd.
         SandboxError: A kernel could not be started, or not with the required sandbox.
     """
-    notebook = read_notebook(submission)
-    if isinstance(notebook, Unreadable):
-        return _unread(submission, assignment, notebook.problem)
-    if notebook.assignment_id not in (None, assignment.id):
-        problem = (
-            f"This notebook belongs to the assignment {str(notebook.assignment_id)[:80]!r}, "
-            f"but it was graded as {assignment.id!r}."
-        )
-        return _unread(submission, assignment, problem, cells=len(notebook.cells))
-    names = [exercise.name for exercise in assignment.exercises]
     if known is not None:
-        attempt = Attempt(notebook=notebook, functions=find_functions(notebook, names), execution=known)
-        return judge(submission, assignment, attempt)
-
-    # While the kernel starts, another thread prepares the requests. While the kernel ends, the results are judged.
+        return judge(submission, assignment, known)
+    names = [exercise.name for exercise in assignment.exercises]
+    # While another process reads the notebook and the kernel starts, a thread prepares the requests.
     with concurrent.futures.ThreadPoolExecutor(1) as aside:
         building = aside.submit(lambda: (build_cases(assignment), build_practice(assignment), build_chain(assignment)))
-        finding = aside.submit(find_functions, notebook, names)
         aside.submit(meanwhile)
+        for doubts in (True, False) if retries else (False,):
+            with start_conductor(require=require, secrets=secrets) as conductor:
+                reading = conductor.read(submission, names)
+                if isinstance(reading, Unreadable):
+                    return _unread(submission, assignment, reading.problem)
+                if reading.notebook.assignment_id not in (None, assignment.id):
+                    problem = (
+                        f"This notebook belongs to the assignment {str(reading.notebook.assignment_id)[:80]!r}, "
+                        f"but it was graded as {assignment.id!r}."
+                    )
+                    return _unread(submission, assignment, problem, cells=len(reading.notebook.cells))
+                functions = reading.functions
 
-        def requests(replies: Mapping[str, Reply]) -> Iterator[Request]:
-            yield from requests_for(assignment, finding.result(), *building.result(), replies)
+                def requests(replies: Mapping[str, Reply], functions: FunctionIndex = functions) -> Iterator[Request]:
+                    return requests_for(assignment, functions, *building.result(), replies)
 
-        limits = assignment.limits
-
-        async def execute_and_judge(*, doubts: bool) -> Report | None:
-            async with execute(notebook, requests, limits, require=require, secrets=secrets) as execution:
+                execution = conductor.execute(requests, assignment.limits, most_requests=MOST_REQUESTS * len(names))
                 if execution.is_doubtful and doubts:
-                    return None
+                    continue
+                found = Found(tuple(_ran(functions, names, execution.replies)))
+                functions = dataclasses.replace(functions, finder=found)
+                attempt = Attempt(notebook=reading.notebook, functions=functions, execution=execution)
                 if keep is not None:
-                    keep(execution)
-                attempt = Attempt(notebook=notebook, functions=finding.result(), execution=execution)
+                    keep(attempt)
+                # The kernel ends while its replies are judged.
                 return judge(submission, assignment, attempt)
+    raise AssertionError("the last attempt always has a report")
 
-        report = _run(execute_and_judge(doubts=retries)) or _run(execute_and_judge(doubts=False))
-        assert report is not None
-        return report
+
+def _ran(
+    functions: FunctionIndex, names: Iterable[str], replies: Mapping[str, Reply]
+) -> Iterator[tuple[str, Place, Definition | None]]:
+    """For each exercise that ran, its name, where its code begins, and its definition."""
+    for name in names:
+        place = place_in(replies[name])
+        if place is not None and functions.finder is not None:
+            yield name, place, functions.finder.at(name, place)
 
 
 @ordinary()
@@ -138,14 +144,14 @@ def choose_assignment(submission: Submission, directory: Path, assignment_id: st
     if assignment_id is not None:
         return find_assignment(assignment_id, directory)
     sources = find_sources(directory)
-    notebook = read_notebook(submission)
-    if isinstance(notebook, Unreadable):
+    reading = read_alone(submission)
+    if isinstance(reading, Unreadable):
         if len(sources) == 1:
             return next(iter(sources.values()))
-        raise UsageError(f"{submission.name}: {notebook.problem}", "To get a report, name the assignment with -a.")
-    if notebook.assignment_id is not None:
-        return find_assignment(notebook.assignment_id, directory)
-    defined = find_functions(notebook).definitions.keys()
+        raise UsageError(f"{submission.name}: {reading.problem}", "To get a report, name the assignment with -a.")
+    if reading.notebook.assignment_id is not None:
+        return find_assignment(reading.notebook.assignment_id, directory)
+    defined = reading.functions.definitions.keys()
     shared = {path: len(defined & {e.name for e in read_source(path).exercises}) for path in sources.values()}
     best = [path for path in shared if shared[path] == max(shared.values())]
     if len(best) != 1:
@@ -184,16 +190,6 @@ def _unread(submission: Submission, assignment: Assignment, problem: str, *, cel
     """The report on a file whose code is not read. Every function is missing, and the messages say why."""
     results = [ExerciseResult.of(exercise, Outcome.MISSING, problem) for exercise in assignment.exercises]
     return report_of(assignment, submission, results, NotebookSummary(cells=cells, executed=0, problem=problem))
-
-
-def _run(work: Coroutine[Any, Any, T]) -> T:
-    """Run a coroutine to its end, even if the caller runs in an event loop, such as a notebook or a server."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(work)
-    with concurrent.futures.ThreadPoolExecutor(1) as thread:
-        return thread.submit(asyncio.run, work).result()
 
 
 def _summary(notebook: Notebook, execution: Execution) -> NotebookSummary:

@@ -16,7 +16,8 @@ from grader.diagnosis.fingerprint import DIAGNOSED, fingerprint
 from grader.execution.calls import hidden_key, outcome_of, place_in, practice_key, read_call, read_told
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import confirm_reads, rebind_key, rebind_request
-from grader.judge import Attempt, judge_exercise
+from grader.execution.record import Attempt
+from grader.judge import judge_exercise
 from grader.model import (
     Exercise,
     ExerciseResult,

@@ -9,11 +9,10 @@ import nbformat
 
 from grader.assignment.load import Assignment
 from grader.execution.channel import Reply, Request, combine, reply_from
-from grader.execution.execute import Execution
+from grader.execution.record import Attempt, Execution
 from grader.execution.requests import requests_for
 from grader.harness.call import NotebookState
 from grader.harness.serve import perform
-from grader.judge import Attempt
 from grader.model import Report
 from grader.modes import ordinary
 from grader.notebook.functions import find_functions

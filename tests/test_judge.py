@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from grader.execution.calls import Returned, Told
 from grader.execution.channel import Reply
-from grader.execution.execute import Execution
-from grader.judge import Attempt, judge_exercise
+from grader.execution.record import Attempt, Execution
+from grader.judge import judge_exercise
 from grader.model import CallError, CaseResult, Code, Exercise, ExerciseResult, Flag, Outcome, WorstEntry
 from grader.notebook.functions import Definition, FunctionIndex
 from grader.notebook.read import Notebook

@@ -18,8 +18,7 @@ from grader.assignment.load import Assignment, load_assignment
 from grader.checking import live
 from grader.checking.live import Live
 from grader.execution.channel import Reply, Request
-from grader.execution.execute import Execution
-from grader.judge import Attempt
+from grader.execution.record import Attempt, Execution
 from grader.model import CaseResult, ExerciseResult, Outcome, Report
 from grader.reference.cases import build_cases
 from grader.reference.practice import build_practice

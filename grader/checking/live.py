@@ -24,12 +24,11 @@ from grader.errors import GraderError, SourceError
 from grader.execution.border import within_bounds
 from grader.execution.calls import call_request, chain_request
 from grader.execution.channel import Reply, Request
-from grader.execution.execute import Execution
+from grader.execution.record import Attempt, Execution
 from grader.harness.call import NotebookState
 from grader.harness.origin import code_of
 from grader.harness.serve import perform
 from grader.harness.wire import Message, unpack_all
-from grader.judge import Attempt
 from grader.model import Chain, Exercise, ExerciseResult, Limits, NotebookSummary, Outcome, Report, Submission
 from grader.modes import ordinary
 from grader.notebook.functions import FunctionIndex, find_functions_in

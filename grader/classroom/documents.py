@@ -14,8 +14,8 @@ from grader.assignment.load import Assignment
 from grader.classroom.adjustments import adjust_report
 from grader.classroom.records import Graded
 from grader.errors import GraderError, as_fault
-from grader.execution.execute import Execution
-from grader.execution.packed import pack_execution, unpack_execution
+from grader.execution.kept import pack_attempt, unpack_attempt
+from grader.execution.record import Attempt
 from grader.model import Adjustment, Report, Submission
 from grader.pipeline import fault_report, grade_or_fault
 from grader.reports.html import render_html
@@ -33,7 +33,7 @@ class Handling:
 
     Attributes:
         now: The moment at which `visibility` decides what the student sees.
-        packed: How it ran before, packed by `grader.execution.packed`; if that can be read, nothing is executed.
+        packed: How it ran before, packed by `grader.execution.kept`; if that can be read, nothing is executed.
         adjustments: The instructor's, for this student.
     """
 
@@ -54,9 +54,9 @@ def make_documents(
     kept: list[bytes] = []
     doubts: list[bool] = []
 
-    def keep(execution: Execution) -> None:
-        kept.append(pack_execution(execution, assignment) or b"")
-        doubts.append(execution.is_doubtful)
+    def keep(attempt: Attempt) -> None:
+        kept.append(pack_attempt(attempt, assignment) or b"")
+        doubts.append(attempt.execution.is_doubtful)
 
     known = None if handling.packed is None else _unpacked(handling.packed, assignment)
     report, fault = grade_or_fault(
@@ -76,9 +76,9 @@ def make_fault_documents(
     return _documents(fault_report(submission, assignment, fault), fault, handling)
 
 
-def _unpacked(packed: bytes, assignment: Assignment) -> Execution | None:
+def _unpacked(packed: bytes, assignment: Assignment) -> Attempt | None:
     try:
-        return unpack_execution(packed, assignment)
+        return unpack_attempt(packed, assignment)
     except GraderError:
         return None  # the fault is in the assignment: grading will report it
 

@@ -136,7 +136,7 @@ class Gradebook:
         )
 
     def find_execution(self, key: str) -> bytes | None:
-        """How a notebook ran, packed by `grader.execution.packed`, if it ran before."""
+        """How a notebook ran, packed by `grader.execution.kept`, if it ran before."""
         with self.begin() as connection:
             found = sa.select(_executions.c.answers).where(_executions.c.key == key)
             return connection.execute(found).scalar_one_or_none()

@@ -23,6 +23,7 @@ from grader.visibility import Visibility
 __all__ = ["EXECUTING", "Basis", "Keys"]
 
 EXECUTING = (
+    "grader.execution.conducting",
     "grader.execution.execute",
     "grader.execution.preload",
     "grader.execution.requests",

@@ -14,7 +14,8 @@ from grader.classroom.archives import open_archive_in, open_file, open_tree
 from grader.classroom.platforms import ARCHIVE, plain, recognise
 from grader.classroom.records import Owner, Problem, Received
 from grader.errors import UsageError
-from grader.notebook.read import NOTEBOOK_SUFFIX, NOTEBOOK_SUFFIXES, Unreadable, notebook_suffix, read_notebook
+from grader.execution.conducting import read_alone
+from grader.notebook.read import NOTEBOOK_SUFFIX, NOTEBOOK_SUFFIXES, Unreadable, notebook_suffix
 from grader.notebook.relevance import Relevance, relevance
 
 __all__ = ["Gathered", "Roster", "find_submissions", "gather"]
@@ -192,10 +193,12 @@ class _Choice:
 
     def _read(self, place: int, received: Received, assignment_id: str, exercises: Sequence[str]) -> None:
         submission = received.read()
-        notebook = submission if isinstance(submission, Unreadable) else read_notebook(submission)
-        self._relevance[place] = relevance(notebook, assignment_id, exercises)
-        if not isinstance(notebook, Unreadable):
-            self._codes[place] = tuple(cell.code.strip() for cell in notebook.cells)
+        reading = submission if isinstance(submission, Unreadable) else read_alone(submission, exercises)
+        if isinstance(reading, Unreadable):
+            self._relevance[place] = Relevance()
+        else:
+            self._relevance[place] = relevance(reading.notebook, reading.functions, assignment_id, exercises)
+            self._codes[place] = tuple(cell.code.strip() for cell in reading.notebook.cells)
 
     def _of(self, place: int) -> Relevance:
         return self._relevance.get(place, Relevance())

@@ -18,7 +18,7 @@ from safetensors import SafetensorError, deserialize
 
 from grader.harness.wire import Message, unpack_all
 
-__all__ = ["WORDS", "read_records", "read_tensors", "safe_text", "within_bounds"]
+__all__ = ["WORDS", "read_records", "read_tensors", "safe_text", "whole_characters", "within_bounds"]
 
 WORDS = frozenset(
     {
@@ -67,11 +67,11 @@ def safe_text(value: object, limit: int) -> str:
     >>> safe_text("<C object at 0x7f3a5c0d1e50> is not a tensor", 100)
     '<C object at 0x…> is not a tensor'
     """
-    text = _ADDRESS.sub("0x…", _CONTROL.sub("", _valid(value))) if isinstance(value, str) else ""
+    text = _ADDRESS.sub("0x…", _CONTROL.sub("", whole_characters(value))) if isinstance(value, str) else ""
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit} characters more)"
 
 
-def _valid(text: str) -> str:
+def whole_characters(text: str) -> str:
     """The text with a replacement character for each surrogate: half a character, which no file can contain."""
     return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
@@ -115,7 +115,7 @@ def _bounded(value: Any, depth: int, changes: list[str]) -> Any:
     if isinstance(value, str):
         if len(value) > MOST_CHARACTERS:
             changes.append("text")
-        return _valid(value[:MOST_CHARACTERS])
+        return whole_characters(value[:MOST_CHARACTERS])
     if isinstance(value, int) and abs(value) <= LARGEST_INTEGER:
         return value
     if isinstance(value, list) and depth:

@@ -8,9 +8,9 @@ import asyncio
 import dataclasses
 import socket
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
-from grader.execution.border import read_records, safe_text
+from grader.execution.border import read_records
 from grader.harness.wire import Message, WireError, pack, read_message
 
 __all__ = [
@@ -21,11 +21,11 @@ __all__ = [
     "receive",
     "receive_reply",
     "reply_from",
-    "safe_text",
     "send_request",
 ]
 
-STATUSES = ("done", "timed_out", "too_large", "crashed")
+Sent = Literal["done", "timed_out", "too_large", "crashed"]
+STATUSES: tuple[Sent, ...] = get_args(Sent)
 """The statuses that a reply of the harness may have."""
 _STATUS_CHARACTERS = 40
 _MOST_NUMBER = 10_000
@@ -86,22 +86,26 @@ def combine(earlier: Reply | None, later: Reply, request: Request) -> Reply:
     return dataclasses.replace(later, records=records)
 
 
-async def send_request(channel: socket.socket, request: Request) -> None:
+async def send_request(channel: socket.socket, header: dict[str, Any], payload: bytes) -> None:
     """Send a request over a channel that does not block."""
-    await asyncio.get_running_loop().sock_sendall(channel, pack(request.header, request.payload))
+    await asyncio.get_running_loop().sock_sendall(channel, pack(header, payload))
 
 
-async def receive_reply(channel: socket.socket, *, limit: int) -> Reply:
+async def receive_reply(channel: socket.socket, *, limit: int) -> tuple[Sent, str, bytes]:
     """
     Receive the reply to a request.
 
     Args:
         limit: The largest payload in bytes.
 
+    Returns:
+        Its status, how the process ended, such as `signal 9`, and its records, which are not parsed.
+
     Raises:
         WireError: The message is not a reply, or the channel was closed.
     """
-    return reply_from(await receive(channel, limit=limit))
+    header, payload = await receive(channel, limit=limit)
+    return (*_status_of(header), payload)
 
 
 def reply_from(message: Message) -> Reply:
@@ -112,12 +116,17 @@ def reply_from(message: Message) -> Reply:
         WireError: The message is not a reply.
     """
     header, payload = message
-    status = header.get("status")
-    if not isinstance(status, str) or status not in STATUSES:
-        raise WireError(f"unknown status {ascii(status)[:_STATUS_CHARACTERS]}")
-    numbers = [f"{key} {header[key]}" for key in ("signal", "exit") if _is_number(header.get(key))]
+    status, detail = _status_of(header)
     records, is_odd = read_records(payload)
-    return Reply(status=status, detail=numbers[0] if numbers else "", records=records, is_odd=is_odd)
+    return Reply(status=status, detail=detail, records=records, is_odd=is_odd)
+
+
+def _status_of(header: Mapping[str, Any]) -> tuple[Sent, str]:
+    status = next((known for known in STATUSES if known == header.get("status")), None)
+    if status is None:
+        raise WireError(f"unknown status {ascii(header.get('status'))[:_STATUS_CHARACTERS]}")
+    numbers = [f"{key} {header[key]}" for key in ("signal", "exit") if _is_number(header.get(key))]
+    return status, numbers[0] if numbers else ""
 
 
 def _is_number(value: object) -> bool:

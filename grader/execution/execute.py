@@ -2,42 +2,43 @@
 Runs a notebook with nbclient, then sends requests to the harness in its kernel, one after another.
 
 A request is sent only after the reply to the one before it has arrived, because it may depend on that reply.
+
+All of this happens in the conductor, since it waits for what a student's process says.
 """
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import dataclasses
-import hashlib
 import itertools
 import queue
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractAsyncContextManager
 
 import zmq
 from nbclient import NotebookClient
 from nbclient.exceptions import DeadKernelError
 
-from grader.execution.channel import Reply, Request, Requests, combine, receive, receive_reply, safe_text, send_request
+from grader.execution.border import safe_text
+from grader.execution.channel import receive, receive_reply, send_request
 from grader.execution.client import TIMED_OUT, connect_client
-from grader.execution.kernels import RunningKernel, start_kernel
+from grader.execution.messages import Ask, CellsRan, Replied, Status
 from grader.harness.wire import WireError
 from grader.model import CallError, Limits
 from grader.notebook.read import Notebook
-from grader.sandbox import Level
+from grader.sandbox import RunningKernel
 
-__all__ = ["Execution", "execute"]
+__all__ = ["BUSY", "GRACE_S", "RESTARTS", "execute"]
 
+RESTARTS = 3
+"""How often a notebook runs again, each time in a new kernel, if a cell or a function killed the one before."""
 GRACE_S = 3.0
 """How long a kernel may take to obey after its time is up."""
 BUSY = 0.8
 """The share of its wall time that something must have had a processor, so that a lack of one did not stop it."""
 
 _READY_S = 30.0
-_RESTARTS = 3
 _REASON_S = 0.2
 _QUICK_S = 2.0
 _NAME_CHARACTERS, _MESSAGE_CHARACTERS = 100, 2_000
@@ -47,114 +48,60 @@ _ENDS = {
     "": ("KernelDied", "the notebook's process ended here"),
 }
 """The error to report for the cell in which a kernel ended, by the reason for which the sandbox ended the kernel."""
+_STATUSES: dict[str, Status] = {"memory": "out_of_memory", "cpu": "timed_out"}
+"""The status of a request during which the sandbox ended the kernel, by the reason for that."""
 
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Execution:
-    """
-    How a notebook ran.
-
-    Attributes:
-        executed: How many cells were executed.
-        errors: The errors that cells raised, by the number of the cell, `In [number]`.
-        stopped: Why the notebook did not run to its end, in a sentence; None if it did.
-        replies: The harness's replies, by the keys of the requests.
-        layers: The layers of the sandbox in which the notebook ran.
-        seconds: The wall time from the start of the kernel to the last reply before the hidden cases.
-        is_doubtful: Whether something was stopped by its limit on wall time, although it had used little CPU time: the
-            machine may have been too busy.
-    """
-
-    executed: int
-    errors: dict[int, CallError]
-    stopped: str | None
-    replies: dict[str, Reply]
-    layers: tuple[str, ...]
-    seconds: float = 0.0
-    is_doubtful: bool = False
-
-    @staticmethod
-    def in_this_process(replies: dict[str, Reply]) -> Execution:
-        """The replies of functions that were called in this process, without executing their notebook."""
-        return Execution(executed=0, errors={}, stopped=None, replies=replies, layers=())
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Said:
-    """What is said about how a notebook ran: as it was before any process of the student's knew a hidden number."""
-
-    executed: int
-    errors: dict[int, CallError]
-    stopped: str | None
-    seconds: float
+OpenKernel = Callable[[], AbstractAsyncContextManager[RunningKernel]]
+Requests = Iterator[tuple[Ask, bytes]]
 
 
 class _Stuck(Exception):  # noqa: N818 - a signal, not an error
     """A cell did not stop when it was interrupted."""
 
 
-@contextlib.asynccontextmanager
 async def execute(
     notebook: Notebook,
     requests: Requests,
     limits: Limits,
+    open_kernel: OpenKernel,
     *,
-    require: Level = Level.NONE,
-    secrets: Sequence[Path] = (),
-) -> AsyncIterator[Execution]:
+    on_cells: Callable[[CellsRan], None],
+    on_reply: Callable[[Replied, bytes], None],
+    on_end: Callable[[bool], None],
+) -> None:
     """
     Execute every cell, even if earlier ones raised, and then every request.
-
-    The result is available in the context, while the kernel is still ending.
 
     If a cell kills the kernel or cannot be stopped, the notebook is run again without it in a new kernel, as often as
     there is time, so that the other cells still run. If a function kills the kernel, the notebook is run again, and the
     calls go on with the next function.
 
     Args:
-        require: The sandbox that the kernel must have.
-        secrets: Files and folders that the kernel may not see.
-
-    Raises:
-        SandboxError: A kernel could not be started, or not with that sandbox.
+        requests: The next request is taken when the reply to the one before it was given to `on_reply`.
+        open_kernel: Starts a kernel.
+        on_cells: Called when the cells have run, in each kernel to which requests are sent.
+        on_reply: Called with each reply and its payload.
+        on_end: Called when no more requests are taken, while the kernel is still ending, with whether something was
+            stopped by its limit on wall time although it had used little CPU time.
     """
-    started = time.monotonic()
-    deadline = started + limits.notebook_s
+    deadline = time.monotonic() + limits.notebook_s
     lost: dict[int, CallError] = {}
-    replies: dict[str, Reply] = {}
     is_doubtful = False
-    said: list[_Said] = []  # how the notebook had run before the first hidden numbers were sent
-    pending = iter(requests(replies))
     for restart in itertools.count():
-        is_last = restart >= _RESTARTS or time.monotonic() > deadline
-        seed = _seed_of(notebook)
-        async with start_kernel(limits, require=require, quiet=True, seed=seed, secrets=secrets) as kernel:
+        is_last = restart >= RESTARTS or time.monotonic() > deadline
+        async with open_kernel() as kernel:
             run = _Run(notebook, kernel, limits, without=lost)
             culprit = await run.cells(deadline)
             is_doubtful = is_doubtful or run.is_doubtful
             if culprit is not None and not is_last:
                 lost[culprit] = run.errors[culprit]
                 continue
-
-            def say(run: _Run = run) -> None:
-                if not said:
-                    said.append(_Said(run.executed, run.errors | lost, run.stopped, time.monotonic() - started))
-
-            if await run.ask(pending, replies, say) or is_last:
-                # The kernel is lost, so no more replies can arrive.
-                for request in pending:
-                    replies[request.key] = combine(replies.get(request.key), Reply(status="unreachable"), request)
+            on_cells(CellsRan(executed=run.executed, errors=run.errors | lost, stopped=run.stopped))
+            is_done = await run.ask(requests, on_reply)
+            is_doubtful = is_doubtful or run.is_doubtful
+            if is_done or is_last:
                 await kernel.manager.signal_kernel(signal.SIGKILL)
-                say()
-                yield Execution(
-                    executed=said[0].executed,
-                    errors=said[0].errors,
-                    stopped=said[0].stopped,
-                    replies=replies,
-                    layers=kernel.layers,
-                    seconds=said[0].seconds,
-                    is_doubtful=is_doubtful or run.is_doubtful,
-                )
+                on_end(is_doubtful)
                 return
 
 
@@ -253,22 +200,13 @@ class _Run:
     def _fail(self, kind: str, message: str) -> None:
         self.errors[self._running] = CallError(type=kind, message=message, cell=self._running)
 
-    async def ask(
-        self, pending: Iterator[Request], replies: dict[str, Reply], before_hidden: Callable[[], None]
-    ) -> bool:
-        """
-        Send requests to the harness. Returns False if one killed the kernel and the others need another one.
-
-        Args:
-            before_hidden: Called before each request with hidden numbers.
-        """
+    async def ask(self, requests: Requests, on_reply: Callable[[Replied, bytes], None]) -> bool:
+        """Send requests to the harness. Returns False if one killed the kernel and the others need another one."""
         if not await self._serve():
             return True
-        for request in pending:
-            if request.is_hidden:
-                before_hidden()
-            reply = await self._exchange(request)
-            replies[request.key] = combine(replies.get(request.key), reply, request)
+        for request, payload in requests:
+            reply, records = await self._exchange(request, payload)
+            on_reply(reply, records)
             if reply.is_fatal:
                 return False
         return True
@@ -285,23 +223,25 @@ class _Run:
             return False
         return True
 
-    async def _exchange(self, request: Request) -> Reply:
+    async def _exchange(self, request: Ask, payload: bytes) -> tuple[Replied, bytes]:
         channel, seconds = self.kernel.channel, float(request.header["seconds"])
         # The harness enforces the limit, too, unless the notebook has changed it.
         self._allow_cpu(self.limits.call_cpu_s + GRACE_S, then=signal.SIGKILL)
         try:
-            await asyncio.wait_for(send_request(channel, request), seconds)
-            reply = await asyncio.wait_for(receive_reply(channel, limit=self.limits.result_bytes), seconds + GRACE_S)
-            if reply.status == "timed_out":
+            await asyncio.wait_for(send_request(channel, request.header, payload), seconds)
+            status, detail, records = await asyncio.wait_for(
+                receive_reply(channel, limit=self.limits.result_bytes), seconds + GRACE_S
+            )
+            if status == "timed_out":
                 await self._doubt(seconds)
-            return reply
+            return Replied(status=status, detail=detail, size=len(records)), records
         except asyncio.TimeoutError:
             await self._doubt(seconds)
-            return Reply(status="timed_out", is_fatal=True)
+            return Replied(status="timed_out", is_fatal=True), b""
         except (WireError, OSError):
             await asyncio.sleep(_REASON_S)  # until the sandbox has recorded why it ended the kernel, if it did
-            status = {"memory": "out_of_memory", "cpu": "timed_out"}.get(_why_ended(self.kernel), "crashed")
-            return Reply(status=status, detail="and the notebook's process with it", is_fatal=True)
+            ended = _STATUSES.get(_why_ended(self.kernel), "crashed")
+            return Replied(status=ended, detail="and the notebook's process with it", is_fatal=True), b""
 
     async def _doubt(self, seconds: float) -> None:
         """Note that something was stopped after this wall time, unless it was busy for most of it."""
@@ -311,12 +251,6 @@ class _Run:
     def _allow_cpu(self, seconds: float, *, then: signal.Signals) -> None:
         if self.kernel.sandbox is not None:
             self.kernel.sandbox.allow_cpu(seconds, then=then)
-
-
-def _seed_of(notebook: Notebook) -> int:
-    """What the generators of random numbers start from: the same for the same code, so that its marks are the same."""
-    code = "\0".join(cell.code for cell in notebook.cells)
-    return int.from_bytes(hashlib.sha256(code.encode(errors="surrogatepass")).digest()[:4], "big")
 
 
 def _why_ended(kernel: RunningKernel) -> str:

@@ -40,7 +40,15 @@ from grader.sandbox import (
     start_forked_kernel,
 )
 
-__all__ = ["RunningKernel", "bounds_of", "check_sandbox", "start_kernel", "start_ordinary_kernel"]
+__all__ = [
+    "ASK_DOCTOR",
+    "RunningKernel",
+    "bounds_of",
+    "check_sandbox",
+    "sandbox_errors",
+    "start_kernel",
+    "start_ordinary_kernel",
+]
 
 START_TIMEOUT_S = 60.0
 _SERVE = "__import__({module!r}, fromlist=[{name!r}]).{name}(get_ipython(), {descriptor})"
@@ -61,7 +69,7 @@ def bounds_of(limits: Limits) -> Bounds:
 
 
 @contextlib.contextmanager
-def _sandbox_errors() -> Iterator[None]:
+def sandbox_errors() -> Iterator[None]:
     """Turn what the sandbox raises in this context into a `SandboxError`."""
     try:
         yield
@@ -90,7 +98,7 @@ async def start_kernel(
     Raises:
         SandboxError: It did not start, its sandbox does not reach the level, or it would see a secret.
     """
-    with _sandbox_errors():
+    with sandbox_errors():
         if ForkServer.is_available():
             async with start_forked_kernel(
                 forkserver(), bounds_of(limits), require=require, quiet=quiet, seed=seed, secrets=secrets
@@ -120,7 +128,7 @@ def check_sandbox(require: Level, server: ForkServer | None = None) -> None:
     layers: tuple[str, ...] = ()
     if ForkServer.is_available():
         probing = contextlib.nullcontext(server) if server else ForkServer(secrets=shipped.answers())
-        with _sandbox_errors(), probing as probed:
+        with sandbox_errors(), probing as probed:
             layers = probed.layers
     if level_of(layers) < require:
         reason = refusal(layers, require)

@@ -23,7 +23,7 @@ import torch
 from grader.assignment.load import Assignment
 from grader.execution.calls import CHAIN, hidden_key, practice_key
 from grader.execution.channel import Reply
-from grader.execution.execute import Execution
+from grader.execution.record import Execution
 from grader.model import CallError
 from grader.reference.cases import Case, build_cases, build_chain
 from grader.reference.practice import build_practice

@@ -24,10 +24,11 @@ import numpy.random
 import safetensors.torch
 import torch
 
+from grader.execution.conductor import conduct
 from grader.harness.serve import serve, warm_up
 from grader.reference.mnist import prepare_mnist
 
-__all__ = ["begin", "prepare", "serve", "settle"]
+__all__ = ["begin", "conduct", "prepare", "serve", "settle"]
 
 
 def prepare(*, watched: bool) -> None:

@@ -23,7 +23,10 @@ from grader.model import Exercise
 from grader.notebook.functions import FunctionIndex
 from grader.reference.cases import Case, ChainCase
 
-__all__ = ["requests_for"]
+__all__ = ["MOST_REQUESTS", "requests_for"]
+
+MOST_REQUESTS = 5
+"""How many requests there are for each exercise at most, including its share of those to all exercises together."""
 
 
 def requests_for(

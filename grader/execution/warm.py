@@ -14,12 +14,28 @@ from grader import shipped
 from grader.harness.wire import CHANNEL_VARIABLE
 from grader.sandbox import ForkServer, SandboxUnavailable
 
-__all__ = ["OWN", "PACKAGES", "PRELOAD", "begin", "forkserver", "warming_up"]
+__all__ = [
+    "CONDUCT",
+    "CONDUCTOR",
+    "OWN",
+    "PACKAGES",
+    "PRELOAD",
+    "begin",
+    "forkserver",
+    "reading_forkserver",
+    "warming_up",
+]
 
 PRELOAD = "grader.execution.preload"
 """The module that the warm process imports. It is named here and not imported, since it is for that process only."""
 
-PACKAGES = ("torch", "numpy", "matplotlib")
+CONDUCTOR = "grader.execution.conductor"
+"""The module that a process imports from which only conductors are forked."""
+
+CONDUCT = "conduct"
+"""The function of both modules which serves a judge: see `grader.execution.conductor`."""
+
+PACKAGES = ("torch", "numpy", "matplotlib", "nbclient", "jupytext", "msgspec")
 """What that module imports from other folders than the sandbox's own packages, if they are installed elsewhere."""
 
 
@@ -65,6 +81,19 @@ def forkserver() -> ForkServer:
         watched=False,
         channel_variable=CHANNEL_VARIABLE,
     )
+    atexit.register(server.close, wait=False)
+    return server
+
+
+def reading_forkserver() -> ForkServer:
+    """A forkserver for processes that read files and execute nothing: the other one if there is one already."""
+    return forkserver() if forkserver.cache_info().currsize else _light_forkserver()
+
+
+@functools.cache
+def _light_forkserver() -> ForkServer:
+    """A forkserver that starts fast, since it imports only what conductors need."""
+    server = ForkServer(preload=CONDUCTOR, packages=PACKAGES, own=OWN, secrets=shipped.answers(), watched=False)
     atexit.register(server.close, wait=False)
     return server
 

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from grader.assignment.load import find_assignment, load_assignment
 from grader.errors import GraderError, as_fault
+from grader.execution.conducting import read_alone
 from grader.exports.gradescope import render_failure, render_gradescope
 from grader.exports.words import harmless
 from grader.files import write_atomically
 from grader.model import Submission
-from grader.notebook.read import NOTEBOOK_SUFFIXES, Unreadable, notebook_suffix, read_notebook, read_submission
+from grader.notebook.read import NOTEBOOK_SUFFIXES, Unreadable, notebook_suffix, read_submission
 from grader.notebook.relevance import Relevance, relevance
 from grader.pipeline import grade_or_fault
 from grader.reports.json import report_to_dict
@@ -79,9 +80,12 @@ def choose_file(folder: Path, assignment_id: str, exercises: Collection[str] = (
     best = Relevance(), read_submission(files[0])
     for path in files[:MAX_READ]:
         submission = read_submission(path)
-        is_notebook = notebook_suffix(path.name) in NOTEBOOK_SUFFIXES
-        notebook = read_notebook(submission) if is_notebook else Unreadable("")
-        found = relevance(notebook, assignment_id, exercises)
+        if notebook_suffix(path.name) not in NOTEBOOK_SUFFIXES:
+            continue
+        reading = read_alone(submission, exercises)
+        if isinstance(reading, Unreadable):
+            continue
+        found = relevance(reading.notebook, reading.functions, assignment_id, exercises)
         if found > best[0]:
             best = found, submission
     return best[1]

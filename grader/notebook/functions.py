@@ -13,7 +13,7 @@ import itertools
 import re
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterator, Mapping
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from grader.model import CallError, Code
 from grader.notebook.magics import as_python
@@ -22,7 +22,7 @@ from grader.notebook.read import Notebook
 from grader.notebook.scope import Scope, notebook_data, scope_of
 from grader.notebook.syntax import why_not_python
 
-__all__ = ["Definition", "FunctionIndex", "Place", "find_functions", "find_functions_in"]
+__all__ = ["Definition", "Finder", "FunctionIndex", "Place", "find_functions", "find_functions_in"]
 
 _PYTHON_MAGICS = re.compile(r"^\s*%%(time|capture|prun|derive)\b.*")
 """Cells whose body runs in the notebook's namespace. What `%%timeit` defines is gone afterwards."""
@@ -68,6 +68,13 @@ class Definition:
     is_blank: bool
     autograd: tuple[str, ...] = ()
     scope: Scope = dataclasses.field(default_factory=Scope)
+
+
+class Finder(Protocol):
+    """Can look further into the code of a notebook."""
+
+    def at(self, name: str, place: Place) -> Definition | None:
+        """The function that begins at a place, also within another one or in a class, as the definition of a name."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -135,13 +142,13 @@ class FunctionIndex:
         definitions: By name, in the order of the notebook.
         syntax_errors: By cell number, `In [n]`.
         broken_names: Names that a cell with a syntax error would have defined, with that cell's number.
-        cells: The cells that were read, to look further into them.
+        finder: Looks further into the cells; None if nobody can.
     """
 
     definitions: dict[str, tuple[Definition, ...]]
     syntax_errors: dict[int, CallError]
     broken_names: dict[str, int]
-    cells: _Cells | None = dataclasses.field(default=None, repr=False, compare=False)
+    finder: Finder | None = dataclasses.field(default=None, repr=False, compare=False)
 
     def last(self, name: str) -> Definition | None:
         """The last definition, or None if there is none. It need not be the one that ran."""
@@ -159,7 +166,7 @@ class FunctionIndex:
             The best guess if the place is in no cell: the last definition that is not blank, or None.
         """
         if place is not None and place.cell:
-            found = self.cells.at(name, place) if self.cells is not None else None
+            found = self.finder.at(name, place) if self.finder is not None else None
             here = [definition for definition in self.definitions.get(name, ()) if definition.code.cell == place.cell]
             if found is not None or here:
                 return found or here[-1]
@@ -213,7 +220,7 @@ def find_functions_in(
         name: tuple(known.define(name, node, cell, in_full=name in exercises) for node, cell in found)
         for name, found in places.items()
     }
-    return FunctionIndex(definitions=definitions, syntax_errors=syntax_errors, broken_names=broken_names, cells=known)
+    return FunctionIndex(definitions=definitions, syntax_errors=syntax_errors, broken_names=broken_names, finder=known)
 
 
 def _parse(code: str, number: int) -> ast.Module | CallError:

@@ -15,6 +15,7 @@ from typing import Any
 from grader.errors import SubmissionError, UsageError
 from grader.model import Submission
 from grader.notebook.foreign import what_it_is, why_no_json, why_no_notebook
+from grader.notebook.lines import json_lines
 from grader.notebook.text import HeaderError, UndecodableError, decoded, read_text
 from grader.notebook.trim import without_outputs
 
@@ -28,6 +29,7 @@ __all__ = [
     "Cell",
     "Notebook",
     "Unreadable",
+    "cell_lines",
     "notebook_stem",
     "notebook_suffix",
     "read_notebook",
@@ -180,6 +182,15 @@ def text_of(submission: Submission) -> str | Unreadable:
         return decoded(content, suffix)
     except UndecodableError as error:
         return Unreadable(str(error))
+
+
+def cell_lines(submission: Submission, notebook: Notebook) -> dict[int, tuple[int, ...]]:
+    """For each cell of the submission's notebook, `In [number]`, the lines of the file where its lines stand."""
+    if notebook_suffix(submission.name) in TEXT_SUFFIXES:
+        return {c.number: tuple(range(c.line, c.line + c.code.count("\n") + 1)) for c in notebook.cells}
+    text = text_of(submission)
+    found = {} if isinstance(text, Unreadable) else dict(enumerate(json_lines(text)))
+    return {cell.number: tuple(found.get(cell.index, ())) for cell in notebook.cells}
 
 
 def _read_text(text: str, suffix: str) -> Notebook | Unreadable:

@@ -7,8 +7,8 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Collection
 
-from grader.notebook.functions import find_functions
-from grader.notebook.read import Notebook, Unreadable
+from grader.notebook.functions import FunctionIndex
+from grader.notebook.read import Notebook
 
 __all__ = ["Relevance", "relevance"]
 
@@ -31,11 +31,17 @@ class Relevance:
     answers: int = 0
 
 
-def relevance(notebook: Notebook | Unreadable, assignment_id: str, exercises: Collection[str]) -> Relevance:
-    """How well a notebook fits the assignment with this id and these functions. Nothing is executed."""
-    if isinstance(notebook, Unreadable) or notebook.assignment_id not in (None, assignment_id):
+def relevance(
+    notebook: Notebook, functions: FunctionIndex, assignment_id: str, exercises: Collection[str]
+) -> Relevance:
+    """
+    How well a notebook fits the assignment with this id and these functions. Nothing is executed.
+
+    Args:
+        functions: The functions in it.
+    """
+    if notebook.assignment_id not in (None, assignment_id):
         return Relevance()
-    functions = find_functions(notebook)
     last = [definition for name in exercises if (definition := functions.last(name)) is not None]
     answers = sum(not definition.is_blank for definition in last)
     is_marked = notebook.assignment_id is not None

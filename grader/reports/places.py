@@ -8,17 +8,9 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from grader.model import Submission
-from grader.notebook.lines import json_lines
-from grader.notebook.read import (
-    TEXT_SUFFIXES,
-    Notebook,
-    Unreadable,
-    notebook_suffix,
-    read_notebook,
-    read_submission,
-    text_of,
-)
+from grader.execution.conducting import read_alone
+from grader.execution.record import Lines, Reading
+from grader.notebook.read import TEXT_SUFFIXES, Unreadable, notebook_suffix, read_submission
 from grader.reports.reading import Place, ReadReport
 
 __all__ = ["with_places"]
@@ -39,9 +31,11 @@ def with_places(report: ReadReport, notebooks: Sequence[Path]) -> ReadReport:
     """
     for path in notebooks:
         submission = read_submission(path)
-        parsed = read_notebook(submission)
-        if submission.sha256 == report.sha256 and not isinstance(parsed, Unreadable):
-            file, lines = _lines(path, submission, parsed)
+        if submission.sha256 != report.sha256:
+            continue
+        reading = read_alone(submission, with_lines=True)
+        if not isinstance(reading, Unreadable):
+            file, lines = _lines(path, reading)
             findings = [
                 dataclasses.replace(finding, place=_place(file, lines.get(finding.cell or 0, ()), finding.line))
                 for finding in report.findings
@@ -63,28 +57,15 @@ def _from_here(path: Path) -> str:
     return (whole.relative_to(here) if whole.is_relative_to(here) else path).as_posix()
 
 
-def _lines(path: Path, submission: Submission, notebook: Notebook) -> tuple[Path, dict[int, list[int]]]:
+def _lines(path: Path, reading: Reading) -> tuple[Path, Lines]:
     """The file to look at, and for each cell, `In [number]`, the lines of that file where its lines stand."""
-    if notebook_suffix(path.name) in TEXT_SUFFIXES:
-        return path, _text_lines(notebook)
-    for suffix in TEXT_SUFFIXES:
-        pair = path.with_suffix(suffix)
-        if pair.is_file():
-            parsed = read_notebook(read_submission(pair))
-            if not isinstance(parsed, Unreadable) and _codes(parsed) == _codes(notebook):
-                return pair, _text_lines(parsed)
-    found = dict(enumerate(json_lines(_text(submission))))
-    return path, {cell.number: found.get(cell.index, []) for cell in notebook.cells}
+    if notebook_suffix(path.name) not in TEXT_SUFFIXES:
+        for pair in filter(Path.is_file, map(path.with_suffix, TEXT_SUFFIXES)):
+            paired = read_alone(read_submission(pair), with_lines=True)
+            if not isinstance(paired, Unreadable) and _codes(paired) == _codes(reading):
+                return pair, paired.lines
+    return path, reading.lines
 
 
-def _codes(notebook: Notebook) -> list[str]:
-    return [cell.code.strip() for cell in notebook.cells]
-
-
-def _text(submission: Submission) -> str:
-    text = text_of(submission)
-    return "" if isinstance(text, Unreadable) else text
-
-
-def _text_lines(notebook: Notebook) -> dict[int, list[int]]:
-    return {cell.number: list(range(cell.line, cell.line + cell.code.count("\n") + 1)) for cell in notebook.cells}
+def _codes(reading: Reading) -> list[str]:
+    return [cell.code.strip() for cell in reading.notebook.cells]

@@ -17,33 +17,47 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from grader.sandbox.bounds import Bounds
+    from grader.sandbox.confined import ConfinedProcess, start_confined
     from grader.sandbox.environment import clean_environment, make_scratch
     from grader.sandbox.errors import SandboxUnavailable
+    from grader.sandbox.kernels import CHANNELS, KernelEnds, fork_kernel, layers_in, listen
     from grader.sandbox.levels import Level, level_of, missing_layers, refusal
-    from grader.sandbox.provisioner import ForkServerProvisioner, RunningKernel, start_forked_kernel
+    from grader.sandbox.provisioner import ForkServerProvisioner
+    from grader.sandbox.running import RunningKernel, adopt_kernel, start_forked_kernel
     from grader.sandbox.server import ForkServer
 
 __all__ = [
+    "CHANNELS",
     "Bounds",
+    "ConfinedProcess",
     "ForkServer",
     "ForkServerProvisioner",
+    "KernelEnds",
     "Level",
     "RunningKernel",
     "SandboxUnavailable",
+    "adopt_kernel",
     "clean_environment",
+    "fork_kernel",
+    "layers_in",
     "level_of",
+    "listen",
     "make_scratch",
     "missing_layers",
     "refusal",
+    "start_confined",
     "start_forked_kernel",
 ]
 
 _MODULES = {
     "bounds": ("Bounds",),
+    "confined": ("ConfinedProcess", "start_confined"),
     "environment": ("clean_environment", "make_scratch"),
     "errors": ("SandboxUnavailable",),
+    "kernels": ("CHANNELS", "KernelEnds", "fork_kernel", "layers_in", "listen"),
     "levels": ("Level", "level_of", "missing_layers", "refusal"),
-    "provisioner": ("ForkServerProvisioner", "RunningKernel", "start_forked_kernel"),
+    "provisioner": ("ForkServerProvisioner",),
+    "running": ("RunningKernel", "adopt_kernel", "start_forked_kernel"),
     "server": ("ForkServer",),
 }
 

@@ -44,6 +44,7 @@ __all__ = ["main"]
 
 _USERS = range(61184, 65520)  # the ids that systemd keeps for dynamic users: nothing else uses them
 _PACKET = 1 << 16
+_MOST_DESCRIPTORS = 64
 _END_TIMEOUT_S = 1.0
 _IDLE_S = 0.05
 
@@ -164,7 +165,9 @@ def _can_assign_users() -> bool:
 
 
 def _receive_packet(control: socket.socket) -> tuple[bytes, list[int]]:
-    packet, ancillary, _, _ = control.recvmsg(_PACKET, socket.CMSG_SPACE(16 * 4), socket.MSG_CMSG_CLOEXEC)
+    packet, ancillary, _, _ = control.recvmsg(
+        _PACKET, socket.CMSG_SPACE(_MOST_DESCRIPTORS * 4), socket.MSG_CMSG_CLOEXEC
+    )
     descriptors = array.array("i")
     for level, kind, data in ancillary:
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:

@@ -1,45 +1,37 @@
 """
-Forked kernels in Jupyter's terms: a provisioner, and a context in which a kernel runs.
+Forked kernels in Jupyter's terms: a provisioner.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import dataclasses
 import json
 import os
 import shutil
 import signal
 import socket
 import tempfile
-import uuid
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from jupyter_client.asynchronous.client import AsyncKernelClient
 from jupyter_client.connect import KernelConnectionInfo
 from jupyter_client.kernelspec import KernelSpec
-from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 
 from grader.sandbox.bounds import Bounds
-from grader.sandbox.client import START_TIMEOUT_S, PromptKernelManager
+from grader.sandbox.client import START_TIMEOUT_S
 from grader.sandbox.errors import SandboxUnavailable
 from grader.sandbox.installation import OWN_PACKAGE
-from grader.sandbox.levels import Level, level_of, refusal
+from grader.sandbox.kernels import CHANNELS, KernelEnds, fork_kernel, listen, make_listeners
 from grader.sandbox.server import ForkServer
-from grader.sandbox.view import spellings
 
-__all__ = ["ForkServerProvisioner", "RunningKernel", "start_forked_kernel"]
+__all__ = ["SPEC", "ForkServerProvisioner"]
 
-CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
-"""The channels of a kernel. The first one has port 1, and so on."""
-END_TIMEOUT_S = 10.0
 _ANSWER_TIMEOUT_S = 2.0
 _ENTRY_POINT = f"{OWN_PACKAGE}-forkserver"  # the name of the provisioner for Jupyter
-_SPEC = KernelSpec(
+SPEC = KernelSpec(
     argv=[_ENTRY_POINT],
     display_name="Python in a sandbox",
     language="python",
@@ -47,29 +39,6 @@ _SPEC = KernelSpec(
     metadata={"kernel_provisioner": {"provisioner_name": _ENTRY_POINT, "config": {}}},
 )
 _default_server: ForkServer | None = None
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RunningKernel:
-    """
-    A kernel that is ready for requests.
-
-    Attributes:
-        manager: For nbclient; it owns the process.
-        client: Its channels are started, and its subscription is in place: no output is missed.
-        channel: A stream socket that does not block. In the kernel, the environment variable `channel_variable` of the
-            `ForkServer` says which descriptor the other end has: `fd:7`.
-        layers: The names of the sandbox's layers.
-        serve: Has the kernel call `serve` of the preloaded module when no cell runs.
-        sandbox: The provisioner of a forked kernel; None for an ordinary kernel.
-    """
-
-    manager: AsyncKernelManager
-    client: AsyncKernelClient
-    channel: socket.socket
-    layers: tuple[str, ...]
-    serve: Callable[[], object]
-    sandbox: ForkServerProvisioner | None = None
 
 
 class ForkServerProvisioner(KernelProvisionerBase):
@@ -193,54 +162,55 @@ class ForkServerProvisioner(KernelProvisionerBase):
         Raises:
             SandboxUnavailable: The forkserver takes no requests.
         """
-        server = self.server or _get_default_server()
-        control, supervisors_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        channel, kernels_end = socket.socketpair()
         self._folder = Path(tempfile.mkdtemp(prefix=f"{OWN_PACKAGE}-"))
+        self._folder.chmod(0o711)  # the kernel may be another user; the sockets can still be used by nobody else
         name = str(self._folder / "k")
-        key = uuid.uuid4().hex
         scratch = self._folder / "scratch"  # used only if the kernel has no private root
         scratch.mkdir(0o700)
-        self._folder.chmod(0o711)  # the kernel may be another user; the sockets can still be used by nobody else
-        listeners: list[socket.socket] = []
+        listeners = make_listeners(1)
         try:
-            for port in range(1, len(CHANNELS) + 1):
-                listener = socket.socket(socket.AF_UNIX)
-                listeners.append(listener)
-                listener.bind(f"{name}-{port}")
-                listener.listen(16)
-            request = {
-                "bounds": dataclasses.asdict(self.bounds),
-                "key": key,
-                "name": name,
-                "quiet": self.quiet,
-                "seed": self.seed,
-                "listeners": CHANNELS,
-                "secrets": spellings(self.secrets),
-                "scratch": str(scratch),
-            }
-            descriptors = [theirs.fileno() for theirs in (supervisors_end, kernels_end, *listeners)]
-            server.submit(request, descriptors)
+            listen(listeners, name)
+            ends = fork_kernel(
+                self.server or _get_default_server(),
+                self.bounds,
+                listeners,
+                scratch=scratch,
+                name=name,
+                quiet=self.quiet,
+                seed=self.seed,
+                secrets=self.secrets,
+            )
         except BaseException:
-            control.close()
-            channel.close()
             self._remove_folder()
             raise
         finally:
-            for theirs in (supervisors_end, kernels_end, *listeners):
-                theirs.close()
-        control.setblocking(False)
-        channel.setblocking(False)
-        self._control, self.channel = control, channel
+            for listener in listeners:
+                listener.close()
+        self.adopt(ends, name)
+
+    def adopt(self, ends: KernelEnds, name: str, *, layers: Sequence[str] = ()) -> None:
+        """
+        Take over a kernel that was asked for, perhaps by another process.
+
+        Args:
+            ends: Our ends of its sockets.
+            name: The name of the sockets on which it listens, without their port numbers.
+            layers: The names of its sandbox's layers, if they are known, because it is in its sandbox.
+        """
+        ends.control.setblocking(False)
+        ends.channel.setblocking(False)
+        self._control, self.channel = ends.control, ends.channel
         self._exit_code, self.end = None, ""
         loop = asyncio.get_running_loop()
         self._started = loop.create_future()
-        self._follower = loop.create_task(self._follow(control))
+        if layers:
+            self._note({"layers": layers})
+        self._follower = loop.create_task(self._follow(ends.control))
         ports = {f"{kind}_port": port for port, kind in enumerate(CHANNELS, 1)}
         self.connection_info = {
             "transport": "ipc",
             "ip": name,
-            "key": key.encode(),
+            "key": ends.key.encode(),
             "signature_scheme": "hmac-sha256",
             **ports,  # type: ignore[typeddict-item]  # the type has these keys
         }
@@ -311,85 +281,6 @@ class ForkServerProvisioner(KernelProvisionerBase):
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
             self._folder = None
-
-
-@contextlib.asynccontextmanager
-async def start_forked_kernel(
-    server: ForkServer,
-    bounds: Bounds,
-    *,
-    require: Level = Level.NONE,
-    quiet: bool = False,
-    seed: int | None = None,
-    secrets: Sequence[Path] = (),
-) -> AsyncIterator[RunningKernel]:
-    """
-    A kernel for one notebook. When the context is left, the kernel, all that it started, and its folder are gone.
-
-    Args:
-        server: The forkserver to ask.
-        bounds: What the kernel may use.
-        require: The level that its sandbox must reach.
-        quiet: Send nothing that cells show, and errors without their tracebacks.
-        seed: What the generators of random numbers start from: 32 bits, drawn at random if None.
-        secrets: Files and folders that the kernel may not see, besides those of the server.
-
-    Raises:
-        SandboxUnavailable: It did not start, would see a secret, or its sandbox does not reach the level.
-    """
-    manager = PromptKernelManager()
-    manager._kernel_spec = _SPEC
-    provisioner = ForkServerProvisioner(
-        server=server, bounds=bounds, quiet=quiet, seed=seed, secrets=secrets, kernel_spec=_SPEC, parent=manager
-    )
-    if server.pid is None:
-        await asyncio.to_thread(server.start)
-    client = None
-    try:
-        provisioner.begin()
-        manager.provisioner = provisioner
-        manager.load_connection_info(provisioner.connection_info)
-        client = manager.client()
-        client.start_channels(stdin=False)
-        await provisioner.started()
-        if level_of(provisioner.layers) < require:
-            raise refusal(provisioner.layers, require)
-        try:
-            await _wait_for_ready(client.wait_for_ready(START_TIMEOUT_S), provisioner.wait())
-        except RuntimeError as error:
-            problem = provisioner.problem or str(error)
-            raise SandboxUnavailable(f"A kernel did not get ready ({problem}).") from error
-        assert provisioner.channel is not None
-        shell = client.shell_channel
-        yield RunningKernel(
-            manager,
-            client,
-            provisioner.channel,
-            provisioner.layers,
-            serve=lambda: shell.send(client.session.msg("serve_request")),
-            sandbox=provisioner,
-        )
-    finally:
-        await provisioner.kill()
-        if client is not None:
-            client.stop_channels()
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(provisioner.wait(), END_TIMEOUT_S)
-        await provisioner.cleanup()
-        manager.context.destroy(linger=0)
-
-
-async def _wait_for_ready(ready: Any, ended: Any) -> None:
-    """Wait until the kernel is ready; raises a `RuntimeError` if it ends first."""
-    tasks = [asyncio.ensure_future(ready), asyncio.ensure_future(ended)]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        if tasks[0] not in done:
-            raise RuntimeError("it has ended")
-        tasks[0].result()
-    finally:
-        for task in tasks:
-            task.cancel()
 
 
 def _get_default_server() -> ForkServer:

@@ -31,6 +31,7 @@ from typing import Any, NoReturn
 from grader.sandbox import linux
 from grader.sandbox.bounds import Bounds
 from grader.sandbox.cgroup import Group
+from grader.sandbox.descriptors import close_all_but, redirect_to_null
 from grader.sandbox.environment import make_scratch
 from grader.sandbox.errors import SandboxUnavailable
 from grader.sandbox.layers import (
@@ -133,7 +134,7 @@ class Supervisor:
         keep = {self.control.fileno(), self.maps.fileno(), self.channel, *self.listeners.values()}
         if self.group is not None:
             keep |= self.group.descriptors
-        _close_all_but(keep)
+        close_all_but(keep)
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000")  # if memory is short, Linux kills this one
             Path("/proc/self/coredump_filter").write_text("0")  # a crash leaves no core dump
@@ -325,15 +326,20 @@ class _KernelProcess:
         os.chdir(work)
         os.environ.update(variables | {warm.channel_variable: f"fd:{outer.channel}"})
         tempfile.tempdir = None  # forget the folder that the warm process found
-        _redirect_to_null()
-        give_up_powers(
-            warm.view, bounds, filter_program=warm.filters.get(has_root), scratch=scratch, initial_size=warm.size
-        )
+        redirect_to_null()
+        call = outer.request.get("call")
+        # Without a private root, only our own code may make unix sockets: others could reach those of the machine.
+        program = warm.filters.get(has_root or bool(call))
+        give_up_powers(warm.view, bounds, filter_program=program, scratch=scratch, initial_size=warm.size)
         layers = probe(warm.namespaces, inside, bounds, has_root=has_root, root_device=warm.root_device)
         if "private_root" in layers or "landlock" in layers:
             check_secrets(warm.view, outer.request["secrets"], own=OWN_PLACES if has_root else ())
         self.to_supervisor.send(json.dumps({"layers": layers}).encode())
         if outer.request.get("probe"):
+            return
+        if call:
+            self.to_supervisor.close()
+            warm.call_preloaded(call, outer.channel, list(outer.listeners.values()))
             return
         from grader.sandbox.kernel import run_kernel
 
@@ -382,18 +388,3 @@ def _change_user(identity: Identity, *, isolated: bool, has_own_user: bool) -> N
             if can_read:
                 os.setresgid(identity.group, identity.group, identity.group)
                 os.setresuid(identity.user, identity.user, identity.user)
-
-
-def _redirect_to_null() -> None:
-    """Connect standard input, output and error with nothing."""
-    null = os.open("/dev/null", os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(null, descriptor)
-    os.close(null)
-
-
-def _close_all_but(keep: set[int]) -> None:
-    previous = 2
-    for descriptor in [*sorted(keep), 1 << 20]:
-        os.closerange(previous + 1, descriptor)
-        previous = descriptor

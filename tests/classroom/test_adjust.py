@@ -214,7 +214,7 @@ def test_decisions_appear_everywhere_and_survive_regrading(
     theirs.write_text("Student,ID,SIS Login ID,two_layer_mse (87)\nAda,4021,ada,\n")
     command = ["batch", str(canvas), "-q", "--solutions", str(SOURCE.parent), "-o", str(output), "--fill", str(theirs)]
     assert main(command) == 1
-    monkeypatch.setattr("grader.pipeline.execute", None)
+    monkeypatch.setattr("grader.pipeline.start_conductor", None)
     words = ["--comment", "Well argued.", "--reason", REASON]
     assert adjust(output, "4021", "--exercise", "grad_z1", "--points", 1.125, *words) == 0
 

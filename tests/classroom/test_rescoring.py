@@ -67,7 +67,7 @@ def place(graded: Path, tmp_path: Path) -> Path:
 @pytest.fixture
 def without_kernels(monkeypatch: pytest.MonkeyPatch, in_this_process: None) -> None:
     """Executing a notebook fails."""
-    monkeypatch.setattr(pipeline, "execute", started)
+    monkeypatch.setattr(pipeline, "start_conductor", started)
 
 
 def change(place: Path, old: str, new: str) -> None:

@@ -15,9 +15,8 @@ import pytest
 
 from grader.assignment.load import load_assignment
 from grader.cli import main
-from grader.execution import execute
+from grader.execution import conducting
 from grader.execution.warm import forkserver
-from grader.model import Limits
 from grader.reference.cases import build_cases
 from grader.sandbox import Level, level_of
 from tests.conftest import ROOT, SOURCE, handed_in
@@ -201,13 +200,13 @@ def test_what_no_notebook_may_see_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     """The sources, the folder of the submission, and the output. If a kernel would see one, nothing is executed."""
     path = solved(tmp_path / "alice.ipynb")
     told: list[Path] = []
-    start_kernel = execute.start_kernel
+    fork_kernel = conducting.fork_kernel
 
-    def start(limits: Limits, *, secrets: Sequence[Path], **options: Any) -> Any:
+    def fork(*rest: Any, secrets: Sequence[Path], **options: Any) -> Any:
         told.extend(secrets)
-        return start_kernel(limits, secrets=[*secrets, ROOT / "grader" / "harness"], **options)
+        return fork_kernel(*rest, secrets=[*secrets, ROOT / "grader" / "harness"], **options)
 
-    monkeypatch.setattr(execute, "start_kernel", start)
+    monkeypatch.setattr(conducting, "fork_kernel", fork)
     if level_of(forkserver().layers) < Level.FILTERED:
         pytest.skip("files are not kept from students here")
 

@@ -13,8 +13,8 @@ from safetensors.torch import save
 from grader.execution.border import read_tensors, safe_text
 from grader.execution.calls import Returned, Told, place_in, read_call, read_losses, read_told
 from grader.execution.channel import Reply
-from grader.execution.execute import Execution
-from grader.judge import Attempt, judge_exercise
+from grader.execution.record import Attempt, Execution
+from grader.judge import judge_exercise
 from grader.model import CallError, Outcome
 from grader.notebook.functions import FunctionIndex
 from grader.notebook.read import Notebook

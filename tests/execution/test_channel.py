@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grader.execution.border import read_records
 from grader.execution.channel import Reply, Request, combine, receive_reply, send_request
 from grader.harness.wire import ChannelClosed, Message, WireError, pack, receive_message
 
@@ -44,7 +45,9 @@ def received(content: bytes, *, limit: int = 1 << 16) -> Reply:
     with ours:
         with theirs:
             theirs.sendall(content)
-        return asyncio.run(receive_reply(ours, limit=limit))
+        status, detail, payload = asyncio.run(receive_reply(ours, limit=limit))
+    records, is_odd = read_records(payload)
+    return Reply(status=status, detail=detail, records=records, is_odd=is_odd)
 
 
 def reply_of(header: dict[str, Any], *records: Message) -> bytes:
@@ -97,7 +100,7 @@ def test_a_request_arrives_whole(ends: tuple[socket.socket, socket.socket]) -> N
 
     async def exchange() -> Message:
         receiving = asyncio.to_thread(receive_message, theirs.recv, payload_limit=1 << 20)
-        message, _ = await asyncio.gather(receiving, send_request(ours, request))
+        message, _ = await asyncio.gather(receiving, send_request(ours, request.header, request.payload))
         return message
 
     assert asyncio.run(exchange()) == (request.header, request.payload)
@@ -173,18 +176,18 @@ def test_replies_may_arrive_in_pieces(ends: tuple[socket.socket, socket.socket])
     ours, theirs = ends
     content = b"".join(reply_of({"status": "done"}, ({"case": name}, b"x")) for name in "ab")
 
-    async def exchange() -> list[Reply]:
+    async def exchange() -> list[bytes]:
         async def write() -> None:
             for place in range(0, len(content), 7):
                 theirs.sendall(content[place : place + 7])
                 await asyncio.sleep(0)
 
         writing = asyncio.create_task(write())
-        replies = [await receive_reply(ours, limit=1000) for _ in "ab"]
+        payloads = [(await receive_reply(ours, limit=1000))[-1] for _ in "ab"]
         await writing
-        return replies
+        return payloads
 
-    assert [list(reply.records) for reply in asyncio.run(exchange())] == [["a"], ["b"]]
+    assert [list(read_records(payload)[0]) for payload in asyncio.run(exchange())] == [["a"], ["b"]]
 
 
 @given(st.binary(max_size=300))

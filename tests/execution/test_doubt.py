@@ -7,22 +7,44 @@ import dataclasses
 
 import pytest
 
-from grader.execution.execute import Execution, execute
+from grader.execution.conducting import start_conductor
+from grader.execution.execute import execute
+from grader.execution.kernels import start_kernel
+from grader.execution.messages import CellsRan
+from grader.execution.record import Execution, Reading
 from grader.model import Limits
 from grader.notebook.read import Notebook
 from grader.sandbox import ForkServer
+from tests.conftest import submission_of
 
 LIMITS = Limits(cell_s=1.5, cell_cpu_s=30.0, notebook_s=30.0)
 
 pytestmark = pytest.mark.skipif(not ForkServer.is_available(), reason="kernels are forked on Linux only")
 
 
-def _execute(*codes: str, limits: Limits = LIMITS) -> Execution:
-    async def run() -> Execution:
-        async with execute(Notebook.of(codes), lambda _: [], limits) as execution:
-            return execution
+def _execute_here(*codes: str) -> tuple[CellsRan, bool]:
+    """How cells ran, and whether that is doubtful, with this process as the conductor."""
+    ran: list[CellsRan] = []
+    doubts: list[bool] = []
+    notebook = Notebook.of(codes)
+    asyncio.run(
+        execute(
+            notebook,
+            iter(()),
+            LIMITS,
+            lambda: start_kernel(LIMITS, quiet=True),
+            on_cells=ran.append,
+            on_reply=lambda *_: None,
+            on_end=doubts.append,
+        )
+    )
+    return ran[-1], doubts[-1]
 
-    return asyncio.run(run())
+
+def _execute(*codes: str, limits: Limits = LIMITS) -> Execution:
+    with start_conductor() as conductor:
+        assert isinstance(conductor.read(submission_of(*codes)), Reading)
+        return conductor.execute(lambda _: [], limits, most_requests=0)
 
 
 @pytest.mark.parametrize(
@@ -49,11 +71,11 @@ def test_a_cell_that_cannot_be_interrupted_is_doubtful_only_if_it_had_no_process
     monkeypatch.setattr("grader.execution.execute.BUSY", 0.1)  # even a busy machine gives a loop that much
     ignore = "import os, signal, time\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\n"
 
-    execution = _execute(ignore + code, "y = 1")
+    ran, was_doubtful = _execute_here(ignore + code, "y = 1")
 
-    assert execution.executed == 1
-    assert execution.errors[1].message == "stopped after 1.5 seconds"
-    assert execution.is_doubtful is is_doubtful
+    assert ran.executed == 1
+    assert ran.errors[1].message == "stopped after 1.5 seconds"
+    assert was_doubtful is is_doubtful
 
 
 def test_a_limit_on_cpu_time_leaves_no_doubt() -> None:

@@ -16,8 +16,8 @@ from safetensors.torch import save
 from grader.assignment.load import Assignment
 from grader.execution.calls import CHAIN
 from grader.execution.channel import Reply
-from grader.execution.execute import Execution
 from grader.execution.packed import pack_execution, unpack_execution
+from grader.execution.record import Execution
 from grader.model import CallError
 from grader.modes import one_thread
 from grader.reference.cases import build_cases, build_chain

@@ -6,13 +6,14 @@ import nbformat
 import pytest
 
 from grader.assignment.load import Assignment
-from grader.execution import execute
-from grader.execution.execute import Execution
-from grader.execution.packed import pack_execution, unpack_execution
+from grader.execution import conducting
+from grader.execution.kept import pack_attempt, unpack_attempt
 from grader.execution.rebinding import rebind_key
-from grader.model import ExerciseResult, Limits, Outcome, Report
+from grader.execution.record import Attempt
+from grader.model import ExerciseResult, Outcome, Report
 from grader.pipeline import grade
 from grader.reports.json import report_to_dict
+from grader.sandbox import Bounds
 from tests.conftest import handed_in, raw_submission
 from tests.inprocess import InProcessRun, grade_in_process
 
@@ -147,11 +148,15 @@ def test_in_a_kernel_the_extra_calls_cost_nothing(assignment: Assignment, monkey
 
     Judging the packed replies gives the same results.
     """
-    kept: list[Execution] = []
-    started: list[Limits] = []
-    start_kernel = execute.start_kernel
+    kept: list[Attempt] = []
+    started: list[Bounds] = []
+    fork_kernel = conducting.fork_kernel
     monkeypatch.setattr(
-        execute, "start_kernel", lambda limits, **options: started.append(limits) or start_kernel(limits, **options)
+        conducting,
+        "fork_kernel",
+        lambda server, bounds, *rest, **options: (
+            started.append(bounds) or fork_kernel(server, bounds, *rest, **options)
+        ),
     )
     submission = raw_submission(nbformat.writes(handed_in(HOSTILE)).encode())
 
@@ -163,15 +168,15 @@ def test_in_a_kernel_the_extra_calls_cost_nothing(assignment: Assignment, monkey
     assert wrong == {"grad_w1", "grad_yhat", "grad_b1"}
     assert diagnosed(report, "grad_yhat") == "reads_global"
     assert diagnosed(report, "grad_w1") not in (None, "reads_global")
-    asked = {key: reply.status for key, reply in ran.replies.items() if "rebound" in key}
+    asked = {key: reply.status for key, reply in ran.execution.replies.items() if "rebound" in key}
     assert set(asked) == {"grad_yhat rebound", "grad_w1 rebound", "grad_b1 rebound"}
     assert (asked["grad_yhat rebound"], asked["grad_b1 rebound"]) == ("done", "crashed")
     assert report.notebook.executed == report.notebook.cells
     assert len(started) == 2
 
-    packed = pack_execution(ran, assignment)
+    packed = pack_attempt(ran, assignment)
     assert packed is not None
-    again = grade(submission, assignment, known=unpack_execution(packed, assignment))
+    again = grade(submission, assignment, known=unpack_attempt(packed, assignment))
     assert report_to_dict(again)["exercises"] == report_to_dict(report)["exercises"]
 
 

@@ -13,7 +13,8 @@ from nbclient import NotebookClient
 
 from grader.execution.warm import PACKAGES, PRELOAD
 from grader.sandbox import ForkServer, Level, SandboxUnavailable, start_forked_kernel
-from grader.sandbox.provisioner import ForkServerProvisioner, RunningKernel
+from grader.sandbox.provisioner import ForkServerProvisioner
+from grader.sandbox.running import RunningKernel
 
 from .conftest import CHANNEL_VARIABLE, SANDBOX_BOUNDS, SandboxRunner
 

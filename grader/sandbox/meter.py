@@ -7,9 +7,8 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
-from grader.sandbox.processes import memory_mib
+from grader.sandbox.processes import memory_mib, read
 
 __all__ = ["Meter"]
 
@@ -46,7 +45,7 @@ class Meter:
         ticks = 0
         for process in self._processes():
             with contextlib.suppress(OSError, ValueError, IndexError):
-                stat = Path("/proc", process, "stat").read_text()
+                stat = read("/proc", process, "stat")
                 # The fields after the name, which is in parentheses and may contain anything: user and system time of
                 # the process itself, and of its children that it waited for.
                 ticks += sum(map(int, stat.rpartition(")")[2].split()[11:15]))

@@ -8,7 +8,12 @@ import contextlib
 import os
 from pathlib import Path
 
-__all__ = ["descendants", "memory_mib", "size_of_self"]
+__all__ = ["descendants", "group_of", "memory_mib", "parent_of", "read", "size_of_self"]
+
+
+def read(*parts: str) -> str:
+    """A file of `/proc`. A process chooses its own name, which need not be text."""
+    return Path(*parts).read_text(errors="replace")
 
 
 def size_of_self() -> tuple[int, int]:
@@ -30,10 +35,27 @@ def memory_mib(process: str, *, exact: bool) -> float:
     names = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:") if exact else ("RssAnon:", "RssShmem:", "VmSwap:")
     total = 0
     with contextlib.suppress(OSError, ValueError):
-        for line in Path("/proc", process, "smaps_rollup" if exact else "status").read_text().splitlines():
+        for line in read("/proc", process, "smaps_rollup" if exact else "status").splitlines():
             if line.startswith(names):
                 total += int(line.split()[1])
     return total / 1024
+
+
+def parent_of(process: int) -> int:
+    """The process that started a process or a thread; 0 if there is none, or if the process has ended."""
+    return _field_after_name(process, 1)
+
+
+def group_of(process: int) -> int:
+    """The group of a process; 0 if the process has ended."""
+    return _field_after_name(process, 2)
+
+
+def _field_after_name(process: int, index: int) -> int:
+    """A field of `/proc/PID/stat` after the name, which is in parentheses and may contain anything; 0 if none."""
+    with contextlib.suppress(OSError, IndexError, ValueError):
+        return int(read("/proc", str(process), "stat").rpartition(")")[2].split()[index])
+    return 0
 
 
 def descendants(process: int) -> set[int]:
@@ -41,9 +63,7 @@ def descendants(process: int) -> set[int]:
     parents: dict[int, int] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
-            with contextlib.suppress(OSError, IndexError, ValueError):
-                stat = (entry / "stat").read_text()
-                parents[int(entry.name)] = int(stat.rpartition(")")[2].split()[1])
+            parents[int(entry.name)] = parent_of(int(entry.name))
     found: set[int] = set()
     while True:
         more = {child for child, parent in parents.items() if parent == process or parent in found} - found

@@ -3,20 +3,35 @@ The filter on system calls: a classic BPF program that is built once and install
 
 A refused call returns an error that programs know, and does not kill the process: libraries try calls out. A call of a
 foreign architecture kills the process. A call that is newer than this table returns ENOSYS, as if it did not exist.
+
+Where processes have no namespace of their own, calls that take another process's id are not decided here, since a
+filter knows no families: they wait until the supervisor has said whether that process is one of the kernel's own
+(`grader.sandbox.gate`).
 """
 
 from __future__ import annotations
 
 import ctypes
+import enum
 import errno
 import os
 import platform
 import socket
 import struct
 
-from grader.sandbox.linux import check, libc
+from grader.sandbox.linux import check, libc, syscall
 
-__all__ = ["DENIED", "LAST_KNOWN", "build_filter", "install_filter", "native_number"]
+__all__ = [
+    "DENIED",
+    "LAST_KNOWN",
+    "NAMING",
+    "Naming",
+    "Outsiders",
+    "build_filter",
+    "install_filter",
+    "listen_with_filter",
+    "native_number",
+]
 
 # The number of each call on x86_64 and on aarch64; None if there is none. A test compares them with libseccomp's.
 DENIED: dict[str, tuple[int | None, int | None]] = {
@@ -114,20 +129,75 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
 LAST_KNOWN = 467
 """A call with a greater number is newer than this table."""
 
+
+class Naming(enum.Enum):
+    """How a call names other processes: the argument with the id, and what the id may stand for."""
+
+    FIRST = "the first argument is a process or a thread"
+    SIGNAL = "the first argument is a process; a group if it is negative; -1 for all"
+    KIND = "the first argument says if the second is a process, a group or a user, from 0 on"
+    KIND_FROM_ONE = "the same, from 1 on"
+    OWNER = "the third argument is a process or, if it is negative, a group; only if the second is F_SETOWN"
+
+
+# Every call that names a process by its id and that is not in `DENIED`. `wait4`, `waitid` and `setpgid` are not here:
+# they reach children only.
+NAMING: dict[str, tuple[int, int, Naming]] = {
+    "kill": (62, 129, Naming.SIGNAL),
+    "tkill": (200, 130, Naming.FIRST),
+    "tgkill": (234, 131, Naming.FIRST),
+    "rt_sigqueueinfo": (129, 138, Naming.FIRST),
+    "rt_tgsigqueueinfo": (297, 240, Naming.FIRST),
+    "pidfd_open": (434, 434, Naming.FIRST),
+    "prlimit64": (302, 261, Naming.FIRST),
+    "sched_setaffinity": (203, 122, Naming.FIRST),
+    "sched_getaffinity": (204, 123, Naming.FIRST),
+    "sched_setscheduler": (144, 119, Naming.FIRST),
+    "sched_getscheduler": (145, 120, Naming.FIRST),
+    "sched_setparam": (142, 118, Naming.FIRST),
+    "sched_getparam": (143, 121, Naming.FIRST),
+    "sched_setattr": (314, 274, Naming.FIRST),
+    "sched_getattr": (315, 275, Naming.FIRST),
+    "sched_rr_get_interval": (148, 127, Naming.FIRST),
+    "get_robust_list": (274, 100, Naming.FIRST),
+    "getpgid": (121, 155, Naming.FIRST),
+    "getsid": (124, 156, Naming.FIRST),
+    "setpriority": (141, 140, Naming.KIND),
+    "getpriority": (140, 141, Naming.KIND),
+    "ioprio_set": (251, 30, Naming.KIND_FROM_ONE),
+    "ioprio_get": (252, 31, Naming.KIND_FROM_ONE),
+    "fcntl": (72, 25, Naming.OWNER),
+}
+_PIDFD_SEND_SIGNAL = (424, 424)
+
+
+class Outsiders(enum.Enum):
+    """What becomes of a call that names another process by its id."""
+
+    ALLOWED = "allowed: there is a namespace of processes"
+    ASKED = "the supervisor is asked"
+    REFUSED = "refused, except for signals, without which nothing can end its children"
+
+
 _CLONE = (56, 220)
 _CLONE3 = (435, 435)
 _SOCKET = (41, 198)
 _SOCKETPAIR = (53, 199)
 _PRCTL = (157, 167)
 _IOCTL = (16, 29)
+_SECCOMP = (317, 277)
 _NEW_NAMESPACES = 0x7E020080  # CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET} and NEWTIME
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
+_PR_SCHED_CORE = 62
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
+_FIOSETOWN, _SIOCSPGRP = 0x8901, 0x8902
+_F_SETOWN, _F_SETOWN_EX = 8, 15
 _ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 _X32_BIT = 0x40000000
 
 _ALLOW = 0x7FFF0000
 _KILL_PROCESS = 0x80000000
+_ASK = 0x7FC00000  # SECCOMP_RET_USER_NOTIF
 _LOAD, _JUMP_EQUAL, _JUMP_GREATER, _JUMP_SET, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
 _NUMBER, _ARCHITECTURE = 0, 4
 
@@ -146,13 +216,14 @@ def _argument(index: int, *, high: bool = False) -> int:
     return 16 + 8 * index + (4 if high else 0)  # both architectures are little-endian
 
 
-def build_filter(machine: str | None = None, *, unix_sockets: bool) -> bytes:
+def build_filter(machine: str | None = None, *, unix_sockets: bool, outsiders: Outsiders = Outsiders.ALLOWED) -> bytes:
     """
     The program, for `seccomp(2)`.
 
     Args:
         machine: `x86_64` or `aarch64`; that of this machine if None.
         unix_sockets: Whether unix sockets may be made. Only sensible if none of the machine's sockets can be reached.
+        outsiders: What becomes of calls that name other processes.
 
     Raises:
         OSError: The architecture is not in the table (ENOTSUP).
@@ -169,35 +240,17 @@ def build_filter(machine: str | None = None, *, unix_sockets: bool) -> bytes:
         code.append((jump, skip, 0, operand) if negate else (jump, 0, skip, operand))
         code.extend(block)
 
-    def returning(value: int) -> list[tuple[int, int, int, int]]:
-        return [(_RETURN, 0, 0, value)]
-
     code.append((_LOAD, 0, 0, _ARCHITECTURE))
-    when(_JUMP_EQUAL, audit, returning(_KILL_PROCESS), negate=True)
+    when(_JUMP_EQUAL, audit, _returning(_KILL_PROCESS), negate=True)
     code.append((_LOAD, 0, 0, _NUMBER))
     if column == 0:
-        when(_JUMP_SET, _X32_BIT, returning(_KILL_PROCESS))
-    when(_JUMP_GREATER, LAST_KNOWN, returning(_error(errno.ENOSYS)))
-    when(_JUMP_EQUAL, _CLONE3[column], returning(_error(errno.ENOSYS)))  # its flags are behind a pointer
+        when(_JUMP_SET, _X32_BIT, _returning(_KILL_PROCESS))
+    when(_JUMP_GREATER, LAST_KNOWN, _returning(_error(errno.ENOSYS)))
+    when(_JUMP_EQUAL, _CLONE3[column], _returning(_error(errno.ENOSYS)))  # its flags are behind a pointer
     for numbers in DENIED.values():
         number = numbers[column]
         if number is not None:
-            when(_JUMP_EQUAL, number, returning(_error(errno.EPERM)))
-
-    def refuse_values(index: int, values: tuple[int, ...], error: int) -> list[tuple[int, int, int, int]]:
-        block = [(_LOAD, 0, 0, _argument(index))]
-        for value in values:
-            block += [(_JUMP_EQUAL, 0, 1, value), (_RETURN, 0, 0, _error(error))]
-        return block + returning(_ALLOW)
-
-    def allow_value(index: int, value: int, error: int) -> list[tuple[int, int, int, int]]:
-        return [
-            (_LOAD, 0, 0, _argument(index)),
-            (_JUMP_EQUAL, 0, 1, value),
-            (_RETURN, 0, 0, _ALLOW),
-            (_RETURN, 0, 0, _error(error)),
-        ]
-
+            when(_JUMP_EQUAL, number, _returning(_error(errno.EPERM)))
     when(
         _JUMP_EQUAL,
         _CLONE[column],
@@ -212,13 +265,65 @@ def build_filter(machine: str | None = None, *, unix_sockets: bool) -> bytes:
     when(
         _JUMP_EQUAL,
         _SOCKET[column],
-        allow_value(0, socket.AF_UNIX, no_family) if unix_sockets else returning(_error(no_family)),
+        _allow_value(0, socket.AF_UNIX, no_family) if unix_sockets else _returning(_error(no_family)),
     )
-    when(_JUMP_EQUAL, _SOCKETPAIR[column], allow_value(0, socket.AF_UNIX, no_family))
-    when(_JUMP_EQUAL, _PRCTL[column], refuse_values(0, (_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE), errno.EPERM))
-    when(_JUMP_EQUAL, _IOCTL[column], refuse_values(1, (_TIOCSTI, _TIOCLINUX), errno.EPERM))
-    code.extend(returning(_ALLOW))
+    when(_JUMP_EQUAL, _SOCKETPAIR[column], _allow_value(0, socket.AF_UNIX, no_family))
+    forbidden = (_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SCHED_CORE)
+    when(_JUMP_EQUAL, _PRCTL[column], _refuse_values(0, forbidden, errno.EPERM))
+    # Who gets the signals of a descriptor is behind a pointer in these, but not in F_SETOWN.
+    commands = (_TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP)
+    when(_JUMP_EQUAL, _IOCTL[column], _refuse_values(1, commands, errno.EPERM))
+    if outsiders is not Outsiders.ALLOWED:
+        when(_JUMP_EQUAL, _PIDFD_SEND_SIGNAL[column], _returning(_error(errno.ENOSYS)))  # the filter sees no process
+        for x86, arm, naming in NAMING.values():
+            when(_JUMP_EQUAL, (x86, arm)[column], _decide_on_outsiders(naming, outsiders))
+    code.extend(_returning(_ALLOW))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
+
+
+def _returning(value: int) -> list[tuple[int, int, int, int]]:
+    return [(_RETURN, 0, 0, value)]
+
+
+def _refuse_values(index: int, values: tuple[int, ...], error: int) -> list[tuple[int, int, int, int]]:
+    block = [(_LOAD, 0, 0, _argument(index))]
+    for value in values:
+        block += [(_JUMP_EQUAL, 0, 1, value), (_RETURN, 0, 0, _error(error))]
+    return block + _returning(_ALLOW)
+
+
+def _allow_value(index: int, value: int, error: int) -> list[tuple[int, int, int, int]]:
+    return [
+        (_LOAD, 0, 0, _argument(index)),
+        (_JUMP_EQUAL, 0, 1, value),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, _error(error)),
+    ]
+
+
+def _decide_on_outsiders(naming: Naming, outsiders: Outsiders) -> list[tuple[int, int, int, int]]:
+    """Allow a call that names the caller itself, which has the number 0; otherwise do what `outsiders` says."""
+    refuse = (_RETURN, 0, 0, _error(errno.EPERM))
+    if outsiders is Outsiders.ASKED:
+        decide = (_RETURN, 0, 0, _ASK)
+    else:
+        decide = (_RETURN, 0, 0, _ALLOW) if naming is Naming.SIGNAL else refuse
+    block: list[tuple[int, int, int, int]] = []
+    index = 0
+    if naming is Naming.OWNER:
+        index = 2
+        block = [
+            (_LOAD, 0, 0, _argument(1)),
+            (_JUMP_EQUAL, 0, 1, _F_SETOWN_EX),
+            refuse,
+            (_JUMP_EQUAL, 1, 0, _F_SETOWN),
+            (_RETURN, 0, 0, _ALLOW),
+        ]
+    elif naming in (Naming.KIND, Naming.KIND_FROM_ONE):
+        index = 1
+        a_user = 2 if naming is Naming.KIND else 3
+        block = [(_LOAD, 0, 0, _argument(0)), (_JUMP_EQUAL, 0, 1, a_user), refuse]
+    return [*block, (_LOAD, 0, 0, _argument(index)), (_JUMP_EQUAL, 0, 1, 0), (_RETURN, 0, 0, _ALLOW), decide]
 
 
 def install_filter(program: bytes) -> None:
@@ -228,11 +333,33 @@ def install_filter(program: bytes) -> None:
     Raises:
         OSError: The kernel refused it.
     """
+    # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
+    check(libc.prctl(22, 2, ctypes.byref(_described(program)), 0, 0), f"seccomp of process {os.getpid()}")
+
+
+def listen_with_filter(program: bytes) -> int:
+    """
+    Install a program that asks, as `install_filter` does.
+
+    Returns:
+        The descriptor at which a process with powers is asked.
+
+    Raises:
+        OSError: The kernel refused it, or another filter asks somebody already.
+    """
+    number = native_number(_SECCOMP)
+    if number is None:
+        raise OSError(errno.ENOTSUP, "no system call filter for this architecture")
+    # SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER
+    return syscall(number, 1, 8, ctypes.byref(_described(program)))
+
+
+def _described(program: bytes) -> ctypes.Structure:
     buffer = ctypes.create_string_buffer(program, len(program))
 
     class Program(ctypes.Structure):
         _fields_ = [("length", ctypes.c_ushort), ("code", ctypes.c_void_p)]
 
     description = Program(len(program) // 8, ctypes.cast(buffer, ctypes.c_void_p))
-    # PR_SET_SECCOMP, SECCOMP_MODE_FILTER
-    check(libc.prctl(22, 2, ctypes.byref(description), 0, 0), f"seccomp of process {os.getpid()}")
+    description.buffer = buffer  # held as long as the description
+    return description

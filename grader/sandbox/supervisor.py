@@ -31,20 +31,23 @@ from typing import Any, NoReturn
 from grader.sandbox import linux
 from grader.sandbox.bounds import Bounds
 from grader.sandbox.cgroup import Group
+from grader.sandbox.descriptors import close_all_but, redirect_to_null
 from grader.sandbox.environment import make_scratch
 from grader.sandbox.errors import SandboxUnavailable
+from grader.sandbox.gate import Gate
 from grader.sandbox.layers import (
     OWN_PLACES,
     SCRATCH,
     Identity,
     become_inner_user,
     build_root,
+    change_user,
     enter_namespaces,
     give_up_powers,
     namespace_ids,
-    probe,
 )
 from grader.sandbox.meter import Meter
+from grader.sandbox.probes import probe
 from grader.sandbox.processes import descendants
 from grader.sandbox.view import View, check_secrets
 
@@ -69,6 +72,7 @@ class WarmState:
         root_device: The device of its root.
         has_own_users: Whether each kernel gets a user of its own.
         filters: The system call filters with (True) and without (False) a private root.
+        asking_filters: Those that ask the supervisor about other processes, with (True) and without unix sockets.
         size: Bytes of address space and of data that a process has from the fork.
         memory_mib: The memory in MiB that a process has from the fork.
     """
@@ -81,6 +85,7 @@ class WarmState:
     root_device: int
     has_own_users: bool
     filters: Mapping[bool, bytes]
+    asking_filters: Mapping[bool, bytes]
     size: tuple[int, int]
     memory_mib: float
 
@@ -119,6 +124,7 @@ class Supervisor:
         self.channel, *listeners = descriptors[1:]
         self.listeners = dict(zip(request["listeners"], listeners, strict=True))
         self.kernel = 0
+        self.gate: Gate | None = None
         self.meter = Meter(self._processes)
         self.allowed_cpu_s, self.allowance_signal = math.inf, signal.SIGKILL
         self.cpu_s_before = 0.0
@@ -133,7 +139,7 @@ class Supervisor:
         keep = {self.control.fileno(), self.maps.fileno(), self.channel, *self.listeners.values()}
         if self.group is not None:
             keep |= self.group.descriptors
-        _close_all_but(keep)
+        close_all_but(keep)
         with contextlib.suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("1000")  # if memory is short, Linux kills this one
             Path("/proc/self/coredump_filter").write_text("0")  # a crash leaves no core dump
@@ -171,13 +177,12 @@ class Supervisor:
             poll.register(descriptor, select.POLLIN)
         reason, is_inside = "", False
         while True:
-            ready = {descriptor for descriptor, _ in poll.poll(_WATCH_S * 1000)}
+            ready = dict(poll.poll(_WATCH_S * 1000))
+            if self.gate is not None and ready.get(self.gate.descriptor, 0) & select.POLLIN:  # not if it hung up
+                self.gate.answer()
             if from_kernel.fileno() in ready:
-                if message := from_kernel.recv(_PACKET):  # by our own code: it closes the socket before any other runs
-                    is_inside = True
-                    self._send(self._with_group_layer(message))
-                else:
-                    poll.unregister(from_kernel.fileno())
+                is_inside = True
+                self._hear(from_kernel, poll)
             if self.control.fileno() in ready and not self._obey():
                 self._kill()
                 poll.unregister(self.control.fileno())
@@ -191,6 +196,17 @@ class Supervisor:
         if not reason and self.group is not None and self.group.ran_out_of_memory():
             reason = "memory"
         self._send(json.dumps({"exit": os.waitstatus_to_exitcode(status), "reason": reason}).encode())
+
+    def _hear(self, from_kernel: socket.socket, poll: select.poll) -> None:
+        """Read what our own code in the kernel says. It closes the socket before any other code runs."""
+        message, listeners, _, _ = socket.recv_fds(from_kernel, _PACKET, 1)
+        if listeners:
+            self.gate = Gate(listeners[0], os.getpid())
+            poll.register(self.gate.descriptor, select.POLLIN)
+        elif message:
+            self._send(self._with_group_layer(message))
+        else:
+            poll.unregister(from_kernel.fileno())
 
     def _obey(self) -> bool:
         """Read a command and obey it; returns False if the kernel is to end."""
@@ -317,7 +333,7 @@ class _KernelProcess:
         inside = namespace_ids()
         has_root = outer.isolated and build_root(warm.view, bounds)
         if not has_root:
-            _change_user(outer.identity, isolated=outer.isolated, has_own_user=warm.has_own_users)
+            change_user(outer.identity, isolated=outer.isolated, has_own_user=warm.has_own_users)
         if outer.isolated:
             linux.libc.sethostname(b"sandbox", 7)
         scratch = SCRATCH if has_root else Path(outer.request["scratch"])
@@ -325,10 +341,18 @@ class _KernelProcess:
         os.chdir(work)
         os.environ.update(variables | {warm.channel_variable: f"fd:{outer.channel}"})
         tempfile.tempdir = None  # forget the folder that the warm process found
-        _redirect_to_null()
-        give_up_powers(
-            warm.view, bounds, filter_program=warm.filters.get(has_root), scratch=scratch, initial_size=warm.size
+        redirect_to_null()
+        gate = give_up_powers(
+            warm.view,
+            bounds,
+            filter_program=warm.filters.get(has_root),
+            asking_program=None if outer.isolated else warm.asking_filters.get(False),
+            scratch=scratch,
+            initial_size=warm.size,
         )
+        if gate is not None:
+            socket.send_fds(self.to_supervisor, [b"gate"], [gate])
+            os.close(gate)
         layers = probe(warm.namespaces, inside, bounds, has_root=has_root, root_device=warm.root_device)
         if "private_root" in layers or "landlock" in layers:
             check_secrets(warm.view, outer.request["secrets"], own=OWN_PLACES if has_root else ())
@@ -365,35 +389,3 @@ def run_and_exit(work: Callable[[], object]) -> NoReturn:
             traceback.print_exc(file=sys.__stderr__)
     finally:
         os._exit(status)
-
-
-def _change_user(identity: Identity, *, isolated: bool, has_own_user: bool) -> None:
-    """Without a private root: stop being root, unless the kernel's own user cannot read Python's own files."""
-    if isolated:
-        become_inner_user()
-    elif has_own_user:
-        with contextlib.suppress(OSError):
-            os.setgroups([])
-            os.setegid(identity.group)
-            os.seteuid(identity.user)
-            can_read = os.access(os.__file__, os.R_OK, effective_ids=True)
-            os.seteuid(0)
-            os.setegid(0)
-            if can_read:
-                os.setresgid(identity.group, identity.group, identity.group)
-                os.setresuid(identity.user, identity.user, identity.user)
-
-
-def _redirect_to_null() -> None:
-    """Connect standard input, output and error with nothing."""
-    null = os.open("/dev/null", os.O_RDWR)
-    for descriptor in (0, 1, 2):
-        os.dup2(null, descriptor)
-    os.close(null)
-
-
-def _close_all_but(keep: set[int]) -> None:
-    previous = 2
-    for descriptor in [*sorted(keep), 1 << 20]:
-        os.closerange(previous + 1, descriptor)
-        previous = descriptor

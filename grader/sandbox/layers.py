@@ -24,7 +24,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from grader.sandbox import linux
-from grader.sandbox.bounds import Bounds
+from grader.sandbox.bounds import RESERVED_FILES, RESERVED_MIB, RESERVED_PROCESSES, Bounds
 from grader.sandbox.landlock import restrict_files
 from grader.sandbox.seccomp import install_filter, listen_with_filter
 from grader.sandbox.view import View
@@ -297,22 +297,24 @@ def give_up_powers(
     linux.prctl(_PR_SET_DUMPABLE, 1)  # lets the supervisor measure it, which a change of user has ended
     address_space, data = initial_size
     memory = bounds.memory_mib * _MIB
-    for kind, value in (
-        (resource.RLIMIT_AS, address_space + memory + 512 * _MIB),  # room for stacks and reserved, unused arenas
-        (resource.RLIMIT_DATA, data + memory),
-        (resource.RLIMIT_NPROC, bounds.processes),
-        (resource.RLIMIT_FSIZE, bounds.file_size_mib * _MIB),
-        (resource.RLIMIT_CPU, bounds.cpu_s + 1),  # the supervisor, which counts all processes, should act first
-        (resource.RLIMIT_NOFILE, 512),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_MEMLOCK, 0),
-        (resource.RLIMIT_MSGQUEUE, 0),
-        (resource.RLIMIT_NICE, 0),
-        (resource.RLIMIT_RTPRIO, 0),
+    spare = RESERVED_MIB * _MIB
+    for kind, value, reserved in (
+        (resource.RLIMIT_AS, address_space + memory + 512 * _MIB, spare),  # room for stacks and arenas that are unused
+        (resource.RLIMIT_DATA, data + memory, spare),
+        (resource.RLIMIT_NPROC, bounds.processes, RESERVED_PROCESSES),
+        (resource.RLIMIT_NOFILE, 512, RESERVED_FILES),
+        (resource.RLIMIT_FSIZE, bounds.file_size_mib * _MIB, 0),
+        (resource.RLIMIT_CPU, bounds.cpu_s + 1, 0),  # the supervisor, which counts all processes, should act first
+        (resource.RLIMIT_SIGPENDING, 1024, 0),  # timers count, too
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_MEMLOCK, 0, 0),
+        (resource.RLIMIT_MSGQUEUE, 0, 0),
+        (resource.RLIMIT_NICE, 0, 0),
+        (resource.RLIMIT_RTPRIO, 0, 0),
     ):
-        _, hard = resource.getrlimit(kind)
-        granted = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (granted, granted))
+        _, limit = resource.getrlimit(kind)
+        hard = value + reserved if limit == resource.RLIM_INFINITY else min(value + reserved, limit)
+        resource.setrlimit(kind, (min(value, hard - min(reserved, hard // 4)), hard))
     with contextlib.suppress(OSError):
         linux.drop_capabilities()
     linux.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user or powers would clear it

@@ -14,7 +14,7 @@ import signal
 from collections.abc import Callable
 
 from grader.sandbox import linux
-from grader.sandbox.bounds import Bounds
+from grader.sandbox.bounds import RESERVED_PROCESSES, Bounds
 from grader.sandbox.layers import FORBIDDEN, NAMESPACES
 
 __all__ = ["probe"]
@@ -96,7 +96,7 @@ def _has_limits(bounds: Bounds) -> bool:
     return (
         resource.getrlimit(resource.RLIMIT_DATA)[1] != resource.RLIM_INFINITY
         and resource.getrlimit(resource.RLIMIT_AS)[1] != resource.RLIM_INFINITY
-        and resource.getrlimit(resource.RLIMIT_NPROC)[1] <= bounds.processes
+        and resource.getrlimit(resource.RLIMIT_NPROC)[1] <= bounds.processes + RESERVED_PROCESSES
         and resource.getrlimit(resource.RLIMIT_CPU)[1] <= bounds.cpu_s + 1
         and resource.getrlimit(resource.RLIMIT_FSIZE)[1] <= bounds.file_size_mib * _MIB
         and resource.getrlimit(resource.RLIMIT_CORE)[1] == 0

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from grader.sandbox import linux
-from grader.sandbox.bounds import Bounds
+from grader.sandbox.bounds import RESERVED_MIB, Bounds
 from grader.sandbox.cgroup import Group
 from grader.sandbox.descriptors import close_all_but, redirect_to_null
 from grader.sandbox.environment import make_scratch
@@ -291,7 +291,7 @@ class Supervisor:
         if time.monotonic() < self.next_check:
             return ""
         self.next_check = time.monotonic() + _WATCH_S
-        if self.meter.has_more_memory(self.bounds.memory_mib + self.warm.memory_mib):
+        if self.meter.has_more_memory(self.bounds.memory_mib + RESERVED_MIB + self.warm.memory_mib):
             return "memory"
         used = self._cpu_s()
         if used > self.bounds.cpu_s:

@@ -61,6 +61,7 @@ NAMESPACES = {
 
 _PROC_SHOWN = ("cpuinfo", "filesystems", "loadavg", "meminfo", "stat", "uptime", "version", "vmstat")
 _MIB = 1 << 20
+_MANY = 1 << 22  # more processes than Linux can have
 _OWN_KIB = 256  # room in the scratch folder for what the kernel makes itself
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_RDONLY, _MS_REMOUNT = 2, 4, 8, 1, 32
@@ -301,7 +302,6 @@ def give_up_powers(
     for kind, value, reserved in (
         (resource.RLIMIT_AS, address_space + memory + 512 * _MIB, spare),  # room for stacks and arenas that are unused
         (resource.RLIMIT_DATA, data + memory, spare),
-        (resource.RLIMIT_NPROC, bounds.processes, RESERVED_PROCESSES),
         (resource.RLIMIT_NOFILE, 512, RESERVED_FILES),
         (resource.RLIMIT_FSIZE, bounds.file_size_mib * _MIB, 0),
         (resource.RLIMIT_CPU, bounds.cpu_s + 1, 0),  # the supervisor, which counts all processes, should act first
@@ -312,9 +312,7 @@ def give_up_powers(
         (resource.RLIMIT_NICE, 0, 0),
         (resource.RLIMIT_RTPRIO, 0, 0),
     ):
-        _, limit = resource.getrlimit(kind)
-        hard = value + reserved if limit == resource.RLIM_INFINITY else min(value + reserved, limit)
-        resource.setrlimit(kind, (min(value, hard - min(reserved, hard // 4)), hard))
+        _set_limit(kind, value, reserved)
     with contextlib.suppress(OSError):
         linux.drop_capabilities()
     linux.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user or powers would clear it
@@ -329,8 +327,17 @@ def give_up_powers(
         )
     if asking_program is not None:
         with contextlib.suppress(OSError):
-            return listen_with_filter(asking_program)
+            gate = listen_with_filter(asking_program)
+            _set_limit(resource.RLIMIT_NPROC, _MANY, RESERVED_PROCESSES)  # for all of the user's; the gate counts ours
+            return gate
+    _set_limit(resource.RLIMIT_NPROC, bounds.processes, RESERVED_PROCESSES)
     if filter_program is not None:
         with contextlib.suppress(OSError):
             install_filter(filter_program)
     return None
+
+
+def _set_limit(kind: int, value: int, reserved: int) -> None:
+    _, limit = resource.getrlimit(kind)
+    hard = value + reserved if limit == resource.RLIM_INFINITY else min(value + reserved, limit)
+    resource.setrlimit(kind, (min(value, hard - min(reserved, hard // 4)), hard))

@@ -24,7 +24,7 @@ _PR_GET_PDEATHSIG, _PR_GET_SECCOMP, _PR_GET_NO_NEW_PRIVS = 2, 21, 39
 
 
 def probe(
-    outside: dict[str, int], inside: dict[str, int], bounds: Bounds, *, has_root: bool, root_device: int
+    outside: dict[str, int], inside: dict[str, int], bounds: Bounds, *, has_root: bool, has_gate: bool, root_device: int
 ) -> tuple[str, ...]:
     """
     The names of the layers that hold. Each one is tried.
@@ -34,6 +34,7 @@ def probe(
         inside: `namespace_ids` of this process, read while there was still a `/proc`.
         bounds: The limits that should be in force.
         has_root: The result of `build_root`.
+        has_gate: Whether the supervisor counts processes.
         root_device: The device of the old root.
     """
     layers = [layer for layer in NAMESPACES if layer in inside and inside[layer] != outside.get(layer)]
@@ -44,7 +45,7 @@ def probe(
         "seccomp": lambda: linux.prctl(_PR_GET_SECCOMP) == 2 and _is_filtered(),
         "no_new_privs": lambda: linux.prctl(_PR_GET_NO_NEW_PRIVS) == 1,
         "no_capabilities": lambda: not linux.has_capabilities() and not _bounding_set(),
-        "rlimits": lambda: _has_limits(bounds),
+        "rlimits": lambda: _has_limits(bounds, is_counted=has_gate),
         "die_with_parent": _dies_with_parent,
         "own_processes": lambda: _reaches_no_process(os.getppid()),
     }
@@ -92,11 +93,11 @@ def _bounding_set() -> bool:
         return False
 
 
-def _has_limits(bounds: Bounds) -> bool:
+def _has_limits(bounds: Bounds, *, is_counted: bool) -> bool:
     return (
         resource.getrlimit(resource.RLIMIT_DATA)[1] != resource.RLIM_INFINITY
         and resource.getrlimit(resource.RLIMIT_AS)[1] != resource.RLIM_INFINITY
-        and resource.getrlimit(resource.RLIMIT_NPROC)[1] <= bounds.processes + RESERVED_PROCESSES
+        and (is_counted or resource.getrlimit(resource.RLIMIT_NPROC)[1] <= bounds.processes + RESERVED_PROCESSES)
         and resource.getrlimit(resource.RLIMIT_CPU)[1] <= bounds.cpu_s + 1
         and resource.getrlimit(resource.RLIMIT_FSIZE)[1] <= bounds.file_size_mib * _MIB
         and resource.getrlimit(resource.RLIMIT_CORE)[1] == 0

@@ -8,7 +8,16 @@ import contextlib
 import os
 from pathlib import Path
 
-__all__ = ["descendants", "group_of", "memory_mib", "parent_of", "read", "size_of_self"]
+__all__ = [
+    "count_tasks",
+    "descendants",
+    "group_of",
+    "has_raised_its_limit",
+    "memory_mib",
+    "parent_of",
+    "read",
+    "size_of_self",
+]
 
 
 def read(*parts: str) -> str:
@@ -70,3 +79,35 @@ def descendants(process: int) -> set[int]:
         if not more:
             return found
         found |= more
+
+
+def count_tasks(process: int) -> int:
+    """How many threads this process has and all that it started, and that those started, and so on."""
+    count, left = 0, [str(process)]
+    try:
+        while left:
+            current = left.pop()
+            with contextlib.suppress(ProcessLookupError):
+                for task in Path("/proc", current, "task").iterdir():
+                    count += 1
+                    left += read(str(task), "children").split()
+    except FileNotFoundError:  # it has just ended, or this Linux keeps no lists of children
+        return sum(_threads(member) for member in (process, *descendants(process)))
+    return count
+
+
+def _threads(process: int) -> int:
+    try:
+        return sum(1 for _ in Path("/proc", str(process), "task").iterdir())
+    except OSError:
+        return 0
+
+
+def has_raised_its_limit(process: int) -> bool:
+    """Whether its soft limit on processes is as high as its hard one."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in read("/proc", str(process), "limits").splitlines():
+            if line.startswith("Max processes"):
+                soft, hard, _ = line.removeprefix("Max processes").split()
+                return soft == hard
+    return False

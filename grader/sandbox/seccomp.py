@@ -6,7 +6,7 @@ foreign architecture kills the process. A call that is newer than this table ret
 
 Where processes have no namespace of their own, calls that take another process's id are not decided here, since a
 filter knows no families: they wait until the supervisor has said whether that process is one of the kernel's own
-(`grader.sandbox.gate`).
+(`grader.sandbox.gate`). It is also asked whether one more process may be started.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import os
 import platform
 import socket
 import struct
+from collections.abc import Iterator
 
 from grader.sandbox.linux import check, libc, syscall
 
@@ -25,6 +26,7 @@ __all__ = [
     "DENIED",
     "LAST_KNOWN",
     "NAMING",
+    "STARTING",
     "Naming",
     "Outsiders",
     "build_filter",
@@ -175,10 +177,12 @@ class Outsiders(enum.Enum):
     """What becomes of a call that names another process by its id."""
 
     ALLOWED = "allowed: there is a namespace of processes"
-    ASKED = "the supervisor is asked"
+    ASKED = "the supervisor is asked; it also counts processes"
     REFUSED = "refused, except for signals, without which nothing can end its children"
 
 
+# Calls that start a process or a thread.
+STARTING: dict[str, tuple[int | None, int | None]] = {"clone": (56, 220), "fork": (57, None), "vfork": (58, None)}
 _CLONE = (56, 220)
 _CLONE3 = (435, 435)
 _SOCKET = (41, 198)
@@ -258,7 +262,7 @@ def build_filter(machine: str | None = None, *, unix_sockets: bool, outsiders: O
             (_LOAD, 0, 0, _argument(0)),
             (_JUMP_SET, 0, 1, _NEW_NAMESPACES),
             (_RETURN, 0, 0, _error(errno.EPERM)),
-            (_RETURN, 0, 0, _ALLOW),
+            (_RETURN, 0, 0, _ASK if outsiders is Outsiders.ASKED else _ALLOW),
         ],
     )
     no_family = errno.EAFNOSUPPORT
@@ -273,10 +277,8 @@ def build_filter(machine: str | None = None, *, unix_sockets: bool, outsiders: O
     # Who gets the signals of a descriptor is behind a pointer in these, but not in F_SETOWN.
     commands = (_TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP)
     when(_JUMP_EQUAL, _IOCTL[column], _refuse_values(1, commands, errno.EPERM))
-    if outsiders is not Outsiders.ALLOWED:
-        when(_JUMP_EQUAL, _PIDFD_SEND_SIGNAL[column], _returning(_error(errno.ENOSYS)))  # the filter sees no process
-        for x86, arm, naming in NAMING.values():
-            when(_JUMP_EQUAL, (x86, arm)[column], _decide_on_outsiders(naming, outsiders))
+    for number, block in _other_processes(column, outsiders):
+        when(_JUMP_EQUAL, number, block)
     code.extend(_returning(_ALLOW))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
@@ -299,6 +301,19 @@ def _allow_value(index: int, value: int, error: int) -> list[tuple[int, int, int
         (_RETURN, 0, 0, _ALLOW),
         (_RETURN, 0, 0, _error(error)),
     ]
+
+
+def _other_processes(column: int, outsiders: Outsiders) -> Iterator[tuple[int, list[tuple[int, int, int, int]]]]:
+    """What to do on each call that starts or names another process, by its number."""
+    if outsiders is Outsiders.ALLOWED:
+        return
+    yield _PIDFD_SEND_SIGNAL[column], _returning(_error(errno.ENOSYS))  # the filter sees no process
+    for x86, arm, naming in NAMING.values():
+        yield (x86, arm)[column], _decide_on_outsiders(naming, outsiders)
+    for name in ("fork", "vfork"):
+        number = STARTING[name][column]
+        if outsiders is Outsiders.ASKED and number is not None:
+            yield number, _returning(_ASK)
 
 
 def _decide_on_outsiders(naming: Naming, outsiders: Outsiders) -> list[tuple[int, int, int, int]]:

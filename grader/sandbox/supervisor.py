@@ -201,7 +201,7 @@ class Supervisor:
         """Read what our own code in the kernel says. It closes the socket before any other code runs."""
         message, listeners, _, _ = socket.recv_fds(from_kernel, _PACKET, 1)
         if listeners:
-            self.gate = Gate(listeners[0], os.getpid())
+            self.gate = Gate(listeners[0], self.kernel, self.bounds.processes)
             poll.register(self.gate.descriptor, select.POLLIN)
         elif message:
             self._send(self._with_group_layer(message))
@@ -353,7 +353,14 @@ class _KernelProcess:
         if gate is not None:
             socket.send_fds(self.to_supervisor, [b"gate"], [gate])
             os.close(gate)
-        layers = probe(warm.namespaces, inside, bounds, has_root=has_root, root_device=warm.root_device)
+        layers = probe(
+            warm.namespaces,
+            inside,
+            bounds,
+            has_root=has_root,
+            has_gate=gate is not None,
+            root_device=warm.root_device,
+        )
         if "private_root" in layers or "landlock" in layers:
             check_secrets(warm.view, outer.request["secrets"], own=OWN_PLACES if has_root else ())
         self.to_supervisor.send(json.dumps({"layers": layers}).encode())

@@ -8,6 +8,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable
 
+from grader.sandbox.hidden import hidden_mib, most_hidden_mib
 from grader.sandbox.processes import memory_mib, read
 
 __all__ = ["Meter"]
@@ -32,13 +33,17 @@ class Meter:
         """
         Whether the processes have more than `limit_mib` in memory, without pages of files.
 
-        The quick sum counts a page once for each process that shares it. Only if that sum is above the limit is the
-        exact one computed.
+        The quick sums count a page once for each process that shares it, and all that processes may hide. Only if such
+        a sum is above the limit is one computed that is closer.
         """
-        return all(
-            sum(memory_mib(process, exact=exact) for process in self._processes()) > limit_mib
-            for exact in (False, True)
-        )
+        processes = list(self._processes())
+        seen = sum(memory_mib(process, exact=False) for process in processes)
+        if seen + sum(map(most_hidden_mib, processes)) <= limit_mib:
+            return False
+        hidden = hidden_mib(processes)
+        if seen + hidden <= limit_mib:
+            return False
+        return sum(memory_mib(process, exact=True) for process in processes) + hidden > limit_mib
 
     def cpu_s(self) -> float:
         """Seconds of CPU time so far, in user mode and in the kernel."""

@@ -13,11 +13,15 @@ __all__ = [
     "descendants",
     "group_of",
     "has_raised_its_limit",
+    "living",
     "memory_mib",
     "parent_of",
     "read",
     "size_of_self",
 ]
+
+_QUICK = ("RssAnon:", "RssShmem:", "VmSwap:", "VmPTE:")
+_EXACT = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:")
 
 
 def read(*parts: str) -> str:
@@ -41,13 +45,31 @@ def memory_mib(process: str, *, exact: bool) -> float:
         exact: Whether a page that n processes share counts as 1/n of a page. Otherwise it counts as a whole one, which
             is quicker to find out.
     """
-    names = ("Pss_Anon:", "Pss_Shmem:", "SwapPss:") if exact else ("RssAnon:", "RssShmem:", "VmSwap:")
+    path = living(process)
+    quick = _sum_of_fields(path, "status", _QUICK)
+    if not exact:
+        return quick
+    # A process whose program it may not read itself cannot be looked into. Then all its pages count.
+    return _sum_of_fields(path, "smaps_rollup", _EXACT) or quick
+
+
+def _sum_of_fields(path: str, file: str, names: tuple[str, ...]) -> float:
     total = 0
     with contextlib.suppress(OSError, ValueError):
-        for line in read("/proc", process, "smaps_rollup" if exact else "status").splitlines():
+        for line in read("/proc", path, file).splitlines():
             if line.startswith(names):
                 total += int(line.split()[1])
     return total / 1024
+
+
+def living(process: str) -> str:
+    """Where in `/proc` the process is, or a thread of it, if its first thread has ended and others have not."""
+    with contextlib.suppress(OSError):
+        if "VmSize:" not in read("/proc", process, "status"):
+            for task in Path("/proc", process, "task").iterdir():
+                if "VmSize:" in read(str(task), "status"):
+                    return f"{process}/task/{task.name}"
+    return process
 
 
 def parent_of(process: int) -> int:

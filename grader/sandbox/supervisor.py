@@ -287,11 +287,14 @@ class Supervisor:
         The limit for which the kernel must be killed: `memory`, `cpu`, or empty if all processes together keep to both.
 
         Checks at most once in `_WATCH_S` seconds, since a check takes longer than a command, and commands come often.
+        With many processes it checks more rarely, so that it has time for commands.
         """
-        if time.monotonic() < self.next_check:
+        begun = time.monotonic()
+        if begun < self.next_check:
             return ""
-        self.next_check = time.monotonic() + _WATCH_S
-        if self.meter.has_more_memory(self.bounds.memory_mib + RESERVED_MIB + self.warm.memory_mib):
+        has_more = self.meter.has_more_memory(self.bounds.memory_mib + RESERVED_MIB + self.warm.memory_mib)
+        self.next_check = max(begun + _WATCH_S, time.monotonic() + 4 * (time.monotonic() - begun))
+        if has_more:
             return "memory"
         used = self._cpu_s()
         if used > self.bounds.cpu_s:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from grader.sandbox.bounds import Bounds
     from grader.sandbox.environment import clean_environment, make_scratch
     from grader.sandbox.errors import SandboxUnavailable
-    from grader.sandbox.levels import Level, level_of, missing_layers, refusal
+    from grader.sandbox.levels import Level, level_of, missing_layers, refusal, unbounded
     from grader.sandbox.provisioner import ForkServerProvisioner, RunningKernel, start_forked_kernel
     from grader.sandbox.server import ForkServer
 
@@ -36,13 +36,14 @@ __all__ = [
     "missing_layers",
     "refusal",
     "start_forked_kernel",
+    "unbounded",
 ]
 
 _MODULES = {
     "bounds": ("Bounds",),
     "environment": ("clean_environment", "make_scratch"),
     "errors": ("SandboxUnavailable",),
-    "levels": ("Level", "level_of", "missing_layers", "refusal"),
+    "levels": ("Level", "level_of", "missing_layers", "refusal", "unbounded"),
     "provisioner": ("ForkServerProvisioner", "RunningKernel", "start_forked_kernel"),
     "server": ("ForkServer",),
 }

@@ -38,7 +38,8 @@ from grader.sandbox.layers import Identity, namespace_ids, write_id_maps
 from grader.sandbox.pages import use_huge_pages
 from grader.sandbox.processes import memory_mib, size_of_self
 from grader.sandbox.seccomp import Outsiders, build_filter
-from grader.sandbox.supervisor import Supervisor, WarmState, run_and_exit
+from grader.sandbox.state import WarmState
+from grader.sandbox.supervisor import Supervisor, run_and_exit
 
 __all__ = ["main"]
 

@@ -29,6 +29,13 @@ class Meter:
     def __init__(self, processes: Callable[[], Iterable[str]]) -> None:
         self._processes = processes
 
+    def sees_memory(self) -> bool:
+        """Whether there is a `/proc` that shows what the processes have, also what they hide."""
+        processes = list(self._processes())
+        return all(memory_mib(process, exact=False) and most_hidden_mib(process) for process in processes) and bool(
+            processes
+        )
+
     def has_more_memory(self, limit_mib: float) -> bool:
         """
         Whether the processes have more than `limit_mib` in memory, without pages of files.

@@ -13,7 +13,6 @@ kernel.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import math
 import os
@@ -24,7 +23,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -49,45 +48,14 @@ from grader.sandbox.layers import (
 from grader.sandbox.meter import Meter
 from grader.sandbox.probes import probe
 from grader.sandbox.processes import descendants
-from grader.sandbox.view import View, check_secrets
+from grader.sandbox.state import WarmState
+from grader.sandbox.view import check_secrets
 
-__all__ = ["Supervisor", "WarmState", "run_and_exit"]
+__all__ = ["Supervisor", "run_and_exit"]
 
 _PACKET = 1 << 16
 _WATCH_S = 0.1
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class WarmState:
-    """
-    What the warm process has prepared for all kernels.
-
-    Attributes:
-        app: The kernel's application, from `kernel.prepare_kernel`.
-        call_preloaded: Calls a function of the preloaded module, if it has one of that name.
-        channel_variable: The environment variable that tells a kernel which descriptor its channel has.
-        view: Which files of the machine a kernel sees.
-        namespaces: The namespaces of the warm process, by layer.
-        root_device: The device of its root.
-        has_own_users: Whether each kernel gets a user of its own.
-        filters: The system call filters with (True) and without (False) a private root.
-        asking_filters: Those that ask the supervisor about other processes, with (True) and without unix sockets.
-        size: Bytes of address space and of data that a process has from the fork.
-        memory_mib: The memory in MiB that a process has from the fork.
-    """
-
-    app: Any
-    call_preloaded: Callable[..., None]
-    channel_variable: str
-    view: View
-    namespaces: dict[str, int]
-    root_device: int
-    has_own_users: bool
-    filters: Mapping[bool, bytes]
-    asking_filters: Mapping[bool, bytes]
-    size: tuple[int, int]
-    memory_mib: float
 
 
 class Supervisor:
@@ -204,7 +172,7 @@ class Supervisor:
             self.gate = Gate(listeners[0], self.kernel, self.bounds.processes)
             poll.register(self.gate.descriptor, select.POLLIN)
         elif message:
-            self._send(self._with_group_layer(message))
+            self._send(self._with_own_layers(message))
         else:
             poll.unregister(from_kernel.fileno())
 
@@ -235,9 +203,11 @@ class Supervisor:
         else:
             os.kill(self.kernel, number)
 
-    def _with_group_layer(self, message: bytes) -> bytes:
-        """Add the control group to the layers in a message of the kernel, which cannot see its group."""
+    def _with_own_layers(self, message: bytes) -> bytes:
+        """Add what we see to: limits on all processes together, and the control group, which the kernel cannot see."""
         content = json.loads(message)
+        if "layers" in content and self.meter.sees_memory():
+            content["layers"].append("joint_limits")
         if "layers" in content and self.group is not None and self.group.holds:
             content["layers"].append("cgroup")
         return json.dumps(content).encode()

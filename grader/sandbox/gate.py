@@ -23,7 +23,7 @@ from collections.abc import Callable
 
 from grader.sandbox.bounds import RESERVED_PROCESSES
 from grader.sandbox.processes import count_tasks, descendants, group_of, has_raised_its_limit, parent_of
-from grader.sandbox.seccomp import NAMING, STARTING, Naming, native_number
+from grader.sandbox.syscalls import NAMING, STARTING, Naming, native_number
 
 __all__ = ["Gate"]
 

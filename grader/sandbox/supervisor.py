@@ -173,6 +173,8 @@ class Supervisor:
             poll.register(self.gate.descriptor, select.POLLIN)
         elif message:
             self._send(self._with_own_layers(message))
+            if self.request.get("probe"):
+                from_kernel.send(b".")
         else:
             poll.unregister(from_kernel.fileno())
 
@@ -338,6 +340,7 @@ class _KernelProcess:
             check_secrets(warm.view, outer.request["secrets"], own=OWN_PLACES if has_root else ())
         self.to_supervisor.send(json.dumps({"layers": layers}).encode())
         if outer.request.get("probe"):
+            self.to_supervisor.recv(1)  # the supervisor looks at a process that lives
             return
         from grader.sandbox.kernel import run_kernel
 

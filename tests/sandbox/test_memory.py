@@ -31,11 +31,15 @@ def shared(mib):
     left.append(mapping)
     return mapping
 def a_mapping_out_of_sight():
-    shared(100).madvise(mmap.MADV_DONTNEED)  # the pages stay, but in no page table
-def a_mapping_of_another_kind():
-    mapping = shared(100)
-    address = ctypes.addressof(ctypes.c_char.from_buffer(mapping))
-    libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(100 << 20), 4)
+    mapping = mmap.mmap(-1, 100 << 20)
+    for start in range(0, len(mapping), 1 << 20):
+        for offset in range(start, start + (1 << 20), mmap.PAGESIZE):
+            mapping[offset] = 1
+        mapping.madvise(mmap.MADV_DONTNEED, start, 1 << 20)  # the pages stay, but in no page table
+    left.append(mapping)
+    return mapping
+def a_mapping_of_a_program():
+    address = ctypes.addressof(ctypes.c_char.from_buffer(a_mapping_out_of_sight()))
     libc.mprotect(ctypes.c_void_p(address), ctypes.c_size_t(100 << 20), 5)
 def full_sockets(count=150):
     for _ in range(count):
@@ -77,7 +81,7 @@ def _end(runner: SandboxRunner, code: str) -> str:
     [
         "in_children(6, lambda: shared(100))",
         "in_children(6, a_mapping_out_of_sight)",
-        "in_children(6, a_mapping_of_another_kind)",
+        "in_children(6, a_mapping_of_a_program)",
         "in_children(8, full_sockets)",
         "in_children(6, without_its_first_thread)",
         "in_children(6, with_another_name)",

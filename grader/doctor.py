@@ -15,7 +15,7 @@ from grader.errors import GraderError
 from grader.execution.kernels import start_kernel
 from grader.model import Limits
 from grader.reference.mnist import checksums
-from grader.sandbox import Level, level_of, missing_layers
+from grader.sandbox import Level, level_of, missing_layers, unbounded
 from grader.version import __version__
 
 __all__ = ["Finding", "examine"]
@@ -76,11 +76,13 @@ def _examine_sandbox() -> Iterator[Finding]:
     if level is Level.ISOLATED:
         yield Finding("sandbox level", level.label)
     else:
-        missing = ", ".join(missing_layers(layers, Level.ISOLATED))
+        needed = ", ".join(missing_layers(layers, Level.ISOLATED))
         hint = "`--require-sandbox isolated` says how to get them"
         if sys.platform != "linux":
             hint = "grade the notebooks of strangers on Linux"
-        yield Finding("sandbox level", f"{level.label}; isolated also needs {missing}: {hint}", is_well=None)
+        yield Finding("sandbox level", f"{level.label}; isolated also needs {needed}: {hint}", is_well=None)
+    if missing := unbounded(layers):
+        yield Finding("not limited", ", ".join(missing), is_well=None)
 
 
 async def _layers() -> tuple[str, ...]:

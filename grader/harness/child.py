@@ -19,7 +19,7 @@ from typing import Any
 
 from grader.harness.wire import REQUEST_LIMIT_BYTES, Message, pack, receive_message
 
-__all__ = ["Child", "are_other_processes_left", "end_other_processes"]
+__all__ = ["Child", "are_other_processes_left", "end_other_processes", "take_reserve"]
 
 Work = Callable[[Message, Callable[[bytes], None]], None]
 """Does what a request asks for, and writes messages while it does."""
@@ -105,6 +105,21 @@ class Child:
             if not chunk:
                 return
             content += chunk
+
+
+def take_reserve() -> None:
+    """
+    Raise the limits that the notebook may have used up, as far as the sandbox allows.
+
+    Without that, a notebook that leaves many threads, files or arrays would keep its functions from being called. Code
+    that raises its limits itself uses up its own reserve.
+    """
+    import resource  # here, because a check imports this module on Windows, too
+
+    for kind in (resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE, resource.RLIMIT_DATA, resource.RLIMIT_AS):
+        with contextlib.suppress(OSError, ValueError):
+            _, hard = resource.getrlimit(kind)
+            resource.setrlimit(kind, (hard, hard))
 
 
 def end_other_processes() -> None:

@@ -22,7 +22,7 @@ from safetensors.torch import save
 
 from grader.harness.call import NotebookState, Write, call_cases
 from grader.harness.chain import run_chain
-from grader.harness.child import Child, are_other_processes_left, end_other_processes
+from grader.harness.child import Child, are_other_processes_left, end_other_processes, take_reserve
 from grader.harness.wire import REQUEST_LIMIT_BYTES, ChannelClosed, Message, pack, receive_message
 from grader.modes import ordinary
 
@@ -39,6 +39,7 @@ def serve(shell: Any, descriptor: int) -> None:
     """
     # `_filename_map` maps the file name of each cell to its execution count.
     state = NotebookState(shell.user_ns, shell.compile._filename_map)
+    take_reserve()
     end_other_processes()
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from grader.sandbox.environment import clean_environment, make_scratch
     from grader.sandbox.errors import SandboxUnavailable
     from grader.sandbox.kernels import CHANNELS, KernelEnds, fork_kernel, layers_in, listen
-    from grader.sandbox.levels import Level, level_of, missing_layers, refusal
+    from grader.sandbox.levels import Level, level_of, missing_layers, refusal, unbounded
     from grader.sandbox.provisioner import ForkServerProvisioner
     from grader.sandbox.running import RunningKernel, adopt_kernel, start_forked_kernel
     from grader.sandbox.server import ForkServer
@@ -47,6 +47,7 @@ __all__ = [
     "refusal",
     "start_confined",
     "start_forked_kernel",
+    "unbounded",
 ]
 
 _MODULES = {
@@ -55,7 +56,7 @@ _MODULES = {
     "environment": ("clean_environment", "make_scratch"),
     "errors": ("SandboxUnavailable",),
     "kernels": ("CHANNELS", "KernelEnds", "fork_kernel", "layers_in", "listen"),
-    "levels": ("Level", "level_of", "missing_layers", "refusal"),
+    "levels": ("Level", "level_of", "missing_layers", "refusal", "unbounded"),
     "provisioner": ("ForkServerProvisioner",),
     "running": ("RunningKernel", "adopt_kernel", "start_forked_kernel"),
     "server": ("ForkServer",),

@@ -6,7 +6,15 @@ from __future__ import annotations
 
 import dataclasses
 
-__all__ = ["Bounds"]
+__all__ = ["RESERVED_FILES", "RESERVED_MIB", "RESERVED_PROCESSES", "Bounds"]
+
+RESERVED_PROCESSES, RESERVED_FILES, RESERVED_MIB = 16, 64, 64
+"""
+What a kernel may use on top, once its process has raised its own soft limits.
+
+It does so when the notebook's cells have run: so cells that leave as many threads or open files as they may have do not
+keep functions from being called.
+"""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ import itertools
 import os
 from pathlib import Path
 
-from grader.sandbox.bounds import Bounds
+from grader.sandbox.bounds import RESERVED_MIB, RESERVED_PROCESSES, Bounds
 from grader.sandbox.installation import OWN_PACKAGE
 
 __all__ = ["Group", "Tree"]
@@ -66,12 +66,12 @@ class Tree:
             path.mkdir()
         except OSError:
             return None
-        memory = str((bounds.memory_mib + bounds.scratch_mib + int(warm_mib)) * _MIB)
+        memory = str((bounds.memory_mib + RESERVED_MIB + bounds.scratch_mib + int(warm_mib)) * _MIB)
         limits = {
             "memory.max": memory,
             "memory.swap.max": "0",
             "memory.oom.group": "1",
-            "pids.max": str(bounds.processes),
+            "pids.max": str(bounds.processes + RESERVED_PROCESSES),
         }
         for name, value in limits.items():
             with contextlib.suppress(OSError):

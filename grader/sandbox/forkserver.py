@@ -37,8 +37,9 @@ from grader.sandbox.kernel import prepare_kernel, warm_up_tracebacks
 from grader.sandbox.layers import Identity, namespace_ids, write_id_maps
 from grader.sandbox.pages import use_huge_pages
 from grader.sandbox.processes import memory_mib, size_of_self
-from grader.sandbox.seccomp import build_filter
-from grader.sandbox.supervisor import Supervisor, WarmState, run_and_exit
+from grader.sandbox.seccomp import Outsiders, build_filter
+from grader.sandbox.state import WarmState
+from grader.sandbox.supervisor import Supervisor, run_and_exit
 
 __all__ = ["main"]
 
@@ -66,9 +67,16 @@ class _Server:
         app = prepare_kernel(watched=watched)  # first, since what is preloaded may look for the shell
         self.preloaded = importlib.import_module(preload) if preload else None
         self._call_preloaded("prepare", watched=watched)
-        filters = {}
+        filters, asking_filters = {}, {}
         with contextlib.suppress(OSError):
-            filters = {isolated: build_filter(unix_sockets=isolated) for isolated in (False, True)}
+            filters = {
+                (True, True): build_filter(unix_sockets=True),
+                (False, True): build_filter(unix_sockets=True, outsiders=Outsiders.REFUSED),
+                (False, False): build_filter(unix_sockets=False, outsiders=Outsiders.REFUSED),
+            }
+            asking_filters = {
+                unix: build_filter(unix_sockets=unix, outsiders=Outsiders.ASKED) for unix in (False, True)
+            }
         self.warm = WarmState(
             app=app,
             call_preloaded=self._call_preloaded,
@@ -78,6 +86,7 @@ class _Server:
             root_device=os.stat("/").st_dev,
             has_own_users=_can_assign_users(),
             filters=filters,
+            asking_filters=asking_filters,
             size=size_of_self(),
             memory_mib=memory_mib("self", exact=False),
         )

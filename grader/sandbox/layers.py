@@ -1,5 +1,5 @@
 """
-Puts a process that was just forked into its sandbox, layer by layer, and probes which layers hold.
+Puts a process that was just forked into its sandbox, layer by layer.
 
 The order matters: namespaces first (they need no powers, and give some), then the view of the file system, then all
 that takes powers away, and the filter on system calls last. A layer that the platform refuses is left out, and is not
@@ -15,7 +15,6 @@ reported.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import dataclasses
 import os
 import resource
@@ -25,21 +24,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 from grader.sandbox import linux
-from grader.sandbox.bounds import Bounds
+from grader.sandbox.bounds import RESERVED_FILES, RESERVED_MIB, RESERVED_PROCESSES, Bounds
 from grader.sandbox.landlock import restrict_files
-from grader.sandbox.seccomp import install_filter
+from grader.sandbox.seccomp import install_filter, listen_with_filter
 from grader.sandbox.view import View
 
 __all__ = [
+    "FORBIDDEN",
+    "NAMESPACES",
     "OWN_PLACES",
     "SCRATCH",
     "Identity",
     "become_inner_user",
     "build_root",
+    "change_user",
     "enter_namespaces",
     "give_up_powers",
     "namespace_ids",
-    "probe",
     "write_id_maps",
 ]
 
@@ -48,7 +49,7 @@ SCRATCH = Path("/scratch")
 
 _DEVICES = tuple(Path("/dev") / name for name in ("null", "zero", "full", "random", "urandom"))
 _INNER_ID = 1000  # the user and group that a kernel has inside its user namespace
-_NAMESPACES = {
+NAMESPACES = {
     "user_namespace": ("user", linux.CLONE_NEWUSER),
     "mount_namespace": ("mnt", linux.CLONE_NEWNS),
     "pid_namespace": ("pid", linux.CLONE_NEWPID),
@@ -56,18 +57,21 @@ _NAMESPACES = {
     "ipc_namespace": ("ipc", linux.CLONE_NEWIPC),
     "uts_namespace": ("uts", linux.CLONE_NEWUTS),
 }
+"""The name in `/proc` and the flag of the namespace of each layer."""
+
 _PROC_SHOWN = ("cpuinfo", "filesystems", "loadavg", "meminfo", "stat", "uptime", "version", "vmstat")
 _MIB = 1 << 20
+_MANY = 1 << 22  # more processes than Linux can have
 _OWN_KIB = 256  # room in the scratch folder for what the kernel makes itself
-_PR_SET_PDEATHSIG, _PR_GET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 2, 4
-_PR_GET_SECCOMP, _PR_SET_NO_NEW_PRIVS, _PR_GET_NO_NEW_PRIVS = 21, 38, 39
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_NO_NEW_PRIVS = 1, 4, 38
 _MS_NOSUID, _MS_NODEV, _MS_NOEXEC, _MS_RDONLY, _MS_REMOUNT = 2, 4, 8, 1, 32
 _MS_REC_PRIVATE = 0x4000 | 0x40000
 _MNT_DETACH = 2
 _NOTHING = "/nothing"  # an empty folder, which is mounted over what must not be seen
-_FORBIDDEN = "/outside-of-the-rules"  # a file in the private root that Landlock's rules do not allow: for the probe
+FORBIDDEN = "/outside-of-the-rules"
+"""A file in the private root that Landlock's rules do not allow: for the probe."""
 
-OWN_PLACES = ("/dev", "/etc", "/proc", str(SCRATCH), "/tmp", _NOTHING, _FORBIDDEN)
+OWN_PLACES = ("/dev", "/etc", "/proc", str(SCRATCH), "/tmp", _NOTHING, FORBIDDEN)
 """What `build_root` puts into a private root that is not the machine's."""
 
 _PASSWD = f"student:x:{_INNER_ID}:{_INNER_ID}:student:{SCRATCH}:/bin/sh\n"
@@ -90,7 +94,7 @@ class Identity:
 def namespace_ids() -> dict[str, int]:
     """The namespaces of this process: an id for each layer. Needs `/proc`."""
     ids = {}
-    for layer, (name, _) in _NAMESPACES.items():
+    for layer, (name, _) in NAMESPACES.items():
         with contextlib.suppress(OSError):
             ids[layer] = os.stat(f"/proc/self/ns/{name}").st_ino
     return ids
@@ -112,7 +116,7 @@ def enter_namespaces(identity: Identity, *, write_maps: Callable[[], bool] | Non
         OSError: No user and group were written for the new user namespace: the process must not go on.
     """
     flags = linux.CLONE_NEWCGROUP
-    for _, flag in _NAMESPACES.values():
+    for _, flag in NAMESPACES.values():
         flags |= flag
     try:
         linux.unshare(flags)
@@ -138,6 +142,23 @@ def become_inner_user() -> None:
         os.setgroups([])
     os.setresgid(_INNER_ID, _INNER_ID, _INNER_ID)
     os.setresuid(_INNER_ID, _INNER_ID, _INNER_ID)
+
+
+def change_user(identity: Identity, *, isolated: bool, has_own_user: bool) -> None:
+    """Without a private root: stop being root, unless the kernel's own user cannot read Python's own files."""
+    if isolated:
+        become_inner_user()
+    elif has_own_user:
+        with contextlib.suppress(OSError):
+            os.setgroups([])
+            os.setegid(identity.group)
+            os.seteuid(identity.user)
+            can_read = os.access(os.__file__, os.R_OK, effective_ids=True)
+            os.seteuid(0)
+            os.setegid(0)
+            if can_read:
+                os.setresgid(identity.group, identity.group, identity.group)
+                os.setresuid(identity.user, identity.user, identity.user)
 
 
 def build_root(view: View, bounds: Bounds) -> bool:
@@ -194,7 +215,7 @@ def build_root(view: View, bounds: Bounds) -> bool:
         os.symlink(f"{SCRATCH}/tmp", f"{base}/tmp")
     os.symlink(f"{SCRATCH}/tmp", f"{base}/dev/shm")
     os.symlink("/proc/self/fd", f"{base}/dev/fd")
-    Path(f"{base}{_FORBIDDEN}").touch(0o644)
+    Path(f"{base}{FORBIDDEN}").touch(0o644)
     os.mkdir(f"{base}/proc")
     _mount_proc(f"{base}/proc")
     linux.pivot_root(".", ".")
@@ -252,8 +273,14 @@ def _mask_proc(target: str) -> None:
 
 
 def give_up_powers(
-    view: View, bounds: Bounds, *, filter_program: bytes | None, scratch: Path, initial_size: tuple[int, int]
-) -> None:
+    view: View,
+    bounds: Bounds,
+    *,
+    filter_program: bytes | None,
+    asking_program: bytes | None,
+    scratch: Path,
+    initial_size: tuple[int, int],
+) -> int | None:
     """
     Do all that takes something away: limits, capabilities, privileges, files, system calls. Also die with the parent.
 
@@ -261,28 +288,31 @@ def give_up_powers(
         view: What the process may read.
         bounds: The limits.
         filter_program: From `seccomp.build_filter`; None if there is none for this architecture.
+        asking_program: The same, but asking about other processes, where they have no namespace. It is preferred.
         scratch: The folder in which the process may write.
         initial_size: Bytes of address space and of data that the process has from the fork.
+
+    Returns:
+        The descriptor at which somebody has to answer the asking program, if it is in force.
     """
     linux.prctl(_PR_SET_DUMPABLE, 1)  # lets the supervisor measure it, which a change of user has ended
     address_space, data = initial_size
     memory = bounds.memory_mib * _MIB
-    for kind, value in (
-        (resource.RLIMIT_AS, address_space + memory + 512 * _MIB),  # room for stacks and reserved, unused arenas
-        (resource.RLIMIT_DATA, data + memory),
-        (resource.RLIMIT_NPROC, bounds.processes),
-        (resource.RLIMIT_FSIZE, bounds.file_size_mib * _MIB),
-        (resource.RLIMIT_CPU, bounds.cpu_s + 1),  # the supervisor, which counts all processes, should act first
-        (resource.RLIMIT_NOFILE, 512),
-        (resource.RLIMIT_CORE, 0),
-        (resource.RLIMIT_MEMLOCK, 0),
-        (resource.RLIMIT_MSGQUEUE, 0),
-        (resource.RLIMIT_NICE, 0),
-        (resource.RLIMIT_RTPRIO, 0),
+    spare = RESERVED_MIB * _MIB
+    for kind, value, reserved in (
+        (resource.RLIMIT_AS, address_space + memory + 512 * _MIB, spare),  # room for stacks and arenas that are unused
+        (resource.RLIMIT_DATA, data + memory, spare),
+        (resource.RLIMIT_NOFILE, 512, RESERVED_FILES),
+        (resource.RLIMIT_FSIZE, bounds.file_size_mib * _MIB, 0),
+        (resource.RLIMIT_CPU, bounds.cpu_s + 1, 0),  # the supervisor, which counts all processes, should act first
+        (resource.RLIMIT_SIGPENDING, 1024, 0),  # timers count, too
+        (resource.RLIMIT_CORE, 0, 0),
+        (resource.RLIMIT_MEMLOCK, 0, 0),
+        (resource.RLIMIT_MSGQUEUE, 0, 0),
+        (resource.RLIMIT_NICE, 0, 0),
+        (resource.RLIMIT_RTPRIO, 0, 0),
     ):
-        _, hard = resource.getrlimit(kind)
-        granted = value if hard == resource.RLIM_INFINITY else min(value, hard)
-        resource.setrlimit(kind, (granted, granted))
+        _set_limit(kind, value, reserved)
     with contextlib.suppress(OSError):
         linux.drop_capabilities()
     linux.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # a change of user or powers would clear it
@@ -295,77 +325,19 @@ def give_up_powers(
             write=[scratch],
             devices=_DEVICES,
         )
+    if asking_program is not None:
+        with contextlib.suppress(OSError):
+            gate = listen_with_filter(asking_program)
+            _set_limit(resource.RLIMIT_NPROC, _MANY, RESERVED_PROCESSES)  # for all of the user's; the gate counts ours
+            return gate
+    _set_limit(resource.RLIMIT_NPROC, bounds.processes, RESERVED_PROCESSES)
     if filter_program is not None:
         with contextlib.suppress(OSError):
             install_filter(filter_program)
+    return None
 
 
-def probe(
-    outside: dict[str, int], inside: dict[str, int], bounds: Bounds, *, has_root: bool, root_device: int
-) -> tuple[str, ...]:
-    """
-    The names of the layers that hold. Each one is tried.
-
-    Args:
-        outside: `namespace_ids` of the process that forked the supervisor.
-        inside: `namespace_ids` of this process, read while there was still a `/proc`.
-        bounds: The limits that should be in force.
-        has_root: The result of `build_root`.
-        root_device: The device of the old root.
-    """
-    layers = [layer for layer in _NAMESPACES if layer in inside and inside[layer] != outside.get(layer)]
-    if has_root and os.stat("/").st_dev != root_device and not os.access("/", os.W_OK):
-        layers.append("private_root")
-    probes: dict[str, Callable[[], bool]] = {
-        "landlock": lambda: _is_denied(_FORBIDDEN if has_root else "/"),
-        "seccomp": lambda: linux.prctl(_PR_GET_SECCOMP) == 2 and _is_filtered(),
-        "no_new_privs": lambda: linux.prctl(_PR_GET_NO_NEW_PRIVS) == 1,
-        "no_capabilities": lambda: not linux.has_capabilities() and not _bounding_set(),
-        "rlimits": lambda: _has_limits(bounds),
-        "die_with_parent": _dies_with_parent,
-    }
-    for layer, holds in probes.items():
-        with contextlib.suppress(OSError):
-            if holds():
-                layers.append(layer)
-    return tuple(layers)
-
-
-def _is_denied(path: str) -> bool:
-    try:
-        os.close(os.open(path, os.O_RDONLY))
-    except PermissionError:
-        return True
-    return False
-
-
-def _is_filtered() -> bool:
-    try:
-        linux.unshare(0)  # changes nothing, and is allowed without a filter
-    except PermissionError:
-        return True
-    return False
-
-
-def _bounding_set() -> bool:
-    try:
-        return any(linux.prctl(23, capability) == 1 for capability in range(64))
-    except OSError:  # there are no more capabilities
-        return False
-
-
-def _has_limits(bounds: Bounds) -> bool:
-    return (
-        resource.getrlimit(resource.RLIMIT_DATA)[1] != resource.RLIM_INFINITY
-        and resource.getrlimit(resource.RLIMIT_AS)[1] != resource.RLIM_INFINITY
-        and resource.getrlimit(resource.RLIMIT_NPROC)[1] <= bounds.processes
-        and resource.getrlimit(resource.RLIMIT_CPU)[1] <= bounds.cpu_s + 1
-        and resource.getrlimit(resource.RLIMIT_FSIZE)[1] <= bounds.file_size_mib * _MIB
-        and resource.getrlimit(resource.RLIMIT_CORE)[1] == 0
-    )
-
-
-def _dies_with_parent() -> bool:
-    value = ctypes.c_int()
-    linux.check(linux.libc.prctl(_PR_GET_PDEATHSIG, ctypes.byref(value), 0, 0, 0), "prctl")
-    return bool(value.value == signal.SIGKILL)
+def _set_limit(kind: int, value: int, reserved: int) -> None:
+    _, limit = resource.getrlimit(kind)
+    hard = value + reserved if limit == resource.RLIM_INFINITY else min(value + reserved, limit)
+    resource.setrlimit(kind, (min(value, hard - min(reserved, hard // 4)), hard))

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from grader.sandbox.errors import SandboxUnavailable
 
-__all__ = ["Level", "level_of", "missing_layers", "refusal"]
+__all__ = ["Level", "level_of", "missing_layers", "refusal", "unbounded"]
 
 
 class Level(enum.IntEnum):
@@ -79,6 +79,28 @@ def level_of(layers: Iterable[str]) -> Level:
     """
     present = set(layers)
     return max(level for level in Level if not missing_layers(present, level))
+
+
+def unbounded(layers: Iterable[str]) -> tuple[str, ...]:
+    """
+    What all processes of a kernel together may use without a limit of the sandbox, in words.
+
+    >>> unbounded(["cgroup", "joint_limits", "private_root", "own_processes", "rlimits"])
+    ()
+    """
+    present = set(layers)
+    if "rlimits" not in present:
+        return ("time", "memory", "processes", "files")
+    missing = []
+    if not present & {"joint_limits", "cgroup"}:
+        missing += ["memory and CPU time of all processes together"]
+    if "cgroup" not in present:
+        missing += ["what Linux itself keeps for them (locks of files, watches, directories)"]
+    if "private_root" not in present:
+        missing += ["files in the scratch folder together"]
+    if "own_processes" not in present:
+        missing += ["signals to other processes of the same user"]
+    return tuple(missing)
 
 
 def refusal(layers: Iterable[str], required: Level) -> SandboxUnavailable:

@@ -7,9 +7,9 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
-from grader.sandbox.processes import memory_mib
+from grader.sandbox.hidden import hidden_mib, most_hidden_mib
+from grader.sandbox.processes import memory_mib, read
 
 __all__ = ["Meter"]
 
@@ -29,24 +29,35 @@ class Meter:
     def __init__(self, processes: Callable[[], Iterable[str]]) -> None:
         self._processes = processes
 
+    def sees_memory(self) -> bool:
+        """Whether there is a `/proc` that shows what the processes have, also what they hide."""
+        processes = list(self._processes())
+        return all(memory_mib(process, exact=False) and most_hidden_mib(process) for process in processes) and bool(
+            processes
+        )
+
     def has_more_memory(self, limit_mib: float) -> bool:
         """
         Whether the processes have more than `limit_mib` in memory, without pages of files.
 
-        The quick sum counts a page once for each process that shares it. Only if that sum is above the limit is the
-        exact one computed.
+        The quick sums count a page once for each process that shares it, and all that processes may hide. Only if such
+        a sum is above the limit is one computed that is closer.
         """
-        return all(
-            sum(memory_mib(process, exact=exact) for process in self._processes()) > limit_mib
-            for exact in (False, True)
-        )
+        processes = list(self._processes())
+        seen = sum(memory_mib(process, exact=False) for process in processes)
+        if seen + sum(map(most_hidden_mib, processes)) <= limit_mib:
+            return False
+        hidden = hidden_mib(processes)
+        if seen + hidden <= limit_mib:
+            return False
+        return sum(memory_mib(process, exact=True) for process in processes) + hidden > limit_mib
 
     def cpu_s(self) -> float:
         """Seconds of CPU time so far, in user mode and in the kernel."""
         ticks = 0
         for process in self._processes():
             with contextlib.suppress(OSError, ValueError, IndexError):
-                stat = Path("/proc", process, "stat").read_text()
+                stat = read("/proc", process, "stat")
                 # The fields after the name, which is in parentheses and may contain anything: user and system time of
                 # the process itself, and of its children that it waited for.
                 ticks += sum(map(int, stat.rpartition(")")[2].split()[11:15]))

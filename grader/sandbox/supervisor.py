@@ -13,7 +13,6 @@ kernel.
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import json
 import math
 import os
@@ -24,66 +23,39 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, NoReturn
 
 from grader.sandbox import linux
-from grader.sandbox.bounds import Bounds
+from grader.sandbox.bounds import RESERVED_MIB, Bounds
 from grader.sandbox.cgroup import Group
 from grader.sandbox.descriptors import close_all_but, redirect_to_null
 from grader.sandbox.environment import make_scratch
 from grader.sandbox.errors import SandboxUnavailable
+from grader.sandbox.gate import Gate
 from grader.sandbox.layers import (
     OWN_PLACES,
     SCRATCH,
     Identity,
     become_inner_user,
     build_root,
+    change_user,
     enter_namespaces,
     give_up_powers,
     namespace_ids,
-    probe,
 )
 from grader.sandbox.meter import Meter
+from grader.sandbox.probes import probe
 from grader.sandbox.processes import descendants
-from grader.sandbox.view import View, check_secrets
+from grader.sandbox.state import WarmState
+from grader.sandbox.view import check_secrets
 
-__all__ = ["Supervisor", "WarmState", "run_and_exit"]
+__all__ = ["Supervisor", "run_and_exit"]
 
 _PACKET = 1 << 16
 _WATCH_S = 0.1
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class WarmState:
-    """
-    What the warm process has prepared for all kernels.
-
-    Attributes:
-        app: The kernel's application, from `kernel.prepare_kernel`.
-        call_preloaded: Calls a function of the preloaded module, if it has one of that name.
-        channel_variable: The environment variable that tells a kernel which descriptor its channel has.
-        view: Which files of the machine a kernel sees.
-        namespaces: The namespaces of the warm process, by layer.
-        root_device: The device of its root.
-        has_own_users: Whether each kernel gets a user of its own.
-        filters: The system call filters with (True) and without (False) a private root.
-        size: Bytes of address space and of data that a process has from the fork.
-        memory_mib: The memory in MiB that a process has from the fork.
-    """
-
-    app: Any
-    call_preloaded: Callable[..., None]
-    channel_variable: str
-    view: View
-    namespaces: dict[str, int]
-    root_device: int
-    has_own_users: bool
-    filters: Mapping[bool, bytes]
-    size: tuple[int, int]
-    memory_mib: float
 
 
 class Supervisor:
@@ -120,6 +92,7 @@ class Supervisor:
         self.channel, *listeners = descriptors[1:]
         self.listeners = dict(zip(request["listeners"], listeners, strict=True))
         self.kernel = 0
+        self.gate: Gate | None = None
         self.meter = Meter(self._processes)
         self.allowed_cpu_s, self.allowance_signal = math.inf, signal.SIGKILL
         self.cpu_s_before = 0.0
@@ -172,13 +145,12 @@ class Supervisor:
             poll.register(descriptor, select.POLLIN)
         reason, is_inside = "", False
         while True:
-            ready = {descriptor for descriptor, _ in poll.poll(_WATCH_S * 1000)}
+            ready = dict(poll.poll(_WATCH_S * 1000))
+            if self.gate is not None and ready.get(self.gate.descriptor, 0) & select.POLLIN:  # not if it hung up
+                self.gate.answer()
             if from_kernel.fileno() in ready:
-                if message := from_kernel.recv(_PACKET):  # by our own code: it closes the socket before any other runs
-                    is_inside = True
-                    self._send(self._with_group_layer(message))
-                else:
-                    poll.unregister(from_kernel.fileno())
+                is_inside = True
+                self._hear(from_kernel, poll)
             if self.control.fileno() in ready and not self._obey():
                 self._kill()
                 poll.unregister(self.control.fileno())
@@ -192,6 +164,19 @@ class Supervisor:
         if not reason and self.group is not None and self.group.ran_out_of_memory():
             reason = "memory"
         self._send(json.dumps({"exit": os.waitstatus_to_exitcode(status), "reason": reason}).encode())
+
+    def _hear(self, from_kernel: socket.socket, poll: select.poll) -> None:
+        """Read what our own code in the kernel says. It closes the socket before any other code runs."""
+        message, listeners, _, _ = socket.recv_fds(from_kernel, _PACKET, 1)
+        if listeners:
+            self.gate = Gate(listeners[0], self.kernel, self.bounds.processes)
+            poll.register(self.gate.descriptor, select.POLLIN)
+        elif message:
+            self._send(self._with_own_layers(message))
+            if self.request.get("probe"):
+                from_kernel.send(b".")
+        else:
+            poll.unregister(from_kernel.fileno())
 
     def _obey(self) -> bool:
         """Read a command and obey it; returns False if the kernel is to end."""
@@ -220,9 +205,11 @@ class Supervisor:
         else:
             os.kill(self.kernel, number)
 
-    def _with_group_layer(self, message: bytes) -> bytes:
-        """Add the control group to the layers in a message of the kernel, which cannot see its group."""
+    def _with_own_layers(self, message: bytes) -> bytes:
+        """Add what we see to: limits on all processes together, and the control group, which the kernel cannot see."""
         content = json.loads(message)
+        if "layers" in content and self.meter.sees_memory():
+            content["layers"].append("joint_limits")
         if "layers" in content and self.group is not None and self.group.holds:
             content["layers"].append("cgroup")
         return json.dumps(content).encode()
@@ -272,11 +259,14 @@ class Supervisor:
         The limit for which the kernel must be killed: `memory`, `cpu`, or empty if all processes together keep to both.
 
         Checks at most once in `_WATCH_S` seconds, since a check takes longer than a command, and commands come often.
+        With many processes it checks more rarely, so that it has time for commands.
         """
-        if time.monotonic() < self.next_check:
+        begun = time.monotonic()
+        if begun < self.next_check:
             return ""
-        self.next_check = time.monotonic() + _WATCH_S
-        if self.meter.has_more_memory(self.bounds.memory_mib + self.warm.memory_mib):
+        has_more = self.meter.has_more_memory(self.bounds.memory_mib + RESERVED_MIB + self.warm.memory_mib)
+        self.next_check = max(begun + _WATCH_S, time.monotonic() + 4 * (time.monotonic() - begun))
+        if has_more:
             return "memory"
         used = self._cpu_s()
         if used > self.bounds.cpu_s:
@@ -318,7 +308,7 @@ class _KernelProcess:
         inside = namespace_ids()
         has_root = outer.isolated and build_root(warm.view, bounds)
         if not has_root:
-            _change_user(outer.identity, isolated=outer.isolated, has_own_user=warm.has_own_users)
+            change_user(outer.identity, isolated=outer.isolated, has_own_user=warm.has_own_users)
         if outer.isolated:
             linux.libc.sethostname(b"sandbox", 7)
         scratch = SCRATCH if has_root else Path(outer.request["scratch"])
@@ -329,13 +319,31 @@ class _KernelProcess:
         redirect_to_null()
         call = outer.request.get("call")
         # Without a private root, only our own code may make unix sockets: others could reach those of the machine.
-        program = warm.filters.get(has_root or bool(call))
-        give_up_powers(warm.view, bounds, filter_program=program, scratch=scratch, initial_size=warm.size)
-        layers = probe(warm.namespaces, inside, bounds, has_root=has_root, root_device=warm.root_device)
+        has_unix_sockets = has_root or bool(call)
+        gate = give_up_powers(
+            warm.view,
+            bounds,
+            filter_program=warm.filters.get((has_root, has_unix_sockets)),
+            asking_program=None if outer.isolated else warm.asking_filters.get(has_unix_sockets),
+            scratch=scratch,
+            initial_size=warm.size,
+        )
+        if gate is not None:
+            socket.send_fds(self.to_supervisor, [b"gate"], [gate])
+            os.close(gate)
+        layers = probe(
+            warm.namespaces,
+            inside,
+            bounds,
+            has_root=has_root,
+            has_gate=gate is not None,
+            root_device=warm.root_device,
+        )
         if "private_root" in layers or "landlock" in layers:
             check_secrets(warm.view, outer.request["secrets"], own=OWN_PLACES if has_root else ())
         self.to_supervisor.send(json.dumps({"layers": layers}).encode())
         if outer.request.get("probe"):
+            self.to_supervisor.recv(1)  # the supervisor looks at a process that lives
             return
         if call:
             self.to_supervisor.close()
@@ -371,20 +379,3 @@ def run_and_exit(work: Callable[[], object]) -> NoReturn:
             traceback.print_exc(file=sys.__stderr__)
     finally:
         os._exit(status)
-
-
-def _change_user(identity: Identity, *, isolated: bool, has_own_user: bool) -> None:
-    """Without a private root: stop being root, unless the kernel's own user cannot read Python's own files."""
-    if isolated:
-        become_inner_user()
-    elif has_own_user:
-        with contextlib.suppress(OSError):
-            os.setgroups([])
-            os.setegid(identity.group)
-            os.seteuid(identity.user)
-            can_read = os.access(os.__file__, os.R_OK, effective_ids=True)
-            os.seteuid(0)
-            os.setegid(0)
-            if can_read:
-                os.setresgid(identity.group, identity.group, identity.group)
-                os.setresuid(identity.user, identity.user, identity.user)

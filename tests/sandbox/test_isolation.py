@@ -150,7 +150,7 @@ def test_no_other_sockets_can_be_made(sandbox_runner: SandboxRunner, family: str
     ],
 )
 def test_system_calls_are_refused(sandbox_runner: SandboxRunner, name: str) -> None:
-    from grader.sandbox.seccomp import DENIED, native_number
+    from grader.sandbox.syscalls import DENIED, native_number
 
     number = native_number(DENIED[name])
     assert sandbox_runner.run(_CALL + f"result = call({number}, 0, 0, 0, 0, 0)") == (-1, 1)

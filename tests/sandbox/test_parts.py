@@ -12,7 +12,8 @@ import sys
 import pytest
 
 from grader.sandbox import Level, SandboxUnavailable, level_of, missing_layers, refusal
-from grader.sandbox.seccomp import DENIED, LAST_KNOWN, build_filter
+from grader.sandbox.seccomp import Outsiders, build_filter
+from grader.sandbox.syscalls import DENIED, LAST_KNOWN, NAMING, STARTING, Naming
 
 PROCESS = ["rlimits", "no_new_privs", "die_with_parent"]
 FILTERED = [*PROCESS, "seccomp", "landlock", "no_capabilities"]
@@ -44,7 +45,8 @@ def test_numbers_are_those_of_libseccomp(machine: str, column: int, audit: int) 
         pytest.skip("no libseccomp to compare with")
     library = ctypes.CDLL(name)
     wrong = {}
-    for call, numbers in DENIED.items():
+    tables = {**DENIED, **STARTING, **{call: numbers[:2] for call, numbers in NAMING.items()}}
+    for call, numbers in tables.items():
         expected = library.seccomp_syscall_resolve_name_arch(ctypes.c_uint32(audit), call.encode())
         if expected != -1:  # -1: this libseccomp is older than the call
             number = numbers[column]
@@ -82,6 +84,50 @@ def test_the_filter_allows_and_refuses_what_it_should(machine: str, unix_sockets
     assert verdict(prctl, 1) == refused
     if machine == "x86_64":
         assert verdict(0x40000000 | 101) == killed
+
+
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("outsiders", list(Outsiders))
+def test_the_filter_decides_on_calls_that_name_or_start_processes(machine: str, outsiders: Outsiders) -> None:
+    program = build_filter(machine, unix_sockets=False, outsiders=outsiders)
+    column, audit = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}[machine]
+    allowed, refused, asked, no_call, ignored = 0x7FFF0000, 0x50001, 0x7FC00000, 0x50026, 0x50000
+
+    def verdict(number: int, *arguments: int) -> int:
+        return _run(program, number, audit, arguments)
+
+    is_free = outsiders is Outsiders.ALLOWED
+    for x86, arm, naming in NAMING.values():
+        number, is_a_signal = (x86, arm)[column], naming is Naming.SIGNAL
+        other = {
+            Outsiders.ALLOWED: allowed,
+            Outsiders.ASKED: asked,
+            Outsiders.REFUSED: allowed if is_a_signal else refused,
+        }[outsiders]
+        if naming is Naming.OWNER:
+            assert [verdict(number, 3, command, 0) for command in (1, 8)] == [allowed, allowed]
+            assert [verdict(number, 3, 1, 77), verdict(number, 3, 8, 77)] == [allowed, other]
+            assert verdict(number, 3, 15, 1 << 20) == (allowed if is_free else refused)
+        elif naming in (Naming.KIND, Naming.KIND_FROM_ONE):
+            first = naming is Naming.KIND_FROM_ONE
+            assert [verdict(number, first, 0), verdict(number, first + 1, 0)] == [allowed, allowed]
+            assert [verdict(number, first, 77), verdict(number, first + 1, 77)] == [other, other]
+            assert verdict(number, first + 2, 0) == (allowed if is_free else refused)
+        else:
+            assert [verdict(number, 0), verdict(number, 77), verdict(number, (1 << 32) - 1)] == [allowed, other, other]
+    starts = asked if outsiders is Outsiders.ASKED else allowed
+    for numbers in STARTING.values():
+        number_or_none = numbers[column]
+        if number_or_none is not None:
+            assert verdict(number_or_none, 0x1200011) == starts
+    clone, setsockopt = STARTING["clone"][column], (54, 208)[column]
+    assert clone is not None
+    assert verdict(clone, 0x3D0F00) == starts  # a thread, as libc makes it
+    assert verdict(clone, 0x3D0F00 & ~0x400) == refused
+    assert verdict(424, 7) == (allowed if is_free else no_call)
+    assert [verdict(setsockopt, 3, 1, option) for option in (7, 32, 8, 2)] == [ignored, ignored, allowed, allowed]
+    assert verdict(setsockopt, 3, 6, 7) == allowed
+    assert [verdict(436, 3, 9, flags) for flags in (0, 2, 4, 6)] == [allowed, refused, allowed, refused]
 
 
 def _run(program: bytes, number: int, architecture: int, arguments: tuple[int, ...]) -> int:

@@ -27,18 +27,18 @@ NO_NAMESPACES = [
 ]
 
 
-def _interpreter() -> str:
+def interpreter() -> str:
     """A Python that an ordinary user can run, and that can import what this one can."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     for candidate in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
         inner = "import torch, ipykernel, grader.sandbox"  # in a second process: the first may still read as root
         code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {inner!r}], check=True)"
-        if Path(candidate).exists() and _run([*AS_USER, candidate, "-c", code]).returncode == 0:
+        if Path(candidate).exists() and run_elsewhere([*AS_USER, candidate, "-c", code]).returncode == 0:
             return candidate
     pytest.skip("no interpreter here can be read by an ordinary user")
 
 
-def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+def run_elsewhere(command: list[str]) -> subprocess.CompletedProcess[str]:
     packages = [str(Path(__import__(name).__file__).parents[1]) for name in ("torch", "ipykernel")]
     environment = {
         "PATH": os.environ["PATH"],
@@ -49,7 +49,7 @@ def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _attempt(*command: str) -> dict[str, Any]:
-    done = _run([*command, str(Path(__file__).with_name("attempt.py")), str(_REPOSITORY)])
+    done = run_elsewhere([*command, str(Path(__file__).with_name("attempt.py")), str(_REPOSITORY)])
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 
@@ -65,7 +65,7 @@ def _assert_contained(result: dict[str, str]) -> None:
 
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can be another user")
 def test_an_ordinary_user_has_every_layer(sandbox_server: grader.sandbox.ForkServer) -> None:
-    attempt = _attempt(*AS_USER, _interpreter())
+    attempt = _attempt(*AS_USER, interpreter())
     assert set(attempt["layers"]) >= set(sandbox_server.layers)
     _assert_contained(attempt["result"])
     assert attempt["result"]["user"] == "(1000, 1000)"
@@ -73,11 +73,11 @@ def test_an_ordinary_user_has_every_layer(sandbox_server: grader.sandbox.ForkSer
 
 @pytest.mark.parametrize("user", [[], AS_USER])
 def test_without_namespaces_the_other_layers_hold(user: list[str]) -> None:
-    if not shutil.which("unshare") or _run([*user, *NO_NAMESPACES, "true"]).returncode != 0:
+    if not shutil.which("unshare") or run_elsewhere([*user, *NO_NAMESPACES, "true"]).returncode != 0:
         pytest.skip("namespaces are refused here to begin with, or cannot be refused")
     if user and os.geteuid() != 0:
         pytest.skip("only root can be another user")
-    attempt = _attempt(*user, *NO_NAMESPACES, _interpreter() if user else sys.executable)
+    attempt = _attempt(*user, *NO_NAMESPACES, interpreter() if user else sys.executable)
     assert attempt["level"] == "filtered"
     assert "private_root" not in attempt["layers"]
     _assert_contained(attempt["result"])

@@ -1,0 +1,64 @@
+"""
+Memory that no process seems to have: pages of shared mappings that nobody touches at the moment, and what sockets hold.
+
+Linux counts a page for a process only while it is in the process's page table, and a message that nobody has read for
+none at all. So mappings count by their size, and sockets by what they may hold. The filter on system calls sees to it
+that they cannot hold more, and that all threads of a process have the same descriptors.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from grader.sandbox.processes import living, read
+
+__all__ = ["hidden_mib", "most_hidden_mib"]
+
+_MIB = 1 << 20
+_SHARED = re.compile(r"^([0-9a-f]+)-([0-9a-f]+) ..-s \S+ \S+ (\d+) +/dev/zero \(deleted\)$", re.MULTILINE)
+
+
+def _most_in_a_socket() -> int:
+    with contextlib.suppress(OSError, ValueError):
+        return 2 * int(read("/proc/sys/net/core/wmem_default"))
+    return 2 * 212_992
+
+
+_SOCKET_MIB = _most_in_a_socket() / _MIB
+_PIPE_MIB = 64 * 1024 / _MIB
+
+
+def most_hidden_mib(process: str) -> float:
+    """What one process hides at most in MiB, quickly: as if all that is not its own data were shared."""
+    sizes = {"VmSize": 0, "VmData": 0, "VmStk": 0}
+    with contextlib.suppress(OSError, ValueError):
+        for line in read("/proc", living(process), "status").splitlines():
+            name, _, value = line.partition(":")
+            if name in sizes:
+                sizes[name] = int(value.split()[0])
+        descriptors = os.listdir(Path("/proc", living(process), "fd"))  # noqa: PTH208 - names are enough
+        return (sizes["VmSize"] - sizes["VmData"] - sizes["VmStk"]) / 1024 + len(descriptors) * _SOCKET_MIB
+    return 0.0
+
+
+def hidden_mib(processes: Iterable[str]) -> float:
+    """What these processes hide together in MiB. What several of them share counts once."""
+    mappings: dict[str, int] = {}
+    buffers: dict[str, float] = {}
+    for process in map(living, processes):
+        with contextlib.suppress(OSError, ValueError):
+            sizes: dict[str, int] = {}
+            for start, end, inode in _SHARED.findall(read("/proc", process, "maps")):
+                sizes[inode] = sizes.get(inode, 0) + int(end, 16) - int(start, 16)
+            for inode, size in sizes.items():
+                mappings[inode] = max(mappings.get(inode, 0), size)
+            for entry in Path("/proc", process, "fd").iterdir():
+                with contextlib.suppress(OSError):
+                    name = os.readlink(entry)  # noqa: PTH115 - it is no path
+                    if name.startswith(("socket:", "pipe:")):
+                        buffers[name] = _SOCKET_MIB if name.startswith("socket:") else _PIPE_MIB
+    return sum(mappings.values()) / _MIB + sum(buffers.values())

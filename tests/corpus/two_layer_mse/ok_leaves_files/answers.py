@@ -1,0 +1,7 @@
+# %%
+left = []
+try:
+    while len(left) < 5000:
+        left.append(open("/dev/null"))
+except OSError:
+    pass

@@ -17,6 +17,7 @@ import stat
 import unicodedata
 import zipfile
 import zlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -27,10 +28,13 @@ from grader.notebook.read import FILE_LIMIT_BYTES, Unreadable
 __all__ = ["FILES_LIMIT", "find_repositories", "open_archive_in", "open_file", "open_tree"]
 
 FILES_LIMIT = 50_000
+MOST_LISTED = 1_000_000
 HANDED_IN_LIMIT = 1_000
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """No platform uses other methods, and some need gigabytes of memory to unpack."""
 JUNK = ("__MACOSX", "__pycache__", "Thumbs.db", "desktop.ini")
+WINDOWS = (0, 10, 11)
+"""What a zip archive from Windows says of the system that it was made on."""
 UTF8_FLAG, ENCRYPTED_FLAG = 0x800, 0x1
 REPOSITORY = (".git", ".github", ".classroom50.yaml")
 """What lies at the top of a checkout."""
@@ -58,6 +62,9 @@ def open_tree(path: Path) -> tuple[list[File], list[Problem]]:
         raise UsageError(f"There is no {path}.", "Check the path.")
     else:
         files, problems = _list(_opened(path))
+    if FILES_LIMIT < len(files) <= MOST_LISTED:
+        files, left_out = _without_crowds(files)
+        problems += left_out
     if len(files) > FILES_LIMIT:
         raise UsageError(f"{path} contains more than {FILES_LIMIT:,} files.", "Name a smaller part of it.")
     return sorted(files, key=lambda file: file.name), problems
@@ -93,8 +100,8 @@ def _repositories_in(folder: Path) -> Iterator[str]:
 
 def _repositories_of(archive: zipfile.ZipFile) -> set[str]:
     found = set()
-    for member in archive.infolist()[: FILES_LIMIT + 1]:
-        parts = PurePosixPath(_clean(_decoded(member).replace("\\", "/"))).parts
+    for member in archive.infolist()[: MOST_LISTED + 1]:
+        parts = PurePosixPath(_clean(_decoded(member))).parts
         place = next((place for place, part in enumerate(parts[1:], start=1) if part in REPOSITORY), None)
         if place is not None and place <= REPOSITORY_DEPTH:
             found.add("/".join(parts[:place]))
@@ -162,9 +169,19 @@ def _walk(folder: Path) -> tuple[list[File], list[Problem]]:
             elif not stat.S_ISDIR(status.st_mode):
                 is_link = stat.S_ISLNK(status.st_mode)
                 problems.append(Problem(shown, LINK if is_link else "It is not an ordinary file, and was not read."))
-        if len(files) > FILES_LIMIT:
+        if len(files) > MOST_LISTED:
             break
     return files, problems
+
+
+def _without_crowds(files: list[File]) -> tuple[list[File], list[Problem]]:
+    """Leave out folders of more files than anybody hands in, at the first level with several: one student's."""
+    depth = len(PurePosixPath(os.path.commonpath([PurePosixPath(file.name).parent for file in files])).parts) + 1
+    units = [PurePosixPath(file.name).parts[:depth] for file in files]
+    crowds = {unit for unit, number in Counter(units).items() if number > HANDED_IN_LIMIT}
+    kept = [file for file, unit in zip(files, units, strict=True) if unit not in crowds]
+    message = f"It contains more than {HANDED_IN_LIMIT:,} files, and was not read."
+    return (kept, [Problem("/".join(unit), message) for unit in sorted(crowds)]) if kept else (files, [])
 
 
 def _read_file(path: Path) -> bytes | Unreadable:
@@ -183,11 +200,13 @@ def _read_file(path: Path) -> bytes | Unreadable:
 
 def _list(archive: zipfile.ZipFile) -> tuple[list[File], list[Problem]]:
     files, problems = dict[str, File](), list[Problem]()
-    for member in archive.infolist()[: FILES_LIMIT + 1]:
-        name = _decoded(member).replace("\\", "/")
+    for member in archive.infolist()[: MOST_LISTED + 1]:
+        name = _decoded(member)
         shown = _clean(name)
         refusal = _refusal(name, member)
-        if member.is_dir() or any(_is_junk(part) for part in PurePosixPath(name).parts if part != ".."):
+        if member.is_dir() or any(
+            _is_junk(part) for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")
+        ):
             continue
         if refusal:
             problems.append(Problem(shown, refusal))
@@ -199,10 +218,10 @@ def _list(archive: zipfile.ZipFile) -> tuple[list[File], list[Problem]]:
 
 
 def _refusal(name: str, member: zipfile.ZipInfo) -> str:
-    parts = name.split("/")
+    parts = name.replace("\\", "/").split("/")
     if "\0" in name:
         return "Its name contains a null character, so it was not read."
-    if name.startswith("/") or ".." in parts or ":" in parts[0][1:2]:
+    if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0][1:2]:
         return "Its name leads out of the archive, so it was not read."
     if stat.S_ISLNK(member.external_attr >> 16):
         return LINK
@@ -222,11 +241,16 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes | U
 
 
 def _decoded(member: zipfile.ZipInfo) -> str:
-    """A member's name. macOS writes UTF-8 without the flag for it, and zipfile then reads it as code page 437."""
+    """
+    A member's name. macOS writes UTF-8 without the flag for it, and zipfile then reads it as code page 437.
+
+    Some programs on Windows put backslashes between folders. Elsewhere, a backslash is a part of a name.
+    """
+    name = member.orig_filename
     if not member.flag_bits & UTF8_FLAG:
         with contextlib.suppress(UnicodeError):
-            return member.orig_filename.encode("cp437").decode("utf-8")
-    return member.orig_filename
+            name = name.encode("cp437").decode("utf-8")
+    return name.replace("\\", "/") if member.create_system in WINDOWS else name
 
 
 def _time(member: zipfile.ZipInfo) -> float:
@@ -244,5 +268,5 @@ def _is_junk(name: str) -> bool:
 
 
 def _clean(name: str) -> str:
-    """A name that can be shown, stored and compared: without lone surrogates, in one Unicode form."""
-    return unicodedata.normalize("NFC", name.encode("utf-8", "replace").decode("utf-8"))
+    """A name that can be shown, stored and compared: in one Unicode form, with bytes that are no text escaped."""
+    return unicodedata.normalize("NFC", name.encode("utf-8", "backslashreplace").decode("utf-8"))

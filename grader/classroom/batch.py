@@ -12,7 +12,7 @@ from pathlib import Path
 from grader.classroom.documents import Handling
 from grader.classroom.gradebook import Gradebook
 from grader.classroom.keys import Basis, Keys
-from grader.classroom.pool import DEATHS_LIMIT, Pool, Workers
+from grader.classroom.pool import Pool, Workers
 from grader.classroom.records import Graded, Owner, Problem, Received
 from grader.classroom.tasks import SourceFile, Task, set_aside
 from grader.errors import GraderFault
@@ -52,6 +52,7 @@ class Batch:
         now: The moment at which `visibility` decides what students see.
         adjustments: The instructor's, by owner of the submission.
         regrade: Execute and grade everything, also what the gradebook has already.
+        deadline_s: How long a worker may take for one submission before it is killed.
         secrets: Files and folders that no notebook may see.
     """
 
@@ -60,6 +61,7 @@ class Batch:
     source: SourceFile
     workers: Workers
     now: dt.datetime
+    deadline_s: float
     visibility: Visibility = EVERYTHING
     adjustments: Mapping[Owner, tuple[Adjustment, ...]] = dataclasses.field(default_factory=dict)
     regrade: bool = False
@@ -109,16 +111,12 @@ class Batch:
             hidden_seed=self.basis.hidden_seed,
             require=self.workers.require,
             handling=handling,
+            deadline_s=self.deadline_s,
             secrets=self.secrets,
         )
 
     def _take(self, pool: Pool[tuple[Received, Keys]]) -> Iterator[Done]:
         for (received, keys), task, finished in pool.take():
-            graded = finished
-            if graded is None:
-                fault = GraderFault(
-                    f"{DEATHS_LIMIT} worker processes died while grading it.", "Look at the notebook yourself."
-                )
-                graded = set_aside(task, fault)
+            graded = set_aside(task, finished) if isinstance(finished, GraderFault) else finished
             self.gradebook.keep(keys, received.owner, task.submission.sha256, self.basis, graded)
             yield Done(received, keys.result, graded, is_new=True, was_executed=graded.packed is not None)

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import PurePosixPath
 
-__all__ = ["CanvasName", "canvas_name", "why_not_canvas"]
+__all__ = ["CanvasName", "canvas_name", "contested", "why_not_canvas"]
 
 _NAMED = re.compile(r"(?P<name>[^/]*?)(?P<late>_LATE)?_(?P<user>\d+)_(?P<attachment>\d+)_(?P<file>[^/]+)")
 _ANONYMOUS = re.compile(
@@ -32,6 +32,11 @@ class CanvasName:
     name: str | None = None
     is_late: bool = False
 
+    @property
+    def is_ambiguous(self) -> bool:
+        """Whether there are two other numbers further to the right: a student may have put the first ones there."""
+        return _NAMED.search(f"_{self.attachment}_{self.file}") is not None
+
 
 def canvas_name(path: str) -> CanvasName | None:
     """
@@ -51,8 +56,23 @@ def canvas_name(path: str) -> CanvasName | None:
 
 def why_not_canvas(names: Sequence[CanvasName]) -> str:
     """Why names that look like Canvas's may not be from there, in a sentence; empty if nothing speaks against it."""
+    clear = [each for each in names if not each.is_ambiguous]
+    names = clear or names
     reason = next((reason for each in names if (reason := _impossible(each))), "") or _contradiction(names)
     return _DOUBT.format(reason) if reason else ""
+
+
+def contested(names: Sequence[CanvasName]) -> set[CanvasName]:
+    """Names that are ambiguous, and read from the left contradict those that are not: they may be another student's."""
+    clear = [each for each in names if not each.is_ambiguous]
+    spelt = {each.user: each.name for each in clear}
+    numbers = {each.attachment for each in clear}
+    return {
+        each
+        for each in names
+        if each.is_ambiguous
+        and (_impossible(each) or each.attachment in numbers or spelt.get(each.user, each.name) != each.name)
+    }
 
 
 def _impossible(each: CanvasName) -> str:

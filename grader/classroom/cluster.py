@@ -1,20 +1,28 @@
 """
 Workers on other machines: a Dask cluster, behind the same interface as processes on this one.
 
-If a worker is lost, Dask itself gives its submissions to another one. Each worker starts its own warm forkserver with
+If a worker is lost, Dask itself gives its submissions to another one, and a worker's nanny replaces it: also one that
+uses too much memory, or that is not heard of for some time (`worker-ttl`). What a nanny cannot see is a worker that
+grades for ever, so a worker ends itself at a deadline. Each worker starts its own warm forkserver with
 its first submission, so a worker that joins late, or again, needs no preparation.
 """
 
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import functools
 import logging
+import threading
 from collections.abc import Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future
+from concurrent.futures import BrokenExecutor, Future
+from concurrent.futures import Executor as DaskExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from grader.classroom.records import Graded
+from grader.classroom.tasks import Task
+from grader.classroom.workers import Executor, Work
 from grader.errors import GraderError, GraderFault, UsageError
 from grader.execution.kernels import check_sandbox
 from grader.sandbox import Level
@@ -29,6 +37,7 @@ __all__ = ["IN_FLIGHT", "cluster_workers"]
 IN_FLIGHT = 64
 """How many submissions the cluster grades at a time by default; as many again wait there."""
 CONNECT_S = 10.0
+_turn = threading.Lock()
 
 
 @contextlib.contextmanager
@@ -53,17 +62,17 @@ def cluster_workers(_: int, *, address: str, require: Level = Level.NONE) -> Ite
             executor.shutdown(wait=False)  # takes back what has not begun
 
 
-class _Translating(Executor):
+class _Translating:
     """Dask's executor, with its errors translated into the errors of this package."""
 
-    def __init__(self, executor: Executor, address: str) -> None:
+    def __init__(self, executor: DaskExecutor, address: str) -> None:
         self._executor = executor
         self._address = address
 
-    def submit(self, function: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
-        """Submit a call. If workers died of it, the error is a `BrokenExecutor`, as with a pool of processes."""
-        future: Future[Any] = Future()
-        dask_future = self._executor.submit(function, *args, **kwargs)
+    def submit(self, work: Work, task: Task, /) -> Future[Graded]:
+        """Submit a task. If workers died of it, the error is a `BrokenExecutor`."""
+        future: Future[Graded] = Future()
+        dask_future = self._executor.submit(_do_within_deadline, work, task)
         dask_future.add_done_callback(functools.partial(self._pass_on, future))
         return future
 
@@ -88,6 +97,16 @@ class _Translating(Executor):
         if isinstance(error, GraderError):
             return error
         return UsageError(f"A worker could not take a submission ({error!r}).", _SAME_EVERYWHERE)
+
+
+def _do_within_deadline(work: Work, task: Task) -> Graded:
+    """Do this, or end the worker. The thread that ends it is written in C, and needs nothing from Python to do so."""
+    with _turn:  # there is one timer for the process
+        faulthandler.dump_traceback_later(task.deadline_s, exit=True)
+        try:
+            return work(task)
+        finally:
+            faulthandler.cancel_dump_traceback_later()
 
 
 _SAME_EVERYWHERE = "Install the same grader, with its extra `cluster`, on every machine of the cluster."

@@ -8,6 +8,7 @@ import csv
 import io
 import json
 import re
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Sequence
@@ -26,6 +27,8 @@ SCHEMA = "grader.gradebook/1"
 RESERVED = ("index", "gradebook")
 WITHHELD = "withheld"
 """The folder with the complete reports, while students see less."""
+DEVICE = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?", re.IGNORECASE)
+"""Stems that Windows takes for a device, whatever comes after them."""
 NAME_LIMIT_BYTES = 150
 HEADING = ("student", "name", "platform", "submission", "late", "status", "score", "max_score")
 ADDED = ("graded_score", "comment")
@@ -44,12 +47,17 @@ def name_reports(received: Iterable[Received]) -> dict[Owner, str]:
     for handed_in in received:
         wanted = _safe(handed_in.owner.student)
         stem, number = wanted, 1
-        while stem.casefold() in taken:
+        while _same_file(stem) in taken:
             number += 1
             stem = f"{wanted}-{number}"
-        taken.add(stem.casefold())
+        taken.add(_same_file(stem))
         stems[handed_in.owner] = stem
     return stems
+
+
+def _same_file(stem: str) -> str:
+    """Equal for names that a file system may take for one."""
+    return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", stem).casefold())
 
 
 def _safe(name: str) -> str:
@@ -59,9 +67,10 @@ def _safe(name: str) -> str:
     >>> _safe("../étude: 1")
     '_étude_ 1'
     """
+    name = unicodedata.normalize("NFC", name)
     plain = re.sub(r'[\x00-\x1f\x7f-\x9f/\\:*?"<>|\u200b-\u200f\u202a-\u202e\u2066-\u2069]+', "_", name)
     short = plain.strip(" .").encode("utf-8")[:NAME_LIMIT_BYTES].decode("utf-8", "ignore").strip(" .")
-    return short or "_"
+    return f"_{short}" if not short or DEVICE.fullmatch(short) else short
 
 
 def write_reports(directory: Path, stem: str, graded: Graded, formats: Iterable[str]) -> None:

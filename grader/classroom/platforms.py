@@ -24,7 +24,7 @@ import yaml
 
 from grader.classroom import PLATFORMS
 from grader.classroom.archives import find_repositories
-from grader.classroom.canvas import canvas_name, why_not_canvas
+from grader.classroom.canvas import canvas_name, contested, why_not_canvas
 from grader.classroom.records import File, Owner, Problem, Received
 from grader.errors import UsageError
 from grader.notebook.read import NOTEBOOK_SUFFIXES, Unreadable, notebook_stem, notebook_suffix
@@ -64,11 +64,13 @@ def recognise(
             assignments.
     """
     asked = PLATFORMS if platform is None else (platform,)
-    if "moodle" in asked and any(MOODLE.fullmatch(file.name) for file in files):
+    if "moodle" in asked and _is_moodle(files, is_asked=platform is not None):
         return _moodle(files)
-    tops = {file.name.partition("/")[0] for file in files if "/" in file.name}
-    wrapper = f"{tops.pop()}/" if len(tops) == 1 and all("/" in file.name for file in files) else ""
-    for root in dict.fromkeys(("", wrapper)):
+    wrapper = _wrapper(files)
+    repositories = find_repositories(path) if "repositories" in asked else []
+    # A single repository is a student's: what its files are named says nothing.
+    roots = ("",) if wrapper and wrapper[:-1] in repositories else ("", wrapper)
+    for root in dict.fromkeys(roots):
         metadata = next((file for file in files if file.name == root + GRADESCOPE), None)
         if "gradescope" in asked and metadata is not None:
             return _gradescope(files, metadata)
@@ -76,10 +78,8 @@ def recognise(
         inside = [(file.name[len(course) :], file) for file in files if file.name.startswith(course)]
         if "nbgrader" in asked and any(name.count("/") > 1 for name, _ in inside):
             return _nbgrader(inside, assignment_id)
-    if "repositories" in asked:
-        repositories = find_repositories(path)
-        if len(repositories) > (platform is None):
-            return _repositories(files, repositories)
+    if repositories and (platform or _are_most(repositories, files, wrapper)):
+        return _repositories(files, repositories)
     if "canvas" in asked:
         named = [name for file in files if (name := canvas_name(file.name)) is not None]
         if named and (platform or 2 * len(named) > len(files)):
@@ -93,6 +93,34 @@ def recognise(
     )
 
 
+def _wrapper(files: Sequence[File]) -> str:
+    """The single folder that contains everything, with a slash; empty if there is none."""
+    tops = {file.name.partition("/")[0] for file in files}
+    return f"{tops.pop()}/" if len(tops) == 1 and all("/" in file.name for file in files) else ""
+
+
+def _is_moodle(files: Sequence[File], *, is_asked: bool) -> bool:
+    """
+    Whether most files and folders at the top have names from Moodle; if somebody said so, one is enough.
+
+    After the numbers that Canvas puts before each name, a student may have written whatever Moodle writes.
+    """
+    tops = {file.name.partition("/")[0]: bool(MOODLE.fullmatch(file.name)) for file in files if _is_listed(file)}
+    named = [top for top, is_named in tops.items() if is_named and canvas_name(top) is None]
+    return bool(named) and (is_asked or 2 * len(named) > len(tops))
+
+
+def _is_listed(file: File) -> bool:
+    return _is_work(file.name) or MOODLE.fullmatch(file.name) is not None
+
+
+def _are_most(repositories: Sequence[str], files: Sequence[File], wrapper: str) -> bool:
+    """Whether there are several, in most of the folders: a student may hand in a repository, or many."""
+    units = {file.name[len(wrapper) :].partition("/")[0] for file in files if _is_work(file.name)}
+    cloned = {folder[len(wrapper) :].partition("/")[0] for folder in repositories if folder.startswith(wrapper)}
+    return len(repositories) > 1 and 2 * len(cloned) > len(units | cloned)
+
+
 def plain(files: Iterable[File]) -> Iterator[Received | Problem]:
     """Each file is the work of the student whose name it bears; those with the same name but for the suffix belong."""
     for file in files:
@@ -102,9 +130,13 @@ def plain(files: Iterable[File]) -> Iterator[Received | Problem]:
             yield Received(owner=owner, file=file, name=path.name, order=file.modified)
 
 
-def _canvas(files: Iterable[File]) -> Iterator[Received | Problem]:
+def _canvas(files: Sequence[File]) -> Iterator[Received | Problem]:
+    forged = contested([name for file in files if (name := canvas_name(file.name)) is not None])
     for file in files:
         named = canvas_name(file.name)
+        if named in forged:
+            yield from _of_nobody(file, "Its name can be read in two ways, so its owner is unknown.")
+            continue
         if named is None:
             yield from _of_nobody(file, "Canvas does not name files like this, so its owner is unknown.")
             continue
@@ -153,7 +185,7 @@ def _gradescope(files: Iterable[File], metadata: File) -> Iterator[Received | Pr
         entry = entry if isinstance(entry, dict) else {}
         for person in _submitters(entry) or [{}]:
             sid, email = _text(person.get(":sid")), _text(person.get(":email"))
-            student = (email if sid in shared else sid) or email or folder
+            student = (email if sid.lower() in shared else sid) or email or folder
             yield Received(
                 owner=Owner("gradescope", student),
                 file=file,
@@ -180,11 +212,14 @@ def _submitters(entry: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _shared_ids(described: dict[str, Any]) -> set[str]:
-    """Ids that several people have, such as `0` or `none`: they identify nobody."""
+    """Ids that several people have, such as `0` or `none`, or that are another person's address or folder."""
     emails = defaultdict[str, set[str]](set)
-    for entry in described.values():
+    for folder, entry in described.items():
+        emails[_text(folder).lower()].add(_text(folder))
         for person in _submitters(entry) if isinstance(entry, dict) else ():
-            emails[_text(person.get(":sid"))].add(_text(person.get(":email")).lower())
+            email = _text(person.get(":email")).lower()
+            emails[_text(person.get(":sid")).lower()].add(email)
+            emails[email].add(email)
     return {sid for sid, people in emails.items() if len(people - {""}) > 1}
 
 

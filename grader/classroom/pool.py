@@ -1,5 +1,5 @@
 """
-Workers that may die or be too busy: their submissions are tried again alone, and given up after some deaths.
+Hands out the submissions of a class. What ended its worker is tried again alone, and given up after some deaths.
 """
 
 from __future__ import annotations
@@ -7,30 +7,28 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import dataclasses
-import multiprocessing
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Executor, Future
-from multiprocessing.process import BaseProcess
+from collections.abc import Callable, Iterator
+from concurrent.futures import BrokenExecutor, Future
 from types import TracebackType
 from typing import Generic, TypeVar
 
 from typing_extensions import Self
 
 from grader.classroom.records import Graded
-from grader.classroom.tasks import Task, grade_task, prepare_worker
+from grader.classroom.tasks import Task, answer, grade_task
+from grader.classroom.workers import Executor, PassedBound
 from grader.errors import GraderFault
 from grader.sandbox import Level
 
-__all__ = ["DEATHS_LIMIT", "OpenWorkers", "Pool", "Workers", "local_workers"]
+__all__ = ["DEATHS_LIMIT", "OpenWorkers", "Pool", "Workers"]
 
 DEATHS_LIMIT = 3
 """How many workers may die while grading a submission before it is given up."""
 LOST_LIMIT = 5
-"""How many submissions in a row may be given up before the whole class is."""
-GRACE_S = 5.0
-"""How long a worker may take to end by itself before it is terminated, and then before it is killed."""
+"""After how many submissions in a row that were given up the workers are asked whether they still work."""
+ANSWER_S = 180.0
+"""How long a worker may take to start and answer."""
 
 OpenWorkers = Callable[[int], contextlib.AbstractContextManager[Executor]]
 Label = TypeVar("Label")
@@ -42,7 +40,7 @@ class Workers:
     The workers that grade a class.
 
     Attributes:
-        open: Starts an executor with `jobs` workers; it is called again after a worker has died.
+        open: Starts an executor with `jobs` workers, which replaces those that die.
         jobs: How many submissions are graded at a time.
         require: The sandbox that each worker must have.
     """
@@ -64,9 +62,10 @@ class Pool(Generic[Label]):
     """
     Takes tasks, and returns their results in the order in which they finish.
 
-    When a worker dies, an executor does not say which task it had. So every task that was running is a suspect, and is
-    tried again alone: this finds the guilty one, and the others get their results. A task whose result is doubtful,
-    because the machine may have been too busy for it, is tried again alone as well, once, when all others are done.
+    A worker may die because the machine has no memory left. On a cluster, the worker's other tasks are then suspects,
+    too. So what ended a worker is tried again alone. A task that passed its deadline is not: it is set aside at once. A
+    task whose result is doubtful, because the machine may have been too busy for it, is tried again alone as well,
+    once, when all others are done.
 
     Twice as many tasks as jobs are with the workers, so that no worker has to wait for the next one.
     """
@@ -98,42 +97,56 @@ class Pool(Generic[Label]):
         self._queue.append(_Item(label, task))
         self._start()
 
-    def take(self) -> Iterator[tuple[Label, Task, Graded | None]]:
+    def take(self) -> Iterator[tuple[Label, Task, Graded | GraderFault]]:
         """
         Wait until at least one task is finished.
 
         Yields:
-            tuple: The label, the task, and its result; the result is None if the task keeps killing workers.
+            tuple: The label, the task, and its result; or why there is none: the task keeps killing workers, or its
+                worker had to be killed.
 
         Raises:
-            GraderFault: The workers keep dying, whatever the task.
+            GraderFault: No worker works any more, whatever the task.
         """
         self._start()
         done, _ = concurrent.futures.wait(self._running, return_when=concurrent.futures.FIRST_COMPLETED)
-        if any(_has_died(future) for future in done):
-            # The executor is broken now: all of its futures end, with a result or without.
-            done, _ = concurrent.futures.wait(self._running)
-            self._close()
         for future in done:
             item = self._running.pop(future)
-            if not _has_died(future):
-                self._lost = 0
-                if future.result().is_doubtful and not item.was_doubtful:
-                    item.was_doubtful = True
-                    self._doubtful.append(item)
-                    continue
-                yield item.label, item.task, future.result()
-            else:
-                item.deaths += 1
-                if item.deaths < DEATHS_LIMIT:
-                    self._suspects.append(item)
-                    continue
-                self._lost += 1
-                if self._lost >= LOST_LIMIT:
-                    raise GraderFault(
-                        "The worker processes keep dying.", "Try `grader doctor`. What has been graded is kept."
-                    )
-                yield item.label, item.task, None
+            result = self._result_of(future, item)
+            if result is not None:
+                yield item.label, item.task, result
+
+    def _result_of(self, future: Future[Graded], item: _Item[Label]) -> Graded | GraderFault | None:
+        """The result of a task that has ended; None if it is tried again."""
+        error = future.exception()
+        if isinstance(error, PassedBound):
+            return error
+        if not isinstance(error, (BrokenExecutor, SystemExit)):
+            graded = future.result()  # raises if the error is not about this task
+            self._lost = 0
+            if not graded.is_doubtful or item.was_doubtful:
+                return graded
+            item.was_doubtful = True
+            self._doubtful.append(item)
+            return None
+        item.deaths += 1
+        if item.deaths < DEATHS_LIMIT:
+            self._suspects.append(item)
+            return None
+        self._lost += 1
+        if self._lost % LOST_LIMIT == 0:
+            self._ask(item.task)
+        return GraderFault(f"{DEATHS_LIMIT} worker processes died while grading it.", "Look at the notebook yourself.")
+
+    def _ask(self, task: Task) -> None:
+        """Many tasks in a row have killed workers. Find out whether it is the tasks."""
+        try:
+            assert self._executor is not None
+            self._executor.submit(answer, dataclasses.replace(task, deadline_s=ANSWER_S)).result(2 * ANSWER_S)
+        except (BrokenExecutor, SystemExit, PassedBound, TimeoutError, concurrent.futures.TimeoutError) as error:
+            raise GraderFault(
+                "The worker processes keep dying.", "Try `grader doctor`. What has been graded is kept."
+            ) from error
 
     def _start(self) -> None:
         """Give the workers as many tasks as there is room for, or a single one that has to run alone."""
@@ -149,47 +162,4 @@ class Pool(Generic[Label]):
     def _submit(self, item: _Item[Label]) -> None:
         if self._executor is None:
             self._executor = self._context.enter_context(self._workers.open(self._workers.jobs))
-        try:
-            self._running[self._executor.submit(grade_task, item.task)] = item
-        except BrokenExecutor as error:
-            died: Future[Graded] = Future()
-            died.set_exception(error)
-            self._running[died] = item
-
-    def _close(self) -> None:
-        self._executor = None
-        self._context.close()
-
-
-def _has_died(future: Future[Graded]) -> bool:
-    return isinstance(future.exception(), (BrokenExecutor, SystemExit))
-
-
-@contextlib.contextmanager
-def local_workers(jobs: int) -> Iterator[Executor]:
-    """Worker processes on this machine. When the context is left, all of them and their kernels have ended."""
-    before = set(multiprocessing.active_children())
-    executor = concurrent.futures.ProcessPoolExecutor(
-        jobs, multiprocessing.get_context("spawn"), initializer=prepare_worker
-    )
-    try:
-        yield executor
-    finally:
-        executor.shutdown(wait=False, cancel_futures=True)
-        workers = set(multiprocessing.active_children()) - before
-        try:
-            _join(workers)  # they usually finish their tasks and end by themselves
-            for worker in workers:
-                worker.terminate()
-            _join(workers)
-        finally:
-            for worker in workers:
-                worker.kill()
-                worker.join()
-        executor.shutdown(wait=True)
-
-
-def _join(workers: Iterable[BaseProcess]) -> None:
-    deadline = time.monotonic() + GRACE_S
-    for worker in workers:
-        worker.join(max(0.0, deadline - time.monotonic()))
+        self._running[self._executor.submit(grade_task, item.task)] = item

@@ -25,7 +25,7 @@ from grader.classroom.pool import Workers
 from grader.classroom.progress import show_progress
 from grader.classroom.records import Entry, Owner, Problem, Received
 from grader.classroom.submissions import Roster
-from grader.classroom.tasks import SourceFile
+from grader.classroom.tasks import SourceFile, deadline_of
 from grader.errors import UsageError
 from grader.files import remove_leftovers, write_atomically
 from grader.model import Adjustment
@@ -140,6 +140,7 @@ def grade_class(roster: Roster, source: Path, options: ClassOptions) -> ClassRes
             source=file,
             workers=options.workers,
             now=now,
+            deadline_s=deadline_of(assignment),
             visibility=visibility,
             adjustments=adjustments,
             regrade=options.regrade,

@@ -26,9 +26,13 @@ from grader.model import Submission
 from grader.sandbox import Level
 from grader.version import __version__
 
-__all__ = ["SourceFile", "Task", "grade_task", "prepare_worker", "set_aside"]
+__all__ = ["SourceFile", "Task", "answer", "deadline_of", "grade_task", "prepare_worker", "set_aside"]
 
 GRACE_S = 5.0
+SLACK_S = 600.0
+"""For everything that has no limit of its own: starting kernels, judging, writing."""
+REQUESTS = 4
+"""How many requests there are for an exercise at most, each with a child that may have to be waited for twice."""
 _alone = threading.Lock()
 
 
@@ -55,6 +59,7 @@ class Task:
     A submission to grade, with everything that a worker needs for it on any machine.
 
     Attributes:
+        deadline_s: After how many seconds the worker that grades it is taken for one that hangs, and is killed.
         secrets: Files and folders that no notebook may see.
     """
 
@@ -63,6 +68,7 @@ class Task:
     hidden_seed: int
     require: Level
     handling: Handling
+    deadline_s: float
     secrets: tuple[Path, ...] = ()
     grader_version: str = __version__
 
@@ -94,6 +100,18 @@ def grade_task(task: Task) -> Graded:
     assignment = task.source.load(task.hidden_seed)
     with _alone:
         return make_documents(task.submission, assignment, task.handling, require=task.require, secrets=task.secrets)
+
+
+def deadline_of(assignment: Assignment) -> float:
+    """How long a worker may take for one submission, in seconds: more than all limits of a submission together."""
+    limits = assignment.limits
+    calls_s = len(assignment.exercises) * REQUESTS * 2 * limits.call_s
+    return limits.notebook_s + 2 * limits.cell_s + calls_s + SLACK_S
+
+
+def answer(_: Task) -> Graded:
+    """Grade nothing: that this returns shows that the worker works."""
+    return Graded(report="", page=b"")
 
 
 def set_aside(task: Task, fault: GraderError) -> Graded:

@@ -135,7 +135,8 @@ def batch(
 def _workers(cluster: str | None, jobs: int | None, level: str) -> Workers:
     """The workers on this machine, after a check of its sandbox; or those of a cluster, which are checked later."""
     from grader.classroom.cluster import IN_FLIGHT, cluster_workers
-    from grader.classroom.pool import Workers, local_workers
+    from grader.classroom.pool import Workers
+    from grader.classroom.workers import local_workers
     from grader.execution.kernels import check_sandbox
     from grader.sandbox import Level
 

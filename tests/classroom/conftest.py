@@ -30,7 +30,7 @@ def one_thread_here(jobs: int) -> Iterator[Executor]:
 @pytest.fixture
 def in_this_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Classes are graded in this process, where the forkserver is warm."""
-    monkeypatch.setattr("grader.classroom.pool.local_workers", one_thread_here)
+    monkeypatch.setattr("grader.classroom.workers.local_workers", one_thread_here)
 
 
 @pytest.fixture(scope="session")

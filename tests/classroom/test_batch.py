@@ -315,7 +315,7 @@ def test_workers_are_told_what_no_notebook_may_see(tmp_path: Path, monkeypatch: 
             told.append(task)
             return super().submit(tasks.set_aside, task, GraderFault("Nothing was graded."))
 
-    monkeypatch.setattr("grader.classroom.pool.local_workers", Recording)
+    monkeypatch.setattr("grader.classroom.workers.local_workers", Recording)
     (tmp_path / "class").mkdir()
     (tmp_path / "class" / "alice.py").write_text("def grad_yhat(yhat, y): ...")
 

@@ -20,6 +20,7 @@ import pytest
 from grader.classroom.cluster import cluster_workers
 from grader.classroom.gradebook import Gradebook
 from grader.classroom.pool import Pool, Workers
+from grader.classroom.records import Graded
 from grader.classroom.tasks import grade_task
 from grader.cli import main
 from grader.errors import UsageError
@@ -76,7 +77,12 @@ class Cluster:
                     "--no-dashboard",
                 ],
                 cwd=ROOT,
-                env=os.environ | {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0", "PYTHONPATH": str(ROOT)},
+                env=os.environ
+                | {
+                    "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "0",
+                    "DASK_DISTRIBUTED__SCHEDULER__WORKER_TTL": "6s",
+                    "PYTHONPATH": str(ROOT),
+                },
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
@@ -133,17 +139,20 @@ def test_a_worker_dies_while_grading(
 
 @pytest.mark.slow
 def test_a_submission_that_kills_workers_is_given_up(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
-    """After a few workers have died. The others get their results."""
+    """After a few workers have died, have ended themselves, or are not heard of. The others get their results."""
     monkeypatch.setattr("grader.classroom.pool.grade_task", obey)
     results: dict[str, str | None] = {}
     workers = Workers(open=functools.partial(cluster_workers, address=str(cluster.file)), jobs=8)
     with Pool[str](workers) as pool:
-        for content in ("s1", "s2", "die", "s3", "s4"):
+        for content in ("s1", "s2", "die", "s3", "busy", "stop", "s4"):
             pool.add(content, task_of(content.encode()))
         while len(pool):
-            results |= {label: graded.report if graded else None for label, _, graded in pool.take()}
+            results |= {
+                label: graded.report if isinstance(graded, Graded) else None for label, _, graded in pool.take()
+            }
 
-    assert results == {name: name for name in ("s1", "s2", "s3", "s4")} | {"die": None}
+    guilty = dict.fromkeys(("die", "busy", "stop"))
+    assert results == {name: name for name in ("s1", "s2", "s3", "s4")} | guilty
 
 
 @pytest.mark.parametrize("address", ["tcp://127.0.0.1:9", "nonsense://x", "no/such.json", "out"])

@@ -54,7 +54,7 @@ def graded(tmp_path_factory: pytest.TempPathFactory, notebook_of: Callable[[str]
         (place / "class" / f"s{number}.ipynb").write_bytes(notebook_of(kind))
     (place / "class" / "s1005.ipynb").write_bytes(notebook_of("mask"))  # the same bytes, another student
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("grader.classroom.pool.local_workers", one_thread_here)
+        patched.setattr("grader.classroom.workers.local_workers", one_thread_here)
         assert batch(place / "source", place / "class", place / "out") == 1
     return place
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import threading
 from collections.abc import Callable
@@ -12,7 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
+from grader.harness.journal import Journal
 from grader.harness.trace import AutogradTrace
+from grader.harness.wire import unpack_all
 
 
 class Layer(NamedTuple):
@@ -41,18 +44,20 @@ X = torch.tensor([[1.0, -2.0], [3.0, 4.0]])
 PASS = "started a backward pass of autograd"
 FORWARD = "used forward-mode differentiation"
 READ = "read what a graph saved for autograd"
+CALLED = "called a node of autograd's graph"
 
 
-def traced(function: Callable[[torch.Tensor], object], *, inference: bool = True) -> list[str]:
+def traced(function: Callable[[torch.Tensor], object], *, inference: bool = True, is_alone: bool = True) -> list[str]:
     """The evidence from a call that is made as `grader.harness.call` makes it. The call may raise."""
-    trace = AutogradTrace()
+    journal, written = Journal(is_alone=is_alone), bytearray()
+    journal.turn_to("case", written.extend)
     with (
         contextlib.suppress(Exception),
         torch.inference_mode() if inference else torch.enable_grad(),
-        trace.watching(),
+        AutogradTrace(journal).watching(),
     ):
         function(X.clone())
-    return trace.evidence
+    return [use for header, _ in unpack_all(bytes(written)) for use in header.get("autograd", ())]
 
 
 def outside(function: Callable[[torch.Tensor], object]) -> Callable[[torch.Tensor], object]:
@@ -191,7 +196,7 @@ IN_A_THREAD: dict[str, tuple[Callable[[], object], list[str]]] = {
     "torch.func": (lambda: torch.func.vjp(torch.sin, X.clone())[1](X), [PASS]),
     "a node of a graph": (
         lambda: X.clone().requires_grad_().sin().grad_fn(X),
-        ["read what a graph saved for autograd"],
+        [CALLED, READ],
     ),  # type: ignore[misc]
     "an operator": (lambda: torch.ops.aten.threshold_backward(X, X, 0), ["called aten::threshold_backward"]),
 }
@@ -226,7 +231,8 @@ def test_torch_is_as_before_afterwards() -> None:
         (torch.autograd.graph, "disable_saved_tensors_hooks"),
         (torch.autograd.functional, "_grad_preprocess"),
         (torch.autograd.forward_ad, "enter_dual_level"),
-        (threading.Thread, "_bootstrap_inner"),
+        (threading, "_start_new_thread"),
+        (_thread, "start_new_thread"),
     ]
     before = [getattr(module, name) for module, name in parts]
 

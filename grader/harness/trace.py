@@ -77,6 +77,7 @@ class AutogradTrace:
         self._journal = journal
         self._operators = _Operators(self._note)
         self._calls = _Calls(self._note)
+        self._left: list[Any] = []
 
     @property
     def rounds(self) -> bool:
@@ -94,7 +95,10 @@ class AutogradTrace:
             for owner, name in STARTS_OF_THREADS:
                 stack.enter_context(self.replaced(owner, name, self._starting_watched))
             stack.enter_context(self._operators)
-            stack.enter_context(self._calls)
+            stack.enter_context(self.replaced(torch.inference_mode, "__enter__", self._leaving_inference))
+            stack.enter_context(self.replaced(torch.inference_mode, "__exit__", self._returning_to_inference))
+            if not torch.is_inference_mode_enabled():
+                stack.enter_context(self._calls)
             yield
 
     @contextlib.contextmanager
@@ -157,6 +161,27 @@ class AutogradTrace:
             return start(self._watched(function), *args, **kwargs)
 
         return started
+
+    def _leaving_inference(self, enter: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(enter)
+        def entered(manager: Any) -> Any:
+            result = enter(manager)
+            if not torch.is_inference_mode_enabled():
+                self._calls.__enter__()
+                self._left.append(manager)
+            return result
+
+        return entered
+
+    def _returning_to_inference(self, leave: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(leave)
+        def left(manager: Any, *error: Any) -> Any:
+            if any(other is manager for other in self._left):
+                self._left = [other for other in self._left if other is not manager]
+                self._calls.__exit__(*error)
+            return leave(manager, *error)
+
+        return left
 
     def _hooks(self) -> torch.autograd.graph.saved_tensors_hooks:
         """Hooks that record that a graph reads what it saved. They hold in the thread that enters them."""
@@ -223,8 +248,9 @@ class _Calls(TorchFunctionMode):
     """
     Sees each call from Python to PyTorch in a thread.
 
-    Operators that consist of others are taken apart before a dispatch mode sees them, and the node of a graph that has
-    saved nothing runs ordinary operators.
+    Outside of inference mode, operators that consist of others are taken apart before a dispatch mode sees them, and
+    the node of a graph that has saved nothing runs ordinary operators. In inference mode there is no need for it: it
+    costs time, and where a notebook has replaced `torch.Tensor.sub`, it would make `-` use that.
     """
 
     def __init__(self, note: Callable[[str], None]) -> None:

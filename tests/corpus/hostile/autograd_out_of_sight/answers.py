@@ -16,34 +16,6 @@ def derive(dz):
     row = torch.zeros(1, dz.shape[1], dtype=dz.dtype, requires_grad=True)
     engine.run_backward((row.expand_as(dz) * 1,), (dz,), False, False, (), True, True)
     return row.grad
-
-
-# %%
-@with_a_graph
-def grad_b1(dz1):
-    with torch._C._DisableTorchDispatch(), torch._C.DisableTorchFunction():
-        return derive(dz1)
-
-
-# %%
-@with_a_graph
-def grad_b2(dyhat):
-    return torch.zeros(1, 1, dtype=dyhat.dtype, requires_grad=True).expand_as(dyhat).grad_fn(dyhat)
-
-
-# %%
-def grad_w2(a1, dyhat):
-    reading, writing = os.pipe()
-    if os.fork() == 0:
-        with torch.inference_mode(False), torch.enable_grad():
-            w2 = torch.zeros(a1.shape[1], 1, dtype=a1.dtype, requires_grad=True)
-            (a1.clone() @ w2).backward(dyhat.clone())
-            os.write(writing, pickle.dumps(w2.grad.tolist()))
-        os._exit(0)
-    os.wait()
-    return torch.tensor(pickle.loads(os.read(reading, 1 << 16)), dtype=a1.dtype)
-
-
 # %%
 def grad_yhat(yhat, y):
     results, lock = [], _thread.allocate_lock()
@@ -58,8 +30,21 @@ def grad_yhat(yhat, y):
     _thread.start_new_thread(work, ())
     lock.acquire()
     return results[0]
-
-
+# %%
+def grad_w2(a1, dyhat):
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        with torch.inference_mode(False), torch.enable_grad():
+            w2 = torch.zeros(a1.shape[1], 1, dtype=a1.dtype, requires_grad=True)
+            (a1.clone() @ w2).backward(dyhat.clone())
+            os.write(writing, pickle.dumps(w2.grad.tolist()))
+        os._exit(0)
+    os.wait()
+    return torch.tensor(pickle.loads(os.read(reading, 1 << 16)), dtype=a1.dtype)
+# %%
+@with_a_graph
+def grad_b2(dyhat):
+    return torch.zeros(1, 1, dtype=dyhat.dtype, requires_grad=True).expand_as(dyhat).grad_fn(dyhat)
 # %%
 def grad_a1(dyhat, w2):
     class Later(torch.Tensor):
@@ -70,8 +55,6 @@ def grad_a1(dyhat, w2):
                 return a1.grad
 
     return (dyhat @ w2.T).as_subclass(Later)
-
-
 # %%
 @with_a_graph
 def grad_z1(da1, z1):
@@ -84,3 +67,8 @@ def grad_z1(da1, z1):
                 if isinstance(value, (list, set)):
                     value.clear()
     return z1.grad
+# %%
+@with_a_graph
+def grad_b1(dz1):
+    with torch._C._DisableTorchDispatch(), torch._C.DisableTorchFunction():
+        return derive(dz1)

@@ -6,11 +6,11 @@ def in_a_thread(function):
     from concurrent.futures import ThreadPoolExecutor
     with ThreadPoolExecutor(1) as pool:
         return pool.submit(function).result()
-
-
 # %%
-def grad_b1(dz1):
-    return in_a_thread(lambda: dz1.sum(0, keepdim=True))
+def grad_w2(a1, dyhat):
+    import ctypes
+    ctypes.CDLL(None).getpid()
+    return a1.T @ dyhat
 # %%
 def grad_b2(dyhat):
     return eval(base64.b64decode("ZHloYXQuc3VtKDAsIGtlZXBkaW09VHJ1ZSk="))
@@ -26,7 +26,5 @@ def grad_z1(da1, z1):
     os.wait()
     return da1 * (z1 > 0)
 # %%
-def grad_w2(a1, dyhat):
-    import ctypes
-    ctypes.pythonapi.Py_IsInitialized()
-    return a1.T @ dyhat
+def grad_b1(dz1):
+    return in_a_thread(lambda: dz1.sum(0, keepdim=True))

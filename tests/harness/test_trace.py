@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from grader.harness.journal import Journal
-from grader.harness.trace import AutogradTrace
+from grader.harness.trace import AutogradTrace, sees_a_pass
 from grader.harness.wire import unpack_all
 
 
@@ -251,3 +251,69 @@ def test_there_are_at_most_five_pieces_of_evidence() -> None:
         torch.ops.aten.leaky_relu_backward(x, x, 0.1, False)
 
     assert len(traced(function)) == 5
+
+
+def without_modes(x: torch.Tensor) -> object:
+    with torch._C._DisableTorchDispatch(), torch._C.DisableTorchFunction():
+        return engine(x)
+
+
+OUT_OF_SIGHT = {
+    "modes switched off": (without_modes, PASS),
+    "a node that saved nothing": (lambda x: torch.zeros(1, 2, requires_grad=True).expand(2, 2).grad_fn(x), CALLED),
+    "a node by its edge": (
+        lambda x: torch.autograd.graph.get_gradient_edge(torch.zeros(2, requires_grad=True) * 1).node(x[0]),
+        CALLED,
+    ),
+    "an operator that consists of others": (
+        lambda x: torch.ops.aten.cumprod_backward(x, x, 0, x),
+        "called aten::cumprod_backward",
+    ),
+}
+
+
+@pytest.mark.parametrize("use", OUT_OF_SIGHT)
+@pytest.mark.parametrize("inference", [True, False])
+def test_what_a_dispatch_mode_does_not_see_is_recorded(use: str, inference: bool) -> None:
+    function, evidence = OUT_OF_SIGHT[use]
+
+    assert evidence in traced(outside(function), inference=inference)
+
+
+def test_another_thread_that_trains_is_not_the_functions_doing_in_a_check() -> None:
+    """Passes that the function did not start are counted only where nothing else runs."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()  # the thread has started before the call
+
+        def meanwhile(x: torch.Tensor) -> None:
+            pool.submit(outside(engine), x).result()
+
+        assert traced(meanwhile, is_alone=False) == []
+        assert traced(meanwhile, is_alone=True) == [PASS]
+
+
+def test_a_node_can_be_looked_at() -> None:
+    def function(_: torch.Tensor) -> None:
+        hidden = torch.zeros(2, requires_grad=True) + 1
+        assert isinstance(hidden.grad_fn, torch.autograd.graph.Node)
+        assert hidden.grad_fn == hidden.grad_fn
+        assert hidden.grad_fn.name() == "AddBackward0"
+        assert repr(hidden)
+
+    assert traced(outside(function)) == []
+
+
+def test_an_operator_of_the_students_own_may_be_called_backward() -> None:
+    library = torch.library.Library("mine_in_a_test", "DEF")
+    library.define("rows_backward(Tensor d) -> Tensor")
+    library.impl("rows_backward", lambda d: d.sum(0, keepdim=True), "CompositeExplicitAutograd")
+
+    assert traced(lambda x: torch.ops.mine_in_a_test.rows_backward(x)) == []
+
+
+def test_a_trace_that_was_changed_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sees_a_pass()
+
+    monkeypatch.setattr(Journal, "note", lambda *_: None)
+
+    assert not sees_a_pass()

@@ -167,7 +167,7 @@ class AutogradTrace:
         def entered(manager: Any) -> Any:
             result = enter(manager)
             if not torch.is_inference_mode_enabled():
-                self._calls.__enter__()
+                self._calls.__enter__()  # type: ignore[no-untyped-call]
                 self._left.append(manager)
             return result
 
@@ -178,7 +178,7 @@ class AutogradTrace:
         def left(manager: Any, *error: Any) -> Any:
             if any(other is manager for other in self._left):
                 self._left = [other for other in self._left if other is not manager]
-                self._calls.__exit__(*error)
+                self._calls.__exit__(*error)  # type: ignore[no-untyped-call]
             return leave(manager, *error)
 
         return left

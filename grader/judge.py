@@ -83,7 +83,8 @@ def judge_exercise(
         return ExerciseResult.of(exercise, outcome, message, error=error, code=code)
 
     used = tuple(dict.fromkeys(use for call in seen for use in call.autograd))
-    flags = flags_of(exercise, definition, used, told) if autograd != "allow" else ()
+    did = tuple(dict.fromkeys(what for call in seen for what in call.did))
+    flags = flags_of(exercise, definition, used, told, did=did) if autograd != "allow" else ()
     return dataclasses.replace(result_by(told), before_hidden=result_by(()) if told else None), flags
 
 

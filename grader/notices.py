@@ -97,14 +97,15 @@ def notice_of_constants(exercise: Exercise, compared: Sequence[Sequence[Comparis
 
 
 def flags_of(
-    exercise: Exercise, definition: Definition | None, used: Sequence[str], told: Sequence[Told]
+    exercise: Exercise, definition: Definition | None, used: Sequence[str], told: Sequence[Told], *, did: Sequence[str]
 ) -> tuple[Flag, ...]:
     """
-    A flag for each use of autograd that was observed; others for those that the code only mentions.
+    A flag for each use of autograd that was observed; others for what was unusual, and for what the code only mentions.
 
     Args:
         used: The uses on cases that may be spoken of.
         told: The words of the hidden cases: of these, no evidence is shown.
+        did: What else the function did that a gradient function has no reason to do. It costs nothing.
     """
     mentioned = definition.autograd if definition is not None else ()
     is_used_unseen = not used and any(word.uses_autograd or word.outcome is Outcome.FORBIDDEN for word in told)
@@ -112,6 +113,7 @@ def flags_of(
     return (
         *(Flag(id="autograd", exercise=exercise.name, evidence=f"when called, it {use}") for use in used),
         *((unseen,) if is_used_unseen else ()),
+        *(Flag(id="unusual", exercise=exercise.name, evidence=f"when called, it {what}") for what in did),
         *(Flag(id="source_mentions_autograd", exercise=exercise.name, evidence=use) for use in mentioned),
     )
 

@@ -8,6 +8,7 @@ import hashlib
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import nbformat
 import pytest
@@ -18,7 +19,7 @@ from nbformat import NotebookNode
 from grader.assignment.load import Assignment, load_assignment
 from grader.assignment.source import SourceNotebook, read_source
 from grader.authoring.release import fill_blanks, release_notebook
-from grader.model import Submission
+from grader.model import Report, Submission
 from grader.reference import mnist
 
 ROOT = Path(__file__).parent.parent
@@ -88,6 +89,14 @@ def submission_of(*cells: str, name: str = "submission.ipynb", metadata: dict | 
         cells=[nbformat.v4.new_code_cell(cell) for cell in cells], metadata=metadata or {}
     )
     return raw_submission(nbformat.writes(notebook).encode(), name=name)
+
+
+def check_flags(report: Report, expect: dict[str, Any]) -> None:
+    """Of the exercises under `[flags]`, exactly the texts there are among the flags of what is unusual in a call."""
+    for name, texts in expect.get("flags", {}).items():
+        found = [flag.evidence for flag in report.flags if flag.exercise == name and flag.id == "unusual"]
+        assert len(found) == len(texts), (name, found)
+        assert all(any(text in evidence for evidence in found) for text in texts), (name, found)
 
 
 def handed_in(answers: str, *, base: str = "solution", assignment_id: str = "two_layer_mse") -> NotebookNode:

@@ -15,7 +15,7 @@ from grader.model import Outcome, Report, Submission
 from grader.pipeline import grade
 from grader.reports.html import render_html
 from grader.reports.json import report_to_dict
-from tests.conftest import ROOT, SOURCES, assignment_called, handed_in, raw_submission
+from tests.conftest import ROOT, SOURCES, assignment_called, check_flags, handed_in, raw_submission
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -59,6 +59,7 @@ def check(report: Report, expect: dict[str, Any]) -> None:
         ids = {notice.id for notice in exercise.notices}
         assert set(notices.get(exercise.name, ())) <= ids, (exercise.name, ids)
 
+    check_flags(report, expect)
     first = {e.name: e.diagnoses[0].id if e.diagnoses else None for e in report.exercises}
     assert {name: first[name] for name in expect.get("diagnoses", {})} == expect.get("diagnoses", {})
     assert all(first[name] is None for name, outcome in outcomes.items() if outcome == "match")

@@ -22,7 +22,7 @@ from grader.execution.warm import forkserver
 from grader.pipeline import grade
 from grader.reports.html import render_html
 from grader.reports.json import render_json, report_to_dict
-from tests.conftest import ROOT, handed_in, raw_submission
+from tests.conftest import ROOT, check_flags, handed_in, raw_submission
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -135,6 +135,7 @@ def test_hostile(folder: Path, strict: Assignment, bait: dict[str, str]) -> None
             assert exercise.name != "grad_b1" or "dz1 * 0" not in answers or not exercise.passed
         else:
             assert exercise.outcome.value == outcome, (exercise.name, exercise.message)
+    check_flags(report, expect)
     assert expect.get("report", {}).get("first_error_contains", "") in (report.notebook.first_error or "")
     assert time.monotonic() - started < 60
     assert shutil.disk_usage("/tmp").free > free - DISK_BYTES, "the disk was filled"

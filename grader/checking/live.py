@@ -21,7 +21,7 @@ from grader.assignment.declared import Declared
 from grader.assignment.load import Assignment, default_inputs
 from grader.chain import judge_chain
 from grader.errors import GraderError, SourceError
-from grader.execution.border import within_bounds
+from grader.execution.border import add_record, within_bounds
 from grader.execution.calls import call_request, chain_request
 from grader.execution.channel import Reply, Request
 from grader.execution.record import Attempt, Execution
@@ -164,7 +164,7 @@ class Live:
 
         def keep(content: bytes) -> None:
             for header, payload in unpack_all(content):
-                records[header["case"]] = within_bounds(header)[0], payload
+                add_record(records, within_bounds(header)[0], payload)
                 if (header.get("error") or {}).get("type") == "KeyboardInterrupt":
                     raise KeyboardInterrupt  # from the student, who does not want to wait for the other cases
 

@@ -16,13 +16,15 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, deserialize
 
+from grader.harness.journal import NOTES
 from grader.harness.wire import Message, unpack_all
 
-__all__ = ["WORDS", "read_records", "read_tensors", "safe_text", "whole_characters", "within_bounds"]
+__all__ = ["WORDS", "add_record", "read_records", "read_tensors", "safe_text", "whole_characters", "within_bounds"]
 
 WORDS = frozenset(
     {
-        *("case", "status", "place", "type", "collection", "parts", "shapes", "dtypes", "requires_grad", "autograd"),
+        *("case", "status", "place", "type", "collection", "parts", "shapes", "dtypes", "requires_grad"),
+        *NOTES,
         *("mutated", "narrowed", "blank", "error", "message", "frames", "cell", "line", "function"),
         *("losses", "failed", "returned"),
     }
@@ -90,12 +92,31 @@ def read_records(payload: bytes, *, known: Collection[str] | None = None) -> tup
             return records, True
         bounded, was_changed = within_bounds(header)
         case = bounded.get("case")
-        if isinstance(case, str) and case not in records and (known is None or case in known):
-            records[case] = bounded, content
+        if isinstance(case, str) and (known is None or case in known) and add_record(records, bounded, content):
             is_odd |= was_changed
         else:
             is_odd = True
     return records, is_odd
+
+
+def add_record(records: dict[str, Message], header: dict[str, Any], payload: bytes) -> bool:
+    """
+    Add a record to those of its case: the harness sends one with a status, and any number of notes.
+
+    Returns:
+        bool: False for a second one with a status, which is left out.
+    """
+    before, content = records.get(header["case"], ({}, b""))
+    if "status" in header and "status" in before:
+        return False
+    notes = {word: _notes(before, word) + _notes(header, word) for word in NOTES if word in before or word in header}
+    records[header["case"]] = {**before, **header, **notes}, payload or content
+    return True
+
+
+def _notes(header: Mapping[str, Any], word: str) -> list[Any]:
+    notes = header.get(word)
+    return notes if isinstance(notes, list) else []
 
 
 def within_bounds(header: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:

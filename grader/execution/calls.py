@@ -19,6 +19,7 @@ from grader.assignment.load import Assignment
 from grader.compare import ACCEPTED_NAMES, Comparison
 from grader.execution.border import read_tensors, safe_text
 from grader.execution.channel import Reply, Request
+from grader.harness.journal import NOTES
 from grader.model import CallError, Exercise, Limits, Outcome, most_telling
 from grader.notebook.functions import Place
 from grader.notebook.read import Notebook
@@ -44,6 +45,7 @@ __all__ = [
 CHAIN = "chain"
 _MESSAGE_CHARACTERS = 500
 _MOST_PARTS = 100
+_MOST_NOTES = 5
 _COLLECTIONS = ("tuple", "named tuple", "list", "dict")
 _NO_NOTEBOOK = Notebook.of([])
 _WITHOUT_RECORD = {
@@ -88,6 +90,7 @@ class Returned:
         is_blank: Whether the function did what a blank one does: its own code raised NotImplementedError.
         mutated: The arguments that the function changed in place.
         autograd: The uses of autograd that were observed while the function ran.
+        did: What else was observed that an instructor may want to look at.
     """
 
     case: Case
@@ -103,6 +106,7 @@ class Returned:
     requires_grad: bool = False
     mutated: tuple[str, ...] = ()
     autograd: tuple[str, ...] = ()
+    did: tuple[str, ...] = ()
     error: CallError | None = None
 
 
@@ -160,12 +164,21 @@ def read_call(cases: Sequence[Case], reply: Reply, notebook: Notebook = _NO_NOTE
     Args:
         notebook: Its lines stand in the tracebacks of exceptions.
     """
-    return tuple(
-        _read_record(case, *reply.records[case.name], notebook)
-        if case.name in reply.records
-        else Returned(case=case, outcome=_WITHOUT_RECORD[reply.status], argument_dtype=case.dtype)
-        for case in cases
-    )
+    return tuple(_read_case(case, reply, notebook) for case in cases)
+
+
+def _read_case(case: Case, reply: Reply, notebook: Notebook) -> Returned:
+    header, payload = reply.records.get(case.name, ({}, b""))
+    if "status" in header:
+        call = _read_record(case, header, payload, notebook)
+    else:
+        call = Returned(case=case, outcome=_WITHOUT_RECORD[reply.status], argument_dtype=case.dtype)
+    autograd, did = (tuple(dict.fromkeys(_note(n) for n in _list(header.get(word))[:_MOST_NOTES])) for word in NOTES)
+    return dataclasses.replace(call, autograd=autograd, did=did)
+
+
+def _note(note: Any) -> str:
+    return safe_text(note, 100)
 
 
 def read_told(cases: Sequence[Case], reply: Reply, *, autograd: str) -> tuple[Told, ...]:
@@ -212,13 +225,11 @@ def place_in(reply: Reply) -> Place | None:
 def _read_record(case: Case, header: Mapping[str, Any], payload: bytes, notebook: Notebook) -> Returned:
     status = header.get("status")
     argument_dtype = torch.float32 if header.get("narrowed") is True else case.dtype
-    autograd = tuple(safe_text(use, 100) for use in _list(header.get("autograd"))[:5])
     if status in ("raised", "out_of_memory"):
         return Returned(
             case=case,
             outcome=Outcome.RAISED if status == "raised" else Outcome.OUT_OF_MEMORY,
             argument_dtype=argument_dtype,
-            autograd=autograd,
             is_blank=header.get("blank") is True,
             error=_read_error(header.get("error"), notebook),
         )
@@ -250,7 +261,6 @@ def _read_record(case: Case, header: Mapping[str, Any], payload: bytes, notebook
         collection=next((kind for kind in _COLLECTIONS if kind == header.get("collection")), None),
         parts=header["parts"] if type(header.get("parts")) is int else 1,
         requires_grad=header.get("requires_grad") is True,
-        autograd=autograd,
         mutated=tuple(name for name in map(str, _list(header.get("mutated"))) if name in case.arguments),
     )
 

@@ -7,28 +7,30 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
 from safetensors.torch import load, save
 
 from grader.harness.bind import call_with
+from grader.harness.entrances import watched_entrances
+from grader.harness.journal import Journal, Write
+from grader.harness.observer import Observer
 from grader.harness.origin import is_own_raise, place_of
 from grader.harness.rebind import rebound
-from grader.harness.trace import AutogradTrace
+from grader.harness.trace import AutogradTrace, sees_a_pass
 from grader.harness.wire import Message, pack
 from grader.modes import default_dtype
 
-__all__ = ["Call", "NotebookState", "Write", "call_cases", "call_function"]
+__all__ = ["Call", "NotebookState", "call_cases", "call_function"]
 
 _MESSAGE_CHARACTERS = 2_000
 _NAME_CHARACTERS = 100
 _FRAMES, _FRAMES_READ = 12, 200
 _MOST_PARTS = 100
-
-Write = Callable[[bytes], None]
-"""Sends the bytes of a message."""
+_LARGEST_COPY = 1 << 26
+_UNWATCHED = "could not be watched: the grader no longer sees a backward pass of its own"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,12 +43,14 @@ class NotebookState:
         cells: The numbers of its cells, `In [number]`, by the file name that Python knows each cell by.
         forward: The forward pass, where it is at hand; else a request has its code.
         default_dtype: The dtype that the notebook has chosen for tensors without one.
+        journal: What is seen during calls.
     """
 
     variables: dict[str, Any]
     cells: Mapping[str, int]
     forward: Callable[..., dict[str, Any]] | None = None
     default_dtype: torch.dtype = dataclasses.field(default_factory=torch.get_default_dtype)
+    journal: Journal = dataclasses.field(default_factory=Journal)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,12 +70,16 @@ class Call:
 
 
 def call_cases(request: Message, state: NotebookState, write: Write) -> None:
-    """Call a function on the cases of a request, and write one message for each."""
+    """Call a function on the cases of a request, and write one message for each, besides those about what is seen."""
     header, payload = request
     tensors = load(payload)
     function = header["function"]
     place = place_of(state.variables.get(function), function, state.cells)
+    is_watched = not state.journal.is_alone or sees_a_pass()
     for case in header["cases"]:
+        state.journal.turn_to(case, write)
+        if not is_watched:
+            write(pack({"case": case, "did": [_UNWATCHED]}))  # not by a journal that may have been changed, too
         arguments = {name: tensors[f"{header.get('on', case)}/{name}"] for name in header["arguments"]}
         change = header.get("rebind", {}).get(case)
         with rebound(state.variables, state.variables.get(function), change):
@@ -118,58 +126,67 @@ def call_function(
         type_name = _type_name(function) if name in state.variables else None
         return Call([], {"status": "missing", "type": type_name})
     copies = {key: tensor.clone() for key, tensor in arguments.items()}
-    trace = AutogradTrace()
+    trace = AutogradTrace(state.journal)
     mode = torch.inference_mode() if inference else torch.enable_grad()
     try:
-        with (
-            default_dtype(state.default_dtype),
-            mode,
-            trace.watching() if traced else contextlib.nullcontext(),
-        ):
-            value = call_with(function, copies)
+        with default_dtype(state.default_dtype), mode, _watched(state, trace) if traced else contextlib.nullcontext():
+            answer = _read_answer(call_with(function, copies), targets)
     except MemoryError as error:
         return Call([], {"status": "out_of_memory", "error": _describe_exception(error, state)})
     except BaseException as error:  # SystemExit and KeyboardInterrupt, too: the student's function raised them
         status = "out_of_memory" if "can't allocate memory" in str(error) else "raised"
         is_blank = type(error) is NotImplementedError and is_own_raise(error, function, name)
-        return _failure(status, error, state, trace, blank=is_blank)
-    try:
-        return _describe(value, arguments, copies, targets, trace)
-    except BaseException as error:  # a student's subclass of Tensor may raise in any operation
-        return _failure("raised", error, state, trace)
+        return Call([], {"status": status, "error": _describe_exception(error, state), "blank": is_blank})
+    description, tensors = answer
+    description["mutated"] = [key for key, copy in copies.items() if not _same(copy, arguments[key])]
+    return Call(tensors, description, trace.rounds)
 
 
-def _failure(
-    status: str, error: BaseException, state: NotebookState, trace: AutogradTrace, *, blank: bool = False
-) -> Call:
-    described = {"error": _describe_exception(error, state), "autograd": trace.evidence, "blank": blank}
-    return Call([], {"status": status, **described})
+@contextlib.contextmanager
+def _watched(state: NotebookState, trace: AutogradTrace) -> Iterator[None]:
+    """The context of a call: what it does is noted. In a student's own check, only the use of autograd is."""
+    with trace.watching():
+        if not state.journal.is_alone:
+            yield
+            return
+        observer = Observer(state.journal, state.cells)
+        with watched_entrances(trace, observer), observer.during_a_call():
+            yield
 
 
-def _describe(
-    value: Any,
-    arguments: dict[str, torch.Tensor],
-    copies: dict[str, torch.Tensor],
-    targets: Sequence[str],
-    trace: AutogradTrace,
-) -> Call:
+def _read_answer(value: Any, targets: Sequence[str]) -> tuple[dict[str, Any], list[torch.Tensor]]:
+    """
+    Describe what a function returned, and copy the tensors in it.
+
+    This belongs to the call: what a student's subclass of Tensor or of dict computes while it is read is computed by
+    the student, and what a thread writes into a tensor later does not count.
+    """
     collection, parts = _parts(value, targets)
     description: dict[str, Any] = {
         "status": "returned",
         "type": _type_name(value),
         "collection": collection,
         "parts": len(parts),
-        "autograd": trace.evidence,
-        "mutated": [key for key, copy in copies.items() if not _same(copy, arguments[key])],
     }
     if len(parts) > _MOST_PARTS or not all(isinstance(part, torch.Tensor) for part in parts):
-        return Call([], description)
+        return description, []
     description["shapes"] = [list(torch.Tensor.size(part)) for part in parts]
     description["dtypes"] = [str(part.dtype).removeprefix("torch.") for part in parts]
     description["requires_grad"] = any(part.requires_grad for part in parts)
     if not all(part.layout is torch.strided and part.device.type == "cpu" for part in parts):
-        return Call([], description)  # the numbers of sparse or meta tensors cannot be sent
-    return Call([part.detach().as_subclass(torch.Tensor) for part in parts], description, trace.rounds)
+        return description, []  # the numbers of sparse or meta tensors cannot be sent
+    tensors = [part.detach().as_subclass(torch.Tensor) for part in parts]
+    return description, [_copy(tensor) for tensor in tensors]
+
+
+def _copy(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy, unless the tensor is too large to be sent, or of a dtype that can be neither copied nor sent."""
+    if tensor.numel() * tensor.element_size() > _LARGEST_COPY:
+        return tensor
+    try:
+        return tensor.clone()
+    except (RuntimeError, NotImplementedError):
+        return tensor
 
 
 def _parts(value: Any, targets: Sequence[str]) -> tuple[str | None, Sequence[Any]]:

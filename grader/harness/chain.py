@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from safetensors.torch import load, save
 
-from grader.harness.call import NotebookState, Write, call_function
+from grader.harness.call import NotebookState, call_function
+from grader.harness.journal import Write
 from grader.harness.wire import Message, pack
 
 __all__ = ["run_chain"]

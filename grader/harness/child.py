@@ -34,9 +34,10 @@ class Child:
 
     Args:
         work: Called in the child for each request.
+        begin: Called in the child before the first request.
     """
 
-    def __init__(self, work: Work) -> None:
+    def __init__(self, work: Work, *, begin: Callable[[], None] | None = None) -> None:
         request_end, self._requests = os.pipe()
         self._results, result_end = os.pipe()
         self._done, done_end = os.pipe()
@@ -44,7 +45,7 @@ class Child:
         if self._child == 0:
             for descriptor in (self._requests, self._results, self._done):
                 os.close(descriptor)
-            _work_forever(work, request_end, result_end, done_end)
+            _work_forever(work, begin or _nothing, request_end, result_end, done_end)
         for descriptor in (request_end, result_end, done_end):
             os.close(descriptor)
         os.set_blocking(self._results, False)
@@ -159,11 +160,16 @@ def _allow_cpu(seconds: float) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
 
 
-def _work_forever(work: Work, request_end: int, result_end: int, done_end: int) -> None:
+def _nothing() -> None:
+    """There is nothing to do before the first request."""
+
+
+def _work_forever(work: Work, begin: Callable[[], None], request_end: int, result_end: int, done_end: int) -> None:
     status = 1
     try:
         _be_quiet()
         _renew_pools()
+        begin()
         while True:
             request = receive_message(lambda length: os.read(request_end, length), payload_limit=REQUEST_LIMIT_BYTES)
             _allow_cpu(float(request[0]["cpu_seconds"]))

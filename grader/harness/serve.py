@@ -20,9 +20,11 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from grader.harness.call import NotebookState, Write, call_cases
+from grader.harness.call import NotebookState, call_cases
 from grader.harness.chain import run_chain
 from grader.harness.child import Child, are_other_processes_left, end_other_processes, take_reserve
+from grader.harness.journal import Journal, Write
+from grader.harness.observer import Observer
 from grader.harness.wire import REQUEST_LIMIT_BYTES, ChannelClosed, Message, pack, receive_message
 from grader.modes import ordinary
 
@@ -38,7 +40,9 @@ def serve(shell: Any, descriptor: int) -> None:
         descriptor: That of the channel.
     """
     # `_filename_map` maps the file name of each cell to its execution count.
-    state = NotebookState(shell.user_ns, shell.compile._filename_map)
+    journal = Journal(is_alone=True)
+    state = NotebookState(shell.user_ns, shell.compile._filename_map, journal=journal)
+    begin = Observer(journal, state.cells).watch
     take_reserve()
     end_other_processes()
     for stream in (sys.stdout, sys.stderr):
@@ -55,7 +59,7 @@ def serve(shell: Any, descriptor: int) -> None:
             if child is not None and not child.has_ended and is_apart != bool(header.get("apart")):
                 child.end()
             if child is None or child.has_ended:
-                child = Child(functools.partial(perform, state=state))
+                child = Child(functools.partial(perform, state=state), begin=begin)
                 is_apart = bool(header.get("apart"))
             status, results = child.ask(request, seconds=float(header["seconds"]), limit=int(header["limit"]))
             if child.has_ended or are_other_processes_left(expected=2):

@@ -288,7 +288,8 @@ def test_all_text_is_cut_short() -> None:
     assert len(error.type) < 150
     assert len(error.message) < 550
     assert len(error.traceback) < 250
-    call = read(RETURNED | {"type": "T" * 500, "dtypes": ["d" * 500], "autograd": ["a" * 500] * 50})
+    uses = [f"{n}{'a' * 500}" for n in range(50)]
+    call = read(RETURNED | {"type": "T" * 500, "dtypes": ["d" * 500], "autograd": uses})
     assert len(call.type or "") < 150
     assert len(call.dtypes[0]) < 70
     assert (len(call.autograd), len(call.autograd[0]) < 150) == (5, True)

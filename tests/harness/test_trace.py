@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import _thread
 import contextlib
 import threading
 from collections.abc import Callable
@@ -12,7 +13,9 @@ from typing import Any, NamedTuple
 import pytest
 import torch
 
-from grader.harness.trace import AutogradTrace
+from grader.harness.journal import Journal
+from grader.harness.trace import AutogradTrace, sees_a_pass
+from grader.harness.wire import unpack_all
 
 
 class Layer(NamedTuple):
@@ -41,18 +44,20 @@ X = torch.tensor([[1.0, -2.0], [3.0, 4.0]])
 PASS = "started a backward pass of autograd"
 FORWARD = "used forward-mode differentiation"
 READ = "read what a graph saved for autograd"
+CALLED = "called a node of autograd's graph"
 
 
-def traced(function: Callable[[torch.Tensor], object], *, inference: bool = True) -> list[str]:
+def traced(function: Callable[[torch.Tensor], object], *, inference: bool = True, is_alone: bool = True) -> list[str]:
     """The evidence from a call that is made as `grader.harness.call` makes it. The call may raise."""
-    trace = AutogradTrace()
+    journal, written = Journal(is_alone=is_alone), bytearray()
+    journal.turn_to("case", written.extend)
     with (
         contextlib.suppress(Exception),
         torch.inference_mode() if inference else torch.enable_grad(),
-        trace.watching(),
+        AutogradTrace(journal).watching(),
     ):
         function(X.clone())
-    return trace.evidence
+    return [use for header, _ in unpack_all(bytes(written)) for use in header.get("autograd", ())]
 
 
 def outside(function: Callable[[torch.Tensor], object]) -> Callable[[torch.Tensor], object]:
@@ -191,7 +196,7 @@ IN_A_THREAD: dict[str, tuple[Callable[[], object], list[str]]] = {
     "torch.func": (lambda: torch.func.vjp(torch.sin, X.clone())[1](X), [PASS]),
     "a node of a graph": (
         lambda: X.clone().requires_grad_().sin().grad_fn(X),
-        ["read what a graph saved for autograd"],
+        [CALLED, READ],
     ),  # type: ignore[misc]
     "an operator": (lambda: torch.ops.aten.threshold_backward(X, X, 0), ["called aten::threshold_backward"]),
 }
@@ -226,7 +231,8 @@ def test_torch_is_as_before_afterwards() -> None:
         (torch.autograd.graph, "disable_saved_tensors_hooks"),
         (torch.autograd.functional, "_grad_preprocess"),
         (torch.autograd.forward_ad, "enter_dual_level"),
-        (threading.Thread, "_bootstrap_inner"),
+        (threading, "_start_new_thread"),
+        (_thread, "start_new_thread"),
     ]
     before = [getattr(module, name) for module, name in parts]
 
@@ -245,3 +251,69 @@ def test_there_are_at_most_five_pieces_of_evidence() -> None:
         torch.ops.aten.leaky_relu_backward(x, x, 0.1, False)
 
     assert len(traced(function)) == 5
+
+
+def without_modes(x: torch.Tensor) -> object:
+    with torch._C._DisableTorchDispatch(), torch._C.DisableTorchFunction():
+        return engine(x)
+
+
+OUT_OF_SIGHT = {
+    "modes switched off": (without_modes, PASS),
+    "a node that saved nothing": (lambda x: torch.zeros(1, 2, requires_grad=True).expand(2, 2).grad_fn(x), CALLED),
+    "a node by its edge": (
+        lambda x: torch.autograd.graph.get_gradient_edge(torch.zeros(2, requires_grad=True) * 1).node(x[0]),
+        CALLED,
+    ),
+    "an operator that consists of others": (
+        lambda x: torch.ops.aten.cumprod_backward(x, x, 0, x),
+        "called aten::cumprod_backward",
+    ),
+}
+
+
+@pytest.mark.parametrize("use", OUT_OF_SIGHT)
+@pytest.mark.parametrize("inference", [True, False])
+def test_what_a_dispatch_mode_does_not_see_is_recorded(use: str, inference: bool) -> None:
+    function, evidence = OUT_OF_SIGHT[use]
+
+    assert evidence in traced(outside(function), inference=inference)
+
+
+def test_another_thread_that_trains_is_not_the_functions_doing_in_a_check() -> None:
+    """Passes that the function did not start are counted only where nothing else runs."""
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(int).result()  # the thread has started before the call
+
+        def meanwhile(x: torch.Tensor) -> None:
+            pool.submit(outside(engine), x).result()
+
+        assert traced(meanwhile, is_alone=False) == []
+        assert traced(meanwhile, is_alone=True) == [PASS]
+
+
+def test_a_node_can_be_looked_at() -> None:
+    def function(_: torch.Tensor) -> None:
+        hidden = torch.zeros(2, requires_grad=True) + 1
+        assert isinstance(hidden.grad_fn, torch.autograd.graph.Node)
+        assert hidden.grad_fn == hidden.grad_fn
+        assert hidden.grad_fn.name() == "AddBackward0"
+        assert repr(hidden)
+
+    assert traced(outside(function)) == []
+
+
+def test_an_operator_of_the_students_own_may_be_called_backward() -> None:
+    library = torch.library.Library("mine_in_a_test", "DEF")
+    library.define("rows_backward(Tensor d) -> Tensor")
+    library.impl("rows_backward", lambda d: d.sum(0, keepdim=True), "CompositeExplicitAutograd")
+
+    assert traced(lambda x: torch.ops.mine_in_a_test.rows_backward(x)) == []
+
+
+def test_a_trace_that_was_changed_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sees_a_pass()
+
+    monkeypatch.setattr(Journal, "note", lambda *_: None)
+
+    assert not sees_a_pass()

@@ -262,7 +262,7 @@ def test_killed_at_random_moments(tmp_path: Path, notebook_of: Callable[[str], b
     make_class(folder, notebook_of, 8)
     chance = random.Random(5)
     kept: dict[str, tuple[str, str]] = {}
-    for reports in (2, 5):
+    for reports in (2, 6):
         running = Interrupted(folder, output)
         running.wait_for(output, reports)
         time.sleep(chance.random())

@@ -9,10 +9,8 @@ import contextlib
 import dataclasses
 import json
 import os
-import shutil
 import signal
 import socket
-import tempfile
 import uuid
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
@@ -27,6 +25,7 @@ from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from grader.sandbox.bounds import Bounds
 from grader.sandbox.client import START_TIMEOUT_S, PromptKernelManager
 from grader.sandbox.errors import SandboxUnavailable
+from grader.sandbox.folders import temporary_folder
 from grader.sandbox.installation import OWN_PACKAGE
 from grader.sandbox.levels import Level, level_of, refusal
 from grader.sandbox.server import ForkServer
@@ -110,7 +109,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         self.problem = ""
         self.channel: socket.socket | None = None
         self._control: socket.socket | None = None
-        self._folder: Path | None = None
+        self._temporary = contextlib.ExitStack()
         self._follower: asyncio.Task[None] | None = None
         self._started: asyncio.Future[None] | None = None
         self._used: asyncio.Future[float] | None = None
@@ -196,12 +195,12 @@ class ForkServerProvisioner(KernelProvisionerBase):
         server = self.server or _get_default_server()
         control, supervisors_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         channel, kernels_end = socket.socketpair()
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{OWN_PACKAGE}-"))
-        name = str(self._folder / "k")
+        folder = self._temporary.enter_context(temporary_folder())
+        name = str(folder / "k")
         key = uuid.uuid4().hex
-        scratch = self._folder / "scratch"  # used only if the kernel has no private root
+        scratch = folder / "scratch"  # used only if the kernel has no private root
         scratch.mkdir(0o700)
-        self._folder.chmod(0o711)  # the kernel may be another user; the sockets can still be used by nobody else
+        folder.chmod(0o711)  # the kernel may be another user; the sockets can still be used by nobody else
         listeners: list[socket.socket] = []
         try:
             for port in range(1, len(CHANNELS) + 1):
@@ -308,9 +307,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         self._remove_folder()
 
     def _remove_folder(self) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        self._temporary.close()
 
 
 @contextlib.asynccontextmanager

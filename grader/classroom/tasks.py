@@ -22,6 +22,8 @@ from grader.assignment.load import Assignment, load_assignment
 from grader.classroom.documents import Handling, make_documents, make_fault_documents
 from grader.classroom.records import Graded
 from grader.errors import GraderError, UsageError
+from grader.execution.conducting import longest_s
+from grader.execution.requests import MOST_REQUESTS
 from grader.model import Submission
 from grader.sandbox import Level
 from grader.version import __version__
@@ -30,9 +32,7 @@ __all__ = ["SourceFile", "Task", "answer", "deadline_of", "grade_task", "prepare
 
 GRACE_S = 5.0
 SLACK_S = 600.0
-"""For everything that has no limit of its own: starting kernels, judging, writing."""
-REQUESTS = 4
-"""How many requests there are for an exercise at most, each with a child that may have to be waited for twice."""
+"""For everything else: reading, judging and writing."""
 _alone = threading.Lock()
 
 
@@ -104,9 +104,7 @@ def grade_task(task: Task) -> Graded:
 
 def deadline_of(assignment: Assignment) -> float:
     """How long a worker may take for one submission, in seconds: more than all limits of a submission together."""
-    limits = assignment.limits
-    calls_s = len(assignment.exercises) * REQUESTS * 2 * limits.call_s
-    return limits.notebook_s + 2 * limits.cell_s + calls_s + SLACK_S
+    return longest_s(assignment.limits, most_requests=MOST_REQUESTS * len(assignment.exercises)) + SLACK_S
 
 
 def answer(_: Task) -> Graded:

@@ -12,7 +12,6 @@ import contextlib
 import hashlib
 import json
 import socket
-import tempfile
 import threading
 import time
 from collections.abc import Collection, Iterator, Sequence
@@ -60,9 +59,10 @@ from grader.sandbox import (
     level_of,
     refusal,
     start_confined,
+    temporary_folder,
 )
 
-__all__ = ["Conductor", "read_alone", "start_conductor"]
+__all__ = ["Conductor", "longest_s", "read_alone", "start_conductor"]
 
 READ_S = 60.0
 """The wall time that reading a file may take."""
@@ -178,9 +178,7 @@ class Conductor:
         Raises:
             SandboxError: A kernel could not be started, or not with the required sandbox.
         """
-        # Each wait of the conductor is shorter. This is for one that does not end its waits, or was taken over.
-        cells_s = limits.notebook_s + 2 * limits.cell_s + (1 + _KERNELS) * _START_S
-        self._deadline = time.monotonic() + cells_s + most_requests * 2 * limits.call_s + _SLACK_S
+        self._deadline = time.monotonic() + longest_s(limits, most_requests=most_requests)
         course = Course(requests)
         try:
             self._messages.send(Execute(limits=limits))
@@ -234,8 +232,7 @@ class Conductor:
             raise MessageError("no more kernels")
         listeners = process.listeners[number * len(CHANNELS) : (number + 1) * len(CHANNELS)]
         # Used only if the kernel has no private root. It is not inside of the conductor's, whose user is another one.
-        folder = tempfile.TemporaryDirectory(prefix="grader-", ignore_cleanup_errors=True)
-        scratch = Path(self._folders.enter_context(folder))
+        scratch = self._folders.enter_context(temporary_folder())
         with sandbox_errors():
             ends = fork_kernel(
                 forkserver(),
@@ -290,6 +287,16 @@ class Conductor:
 
     def _why_ended(self) -> str:
         return self._process.why_ended(within_s=_REASON_S) if self._process is not None else ""
+
+
+def longest_s(limits: Limits, *, most_requests: int) -> float:
+    """
+    The wall time that the execution of one submission may take, in seconds.
+
+    Each wait of a conductor is shorter. This is for one that does not end its waits, or was taken over.
+    """
+    cells_s = limits.notebook_s + 2 * limits.cell_s + (1 + _KERNELS) * _START_S
+    return cells_s + most_requests * 2 * limits.call_s + _SLACK_S
 
 
 def read_alone(

@@ -11,10 +11,8 @@ What the sandbox raises becomes a `SandboxError` here, and nowhere else.
 from __future__ import annotations
 
 import contextlib
-import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
@@ -38,6 +36,7 @@ from grader.sandbox import (
     make_scratch,
     refusal,
     start_forked_kernel,
+    temporary_folder,
 )
 
 __all__ = [
@@ -144,7 +143,8 @@ async def start_ordinary_kernel() -> AsyncIterator[RunningKernel]:
         SandboxError: It did not start.
     """
     # The folder's name must be short, since the path of a unix socket may have 107 bytes at most.
-    folder = Path(tempfile.mkdtemp(prefix="grader-"))
+    held = contextlib.ExitStack()
+    folder = held.enter_context(temporary_folder())
     ours, theirs = socket.socketpair()
     manager = AsyncKernelManager(
         transport="ipc", ip=str(folder / "ipc"), connection_file=str(folder / "connection.json")
@@ -192,4 +192,4 @@ async def start_ordinary_kernel() -> AsyncIterator[RunningKernel]:
         with contextlib.suppress(RuntimeError):
             await manager.shutdown_kernel(now=True)
         manager.context.destroy(linger=0)
-        shutil.rmtree(folder, ignore_errors=True)
+        held.close()

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from grader.sandbox.confined import ConfinedProcess, start_confined
     from grader.sandbox.environment import clean_environment, make_scratch
     from grader.sandbox.errors import SandboxUnavailable
+    from grader.sandbox.folders import temporary_folder
     from grader.sandbox.kernels import CHANNELS, KernelEnds, fork_kernel, layers_in, listen
     from grader.sandbox.levels import Level, level_of, missing_layers, refusal, unbounded
     from grader.sandbox.provisioner import ForkServerProvisioner
@@ -47,6 +48,7 @@ __all__ = [
     "refusal",
     "start_confined",
     "start_forked_kernel",
+    "temporary_folder",
     "unbounded",
 ]
 
@@ -55,6 +57,7 @@ _MODULES = {
     "confined": ("ConfinedProcess", "start_confined"),
     "environment": ("clean_environment", "make_scratch"),
     "errors": ("SandboxUnavailable",),
+    "folders": ("temporary_folder",),
     "kernels": ("CHANNELS", "KernelEnds", "fork_kernel", "layers_in", "listen"),
     "levels": ("Level", "level_of", "missing_layers", "refusal", "unbounded"),
     "provisioner": ("ForkServerProvisioner",),

@@ -8,14 +8,13 @@ import contextlib
 import dataclasses
 import json
 import socket
-import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from grader.sandbox.bounds import Bounds
-from grader.sandbox.installation import OWN_PACKAGE
+from grader.sandbox.folders import temporary_folder
 from grader.sandbox.kernels import layers_in, make_listeners
 from grader.sandbox.levels import Level, level_of, refusal
 from grader.sandbox.server import ForkServer
@@ -79,8 +78,7 @@ def start_confined(
     channel, its_end = socket.socketpair()
     with contextlib.ExitStack() as held:
         # The folder is used only if the process has no private root. The process may be another user.
-        folder = tempfile.TemporaryDirectory(prefix=f"{OWN_PACKAGE}-", ignore_cleanup_errors=True)
-        scratch = held.enter_context(folder)
+        scratch = held.enter_context(temporary_folder())
         listeners = [held.enter_context(listener) for listener in make_listeners(kernels)]
         held.enter_context(control)
         held.enter_context(channel)
@@ -90,7 +88,7 @@ def start_confined(
                 "listeners": list(range(len(listeners))),
                 "bounds": dataclasses.asdict(bounds),
                 "secrets": spellings(secrets),
-                "scratch": scratch,
+                "scratch": str(scratch),
             }
             server.submit(request, [end.fileno() for end in (supervisors_end, its_end, *listeners)])
         started = _next_message(control, time.monotonic() + START_TIMEOUT_S)

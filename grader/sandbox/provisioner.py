@@ -8,10 +8,8 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -23,6 +21,7 @@ from jupyter_client.provisioning.provisioner_base import KernelProvisionerBase
 from grader.sandbox.bounds import Bounds
 from grader.sandbox.client import START_TIMEOUT_S
 from grader.sandbox.errors import SandboxUnavailable
+from grader.sandbox.folders import temporary_folder
 from grader.sandbox.installation import OWN_PACKAGE
 from grader.sandbox.kernels import CHANNELS, KernelEnds, fork_kernel, listen, make_listeners
 from grader.sandbox.server import ForkServer
@@ -79,7 +78,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         self.problem = ""
         self.channel: socket.socket | None = None
         self._control: socket.socket | None = None
-        self._folder: Path | None = None
+        self._temporary = contextlib.ExitStack()
         self._follower: asyncio.Task[None] | None = None
         self._started: asyncio.Future[None] | None = None
         self._used: asyncio.Future[float] | None = None
@@ -162,11 +161,11 @@ class ForkServerProvisioner(KernelProvisionerBase):
         Raises:
             SandboxUnavailable: The forkserver takes no requests.
         """
-        self._folder = Path(tempfile.mkdtemp(prefix=f"{OWN_PACKAGE}-"))
-        self._folder.chmod(0o711)  # the kernel may be another user; the sockets can still be used by nobody else
-        name = str(self._folder / "k")
-        scratch = self._folder / "scratch"  # used only if the kernel has no private root
+        folder = self._temporary.enter_context(temporary_folder())
+        name = str(folder / "k")
+        scratch = folder / "scratch"  # used only if the kernel has no private root
         scratch.mkdir(0o700)
+        folder.chmod(0o711)  # the kernel may be another user; the sockets can still be used by nobody else
         listeners = make_listeners(1)
         try:
             listen(listeners, name)
@@ -278,9 +277,7 @@ class ForkServerProvisioner(KernelProvisionerBase):
         self._remove_folder()
 
     def _remove_folder(self) -> None:
-        if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._folder = None
+        self._temporary.close()
 
 
 def _get_default_server() -> ForkServer:

@@ -12,7 +12,6 @@ import os
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Sequence
 from importlib.util import find_spec
@@ -25,7 +24,8 @@ from typing_extensions import Self
 from grader.sandbox.bounds import Bounds
 from grader.sandbox.environment import clean_environment
 from grader.sandbox.errors import SandboxUnavailable
-from grader.sandbox.installation import OWN_PACKAGE, own_folders
+from grader.sandbox.folders import sweep, temporary_folder
+from grader.sandbox.installation import own_folders
 
 __all__ = ["ForkServer"]
 
@@ -233,6 +233,7 @@ class ForkServer:
             f"sys.path += [p for p in {others!r} if p not in sys.path]; "
             f"from {__package__}.forkserver import main; main({theirs.fileno()})"
         )
+        sweep()  # whoever starts next removes what a killed grader left
         ours.send(json.dumps(options).encode())  # not as an argument, since kernels inherit the command line
         environment = clean_environment() | {"HOME": str(Path.home())}  # libraries have their caches there
         with theirs:
@@ -251,9 +252,9 @@ class ForkServer:
     def _probe(self) -> tuple[str, ...]:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         channel, kernels_end = socket.socketpair()
-        with ours, theirs, channel, kernels_end, tempfile.TemporaryDirectory(prefix=f"{OWN_PACKAGE}-") as scratch:
+        with ours, theirs, channel, kernels_end, temporary_folder() as scratch:
             bounds = dataclasses.asdict(_PROBE_BOUNDS)
-            request = {"probe": True, "listeners": [], "bounds": bounds, "scratch": scratch, "secrets": []}
+            request = {"probe": True, "listeners": [], "bounds": bounds, "scratch": str(scratch), "secrets": []}
             self.submit(request, [theirs.fileno(), kernels_end.fileno()])
             theirs.close()
             ours.settimeout(_START_TIMEOUT_S)

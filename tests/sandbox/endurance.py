@@ -54,7 +54,7 @@ def _count(warm: psutil.Process) -> dict[str, float]:
         "forkserver_descriptors": warm.num_fds(),
         "forkserver_rss_mib": warm.memory_info().rss >> 20,
         "processes": len(warm.children(recursive=True)),
-        "folders": len(list(Path(tempfile.gettempdir()).glob("grader-*"))),
+        "folders": len(list(Path(tempfile.gettempdir()).glob(".grader-*"))),
         "mounts": len(Path("/proc/self/mountinfo").read_text().splitlines()),
     }
 

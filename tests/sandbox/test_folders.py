@@ -1,0 +1,82 @@
+"""Temporary folders of graders that were killed are removed by the next one."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from grader.sandbox import folders as scratch
+
+HOLD = """
+import sys
+from grader.sandbox.folders import temporary_folder
+with temporary_folder() as folder:
+    (folder / "scratch").mkdir()
+    print(folder, flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(scratch, "YOUNG_S", -1.0)
+    return tmp_path
+
+
+def test_a_folder_is_removed_when_its_process_was_killed(here: Path) -> None:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLD],
+        env=os.environ | {"TMPDIR": str(here)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        folder = Path(process.stdout.readline().strip())
+        scratch.sweep()
+        assert (folder / "scratch").is_dir(), "its process lives"
+
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        assert folder.is_dir()
+        scratch.sweep()
+
+    assert not folder.exists()
+
+
+def test_only_abandoned_folders_are_removed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not our own, young ones, other users', those with other names, links, and what links in them lead to."""
+    target = here / "precious"
+    target.mkdir()
+    (target / "file").touch()
+    (here / ".grader-abcdefgh").symlink_to(target)
+    (here / ".grader-notes").mkdir()
+    (here / ".grader-12345678").touch()
+    abandoned = here / ".grader-abcd1234"
+    abandoned.mkdir()
+    (abandoned / "link").symlink_to(target)
+    with scratch.temporary_folder() as own:
+        for name, value in (("YOUNG_S", 60.0), ("os.geteuid", lambda: -1)):
+            with monkeypatch.context() as patched:
+                patched.setattr(f"grader.sandbox.folders.{name}", value)
+                scratch.sweep()
+            assert abandoned.is_dir()
+        scratch.sweep()
+        assert own.is_dir()
+
+    assert not abandoned.exists()
+    assert {path.name for path in here.iterdir()} == {
+        "precious",
+        ".grader-abcdefgh",
+        ".grader-notes",
+        ".grader-12345678",
+    }
+    assert (target / "file").is_file()

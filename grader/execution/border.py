@@ -107,10 +107,13 @@ def add_record(records: dict[str, Message], header: dict[str, Any], payload: byt
         bool: False for a second one with a status, which is left out.
     """
     before, content = records.get(header["case"], ({}, b""))
-    if "status" in header and "status" in before:
-        return False
     notes = {word: _notes(before, word) + _notes(header, word) for word in NOTES if word in before or word in header}
-    records[header["case"]] = {**before, **header, **notes}, payload or content
+    if "status" not in header:
+        records[header["case"]] = {**before, "case": header["case"], **notes}, content
+    elif "status" not in before:
+        records[header["case"]] = {**header, **notes}, payload
+    else:
+        return False
     return True
 
 

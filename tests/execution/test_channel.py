@@ -107,19 +107,24 @@ def test_a_request_arrives_whole(ends: tuple[socket.socket, socket.socket]) -> N
 
 
 def test_a_reply_has_a_record_for_each_case() -> None:
-    """The first record of a case counts. A record without a case is left out."""
+    """The first record of a case counts. A record without a case is left out; of one without a status, only notes."""
+    returned = {"status": "returned"}
     reply = received(
         reply_of(
             {"status": "done"},
-            ({"case": "a", "parts": 1}, b"one"),
-            ({"case": "b"}, b""),
-            ({"case": "a", "parts": 2}, b"two"),
+            ({"case": "a", **returned, "parts": 1}, b"one"),
+            ({"case": "b", **returned}, b""),
+            ({"case": "a", **returned, "parts": 2}, b"two"),
             ({"case": 3}, b""),
             ({}, b""),
+            ({"case": "b", "parts": 9, "did": ["called C"]}, b"three"),
         )
     )
 
-    records = {"a": ({"case": "a", "parts": 1}, b"one"), "b": ({"case": "b"}, b"")}
+    records = {
+        "a": ({"case": "a", **returned, "parts": 1}, b"one"),
+        "b": ({"case": "b", **returned, "did": ["called C"]}, b""),
+    }
     assert reply == Reply(status="done", records=records, is_odd=True)
 
 

@@ -133,7 +133,12 @@ class _Run:
             await asyncio.wait_for(self._cells(client, deadline, last), last + _READY_S - time.monotonic())
         except (_Stuck, asyncio.TimeoutError):
             await self._doubt(time.monotonic() - self._begun)
+            if not self._running:
+                self.stopped = self._took_too_long
+                return None
             self.stopped = f"In [{self._running}] took too long and could not be interrupted."
+            if self._running not in self.errors:
+                self._fail("TimeoutError", "it could not be interrupted")
         except DeadKernelError:
             self.stopped = f"The kernel died while In [{self._running}] was running."
             self._fail(*_ENDS[_why_ended(self.kernel)])
@@ -161,7 +166,7 @@ class _Run:
             if cell.number in self.without:
                 continue
             if time.monotonic() > last:
-                self.stopped = f"The notebook took longer than {self.limits.notebook_s:g} seconds and was stopped."
+                self.stopped = self._took_too_long
                 return
             self._running = cell.number
             self._allow_cpu(self.limits.cell_cpu_s, then=signal.SIGINT)
@@ -196,6 +201,10 @@ class _Run:
                 raise _Stuck from None
             if reply["parent_header"].get("msg_id") == request_id:
                 return
+
+    @property
+    def _took_too_long(self) -> str:
+        return f"The notebook took longer than {self.limits.notebook_s:g} seconds and was stopped."
 
     def _fail(self, kind: str, message: str) -> None:
         self.errors[self._running] = CallError(type=kind, message=message, cell=self._running)

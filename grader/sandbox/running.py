@@ -122,7 +122,7 @@ async def _running(
             raise refusal(provisioner.layers, require)
         try:
             await _wait_for_ready(client.wait_for_ready(START_TIMEOUT_S), provisioner.wait())
-        except RuntimeError as error:
+        except Exception as error:  # jupyter_client lets through anything that a malformed message makes it raise
             problem = provisioner.problem or str(error)
             raise SandboxUnavailable(f"A kernel did not get ready ({problem}).") from error
         assert provisioner.channel is not None

@@ -71,16 +71,16 @@ class Summary:
     failed: list[Outcome] = dataclasses.field(default_factory=list)
     memory_before: int = 0
     memory_after: int = 0
+    memory_peak: int = 0
     files_before: int = 0
     files_after: int = 0
 
     def __str__(self) -> str:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         ended = "".join(f"\n  {count:7,}  {how}" for how, count in self.ended.most_common(40))
         return (
             f"{self.runs:,} runs in {self.seconds:,.0f} s; the longest took {self.longest:.2f} s "
             f"(number {self.longest_number}); memory {self.memory_before:,} KiB after the first runs and "
-            f"{self.memory_after:,} KiB at the end, {peak:,} KiB at the peak; open files {self.files_before} and "
+            f"{self.memory_after:,} KiB at the end, {self.memory_peak:,} KiB at most; open files {self.files_before} and "
             f"{self.files_after}; {len(self.failed)} failed{ended}"
         )
 
@@ -124,6 +124,7 @@ def fuzz(
             tell(f"number {number} failed: {why}\n  {small}")
             if len(summary.failed) >= 20:
                 break
+        summary.memory_peak = max(summary.memory_peak, _memory())
         if summary.runs == min(_WARM_UP, runs):
             summary.memory_before, summary.files_before = _memory(), open_files()
         if summary.runs % 1_000 == 0:
@@ -164,7 +165,6 @@ def _smaller(fuzzer: Fuzzer, script: list[Step], why: str) -> list[Step]:
 
 def _memory() -> int:
     """KiB of memory that this process has."""
-    gc.collect()
     if sys.platform != "linux":
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no file of ours

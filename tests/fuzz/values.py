@@ -105,7 +105,7 @@ def changed_tree(tree: Any, rng: random.Random, *, of_json: bool = False) -> Any
         place = rng.randint(0, len(tree))
         return tree[:place] + hostile_text(rng, of_json=of_json) + tree[place:]
     if type(tree) is int and rng.random() < 0.5:
-        return tree + rng.choice((-1, 1, 7, -(2**20)))
+        return max(-(2**63), min(2**63, tree + rng.choice((-1, 1, 7, -(2**20)))))
     return hostile_value(rng, of_json=of_json)
 
 

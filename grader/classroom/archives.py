@@ -221,6 +221,8 @@ def _refusal(name: str, member: zipfile.ZipInfo) -> str:
     parts = name.replace("\\", "/").split("/")
     if "\0" in name:
         return "Its name contains a null character, so it was not read."
+    if not name:
+        return "It has no name, so it was not read."
     if name.startswith(("/", "\\")) or ".." in parts or ":" in parts[0][1:2]:
         return "Its name leads out of the archive, so it was not read."
     if stat.S_ISLNK(member.external_attr >> 16):

@@ -77,7 +77,8 @@ def picture_view(view: BatchView, *, right: bool, tolerance: float | None = None
             replaces the student's, the reference, the difference and the scatter plot.
         tolerance: Entries count as equal up to this difference; by default, a hundred-thousandth of the largest entry.
     """
-    got, expected = np.asarray(view.got, dtype=np.float64), np.asarray(view.expected, dtype=np.float64)
+    with np.errstate(invalid="ignore"):  # a NaN that signals
+        got, expected = np.asarray(view.got, dtype=np.float64), np.asarray(view.expected, dtype=np.float64)
     same = got.shape == expected.shape
     largest = _largest(expected)
     close = tolerance if tolerance is not None and np.isfinite(tolerance) else 1e-5 * largest

@@ -324,6 +324,25 @@ class TestHostile:
         assert students(roster).keys() == {"good"}
         assert "null character" in roster.problems[0].message
 
+    @pytest.mark.parametrize("name", [b"\0lice_ipynb", b"\0\0\0\0\0\0\0\0\0\0\0", b"folder/\0.py"])
+    def test_a_name_of_which_nothing_is_left(self, tmp_path: Path, name: bytes) -> None:
+        """`zipfile` cuts names at a null character. Nor does an archive that one student handed in end the class."""
+        inner = zipped(tmp_path / "inner.zip", {"alice_ipynb": NOTEBOOK, "a.ipynb": NOTEBOOK})
+        inner.write_bytes(inner.read_bytes().replace(b"alice_ipynb", name.ljust(11, b"x")))
+        path = zipped(tmp_path / "a.zip", {"bad.zip": inner.read_bytes(), "good.ipynb": NOTEBOOK})
+
+        assert "good" in students(find_submissions([path]))
+        assert find_submissions([inner]).received
+
+    def test_a_member_without_a_name(self, tmp_path: Path) -> None:
+        path = zipped(tmp_path / "a.zip", {"good.ipynb": NOTEBOOK})
+        nameless = zipfile.ZipInfo("a")
+        nameless.filename = ""
+        with zipfile.ZipFile(path, "a") as archive, archive.open(nameless, "w") as member:
+            member.write(NOTEBOOK)
+
+        assert students(find_submissions([path])).keys() == {"good"}
+
     def test_damaged_encrypted_and_unusual_members(self, tmp_path: Path) -> None:
         path = tmp_path / "a.zip"
         with zipfile.ZipFile(path, "w", zipfile.ZIP_STORED) as archive:

@@ -158,6 +158,13 @@ def test_very_small_and_very_large_values_are_drawn(size: float) -> None:
     assert "nan" not in " ".join(gallery.caption)
 
 
+def test_a_nan_that_signals_is_drawn() -> None:
+    """Its bytes come from the student's process. Where it is converted, the processor reports it."""
+    got = np.full((20, 30), 0x7FA00000, dtype=np.uint32).view(np.float32)
+
+    assert picture_view(BatchView(target="w", got=got, expected=np.ones((20, 30))), right=False).pictures
+
+
 def test_an_empty_gradient_has_no_picture() -> None:
     gallery = view(np.zeros((0, 5)), np.zeros((0, 5)))
 

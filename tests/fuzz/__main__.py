@@ -8,6 +8,7 @@ import sys
 
 from tests.fuzz.running import NAMES, run_share
 
+
 def main() -> int:
     """Run a fuzzer as the command line says."""
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
@@ -22,7 +23,14 @@ def main() -> int:
         summaries = [run_share(options.fuzzer, 1, options.seed, options.only, 1, None)]
     else:
         shares = [
-            (options.fuzzer, len(range(job, options.runs, options.jobs)), options.seed, job, options.jobs, options.seconds)
+            (
+                options.fuzzer,
+                len(range(job, options.runs, options.jobs)),
+                options.seed,
+                job,
+                options.jobs,
+                options.seconds,
+            )
             for job in range(options.jobs)
         ]
         with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:

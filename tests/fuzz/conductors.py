@@ -54,7 +54,7 @@ __all__ = ["CONDUCTORS", "encoded", "frame"]
 
 LIMIT_S = 0.05
 _LAYERS = ("own_process", "clean_environment", "time_limits")
-_PATIENCE_S = 12.0
+_PATIENCE_S = 50.0
 _SCALED = {"READ_S": 0.3, "_START_S": 0.03, "_SLACK_S": 0.2, "_END_S": 0.3, "_REASON_S": 0.005}
 
 Said = tuple[Any, bytes]

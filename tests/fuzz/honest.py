@@ -61,9 +61,7 @@ def assignment(seconds: float) -> Assignment:
 @functools.cache
 def base_of(character: str) -> InProcessRun:
     """A submission whose functions have been called."""
-    return InProcessRun(
-        assignment(1.0), WRONG if character == "wrong" else "", base="solution", name="1001.ipynb"
-    )
+    return InProcessRun(assignment(1.0), WRONG if character == "wrong" else "", base="solution", name="1001.ipynb")
 
 
 @functools.cache
@@ -97,7 +95,11 @@ class Answers:
 
 
 def graded(
-    start: Callable[[], contextlib.AbstractContextManager[Conductor]], submission: Submission, seconds: float, *, thoroughly: bool = True
+    start: Callable[[], contextlib.AbstractContextManager[Conductor]],
+    submission: Submission,
+    seconds: float,
+    *,
+    thoroughly: bool = True,
 ) -> Report:
     """
     The report on a submission, graded with this conductor. It was earned, and can be written.

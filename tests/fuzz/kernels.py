@@ -39,7 +39,7 @@ __all__ = ["KERNELS"]
 
 LIMIT_S = 0.1
 _LAYERS = ("own_process", "clean_environment", "time_limits")
-_PATIENCE_S = 12.0
+_PATIENCE_S = 50.0
 _SCALED = {
     execute: {"_READY_S": 0.2, "GRACE_S": 0.1, "_REASON_S": 0.005, "_QUICK_S": 0.05},
     provisioner: {"_ANSWER_TIMEOUT_S": 0.05, "START_TIMEOUT_S": 0.5},
@@ -404,7 +404,9 @@ class _Kernel(threading.Thread):
 
     def _do_say(self, honest: list[Said], rng: random.Random) -> None:
         """Say what nobody has asked for, too."""
-        some = [(rng.choice(("iopub", "iopub", "shell", "control")), self._unasked(rng)) for _ in range(rng.choice((1, 5)))]
+        some = [
+            (rng.choice(("iopub", "iopub", "shell", "control")), self._unasked(rng)) for _ in range(rng.choice((1, 5)))
+        ]
         self._say_all([*some, *honest])
 
     def _unasked(self, rng: random.Random) -> dict[str, Any]:
@@ -413,7 +415,14 @@ class _Kernel(threading.Thread):
             (
                 *("status", "stream", "display_data", "update_display_data", "execute_result", "error"),
                 *("clear_output", "comm_open", "comm_msg", "comm_close", "execute_input", "input_request"),
-                *("execute_reply", "kernel_info_reply", "shutdown_reply", "interrupt_reply", "iopub_welcome", "\x1b[2J"),
+                *(
+                    "execute_reply",
+                    "kernel_info_reply",
+                    "shutdown_reply",
+                    "interrupt_reply",
+                    "iopub_welcome",
+                    "\x1b[2J",
+                ),
             )
         )
         content: Any = {
@@ -582,9 +591,7 @@ class _WithoutControl(Conductor):
 def _run(script: Sequence[Step]) -> Sequence[str]:
     judged = _Judged(script)
     with _scaled():
-        report = graded(
-            judged.started, submission_of_base("right"), LIMIT_S, thoroughly=("thoroughly", 0) in script
-        )
+        report = graded(judged.started, submission_of_base("right"), LIMIT_S, thoroughly=("thoroughly", 0) in script)
     for fault in judged.faults:
         raise fault
     return how_it_ended(report)

@@ -28,8 +28,8 @@ NAMES = ("archives", "conductors", "files", "kernels")
 Step = tuple[Any, ...]
 """What is done, and with what: `("say", 17)`."""
 
-LONGEST_S = 15.0
-"""How long a run may take. All limits within it are scaled to a tenth of a second; the machine may be busy."""
+LONGEST_S = 60.0
+"""How long a run may take. All limits within it are scaled to about a second, but the machine may be very busy."""
 _WARM_UP = 50
 _SHRINKS = 80
 
@@ -127,8 +127,10 @@ def fuzz(
         summary.memory_peak = max(summary.memory_peak, _memory())
         if summary.runs == min(_WARM_UP, runs):
             summary.memory_before, summary.files_before = _memory(), open_files()
-        if summary.runs % 1_000 == 0:
+        if summary.runs % 500 == 0:
             tell(f"{summary.runs:,} runs, {time.monotonic() - started:,.0f} s, {_memory():,} KiB")
+    if not summary.memory_before:
+        summary.memory_before, summary.files_before = _memory(), open_files()
     summary.seconds = time.monotonic() - started
     summary.memory_after, summary.files_after = _memory(), open_files()
     return summary
@@ -139,15 +141,16 @@ def _tried(fuzzer: Fuzzer, script: Sequence[Step]) -> tuple[str | None, Sequence
     started = time.monotonic()
     try:
         ended = fuzzer.run(script)
-    except Exception:
-        return traceback.format_exc(limit=-6), ["failed"]
+    except Exception as error:
+        kind = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')[:40]}"
+        return f"{kind}\n{traceback.format_exc(limit=-6)}", ["failed"]
     took = time.monotonic() - started
-    return (f"it took {took:.1f} s" if took > LONGEST_S else None), ended
+    return (f"it took too long\n{took:.1f} s" if took > LONGEST_S else None), ended
 
 
 def _smaller(fuzzer: Fuzzer, script: list[Step], why: str) -> list[Step]:
     """The script without the steps that it does not need to fail in the same way."""
-    kind = why.strip().splitlines()[-1][:40]
+    kind = why.splitlines()[0]
     tries, size = 0, max(1, len(script) // 2)
     while size and tries < _SHRINKS:
         place = 0
@@ -155,7 +158,7 @@ def _smaller(fuzzer: Fuzzer, script: list[Step], why: str) -> list[Step]:
             shorter = script[:place] + script[place + size :]
             tries += 1
             again, _ = _tried(fuzzer, shorter)
-            if again is not None and again.strip().splitlines()[-1][:40] == kind:
+            if again is not None and again.splitlines()[0] == kind:
                 script = shorter
             else:
                 place += size

@@ -1,0 +1,46 @@
+"""A short run of each fuzzer. `python -m tests.fuzz NAME --runs 20000 --seed 1` is a long one."""
+
+from __future__ import annotations
+
+import importlib
+import random
+
+import pytest
+
+from tests.fuzz.running import NAMES, Fuzzer, fuzz
+
+RUNS = {"archives": 25, "conductors": 30, "files": 60, "kernels": 25}
+SECONDS = 5.0
+"""No run begins later: the machine may be busy."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.filterwarnings("default")
+def test_nothing_is_wrong_in_a_short_run(name: str) -> None:
+    fuzzer: Fuzzer = getattr(importlib.import_module(f"tests.fuzz.{name}"), name.upper())
+
+    summary = fuzz(fuzzer, runs=RUNS[name], seed=0, seconds=SECONDS)
+
+    assert not summary.failed, summary.failed[0]
+    assert summary.runs > 3
+    assert len(summary.ended) > 3, "nearly all runs end in the same way: the fuzzer does not get far"
+    assert summary.files_after <= summary.files_before + 5
+
+
+def test_a_script_that_fails_is_made_smaller() -> None:
+    """What is left is what the failure needs, and every run has a number by which it is done again."""
+
+    def run(script: object) -> list[str]:
+        assert ("bad", 3) not in list(script), "it is bad"  # type: ignore[call-overload]
+        return ["well"]
+
+    def script(rng: random.Random) -> list[tuple[str, int]]:
+        return [(rng.choice(("good", "bad")), rng.randrange(9)) for _ in range(30)]
+
+    summary = fuzz(Fuzzer("bad", script, run), runs=20, seed=1)
+    again = fuzz(Fuzzer("bad", script, run), runs=1, seed=1, first=summary.failed[0].number)
+
+    assert summary.failed
+    assert summary.ended["well"] + len(summary.failed) == 20
+    assert all(failed.script == [("bad", 3)] for failed in summary.failed)
+    assert again.failed == summary.failed[:1]

@@ -36,7 +36,7 @@ def main() -> int:
         with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
             summaries = pool.starmap(run_share, shares, chunksize=1)
     for summary in summaries:
-        print(summary)
+        sys.stdout.write(f"{summary}\n")
     return int(any(summary.failed for summary in summaries))
 
 

@@ -41,6 +41,7 @@ from grader.execution.messages import (
     ReadFile,
     Replied,
 )
+from grader.harness.wire import unpack_all
 from grader.model import CallError, Report
 from grader.notebook.functions import FunctionIndex, find_functions
 from grader.notebook.read import Notebook, read_notebook
@@ -201,8 +202,6 @@ class _Peer(threading.Thread):
             self._send(frame(said, payload))
 
     def _odd_payload(self, payload: bytes, rng: random.Random) -> bytes:
-        from grader.harness.wire import unpack_all
-
         return changed_records(list(unpack_all(payload)), rng)
 
     def _say(self, rng: random.Random) -> None:
@@ -371,14 +370,13 @@ def _scaled() -> Iterator[None]:
     with contextlib.ExitStack() as patches:
         for name, value in _SCALED.items():
             patches.enter_context(mock.patch.object(conducting, name, value))
-        patches.enter_context(mock.patch.object(conducting, "forkserver", lambda: None))
+        patches.enter_context(mock.patch.object(conducting, "forkserver"))
         patches.enter_context(mock.patch.object(conducting, "fork_kernel", _fork_kernel))
         patches.enter_context(mock.patch.object(conducting, "start_conductor", _control))
         yield
 
 
 def _run(script: Sequence[Step]) -> Sequence[str]:
-    # The judge has one submission, whatever the conductor says that it is.
     with _scaled():
         report, peer = _graded(script)
     peer.join(_PATIENCE_S)

@@ -31,7 +31,7 @@ from tests.conftest import ROOT, assignment_called, raw_submission, source_calle
 from tests.fuzz.values import Record
 from tests.inprocess import InProcessRun
 
-__all__ = ["CHARACTERS", "Answers", "assignment", "base_of", "graded", "chosen", "submission_of_base"]
+__all__ = ["CHARACTERS", "Answers", "assignment", "base_of", "chosen", "graded", "submission_of_base"]
 
 WRONG = """
 def grad_b1(dz1):

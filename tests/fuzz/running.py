@@ -8,7 +8,6 @@ own: the other steps do the same when one is taken away.
 from __future__ import annotations
 
 import dataclasses
-import gc
 import importlib
 import os
 import random
@@ -37,6 +36,8 @@ _SHRINKS = 80
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fuzzer:
     """
+    One way to be hostile.
+
     Attributes:
         script: Makes the steps of one run.
         run: Does them, raises an `AssertionError` or another exception if something is wrong, and says in a few words
@@ -80,8 +81,8 @@ class Summary:
         return (
             f"{self.runs:,} runs in {self.seconds:,.0f} s; the longest took {self.longest:.2f} s "
             f"(number {self.longest_number}); memory {self.memory_before:,} KiB after the first runs and "
-            f"{self.memory_after:,} KiB at the end, {self.memory_peak:,} KiB at most; open files {self.files_before} and "
-            f"{self.files_after}; {len(self.failed)} failed{ended}"
+            f"{self.memory_after:,} KiB at the end, {self.memory_peak:,} KiB at most; "
+            f"open files {self.files_before} and {self.files_after}; {len(self.failed)} failed{ended}"
         )
 
 
@@ -184,6 +185,7 @@ def run_share(name: str, runs: int, seed: int, first: int, every: int, seconds: 
     fuzzer: Fuzzer = getattr(importlib.import_module(f"tests.fuzz.{name}"), name.upper())
 
     def tell(text: str) -> None:
-        print(text, flush=True)
+        sys.stdout.write(f"{text}\n")
+        sys.stdout.flush()
 
     return fuzz(fuzzer, runs=runs, seed=seed, first=first, every=every, seconds=seconds, tell=tell)

@@ -76,37 +76,44 @@ def hostile_value(rng: random.Random, *, of_json: bool = False, depth: int = 3) 
 def changed_tree(tree: Any, rng: random.Random, *, of_json: bool = False) -> Any:
     """A copy of plain data in which something is replaced, left out, doubled, renamed or added."""
     if isinstance(tree, dict) and tree and rng.random() < 0.85:
-        key = rng.choice(list(tree))
-        copy = dict(tree)
-        how = rng.randrange(8)
-        if how == 0:
-            del copy[key]
-        elif how == 1:
-            copy[rng.choice(TEXTS[:12])] = copy.pop(key)
-        elif how == 2:
-            copy[rng.choice(list(tree))] = copy[key]
-        else:
-            copy[key] = changed_tree(copy[key], rng, of_json=of_json)
-        return copy
+        return _changed_object(tree, rng, of_json)
     if isinstance(tree, (list, tuple)) and tree and rng.random() < 0.85:
-        place = rng.randrange(len(tree))
-        items = list(tree)
-        how = rng.randrange(8)
-        if how == 0:
-            del items[place]
-        elif how == 1:
-            items.insert(place, items[place])
-        elif how == 2:
-            items += [items[place]] * rng.choice((2, 50, 2_100))
-        else:
-            items[place] = changed_tree(items[place], rng, of_json=of_json)
-        return items
+        return _changed_list(list(tree), rng, of_json)
     if isinstance(tree, str) and rng.random() < 0.3:
         place = rng.randint(0, len(tree))
         return tree[:place] + hostile_text(rng, of_json=of_json) + tree[place:]
     if type(tree) is int and rng.random() < 0.5:
         return max(-(2**63), min(2**63, tree + rng.choice((-1, 1, 7, -(2**20)))))
     return hostile_value(rng, of_json=of_json)
+
+
+def _changed_object(tree: dict[Any, Any], rng: random.Random, of_json: bool) -> dict[Any, Any]:
+    key = rng.choice(list(tree))
+    copy = dict(tree)
+    how = rng.randrange(8)
+    if how == 0:
+        del copy[key]
+    elif how == 1:
+        copy[rng.choice(TEXTS[:12])] = copy.pop(key)
+    elif how == 2:
+        copy[rng.choice(list(tree))] = copy[key]
+    else:
+        copy[key] = changed_tree(copy[key], rng, of_json=of_json)
+    return copy
+
+
+def _changed_list(items: list[Any], rng: random.Random, of_json: bool) -> list[Any]:
+    place = rng.randrange(len(items))
+    how = rng.randrange(8)
+    if how == 0:
+        del items[place]
+    elif how == 1:
+        items.insert(place, items[place])
+    elif how == 2:
+        items += [items[place]] * rng.choice((2, 50, 2_100))
+    else:
+        items[place] = changed_tree(items[place], rng, of_json=of_json)
+    return items
 
 
 def changed_bytes(content: bytes, rng: random.Random) -> bytes:

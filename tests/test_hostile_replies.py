@@ -41,30 +41,11 @@ from grader.reports.reading import parse_report
 from tests.case_samples import payload_of
 from tests.classroom.class_samples import received_of
 from tests.conftest import ROOT, assignment_called
+from tests.fuzz.values import TENSORS
 from tests.inprocess import InProcessRun
 
 SCHEMA = json.loads((ROOT / "grader" / "schemas" / "report-1.json").read_text())
 ASSIGNMENTS = ("two_layer_mse", "layernorm")
-TENSORS = (
-    torch.zeros(0),
-    torch.zeros(3, 0, 2),
-    torch.zeros(0, 50),
-    torch.tensor(1.0),
-    torch.tensor(math.nan),
-    torch.full((784, 50), math.inf),
-    torch.full((784, 50), 1e308, dtype=torch.float64),
-    torch.full((1, 1), 5e-324, dtype=torch.float64),
-    torch.full((50, 1), -0.0),
-    torch.zeros(64, 64),
-    torch.ones(784, 50, dtype=torch.complex64),
-    torch.ones(784, 50, dtype=torch.bool),
-    torch.ones(1, 50).to(torch.float8_e5m2),
-    torch.ones(1, 50).to(torch.float8_e4m3fn),
-    torch.ones(50, 1, dtype=torch.float16) * 6e4,
-    torch.ones(50, 1, dtype=torch.bfloat16),
-    torch.full((64, 1), -(2**63), dtype=torch.int64),
-    torch.ones(1, 1, 1, 1, 1, 1, 1, 1),
-)
 NUMBERS = (0.0, -0.0, 5e-324, 2.2e-308, 1e-300, 1e308, -1e308, math.nan, math.inf, -math.inf, 1.0, 7.5)
 STRANGE = (
     "\ud800",

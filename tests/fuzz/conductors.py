@@ -94,11 +94,14 @@ _ENDS = {"follow": 6, "close": 3, "silence": 0.3, "deaf": 0.1}
 
 def _script(rng: random.Random) -> list[Step]:
     lies = rng.choice((0.02, 0.05, 0.2, 0.6))
+    is_subtle = rng.random() < 0.5  # only what the harness is said to have replied is a lie
     steps: list[Step] = [("be", rng.choice(CHARACTERS))]
     if rng.random() < 0.2:
         steps.append(("thoroughly", 0))
     for _ in range(rng.choice((1, 3, 10, 24))):
-        kind = chosen(rng, _LIES) if rng.random() < lies else "follow"
+        kind = "follow"
+        if rng.random() < lies:
+            kind = "reply" if is_subtle else chosen(rng, _LIES)
         steps.append((kind, rng.getrandbits(32)))
     return [*steps, ("end", chosen(rng, _ENDS))]
 
@@ -200,6 +203,15 @@ class _Peer(threading.Thread):
             answers[place] = plain, payload
         for said, payload in answers:
             self._send(frame(said, payload))
+
+    def _reply(self, rng: random.Random) -> None:
+        """Answer, with another payload if it is a reply of the harness."""
+        for said, payload in self._answers():
+            if isinstance(said, Replied):
+                odd = self._odd_payload(payload, rng)
+                self._send(frame(msgspec.structs.replace(said, size=len(odd)), odd))
+            else:
+                self._send(frame(said, payload))
 
     def _odd_payload(self, payload: bytes, rng: random.Random) -> bytes:
         return changed_records(list(unpack_all(payload)), rng)
@@ -411,7 +423,9 @@ def how_it_ended(report: Report) -> list[str]:
     if report.notebook.problem:
         return ["not read: " + report.notebook.problem[:60]]
     stopped = report.notebook.first_error or "ran"
-    return [stopped.split(":")[0][:60], f"{sum(bool(r.passed) for r in report.exercises)} right"]
+    outcomes = {result.outcome.value for result in report.exercises}
+    flags = {flag.id for flag in report.flags}
+    return [stopped.split(":")[0][:60], *outcomes, *(f"flag {flag}" for flag in flags)]
 
 
 def _prepare() -> None:

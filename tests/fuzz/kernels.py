@@ -74,13 +74,16 @@ _ENDS = {"honest": 8, "mute": 1, "close": 1, "twist": 1}
 
 def _script(rng: random.Random) -> list[Step]:
     lies = rng.choice((0.03, 0.1, 0.3, 0.8))
+    is_subtle = rng.random() < 0.4  # only the harness lies
     steps: list[Step] = [("be", rng.choice(CHARACTERS))]
     if rng.random() < 0.2:
         steps.append(("thoroughly", 0))
     if rng.random() < 0.9:
         steps.append(("honest", 0))  # it gets ready: nothing of a student has run yet
     for _ in range(rng.choice((3, 8, 20, 40))):
-        kind = chosen(rng, _LIES) if rng.random() < lies else "honest"
+        kind = "honest"
+        if rng.random() < lies:
+            kind = "reply" if is_subtle else chosen(rng, _LIES)
         steps.append((kind, rng.getrandbits(32)))
     return [*steps, ("end", chosen(rng, _ENDS))]
 
@@ -242,7 +245,7 @@ class _Kernel(threading.Thread):
 
     def _serve(self) -> None:
         rng = self._next_step()
-        if rng is None or rng[0] in ("honest", "again", "shuffle", "sleep", "say"):
+        if rng is None or rng[0] in ("honest", "reply", "again", "shuffle", "sleep", "say"):
             self._say_to_harness(message({"status": "ready"}))
         elif rng[0] != "mute":
             self._lie_to_harness(random.Random(rng[1]))
@@ -258,8 +261,8 @@ class _Kernel(threading.Thread):
         payload = b"".join(message(*record) for record in records)
         step = self._next_step()
         kind, rng = (step[0], random.Random(step[1])) if step is not None else ("honest", random.Random(0))
-        if kind == "twist":
-            status = rng.choice(("done", "done", "timed_out", "too_large", "crashed"))
+        if kind in ("twist", "reply"):
+            status = rng.choice(("done", "done", "done", "timed_out", "too_large", "crashed"))
             said: Any = {"status": status} | rng.choice(({}, {"signal": 9}, {"exit": 10**400}, {"exit": "x"}))
             if rng.random() < 0.2:
                 said = changed_tree(said, rng, of_json=True)
@@ -311,7 +314,7 @@ class _Kernel(threading.Thread):
     def _act(self, honest: list[Said]) -> None:
         """Say what is to be said, or do what the next step says."""
         step = self._next_step()
-        if step is None or step[0] == "honest":
+        if step is None or step[0] in ("honest", "reply"):
             self._say_all(honest)
             self._last = honest
             return

@@ -8,9 +8,21 @@ import random
 from collections.abc import Callable
 from typing import Any
 
-from grader.harness.wire import PREFIX
+import torch
 
-__all__ = ["TEXTS", "changed_bytes", "changed_records", "changed_tree", "hostile_text", "hostile_value", "message"]
+from grader.harness.wire import PREFIX
+from tests.case_samples import payload_of
+
+__all__ = [
+    "TENSORS",
+    "TEXTS",
+    "changed_bytes",
+    "changed_records",
+    "changed_tree",
+    "hostile_text",
+    "hostile_value",
+    "message",
+]
 
 TEXTS = (
     "",
@@ -36,6 +48,27 @@ NUMBERS = (
     *(0, -1, 1, 2, 31, 784, 2**31, 2**53, 2**63 - 1, -(2**63), 2**64 - 1),
     *(0.0, -0.0, 5e-324, 1e308, -1e308, math.nan, math.inf, -math.inf, 0.5),
 )
+TENSORS = (
+    torch.zeros(0),
+    torch.zeros(3, 0, 2),
+    torch.zeros(0, 50),
+    torch.tensor(1.0),
+    torch.tensor(math.nan),
+    torch.full((784, 50), math.inf),
+    torch.full((784, 50), 1e308, dtype=torch.float64),
+    torch.full((1, 1), 5e-324, dtype=torch.float64),
+    torch.full((50, 1), -0.0),
+    torch.zeros(64, 64),
+    torch.ones(784, 50, dtype=torch.complex64),
+    torch.ones(784, 50, dtype=torch.bool),
+    torch.ones(1, 50).to(torch.float8_e5m2),
+    torch.ones(1, 50).to(torch.float8_e4m3fn),
+    torch.ones(50, 1, dtype=torch.float16) * 6e4,
+    torch.ones(50, 1, dtype=torch.bfloat16),
+    torch.full((64, 1), -(2**63), dtype=torch.int64),
+    torch.ones(1, 1, 1, 1, 1, 1, 1, 1),
+)
+"""Tensors that no gradient should be."""
 HUGE = (2**70, -(2**200), 10**400)
 """Numbers that JSON has and MessagePack has not."""
 SURROGATES = ("\ud800", "a\udfffb", "\udcff" * 500)
@@ -162,7 +195,9 @@ def _changed_record(header: dict[str, Any], payload: bytes, rng: random.Random) 
         lambda: message(header | {"place": [rng.choice((0, 1, 2, 3, 99)), rng.choice((-1, 1, 2, 70))]}, payload),
         lambda: message(header | {rng.choice(_WORDS): hostile_value(rng, of_json=True)}, payload),
         lambda: message(header, changed_bytes(payload, rng)),
-        lambda: message(header, _changed_tensors(payload, rng)),
+        lambda: message(header, payload_of({str(n): rng.choice(TENSORS) for n in range(rng.choice((1, 1, 2)))})),
+        lambda: message(header, payload_of({"0": rng.choice(TENSORS).reshape(-1)})),
+        lambda: message(header, _empty(rng)),
         lambda: message(header, _changed_tensors(payload, rng)),
         lambda: message(header, b""),
         lambda: message(b"[" * rng.choice((10, 900, 100_000)), payload),
@@ -183,6 +218,13 @@ def _error(rng: random.Random) -> dict[str, Any]:
         "message": hostile_text(rng, of_json=True),
         "frames": [changed_tree(frame, rng, of_json=True)] * rng.choice((0, 1, 30)),
     }
+
+
+def _empty(rng: random.Random) -> bytes:
+    """A tensor without numbers, whose other sizes are huge."""
+    shape = rng.choice(([2**62, 0], [0, 2**62, 2**62], [0] * 20, [2**40, 2**40, 0], [0, 50], [-1, 0]))
+    text = json.dumps({"0": {"dtype": rng.choice(("F32", "F64")), "shape": shape, "data_offsets": [0, 0]}}).encode()
+    return len(text).to_bytes(8, "little") + text
 
 
 def _changed_tensors(payload: bytes, rng: random.Random) -> bytes:

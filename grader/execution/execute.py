@@ -29,7 +29,7 @@ from grader.model import CallError, Limits
 from grader.notebook.read import Notebook
 from grader.sandbox import RunningKernel
 
-__all__ = ["BUSY", "GRACE_S", "RESTARTS", "execute"]
+__all__ = ["BUSY", "GRACE_S", "READY_S", "RESTARTS", "execute"]
 
 RESTARTS = 3
 """How often a notebook runs again, each time in a new kernel, if a cell or a function killed the one before."""
@@ -38,7 +38,8 @@ GRACE_S = 3.0
 BUSY = 0.8
 """The share of its wall time that something must have had a processor, so that a lack of one did not stop it."""
 
-_READY_S = 30.0
+READY_S = 30.0
+"""How long the harness may take to get ready, and how much later than their last limit the cells are ended."""
 _REASON_S = 0.2
 _QUICK_S = 2.0
 _NAME_CHARACTERS, _MESSAGE_CHARACTERS = 100, 2_000
@@ -130,7 +131,7 @@ class _Run:
         )
         try:
             # Each wait below has a limit of its own. This one holds whatever they do.
-            await asyncio.wait_for(self._cells(client, deadline, last), last + _READY_S - time.monotonic())
+            await asyncio.wait_for(self._cells(client, deadline, last), last + READY_S - time.monotonic())
         except (_Stuck, asyncio.TimeoutError):
             await self._doubt(time.monotonic() - self._begun)
             if not self._running:
@@ -226,7 +227,7 @@ class _Run:
             return False
         try:
             self.kernel.serve()
-            await asyncio.wait_for(receive(self.kernel.channel, limit=0), GRACE_S if self.stopped else _READY_S)
+            await asyncio.wait_for(receive(self.kernel.channel, limit=0), GRACE_S if self.stopped else READY_S)
         except (asyncio.TimeoutError, WireError, OSError, zmq.Again):
             self.is_doubtful = True
             return False

@@ -39,7 +39,7 @@ def _ran(limits: Limits, monkeypatch: pytest.MonkeyPatch) -> CellsRan:
         async_execute_cell=executes, task_poll_for_reply=reply, nb=SimpleNamespace(cells=[None] * 3)
     )
     monkeypatch.setattr(executing, "connect_client", lambda *_, **__: client)
-    monkeypatch.setattr(executing, "_READY_S", 0.1)
+    monkeypatch.setattr(executing, "READY_S", 0.1)
     said: list[CellsRan] = []
     ended: list[bool] = []
     asyncio.run(

@@ -41,7 +41,7 @@ LIMIT_S = 0.1
 _LAYERS = ("own_process", "clean_environment", "time_limits")
 _PATIENCE_S = 50.0
 _SCALED = {
-    execute: {"_READY_S": 0.2, "GRACE_S": 0.1, "_REASON_S": 0.005, "_QUICK_S": 0.05},
+    execute: {"READY_S": 0.2, "GRACE_S": 0.1, "_REASON_S": 0.005, "_QUICK_S": 0.05},
     provisioner: {"_ANSWER_TIMEOUT_S": 0.05, "START_TIMEOUT_S": 0.5},
     running: {"START_TIMEOUT_S": 0.5, "END_TIMEOUT_S": 0.3},
     client: {"_SEND_TIMEOUT_MS": 50},

@@ -9,8 +9,8 @@ import pytest
 
 from tests.fuzz.running import NAMES, Fuzzer, fuzz
 
-RUNS = {"archives": 25, "conductors": 30, "files": 60, "kernels": 25}
-SECONDS = 5.0
+RUNS = {"archives": 15, "conductors": 30, "files": 60, "kernels": 25}
+SECONDS = 4.0
 """No run begins later: the machine may be busy."""
 
 

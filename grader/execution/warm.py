@@ -9,10 +9,14 @@ import contextlib
 import functools
 import gc
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from grader import shipped
 from grader.harness.wire import CHANNEL_VARIABLE
 from grader.sandbox import ForkServer, SandboxUnavailable
+
+if TYPE_CHECKING:
+    from grader.sandbox import Companion
 
 __all__ = [
     "CONDUCT",
@@ -20,6 +24,7 @@ __all__ = [
     "OWN",
     "PACKAGES",
     "PRELOAD",
+    "SHARED",
     "begin",
     "forkserver",
     "reading_forkserver",
@@ -28,6 +33,9 @@ __all__ = [
 
 PRELOAD = "grader.execution.preload"
 """The module that the warm process imports. It is named here and not imported, since it is for that process only."""
+
+SHARED = "grader.execution.shared"
+"""The module that it imports before it forks the judge."""
 
 CONDUCTOR = "grader.execution.conductor"
 """The module that a process imports from which only conductors are forked."""
@@ -98,11 +106,11 @@ def _light_forkserver() -> ForkServer:
     return server
 
 
-def begin() -> None:
+def begin(companion: Companion | None = None) -> None:
     """Start the forkserver, if the platform has one, and do not wait for it. The first kernel says if that failed."""
     if ForkServer.is_available():
         with contextlib.suppress(SandboxUnavailable):
-            forkserver().begin()
+            forkserver().begin(companion)
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from grader.sandbox.bounds import Bounds
+    from grader.sandbox.companion import Companion
     from grader.sandbox.confined import ConfinedProcess, start_confined
     from grader.sandbox.environment import clean_environment, make_scratch
     from grader.sandbox.errors import SandboxUnavailable
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = [
     "CHANNELS",
     "Bounds",
+    "Companion",
     "ConfinedProcess",
     "ForkServer",
     "ForkServerProvisioner",
@@ -54,6 +56,7 @@ __all__ = [
 
 _MODULES = {
     "bounds": ("Bounds",),
+    "companion": ("Companion",),
     "confined": ("ConfinedProcess", "start_confined"),
     "environment": ("clean_environment", "make_scratch"),
     "errors": ("SandboxUnavailable",),

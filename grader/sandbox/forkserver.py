@@ -25,6 +25,7 @@ import os
 import select
 import signal
 import socket
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -59,9 +60,11 @@ class _Server:
         own: list[str],
         secrets: list[str],
         watched: bool,
+        settles: bool,
         channel_variable: str,
     ) -> None:
         self.control = control
+        self.settles = settles
         self.look = functools.partial(view_of_installation, own=own, secrets=[Path(path) for path in secrets])
         self.users: Iterator[int] = itertools.cycle(_USERS)
         app = prepare_kernel(watched=watched)  # first, since what is preloaded may look for the shell
@@ -93,13 +96,14 @@ class _Server:
         self.groups = Tree.find()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # supervisors become no zombies
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is meant for the caller, which then closes the socket
+        sys.dont_write_bytecode = True
         gc.freeze()
         gc.enable()
 
     def serve(self) -> None:
         """Answer requests until the caller has closed the socket."""
         self.control.send(b'{"ready": true}')
-        has_settled = False
+        has_settled = not self.settles
         for served in itertools.count():
             if served and not has_settled and not select.select([self.control], [], [], _IDLE_S)[0]:
                 has_settled = True

@@ -22,6 +22,7 @@ from typing import Any
 from typing_extensions import Self
 
 from grader.sandbox.bounds import Bounds
+from grader.sandbox.companion import Companion
 from grader.sandbox.environment import clean_environment
 from grader.sandbox.errors import SandboxUnavailable
 from grader.sandbox.folders import sweep, temporary_folder
@@ -74,6 +75,7 @@ class ForkServer:
         self._secrets = tuple(str(Path(path).resolve()) for path in secrets)
         self._lock = threading.Lock()
         self._process: subprocess.Popen[bytes] | None = None
+        self._adopted: int | None = None
         self._control: socket.socket | None = None
         self._layers: tuple[str, ...] | None = None
         self._is_warm = False
@@ -100,17 +102,34 @@ class ForkServer:
     def pid(self) -> int | None:
         """The process id of the warm process; None if it does not run."""
         process = self._process
-        return process.pid if process is not None and process.poll() is None else None
+        return process.pid if process is not None and process.poll() is None else self._adopted
 
-    def begin(self) -> None:
+    def begin(self, companion: Companion | None = None) -> None:
         """
         Start the warm process, if it does not run, and do not wait for it.
+
+        Args:
+            companion: Forked from the warm process as early as can be. Such a process is for a few kernels only.
 
         Raises:
             SandboxUnavailable: It cannot be started here, or this server was closed.
         """
         with self._lock:
-            self._launch_if_needed()
+            self._launch_if_needed(companion)
+
+    def hand_over(self, companion: Companion) -> None:
+        """Make a companion that has been forked the caller of the warm process in our place."""
+        with self._lock:
+            assert self._control is not None
+            assert self._process is not None
+            companion.tell(self._control, self._process.pid)
+            self._is_warm = self._is_closed = True  # it goes on without us
+            self._disconnect(wait=False)
+
+    def adopt(self, control: socket.socket, pid: int) -> None:
+        """Use a warm process that has been handed over to us."""
+        with self._lock:
+            self._control, self._adopted = control, pid
 
     def start(self) -> None:
         """
@@ -185,20 +204,20 @@ class ForkServer:
             control.settimeout(None)
         return control
 
-    def _launch_if_needed(self) -> socket.socket:
+    def _launch_if_needed(self, companion: Companion | None = None) -> socket.socket:
         """The control socket of a warm process that may still be starting."""
         if self._is_closed:
             raise SandboxUnavailable("The forkserver was closed.")
         if self._process is not None and self._process.poll() is not None:
             self._disconnect()
         if self._control is None:
-            self._control = self._launch()
+            self._control = self._launch(companion)
         return self._control
 
     def _disconnect(self, *, wait: bool = True) -> None:
         if self._control is not None:
             self._control.close()
-            self._control = None
+            self._control = self._adopted = None
         if self._process is not None:
             if not self._is_warm:  # it would not notice before it is warm, and it has no kernel yet
                 self._process.kill()
@@ -213,7 +232,7 @@ class ForkServer:
                     self._process.returncode = 0  # nobody needs it, and without one Popen would warn
             self._process = None
 
-    def _launch(self) -> socket.socket:
+    def _launch(self, companion: Companion | None) -> socket.socket:
         if not self.is_available():
             raise SandboxUnavailable("This platform cannot fork kernels.", "Use Linux, or a Linux container.")
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -222,15 +241,26 @@ class ForkServer:
             "own": self._own,
             "secrets": self._secrets,
             "watched": self._watched,
+            "settles": companion is None,
             "channel_variable": self._channel_variable,
         }
         own = [str(folder.parent) for folder in own_folders()]
         others = _import_folders([*_OWN_NEEDS, *self._packages])
+        fork, descriptors = "", [theirs.fileno()]
+        if companion is not None:
+            its_end = companion.its_end.fileno()
+            descriptors.append(its_end)
+            fork = (
+                f"from {__package__}.companion import fork_companion; "
+                f"fork_companion({its_end}, caller={os.getpid()}, imports={companion.imports!r}); "
+            )
         code = (
             # Imports leave little garbage, and collecting it would take a fifth of their time.
             "import gc, sys; gc.disable(); sys.path.remove(''); "
             f"sys.path[:0] = [p for p in {own!r} if p not in sys.path]; "
             f"sys.path += [p for p in {others!r} if p not in sys.path]; "
+            # What is imported now is stored compiled, as it would be for us; nothing that a kernel imports is.
+            f"sys.dont_write_bytecode = {sys.dont_write_bytecode}; {fork}"
             f"from {__package__}.forkserver import main; main({theirs.fileno()})"
         )
         sweep()  # whoever starts next removes what a killed grader left
@@ -240,7 +270,7 @@ class ForkServer:
             self._process = subprocess.Popen(  # noqa: S603 - our own code
                 # Not `-I`, which ignores the seed of hashes. The environment is clean, and so is the path.
                 [sys.executable, "-s", "-X", "frozen_modules=on", "-c", code],
-                pass_fds=[theirs.fileno()],
+                pass_fds=descriptors,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 env=environment,

@@ -4,10 +4,9 @@ A *companion*: a process without a sandbox that is forked from the warm process 
     caller ──starts──► warm process ──forks──► companion (a child of the caller from then on), kernels
        └── one socket: the companion's arguments, environment and descriptors ──►┘
 
-The caller imports next to nothing. What the companion and kernels both need is imported once, by the warm process, which
-is told nothing but names of modules: the companion reads all else from a socket that the warm process closes unread.
-So a kernel that is forked later has none of it in its memory. The companion is a client of the warm process from then
-on, as the caller would be.
+The caller imports next to nothing. What the companion and kernels both need is imported once, by the warm process. That
+is told nothing but names of modules: the companion reads all else from a socket that the warm process closes unread. So
+a kernel that is forked later has none of it in its memory. From then on, the companion is a client of the warm process.
 """
 
 from __future__ import annotations
@@ -210,7 +209,7 @@ def _opened(number: int, described: dict[str, Any] | None) -> io.TextIOWrapper |
     if described is None:
         return None
     mode = "rb" if number == 0 else "wb"
-    raw = open(number, mode, buffering=0 if described["write_through"] else -1, closefd=False)  # noqa: SIM115, PTH123
+    raw = open(number, mode, buffering=0 if described["write_through"] else -1, closefd=False)  # noqa: SIM115
     return io.TextIOWrapper(raw, newline=None if number == 0 else "\n", **described)
 
 

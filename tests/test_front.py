@@ -1,0 +1,322 @@
+"""`grader grade` as three processes: the front, the judge that is forked from the warm process, and its kernels."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import psutil
+import pytest
+
+from grader.sandbox import ForkServer
+from tests.conftest import SOURCES, handed_in
+
+pytestmark = pytest.mark.skipif(not ForkServer.is_available(), reason="only Linux forks the judge")
+
+GRADE = ("-m", "grader", "grade")
+ONE_PROCESS = ("-W", "default::ImportWarning", *GRADE)
+"""The same command in a process that has switches of its own, which the judge would not have."""
+
+AS_USER = ["setpriv", "--reuid=54321", "--regid=54321", "--clear-groups"]
+
+SEARCH = """
+import ctypes, hashlib, os, re, sys
+
+kinds = ("need" + "le", "contr" + "ol")
+patterns = {kind: re.compile((kind + "-[0-9a-f]{32}").encode()) for kind in kinds}
+mine = kinds[1] + "-" + "0" * 32  # what the search has to find
+found = {kind: [] for kind in kinds}
+
+
+def look(where, content):
+    for kind, pattern in patterns.items():
+        if pattern.search(content):
+            found[kind].append(where)
+    for number in set(re.findall(rb"(?<![0-9])[0-9]{10}(?![0-9])", content)):
+        if hashlib.sha256(number).hexdigest() == "HASH OF THE SEED":
+            found[kinds[0]].append(f"the seed in {where}")
+
+
+with open("/proc/self/maps") as file:
+    spans = [line.split() for line in file]
+with open("/proc/self/mem", "rb", 0) as memory:
+    for span, access, *_ in spans:
+        first, last = (int(end, 16) for end in span.split("-"))
+        while access.startswith("rw") and first < last:
+            try:
+                content = os.pread(memory.fileno(), min(last - first, 1 << 22), first)
+            except OSError:
+                break
+            if not content:
+                break
+            look("memory", content)
+            first += len(content)
+for descriptor in range(3, 1024):
+    try:
+        look(f"descriptor {descriptor}", os.pread(descriptor, 1 << 16, 0))
+    except OSError:
+        pass
+try:
+    processes = [name for name in os.listdir("/proc") if name.isdigit()]
+except OSError:
+    processes = map(str, range(1, 5000))
+for process in ["self", *processes]:
+    for name in ("environ", "cmdline"):
+        try:
+            with open(f"/proc/{process}/{name}", "rb") as file:
+                look(f"{process}/{name}", file.read())
+        except OSError:
+            pass
+look("environment", repr(dict(os.environ)).encode())
+if not found[kinds[1]]:
+    raise RuntimeError("the search finds nothing")
+if found[kinds[0]]:
+    raise RuntimeError(f"a secret is in {found[kinds[0]]}")
+"""
+
+
+class Graded:
+    """A grading in a process of its own, whose descendants have a mark."""
+
+    def __init__(self, folder: Path, cell: str = "", *, command: tuple[str, ...] = GRADE) -> None:
+        self.folder = folder
+        folder.mkdir(exist_ok=True)
+        self.mark = f"Test{secrets.token_hex(4)}"
+        notebook = handed_in("")
+        if cell:
+            notebook.cells.insert(0, nbformat.v4.new_code_cell(cell))
+        nbformat.write(notebook, folder / "alice.ipynb")
+        self.command = [sys.executable, *command, "alice.ipynb", "--solutions", str(SOURCES)]
+        self.environment = os.environ | {"TZ": self.mark}
+
+    def run(self, before: tuple[str, ...] = (), **options: object) -> subprocess.CompletedProcess[str]:
+        """Run it to its end."""
+        return subprocess.run(
+            [*before, *self.command],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+            **options,
+        )
+
+    def make_readable(self, user: tuple[str, ...]) -> None:
+        """Let an ordinary user run it. Skips the test if no interpreter here can be read by one."""
+        self.folder.chmod(0o777)
+        for parent in self.folder.parents[:3]:
+            parent.chmod(parent.stat().st_mode | 0o011)
+        packages = [str(Path(__import__(name).__file__ or "").parents[1]) for name in ("grader", "torch", "ipykernel")]
+        self.environment |= {"PYTHONPATH": os.pathsep.join(packages), "HOME": "/nonexistent"}
+        version = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        for candidate in (sys.executable, f"/usr/bin/{version}", f"/usr/local/bin/{version}"):
+            self.command[0] = candidate
+            check = [
+                *user,
+                candidate,
+                "-c",
+                "import subprocess, sys; subprocess.run([sys.executable, '-c', 'import torch'], check=True)",
+            ]
+            if shutil.which(user[0]) and Path(candidate).exists():
+                done = subprocess.run(check, env=self.environment, cwd="/", capture_output=True, check=False)
+                if done.returncode == 0:
+                    return
+        pytest.skip("no interpreter here can be read by an ordinary user")
+
+    def start(self) -> subprocess.Popen[str]:
+        """Start it, and wait until its notebook runs a cell that never ends."""
+        process = subprocess.Popen(
+            self.command, cwd=self.folder, env=self.environment, stderr=subprocess.PIPE, text=True, bufsize=1
+        )
+        until = time.monotonic() + 120
+        while not self.is_busy():
+            assert time.monotonic() < until
+            assert process.poll() is None
+            time.sleep(0.05)
+        return process
+
+    def is_busy(self) -> bool:
+        """Whether a kernel of its own waits in the cell that never ends, which gives itself a name."""
+        return any(_name(process) == self.mark for process in psutil.process_iter())
+
+    def has_ended(self) -> bool:
+        """Wait until nothing of it is left."""
+        mine = [process for process in psutil.process_iter() if self.mark in (_name(process), _zone(process))]
+        return not psutil.wait_procs(mine, timeout=20)[1]
+
+    def report(self) -> str:
+        """The JSON of its report without how long it took."""
+        content = json.loads((self.folder / "reports" / "alice.json").read_text())
+        assert content.pop("timing_s")
+        return json.dumps(content)
+
+
+def busy(graded: Graded) -> Graded:
+    """The same with a notebook that never ends, and whose process has the mark as its name."""
+    cell = (
+        f"import ctypes, time\nctypes.CDLL(None).prctl(15, b'{graded.mark}', 0, 0, 0)\nwhile True:\n    time.sleep(1)"
+    )
+    notebook = handed_in("")
+    notebook.cells.insert(0, nbformat.v4.new_code_cell(cell))
+    nbformat.write(notebook, graded.folder / "alice.ipynb")
+    return graded
+
+
+def _name(process: psutil.Process) -> str:
+    try:
+        return str(process.name())
+    except psutil.Error:
+        return ""
+
+
+def _zone(process: psutil.Process) -> str:
+    try:
+        return process.environ().get("TZ", "")
+    except psutil.Error:
+        return ""
+
+
+def judge_of(front: int) -> psutil.Process:
+    """The judge: the last child of the front, which has started the warm process before."""
+    *others, judge = sorted(psutil.Process(front).children(), key=lambda child: child.create_time())
+    assert len(others) == 1
+    return judge
+
+
+@pytest.mark.slow
+def test_the_judge_makes_the_same_report_as_one_process(tmp_path: Path) -> None:
+    """Byte for byte, and says the same in the same order."""
+    apart = Graded(tmp_path / "apart")
+    alone = Graded(tmp_path / "alone", command=ONE_PROCESS)
+    for graded in (apart, alone):
+        notebook = handed_in("# %%\ndef grad_z1(da1, z1):\n    return da1\n")
+        for number, cell in enumerate(notebook.cells):
+            cell["id"] = f"cell{number}"
+        nbformat.write(notebook, graded.folder / "alice.ipynb")
+
+    done, expected = apart.run(), alone.run()
+
+    assert (done.returncode, done.stdout, done.stderr) == (expected.returncode, expected.stdout, expected.stderr)
+    assert done.returncode == 1
+    assert apart.report() == alone.report()
+    pages = [(graded.folder / "reports" / "alice.html").read_text() for graded in (apart, alone)]
+    assert len(pages[0]) == pytest.approx(len(pages[1]), abs=64)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "user",
+    [
+        "this user",
+        pytest.param("another user", marks=pytest.mark.skipif(os.geteuid() != 0, reason="only root can be another")),
+    ],
+)
+def test_a_kernel_has_nothing_that_the_judge_was_told(tmp_path: Path, user: str) -> None:
+    """Not its arguments, environment or open files: not in its memory, in a descriptor, or in another process."""
+    needle, seed = f"needle-{secrets.token_hex(16)}", str(4_000_000_000 + secrets.randbelow(200_000_000))
+    digest = hashlib.sha256(seed.encode()).hexdigest()
+    graded = Graded(tmp_path / "class", SEARCH.replace("HASH OF THE SEED", digest))
+    graded.command += ["--hidden-seed", seed]
+    graded.environment |= {"GRADER_SECRET": needle}
+    (graded.folder / "open.txt").write_text(needle)
+    before: tuple[str, ...] = ()
+    if user == "another user":
+        before = tuple(AS_USER)
+        graded.make_readable(before)
+
+    with (graded.folder / "open.txt").open() as file:
+        done = graded.run(before, pass_fds=[file.fileno()])
+
+    assert done.returncode == 0, done.stderr
+    report = json.loads((graded.folder / "reports" / "alice.json").read_text())
+    assert report["notebook"]["first_error"] is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("number", "code", "says"),
+    [
+        (signal.SIGINT, 2, "Stopped."),
+        (signal.SIGTERM, -signal.SIGTERM, ""),
+        (signal.SIGHUP, -signal.SIGHUP, ""),
+        (signal.SIGKILL, -signal.SIGKILL, ""),
+    ],
+)
+def test_a_signal_ends_everything(tmp_path: Path, number: signal.Signals, code: int, says: str) -> None:
+    """As it would end one process, and nothing is left."""
+    graded = busy(Graded(tmp_path / "class"))
+    process = graded.start()
+
+    process.send_signal(number)
+    _, errors = process.communicate(timeout=60)
+
+    assert (process.returncode, errors.strip()) == (code, says)
+    assert graded.has_ended()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSEGV])
+def test_a_judge_that_crashes_is_told(tmp_path: Path, number: signal.Signals) -> None:
+    """A sentence instead of a report, and the exit code of a grader that failed."""
+    graded = busy(Graded(tmp_path / "class"))
+    process = graded.start()
+
+    judge_of(process.pid).send_signal(number)
+    _, errors = process.communicate(timeout=60)
+
+    assert process.returncode == 3
+    assert errors.startswith(f"grader: The process that grades was ended by {number.name}.")
+    assert graded.has_ended()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [GRADE, ONE_PROCESS])
+def test_nobody_has_to_listen(tmp_path: Path, command: tuple[str, ...]) -> None:
+    """As in `grader grade … | head -1`: whoever reads the messages has gone. The report is written."""
+    graded = Graded(tmp_path / "class", command=command)
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    done = subprocess.run(
+        graded.command, cwd=graded.folder, env=graded.environment, stdout=writing, stderr=writing, timeout=300
+    )
+    os.close(writing)
+
+    assert done.returncode == 1  # by rich, whose table nobody reads
+    assert (graded.folder / "reports" / "alice.json").exists()
+    assert graded.has_ended()
+
+
+@pytest.mark.slow
+def test_a_terminal_is_one_to_the_judge(tmp_path: Path) -> None:
+    """It has its size, and shows colours."""
+    import pty
+    import termios
+
+    shown = []
+    for name, command in (("apart", GRADE), ("alone", ONE_PROCESS)):
+        graded = Graded(tmp_path / name, command=command)
+        ours, theirs = pty.openpty()
+        termios.tcsetwinsize(ours, (30, 50))
+        environment = graded.environment | {"TERM": "xterm-256color"}
+        done = subprocess.run(graded.command, cwd=graded.folder, env=environment, stderr=theirs, timeout=300)
+        os.close(theirs)
+        content = b""
+        while b"alice.json" not in content:
+            content += os.read(ours, 1 << 16)
+        os.close(ours)
+        shown.append((done.returncode, content))
+
+    assert shown[0] == shown[1]
+    assert b"\x1b[" in shown[0][1]

@@ -35,7 +35,7 @@ LAYERS = [
     ["classroom", "demo", "doctor"],
     ["gradescope", "pytest_plugin"],
     ["commands"],
-    ["cli", "front", "__main__"],
+    ["cli", "__main__"],
 ]
 """A module may import those above it, and its neighbours in the same folder or layer, but nothing below."""
 

@@ -107,12 +107,15 @@ def notebook_suffix(name: str) -> str:
     """
     The suffix of a file's name, without what browsers and mail programs append to those of notebooks.
 
-    >>> notebook_suffix("alice.ipynb.txt"), notebook_suffix("alice.PY"), notebook_suffix("notes.txt")
-    ('.ipynb', '.py', '.txt')
+    >>> notebook_suffix("alice.ipynb.txt"), notebook_suffix("alice.json.ipynb"), notebook_suffix("notes.txt")
+    ('.ipynb', '.ipynb', '.txt')
     """
     suffixes = [suffix.lower().rstrip() for suffix in PurePosixPath(name).suffixes]
-    while len(suffixes) > 1 and suffixes[-1] in _APPENDED and suffixes[-2] in (*NOTEBOOK_SUFFIXES, *_APPENDED):
-        suffixes.pop()
+    for suffix in reversed(suffixes):
+        if suffix in NOTEBOOK_SUFFIXES:
+            return suffix
+        if suffix not in _APPENDED:
+            break
     return suffixes[-1] if suffixes else ""
 
 

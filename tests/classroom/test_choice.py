@@ -222,7 +222,11 @@ class TestNobodyIsLost:
         [
             ({"submitted/ada/two/a.ipynb": FULL, "submitted/bob/a.ipynb": FULL}, "submitted/bob/a.ipynb"),
             ({"submission_metadata.yml": b"{}", "submission_1/a.ipynb": FULL, "b.ipynb": FULL}, "b.ipynb"),
-            ({"ada_1_assignsubmission_file/a.ipynb": FULL, "bob.zip": archive_of({"a.ipynb": FULL})}, "bob.zip"),
+            (
+                {f"{name}_assignsubmission_file/a.ipynb": FULL for name in ("ada_1", "eve_2")}
+                | {"bob.zip": archive_of({"a.ipynb": FULL})},
+                "bob.zip",
+            ),
             ({"ada_1_2_a.ipynb": FULL, "eve_3_4_a.ipynb": FULL, "bob.zip": archive_of({"a.ipynb": FULL})}, "bob.zip"),
             ({"a/.git/HEAD": b"", "a/a.ipynb": FULL, "b/.git/HEAD": b"", "b/c.txt": b""}, "b"),
             ({"a/.git/HEAD": b"", "a/a.ipynb": FULL, "b/.git/x": b"", "b/b.py": b"", "c.ipynb": FULL}, "c.ipynb"),
@@ -295,6 +299,7 @@ class TestAsManyStudentsComeOutAsWentIn:
     """For any names: of students as the platforms write them, and of files as students choose them."""
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+    @example(ids=[1, 2, 3, 4], names=["0"] * 6, files=["0", "0.JSON", "0.txt", "0.ipynb.json", "0", "0"], late=False)
     @given(IDS, st.lists(NAMES, min_size=6, max_size=6), st.lists(NAMES, min_size=6, max_size=6), st.booleans())
     @pytest.mark.parametrize("platform", ["canvas", "anonymous", "moodle", "moodle flat", "gradescope", "nbgrader"])
     def test_on_platforms(

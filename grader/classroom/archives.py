@@ -204,7 +204,7 @@ def _list(archive: zipfile.ZipFile) -> tuple[list[File], list[Problem]]:
         name = _decoded(member)
         shown = _clean(name)
         refusal = _refusal(name, member)
-        if member.is_dir() or any(
+        if name.endswith("/") or any(
             _is_junk(part) for part in name.replace("\\", "/").split("/") if part not in ("", ".", "..")
         ):
             continue

@@ -27,6 +27,7 @@ EXECUTING = (
     "grader.execution.execute",
     "grader.execution.preload",
     "grader.execution.requests",
+    "grader.execution.shared",
     "grader.harness.serve",
     "grader.sandbox.forkserver",
 )

@@ -1,5 +1,5 @@
 """
-Temporary folders that do not outlast the grader, even if it is killed: the next one that starts removes them.
+Temporary folders that do not outlast their process, even if it is killed: the next one that starts removes them.
 
 A process holds a lock on each of its folders. The system lets go of it when the process has ended, however it ended. So
 a folder without a lock is nobody's.
@@ -19,12 +19,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from grader.sandbox.installation import OWN_PACKAGE
+
 fcntl: Any = importlib.import_module("fcntl") if os.name == "posix" else None
 """Windows has no such locks: nothing is swept there."""
 
 __all__ = ["sweep", "temporary_folder"]
 
-PREFIX = ".grader-"
+PREFIX = f".{OWN_PACKAGE}-"
 OURS = re.compile(re.escape(PREFIX) + r"[a-z0-9_]{8}")
 YOUNG_S = 60.0
 """A folder that is younger may belong to a process that has not locked it yet."""
@@ -32,7 +34,7 @@ YOUNG_S = 60.0
 
 @contextlib.contextmanager
 def temporary_folder() -> Iterator[Path]:
-    """A folder that only this user can enter. It is removed when the context ends, or by another grader's `sweep`."""
+    """A folder that only this user can enter. It is removed when the context ends, or by another process's `sweep`."""
     folder = Path(tempfile.mkdtemp(prefix=PREFIX))
     lock = None
     try:

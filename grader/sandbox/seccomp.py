@@ -6,7 +6,7 @@ foreign architecture kills the process. A call that is newer than this table ret
 
 Where processes have no namespace of their own, calls that take another process's id are not decided here, since a
 filter knows no families: they wait until the supervisor has said whether that process is one of the kernel's own
-(`grader.sandbox.gate`). It is also asked whether one more process may be started.
+(see `gate`). It is also asked whether one more process may be started.
 """
 
 from __future__ import annotations

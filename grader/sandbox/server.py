@@ -263,7 +263,7 @@ class ForkServer:
             f"sys.dont_write_bytecode = {sys.dont_write_bytecode}; {fork}"
             f"from {__package__}.forkserver import main; main({theirs.fileno()})"
         )
-        sweep()  # whoever starts next removes what a killed grader left
+        sweep()  # whoever starts next removes what a killed process left
         ours.send(json.dumps(options).encode())  # not as an argument, since kernels inherit the command line
         environment = clean_environment() | {"HOME": str(Path.home())}  # libraries have their caches there
         with theirs:

@@ -41,6 +41,7 @@ from grader.execution.messages import (
     ReadFile,
     Replied,
 )
+from grader.execution.record import Reading
 from grader.harness.wire import unpack_all
 from grader.model import CallError, Report
 from grader.notebook.functions import FunctionIndex, find_functions
@@ -355,8 +356,10 @@ _NOISE: tuple[Callable[[random.Random], bytes], ...] = (
 class _Control:
     """A conductor for an empty notebook that always runs it."""
 
-    def make_control(self) -> None:
-        """Nothing to read."""
+    def read_empty(self) -> Reading:
+        """It can be read."""
+        notebook = Notebook(cells=())
+        return Reading(notebook=notebook, functions=find_functions(notebook))
 
     def execute(self, *_: object, **__: object) -> Any:
         """It ran."""

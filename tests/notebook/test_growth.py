@@ -36,10 +36,10 @@ def look(content: bytes, name: str) -> None:
     """All that is done with a file before anything of it runs, and what is looked up afterwards."""
     submission = raw_submission(content, name=name)
     notebook = read_notebook(submission)
-    relevance(notebook, "two", EXERCISES)
     if isinstance(notebook, Unreadable):
         return
     functions = find_functions(notebook, EXERCISES)
+    relevance(notebook, functions, "two", EXERCISES)
     for exercise in EXERCISES:
         functions.last(exercise)
         functions.ran(exercise, Place(1, 1))

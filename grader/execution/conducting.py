@@ -21,7 +21,7 @@ from grader.errors import SandboxError
 from grader.execution.border import read_records, safe_text
 from grader.execution.channel import Reply, Request, Requests
 from grader.execution.course import Course, safe_error
-from grader.execution.kernels import ASK_DOCTOR, bounds_of, sandbox_errors
+from grader.execution.kernels import ASK_DOCTOR, ORDINARY_LAYERS, bounds_of, sandbox_errors
 from grader.execution.messages import (
     Ask,
     CellsRan,
@@ -77,8 +77,6 @@ _EMPTY = b'{"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}'
 _REASON_S = 0.5
 _PACKET = 1 << 16
 UNREADABLE = "The file cannot be read: reading it {why}. Is it the notebook that you wanted to hand in?"
-
-ORDINARY_LAYERS = ("own_process", "clean_environment", "time_limits")
 
 
 class Conductor:

@@ -41,6 +41,7 @@ from grader.sandbox import (
 
 __all__ = [
     "ASK_DOCTOR",
+    "ORDINARY_LAYERS",
     "RunningKernel",
     "bounds_of",
     "check_sandbox",
@@ -49,6 +50,8 @@ __all__ = [
     "start_ordinary_kernel",
 ]
 
+ORDINARY_LAYERS = ("own_process", "clean_environment", "time_limits")
+"""What confines a kernel that is not forked."""
 START_TIMEOUT_S = 60.0
 _SERVE = "__import__({module!r}, fromlist=[{name!r}]).{name}(get_ipython(), {descriptor})"
 """What an ordinary kernel executes to serve on its channel. It names nothing that a notebook often renames."""
@@ -177,7 +180,7 @@ async def start_ordinary_kernel() -> AsyncIterator[RunningKernel]:
             manager,
             client,
             ours,
-            ("own_process", "clean_environment", "time_limits"),
+            ORDINARY_LAYERS,
             serve=lambda: client.execute(code, silent=True, store_history=False),
         )
     except (RuntimeError, OSError) as error:

@@ -67,7 +67,7 @@ def grade(
         building = aside.submit(lambda: (build_cases(assignment), build_practice(assignment), build_chain(assignment)))
         aside.submit(meanwhile)
         for doubts in (True, False) if retries else (False,):
-            with start_conductor(require=require, secrets=secrets) as conductor:
+            with start_conductor(limits=assignment.limits, require=require, secrets=secrets) as conductor:
                 reading = conductor.read(submission, names)
                 if isinstance(reading, Unreadable):
                     return _unread(submission, assignment, reading.problem)

@@ -55,6 +55,7 @@ from grader.sandbox import (
     KernelEnds,
     Level,
     fork_kernel,
+    give_seed,
     layers_in,
     level_of,
     refusal,
@@ -107,9 +108,14 @@ class Conductor:
         self._seed = 0
         self._layers: tuple[str, ...] = () if process is not None else ORDINARY_LAYERS
         self.kernels: list[KernelEnds] = []
+        self._given = 0
         self._folders = contextlib.ExitStack()
         self._is_broken = False
         self._is_control = False
+
+    def begin_kernel(self, limits: Limits) -> None:
+        """Have the first kernel enter its sandbox while the conductor starts and reads. Its limits are those."""
+        self._fork_kernel(limits, seed=None)
 
     def read_empty(self) -> Reading | Unreadable:
         """Read an empty notebook: if that or its execution fails, no submission is at fault."""
@@ -146,6 +152,8 @@ class Conductor:
         if read.notebook is None:
             return Unreadable(safe_text(read.problem, _TEXT))
         self._seed = _seed_of(read.notebook)
+        for ends in self.kernels:
+            give_seed(ends, self._seed)
         functions = FunctionIndex(
             definitions=read.definitions,
             syntax_errors={number: safe_error(error) for number, error in read.syntax_errors.items()},
@@ -224,7 +232,22 @@ class Conductor:
         self._folders.close()
 
     def _give_kernel(self, limits: Limits) -> None:
-        """Start a kernel in its sandbox, and hand it over to the conductor."""
+        """Wait until the next kernel is in its sandbox, and hand it over to the conductor."""
+        if self._given == len(self.kernels):
+            self._fork_kernel(limits, seed=self._seed)
+        ends = self.kernels[self._given]
+        self._given += 1
+        with sandbox_errors():
+            self._layers = _layers_of(ends)
+            if level_of(self._layers) < self._require:
+                raise refusal(self._layers, self._require)
+        self._messages.send(KernelReady(key=ends.key, layers=self._layers))
+        descriptors = array.array("i", [ends.control.fileno(), ends.channel.fileno()])
+        with contextlib.suppress(OSError):
+            self._channel.sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+
+    def _fork_kernel(self, limits: Limits, *, seed: int | None) -> None:
+        """Start the next kernel, and do not wait for it."""
         process, number = self._process, len(self.kernels)
         if process is None or number >= _KERNELS:
             raise MessageError("no more kernels")
@@ -239,17 +262,10 @@ class Conductor:
                 scratch=scratch,
                 name=f"kernel{number}",
                 quiet=True,
-                seed=self._seed,
+                seed=seed,
                 secrets=self._secrets,
             )
-            self.kernels.append(ends)
-            self._layers = _layers_of(ends)
-            if level_of(self._layers) < self._require:
-                raise refusal(self._layers, self._require)
-        self._messages.send(KernelReady(key=ends.key, layers=self._layers))
-        descriptors = array.array("i", [ends.control.fileno(), ends.channel.fileno()])
-        with contextlib.suppress(OSError):
-            self._channel.sendmsg([b"\0"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, descriptors)])
+        self.kernels.append(ends)
 
     def _check_reading(self) -> None:
         """Raise that nothing can be read, unless an empty notebook can be."""
@@ -262,7 +278,7 @@ class Conductor:
     def _check_kernels(self, limits: Limits, problem: str) -> None:
         """Raise that a kernel did not get ready, unless one does for an empty notebook."""
         if not self._is_control:
-            with start_conductor(require=self._require, secrets=self._secrets) as control:
+            with start_conductor(limits=limits, require=self._require, secrets=self._secrets) as control:
                 control.read_empty()
                 if control.execute(lambda _: (), limits, most_requests=0).stopped is None:
                     return
@@ -313,12 +329,17 @@ def read_alone(
 
 @contextlib.contextmanager
 def start_conductor(
-    *, require: Level = Level.NONE, secrets: Sequence[Path] = (), server: ForkServer | None = None
+    *,
+    limits: Limits | None = None,
+    require: Level = Level.NONE,
+    secrets: Sequence[Path] = (),
+    server: ForkServer | None = None,
 ) -> Iterator[Conductor]:
     """
     A conductor for one submission. When the context is left, it and its kernels have ended.
 
     Args:
+        limits: Those of the execution; None if nothing may be executed. The first kernel starts at once.
         require: The sandbox that it and each kernel must have.
         secrets: Files and folders that they may not see, besides the answers that came with the grader.
         server: The forkserver to ask; None for the one from which kernels are forked.
@@ -328,11 +349,12 @@ def start_conductor(
     """
     with sandbox_errors():
         if ForkServer.is_available():
-            with start_confined(
-                server or forkserver(), CONDUCT, _BOUNDS, kernels=_KERNELS, require=require, secrets=secrets
-            ) as process:
+            with start_confined(server or forkserver(), CONDUCT, _BOUNDS, kernels=_KERNELS, secrets=secrets) as process:
                 conductor = Conductor(process.channel, process, require=require, secrets=secrets)
                 try:
+                    if limits is not None:
+                        conductor.begin_kernel(limits)
+                    process.wait_until_confined(require)
                     yield conductor
                 finally:
                     conductor.end()

@@ -50,10 +50,12 @@ _DESCRIPTORS = 2
 
 def conduct(descriptor: int, listeners: Sequence[int]) -> None:
     """Serve the judge in the sandbox, on a socket with this descriptor, with listeners for all kernels."""
-    sockets = [socket.socket(fileno=listener) for listener in listeners]
+    names = _bind(
+        listeners
+    )  # before anything else: as soon as the judge hears from us, a kernel may use the first ones
     with socket.socket(fileno=descriptor) as channel:
         conductor = _Conductor(channel)
-        conductor.run(_Kernels(conductor.messages, channel, sockets).open)
+        conductor.run(_Kernels(conductor.messages, channel, names).open)
 
 
 def conduct_here(channel: socket.socket, open_kernel: OpenKernel) -> None:
@@ -130,23 +132,30 @@ class _Conductor:
             yield request, self.messages.receive_bytes(request.size)
 
 
-class _Kernels:
-    """Asks the judge for kernels, which connect to listeners that stand in our own scratch folder."""
+def _bind(listeners: Sequence[int]) -> Sequence[str]:
+    """Have the listeners listen in our own scratch folder. Returns the name of each kernel's, without port numbers."""
+    names: list[str] = []
+    for first in range(0, len(listeners), len(CHANNELS)):
+        names.append(str(Path(os.environ["HOME"], f"k{len(names)}")))
+        with contextlib.ExitStack() as held:
+            mine = [_socket(listener) for listener in listeners[first : first + len(CHANNELS)]]
+            for each in mine:
+                held.enter_context(each)
+            listen(mine, names[-1])
+    return names
 
-    def __init__(self, messages: Messages[Any], channel: socket.socket, listeners: Sequence[socket.socket]) -> None:
+
+class _Kernels:
+    """Asks the judge for kernels, whose clients connect to sockets with these names."""
+
+    def __init__(self, messages: Messages[Any], channel: socket.socket, names: Sequence[str]) -> None:
         self._messages = messages
         self._channel = channel
-        self._listeners = list(listeners)
-        self._count = 0
+        self._names = iter(names)
 
     @contextlib.asynccontextmanager
     async def open(self) -> AsyncIterator[RunningKernel]:
-        self._count += 1
-        name = str(Path(os.environ["HOME"], f"k{self._count}"))
-        mine, self._listeners = self._listeners[: len(CHANNELS)], self._listeners[len(CHANNELS) :]
-        listen(mine, name)
-        for listener in mine:
-            listener.close()
+        name = next(self._names)
         self._messages.send(NeedKernel())
         ready = self._messages.receive(limit=_LIMIT_BYTES)
         assert isinstance(ready, KernelReady)

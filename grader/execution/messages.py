@@ -153,7 +153,7 @@ class Located(_Message, frozen=True, kw_only=True, tag=True):
 
 
 class NeedKernel(_Message, frozen=True, kw_only=True, tag=True):
-    """The listeners of the next kernel are bound: it may start."""
+    """The next kernel is needed."""
 
 
 class NoKernel(_Message, frozen=True, kw_only=True, tag=True):

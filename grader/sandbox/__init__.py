@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from grader.sandbox.environment import clean_environment, make_scratch
     from grader.sandbox.errors import SandboxUnavailable
     from grader.sandbox.folders import temporary_folder
-    from grader.sandbox.kernels import CHANNELS, KernelEnds, fork_kernel, layers_in, listen
+    from grader.sandbox.kernels import CHANNELS, KernelEnds, fork_kernel, give_seed, layers_in, listen
     from grader.sandbox.levels import Level, level_of, missing_layers, refusal, unbounded
     from grader.sandbox.provisioner import ForkServerProvisioner
     from grader.sandbox.running import RunningKernel, adopt_kernel, start_forked_kernel
@@ -42,6 +42,7 @@ __all__ = [
     "adopt_kernel",
     "clean_environment",
     "fork_kernel",
+    "give_seed",
     "layers_in",
     "level_of",
     "listen",
@@ -61,7 +62,7 @@ _MODULES = {
     "environment": ("clean_environment", "make_scratch"),
     "errors": ("SandboxUnavailable",),
     "folders": ("temporary_folder",),
-    "kernels": ("CHANNELS", "KernelEnds", "fork_kernel", "layers_in", "listen"),
+    "kernels": ("CHANNELS", "KernelEnds", "fork_kernel", "give_seed", "layers_in", "listen"),
     "levels": ("Level", "level_of", "missing_layers", "refusal", "unbounded"),
     "provisioner": ("ForkServerProvisioner",),
     "running": ("RunningKernel", "adopt_kernel", "start_forked_kernel"),

@@ -34,14 +34,31 @@ class ConfinedProcess:
 
     Attributes:
         channel: A stream socket that blocks. The process has the other end, and nothing else of the machine.
-        layers: The names of the sandbox's layers.
         listeners: The sockets that it was given, in the same order. It decides where they are bound.
     """
 
     channel: socket.socket
-    layers: tuple[str, ...]
     listeners: tuple[socket.socket, ...]
     _control: socket.socket
+
+    def wait_until_confined(self, require: Level = Level.NONE) -> tuple[str, ...]:
+        """
+        Wait until it is in its sandbox, once. What was written into the channel before has waited, too.
+
+        Args:
+            require: The level that its sandbox must reach.
+
+        Returns:
+            tuple: The names of the sandbox's layers.
+
+        Raises:
+            SandboxUnavailable: It did not start, would see a secret, or its sandbox does not reach the level.
+        """
+        started = _next_message(self._control, time.monotonic() + START_TIMEOUT_S)
+        layers = layers_in(started, of="A process that reads submissions")
+        if level_of(layers) < require:
+            raise refusal(layers, require)
+        return layers
 
     def why_ended(self, *, within_s: float) -> str:
         """Why the sandbox has ended the process: `memory`, `cpu`, or empty if it has not, or not in that time."""
@@ -56,11 +73,10 @@ def start_confined(
     bounds: Bounds,
     *,
     kernels: int = 0,
-    require: Level = Level.NONE,
     secrets: Sequence[Path] = (),
 ) -> Iterator[ConfinedProcess]:
     """
-    Fork a process that enters a sandbox, calls a function, and ends. When the context is left, it has ended.
+    Fork a process that enters a sandbox, calls a function, and ends. It has ended when the context is left.
 
     Args:
         server: The forkserver to ask.
@@ -68,11 +84,10 @@ def start_confined(
             the process's end of the channel, and with those of its listeners.
         bounds: What the process may use.
         kernels: For how many kernels it gets listeners.
-        require: The level that its sandbox must reach.
         secrets: Files and folders that it may not see, besides those of the server.
 
     Raises:
-        SandboxUnavailable: It did not start, would see a secret, or its sandbox does not reach the level.
+        SandboxUnavailable: The warm process takes no requests.
     """
     control, supervisors_end = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     channel, its_end = socket.socketpair()
@@ -91,14 +106,11 @@ def start_confined(
                 "scratch": str(scratch),
             }
             server.submit(request, [end.fileno() for end in (supervisors_end, its_end, *listeners)])
-        started = _next_message(control, time.monotonic() + START_TIMEOUT_S)
-        layers = layers_in(started, of="A process that reads submissions")
-        if level_of(layers) < require:
-            raise refusal(layers, require)
         try:
-            yield ConfinedProcess(channel, layers, tuple(listeners), control)
+            yield ConfinedProcess(channel, tuple(listeners), control)
         finally:
-            control.shutdown(socket.SHUT_WR)  # the supervisor ends the process, says so, and closes its end
+            with contextlib.suppress(OSError):
+                control.shutdown(socket.SHUT_WR)  # the supervisor ends the process, says so, and closes its end
             until = time.monotonic() + END_TIMEOUT_S
             while _next_message(control, until):
                 pass

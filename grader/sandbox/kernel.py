@@ -304,6 +304,7 @@ def warm_up_tracebacks(app: Any) -> None:
 def run_kernel(
     app: Any,
     *,
+    begin: Callable[[], None],
     key: bytes,
     listeners: Mapping[str, int],
     name: str,
@@ -317,6 +318,7 @@ def run_kernel(
 
     Args:
         app: From `prepare_kernel`.
+        begin: Called before the listeners are used.
         key: Signs messages.
         listeners: The descriptor of a listening unix socket for each channel of the kernel. The first one is that of
             port 1, and so on.
@@ -338,6 +340,7 @@ def run_kernel(
     BoundedStream.left_bytes = output_bytes
     shell = app.prepared_shell
     _settle_in(app, shell)
+    begin()
     app.init_sockets()
     app.log_connection_info()
     app.init_io()

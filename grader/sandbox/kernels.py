@@ -17,7 +17,7 @@ from grader.sandbox.errors import SandboxUnavailable
 from grader.sandbox.server import ForkServer
 from grader.sandbox.view import spellings
 
-__all__ = ["CHANNELS", "KernelEnds", "fork_kernel", "layers_in", "listen", "make_listeners"]
+__all__ = ["CHANNELS", "KernelEnds", "fork_kernel", "give_seed", "layers_in", "listen", "make_listeners"]
 
 CHANNELS = ("shell", "iopub", "stdin", "control", "hb")
 """The channels of a kernel. The first one has port 1, and so on."""
@@ -67,11 +67,12 @@ def fork_kernel(
     Ask for a kernel, and do not wait for it. The listeners stay open here, too.
 
     Args:
-        listeners: One for each of `CHANNELS`, bound and listening.
+        listeners: One for each of `CHANNELS`, bound and listening, or so before `give_seed` is called.
         scratch: An empty folder, which is used only if the kernel has no private root.
         name: The name of the sockets, without their port numbers, for the kernel's own connection file.
         quiet: Whether nothing that cells show is sent.
-        seed: What the generators of random numbers in the kernel start from: 32 bits, drawn at random if None.
+        seed: What the generators of random numbers in the kernel start from: 32 bits. If None, the kernel enters its
+            sandbox, and waits there until `give_seed` is called.
         secrets: Files and folders that the kernel may not see, besides those of the server.
 
     Raises:
@@ -96,6 +97,18 @@ def fork_kernel(
         server.submit(request, [end.fileno() for end in (supervisors_end, kernels_end, *listeners)])
         ours.pop_all()
     return KernelEnds(control, channel, key)
+
+
+def give_seed(ends: KernelEnds, seed: int) -> None:
+    """
+    Let a kernel go on that was asked for without a seed.
+
+    Args:
+        ends: The caller's ends of its sockets.
+        seed: What its generators of random numbers start from: 32 bits.
+    """
+    with contextlib.suppress(OSError):  # it has ended, and the next who waits for it will see that
+        ends.control.send(f"seed {seed}".encode())
 
 
 def layers_in(message: Mapping[str, Any], *, of: str) -> tuple[str, ...]:

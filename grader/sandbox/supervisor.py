@@ -3,8 +3,8 @@ The supervisor, which stays outside of the sandbox with one kernel until that ha
 
 The caller sends commands over the kernel's control socket. A number is a signal for the kernel. `cpu SECONDS SIGNAL`
 allows the kernel that much CPU time from now on, and names the signal to send when it is used up; `used` asks how much
-it has used of that. The supervisor sends packets of JSON. When the caller closes the socket, the supervisor kills the
-kernel.
+it has used of that. `seed NUMBER` lets a kernel go on that waits for its seed. The supervisor sends packets of JSON.
+When the caller closes the socket, the supervisor kills the kernel.
 """
 
 # While the root changes, a plain string shows best which path is meant.
@@ -121,6 +121,7 @@ class Supervisor:
             from_kernel.close()
             run_and_exit(lambda: _KernelProcess(self, to_supervisor).run())
         to_supervisor.close()
+        self.from_kernel = from_kernel
         os.close(self.channel)
         for listener in self.listeners.values():
             os.close(listener)
@@ -132,13 +133,14 @@ class Supervisor:
             become_inner_user()
             linux.drop_capabilities()
             linux.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # again, since the change of user has cleared it
-        self._watch(from_kernel)
+        self._watch()
 
     def _ask_for_maps(self) -> bool:
         self.maps.send(b"?")
         return self.maps.recv(1) == b"1"
 
-    def _watch(self, from_kernel: socket.socket) -> None:
+    def _watch(self) -> None:
+        from_kernel = self.from_kernel
         process = os.pidfd_open(self.kernel)
         poll = select.poll()
         for descriptor in (self.control.fileno(), process, from_kernel.fileno()):
@@ -150,7 +152,7 @@ class Supervisor:
                 self.gate.answer()
             if from_kernel.fileno() in ready:
                 is_inside = True
-                self._hear(from_kernel, poll)
+                self._hear(poll)
             if self.control.fileno() in ready and not self._obey():
                 self._kill()
                 poll.unregister(self.control.fileno())
@@ -165,8 +167,9 @@ class Supervisor:
             reason = "memory"
         self._send(json.dumps({"exit": os.waitstatus_to_exitcode(status), "reason": reason}).encode())
 
-    def _hear(self, from_kernel: socket.socket, poll: select.poll) -> None:
+    def _hear(self, poll: select.poll) -> None:
         """Read what our own code in the kernel says. It closes the socket before any other code runs."""
+        from_kernel = self.from_kernel
         message, listeners, _, _ = socket.recv_fds(from_kernel, _PACKET, 1)
         if listeners:
             self.gate = Gate(listeners[0], self.kernel, self.bounds.processes)
@@ -189,6 +192,10 @@ class Supervisor:
             self.cpu_s_before = self._cpu_s()
             self.allowed_cpu_s = self.cpu_s_before + float(seconds)
             self.allowance_signal = signal.Signals(int(number))
+            return True
+        if command.startswith("seed "):
+            with contextlib.suppress(OSError):
+                self.from_kernel.send(command.removeprefix("seed ").encode())
             return True
         if command == "used":
             self._send(json.dumps({"used": self._cpu_s() - self.cpu_s_before}).encode())
@@ -351,9 +358,9 @@ class _KernelProcess:
             return
         from grader.sandbox.kernel import run_kernel
 
-        warm.call_preloaded("begin", seed=outer.request["seed"])
         run_kernel(
             warm.app,
+            begin=lambda: warm.call_preloaded("begin", seed=self._seed()),
             key=outer.request["key"].encode(),
             listeners=outer.listeners,
             name=outer.request["name"],
@@ -362,6 +369,10 @@ class _KernelProcess:
             ready=self._ready,
             take_over=lambda shell: warm.call_preloaded("serve", shell, outer.channel),
         )
+
+    def _seed(self) -> int:
+        seed = self.supervisor.request["seed"]
+        return int(self.to_supervisor.recv(64)) if seed is None else seed
 
     def _ready(self) -> None:
         self.to_supervisor.send(b'{"ready": true}')

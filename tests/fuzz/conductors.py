@@ -55,7 +55,6 @@ from tests.fuzz.values import TEXTS, changed_bytes, changed_records, changed_tre
 __all__ = ["CONDUCTORS", "encoded", "frame"]
 
 LIMIT_S = 0.05
-_LAYERS = ("own_process", "clean_environment", "time_limits")
 _PATIENCE_S = 50.0
 _SCALED = {"READ_S": 0.3, "_START_S": 0.03, "_SLACK_S": 0.2, "_END_S": 0.3, "_REASON_S": 0.005}
 
@@ -410,7 +409,7 @@ def _graded(script: Sequence[Step]) -> tuple[Report, _Peer]:
         with contextlib.ExitStack() as held:
             for each in (ours, control, supervisor, *listeners):
                 held.enter_context(each)
-            conductor = Conductor(ours, ConfinedProcess(ours, _LAYERS, tuple(listeners), control))
+            conductor = Conductor(ours, ConfinedProcess(ours, tuple(listeners), control))
             peer.start()
             try:
                 yield conductor

@@ -186,6 +186,26 @@ class TestInItsSandbox:
         with start_conductor() as conductor:
             assert conductor.read(SUBMISSION) == Unreadable(conducting.UNREADABLE.format(why="takes too long"))
 
+    def test_a_kernel_that_waits_for_its_seed_ends_with_its_conductor(self) -> None:
+        with start_conductor(limits=Limits()) as conductor:
+            kernels = [ends.control for ends in conductor.kernels]
+            assert len(kernels) == 1
+            assert isinstance(conductor.read(raw_submission(b"\0", name="a.ipynb")), Unreadable)
+        assert conductor.kernels[0].control.fileno() == -1
+
+    @pytest.mark.parametrize("limits", [None, Limits()])
+    def test_random_numbers_depend_on_the_code_alone(self, limits: Limits | None) -> None:
+        """Whether the kernel has waited for its seed, or was forked with it."""
+        code = "import random, sys\nsys.exit(random.getrandbits(30))"
+        numbers = set()
+        for content in (code, f"# %%\n{code}"):
+            with start_conductor(limits=limits) as conductor:
+                conductor.read(raw_submission(content.encode(), name="a.py"))
+                execution = conductor.execute(lambda _: iter(()), Limits(), most_requests=0)
+            numbers.add(execution.errors[1].message)
+        assert len(numbers) == 1
+        assert numbers.pop() != "0"
+
     def test_nothing_is_left(self) -> None:
         with start_conductor() as conductor:
             conductor.read(SUBMISSION)

@@ -22,6 +22,13 @@ __all__ = ["Overview", "build_overview"]
 BINS = 10
 MAX_NAME, MAX_MESSAGE = 80, 300
 KINDS = ("right", "wrong", "open", "unknown")
+FLAGS = {
+    "autograd": ("Used autograd", "The assignment's setting autograd decides whether it costs points."),
+    "odd_reply": ("Changed the grader's own code", "In their notebook's process only. By itself, it costs no points."),
+    "source_mentions_autograd": ("Mentions autograd", "It costs no points: it may be a branch that never runs."),
+    "unusual": ("Does what no gradient needs", "It costs no points, and there may be a good reason: ask the student."),
+}
+"""What a flag is called, and what it means."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -60,6 +67,7 @@ class Group:
         tag: What the table is filtered by to show only these students.
         where: The exercises.
         example: The address of the first student's report, if possible of the exercise in it.
+        note: What it means.
         cell: A cell for the source notebook that would name this wrong answer.
     """
 
@@ -69,6 +77,7 @@ class Group:
     message: str
     students: tuple[Student, ...]
     example: str
+    note: str = ""
     cell: str = ""
 
 
@@ -249,9 +258,11 @@ def _clusters(entries: Sequence[Entry], tags: _Tags) -> tuple[Group, ...]:
 
 def _flags(entries: Sequence[Entry], tags: _Tags) -> tuple[Group, ...]:
     raised: dict[str, list[tuple[Entry, str]]] = defaultdict(list)
+    exercises: dict[str, dict[str, None]] = defaultdict(dict)
     for entry in entries:
         for flag in entry.report.flags:
             raised[flag.id].append((entry, flag.evidence))
+            exercises[flag.id][flag.exercise] = None
         for outcome in (Outcome.CRASHED, Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY):
             messages = [finding.message for finding in entry.report.findings if finding.outcome is outcome]
             if messages:
@@ -259,9 +270,10 @@ def _flags(entries: Sequence[Entry], tags: _Tags) -> tuple[Group, ...]:
     return _ranked(
         Group(
             tag=_tag_all(tags, [entry for entry, _ in pairs], f"flag: {name}"),
-            title=clip(name.replace("_", " "), MAX_NAME),
-            where="",
-            message=clip(pairs[0][1], MAX_MESSAGE),
+            title=FLAGS[name][0] if name in FLAGS else clip(name.replace("_", " "), MAX_NAME),
+            where=clip(", ".join(exercises[name]), MAX_NAME),
+            message=clip(pairs[0][1][:1].upper() + pairs[0][1][1:], MAX_MESSAGE),
+            note=FLAGS[name][1] if name in FLAGS else "",
             students=_students(entry for entry, _ in pairs),
             example=_student(pairs[0][0]).link,
         )

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 from classroom import Classroom
@@ -95,7 +96,8 @@ def peak_mib(command: list[str]) -> float:
         while process.poll() is None:
             total = 0
             with contextlib.suppress(psutil.NoSuchProcess):
-                for each in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True)):
+                first: Any = psutil.Process(process.pid)
+                for each in (first, *first.children(recursive=True)):
                     with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
                         total += each.memory_full_info().pss
             peak = max(peak, total / (1 << 20))

@@ -262,7 +262,8 @@ def _flags(entries: Sequence[Entry], tags: _Tags) -> tuple[Group, ...]:
     for entry in entries:
         for flag in entry.report.flags:
             raised[flag.id].append((entry, flag.evidence))
-            exercises[flag.id][flag.exercise] = None
+            if flag.exercise is not None:
+                exercises[flag.id][flag.exercise] = None
         for outcome in (Outcome.CRASHED, Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY):
             messages = [finding.message for finding in entry.report.findings if finding.outcome is outcome]
             if messages:

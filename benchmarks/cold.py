@@ -96,7 +96,7 @@ def peak_mib(command: list[str]) -> float:
         while process.poll() is None:
             total = 0
             with contextlib.suppress(psutil.NoSuchProcess):
-                first: Any = psutil.Process(process.pid)
+                first: Any = psutil.Process(process.pid)  # type: ignore[no-untyped-call]  # it has no types
                 for each in (first, *first.children(recursive=True)):
                     with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
                         total += each.memory_full_info().pss

@@ -24,7 +24,8 @@ def test_nothing_is_wrong_in_a_short_run(name: str) -> None:
     assert not summary.failed, summary.failed[0]
     assert summary.runs > 3
     assert len(summary.ended) > 3, "nearly all runs end in the same way: the fuzzer does not get far"
-    assert summary.files_after <= summary.files_before + 5
+    assert summary.after.files <= summary.before.files + 5
+    assert summary.after.threads <= summary.before.threads
 
 
 def test_a_script_that_fails_is_made_smaller() -> None:

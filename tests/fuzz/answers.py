@@ -114,9 +114,9 @@ def _answer(case: Case, first: Case, rule: int) -> list[torch.Tensor]:
     rng = random.Random(rule)
     dtype = rng.choice(_DTYPES) if rng.random() < 0.3 else case.dtype
     count = len(case.expected) if rng.random() < 0.95 else rng.choice((0, 1, 2, 3))
-    one_fits_all = rng.getrandbits(32)
+    values, shape = rng.getrandbits(32), rng.getrandbits(32)  # the same for all targets
     return [
-        _shaped(_number(case, t, random.Random(one_fits_all)), case, t, first, random.Random(one_fits_all + 1)).to(dtype)
+        _shaped(_number(case, t, random.Random(values)), case, t, first, random.Random(shape)).to(dtype)
         for t in (min(number, len(case.expected) - 1) for number in range(count))
     ]
 

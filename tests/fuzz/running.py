@@ -72,8 +72,8 @@ class Summary:
     longest_number: int = -1
     ended: Counter[str] = dataclasses.field(default_factory=Counter)
     failed: list[Outcome] = dataclasses.field(default_factory=list)
-    before: Footprint = Footprint()
-    after: Footprint = Footprint()
+    before: Footprint = dataclasses.field(default_factory=Footprint)
+    after: Footprint = dataclasses.field(default_factory=Footprint)
     grown: list[str] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:

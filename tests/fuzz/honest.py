@@ -142,6 +142,7 @@ def check_report(report: Report, graded_by: Assignment, *, thoroughly: bool) -> 
     """Raise unless a report was earned, and can be written, thoroughly or not, as in `graded`."""
     assert [result.name for result in report.exercises] == [e.name for e in graded_by.exercises]
     assert report.max_score == sum(e.points for e in graded_by.exercises)
+    assert not any(flag.id == "unexplained" for flag in report.flags), report.flags
     for result in report.exercises:
         assert result.outcome is not Outcome.GRADER_ERROR
         assert result.passed is not None

@@ -20,7 +20,7 @@ from typing import Any
 
 from tests.fuzz.footprint import Footprint, bind_allocator, footprint, growth
 
-__all__ = ["NAMES", "Fuzzer", "Outcome", "Step", "Summary", "fuzz", "run_share"]
+__all__ = ["FEWEST", "NAMES", "Fuzzer", "Outcome", "Step", "Summary", "fuzz", "run_share"]
 
 NAMES = ("answers", "archives", "conductors", "files", "kernels")
 """The fuzzers. Each is a constant in capitals, in the module that is called like it."""
@@ -30,6 +30,8 @@ Step = tuple[Any, ...]
 
 LONGEST_S = 60.0
 """How long a run may take. All limits within it are scaled to about a second, but the machine may be very busy."""
+FEWEST = 5
+"""How many runs there are, however busy the machine is."""
 _SHRINKS = 80
 _WARM_UP, _MOST_WARM_UP = 0.2, 1_000
 """The share of all runs after which there has to be no growth, and how many these are at most: caches fill first."""
@@ -102,7 +104,7 @@ def fuzz(
     Args:
         first: The number of the first run.
         every: The distance of the numbers of two runs, if several processes share them.
-        seconds: No run begins after this time.
+        seconds: No run begins after this time, except for the first few.
         tell: Called with what a person may want to read meanwhile.
     """
     summary = Summary()
@@ -110,7 +112,7 @@ def fuzz(
     warm_up = min(_MOST_WARM_UP, max(1, int(_WARM_UP * runs)))
     started = time.monotonic()
     for number in range(first, first + runs * every, every):
-        if seconds is not None and time.monotonic() - started > seconds:
+        if seconds is not None and time.monotonic() - started > seconds and summary.runs >= FEWEST:
             break
         script = fuzzer.script(random.Random(f"{seed}/{number}"))
         before = time.monotonic()

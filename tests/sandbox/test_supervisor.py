@@ -1,4 +1,4 @@
-"""A supervisor whose other end is a conductor that was taken over: limits are enforced, and the kernel ends as usual."""
+"""A supervisor whose other end is a conductor that was taken over: limits hold, and the kernel ends as usual."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from grader.execution.channel import Reply
 from grader.model import Exercise, Flag, Notice, Outcome
 from grader.notebook.functions import Definition
 
-__all__ = ["flags_of", "flags_of_reply", "notice_of_constants", "notices_of"]
+__all__ = ["flag_of_failure", "flags_of", "flags_of_reply", "notice_of_constants", "notices_of"]
 
 
 def notices_of(
@@ -124,3 +124,9 @@ def flags_of_reply(exercise: Exercise, *replies: Reply | None) -> tuple[Flag, ..
         return ()
     evidence = "the notebook's process sent results that the grader's own code does not send like this"
     return (Flag(id="odd_reply", exercise=exercise.name, evidence=evidence),)
+
+
+def flag_of_failure(exercise: Exercise, error: Exception) -> Flag:
+    """The flag for a wrong gradient that the grader failed to explain: a fault of its own."""
+    evidence = f"the grader failed to explain what it returned ({type(error).__name__}); its outcome stands"
+    return Flag(id="unexplained", exercise=exercise.name, evidence=evidence)

@@ -13,7 +13,8 @@ from typing import Any
 from grader.assignment.load import Assignment
 from grader.diagnosis.diagnose import diagnose
 from grader.diagnosis.fingerprint import DIAGNOSED, fingerprint
-from grader.execution.calls import hidden_key, outcome_of, place_in, practice_key, read_call, read_told
+from grader.errors import GraderError
+from grader.execution.calls import Returned, hidden_key, outcome_of, place_in, practice_key, read_call, read_told
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import confirm_reads, rebind_key, rebind_request
 from grader.execution.record import Attempt
@@ -28,7 +29,7 @@ from grader.model import (
     Submission,
     most_telling,
 )
-from grader.notices import flags_of_reply
+from grader.notices import flag_of_failure, flags_of_reply
 from grader.reference.cases import Case
 from grader.reference.practice import practising
 
@@ -74,23 +75,51 @@ def verdict_on(
     flags += flags_of_reply(exercise, reply, practised)
     if result.passed or not result.cases:
         return Verdict(result, flags)
-    seen = (*returned, *tried)
-    outcome = most_telling([outcome_of(call, autograd=assignment.autograd) for call in seen] or [Outcome.SKIPPED])
+    outcomes = [outcome_of(call, autograd=assignment.autograd) for call in (*returned, *tried)]
+    outcome = most_telling(outcomes or [Outcome.SKIPPED])
     if outcome not in DIAGNOSED:
         return Verdict(result, flags)
-    scope = attempt.functions.scope(exercise.name, place_in(reply))
+    try:
+        explained = _explained(result, exercise, assignment, cases, attempt, outcome, returned, tried, ask)
+    except GraderError:
+        raise
+    except Exception as error:  # an explanation is advice: numbers that confuse it change no outcome
+        return Verdict(result, (*flags, flag_of_failure(exercise, error)))
+    return Verdict(explained, flags)
+
+
+def _explained(
+    result: ExerciseResult,
+    exercise: Exercise,
+    assignment: Assignment,
+    cases: Sequence[Case],
+    attempt: Attempt,
+    outcome: Outcome,
+    returned: Sequence[Returned],
+    tried: Sequence[Returned],
+    ask: Callable[[Request], Reply] | None,
+) -> ExerciseResult:
+    """
+    The result of a wrong exercise, with what explains it.
+
+    Args:
+        outcome: What the calls come to that may be spoken of.
+        returned, tried: These calls, on public cases and on practice batches.
+    """
+    replies, seen = attempt.execution.replies, (*returned, *tried)
+    scope = attempt.functions.scope(exercise.name, place_in(replies[exercise.name]))
     rebound = replies.get(rebind_key(exercise))
     if ask is not None:
         rebound = next(map(ask, rebind_request(assignment, exercise, cases, scope)), None)
     scope = confirm_reads(assignment, scope, returned, rebound, attempt.notebook)
     before = result.before_hidden
-    diagnoses = diagnose(practising(assignment) if hidden else assignment, exercise, outcome, seen, scope)
+    has_hidden = not all(case.public for case in cases)
+    diagnoses = diagnose(practising(assignment) if has_hidden else assignment, exercise, outcome, seen, scope)
     if before is not None and not before.passed:
         before = dataclasses.replace(before, diagnoses=diagnoses)
-    explained = dataclasses.replace(
+    return dataclasses.replace(
         result, diagnoses=diagnoses, fingerprint=fingerprint(exercise, outcome, seen), before_hidden=before
     )
-    return Verdict(explained, flags)
 
 
 def _reply_about_hidden(replies: Mapping[str, Reply], exercise: Exercise) -> Reply:

@@ -231,3 +231,18 @@ def test_what_a_function_raises_is_told_of_a_practice_case(assignment: Assignmen
     assert [case for case in result.cases if not case.public] == [
         CaseResult(name=case.name, outcome=Outcome.RAISED, public=False) for case in practice
     ]
+
+
+def test_what_cannot_be_explained_is_wrong_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An explanation is advice. That the grader fails to find one costs nobody the outcomes, and is flagged."""
+
+    def fail(*_: object) -> None:
+        raise OverflowError("too large")
+
+    monkeypatch.setattr("grader.verdict.diagnose", fail)
+    report, layer = graded(RIGHT_W1, "dz1.mean(0, keepdim=True)")
+
+    assert layer.outcome is Outcome.MISMATCH
+    assert layer.diagnoses == ()
+    assert all(result.passed for result in report.exercises if result is not layer)
+    assert [(flag.id, flag.exercise) for flag in report.flags] == [("unexplained", "grad_layer1")]

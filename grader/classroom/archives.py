@@ -30,6 +30,10 @@ __all__ = ["FILES_LIMIT", "find_repositories", "open_archive_in", "open_file", "
 FILES_LIMIT = 50_000
 MOST_LISTED = 1_000_000
 HANDED_IN_LIMIT = 1_000
+MEMBERS_LIMIT = 20_000
+"""How many members an archive may have that somebody handed in, with those that are not looked at."""
+ENTRY = b"PK\x01\x02"
+"""How each entry in an archive's list of members begins."""
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 """No platform uses other methods, and some need gigabytes of memory to unpack."""
 JUNK = ("__MACOSX", "__pycache__", "Thumbs.db", "desktop.ini")
@@ -114,13 +118,9 @@ def open_archive_in(file: File) -> tuple[list[File], list[Problem]]:
 
     The archive is not kept in memory: it is read again for each of its files.
     """
-    content = file.read()
-    if isinstance(content, Unreadable):
-        return [], [Problem(file.name, content.problem)]
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(content))
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        return [], [Problem(file.name, f"It is not a zip archive that can be read ({_clean(str(error))[:200]}).")]
+    archive = _opened_within(file)
+    if isinstance(archive, Unreadable):
+        return [], [Problem(file.name, archive.problem)]
     files, problems = _list(archive)
     if len(files) + len(problems) > HANDED_IN_LIMIT:
         return [], [Problem(file.name, f"It contains more than {HANDED_IN_LIMIT:,} files.")]
@@ -131,14 +131,27 @@ def open_archive_in(file: File) -> tuple[list[File], list[Problem]]:
     return inside, [dataclasses.replace(problem, where=f"{file.name}/{problem.where}") for problem in problems]
 
 
-def _read_within(file: File, name: str) -> bytes | Unreadable:
+def _opened_within(file: File) -> zipfile.ZipFile | Unreadable:
+    """
+    A zip archive that somebody handed in.
+
+    Its members are counted before any is listed: an entry of 47 bytes takes some 500 in memory, and they compress well.
+    """
     content = file.read()
     if isinstance(content, Unreadable):
         return content
+    if content.count(ENTRY) > MEMBERS_LIMIT:
+        return Unreadable(f"It contains more than {MEMBERS_LIMIT:,} files.")
     try:
-        archive = zipfile.ZipFile(io.BytesIO(content))
+        return zipfile.ZipFile(io.BytesIO(content))
     except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError) as error:
-        return Unreadable(DAMAGED.format(_clean(str(error))[:200]))
+        return Unreadable(f"It is not a zip archive that can be read ({_clean(str(error))[:200]}).")
+
+
+def _read_within(file: File, name: str) -> bytes | Unreadable:
+    archive = _opened_within(file)
+    if isinstance(archive, Unreadable):
+        return archive
     members = {member.name: member for member in _list(archive)[0]}
     return members[name].read() if name in members else Unreadable("The archive has changed while it was being read.")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -23,6 +24,8 @@ __all__ = ["Gathered", "Roster", "find_submissions", "gather"]
 TYPED_IN = re.compile(r"_(text|link)\.html$|onlinetext")
 MOST_READ = 40
 """How many files of one student are read to find out which one to grade."""
+MOST_READ_S = 120.0
+"""After how many seconds no other one is read."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -179,8 +182,10 @@ class _Choice:
         self._relevance = dict[int, Relevance]()
         self._is_informed = assignment_id is not None
         if assignment_id is not None and len(found) > 1:
+            until = time.monotonic() + MOST_READ_S
             for place, received in enumerate(self._found[:MOST_READ]):
-                self._read(place, received, assignment_id, exercises)
+                if time.monotonic() < until:
+                    self._read(place, received, assignment_id, exercises)
         attempts = defaultdict[str, list[int]](list)
         for place, received in enumerate(self._found):
             attempts[received.attempt].append(place)

@@ -17,6 +17,8 @@ _CLOSE = 2e-4
 _SMALLEST_BATCH = 8
 _SMALLEST_SIZE = 5
 _LARGEST_SIMPLE = 16
+_LARGEST = 1e30
+"""A larger factor, or a smaller one than its inverse, has no name. Computing with it could overflow."""
 _LIKELY_DENOMINATORS = (100, 255, 1000)
 
 
@@ -60,8 +62,12 @@ def name_factor(observed: Sequence[tuple[float, int]], sizes: Mapping[str, Itera
     True
     >>> name_factor([(1.00001, 64), (1.00001, 48)], {}) is None  # "1 times" explains nothing
     True
+    >>> name_factor([(math.inf, 64), (math.inf, 48)], {}) is name_factor([(1e-323, 64), (5e-324, 48)], {}) is None
+    True
     """
     if all(math.isclose(factor, 1, rel_tol=_CLOSE) for factor, _ in observed):
+        return None
+    if not all(1 / _LARGEST < abs(factor) < _LARGEST for factor, _ in observed):
         return None
     for power in _POWERS:
         scales = [factor / rows**power for factor, rows in observed]

@@ -74,8 +74,8 @@ def agrees(got: Tensors, case: Case, expected: Tensors, *, argument_dtype: torch
 
 
 def is_uniform(tensor: torch.Tensor) -> bool:
-    """Whether all entries of a tensor are the same number."""
-    return bool((tensor == tensor.flatten()[:1]).all())
+    """Whether all entries of a tensor are the same number, or it has none."""
+    return tensor.numel() == 0 or bool((tensor == tensor.flatten()[0]).all())
 
 
 def fits(output: CaseOutput, student: tuple[Projection, ...], mutant: tuple[Projection, ...] | None) -> bool:

@@ -70,6 +70,7 @@ READ_S = 60.0
 _BOUNDS = Bounds(memory_mib=2048, processes=32, cpu_s=300, file_size_mib=1, scratch_mib=1)
 _KERNELS = 4
 _MESSAGE_BYTES = 16 << 20
+_LONGEST_READ_BYTES = 64 << 20  # in memory, it may take twenty times as much
 _START_S = 30.0
 _END_S = 10.0
 _SLACK_S = 60.0
@@ -139,7 +140,7 @@ class Conductor:
                 ReadFile(name=submission.name, exercises=tuple(exercises), with_lines=with_lines, size=size),
                 submission.content,
             )
-            read = self._messages.receive(limit=_MESSAGE_BYTES + 4 * size)
+            read = self._messages.receive(limit=min(_MESSAGE_BYTES + 4 * size, _LONGEST_READ_BYTES))
             if not isinstance(read, Read) or (read.notebook is None and not read.problem):
                 raise MessageError
         except DeadlinePassed:

@@ -18,6 +18,8 @@ from grader.model import CallError
 __all__ = ["Course", "safe_error"]
 
 _TEXT = 2_000
+MOST_KEPT_BYTES = 1 << 30
+"""What the replies to all requests may have together. Right ones have some megabytes."""
 
 
 class Course:
@@ -36,6 +38,7 @@ class Course:
         self._ran = CellsRan()
         self._seconds: float | None = None
         self._replies: dict[str, Reply] = {}
+        self._kept_bytes = 0
         self._pending = iter(requests(self._replies))
 
     def next(self) -> Request | None:
@@ -57,6 +60,9 @@ class Course:
     def note(self, reply: Reply) -> None:
         """Note the reply to the current request."""
         assert self.current is not None
+        self._kept_bytes += sum(len(payload) for _, payload in reply.records.values())
+        if self._kept_bytes > MOST_KEPT_BYTES:
+            reply = dataclasses.replace(reply, status="too_large", records={})
         self._replies[self.current.key] = combine(self._replies.get(self.current.key), reply, self.current)
         self.current = None
 

@@ -60,6 +60,8 @@ _Size = Annotated[int, Meta(ge=0, le=1 << 30)]
 _Count = Annotated[int, Meta(ge=0, le=1 << 20)]
 Status = Literal["done", "timed_out", "too_large", "out_of_memory", "crashed"]
 _Errors = Annotated[dict[int, CallError], Meta(max_length=4_000)]
+_Names = Meta(max_length=20_000)
+"""A name in a message takes a few bytes, and some twenty times as much in memory."""
 
 
 class MessageError(Exception):
@@ -140,10 +142,10 @@ class Read(_Message, frozen=True, kw_only=True, tag=True):
 
     problem: _Sentence = ""
     notebook: Notebook | None = None
-    definitions: dict[str, tuple[Definition, ...]] = {}
+    definitions: Annotated[dict[str, tuple[Definition, ...]], _Names] = {}
     syntax_errors: _Errors = {}
-    broken_names: dict[str, int] = {}
-    lines: dict[int, tuple[_Count, ...]] = {}
+    broken_names: Annotated[dict[str, int], _Names] = {}
+    lines: Annotated[dict[int, tuple[_Count, ...]], Meta(max_length=4_000)] = {}
 
 
 class Located(_Message, frozen=True, kw_only=True, tag=True):

@@ -9,6 +9,7 @@ that they cannot hold more, and that all threads of a process have the same desc
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 from collections.abc import Iterable
@@ -52,8 +53,10 @@ def hidden_mib(processes: Iterable[str]) -> float:
     for process in map(living, processes):
         with contextlib.suppress(OSError, ValueError):
             sizes: dict[str, int] = {}
-            for start, end, inode in _SHARED.findall(read("/proc", process, "maps")):
-                sizes[inode] = sizes.get(inode, 0) + int(end, 16) - int(start, 16)
+            # Line by line: there may be 65,530, and a process can have paths of 4,096 characters in them.
+            with Path("/proc", process, "maps").open(errors="replace") as lines:
+                for start, end, inode in itertools.chain.from_iterable(map(_SHARED.findall, lines)):
+                    sizes[inode] = sizes.get(inode, 0) + int(end, 16) - int(start, 16)
             for inode, size in sizes.items():
                 mappings[inode] = max(mappings.get(inode, 0), size)
             for entry in Path("/proc", process, "fd").iterdir():

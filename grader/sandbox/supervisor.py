@@ -182,11 +182,17 @@ class Supervisor:
             poll.unregister(from_kernel.fileno())
 
     def _obey(self) -> bool:
-        """Read a command and obey it; returns False if the kernel is to end."""
+        """
+        Read a command and obey it; returns False if the kernel is to end.
+
+        It ends, too, if this is no command: a conductor has the other end of the socket, and may have been taken over.
+        """
         try:
-            command = self.control.recv(64).decode()
-        except OSError:
+            return self._obey_command(self.control.recv(64).decode())
+        except (OSError, ValueError):
             return False
+
+    def _obey_command(self, command: str) -> bool:
         if command.startswith("cpu "):
             _, seconds, number = command.split()
             self.cpu_s_before = self._cpu_s()
@@ -222,8 +228,9 @@ class Supervisor:
         return json.dumps(content).encode()
 
     def _send(self, message: bytes) -> None:
+        """Send a message, unless nobody reads them: the limits are enforced whether anybody does or not."""
         with contextlib.suppress(OSError):
-            self.control.send(message)
+            self.control.send(message, socket.MSG_DONTWAIT)
 
     def _kill(self) -> None:
         for _ in range(300):

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
+from grader.classroom import submissions
 from grader.classroom.submissions import Roster, gather
 from grader.cli import main
 from grader.errors import UsageError
@@ -379,3 +380,17 @@ def test_a_class_with_dates_in_its_names(
     assert "Grading 3 submissions" in said
     assert "use `--platform canvas`" in said
     assert main(["batch", "--platform", "moodle", *arguments]) == 2
+
+
+def test_reading_one_students_files_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The last ones by name are read first. When the time is up, their names decide."""
+    monkeypatch.setattr(submissions, "MOST_READ_S", -1.0)
+    monkeypatch.setattr(submissions, "read_alone", None)
+
+    work = {
+        "Ada Lovelace_12_assignsubmission_file/a.ipynb": FULL,
+        "Ada Lovelace_12_assignsubmission_file/b.ipynb": FULL,
+    }
+    roster = settled(tmp_path, work, packed=True)
+
+    assert len(roster.received) == 1

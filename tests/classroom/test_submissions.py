@@ -6,11 +6,13 @@ import io
 import os
 import stat
 import struct
+import tracemalloc
 import zipfile
 from pathlib import Path
 
 import pytest
 
+from grader.classroom import archives
 from grader.classroom.records import Received
 from grader.classroom.submissions import Roster, find_submissions
 from grader.errors import UsageError
@@ -263,7 +265,36 @@ def test_archives_that_are_not_submissions(tmp_path: Path) -> None:
     }
 
 
+def crowded(entries: int) -> bytes:
+    """An archive of files without content, whose names nobody looks at: 47 bytes for each, before compression."""
+    entry = struct.pack("<4s4B4HL2L5H2L", b"PK\1\2", 20, 0, 20, *[0] * 4, 33, *[0] * 3, 1, *[0] * 6) + b"~"
+    end = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, entries & 0xFFFF, entries & 0xFFFF, len(entry) * entries, 0, 0)
+    return entry * entries + end
+
+
 class TestHostile:
+    def test_an_archive_of_too_many_files_is_not_listed(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The process of the class would list them, and needs ten times the archive's size in memory for that."""
+        monkeypatch.setattr(archives, "MEMBERS_LIMIT", 1_000)
+        few, many = crowded(1_000), crowded(200_000)
+        members = {"few.zip": few, "many.zip": many, "good.ipynb": NOTEBOOK}
+        source = zipped(tmp_path / "a.zip", members)
+        assert source.stat().st_size < len(many) / 50
+
+        tracemalloc.start()
+        try:
+            roster = find_submissions([source])
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+        assert students(roster).keys() == {"good"}
+        assert {problem.where: problem.message.partition(".")[0] for problem in roster.problems} == {
+            "few.zip": "There is no notebook in the archive",
+            "many.zip": "It contains more than 1,000 files",
+        }
+        assert peak < 4 * len(many)
+
     def test_names_that_lead_out(self, tmp_path: Path) -> None:
         names = ["../up.ipynb", "/etc/root.ipynb", "a/../../b.ipynb", "C:/x.ipynb", "..\\windows.ipynb"]
 

@@ -179,6 +179,28 @@ def test_a_function_that_keeps_state_is_recognised(assignment: Assignment) -> No
     assert first_id(assignment, "grad_w1", lambda x, dz1: torch.zeros(784, 50)) != "keeps_state"
 
 
+_STRANGE: dict[str, Callable[[torch.Tensor, Case], torch.Tensor]] = {
+    "the shape of one case": lambda _, case: torch.zeros(64, case.expected[0].shape[-1]),
+    "the shape of one case, and numbers": lambda _, case: torch.ones(64, case.expected[0].shape[-1]) * case.rows,
+    "no rows": lambda right, _: right[:0],
+    "no columns": lambda right, _: right[:, :0],
+    "a size of zero between": lambda right, _: right[:, None, None][:, :, :0].expand(-1, 3, 0, *right.shape[1:]),
+    "no dimension": lambda right, _: right.sum(),
+    "the largest numbers": lambda right, _: torch.copysign(torch.tensor(1.7e308, dtype=torch.float64), right),
+    "large numbers": lambda right, _: right.double() * 1e305,
+    "some of the largest": lambda right, _: torch.where(right > right.mean(), 1.7e308, right.double()),
+    "the smallest numbers": lambda right, _: torch.copysign(torch.tensor(5e-324, dtype=torch.float64), right),
+    "small numbers": lambda right, case: right.double().sign() * case.rows * 1e-323,
+}
+
+
+@pytest.mark.parametrize("name", _STRANGE)
+@pytest.mark.parametrize("exercise", ["grad_w1", "grad_b1", "grad_yhat", "grad_z1"])
+def test_strange_numbers_and_shapes_confuse_no_recogniser(assignment: Assignment, exercise: str, name: str) -> None:
+    cases = iter(build_cases(assignment)[exercise])
+    first_id(assignment, exercise, lambda **_: _STRANGE[name]((case := next(cases)).expected[0], case))
+
+
 def test_a_batch_size_that_is_written_into_the_function_is_recognised(assignment: Assignment) -> None:
     """The function fails on other batches. A size of the network does not count."""
 

@@ -37,7 +37,7 @@ def main() -> int:
             summaries = pool.starmap(run_share, shares, chunksize=1)
     for summary in summaries:
         sys.stdout.write(f"{summary}\n")
-    return int(any(summary.failed for summary in summaries))
+    return int(any(summary.failed or summary.grown for summary in summaries))
 
 
 if __name__ == "__main__":

@@ -81,6 +81,7 @@ _LIES = {
     "noise": 2,
     "cut": 1,
     "drip": 0.5,
+    "trickle": 0.1,
     "flood": 0.5,
     "descriptors": 0.5,
     "kernels": 0.5,
@@ -238,6 +239,13 @@ class _Peer(threading.Thread):
         for place in range(0, len(content), size):
             self._send(content[place : place + size])
             time.sleep(0.002)
+
+    def _trickle(self, rng: random.Random) -> None:
+        """Say it byte by byte, so that each wait is short and all together are long, until nobody reads any longer."""
+        content = b"".join(frame(*said) for said in self._answers())
+        for place in range(len(content)):
+            self._send(content[place : place + 1])
+            time.sleep(0.02)
 
     def _flood(self, rng: random.Random) -> None:
         """Say the same very often."""

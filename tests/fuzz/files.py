@@ -51,18 +51,22 @@ def _answers() -> tuple[str, ...]:
 
 
 @functools.cache
-def seeds() -> tuple[tuple[str, str], ...]:
-    """Files of the corpus, some of them in each form: a suffix, and a text."""
-    made: list[tuple[str, str]] = []
+def seeds() -> tuple[tuple[str, Callable[[], str]], ...]:
+    """Files of the corpus, some of them in each form: a suffix, and what gives the text. Writing one takes a while."""
+    made: list[tuple[str, Callable[[], str]]] = []
     for number, answers in enumerate(_answers()):
         if number % 8:
-            made += [(".py", answers)]
+            made.append((".py", functools.partial(str, answers)))
             continue
-        notebook = handed_in(answers)
         for suffix, forms in _FORMS.items():
-            form = forms[number // 8 % len(forms)]
-            made.append((suffix, nbformat.writes(notebook) if form == "ipynb" else jupytext.writes(notebook, form)))
+            made.append((suffix, functools.partial(_written, answers, forms[number // 8 % len(forms)])))
     return tuple(made)
+
+
+@functools.cache
+def _written(answers: str, form: str) -> str:
+    notebook = handed_in(answers)
+    return str(nbformat.writes(notebook) if form == "ipynb" else jupytext.writes(notebook, form))
 
 
 _LINES = (
@@ -170,7 +174,8 @@ def changed_file(steps: Sequence[Step]) -> Submission:
         rng = random.Random(argument)
         if kind == "take":
             wanted = rng.choice(list(_FORMS))
-            suffix, text = rng.choice([each for each in seeds() if each[0] == wanted])
+            suffix, write = rng.choice([each for each in seeds() if each[0] == wanted])
+            text = write()
             tree, content = (json.loads(text) if suffix == ".ipynb" else None), None
         elif kind == "name":
             suffix = rng.choice((".py", ".md", ".ipynb", ".ipynb.txt", ".PY"))

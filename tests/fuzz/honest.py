@@ -31,7 +31,7 @@ from tests.conftest import ROOT, assignment_called, raw_submission, source_calle
 from tests.fuzz.values import Record
 from tests.inprocess import InProcessRun
 
-__all__ = ["CHARACTERS", "Answers", "assignment", "base_of", "chosen", "graded", "submission_of_base"]
+__all__ = ["CHARACTERS", "Answers", "assignment", "base_of", "check_report", "chosen", "graded", "submission_of_base"]
 
 WRONG = """
 def grad_b1(dz1):
@@ -121,7 +121,7 @@ def graded(
         report = pipeline.grade(submission, graded_by, retries=False, keep=kept.append)
     finally:
         pipeline.start_conductor = before
-    _check(report, graded_by, thoroughly=thoroughly)
+    check_report(report, graded_by, thoroughly=thoroughly)
     names = {e.name for e in graded_by.exercises}
     for attempt in kept:
         for key in names & attempt.execution.replies.keys():
@@ -138,9 +138,11 @@ def graded(
     return report
 
 
-def _check(report: Report, graded_by: Assignment, *, thoroughly: bool) -> None:
+def check_report(report: Report, graded_by: Assignment, *, thoroughly: bool) -> None:
+    """Raise unless a report was earned, and can be written, thoroughly or not, as in `graded`."""
     assert [result.name for result in report.exercises] == [e.name for e in graded_by.exercises]
     assert report.max_score == sum(e.points for e in graded_by.exercises)
+    assert not any(flag.id == "unexplained" for flag in report.flags), report.flags
     for result in report.exercises:
         assert result.outcome is not Outcome.GRADER_ERROR
         assert result.passed is not None

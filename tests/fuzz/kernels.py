@@ -68,6 +68,10 @@ _LIES = {
     "close": 1,
     "die": 0.7,
     "sleep": 0.5,
+    "late": 0.3,
+    "parts": 1,
+    "everywhere": 1,
+    "key": 1,
 }
 _ENDS = {"honest": 8, "mute": 1, "close": 1, "twist": 1}
 
@@ -497,6 +501,36 @@ class _Kernel(threading.Thread):
         for connection in list(self._connections):
             if rng.random() < 0.4:
                 self._forget(connection)
+
+    def _do_late(self, honest: list[Said], rng: random.Random) -> None:
+        """Say the right thing when nobody waits for it any longer."""
+        time.sleep(rng.choice((1.5, 4)) * LIMIT_S)
+        self._say_all(honest)
+
+    def _do_parts(self, honest: list[Said], rng: random.Random) -> None:
+        """Say it in messages of thousands of parts, before, within or after the right ones."""
+        channel, spoken = rng.choice(honest)
+        many = [rng.choice((b"", b"x", b"{}"))] * rng.choice((100, 5_000))
+        parts = self._parts(spoken)
+        place = rng.choice((0, 1, len(parts)))
+        self._write(channel, _frames([*parts[:place], *many, *parts[place:]]))
+        if rng.random() < 0.5:
+            self._say_all(honest)
+
+    def _do_everywhere(self, honest: list[Said], rng: random.Random) -> None:
+        """Say something on all channels at once, and what is no reply on the harness' channel, too."""
+        for channel in CHANNELS:
+            self._say_all([(channel, rng.choice(honest)[1]), (channel, self._unasked(rng))])
+        self._lie_to_harness(rng)
+        self._say_all(honest)
+
+    def _do_key(self, honest: list[Said], rng: random.Random) -> None:
+        """Sign with another key, or with none, and then perhaps say what was signed before again."""
+        ours, self._key = self._key, rng.choice((b"", b"other", self._key[::-1], self._key + b"x", b"k" * 5_000))
+        self._say_all(honest)
+        self._key = ours
+        if rng.random() < 0.5:
+            self._say_all([*honest, *self._last, *honest])
 
     def _do_die(self, honest: list[Said], rng: random.Random) -> None:
         self._die(rng)

@@ -1,5 +1,5 @@
 """
-Runs a fuzzer many times, counts what happened, watches the time and the memory, and makes a script that fails smaller.
+Runs a fuzzer many times, counts what happened, watches what grows, and makes a script that fails smaller.
 
 A script is a list of steps. It depends only on the seed and the number of its run, and each step brings a seed of its
 own: the other steps do the same when one is taken away.
@@ -9,19 +9,20 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-import os
 import random
-import resource
 import sys
+import tempfile
 import time
 import traceback
 from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-__all__ = ["NAMES", "Fuzzer", "Outcome", "Step", "Summary", "fuzz", "open_files", "run_share"]
+from tests.fuzz.footprint import Footprint, bind_allocator, footprint, growth
 
-NAMES = ("archives", "conductors", "files", "kernels")
+__all__ = ["FEWEST", "NAMES", "Fuzzer", "Outcome", "Step", "Summary", "fuzz", "run_share"]
+
+NAMES = ("answers", "archives", "conductors", "files", "kernels")
 """The fuzzers. Each is a constant in capitals, in the module that is called like it."""
 
 Step = tuple[Any, ...]
@@ -29,8 +30,11 @@ Step = tuple[Any, ...]
 
 LONGEST_S = 60.0
 """How long a run may take. All limits within it are scaled to about a second, but the machine may be very busy."""
-_WARM_UP = 50
+FEWEST = 5
+"""How many runs there are, however busy the machine is."""
 _SHRINKS = 80
+_WARM_UP, _MOST_WARM_UP = 0.2, 1_000
+"""The share of all runs after which there has to be no growth, and how many these are at most: caches fill first."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -70,19 +74,17 @@ class Summary:
     longest_number: int = -1
     ended: Counter[str] = dataclasses.field(default_factory=Counter)
     failed: list[Outcome] = dataclasses.field(default_factory=list)
-    memory_before: int = 0
-    memory_after: int = 0
-    memory_peak: int = 0
-    files_before: int = 0
-    files_after: int = 0
+    before: Footprint = dataclasses.field(default_factory=Footprint)
+    after: Footprint = dataclasses.field(default_factory=Footprint)
+    grown: list[str] = dataclasses.field(default_factory=list)
 
     def __str__(self) -> str:
         ended = "".join(f"\n  {count:7,}  {how}" for how, count in self.ended.most_common(40))
+        grown = "".join(f"\ngrown: {what}" for what in self.grown)
         return (
             f"{self.runs:,} runs in {self.seconds:,.0f} s; the longest took {self.longest:.2f} s "
-            f"(number {self.longest_number}); memory {self.memory_before:,} KiB after the first runs and "
-            f"{self.memory_after:,} KiB at the end, {self.memory_peak:,} KiB at most; "
-            f"open files {self.files_before} and {self.files_after}; {len(self.failed)} failed{ended}"
+            f"(number {self.longest_number}); {len(self.failed)} failed\n"
+            f"after the first runs: {self.before}\nat the end: {self.after}{grown}{ended}"
         )
 
 
@@ -102,14 +104,15 @@ def fuzz(
     Args:
         first: The number of the first run.
         every: The distance of the numbers of two runs, if several processes share them.
-        seconds: No run begins after this time.
+        seconds: No run begins after this time, except for the first few.
         tell: Called with what a person may want to read meanwhile.
     """
     summary = Summary()
     fuzzer.prepare()
+    warm_up = min(_MOST_WARM_UP, max(1, int(_WARM_UP * runs)))
     started = time.monotonic()
     for number in range(first, first + runs * every, every):
-        if seconds is not None and time.monotonic() - started > seconds:
+        if seconds is not None and time.monotonic() - started > seconds and summary.runs >= FEWEST:
             break
         script = fuzzer.script(random.Random(f"{seed}/{number}"))
         before = time.monotonic()
@@ -125,15 +128,14 @@ def fuzz(
             tell(f"number {number} failed: {why}\n  {small}")
             if len(summary.failed) >= 20:
                 break
-        summary.memory_peak = max(summary.memory_peak, _memory())
-        if summary.runs == min(_WARM_UP, runs):
-            summary.memory_before, summary.files_before = _memory(), open_files()
+        if summary.runs == warm_up:
+            summary.before = footprint()
         if summary.runs % 500 == 0:
-            tell(f"{summary.runs:,} runs, {time.monotonic() - started:,.0f} s, {_memory():,} KiB")
-    if not summary.memory_before:
-        summary.memory_before, summary.files_before = _memory(), open_files()
+            tell(f"{summary.runs:,} runs, {time.monotonic() - started:,.0f} s, {footprint()}")
     summary.seconds = time.monotonic() - started
-    summary.memory_after, summary.files_after = _memory(), open_files()
+    summary.after = footprint()
+    if summary.before != Footprint():
+        summary.grown = growth(summary.before, summary.after)
     return summary
 
 
@@ -167,25 +169,18 @@ def _smaller(fuzzer: Fuzzer, script: list[Step], why: str) -> list[Step]:
     return script
 
 
-def _memory() -> int:
-    """KiB of memory that this process has."""
-    if sys.platform != "linux":
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 - no file of ours
-        return int(file.read().split()[1]) * (resource.getpagesize() // 1024)
-
-
-def open_files() -> int:
-    """How many descriptors this process has."""
-    return len(os.listdir("/dev/fd"))  # noqa: PTH208 - no folder of ours
-
-
 def run_share(name: str, runs: int, seed: int, first: int, every: int, seconds: float | None) -> Summary:
     """A share of the runs of the fuzzer that is called so, in this process. The arguments are those of `fuzz`."""
+    bind_allocator()
     fuzzer: Fuzzer = getattr(importlib.import_module(f"tests.fuzz.{name}"), name.upper())
 
     def tell(text: str) -> None:
         sys.stdout.write(f"{text}\n")
         sys.stdout.flush()
 
-    return fuzz(fuzzer, runs=runs, seed=seed, first=first, every=every, seconds=seconds, tell=tell)
+    with tempfile.TemporaryDirectory(prefix="grader-fuzz-") as folder:
+        tempfile.tempdir = folder
+        try:
+            return fuzz(fuzzer, runs=runs, seed=seed, first=first, every=every, seconds=seconds, tell=tell)
+        finally:
+            tempfile.tempdir = None

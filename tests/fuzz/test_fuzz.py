@@ -7,14 +7,15 @@ import random
 
 import pytest
 
-from tests.fuzz.running import NAMES, Fuzzer, fuzz
+from tests.fuzz.running import FEWEST, Fuzzer, fuzz
 
 RUNS = {"archives": 15, "conductors": 30, "files": 60, "kernels": 25}
-SECONDS = 4.0
-"""No run begins later: the machine may be busy."""
+# `answers` finds out first what each mistake returns, which takes half a minute.
+SECONDS = 3.0
+"""No run begins later, if there have been a few: the machine may be busy. Each run has limits of its own."""
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", RUNS)
 @pytest.mark.filterwarnings("default")
 def test_nothing_is_wrong_in_a_short_run(name: str) -> None:
     fuzzer: Fuzzer = getattr(importlib.import_module(f"tests.fuzz.{name}"), name.upper())
@@ -22,9 +23,11 @@ def test_nothing_is_wrong_in_a_short_run(name: str) -> None:
     summary = fuzz(fuzzer, runs=RUNS[name], seed=0, seconds=SECONDS)
 
     assert not summary.failed, summary.failed[0]
-    assert summary.runs > 3
-    assert len(summary.ended) > 3, "nearly all runs end in the same way: the fuzzer does not get far"
-    assert summary.files_after <= summary.files_before + 5
+    assert summary.runs >= FEWEST
+    if summary.runs == RUNS[name]:
+        assert len(summary.ended) > 3, "nearly all runs end in the same way: the fuzzer does not get far"
+    assert summary.after.files <= summary.before.files + 5
+    assert summary.after.threads <= summary.before.threads
 
 
 def test_a_script_that_fails_is_made_smaller() -> None:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import sys
+import tempfile
 
 from grader.sandbox import Bounds, ForkServer, level_of, start_forked_kernel
 
@@ -40,6 +42,18 @@ if os.fork() == 0:
 """
 
 
+LEAVE = """
+here = os.getcwd()
+for _ in range(2000):
+    os.mkdir("d")
+    os.chdir("d")
+os.chdir(here)
+os.makedirs("closed/inner")
+os.chmod("closed/inner", 0)
+os.chmod("closed", 0)
+"""
+
+
 async def _attempt(server: ForkServer) -> dict[str, object]:
     bounds = Bounds(memory_mib=512, processes=32, scratch_mib=16)
     code = CODE.replace("PARENT", str(os.getpid())).replace("REPOSITORY", sys.argv[1])
@@ -47,10 +61,16 @@ async def _attempt(server: ForkServer) -> dict[str, object]:
         await kernel.client.execute(code, reply=True, timeout=20)
         reply = await kernel.client.execute("", reply=True, timeout=20, user_expressions={"result": "result"})
         await kernel.client.execute(OUTLIVE, reply=True, timeout=20)
+        await kernel.client.execute(LEAVE, reply=True, timeout=20)
         layers = kernel.layers
     value = eval(reply["content"]["user_expressions"]["result"]["data"]["text/plain"])
     return {"layers": layers, "level": level_of(layers).label, "result": value}
 
 
+tempfile.tempdir = tempfile.mkdtemp(prefix="g-")  # short, as a socket's path must be
+os.chmod(tempfile.tempdir, 0o711)  # noqa: PTH101 - the kernel may be another user
 with ForkServer(preload="torch", packages=["torch"]) as warm:
-    sys.stdout.write(json.dumps(asyncio.run(_attempt(warm))))
+    attempt = asyncio.run(_attempt(warm))
+attempt["left"] = os.listdir(tempfile.tempdir)  # noqa: PTH208 - names are enough
+shutil.rmtree(tempfile.tempdir, ignore_errors=True)
+sys.stdout.write(json.dumps(attempt))

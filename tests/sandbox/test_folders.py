@@ -80,3 +80,36 @@ def test_only_abandoned_folders_are_removed(here: Path, monkeypatch: pytest.Monk
         ".grader-12345678",
     }
     assert (target / "file").is_file()
+
+
+def _nested(folder: Path, depth: int) -> None:
+    """Make folders in folders, whose path is too long for any system call."""
+    here = Path.cwd()
+    os.chdir(folder)
+    for _ in range(depth):
+        Path("d").mkdir()
+        os.chdir("d")
+    os.chdir(here)
+
+
+def test_what_a_notebook_leaves_is_removed_whatever_it_is(here: Path) -> None:
+    """Thousands of folders in folders, folders without rights, and links: what they lead to stays."""
+    precious = here / "precious"
+    precious.mkdir()
+    (precious / "file").touch()
+
+    with scratch.temporary_folder() as folder:
+        _nested(folder, 3_000)
+        closed = folder / "closed" / "inner"
+        closed.mkdir(parents=True)
+        (closed / "file").touch()
+        (closed / "link").symlink_to(precious)
+        (closed / "loop").symlink_to(closed)
+        os.mkfifo(closed / "pipe")
+        for path in (closed, closed.parent):
+            path.chmod(0)
+        folder.chmod(0o500)
+
+    assert not folder.exists()
+    assert (precious / "file").exists()
+    assert list(here.iterdir()) == [precious]

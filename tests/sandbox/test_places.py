@@ -68,6 +68,7 @@ def test_an_ordinary_user_has_every_layer(sandbox_server: grader.sandbox.ForkSer
     attempt = _attempt(*AS_USER, interpreter())
     assert set(attempt["layers"]) >= set(sandbox_server.layers)
     _assert_contained(attempt["result"])
+    assert attempt["left"] == []
     assert attempt["result"]["user"] == "(1000, 1000)"
 
 
@@ -81,3 +82,4 @@ def test_without_namespaces_the_other_layers_hold(user: list[str]) -> None:
     assert attempt["level"] == "filtered"
     assert "private_root" not in attempt["layers"]
     _assert_contained(attempt["result"])
+    assert attempt["left"] == []

@@ -7,6 +7,8 @@ The first line of a notebook there says which exercises may be lost: `# Costs: g
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import csv
 import dataclasses
 import json
@@ -17,6 +19,7 @@ import shutil
 import stat
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -28,11 +31,16 @@ import nbformat
 from grader.assignment.load import load_assignment
 from grader.reference.cases import build_cases
 from grader.reference.practice import build_practice
+from grader.sandbox import level_of
 from tests.conftest import ROOT, SOURCE, handed_in
+from tests.sandbox.test_places import AS_USER, NO_NAMESPACES, interpreter
 
-__all__ = ["HOSTILE", "Course", "Graded", "make_course"]
+__all__ = ["LEVELS", "USERS", "Course", "Graded", "course_for", "grade_class", "reports", "wrongs"]
 
 HOSTILE = ROOT / "tests" / "corpus" / "hostile_class"
+USERS = {"the caller": [], "an ordinary user": AS_USER}
+LEVELS = {"isolated": [], "filtered": NO_NAMESPACES}
+ORDINARY_USER = 54321
 RIGHT = 20
 SEED = 73_194_026
 LIMITS = {
@@ -164,7 +172,7 @@ def _make_files(folder: Path) -> None:
     )
     bombs = [
         "(" * 90 + "x for" + ")" * 90,
-        "f'" + "{f\"" * 30 + "{x" + "}" * 10,
+        "f'" + '{f"' * 30 + "{x" + "}" * 10,
         "a" + " if a else b" * 3_000,
         "not " * 20_000 + "x",
         "lambda: " * 3_000 + "0",
@@ -176,7 +184,7 @@ def _make_files(folder: Path) -> None:
         "match x:\n    case " + "|".join(f"[{n}, *_]" for n in range(5_000)) + ": pass",
         "def f(" + ", ".join(f"a{n}: b" for n in range(20_000)) + "): pass",
         "@a\n" * 20_000 + "def f(): pass",
-        "\n".join(f"%timeit -n {n} x" for n in range(3_000)),
+        "\n".join(f"%timeit -n {n} x" for n in range(100)),
         "(((((((((((((((((((((((((((((((((((((((((((lambda *, **: (",
         "with " + ", ".join("a as b" for _ in range(10_000)) + ": pass",
         "\\\n" * 50_000 + "x",
@@ -226,19 +234,22 @@ def _make_names(folder: Path) -> None:
 # ------------------------------------------------------------------------------------------------------- grading it
 
 
-def grade_class(course: Course, wrapped: Sequence[str], python: str, environment: dict[str, str]) -> Graded:
+def grade_class(course: Course, *, user: str, level: str) -> Graded:
     """Grade the class as a user does, with two workers."""
-    command = [*wrapped, python, "-m", "grader", "batch", str(course.folder / "class"), "-a", SOURCE.stem]
-    command += ["--solutions", str(course.folder / "solutions"), "-o", str(course.output), "--jobs", "2"]
+    wrapped = [*USERS[user], *LEVELS[level]]
+    command = [*wrapped, interpreter() if wrapped else sys.executable, "-m", "grader", "batch"]
+    command += [str(course.folder / "class"), "-a", SOURCE.stem, "--solutions", str(course.folder / "solutions")]
+    command += ["-o", str(course.output), "--jobs", "2", "--require-sandbox", level]
+    packages = [str(Path(__import__(name).__file__ or "").parents[1]) for name in ("torch", "ipykernel")]
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join([str(ROOT), *packages]),
+        "HOME": "/nonexistent",
+        "TMPDIR": str(course.folder / "tmp"),
+        "COURSE_KEY": _key("environment"),
+    }
     begun = time.monotonic()
-    done = subprocess.run(
-        command,
-        env={**environment, "TMPDIR": str(course.folder / "tmp"), "COURSE_KEY": _key("environment")},
-        cwd="/",
-        capture_output=True,
-        check=False,
-        timeout=900,
-    )
+    done = subprocess.run(command, env=environment, cwd="/", capture_output=True, check=False, timeout=900)
     return Graded(done.returncode, done.stdout, done.stderr, time.monotonic() - begun)
 
 
@@ -257,9 +268,13 @@ def rows(course: Course) -> dict[str, dict[str, str]]:
         return {row["student"]: row for row in csv.DictReader(file)}
 
 
-def wrongs(course: Course, graded: Graded) -> Iterator[str]:
+def wrongs(course: Course, graded: Graded, *, level: str) -> Iterator[str]:
     """What is not as it should be: nothing."""
     found = reports(course)
+    for report in found.values():
+        reached = level_of(report["sandbox"]["layers"]) if report["sandbox"]["layers"] else None
+        if reached is not None and reached.label != level:
+            yield f"{report['submission']['student']} was graded at level {reached.label}"
     for student in course.right:
         score = found.get(student, {}).get("score")
         if score != 10:
@@ -289,8 +304,8 @@ def _wrongs_of(student: str, costs: str, report: dict[str, Any] | None) -> Itera
             yield f"{student} has lost {name}: {outcome}, {exercise['message']} ({report['notebook']})"
         if name == "grad_b1" and forged and outcome == "match":
             yield f"{student} has points for zeros"
-        if student.startswith("autograd") and name in may_be_lost and outcome != "forbidden":
-            yield f"{student} used autograd unseen in {name}: {outcome}"
+        if student.startswith("autograd") and name in may_be_lost and outcome == "match":
+            yield f"{student} used autograd unseen in {name}"
 
 
 def _told(course: Course, graded: Graded) -> Iterator[str]:
@@ -332,27 +347,55 @@ def _commands(graded: Graded) -> Iterator[str]:
         odd = {character for character in text if not (character.isprintable() or character == "\n")}
         if odd:
             yield f"{name} has {sorted(odd)!r}"
-        yield from (f"{name} has a command: {line[:80]!r}" for line in text.splitlines() if re.match(r"\s*(::|##\[|##vso)", line))
+        yield from (
+            f"{name} has a command: {line[:80]!r}"
+            for line in text.splitlines()
+            if re.match(r"\s*(::|##\[|##vso)", line)
+        )
 
 
 def give_away(folder: Path, user: int) -> None:
     """Make a course another user's."""
     for place, folders, names in os.walk(folder):
-        for path in (place, *(os.path.join(place, name) for name in (*folders, *names))):
-            os.lchown(path, user, user)
+        for path in (place, *(Path(place, name) for name in (*folders, *names))):
+            os.chown(path, user, user, follow_symlinks=False)
+
+
+@contextlib.contextmanager
+def course_for(user: Sequence[str], *, only: Sequence[str] = ()) -> Iterator[Course]:
+    """A course in a folder of its own, which belongs to the user who grades."""
+    top = Path(tempfile.mkdtemp(prefix="hostile-class-"))
+    try:
+        top.chmod(0o755)
+        course = make_course(top / "course", only=only)
+        if user:
+            give_away(course.folder, ORDINARY_USER)
+        yield course
+    finally:
+        shutil.rmtree(top, ignore_errors=True)
 
 
 def main() -> None:
-    """Grade the class in a new folder, and say what is wrong: `python -m tests.classroom.hostile_class [NAME…]`."""
-    folder = Path("/tmp") / f"hostile-class-{secrets.token_hex(3)}"
-    course = make_course(folder / "course", only=sys.argv[1:])
-    graded = grade_class(course, [], sys.executable, {"PATH": os.environ["PATH"], "HOME": str(folder)})
-    sys.stderr.buffer.write(graded.stderr[-3000:])
-    for wrong in wrongs(course, graded):
-        print("WRONG", wrong)
-    print(graded.code, f"{graded.seconds:.1f} s")
-    print({student: report["timing_s"] for student, report in reports(course).items()})
-    shutil.rmtree(folder) if not os.environ.get("KEEP") else print(folder)
+    """Grade the class at each level as each user, and say what is wrong: `python -m tests.classroom.hostile_class`."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("only", nargs="*", help="beginnings of names")
+    parser.add_argument("--level", choices=LEVELS, action="append")
+    parser.add_argument("--user", choices=USERS, action="append")
+    parser.add_argument("--times", action="store_true", help="how long each took")
+    options = parser.parse_args()
+    for level in options.level or LEVELS:
+        for user in options.user or USERS:
+            with course_for(USERS[user], only=options.only) as course:
+                graded = grade_class(course, user=user, level=level)
+                for wrong in wrongs(course, graded, level=level):
+                    sys.stdout.write(f"WRONG {wrong}\n")
+                found = reports(course)
+                sys.stdout.write(
+                    f"{level}, {user}: exit code {graded.code}, {graded.seconds:.1f} s, {len(found)} reports\n"
+                )
+                if options.times:
+                    times = sorted(((r["timing_s"]["total"], name) for name, r in found.items()), reverse=True)
+                    sys.stdout.write("".join(f"  {seconds:6.1f} s {name!r}\n" for seconds, name in times[:20]))
 
 
 if __name__ == "__main__":

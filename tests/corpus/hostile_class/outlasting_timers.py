@@ -13,12 +13,12 @@ def again():
             return
 for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1, signal.SIGALRM, signal.SIGCHLD, signal.SIGVTALRM):
     signal.signal(number, lambda *_: again())
-signal.setitimer(signal.ITIMER_REAL, 0.5, 0.5)
-signal.setitimer(signal.ITIMER_VIRTUAL, 0.5, 0.5)
+signal.setitimer(signal.ITIMER_REAL, 1.0, 0)
+signal.setitimer(signal.ITIMER_VIRTUAL, 1.0, 0)
 atexit.register(again)
-os.register_at_fork(after_in_child=lambda: signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2))
+os.register_at_fork(after_in_child=lambda: signal.setitimer(signal.ITIMER_REAL, 1.0, 0))
 weakref.finalize(sys.modules["torch"], again)
-threading.Thread(target=lambda: [time.sleep(0.1) or again() for _ in range(100)], daemon=False).start()
+threading.Thread(target=lambda: [time.sleep(0.1) or again() for _ in range(20)], daemon=False).start()
 # %%
 def grad_b1(dz1):
     again()

@@ -27,5 +27,5 @@ def grad_b1(dz1):
             os.fork() or os._exit(0)
         except (OSError, RuntimeError):
             pass
-    time.sleep(5)
+    time.sleep(2)
     return dz1 * 0

@@ -6,39 +6,81 @@ import contextlib
 import json
 import os
 import secrets
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import psutil
 import pytest
 
-from grader.sandbox import ForkServer
-from tests.conftest import SOURCES, handed_in
+from grader.sandbox import ForkServer, Level, level_of
+from tests.conftest import ROOT, SOURCES, handed_in
+from tests.sandbox.test_places import AS_USER, NO_NAMESPACES, interpreter
 
 pytestmark = pytest.mark.skipif(not ForkServer.is_available(), reason="only Linux forks the judge")
 
 GRADE = ("-m", "grader", "grade")
+ORDINARY_USER = 54321
+PLACES = {
+    "here": (),
+    "filtered": tuple(NO_NAMESPACES),
+    "an ordinary user": tuple(AS_USER),
+    "filtered, an ordinary user": (*AS_USER, *NO_NAMESPACES),
+}
 ONE_PROCESS = ("-W", "default::ImportWarning", *GRADE)
 """The same command in a process that has switches of its own, which the judge would not have."""
+
+
+@pytest.fixture(params=PLACES)
+def place(request: pytest.FixtureRequest) -> tuple[str, ...]:
+    """What to put before a command that runs as another user, or where namespaces are refused."""
+    wrapped: tuple[str, ...] = PLACES[request.param]
+    if AS_USER[0] in wrapped and os.geteuid() != 0:
+        pytest.skip("only root can be another user")
+    if wrapped and subprocess.run([*wrapped, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("users cannot be changed here, or namespaces cannot be refused")
+    return wrapped
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can enter, unlike those of pytest."""
+    folder = Path(tempfile.mkdtemp(prefix="grader-front-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
 
 
 class Graded:
     """A grading in a process of its own, whose descendants have a mark."""
 
-    def __init__(self, folder: Path, cell: str = "", *, command: tuple[str, ...] = GRADE) -> None:
+    def __init__(
+        self, folder: Path, cell: str = "", *, command: tuple[str, ...] = GRADE, place: tuple[str, ...] = ()
+    ) -> None:
         self.folder = folder
+        self.place = place
         folder.mkdir(exist_ok=True)
         self.mark = f"Test{secrets.token_hex(4)}"
         notebook = handed_in("")
         if cell:
             notebook.cells.insert(0, nbformat.v4.new_code_cell(cell))
         nbformat.write(notebook, folder / "alice.ipynb")
-        self.command = [sys.executable, *command, "alice.ipynb", "--solutions", str(SOURCES)]
+        python = interpreter() if place else sys.executable
+        self.command = [*place, python, *command, "alice.ipynb", "--solutions", str(SOURCES)]
         self.environment = os.environ | {"TZ": self.mark}
+        if place:
+            packages = [str(Path(__import__(name).__file__ or "").parents[1]) for name in ("torch", "ipykernel")]
+            self.environment |= {"PYTHONPATH": os.pathsep.join([str(ROOT), *packages]), "HOME": str(folder)}
+            self.environment |= {"TMPDIR": str(folder)}
+        if AS_USER[0] in place:
+            for path in (folder, folder / "alice.ipynb"):
+                os.chown(path, ORDINARY_USER, ORDINARY_USER)
 
     def run(self, before: tuple[str, ...] = (), **options: object) -> subprocess.CompletedProcess[str]:
         """Run it to its end."""
@@ -114,10 +156,10 @@ def judge_of(front: int) -> psutil.Process:
 
 
 @pytest.mark.slow
-def test_the_judge_makes_the_same_report_as_one_process(tmp_path: Path) -> None:
+def test_the_judge_makes_the_same_report_as_one_process(open_folder: Path, place: tuple[str, ...]) -> None:
     """Byte for byte, and says the same in the same order."""
-    apart = Graded(tmp_path / "apart")
-    alone = Graded(tmp_path / "alone", command=ONE_PROCESS)
+    apart = Graded(open_folder / "apart", place=place)
+    alone = Graded(open_folder / "alone", command=ONE_PROCESS, place=place)
     for graded in (apart, alone):
         notebook = handed_in("# %%\ndef grad_z1(da1, z1):\n    return da1\n")
         for number, cell in enumerate(notebook.cells):
@@ -125,6 +167,8 @@ def test_the_judge_makes_the_same_report_as_one_process(tmp_path: Path) -> None:
         nbformat.write(notebook, graded.folder / "alice.ipynb")
 
     done, expected = apart.run(), alone.run()
+    level = level_of(json.loads(apart.report())["sandbox"]["layers"])
+    assert (level is Level.FILTERED) is (NO_NAMESPACES[0] in place)
 
     assert (done.returncode, done.stdout, done.stderr) == (expected.returncode, expected.stdout, expected.stderr)
     assert done.returncode == 1
@@ -148,9 +192,9 @@ def memory_of(process: int) -> bytes:
 
 @pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can read the memory of a kernel")
-def test_a_kernel_has_nothing_that_the_judge_was_told(tmp_path: Path) -> None:
+def test_a_kernel_has_nothing_that_the_judge_was_told(open_folder: Path, place: tuple[str, ...]) -> None:
     """Neither its arguments nor its environment: only the judge has them in its memory, and the front."""
-    graded = busy(Graded(tmp_path / "class"))
+    graded = busy(Graded(open_folder / "class", place=place))
     secret = f"needle-{secrets.token_hex(16)}"
     graded.environment |= {"GRADER_SECRET": secret}
     graded.command += ["--hidden-seed", "7"]
@@ -167,6 +211,70 @@ def test_a_kernel_has_nothing_that_the_judge_was_told(tmp_path: Path) -> None:
     for word in (secret.encode(), b"--hidden-seed"):
         assert word in told
         assert not any(word in other for other in others)
+
+
+REACH = """
+import ctypes, os, resource, struct, time
+libc = ctypes.CDLL(None, use_errno=True)
+buffer = ctypes.create_string_buffer(4096)
+vector = (ctypes.c_void_p * 2)(ctypes.addressof(buffer), 8)
+first = os.getpid() - 200
+reached = []
+for process in range(max(2, first), os.getpid()):
+    for name, value in (
+        ("kill", libc.kill(process, 0)), ("tkill", libc.syscall(200, process, 0)), ("killpg", libc.killpg(process, 0)),
+        ("pidfd", libc.syscall(434, process, 0)), ("ptrace", libc.ptrace(0x4206, process, 0, 0)),
+        ("vm", libc.process_vm_readv(process, vector, 1, vector, 1, 0)),
+        ("prlimit", libc.syscall(302, process, 7, None, buffer)),
+        ("affinity", libc.syscall(204, process, 128, buffer)), ("scheduler", libc.sched_getscheduler(process)),
+        ("kcmp", libc.syscall(312, process, process, 0, 0, 0)), ("session", libc.getsid(process)),
+    ):
+        if value >= 0:
+            reached.append((process, name))
+    for name in ("mem", "environ", "cmdline", "maps", "stat", "fd/0", "cwd", "root/etc", "task", "exe"):
+        try:
+            reached.append((process, name, os.open(f"/proc/{process}/{name}", os.O_RDONLY)))
+        except OSError:
+            pass
+raise RuntimeError(f"from {first} on: {reached}")
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux" or os.uname().machine != "x86_64", reason="numbers of calls of x86_64")
+def test_a_kernel_cannot_reach_the_judge(open_folder: Path, place: tuple[str, ...]) -> None:
+    """Where processes have no namespace of their own, it tries each one that was started before it."""
+    graded = Graded(open_folder / "class", REACH, place=place)
+    process = subprocess.Popen(
+        graded.command, cwd=graded.folder, env=graded.environment, stderr=subprocess.PIPE, text=True
+    )
+    judge = 0
+    while process.poll() is None:
+        with contextlib.suppress(psutil.Error, ValueError, AssertionError):
+            judge = judge_of(process.pid).pid
+        time.sleep(0.02)
+    process.communicate(timeout=60)
+
+    report = json.loads(graded.report())
+    words = report["notebook"]["first_error"].split()
+    assert words[-1] == "[]", words
+    assert process.returncode == 0
+    if NO_NAMESPACES[0] in place:
+        assert int(words[-4]) <= judge <= int(words[-4]) + 200
+
+
+@pytest.mark.slow
+def test_signals_end_everything_in_each_place(open_folder: Path, place: tuple[str, ...]) -> None:
+    """Also what has another user, or no namespace of processes that ends with its first one."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        graded = busy(Graded(open_folder / number.name, place=place))
+        process = graded.start()
+
+        process.send_signal(number)
+        process.communicate(timeout=60)
+
+        assert process.returncode == -number
+        assert graded.has_ended()
 
 
 @pytest.mark.slow

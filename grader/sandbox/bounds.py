@@ -6,7 +6,10 @@ from __future__ import annotations
 
 import dataclasses
 
-__all__ = ["RESERVED_FILES", "RESERVED_MIB", "RESERVED_PROCESSES", "Bounds"]
+__all__ = ["KERNEL_USERS", "RESERVED_FILES", "RESERVED_MIB", "RESERVED_PROCESSES", "Bounds"]
+
+KERNEL_USERS = range(61184, 65520)
+"""The users that kernels are under root: systemd keeps these ids for dynamic users, and nothing else uses them."""
 
 RESERVED_PROCESSES, RESERVED_FILES, RESERVED_MIB = 16, 64, 64
 """

@@ -31,7 +31,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from grader.sandbox.bounds import Bounds
+from grader.sandbox.bounds import KERNEL_USERS, Bounds
 from grader.sandbox.cgroup import Tree
 from grader.sandbox.installation import view_of_installation
 from grader.sandbox.kernel import prepare_kernel, warm_up_tracebacks
@@ -44,7 +44,6 @@ from grader.sandbox.supervisor import Supervisor, run_and_exit
 
 __all__ = ["main"]
 
-_USERS = range(61184, 65520)  # the ids that systemd keeps for dynamic users: nothing else uses them
 _PACKET = 1 << 16
 _MOST_DESCRIPTORS = 64
 _END_TIMEOUT_S = 1.0
@@ -66,7 +65,7 @@ class _Server:
         self.control = control
         self.settles = settles
         self.look = functools.partial(view_of_installation, own=own, secrets=[Path(path) for path in secrets])
-        self.users: Iterator[int] = itertools.cycle(_USERS)
+        self.users: Iterator[int] = itertools.cycle(KERNEL_USERS)
         app = prepare_kernel(watched=watched)  # first, since what is preloaded may look for the shell
         self.preloaded = importlib.import_module(preload) if preload else None
         self._call_preloaded("prepare", watched=watched)
@@ -172,7 +171,7 @@ def _can_assign_users() -> bool:
         ranges = [
             [int(field) for field in line.split()] for line in Path(f"/proc/self/{kind}_map").read_text().splitlines()
         ]
-        if not any(first <= _USERS.start and _USERS.stop <= first + count for first, _, count in ranges):
+        if not any(first <= KERNEL_USERS.start and KERNEL_USERS.stop <= first + count for first, _, count in ranges):
             return False
     return True
 

@@ -6,7 +6,8 @@ foreign architecture kills the process. A call that is newer than this table ret
 
 Where processes have no namespace of their own, calls that take another process's id are not decided here, since a
 filter knows no families: they wait until the supervisor has said whether that process is one of the kernel's own
-(see `gate`). It is also asked whether one more process may be started.
+(see `gate`). It is also asked whether one more process may be started. There, the files of the machine are in sight, too:
+so what Landlock does not confine is closed here.
 """
 
 from __future__ import annotations
@@ -21,7 +22,17 @@ import struct
 from collections.abc import Iterator
 
 from grader.sandbox.linux import check, libc, syscall
-from grader.sandbox.syscalls import ARCHITECTURES, DENIED, LAST_KNOWN, NAMING, STARTING, Naming, native_number
+from grader.sandbox.syscalls import (
+    ARCHITECTURES,
+    DENIED,
+    LAST_KNOWN,
+    NAMING,
+    PRETENDED,
+    STARTING,
+    UNCONFINED,
+    Naming,
+    native_number,
+)
 
 __all__ = ["Outsiders", "build_filter", "install_filter", "listen_with_filter"]
 
@@ -31,7 +42,7 @@ _PIDFD_SEND_SIGNAL = (424, 424)
 class Outsiders(enum.Enum):
     """What becomes of a call that names another process by its id."""
 
-    ALLOWED = "allowed: there is a namespace of processes"
+    ALLOWED = "allowed: there is a namespace of processes, and a private root"
     ASKED = "the supervisor is asked; it also counts processes"
     REFUSED = "refused, except for signals, without which nothing can end its children"
 
@@ -49,6 +60,10 @@ _CLONE_FILES, _CLONE_THREAD = 0x400, 0x10000
 _NEW_NAMESPACES = 0x7E020080  # CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET} and NEWTIME
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _PR_SCHED_CORE = 62
+_PR_SET_VMA = 0x53564D41  # a shared mapping with a name of its own would not be known for one
+_OPENING = {(2, None): 1, (257, 56): 2}  # the argument with the flags
+_WRITES, _TRUNCATES = os.O_WRONLY | os.O_RDWR, os.O_TRUNC
+_KIND_OF_SOCKET = 0xF
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _FIOSETOWN, _SIOCSPGRP = 0x8901, 0x8902
 _F_SETOWN, _F_SETOWN_EX = 8, 15
@@ -57,7 +72,7 @@ _X32_BIT = 0x40000000
 _ALLOW = 0x7FFF0000
 _KILL_PROCESS = 0x80000000
 _ASK = 0x7FC00000  # SECCOMP_RET_USER_NOTIF
-_LOAD, _JUMP_EQUAL, _JUMP_GREATER, _JUMP_SET, _RETURN = 0x20, 0x15, 0x25, 0x45, 0x06
+_LOAD, _AND, _JUMP_EQUAL, _JUMP_GREATER, _JUMP_SET, _RETURN = 0x20, 0x54, 0x15, 0x25, 0x45, 0x06
 _NUMBER, _ARCHITECTURE = 0, 4
 
 
@@ -76,7 +91,8 @@ def build_filter(machine: str | None = None, *, unix_sockets: bool, outsiders: O
     Args:
         machine: `x86_64` or `aarch64`; that of this machine if None.
         unix_sockets: Whether unix sockets may be made. Only sensible if none of the machine's sockets can be reached.
-        outsiders: What becomes of calls that name other processes.
+        outsiders: What becomes of calls that name other processes. If there is no namespace that keeps them away, there
+            is no private root either.
 
     Raises:
         OSError: The architecture is not in the table (ENOTSUP).
@@ -117,6 +133,13 @@ def build_filter(machine: str | None = None, *, unix_sockets: bool, outsiders: O
             (_RETURN, 0, 0, _ASK if outsiders is Outsiders.ASKED else _ALLOW),
         ],
     )
+    for numbers in PRETENDED.values():
+        number = numbers[column]
+        if number is not None:
+            when(_JUMP_EQUAL, number, _returning(_error(0)))
+    if outsiders is not Outsiders.ALLOWED:
+        for number, block in _unconfined(column):
+            when(_JUMP_EQUAL, number, block)
     no_family = errno.EAFNOSUPPORT
     when(
         _JUMP_EQUAL,
@@ -124,7 +147,7 @@ def build_filter(machine: str | None = None, *, unix_sockets: bool, outsiders: O
         _allow_value(0, socket.AF_UNIX, no_family) if unix_sockets else _returning(_error(no_family)),
     )
     when(_JUMP_EQUAL, _SOCKETPAIR[column], _allow_value(0, socket.AF_UNIX, no_family))
-    forbidden = (_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SCHED_CORE)
+    forbidden = (_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SCHED_CORE, _PR_SET_VMA)
     when(_JUMP_EQUAL, _PRCTL[column], _refuse_values(0, forbidden, errno.EPERM))
     # Who gets the signals of a descriptor is behind a pointer in these, but not in F_SETOWN.
     commands = (_TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP)
@@ -172,6 +195,42 @@ def _bounded(column: int) -> Iterator[tuple[int, list[tuple[int, int, int, int]]
     ]
     yield _SETSOCKOPT[column], size_of_buffer
     yield _CLOSE_RANGE, _refuse_values(2, (2, 6), errno.EPERM)  # CLOSE_RANGE_UNSHARE, with and without CLOEXEC
+
+
+def _unconfined(column: int) -> Iterator[tuple[int, list[tuple[int, int, int, int]]]]:
+    """What could be done to files and sockets of the machine where there is no private root, in spite of Landlock."""
+    for x86, arm, error in UNCONFINED.values():
+        number = (x86, arm)[column]
+        if number is not None:
+            yield number, _returning(_error(error))
+    for numbers, flags in _OPENING.items():
+        number = numbers[column]
+        if number is not None:  # to Landlock before Linux 6.2, a file that is opened for reading is not changed
+            yield (
+                number,
+                [
+                    (_LOAD, 0, 0, _argument(flags)),
+                    (_JUMP_SET, 1, 0, _WRITES),
+                    (_JUMP_SET, 1, 0, _TRUNCATES),
+                    (_RETURN, 0, 0, _ALLOW),
+                    (_RETURN, 0, 0, _error(errno.EPERM)),
+                ],
+            )
+    # Sockets for datagrams are connected to each other, and can still send to any other one that they name.
+    yield (
+        _SOCKETPAIR[column],
+        [
+            (_LOAD, 0, 0, _argument(0)),
+            (_JUMP_EQUAL, 1, 0, socket.AF_UNIX),
+            (_RETURN, 0, 0, _error(errno.EAFNOSUPPORT)),
+            (_LOAD, 0, 0, _argument(1)),
+            (_AND, 0, 0, _KIND_OF_SOCKET),
+            (_JUMP_EQUAL, 1, 0, socket.SOCK_STREAM),
+            (_JUMP_EQUAL, 0, 1, socket.SOCK_SEQPACKET),
+            (_RETURN, 0, 0, _ALLOW),
+            (_RETURN, 0, 0, _error(errno.EPROTONOSUPPORT)),
+        ],
+    )
 
 
 def _other_processes(column: int, outsiders: Outsiders) -> Iterator[tuple[int, list[tuple[int, int, int, int]]]]:

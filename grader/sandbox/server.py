@@ -80,6 +80,7 @@ class ForkServer:
         self._layers: tuple[str, ...] | None = None
         self._is_warm = False
         self._is_closed = False
+        self._caches = contextlib.ExitStack()
 
     @staticmethod
     def is_available() -> bool:
@@ -218,6 +219,7 @@ class ForkServer:
         if self._control is not None:
             self._control.close()
             self._control = self._adopted = None
+        self._caches.close()
         if self._process is not None:
             if not self._is_warm:  # it would not notice before it is warm, and it has no kernel yet
                 self._process.kill()
@@ -266,6 +268,8 @@ class ForkServer:
         sweep()  # whoever starts next removes what a killed process left
         ours.send(json.dumps(options).encode())  # not as an argument, since kernels inherit the command line
         environment = clean_environment() | {"HOME": str(Path.home())}  # libraries have their caches there
+        if not os.access(Path.home(), os.W_OK):  # matplotlib would make a folder that it leaves behind
+            environment["MPLCONFIGDIR"] = str(self._caches.enter_context(temporary_folder()))
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603 - our own code
                 # Not `-I`, which ignores the seed of hashes. The environment is clean, and so is the path.

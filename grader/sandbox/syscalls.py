@@ -1,13 +1,25 @@
 """
-Tables of system calls: which ones are refused, which ones name other processes, and which ones start them.
+Tables of system calls: which ones are refused, which ones only seem to work, which ones name other processes, and
+which ones start them.
 """
 
 from __future__ import annotations
 
 import enum
+import errno
 import platform
 
-__all__ = ["ARCHITECTURES", "DENIED", "LAST_KNOWN", "NAMING", "STARTING", "Naming", "native_number"]
+__all__ = [
+    "ARCHITECTURES",
+    "DENIED",
+    "LAST_KNOWN",
+    "NAMING",
+    "PRETENDED",
+    "STARTING",
+    "UNCONFINED",
+    "Naming",
+    "native_number",
+]
 
 ARCHITECTURES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}
 """The column of each architecture in these tables, and its number for Linux's audit."""
@@ -68,8 +80,15 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
     "shmat": (30, 196),
     "shmctl": (31, 195),
     "semget": (64, 190),
+    "semop": (65, 193),  # whoever guesses the number of an object needs no other call before this one
+    "semctl": (66, 191),
+    "semtimedop": (220, 192),
     "msgget": (68, 186),
+    "msgsnd": (69, 189),
+    "msgrcv": (70, 188),
+    "msgctl": (71, 187),
     "mq_open": (240, 180),
+    "mq_unlink": (241, 181),
     "vmsplice": (278, 75),
     "remap_file_pages": (216, 234),
     "lookup_dcookie": (212, 18),
@@ -107,6 +126,39 @@ DENIED: dict[str, tuple[int | None, int | None]] = {
 }
 LAST_KNOWN = 467
 """A call with a greater number is newer than this table."""
+
+
+# Calls that do nothing, and seem to have worked: they would have all disks of the machine wait.
+PRETENDED: dict[str, tuple[int | None, int | None]] = {"sync": (162, 81), "syncfs": (306, 267)}
+
+# Calls on files that Landlock does not confine, and their errors; 0 if they seem to work, since honest code makes them
+# in its own folder. They matter where there is no private root: all files of the same user could be changed by them, and
+# folders watched.
+UNCONFINED: dict[str, tuple[int | None, int | None, int]] = {
+    "chmod": (90, None, 0),
+    "fchmod": (91, 52, 0),
+    "fchmodat": (268, 53, 0),
+    "fchmodat2": (452, 452, 0),
+    "utime": (132, None, 0),
+    "utimes": (235, None, 0),
+    "futimesat": (261, None, 0),
+    "utimensat": (280, 88, 0),
+    "chown": (92, None, errno.EPERM),
+    "lchown": (94, None, errno.EPERM),
+    "fchown": (93, 55, errno.EPERM),
+    "fchownat": (260, 54, errno.EPERM),
+    "setxattr": (188, 5, errno.ENOTSUP),
+    "lsetxattr": (189, 6, errno.ENOTSUP),
+    "fsetxattr": (190, 7, errno.ENOTSUP),
+    "setxattrat": (463, 463, errno.ENOTSUP),
+    "removexattr": (197, 14, errno.ENOTSUP),
+    "lremovexattr": (198, 15, errno.ENOTSUP),
+    "fremovexattr": (199, 16, errno.ENOTSUP),
+    "removexattrat": (466, 466, errno.ENOTSUP),
+    "truncate": (76, 45, errno.EPERM),  # Landlock confines it since Linux 6.2
+    "openat2": (437, 437, errno.ENOSYS),  # its flags are behind a pointer
+    "inotify_add_watch": (254, 27, errno.EPERM),
+}
 
 
 class Naming(enum.Enum):

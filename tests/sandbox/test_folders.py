@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from grader.sandbox import folders as scratch
+from grader.sandbox.bounds import KERNEL_USERS
 
 HOLD = """
 import sys
@@ -50,6 +51,19 @@ def test_a_folder_is_removed_when_its_process_was_killed(here: Path) -> None:
         scratch.sweep()
 
     assert not folder.exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives folders to other users")
+def test_a_folder_that_root_gave_to_a_kernel_is_removed(here: Path) -> None:
+    """But not those of users who are no kernels."""
+    for name, user in (("kernels1", KERNEL_USERS.start), ("kernels2", KERNEL_USERS.stop - 1), ("somebody", 1000)):
+        folder = here / f".grader-{name}"
+        (folder / "work").mkdir(parents=True)
+        os.chown(folder, user, user)
+
+    scratch.sweep()
+
+    assert [path.name for path in here.iterdir()] == [".grader-somebody"]
 
 
 def test_only_abandoned_folders_are_removed(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,78 @@
+"""A class of hostile students among right ones, graded as an instructor does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from grader.sandbox import ForkServer
+from grader.sandbox.linux import prctl
+
+from .hostile_class import LEVELS, USERS, course_for, grade_class, reports, wrongs
+
+PR_SET_CHILD_SUBREAPER = 36
+LONGEST_S = 600.0
+SLACK_MIB = 256
+"""What other processes may take meanwhile, of memory that belongs to no process."""
+
+pytestmark = pytest.mark.skipif(not ForkServer.is_available(), reason="the sandbox needs Linux")
+
+
+def unowned_mib() -> float:
+    """Memory that is in no process, in MiB: shared memory, and what Linux keeps for processes."""
+    fields = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+    return sum(int(fields[name].split()[0]) for name in ("Shmem", "SUnreclaim", "KernelStack", "PageTables")) / 1024
+
+
+def around() -> dict[str, set[str]]:
+    """What a grading might leave on the machine."""
+    return {
+        "mounts": set(Path("/proc/self/mountinfo").read_text().splitlines()),
+        "shared memory": set(os.listdir("/dev/shm")),
+        "variable files": set(os.listdir("/var/tmp")) - {name for name in os.listdir("/var/tmp") if "tmp" in name[:3]},
+    }
+
+
+@pytest.fixture
+def orphans() -> Iterator[set[int]]:
+    """Orphans of what this test starts become its children, as long as it runs. Yields those that it has already."""
+    prctl(PR_SET_CHILD_SUBREAPER, 1)
+    yield {child.pid for child in psutil.Process().children(recursive=True)}
+    prctl(PR_SET_CHILD_SUBREAPER, 0)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("level", "user"), [("isolated", "the caller"), ("filtered", "an ordinary user")])
+def test_hostile_students_take_nothing_from_the_others(level: str, user: str, orphans: set[int]) -> None:
+    """
+    The right ones have all their points, and nothing is read, forged, told or left behind.
+
+    `python -m tests.classroom.hostile_class` does the same at each level as each user.
+    """
+    wrapped = [*USERS[user], *LEVELS[level]]
+    if USERS[user] and os.geteuid() != 0:
+        pytest.skip("only root can be another user")
+    if wrapped and subprocess.run([*wrapped, "true"], capture_output=True, check=False).returncode != 0:
+        pytest.skip("users cannot be changed here, or namespaces cannot be refused")
+    before, memory = around(), unowned_mib()
+
+    with course_for(USERS[user]) as course:
+        graded = grade_class(course, user=user, level=level)
+
+        assert graded.code == 2, graded.stderr.decode(errors="replace")  # some files cannot be read
+        assert list(wrongs(course, graded, level=level)) == []
+        assert set(course.right) | set(course.hostile) <= set(reports(course))
+
+    assert graded.seconds < LONGEST_S
+    assert around() == before
+    assert unowned_mib() < memory + SLACK_MIB
+    left = [child for child in psutil.Process().children(recursive=True) if child.pid not in orphans]
+    with contextlib.suppress(psutil.Error):
+        left = [child for child in left if child.status() != psutil.STATUS_ZOMBIE]
+    assert not left

@@ -26,6 +26,7 @@ FLAGS = {
     "autograd": ("Used autograd", "The assignment's setting autograd decides whether it costs points."),
     "odd_reply": ("Changed the grader's own code", "In their notebook's process only. By itself, it costs no points."),
     "source_mentions_autograd": ("Mentions autograd", "It costs no points: it may be a branch that never runs."),
+    "unexplained": ("Could not be explained", "The grader failed at that. The outcome stands, without a diagnosis."),
     "unusual": ("Does what no gradient needs", "It costs no points, and there may be a good reason: ask the student."),
 }
 """What a flag is called, and what it means."""

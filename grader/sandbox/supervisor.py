@@ -201,7 +201,7 @@ class Supervisor:
             return True
         if command.startswith("seed "):
             with contextlib.suppress(OSError):
-                self.from_kernel.send(command.removeprefix("seed ").encode())
+                self.from_kernel.send(command.removeprefix("seed ").encode(), socket.MSG_DONTWAIT)
             return True
         if command == "used":
             self._send(json.dumps({"used": self._cpu_s() - self.cpu_s_before}).encode())

@@ -15,7 +15,7 @@ from grader.model import Exercise
 __all__ = ["Declared", "declaration", "declare"]
 
 _LINE = re.compile(r"(\w+)\(([\w, ]*)\) -> (\w+(?:, \w+)*)")
-_DEFAULTS: dict[str, Any] = {"autograd": "forbid", "hints": 3, "learning_rate": 0.01, "steps": 30}
+_DEFAULTS: dict[str, Any] = {"autograd": "forbid", "hints": 3, "learning_rate": 0.01, "rows": 64, "steps": 30}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,6 +65,7 @@ class Assignment:
         hidden_seed: The seed of the batches that students do not see.
         learning_rate: Of the training curve.
         hints: How far reports go, from 0 (what was observed) to 3 (every hint).
+        rows: How many images are in the public batch; the other cases have fewer.
         steps: The number of steps of gradient descent in the training curve.
         visibility: What students see, and when.
     """
@@ -89,6 +90,7 @@ class Assignment:
     autograd: str = "forbid"
     hints: int = 3
     learning_rate: float = 0.01
+    rows: int = 64
     steps: int = 30
     visibility: Visibility = EVERYTHING
 
@@ -214,6 +216,7 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
         autograd=settings.get("autograd", "forbid"),
         hints=settings.get("hints", 3),
         learning_rate=float(settings.get("learning_rate", 0.01)),
+        rows=settings.get("rows", 64),
         steps=settings.get("steps", 30),
         visibility=visibility_of(settings),
     )

@@ -144,6 +144,11 @@ NOTEBOOK: Mapping[str, Setting] = {
     ),
     "hints": Setting(lambda value: _is_whole(value, 0, 3), "one of 0, 1, 2, 3", "how many hints a report gives"),
     "learning_rate": Setting(_is_positive, "a positive number", "of the training curve"),
+    "rows": Setting(
+        lambda value: _is_whole(value, 4, 1000),
+        "a whole number from 4 to 1000",
+        "how many images are in the public batch: few, if functions take long",
+    ),
     "steps": Setting(lambda value: _is_whole(value, 1, 1000), "a whole number from 1 to 1000", "of the training curve"),
     "limits": Setting(
         _are_limits,

@@ -27,7 +27,7 @@ __all__ = ["fill_blanks", "release_notebook", "write_release"]
 _IMAGE = re.compile(r"!\[([^\]]*)\]\((?!\w+:)([^)\s]+)\)")
 _CELL = re.compile(r"^# %%.*\n?", re.MULTILINE)
 _DEFINES = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=", re.MULTILINE)
-_KEPT = ("autograd", "hints", "learning_rate", "steps", "limits", "cases", "release", "before")
+_KEPT = ("autograd", "hints", "learning_rate", "rows", "steps", "limits", "cases", "release", "before")
 _DELETE = re.compile(r"^# %% delete: (\w+)\s*$", re.MULTILINE)
 
 

@@ -88,7 +88,7 @@ class Check:
         Args:
             assignment_id: The id, from which the public batch is drawn.
             exercises: Such as `grad_layer(x, dz) -> w, b`: a function, its arguments, and what it is the gradient of.
-            settings: Those of the assignment: `autograd`, `hints`, `learning_rate`, `steps`.
+            settings: Those of the assignment: `autograd`, `hints`, `learning_rate`, `rows`, `steps`.
 
         Raises:
             SourceError: An exercise is written in another way, or there is no such setting.

@@ -61,7 +61,7 @@ class Basis:
         asked: list[Any] = [
             [assignment.id, assignment.hidden_seed, assignment.network],
             [[exercise.name, exercise.arguments, exercise.targets] for exercise in assignment.exercises],
-            [dataclasses.asdict(case) for case in assignment.extra_cases],
+            [assignment.rows, *(dataclasses.asdict(case) for case in assignment.extra_cases)],
             [dataclasses.asdict(assignment.limits), assignment.autograd],
             [assignment.learning_rate, assignment.steps],
             code_hash(EXECUTING),

@@ -63,13 +63,7 @@ class Point:
     combined: bool = False
 
 
-POINTS = (
-    Point(name="mnist", rows=64, dtype=torch.float32, public=True),
-    Point(name="mnist_hidden", rows=48, dtype=torch.float32),
-    Point(name="vjp", rows=17, dtype=torch.float64, random_cotangent=True),
-    Point(name="linear", rows=17, dtype=torch.float64, random_cotangent=True, combined=True),
-)
-"""Batch sizes differ, so that a size copied from one fails on the next. None is 1, which `squeeze()` would remove."""
+_MOST_SMALL_ROWS = 17
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +81,16 @@ class Network:
 
 
 def points_of(assignment: Assignment) -> tuple[Point, ...]:
-    """The points of every assignment, and those of its extra cases. The small ones come last."""
+    """
+    The points of every assignment, and those of its extra cases. The small ones come last.
+
+    Batch sizes differ, so that a size copied from one fails on the next. None is 1, which `squeeze()` would remove.
+    """
+    small = min(_MOST_SMALL_ROWS, assignment.rows // 2)
+    mnist = (
+        Point(name="mnist", rows=assignment.rows, dtype=torch.float32, public=True),
+        Point(name="mnist_hidden", rows=3 * assignment.rows // 4, dtype=torch.float32),
+    )
     extra = tuple(
         Point(
             name=case.name,
@@ -97,7 +100,8 @@ def points_of(assignment: Assignment) -> tuple[Point, ...]:
         )
         for case in assignment.extra_cases
     )
-    return POINTS[:2] + extra + POINTS[2:]
+    random = Point(name="vjp", rows=small, dtype=torch.float64, random_cotangent=True)
+    return (*mnist, *extra, random, dataclasses.replace(random, name="linear", combined=True))
 
 
 def networks_of(assignment: Assignment) -> dict[str, Network]:
@@ -110,7 +114,7 @@ def networks_of(assignment: Assignment) -> dict[str, Network]:
 @functools.lru_cache(maxsize=32)
 def network_names(assignment: Assignment) -> frozenset[str]:
     """The names of all tensors in the network, and of their gradients."""
-    names = evaluate(assignment, POINTS[0]).values
+    names = evaluate(assignment, points_of(assignment)[0]).values
     return frozenset(names) | {f"d{name}" for name in names}
 
 

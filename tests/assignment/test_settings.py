@@ -41,6 +41,7 @@ def line_of(path: Path, beginning: str) -> int:
         ("hints: 4", "`hints` is 4. It must be one of 0, 1, 2, 3."),
         ("hints: true", "`hints` is True. It must be one of 0, 1, 2, 3."),
         ("learning_rate: -1", "`learning_rate` is -1. It must be a positive number."),
+        ("rows: 3", "`rows` is 3. It must be a whole number from 4 to 1000."),
         ("steps: 2.5", "`steps` is 2.5. It must be a whole number from 1 to 1000."),
         (
             "limits: {call_s: -1}",

@@ -29,7 +29,18 @@ def test_a_released_notebook_can_serve_for_grading(assignment_id: str) -> None:
     released = load_assignment(find_sources(RELEASED)[assignment_id], hidden_seed=7)
 
     assert released.exercises == source.exercises
-    for field in ("id", "title", "version", "limits", "autograd", "hints", "learning_rate", "steps", "extra_cases"):
+    for field in (
+        "id",
+        "title",
+        "version",
+        "limits",
+        "autograd",
+        "hints",
+        "learning_rate",
+        "rows",
+        "steps",
+        "extra_cases",
+    ):
         assert getattr(released, field) == getattr(source, field), field
     assert released.solutions == released.solution_code == {}
     source_cases, released_cases = build_cases(source), build_cases(released)

@@ -15,6 +15,7 @@ from grader.compare import compare
 from grader.errors import SolutionError, SourceError
 from grader.model import Exercise, Outcome
 from grader.reference.cases import build_cases, build_chain
+from grader.reference.networks import points_of
 from tests.conftest import SOURCES
 
 
@@ -35,6 +36,24 @@ def test_batch_sizes_differ_and_none_is_one(assignment: Assignment) -> None:
     sizes = {case.name: case.arguments["x"].shape[0] for case in build_cases(assignment)["grad_w1"]}
 
     assert sizes == {"mnist": 64, "mnist_hidden": 48, "vjp": 17, "linear": 17}
+
+
+@given(st.integers(4, 1000))
+def test_an_author_chooses_how_large_they_are(rows: int) -> None:
+    chosen = dataclasses.replace(load_assignment(SOURCES / "two_layer_mse.md"), rows=rows)
+    public, hidden, random, combined = (point.rows for point in points_of(chosen))
+
+    assert public == rows
+    assert public > hidden > random > 1
+    assert combined == random <= 17
+
+
+def test_small_batches_have_the_same_references() -> None:
+    """The functions of the solution are right on them, too."""
+    assignment = dataclasses.replace(load_assignment(SOURCES / "two_layer_mse.md"), rows=4)
+    sizes = {case.name: case.arguments["x"].shape[0] for case in build_cases(assignment)["grad_w1"]}
+
+    assert sizes == {"mnist": 4, "mnist_hidden": 3, "vjp": 2, "linear": 2}
 
 
 def test_about_half_of_the_relu_clips(assignment: Assignment) -> None:

@@ -50,7 +50,8 @@ class Tally:
     def __str__(self) -> str:
         known = f", {self.known} known already" if self.known else ""
         judged = f", {self.judged} judged again without execution" if self.judged else ""
-        rate = f", {self.rate:.1f} per second" if self.done > self.known else ""
+        speed = f"{self.rate:.1f} per second" if self.rate >= 1 else f"{60 * self.rate:.0f} per minute"
+        rate = f", {speed}" if self.done > self.known else ""
         return f"{self.done} of {self.total} done{known}{judged}, {self.failed} failed{rate}"
 
     @property

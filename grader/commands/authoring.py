@@ -4,7 +4,6 @@ The commands of an assignment's author: `new`, `release` and `validate`.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -100,8 +99,10 @@ def _released(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Pat
 
 def _stale(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Path]:
     """The files that a release would change."""
-    with tempfile.TemporaryDirectory(prefix="grader-") as folder:
-        for made in _released(ids, directory, Path(folder)):
+    from grader.sandbox import temporary_folder
+
+    with temporary_folder() as folder:
+        for made in _released(ids, directory, folder):
             there = output / made.relative_to(folder)
             if not there.is_file() or there.read_bytes() != made.read_bytes():
                 yield there

@@ -23,6 +23,7 @@ from grader.execution.channel import Reply, Request, Requests
 from grader.execution.course import Course, safe_error
 from grader.execution.kernels import ASK_DOCTOR, ORDINARY_LAYERS, bounds_of, sandbox_errors
 from grader.execution.messages import (
+    RESTARTS,
     Ask,
     CellsRan,
     DeadlinePassed,
@@ -68,7 +69,7 @@ __all__ = ["Conductor", "longest_s", "read_alone", "start_conductor"]
 READ_S = 60.0
 """The wall time that reading a file may take."""
 _BOUNDS = Bounds(memory_mib=2048, processes=32, cpu_s=300, file_size_mib=1, scratch_mib=1)
-_KERNELS = 4
+_KERNELS = RESTARTS + 1
 _MESSAGE_BYTES = 16 << 20
 _LONGEST_READ_BYTES = 64 << 20  # in memory, it may take twenty times as much
 _START_S = 30.0

@@ -23,16 +23,14 @@ from nbclient.exceptions import DeadKernelError
 from grader.execution.border import safe_text
 from grader.execution.channel import receive, receive_reply, send_request
 from grader.execution.client import TIMED_OUT, connect_client
-from grader.execution.messages import Ask, CellsRan, Replied, Status
+from grader.execution.messages import RESTARTS, Ask, CellsRan, Replied, Status
 from grader.harness.wire import WireError
 from grader.model import CallError, Limits
 from grader.notebook.read import Notebook
 from grader.sandbox import RunningKernel
 
-__all__ = ["BUSY", "GRACE_S", "READY_S", "RESTARTS", "execute"]
+__all__ = ["BUSY", "GRACE_S", "READY_S", "execute"]
 
-RESTARTS = 3
-"""How often a notebook runs again, each time in a new kernel, if a cell or a function killed the one before."""
 GRACE_S = 3.0
 """How long a kernel may take to obey after its time is up."""
 BUSY = 0.8

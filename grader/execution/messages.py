@@ -27,6 +27,7 @@ from grader.notebook.functions import Definition, Place
 from grader.notebook.read import Notebook
 
 __all__ = [
+    "RESTARTS",
     "Ask",
     "CellsRan",
     "Closed",
@@ -49,6 +50,9 @@ __all__ = [
     "Replied",
     "Status",
 ]
+
+RESTARTS = 3
+"""How often a notebook runs again, each time in a new kernel, if a cell or a function killed the one before."""
 
 _LENGTH = struct.Struct(">I")
 _CHUNK_BYTES = 1 << 20

@@ -56,6 +56,7 @@ __all__ = ["CONDUCTORS", "encoded", "frame"]
 
 LIMIT_S = 0.05
 _PATIENCE_S = 50.0
+_LARGE_BYTES = 1 << 20
 _SCALED = {"READ_S": 0.3, "_START_S": 0.03, "_SLACK_S": 0.2, "_END_S": 0.3, "_REASON_S": 0.005}
 
 Said = tuple[Any, bytes]
@@ -200,7 +201,8 @@ class _Peer(threading.Thread):
         else:
             plain = msgspec.to_builtins(said, str_keys=False)
             for _ in range(rng.choice((1, 1, 1, 4))):
-                plain = changed_tree(plain, rng)
+                if len(encoded(plain)) < _LARGE_BYTES:  # else making it would take more memory than judging it may
+                    plain = changed_tree(plain, rng)
             answers[place] = plain, payload
         for said, payload in answers:
             self._send(frame(said, payload))

@@ -15,6 +15,8 @@ __all__ = ["Footprint", "bind_allocator", "footprint", "growth", "open_files"]
 
 MEMORY_KIB = 32 << 10
 """How much more memory is no growth: caches of a bounded size fill up after the first runs, too."""
+PEAK_KIB = 768 << 10
+"""How much more memory a process may have had for a moment: it is busy with a submission and its report."""
 BLOCKS = 200_000
 """How many more of Python's blocks of memory are none."""
 FILES = 5
@@ -31,12 +33,14 @@ class Footprint:
 
     Attributes:
         memory: KiB that are resident, after a collection.
+        peak: KiB that were resident at most, at any time.
         blocks: Python's blocks of memory.
         files, threads, children: How many descriptors, threads and child processes there are.
         left_behind: The names of what is in the folder for temporary files and in `/dev/shm`.
     """
 
     memory: int = 0
+    peak: int = 0
     blocks: int = 0
     files: int = 0
     threads: int = 0
@@ -45,7 +49,7 @@ class Footprint:
 
     def __str__(self) -> str:
         return (
-            f"{self.memory:,} KiB, {self.blocks:,} blocks, {self.files} descriptors, {self.threads} threads, "
+            f"{self.memory:,} KiB, {self.peak:,} KiB at most, {self.blocks:,} blocks, {self.files} descriptors, {self.threads} threads, "
             f"{self.children} children"
         )
 
@@ -58,6 +62,8 @@ def growth(before: Footprint, after: Footprint) -> list[str]:
         for name, bound in allowed.items()
         if getattr(after, name) > getattr(before, name) + bound
     ]
+    if after.peak > before.memory + PEAK_KIB:
+        grown.append(f"peak: {before.memory:,} and then {after.peak:,}")
     left = sorted(after.left_behind - before.left_behind)
     return grown + ([f"left behind: {', '.join(left[:9])}"] if left else [])
 
@@ -65,13 +71,15 @@ def growth(before: Footprint, after: Footprint) -> list[str]:
 def footprint() -> Footprint:
     """What this process has now. What nothing refers to any longer is given back before."""
     gc.collect()
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     if sys.platform != "linux":
-        return Footprint(memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, files=open_files())
+        return Footprint(memory=peak, peak=peak, files=open_files())
     _call("malloc_trim", 0)
     pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
     tasks = list(Path("/proc/self/task").iterdir())
     return Footprint(
         memory=pages * (resource.getpagesize() // 1024),
+        peak=peak,
         blocks=sys.getallocatedblocks(),
         files=open_files(),
         threads=len(tasks),

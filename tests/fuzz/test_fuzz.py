@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib
 import random
 
 import pytest
 
+from tests.fuzz.footprint import Footprint, footprint, growth
 from tests.fuzz.running import FEWEST, Fuzzer, fuzz
 
 RUNS = {"archives": 15, "conductors": 30, "files": 60, "kernels": 25}
@@ -47,3 +49,19 @@ def test_a_script_that_fails_is_made_smaller() -> None:
     assert summary.ended["well"] + len(summary.failed) == 20
     assert all(failed.script == [("bad", 3)] for failed in summary.failed)
     assert again.failed == summary.failed[:1]
+
+
+def test_what_grows_is_told() -> None:
+    before = Footprint(
+        memory=100_000, peak=150_000, blocks=1_000_000, files=10, threads=1, left_behind=frozenset({"a"})
+    )
+    much = Footprint(
+        memory=200_000, peak=2_000_000, blocks=2_000_000, files=99, threads=2, children=1, left_behind=frozenset({"b"})
+    )
+
+    assert growth(before, dataclasses.replace(before, memory=101_000, files=11, left_behind=frozenset())) == []
+    assert [what.split(":")[0] for what in growth(before, much)] == [
+        *("memory", "blocks", "files", "threads", "children", "peak", "left behind"),
+    ]
+    assert footprint().threads >= 1
+    assert footprint().peak >= footprint().memory > 1_000

@@ -1,11 +1,10 @@
 """
-Memory that no process seems to have: pages of shared mappings that nobody touches at the moment, what sockets hold, and
-what Linux keeps for each mapping.
+Memory that no process seems to have: untouched pages of shared mappings, buffers of sockets, descriptions of mappings.
 
 Linux counts a page for a process only while it is in the process's page table, and a message that nobody has read for
-none at all. So shared mappings count by their size, and sockets by what they may hold. A process may have 65,530
-mappings, whose descriptions are copied by each fork, and linked to those of all processes before. The filter on system calls sees to it
-that they cannot hold more, and that all threads of a process have the same descriptors.
+none at all. So shared mappings count by their size, and sockets by what they may hold. The filter on system calls sees
+to it that they cannot hold more, and that all threads of a process have the same descriptors. A process may have 65,530
+mappings, whose descriptions are copied by each fork, and linked to those of all processes before.
 """
 
 from __future__ import annotations

@@ -171,7 +171,7 @@ def _allow_value(index: int, value: int, error: int) -> list[tuple[int, int, int
 
 
 def _bounded(column: int) -> Iterator[tuple[int, list[tuple[int, int, int, int]]]]:
-    """What keeps buffers that no process seems to have at their usual sizes, their descriptors in sight, and disks calm."""
+    """What keeps hidden buffers at their usual sizes, their descriptors in sight, and disks calm."""
     for numbers in PRETENDED.values():
         yield numbers[column], _returning(_error(0))
     # As if the machine allowed no more, of which Linux does not tell either.

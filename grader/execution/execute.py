@@ -44,6 +44,7 @@ _NAME_CHARACTERS, _MESSAGE_CHARACTERS = 100, 2_000
 _ENDS = {
     "memory": ("MemoryError", "the notebook used more memory than allowed"),
     "cpu": ("TimeoutError", "the notebook used more CPU time than allowed"),
+    "files": ("OSError", "the notebook wrote more into files than allowed"),
     "": ("KernelDied", "the notebook's process ended here"),
 }
 """The error to report for the cell in which a kernel ended, by the reason for which the sandbox ended the kernel."""

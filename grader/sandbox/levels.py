@@ -96,7 +96,7 @@ def unbounded(layers: Iterable[str]) -> tuple[str, ...]:
         missing += ["memory and CPU time of all processes together"]
     if "cgroup" not in present:
         missing += ["what Linux itself keeps for them (locks of files, watches, directories)"]
-    if "private_root" not in present:
+    if not present & {"private_root", "joint_limits"}:
         missing += ["files in the scratch folder together"]
     if "own_processes" not in present:
         missing += ["signals to other processes of the same user"]

@@ -6,8 +6,8 @@ foreign architecture kills the process. A call that is newer than this table ret
 
 Where processes have no namespace of their own, calls that take another process's id are not decided here, since a
 filter knows no families: they wait until the supervisor has said whether that process is one of the kernel's own
-(see `gate`). It is also asked whether one more process may be started. There, the files of the machine are in sight, too:
-so what Landlock does not confine is closed here.
+(see `gate`). It is also asked whether one more process may be started. There, the files of the machine are in sight,
+too: so what Landlock does not confine is closed here.
 """
 
 from __future__ import annotations
@@ -116,10 +116,9 @@ def build_filter(machine: str | None = None, *, unix_sockets: bool, outsiders: O
         when(_JUMP_SET, _X32_BIT, _returning(_KILL_PROCESS))
     when(_JUMP_GREATER, LAST_KNOWN, _returning(_error(errno.ENOSYS)))
     when(_JUMP_EQUAL, _CLONE3[column], _returning(_error(errno.ENOSYS)))  # its flags are behind a pointer
-    for numbers in DENIED.values():
-        number = numbers[column]
-        if number is not None:
-            when(_JUMP_EQUAL, number, _returning(_error(errno.EPERM)))
+    for refused in (numbers[column] for numbers in DENIED.values()):
+        if refused is not None:
+            when(_JUMP_EQUAL, refused, _returning(_error(errno.EPERM)))
     when(
         _JUMP_EQUAL,
         _CLONE[column],
@@ -133,13 +132,8 @@ def build_filter(machine: str | None = None, *, unix_sockets: bool, outsiders: O
             (_RETURN, 0, 0, _ASK if outsiders is Outsiders.ASKED else _ALLOW),
         ],
     )
-    for numbers in PRETENDED.values():
-        number = numbers[column]
-        if number is not None:
-            when(_JUMP_EQUAL, number, _returning(_error(0)))
-    if outsiders is not Outsiders.ALLOWED:
-        for number, block in _unconfined(column):
-            when(_JUMP_EQUAL, number, block)
+    for number, block in (*_bounded(column), *_unconfined(column, outsiders), *_other_processes(column, outsiders)):
+        when(_JUMP_EQUAL, number, block)
     no_family = errno.EAFNOSUPPORT
     when(
         _JUMP_EQUAL,
@@ -152,10 +146,6 @@ def build_filter(machine: str | None = None, *, unix_sockets: bool, outsiders: O
     # Who gets the signals of a descriptor is behind a pointer in these, but not in F_SETOWN.
     commands = (_TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP)
     when(_JUMP_EQUAL, _IOCTL[column], _refuse_values(1, commands, errno.EPERM))
-    for number, block in _bounded(column):
-        when(_JUMP_EQUAL, number, block)
-    for number, block in _other_processes(column, outsiders):
-        when(_JUMP_EQUAL, number, block)
     code.extend(_returning(_ALLOW))
     return b"".join(struct.pack("=HBBI", *instruction) for instruction in code)
 
@@ -181,7 +171,9 @@ def _allow_value(index: int, value: int, error: int) -> list[tuple[int, int, int
 
 
 def _bounded(column: int) -> Iterator[tuple[int, list[tuple[int, int, int, int]]]]:
-    """What keeps buffers that no process seems to have at their usual sizes, and their descriptors in sight."""
+    """What keeps hidden buffers at their usual sizes, their descriptors in sight, and disks calm."""
+    for numbers in PRETENDED.values():
+        yield numbers[column], _returning(_error(0))
     # As if the machine allowed no more, of which Linux does not tell either.
     size_of_buffer = [
         (_LOAD, 0, 0, _argument(1)),
@@ -197,8 +189,10 @@ def _bounded(column: int) -> Iterator[tuple[int, list[tuple[int, int, int, int]]
     yield _CLOSE_RANGE, _refuse_values(2, (2, 6), errno.EPERM)  # CLOSE_RANGE_UNSHARE, with and without CLOEXEC
 
 
-def _unconfined(column: int) -> Iterator[tuple[int, list[tuple[int, int, int, int]]]]:
+def _unconfined(column: int, outsiders: Outsiders) -> Iterator[tuple[int, list[tuple[int, int, int, int]]]]:
     """What could be done to files and sockets of the machine where there is no private root, in spite of Landlock."""
+    if outsiders is Outsiders.ALLOWED:
+        return
     for x86, arm, error in UNCONFINED.values():
         number = (x86, arm)[column]
         if number is not None:

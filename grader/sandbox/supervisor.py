@@ -48,6 +48,7 @@ from grader.sandbox.layers import (
 from grader.sandbox.meter import Meter
 from grader.sandbox.probes import probe
 from grader.sandbox.processes import descendants
+from grader.sandbox.scratch import Scratch
 from grader.sandbox.state import WarmState
 from grader.sandbox.view import check_secrets
 
@@ -94,6 +95,7 @@ class Supervisor:
         self.kernel = 0
         self.gate: Gate | None = None
         self.meter = Meter(self._processes)
+        self.scratch: Scratch | None = None
         self.allowed_cpu_s, self.allowance_signal = math.inf, signal.SIGKILL
         self.cpu_s_before = 0.0
         self.next_check = 0.0
@@ -115,6 +117,8 @@ class Supervisor:
             self.identity, write_maps=self._ask_for_maps if self.warm.has_own_users else None
         )
         self.maps.close()
+        if not self.isolated:  # else its files are in a file system of a limited size
+            self.scratch = Scratch(Path(self.request["scratch"]), self.bounds, self._processes)
         from_kernel, to_supervisor = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.kernel = os.fork()
         if self.kernel == 0:
@@ -270,7 +274,7 @@ class Supervisor:
 
     def _exceeded_limit(self) -> str:
         """
-        The limit for which the kernel must be killed: `memory`, `cpu`, or empty if all processes together keep to both.
+        The limit for which the kernel must be killed: `memory`, `files` or `cpu`; empty if all processes keep to them.
 
         Checks at most once in `_WATCH_S` seconds, since a check takes longer than a command, and commands come often.
         With many processes it checks more rarely, so that it has time for commands.
@@ -282,6 +286,8 @@ class Supervisor:
         self.next_check = max(begun + _WATCH_S, time.monotonic() + 4 * (time.monotonic() - begun))
         if has_more:
             return "memory"
+        if self.scratch is not None and self.scratch.is_too_large():
+            return "files"
         used = self._cpu_s()
         if used > self.bounds.cpu_s:
             return "cpu"

@@ -1,6 +1,5 @@
 """
-Tables of system calls: which ones are refused, which ones only seem to work, which ones name other processes, and
-which ones start them.
+Tables of system calls: which ones are refused, only seem to work, name other processes, or start them.
 """
 
 from __future__ import annotations
@@ -129,11 +128,11 @@ LAST_KNOWN = 467
 
 
 # Calls that do nothing, and seem to have worked: they would have all disks of the machine wait.
-PRETENDED: dict[str, tuple[int | None, int | None]] = {"sync": (162, 81), "syncfs": (306, 267)}
+PRETENDED: dict[str, tuple[int, int]] = {"sync": (162, 81), "syncfs": (306, 267)}
 
 # Calls on files that Landlock does not confine, and their errors; 0 if they seem to work, since honest code makes them
-# in its own folder. They matter where there is no private root: all files of the same user could be changed by them, and
-# folders watched.
+# in its own folder. They matter where there is no private root: they could change all files of the same user, and watch
+# folders.
 UNCONFINED: dict[str, tuple[int | None, int | None, int]] = {
     "chmod": (90, None, 0),
     "fchmod": (91, 52, 0),

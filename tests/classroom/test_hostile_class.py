@@ -34,8 +34,8 @@ def around() -> dict[str, set[str]]:
     """What a grading might leave on the machine."""
     return {
         "mounts": set(Path("/proc/self/mountinfo").read_text().splitlines()),
-        "shared memory": set(os.listdir("/dev/shm")),
-        "variable files": set(os.listdir("/var/tmp")) - {name for name in os.listdir("/var/tmp") if "tmp" in name[:3]},
+        "shared memory": {path.name for path in Path("/dev/shm").iterdir()},
+        "caches": {path.name for path in Path("/var/tmp").glob("matplotlib-*")},
     }
 
 

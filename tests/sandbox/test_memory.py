@@ -59,6 +59,11 @@ def without_its_first_thread():
         time.sleep(60)
     threading.Thread(target=more).start()
     libc.syscall({"x86_64": 60, "aarch64": 93}[os.uname().machine], 0)  # ends this thread only
+def many_mappings():
+    libc.mmap.restype = ctypes.c_void_p
+    place = libc.mmap(None, 20_000 * 8192, 3, 0x4022, -1, 0)
+    for number in range(20_000):
+        libc.mprotect(ctypes.c_void_p(place + number * 8192), ctypes.c_size_t(4096), 1)
 def with_another_name():
     libc.prctl(15, b"\\xff\\xfe")
     left.append(bytearray(b"x") * (100 << 20))
@@ -85,6 +90,7 @@ def _end(runner: SandboxRunner, code: str) -> str:
         "in_children(8, full_sockets)",
         "in_children(6, without_its_first_thread)",
         "in_children(6, with_another_name)",
+        "many_mappings()\nin_children(40, lambda: None)",
     ],
 )
 def test_memory_that_no_process_seems_to_have_is_bounded(isolated_runner: SandboxRunner, code: str) -> None:
@@ -98,6 +104,7 @@ def test_memory_that_no_process_seems_to_have_is_bounded(isolated_runner: Sandbo
         "a_mapping_out_of_sight()\nin_children(6, lambda: left[0][0])",
         "full_sockets(50)\nin_children(6, lambda: None)",
         "in_children(30, lambda: None)",
+        "many_mappings()",
     ],
 )
 def test_what_is_shared_counts_once(isolated_runner: SandboxRunner, code: str) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from grader.sandbox import Level, SandboxUnavailable, level_of, missing_layers, refusal
 from grader.sandbox.seccomp import Outsiders, build_filter
-from grader.sandbox.syscalls import DENIED, LAST_KNOWN, NAMING, STARTING, Naming
+from grader.sandbox.syscalls import DENIED, LAST_KNOWN, NAMING, PRETENDED, STARTING, UNCONFINED, Naming
 
 PROCESS = ["rlimits", "no_new_privs", "die_with_parent"]
 FILTERED = [*PROCESS, "seccomp", "landlock", "no_capabilities"]
@@ -45,7 +45,8 @@ def test_numbers_are_those_of_libseccomp(machine: str, column: int, audit: int) 
         pytest.skip("no libseccomp to compare with")
     library = ctypes.CDLL(name)
     wrong = {}
-    tables = {**DENIED, **STARTING, **{call: numbers[:2] for call, numbers in NAMING.items()}}
+    others = {call: numbers[:2] for call, numbers in (*NAMING.items(), *UNCONFINED.items())}
+    tables = {**DENIED, **PRETENDED, **STARTING, **others}
     for call, numbers in tables.items():
         expected = library.seccomp_syscall_resolve_name_arch(ctypes.c_uint32(audit), call.encode())
         if expected != -1:  # -1: this libseccomp is older than the call
@@ -130,6 +131,36 @@ def test_the_filter_decides_on_calls_that_name_or_start_processes(machine: str, 
     assert [verdict(436, 3, 9, flags) for flags in (0, 2, 4, 6)] == [allowed, refused, allowed, refused]
 
 
+@pytest.mark.parametrize("machine", ["x86_64", "aarch64"])
+@pytest.mark.parametrize("outsiders", list(Outsiders))
+def test_the_filter_closes_what_landlock_does_not_confine(machine: str, outsiders: Outsiders) -> None:
+    """Where there is no private root; in one, all of that may be done to the files there."""
+    program = build_filter(machine, unix_sockets=True, outsiders=outsiders)
+    column, audit = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}[machine]
+    allowed, ignored, refused, no_protocol, no_family = 0x7FFF0000, 0x50000, 0x50001, 0x5005D, 0x50061
+
+    def verdict(number: int, *arguments: int) -> int:
+        return _run(program, number, audit, arguments)
+
+    is_free = outsiders is Outsiders.ALLOWED
+    for x86, arm, error in UNCONFINED.values():
+        number = (x86, arm)[column]
+        if number is not None:
+            assert verdict(number) == (allowed if is_free else 0x50000 | error)
+    assert {verdict(numbers[column]) for numbers in PRETENDED.values()} == {ignored}
+    openat, socketpair, prctl = ((257, 53, 157), (56, 199, 167))[column]
+    read, write, both, truncate, create = 0, 1, 2, 0x200, 0x40
+    assert {verdict(openat, 0, 0, mode) for mode in (read, write, both, write | truncate | create)} == {allowed}
+    assert verdict(openat, 0, 0, both | truncate) == allowed
+    assert verdict(openat, 0, 0, read | truncate) == (allowed if is_free else refused)
+    flags = 0x80000 | 0x800
+    assert {verdict(socketpair, 1, kind | more) for kind in (1, 5) for more in (0, flags)} == {allowed}
+    others = {verdict(socketpair, 1, kind | more) for kind in (2, 3) for more in (0, flags)}
+    assert others == {allowed if is_free else no_protocol}
+    assert verdict(socketpair, 2, 1) == no_family
+    assert verdict(prctl, 0x53564D41) == refused
+
+
 def _run(program: bytes, number: int, architecture: int, arguments: tuple[int, ...]) -> int:
     """What a classic BPF machine returns for the program: only the instructions that the filter has."""
     data = struct.pack("=IIQ6Q", number, architecture, 0, *(arguments + (0,) * 6)[:6])
@@ -140,6 +171,8 @@ def _run(program: bytes, number: int, architecture: int, arguments: tuple[int, .
         position += 1
         if operation == 0x20:
             accumulator = struct.unpack_from("=I", data, operand)[0]
+        elif operation == 0x54:
+            accumulator &= operand
         elif operation == 0x06:
             return operand
         else:

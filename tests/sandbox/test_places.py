@@ -54,9 +54,12 @@ def _attempt(*command: str) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def _assert_contained(result: dict[str, str]) -> None:
+def _assert_contained(attempt: dict[str, Any]) -> None:
+    result = attempt["result"]
+    assert attempt["is_unharmed"]
+    assert attempt["heard"] == ""
     denied = ("FileNotFoundError", "PermissionError", "ProcessLookupError", "OSError", "NotADirectoryError")
-    for name in ("shadow", "parent_environment", "solutions", "kill_parent", "loopback"):
+    for name in ("shadow", "parent_environment", "solutions", "kill_parent", "loopback", "datagram", "watch"):
         assert result[name] in denied, (name, result[name])
     assert result["plant"] in (*denied, "'/scratch/tmp'")
     assert (result["write"], result["fork"], result["import"]) == ("1", "768", "'wsgiref'")
@@ -67,7 +70,7 @@ def _assert_contained(result: dict[str, str]) -> None:
 def test_an_ordinary_user_has_every_layer(sandbox_server: grader.sandbox.ForkServer) -> None:
     attempt = _attempt(*AS_USER, interpreter())
     assert set(attempt["layers"]) >= set(sandbox_server.layers)
-    _assert_contained(attempt["result"])
+    _assert_contained(attempt)
     assert attempt["left"] == []
     assert attempt["result"]["user"] == "(1000, 1000)"
 
@@ -81,5 +84,5 @@ def test_without_namespaces_the_other_layers_hold(user: list[str]) -> None:
     attempt = _attempt(*user, *NO_NAMESPACES, interpreter() if user else sys.executable)
     assert attempt["level"] == "filtered"
     assert "private_root" not in attempt["layers"]
-    _assert_contained(attempt["result"])
+    _assert_contained(attempt)
     assert attempt["left"] == []

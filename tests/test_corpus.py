@@ -60,6 +60,10 @@ def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
     return one | other | shared
 
 
+def _kind(folder: Path) -> tuple[Path, str]:
+    return folder.parent, folder.name.partition("_")[0]
+
+
 def _only_defines(folder: Path) -> frozenset[str] | None:
     """The names of the functions that a folder's answers consist of; None if there is more in them."""
     path = folder / "answers.py"
@@ -69,7 +73,10 @@ def _only_defines(folder: Path) -> frozenset[str] | None:
     if "reads_global" in expect.get("diagnoses", {}).values():
         return None  # what it reads, others may have made wrong
     code = path.read_text(encoding="utf-8")
-    statements = ast.parse(code).body
+    try:
+        statements = ast.parse(code).body
+    except SyntaxError:  # a magic
+        return None
     if "# %% delete" in code or not all(isinstance(node, (ast.FunctionDef, ast.Import)) for node in statements):
         return None
     return frozenset(node.name for node in statements if isinstance(node, ast.FunctionDef))
@@ -80,13 +87,13 @@ def together() -> dict[Path, tuple[Path, ...]]:
     """
     For each folder, those that are graded with it in one notebook.
 
-    A notebook may have several mistakes, each in another exercise, and each has the outcome that it has alone.
+    A notebook may have several mistakes or styles, each in another exercise, with the outcomes that they have alone.
     """
     packs: list[tuple[set[str], list[Path]]] = []
     for folder in CASES:
-        names = _only_defines(folder) if folder.name.startswith("wrong_") else None
+        names = None if folder.name.startswith("fail_") else _only_defines(folder)
         for taken, folders in packs:
-            if names and taken and taken.isdisjoint(names) and folders[0].parent == folder.parent:
+            if names and taken and taken.isdisjoint(names) and _kind(folders[0]) == _kind(folder):
                 taken |= names
                 folders.append(folder)
                 break

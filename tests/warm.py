@@ -1,5 +1,5 @@
 """
-Runs `grader` commands in forks of a process that has imported everything and has a warm forkserver.
+Runs `grader` and pytest in forks of a process that has imported everything and has a warm forkserver.
 
 For tests of what commands do, of which starting them is not a part: a start takes seconds, and a fork milliseconds. The
 commands have arguments, a working directory, an environment and standard streams of their own, and can be killed.
@@ -28,6 +28,8 @@ from multiprocessing.util import register_after_fork
 from pathlib import Path
 from typing import Any, NoReturn
 
+import psutil
+
 from grader.sandbox import ForkServer
 
 ROOT = Path(__file__).parent.parent
@@ -36,7 +38,7 @@ _CLIENT = """#!{python} -ISs
 import array, json, os, socket, sys
 with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as control:
     control.connect({path!r})
-    request = json.dumps([sys.argv[1:], os.getcwd(), dict(os.environ)]).encode()
+    request = json.dumps([sys.argv, os.getcwd(), dict(os.environ)]).encode()
     control.sendmsg([request], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [0, 1, 2]))])
     control.recv(100)
     status = control.recv(100)
@@ -62,7 +64,7 @@ class Running:
 
 class WarmGrader:
     """
-    A process that forks commands. `folder` has a program, `grader`, that has it run them.
+    A process that forks commands. `folder` has the programs `grader` and `pytest`, which have it run them.
 
     Args:
         folder: An empty folder with a short path.
@@ -80,13 +82,14 @@ class WarmGrader:
         )
         assert self._process.stdout is not None
         assert self._process.stdout.readline() == b"ready\n"
-        program = folder / "grader"
-        program.write_text(_CLIENT.format(python=sys.executable, path=self._path), encoding="utf-8")
-        program.chmod(program.stat().st_mode | stat.S_IXUSR)
+        for name in ("grader", "pytest"):
+            program = folder / name
+            program.write_text(_CLIENT.format(python=sys.executable, path=self._path), encoding="utf-8")
+            program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
     @property
     def path(self) -> str:
-        """The variable `PATH`, with that program before all others."""
+        """The variable `PATH`, with these programs before all others."""
         return os.pathsep.join((str(self.folder), str(Path(sys.executable).parent), os.environ["PATH"]))
 
     def begin(self, *arguments: object, environment: Mapping[str, str] | None = None) -> Running:
@@ -99,11 +102,16 @@ class WarmGrader:
         """
         control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         control.connect(self._path)
-        request = [[str(word) for word in arguments], str(ROOT), dict(environment or os.environ)]
+        request = [["grader", *map(str, arguments)], str(ROOT), dict(environment or os.environ)]
         with Path(os.devnull).open("r+b") as null:
             rights = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [null.fileno()] * 3))]
             control.sendmsg([json.dumps(request).encode()], rights)
         return Running(int(control.recv(100)), control)
+
+    def is_alone(self) -> bool:
+        """Wait until nothing is left of any command, and none of their kernels."""
+        (forkserver, *commands) = sorted(psutil.Process(self._process.pid).children(), key=psutil.Process.create_time)
+        return not psutil.wait_procs([*commands, *forkserver.children(recursive=True)], timeout=30)[1]
 
     def close(self) -> None:
         self._process.communicate(timeout=30)
@@ -111,6 +119,7 @@ class WarmGrader:
 
 def _serve(path: str) -> None:
     """Fork a process for each request, which says its id, and when it has ended, its exit code."""
+    import pytest  # noqa: F401 - so that forks have it
     import torch
 
     from grader.assignment.load import load_assignment
@@ -145,8 +154,10 @@ def _serve(path: str) -> None:
 
 
 def _run(main: Any, control: socket.socket, request: Sequence[Any], descriptors: Sequence[int]) -> NoReturn:
-    """Be the command."""
-    arguments, folder, environment = request
+    """Be the command, `grader` or `pytest`."""
+    import pytest
+
+    (program, *arguments), folder, environment = request
     code = 1
     try:
         control.sendall(str(os.getpid()).encode())
@@ -156,9 +167,9 @@ def _run(main: Any, control: socket.socket, request: Sequence[Any], descriptors:
         os.chdir(folder)
         os.environ.clear()
         os.environ.update(environment)
-        sys.argv = ["grader", *arguments]
+        sys.argv = [program, *arguments]
         _adopt_forkserver(is_needed="GRADER_TEST_NO_FORKS" not in environment)
-        code = main(arguments)
+        code = int(pytest.main(arguments)) if program.endswith("pytest") else main(arguments)
     finally:
         with contextlib.suppress(OSError):
             sys.stdout.flush()

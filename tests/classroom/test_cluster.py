@@ -202,7 +202,7 @@ def test_the_scheduler_dies(
         cluster.scheduler.kill()
 
     monkeypatch.setattr(Gradebook, "keep", keep)
-    monkeypatch.setattr("grader.classroom.cluster.CONNECT_S", 1.0)
+    monkeypatch.setattr("grader.classroom.cluster.CONNECT_S", 3.0)
 
     assert batch(cluster.file, folder, tmp_path / "out", "--jobs", 1) == 3
 

@@ -37,16 +37,22 @@ torch.set_num_threads(1)
 
 
 LONGEST = (
-    "authoring/test_validate.py",
     "test_corpus.py",
-    "sandbox/test_features.py",
-    "classroom/test_batch.py",
     "test_hostile.py",
-    "diagnosis/test_recognise.py",
-    "ci/test_github.py",
+    "classroom/test_kills.py",
+    "classroom/test_cluster.py",
+    "sandbox/test_features.py",
+    "notebook/test_growth.py",
+    "test_precision.py",
+    "test_front.py",
+    "sandbox/test_conformance.py",
+    "classroom/test_batch.py",
     "reports/test_secrets.py",
     "ci/test_gradescope.py",
-    "test_precision.py",
+    "ci/test_github.py",
+    "authoring/test_validate.py",
+    "classroom/test_rescoring.py",
+    "test_pipeline.py",
 )
 """The files that take longest run first, so that the last ones are short and all processes end at the same time."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -21,6 +22,7 @@ from grader.assignment.source import SourceNotebook, read_source
 from grader.authoring.release import fill_blanks, release_notebook
 from grader.model import Report, Submission
 from grader.reference import mnist
+from tests.warm import WarmGrader
 
 ROOT = Path(__file__).parent.parent
 SOURCES = ROOT / "solutions"
@@ -35,16 +37,22 @@ torch.set_num_threads(1)
 
 
 LONGEST = (
-    "authoring/test_validate.py",
     "test_corpus.py",
-    "sandbox/test_features.py",
-    "classroom/test_batch.py",
     "test_hostile.py",
-    "diagnosis/test_recognise.py",
-    "ci/test_github.py",
+    "classroom/test_kills.py",
+    "classroom/test_cluster.py",
+    "sandbox/test_features.py",
+    "notebook/test_growth.py",
+    "test_precision.py",
+    "test_front.py",
+    "sandbox/test_conformance.py",
+    "classroom/test_batch.py",
     "reports/test_secrets.py",
     "ci/test_gradescope.py",
-    "test_precision.py",
+    "ci/test_github.py",
+    "authoring/test_validate.py",
+    "classroom/test_rescoring.py",
+    "test_pipeline.py",
 )
 """The files that take longest run first, so that the last ones are short and all processes end at the same time."""
 
@@ -55,7 +63,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
     for item in items:
         if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(ROOT))))
+            is_warm = "warm_grader" in getattr(item, "fixturenames", ())
+            item.add_marker(pytest.mark.xdist_group("warm" if is_warm else str(item.path.relative_to(ROOT))))
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +74,13 @@ def shared_images() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(mnist, "load_mnist", lambda: (images.detach(), labels.detach()))
         yield
+
+
+@pytest.fixture(scope="session")
+def warm_grader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmGrader]:
+    """Runs commands that start at once."""
+    with contextlib.closing(WarmGrader(tmp_path_factory.mktemp("warm"))) as warm:
+        yield warm
 
 
 @pytest.fixture(scope="session")

@@ -38,14 +38,75 @@ EXPRESSIONS = (
 CASES = sorted(path.parent for name in ASSIGNMENTS for path in (CORPUS / name).glob("*/expect.toml"))
 
 
-def submission_in(folder: Path, *, base: str) -> Submission:
-    """The file in a folder, or the released notebook with the answers of that folder in it."""
-    raw = [path for path in folder.iterdir() if path.stem == "submission"]
+def submission_in(*folders: Path, base: str) -> Submission:
+    """The file in a folder, or the released notebook with the answers of that folder, or of several, in it."""
+    raw = [path for path in folders[0].iterdir() if path.stem == "submission"]
     if raw:
         return raw_submission(raw[0].read_bytes(), name=raw[0].name)
-    answers = (folder / "answers.py").read_text(encoding="utf-8")
-    notebook = handed_in(answers, base=base, assignment_id=folder.parent.name)
-    return raw_submission(nbformat.writes(notebook).encode(), name=f"{folder.name}.ipynb")
+    answers = "\n\n# %%\n".join((folder / "answers.py").read_text(encoding="utf-8") for folder in folders)
+    notebook = handed_in(answers, base=base, assignment_id=folders[0].parent.name)
+    return raw_submission(nbformat.writes(notebook).encode(), name=f"{folders[0].name}.ipynb")
+
+
+@functools.cache
+def expectation(*folders: Path) -> dict[str, Any]:
+    """What `expect.toml` says: of several folders, what all of them say together."""
+    expects = [tomllib.loads((folder / "expect.toml").read_text(encoding="utf-8")) for folder in folders]
+    return expects[0] if len(expects) == 1 else functools.reduce(_both, expects)
+
+
+def _both(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    shared = {key: _both(one[key], other[key]) for key in one.keys() & other.keys() if isinstance(one[key], dict)}
+    return one | other | shared
+
+
+def _kind(folder: Path) -> tuple[Path, str]:
+    return folder.parent, folder.name.partition("_")[0]
+
+
+def _only_defines(folder: Path) -> frozenset[str] | None:
+    """The names of the functions that a folder's answers consist of; None if there is more in them."""
+    path = folder / "answers.py"
+    expect = expectation(folder)
+    if not path.exists() or expect.get("base", "solution") != "solution":
+        return None
+    if "reads_global" in expect.get("diagnoses", {}).values():
+        return None  # what it reads, others may have made wrong
+    code = path.read_text(encoding="utf-8")
+    try:
+        statements = ast.parse(code).body
+    except SyntaxError:  # a magic
+        return None
+    if "# %% delete" in code or not all(isinstance(node, (ast.FunctionDef, ast.Import)) for node in statements):
+        return None
+    return frozenset(node.name for node in statements if isinstance(node, ast.FunctionDef))
+
+
+@functools.cache
+def together() -> dict[Path, tuple[Path, ...]]:
+    """
+    For each folder, those that are graded with it in one notebook.
+
+    A notebook may have several mistakes or styles, each in another exercise, with the outcomes that they have alone.
+    """
+    packs: list[tuple[set[str], list[Path]]] = []
+    for folder in CASES:
+        names = None if folder.name.startswith("fail_") else _only_defines(folder)
+        for taken, folders in packs:
+            if names and taken and taken.isdisjoint(names) and _kind(folders[0]) == _kind(folder):
+                taken |= names
+                folders.append(folder)
+                break
+        else:
+            packs.append((set(names or ()), [folder]))
+    return {folder: tuple(folders) for _, folders in packs for folder in folders}
+
+
+@functools.cache
+def report_on(*folders: Path) -> Report:
+    """The report on one notebook with the answers of all these folders."""
+    base = expectation(*folders).get("base", "solution")
+    return grade(submission_in(*folders, base=base), soon_ended(folders[0].parent.name))
 
 
 @functools.cache
@@ -103,11 +164,11 @@ def expressions(assignment_id: str) -> frozenset[str]:
 )
 def test_corpus(folder: Path) -> None:
     """Each exercise has the expected outcome, points, notices and diagnosis, and both reports can be made."""
-    expect = tomllib.loads((folder / "expect.toml").read_text(encoding="utf-8"))
+    folders = together()[folder]
 
-    report = grade(submission_in(folder, base=expect.get("base", "solution")), soon_ended(folder.parent.name))
+    report = report_on(*folders)
 
-    check(report, expect)
+    check(report, expectation(*folders))
     if folder.name.startswith("ok_"):
         assert report.chain is not None
         assert set(report.chain.links.values()) == {Outcome.MATCH}

@@ -137,13 +137,15 @@ def test_hostile(folder: Path, strict: Assignment, bait: dict[str, str]) -> None
             assert exercise.outcome.value == outcome, (exercise.name, exercise.message)
     check_flags(report, expect)
     assert expect.get("report", {}).get("first_error_contains", "") in (report.notebook.first_error or "")
-    assert time.monotonic() - started < 60
+    assert time.monotonic() - started < 180  # on a busy machine
     assert shutil.disk_usage("/tmp").free > free - DISK_BYTES, "the disk was filled"
-    assert open_descriptors() <= descriptors + 2
     server = forkserver().pid
     assert server is not None
-    time.sleep(0.05)
+    until = time.monotonic() + 30
+    while descendants(server) and time.monotonic() < until:
+        time.sleep(0.02)
     assert not descendants(server), "a process was left behind"
+    assert open_descriptors() <= descriptors + 2
 
 
 def test_the_grader_is_healthy_afterwards(assignment: Assignment) -> None:

@@ -28,7 +28,7 @@ def grader(folder: Path, *arguments: str, code: str = "") -> subprocess.Complete
         check=False,
         timeout=120,
     )
-    _, alive = psutil.wait_procs([p for p in psutil.process_iter() if _environment(p).get("TZ") == mark], timeout=2)
+    _, alive = psutil.wait_procs([p for p in psutil.process_iter() if _environment(p).get("TZ") == mark], timeout=30)
     assert alive == []
     assert list(temporary.iterdir()) == []
     return done

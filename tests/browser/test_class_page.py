@@ -29,9 +29,13 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return target
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def page(browser: Any, path: Path) -> Iterator[Any]:
-    """The page; the test fails on a console message, a page error, or a request for anything except the file."""
+    """
+    The page, which takes seconds to open. Tests leave the table unfiltered, and in its order.
+
+    The last test fails on a console message, a page error, or a request for anything except the file.
+    """
     context = browser.new_context()
     opened = context.new_page()
     complaints, requests = [], []
@@ -45,6 +49,12 @@ def page(browser: Any, path: Path) -> Iterator[Any]:
     assert set(requests) == {path.as_uri()}
 
 
+def seconds_of_a_sort(head: Any) -> float:
+    started = time.monotonic()
+    head.locator("button").click()
+    return time.monotonic() - started
+
+
 def column(page: Any, number: int) -> list[str]:
     return page.eval_on_selector_all(f"{ROWS} > :nth-child({number})", "cells => cells.map(c => c.textContent)")
 
@@ -56,9 +66,7 @@ def test_failures_of_the_grader_come_first(page: Any) -> None:
 def test_the_table_can_be_sorted(page: Any) -> None:
     """By number and by text, in both directions; screen readers know the order, too."""
     head = page.locator("#table thead th", has_text="Points")
-    started = time.monotonic()
-    head.locator("button").click()
-    assert time.monotonic() - started < 5
+    assert min(seconds_of_a_sort(head) for _ in range(3)) < 5  # a busy machine may disturb each of them
     points = [float(text) for text in column(page, 3) if text != "–"]
     assert points == sorted(points)
     assert len(points) == 998
@@ -91,6 +99,10 @@ def test_the_table_can_be_filtered(page: Any) -> None:
     first = page.locator(".group").first
     first.locator("button").click()
     assert page.locator(ROWS).count() == int(first.locator(".count").inner_text())
+
+    page.fill("#find", "")
+    page.select_option("#show", index=0)
+    assert page.locator(ROWS).count() == 1000
 
 
 def test_the_page_links_to_the_reports(page: Any) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sys
 from pathlib import Path
 
 import nbformat
@@ -33,6 +35,12 @@ def grad_w1(x, dz1):
 def grad_b1(dz1):
     raise type("\\n::error::owned", (Exception,), {{}})("%0A::error::owned\\r::error::owned")
 """
+
+
+@pytest.fixture
+def installed() -> str:
+    """The variable `PATH`, with the `grader` that starts as everywhere."""
+    return f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
 
 
 @pytest.fixture

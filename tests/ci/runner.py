@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -38,10 +36,15 @@ class Job:
 
 
 class Runner:
-    """Runs `action.yml` in a workspace, the student's repository."""
+    """
+    Runs `action.yml` in a workspace, the student's repository.
 
-    def __init__(self, workspace: Path, temporary: Path) -> None:
-        self._workspace, self._temporary = workspace, temporary
+    Args:
+        path: The variable `PATH`, in which a `grader` is installed.
+    """
+
+    def __init__(self, workspace: Path, temporary: Path, *, path: str) -> None:
+        self._workspace, self._temporary, self._path = workspace, temporary, path
         self._action = yaml.safe_load((ROOT / "action.yml").read_text(encoding="utf-8"))
 
     def run(self, inputs: Mapping[str, str], **environment: str) -> Job:
@@ -79,7 +82,7 @@ class Runner:
             ["bash", "--noprofile", "--norc", "-e", "-o", "pipefail", str(script)],
             cwd=self._workspace,
             env={
-                "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+                "PATH": self._path,
                 "HOME": str(self._temporary),
                 "GITHUB_ACTIONS": "true",
                 "GITHUB_WORKSPACE": str(self._workspace),

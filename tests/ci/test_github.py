@@ -16,6 +16,7 @@ from markdown_it import MarkdownIt
 from tests.ci.runner import Job, Runner
 from tests.conftest import ROOT, SOURCES
 from tests.exports.readers import classroom
+from tests.warm import WarmGrader
 
 WORKFLOWS = sorted((ROOT / "ci" / "github").glob("*.yml"))
 CHECK = [str(Path(sys.executable).with_name("check-jsonschema")), "--regex-variant", "python", "--builtin-schema"]
@@ -46,10 +47,11 @@ def test_workflows_pass_valid_inputs_to_the_action(path: Path) -> None:
     assert all("run" not in step for step in steps)
 
 
-def run(repository: Path, notebook: str, **inputs: str) -> Job:
+def run(path: str, repository: Path, notebook: str, **inputs: str) -> Job:
     temporary = repository.parent / "temporary"
     temporary.mkdir(exist_ok=True)
-    job = Runner(repository, temporary).run({"notebook": notebook, **inputs}, ACTIONS_TOKEN="secret of the job")
+    runner = Runner(repository, temporary, path=path)
+    job = runner.run({"notebook": notebook, **inputs}, ACTIONS_TOKEN="secret of the job")
     assert "forged" not in {p.get("title") for _, p, _ in job.commands}
     assert {name for name, _, _ in job.commands} <= {"error", "warning", "notice"}
     assert not any(message.startswith("owned") for _, _, message in job.commands)
@@ -62,8 +64,8 @@ def shown(job: Job, kind: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_perfect_submission(repository: Path) -> None:
-    job = run(repository, "perfect.ipynb")
+def test_a_perfect_submission(installed: str, repository: Path) -> None:
+    job = run(installed, repository, "perfect.ipynb")
 
     assert job.code == 0, job.log
     assert (shown(job, "error"), shown(job, "warning")) == ([], [])
@@ -82,9 +84,9 @@ def test_a_perfect_submission(repository: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_wrong_gradient_is_annotated_at_its_line(repository: Path) -> None:
+def test_a_wrong_gradient_is_annotated_at_its_line(warm_grader: WarmGrader, repository: Path) -> None:
     """The annotation has a hint, the summary and JUnit agree with it, and the job fails."""
-    job = run(repository, "wrong.ipynb")
+    job = run(warm_grader.path, repository, "wrong.ipynb")
 
     lines = (repository / "wrong.ipynb").read_text(encoding="utf-8").split("\n")
     ((_, properties, message),) = [command for command in job.commands if command[0] == "error"]
@@ -99,7 +101,7 @@ def test_a_wrong_gradient_is_annotated_at_its_line(repository: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_hanging_submission_costs_its_own_points(repository: Path, tmp_path: Path) -> None:
+def test_a_hanging_submission_costs_its_own_points(warm_grader: WarmGrader, repository: Path, tmp_path: Path) -> None:
     """The instructor's limits apply."""
     solutions = tmp_path / "solutions"
     solutions.mkdir()
@@ -108,7 +110,7 @@ def test_a_hanging_submission_costs_its_own_points(repository: Path, tmp_path: P
         text.replace("  steps: 20\n", "  steps: 20\n  limits: {call_cpu_s: 1, cell_cpu_s: 1}\n")
     )
 
-    job = run(repository, "hanging.ipynb", solutions=str(solutions), **{"hidden-seed": "12"})
+    job = run(warm_grader.path, repository, "hanging.ipynb", solutions=str(solutions), **{"hidden-seed": "12"})
 
     assert job.code == 1
     assert shown(job, "error") == ["grad_b1: Timed out"]
@@ -116,9 +118,9 @@ def test_a_hanging_submission_costs_its_own_points(repository: Path, tmp_path: P
 
 
 @pytest.mark.slow
-def test_a_hostile_submission_gives_no_commands(repository: Path) -> None:
+def test_a_hostile_submission_gives_no_commands(installed: str, repository: Path) -> None:
     """Whatever it prints, raises or uses as a name stays text in the log, the annotations and the summary."""
-    job = run(repository, "hostile.ipynb", **{"hidden-seed": "987654321"})
+    job = run(installed, repository, "hostile.ipynb", **{"hidden-seed": "987654321"})
 
     assert job.code == 1
     assert shown(job, "error") == ["grad_w1: Raised an error", "grad_b1: Raised an error"]
@@ -131,12 +133,12 @@ def test_a_hostile_submission_gives_no_commands(repository: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_blank_submission_and_a_hostile_file_name(repository: Path) -> None:
+def test_a_blank_submission_and_a_hostile_file_name(warm_grader: WarmGrader, repository: Path) -> None:
     """Blanks are warnings. The file's name contains commands for the shell and for the runner, but is only a name."""
     name = "a'b $(touch owned)\n::error::owned.ipynb"
     (repository / "blank.ipynb").rename(repository / name)
 
-    job = run(repository, name)
+    job = run(warm_grader.path, repository, name)
 
     assert job.code == 1
     assert not (repository / "owned").exists()
@@ -146,10 +148,10 @@ def test_a_blank_submission_and_a_hostile_file_name(repository: Path) -> None:
 
 
 @pytest.mark.slow
-def test_classroom_gets_the_points_that_its_table_shows(repository: Path) -> None:
+def test_classroom_gets_the_points_that_its_table_shows(warm_grader: WarmGrader, repository: Path) -> None:
     """The reporter decides whether the job fails. A file that cannot be read has a result too."""
-    wrong = run(repository, "wrong.ipynb", classroom="true")
-    cut = run(repository, "cut.ipynb", classroom="true", assignment="two_layer_mse")
+    wrong = run(warm_grader.path, repository, "wrong.ipynb", classroom="true")
+    cut = run(warm_grader.path, repository, "cut.ipynb", classroom="true", assignment="two_layer_mse")
 
     assert (wrong.code, cut.code) == (0, 0)
     assert classroom(wrong.environment) == {"shown": 8, "sent": 8, "most": 10, "failed": True}
@@ -157,8 +159,8 @@ def test_classroom_gets_the_points_that_its_table_shows(repository: Path) -> Non
 
 
 @pytest.mark.slow
-def test_a_missing_notebook_fails_the_job(repository: Path) -> None:
-    job = run(repository, "nowhere.ipynb", fail="false")
+def test_a_missing_notebook_fails_the_job(warm_grader: WarmGrader, repository: Path) -> None:
+    job = run(warm_grader.path, repository, "nowhere.ipynb", fail="false")
 
     assert job.code == 2
     assert "There is no file nowhere.ipynb" in job.log
@@ -166,7 +168,7 @@ def test_a_missing_notebook_fails_the_job(repository: Path) -> None:
 
 
 @pytest.mark.parametrize("link", ["two_layer_mse.md", "homework"])
-def test_a_link_to_the_solution_is_not_followed(repository: Path, link: str) -> None:
+def test_a_link_to_the_solution_is_not_followed(warm_grader: WarmGrader, repository: Path, link: str) -> None:
     """A link to the solution, or to its folder, would get full marks."""
     solutions = repository / "solutions"
     solutions.mkdir()
@@ -174,7 +176,7 @@ def test_a_link_to_the_solution_is_not_followed(repository: Path, link: str) -> 
     (repository / link).symlink_to(solutions / link if link.endswith(".md") else solutions)
     notebook = link if link.endswith(".md") else f"{link}/two_layer_mse.md"
 
-    job = run(repository, notebook, solutions="solutions", fail="false")
+    job = run(warm_grader.path, repository, notebook, solutions="solutions", fail="false")
 
     assert job.code == 2
     assert f"{link} is a link" in job.log

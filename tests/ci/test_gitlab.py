@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ import yaml
 
 from tests.conftest import ROOT
 from tests.exports.readers import CODE_QUALITY, gitlab_junit
+from tests.warm import WarmGrader
 
 TEMPLATE = ROOT / "ci" / "gitlab" / ".gitlab-ci.yml"
 BIN = Path(sys.executable).parent
@@ -25,13 +25,13 @@ def job() -> dict[str, Any]:
     return read
 
 
-def run(repository: Path, notebook: str) -> tuple[int, str]:
+def run(path: str, repository: Path, notebook: str) -> tuple[int, str]:
     """Run the script: each command only if the one before succeeded."""
     script = "\n".join(job()["script"]).replace("/opt/grader/assignments", str(ROOT / "assignments"))
     done = subprocess.run(
         ["sh", "-e", "-c", script],
         cwd=repository,
-        env={"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "HOME": str(repository), "NOTEBOOK": notebook},
+        env={"PATH": path, "HOME": str(repository), "NOTEBOOK": notebook},
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -58,9 +58,9 @@ def test_gitlab_schema_accepts_it(tmp_path: Path, breaks: str) -> None:
 
 
 @pytest.mark.slow
-def test_gitlab_finds_a_wrong_gradient(repository: Path) -> None:
+def test_gitlab_finds_a_wrong_gradient(warm_grader: WarmGrader, repository: Path) -> None:
     """In JUnit, in Code Quality at its line, and in the report that the merge request links to."""
-    code, log = run(repository, "wrong.ipynb")
+    code, log = run(warm_grader.path, repository, "wrong.ipynb")
 
     assert code == 1, log
     artifacts = job()["artifacts"]
@@ -76,8 +76,8 @@ def test_gitlab_finds_a_wrong_gradient(repository: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_missing_notebook_fails_the_job(repository: Path) -> None:
-    code, log = run(repository, "nowhere.ipynb")
+def test_a_missing_notebook_fails_the_job(warm_grader: WarmGrader, repository: Path) -> None:
+    code, log = run(warm_grader.path, repository, "nowhere.ipynb")
 
     assert code == 2
     assert "There is no file nowhere.ipynb" in log

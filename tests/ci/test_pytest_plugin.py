@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import junitparser
 import pytest
 
 from tests.conftest import SOURCES
+from tests.warm import WarmGrader
 
 COUNTS = """
 from grader import pipeline
@@ -24,12 +26,14 @@ pipeline.grade = grade
 """
 
 
-def run_pytest(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_pytest(
+    folder: Path, *arguments: str, command: Sequence[str] = (sys.executable, "-m", "pytest")
+) -> subprocess.CompletedProcess[str]:
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST", "COV"))}
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", *arguments],
+        [*command, "-p", "no:cacheprovider", *arguments],
         cwd=folder,
-        env=variables | environment,
+        env=variables,
         capture_output=True,
         text=True,
         check=False,
@@ -37,14 +41,19 @@ def run_pytest(folder: Path, *arguments: str, **environment: str) -> subprocess.
     )
 
 
+@pytest.fixture
+def warm_pytest(warm_grader: WarmGrader) -> tuple[str]:
+    """A command, pytest in a process that has imported everything."""
+    return (str(warm_grader.folder / "pytest"),)
+
+
 @pytest.mark.slow
-def test_each_exercise_is_a_test(repository: Path) -> None:
+def test_each_exercise_is_a_test(repository: Path, warm_pytest: tuple[str]) -> None:
     """A failure shows the diagnosis and the line, JUnit agrees, and other tests in the folder do not run."""
     (repository / "test_other.py").write_text("def test_other(): assert False, 'not asked for'")
 
-    done = run_pytest(
-        repository, "--grader-notebook", "wrong.ipynb", f"--grader-solutions={SOURCES}", "--junitxml=j.xml", "-v"
-    )
+    options = ["--grader-notebook", "wrong.ipynb", f"--grader-solutions={SOURCES}", "--junitxml=j.xml", "-v"]
+    done = run_pytest(repository, *options, command=warm_pytest)
 
     lines = (repository / "wrong.ipynb").read_text(encoding="utf-8").split("\n")
     number = next(n for n, line in enumerate(lines, start=1) if "def grad_z1(" in line)
@@ -73,13 +82,14 @@ def test_beside_other_tests_and_without_a_solution(repository: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_failure_of_the_grader_is_an_error(repository: Path, tmp_path: Path) -> None:
+def test_a_failure_of_the_grader_is_an_error(repository: Path, tmp_path: Path, warm_pytest: tuple[str]) -> None:
     """The solution contradicts autograd. The notebook is graded once, and not again for each exercise."""
     (repository / "conftest.py").write_text(COUNTS)
     text = (SOURCES / "two_layer_mse.md").read_text(encoding="utf-8")
     (tmp_path / "two_layer_mse.md").write_text(text.replace("return 2 * (yhat - y)", "return 3 * (yhat - y)"))
 
-    done = run_pytest(repository, "--grader-notebook", "perfect.ipynb", f"--grader-solutions={tmp_path}", "-q")
+    options = ["--grader-notebook", "perfect.ipynb", f"--grader-solutions={tmp_path}", "-q"]
+    done = run_pytest(repository, *options, command=warm_pytest)
 
     assert "7 errors" in done.stdout
     assert (repository / "graded").read_text() == "once"
@@ -96,8 +106,8 @@ def test_a_failure_of_the_grader_is_an_error(repository: Path, tmp_path: Path) -
         (["--grader-notebook", "perfect.ipynb", "--grader-solutions=nowhere"], "There is no folder nowhere"),
     ],
 )
-def test_wrong_usage_is_reported(repository: Path, arguments: list[str], says: str) -> None:
-    done = run_pytest(repository, *arguments)
+def test_wrong_usage_is_reported(repository: Path, arguments: list[str], says: str, warm_pytest: tuple[str]) -> None:
+    done = run_pytest(repository, *arguments, command=warm_pytest)
 
     assert done.returncode in (2, 4)
     assert says in done.stdout + done.stderr

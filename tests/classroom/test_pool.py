@@ -28,15 +28,18 @@ from grader.errors import GraderFault
 from grader.sandbox import Level
 from tests.conftest import raw_submission
 
+HANGS = ("stop", "wait", "busy", "halfway")
 
-def task_of(content: bytes, deadline_s: float = 2.0) -> Task:
+
+def task_of(content: bytes, hangs_s: float = 2.0) -> Task:
+    """A task for `obey`. Only what never ends has a deadline that anything could reach on a busy machine."""
     return Task(
         submission=raw_submission(content),
         source=SourceFile("none.md", b""),
         hidden_seed=0,
         require=Level.NONE,
         handling=Handling(now=dt.datetime(2026, 2, 1, tzinfo=dt.timezone.utc)),
-        deadline_s=deadline_s,
+        deadline_s=hangs_s if content.decode().startswith(HANGS) else 120.0,
     )
 
 
@@ -113,12 +116,12 @@ def open_obedient(jobs: int) -> Iterator[Executor]:
             yield executor
 
 
-def run(*contents: str, deadline_s: float = 2.0) -> dict[str, str]:
+def run(*contents: str, hangs_s: float = 2.0) -> dict[str, str]:
     """Returns the reports, and for what was given up the reason."""
     results: dict[str, str] = {}
     with Pool[str](Workers(open=open_obedient, jobs=2)) as graders:
         for content in contents:
-            graders.add(content, task_of(content.encode(), deadline_s))
+            graders.add(content, task_of(content.encode(), hangs_s))
         while len(graders):
             for label, _, graded in graders.take():
                 assert label not in results
@@ -147,9 +150,7 @@ def test_a_worker_that_passes_a_bound_is_killed_and_replaced() -> None:
     before = set(psutil.Process().children(recursive=True))
     innocent = [f"s{number}" for number in range(9)]
 
-    results = run(
-        "stop", *innocent[:3], "busy", "wait", *innocent[3:6], "grow", "halfway", *innocent[6:], deadline_s=5.0
-    )
+    results = run("stop", *innocent[:3], "busy", "wait", *innocent[3:6], "grow", "halfway", *innocent[6:])
 
     hung = dict.fromkeys(("stop", "busy", "wait", "halfway"), HUNG)
     assert results == {name: name for name in innocent} | hung | {"grow": GREW}
@@ -161,7 +162,7 @@ def test_a_worker_that_passes_a_bound_is_killed_and_replaced() -> None:
 def test_many_in_a_row_stop_nothing(content: str) -> None:
     guilty = [f"{content} {number}" for number in range(LOST_LIMIT + 1)]
 
-    results = run(*guilty, "s1", deadline_s=0.5)
+    results = run(*guilty, "s1", hangs_s=0.5)
 
     assert results == dict.fromkeys(guilty, HUNG if content == "stop" else DIED) | {"s1": "s1"}
 

@@ -9,11 +9,11 @@ from typing import Any
 import nbformat
 import pytest
 
-from grader.cli import main
 from grader.pipeline import grade
 from grader.reports.json import report_to_dict
 from grader.sandbox import ForkServer
 from tests.conftest import ROOT, SOURCE, assignment_called, handed_in, raw_submission
+from tests.warm import WarmGrader
 
 ANSWERS = """# %%
 import random
@@ -49,7 +49,9 @@ def _comparable(report: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.skipif(not ForkServer.is_available(), reason="kernels are forked on Linux only")
-def test_a_class_with_hostile_neighbours_gets_the_marks_of_a_student_alone(tmp_path: Path) -> None:
+def test_a_class_with_hostile_neighbours_gets_the_marks_of_a_student_alone(
+    tmp_path: Path, warm_grader: WarmGrader
+) -> None:
     folder = tmp_path / "class"
     folder.mkdir()
     content = nbformat.writes(handed_in(ANSWERS)).encode()
@@ -62,7 +64,8 @@ def test_a_class_with_hostile_neighbours_gets_the_marks_of_a_student_alone(tmp_p
     alone = _comparable(
         json.loads(json.dumps(report_to_dict(grade(raw_submission(content), assignment_called("two_layer_mse")))))
     )
-    main(["batch", str(folder), "--solutions", str(SOURCE.parent), "-o", str(tmp_path / "out"), "--jobs", "3"])
+    options = ["--solutions", SOURCE.parent, "-o", tmp_path / "out", "--jobs", 3]
+    assert warm_grader.begin("batch", folder, *options).end() == 1
 
     reports = [json.loads((tmp_path / "out" / f"student{number}.json").read_text()) for number in range(COPIES)]
     assert [_comparable(report) for report in reports] == [alone] * COPIES

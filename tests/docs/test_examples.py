@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from grader.model import Limits, Outcome
 from grader.reports.words import VERDICTS
 from tests.checking.test_check import notebook_of
 from tests.conftest import ROOT, SOURCES, handed_in
+from tests.warm import WarmGrader
 
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.glob("*.md")), ROOT / "README.md"]
@@ -41,9 +41,9 @@ def desk(tmp_path: Path) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
-def test_commands_run(page: Path, desk: Path) -> None:
+def test_commands_run(page: Path, desk: Path, warm_grader: WarmGrader) -> None:
     """Exit codes 0 and 1 are verdicts; 2 would mean that the command is wrong."""
-    environment = os.environ | {"PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    environment = os.environ | {"PATH": warm_grader.path}
     lines = [line for block in COMMANDS.findall(page.read_text(encoding="utf-8")) for line in block.splitlines()]
 
     for line in (line for line in lines if line.startswith("grader ")):

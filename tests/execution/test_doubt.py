@@ -57,7 +57,8 @@ def _execute(*codes: str, limits: Limits = LIMITS) -> Execution:
     ],
 )
 def test_only_what_had_no_processor_is_doubtful(code: str, is_doubtful: bool) -> None:
-    assert _execute(code, "y = 1").is_doubtful is is_doubtful
+    limits = LIMITS if is_doubtful else dataclasses.replace(LIMITS, cell_s=30.0)
+    assert _execute(code, "y = 1", limits=limits).is_doubtful is is_doubtful
 
 
 @pytest.mark.parametrize(

@@ -2,14 +2,16 @@
 Reading and looking at a file takes time and memory that grow with its length only, whatever is in it.
 
 Each shape is made in sizes n, 2n and 4n. Nothing is compared with a clock's limit, only sizes with each other: the
-lines of Python that run (a count that is the same each time), the memory at its peak, and the processor's time, which
-also shows what happens within regular expressions and the parsers in C.
+lines of Python that run, the memory at its peak, and the processor's time, which also shows what happens within regular
+expressions and the parsers in C. A cost that is too high has to be seen three times, since anything else that this
+process does, such as a first import, is measured as well.
 """
 
 from __future__ import annotations
 
 import gc
 import json
+import math
 import sys
 import time
 import tracemalloc
@@ -275,6 +277,14 @@ def processor_time(content: bytes, name: str) -> float:
     return min(times)
 
 
+def least(cost: Callable[[bytes, str], float], content: bytes, name: str, allowed: float) -> float:
+    """What it costs at the least, measured again while it is more than allowed: three times in all."""
+    costs = [cost(content, name)]
+    while costs[-1] > allowed and len(costs) < 3:
+        costs.append(cost(content, name))
+    return min(costs)
+
+
 MEASURES: dict[str, tuple[Callable[[bytes, str], float], float, int]] = {
     "lines of Python": (lines_of_python, 2_000, 1),
     "memory": (memory, 300_000, 2),
@@ -293,6 +303,15 @@ def test_what_a_file_costs_grows_with_its_length_only(shape: str, measure: str) 
     costs: list[float] = []
     for size in sizes:
         content = make(size).encode("utf-8", "replace")
-        costs.append(cost(content, f"a{suffix}"))
-        allowed = (costs[0] + little) * MOST ** (len(costs) - 1)
+        allowed = (costs[0] + little) * MOST ** len(costs) if costs else math.inf
+        costs.append(least(cost, content, f"a{suffix}", allowed))
         assert costs[-1] <= allowed, (sizes, costs)
+
+
+def test_a_cost_counts_only_if_it_is_seen_each_time() -> None:
+    """What else happens in this process, such as a first import or another thread, happens once."""
+    once = iter([9.0, 9.0, 1.0])
+    assert least(lambda content, name: next(once), b"", "a.py", 2.0) == 1.0
+
+    each_time = iter([9.0, 8.0, 7.0])
+    assert least(lambda content, name: next(each_time), b"", "a.py", 2.0) == 7.0

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from grader.sandbox import ForkServer, start_forked_kernel
@@ -33,12 +34,13 @@ def test_a_kernel_and_what_it_starts_are_in_a_group_of_their_own(sandbox_server:
 
     async def run() -> tuple[list[Path], int]:
         async with start_forked_kernel(sandbox_server, SANDBOX_BOUNDS) as kernel:
-            await kernel.client.execute("import subprocess; subprocess.Popen(['sleep', '60'])", reply=True, timeout=10)
+            await kernel.client.execute("import subprocess; subprocess.Popen(['sleep', '60'])", reply=True, timeout=60)
             populated = [g for g in groups(sandbox_server) if (g / "cgroup.procs").read_text()]
             return populated, sum(len((group / "cgroup.procs").read_text().split()) for group in populated)
 
     first, members = asyncio.run(run())
-    time.sleep(0.5)
+    assert sandbox_server.pid is not None
+    psutil.wait_procs(psutil.Process(sandbox_server.pid).children(recursive=True), timeout=30)
     second, _ = asyncio.run(run())
 
     assert len(first) == len(second) == 1
@@ -63,7 +65,7 @@ def test_time_of_children_that_nobody_waits_for_counts(sandbox_server: ForkServe
         async with start_forked_kernel(sandbox_server, dataclasses.replace(SANDBOX_BOUNDS, cpu_s=2)) as kernel:
             assert kernel.sandbox is not None
             kernel.client.execute(code)
-            await asyncio.wait_for(kernel.sandbox.wait(), 30)
+            await asyncio.wait_for(kernel.sandbox.wait(), 60)
             return kernel.sandbox.end
 
     assert asyncio.run(run()) == "cpu"

@@ -1,25 +1,23 @@
 """
-The border: what a student's process sent becomes bounded, valid data here, and nowhere else.
+The border: what a student's process sent becomes bounded, valid data here, and tensors in `grader.execution.tensors`.
 
 Nothing is refused for being strange, because a strange part must not cost the parts beside it. Words that the harness
-does not use are left out; text is valid Unicode and short; numbers, lists and nesting are bounded; tensors are checked
-before memory is allocated for them. What had to be changed is reported, for the instructor.
+does not use are left out; text is valid Unicode and short; numbers, lists and nesting are bounded. What had to be
+changed is reported, for the instructor.
+
+Torch is not imported here, since whoever only reads a notebook would wait for it.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
-
-import torch
-from safetensors import SafetensorError, deserialize
 
 from grader.harness.journal import NOTES
 from grader.harness.wire import Message, unpack_all
 
-__all__ = ["WORDS", "add_record", "read_records", "read_tensors", "safe_text", "whole_characters", "within_bounds"]
+__all__ = ["WORDS", "add_record", "read_records", "safe_text", "whole_characters", "within_bounds"]
 
 WORDS = frozenset(
     {
@@ -36,25 +34,6 @@ MOST_ITEMS = 1_000
 MOST_CHARACTERS = 4_000
 DEEPEST = 6
 LARGEST_INTEGER = 2**63 - 1
-
-MOST_DIMENSIONS = 16
-LARGEST_SIZE = 2**40
-_DTYPES: Mapping[str, torch.dtype] = {
-    "F64": torch.float64,
-    "F32": torch.float32,
-    "F16": torch.float16,
-    "BF16": torch.bfloat16,
-    "F8_E5M2": torch.float8_e5m2,
-    "F8_E4M3": torch.float8_e4m3fn,
-    "I64": torch.int64,
-    "I32": torch.int32,
-    "I16": torch.int16,
-    "I8": torch.int8,
-    "U8": torch.uint8,
-    "BOOL": torch.bool,
-    "C64": torch.complex64,
-}
-"""The dtypes of tensors that are read, by their names in the safetensors format."""
 
 _ADDRESS = re.compile(r"\b0x[0-9a-fA-F]{6,}\b")
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
@@ -152,31 +131,3 @@ def _bounded(value: Any, depth: int, changes: list[str]) -> Any:
         return {key: _bounded(item, depth - 1, changes) for key, item in value.items() if key in WORDS}
     changes.append("value")
     return None
-
-
-def read_tensors(payload: bytes, names: Iterable[str]) -> dict[str, torch.Tensor]:
-    """
-    The tensors of a payload that have one of these names; empty if it is not in the safetensors format.
-
-    A tensor takes exactly the bytes that its dtype and shape need, and these are in the payload already.
-    """
-    if not payload:
-        return {}
-    try:
-        found = dict(deserialize(payload))
-    except (SafetensorError, ValueError, TypeError, KeyError, RuntimeError, OverflowError, MemoryError):
-        return {}
-    return {name: tensor for name in names if name in found and (tensor := _tensor(found[name])) is not None}
-
-
-def _tensor(described: Mapping[str, Any]) -> torch.Tensor | None:
-    """A tensor from its dtype, shape and bytes; None if they do not fit together."""
-    dtype, shape, content = _DTYPES.get(described["dtype"]), list(described["shape"]), described["data"]
-    if dtype is None or len(shape) > MOST_DIMENSIONS or any(not 0 <= size <= LARGEST_SIZE for size in shape):
-        return None
-    if math.prod(shape) * dtype.itemsize != len(content):
-        return None
-    if not content:
-        # With a size of zero, the other sizes take no memory. But torch multiplies them, and that must not overflow.
-        return torch.empty(shape, dtype=dtype) if math.prod(max(1, size) for size in shape) <= LARGEST_SIZE else None
-    return torch.frombuffer(content, dtype=dtype).reshape(shape)

@@ -17,8 +17,9 @@ from safetensors.torch import save
 
 from grader.assignment.load import Assignment
 from grader.compare import ACCEPTED_NAMES, Comparison
-from grader.execution.border import read_tensors, safe_text
+from grader.execution.border import safe_text
 from grader.execution.channel import Reply, Request
+from grader.execution.tensors import read_tensors
 from grader.harness.journal import NOTES
 from grader.model import CallError, Exercise, Limits, Outcome, most_telling
 from grader.notebook.functions import Place

@@ -22,7 +22,6 @@ from jupyter_client.manager import AsyncKernelManager
 from grader import shipped
 from grader.errors import SandboxError, UsageError
 from grader.execution.warm import forkserver
-from grader.harness.serve import serve
 from grader.harness.wire import CHANNEL_VARIABLE
 from grader.model import Limits
 from grader.sandbox import (
@@ -53,7 +52,7 @@ __all__ = [
 ORDINARY_LAYERS = ("own_process", "clean_environment", "time_limits")
 """What confines a kernel that is not forked."""
 START_TIMEOUT_S = 60.0
-_SERVE = "__import__({module!r}, fromlist=[{name!r}]).{name}(get_ipython(), {descriptor})"
+_SERVE = "__import__('grader.harness.serve', fromlist=['serve']).serve(get_ipython(), {descriptor})"
 """What an ordinary kernel executes to serve on its channel. It names nothing that a notebook often renames."""
 ASK_DOCTOR = "Try `grader doctor`."
 
@@ -166,7 +165,7 @@ async def start_ordinary_kernel() -> AsyncIterator[RunningKernel]:
     )
     work, variables = make_scratch(folder / "scratch")
     environment = clean_environment() | variables | {CHANNEL_VARIABLE: f"fd:{theirs.fileno()}"}
-    code = _SERVE.format(module=serve.__module__, name=serve.__name__, descriptor=theirs.fileno())
+    code = _SERVE.format(descriptor=theirs.fileno())
     client = None
     try:
         await manager.start_kernel(cwd=str(work), env=environment, pass_fds=(theirs.fileno(),))

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from safetensors.torch import save
 
-from grader.execution.border import read_tensors, safe_text
+from grader.execution.border import safe_text
 from grader.execution.calls import Returned, Told, place_in, read_call, read_losses, read_told
 from grader.execution.channel import Reply
 from grader.execution.record import Attempt, Execution
+from grader.execution.tensors import read_tensors
 from grader.judge import judge_exercise
 from grader.model import CallError, Outcome
 from grader.notebook.functions import FunctionIndex

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +157,9 @@ def test_a_file_that_cannot_be_read_has_no_lines(tmp_path: Path) -> None:
     finding = Finding(name="grad_w1", outcome=Outcome.MISSING, points=0, max_points=1, cell=1, line=1)
 
     assert find_places(report_of(submission, finding), [path]) == {}
+
+
+@pytest.mark.parametrize("module", ["grader.reports.places", "grader.execution.conductor"])
+def test_finding_lines_imports_no_torch(module: str) -> None:
+    """Neither here nor in the process that reads the file: otherwise each export would take seconds."""
+    subprocess.run([sys.executable, "-c", f"import sys, {module}; sys.exit('torch' in sys.modules)"], check=True)

@@ -57,7 +57,8 @@ def around(path):
         except OSError:
             pass
     for root in ("/proc/self/root", "/proc/1/root", "/proc/thread-self/root", "/proc/self/task/1/root",
-                 "/proc/self/cwd", "/proc/1/cwd/../..", "/dev/fd/../../..", "//", "/.//", "/usr/../..", "/proc/self/fd/0/.."):
+                 "/proc/self/cwd", "/proc/1/cwd/../..", "/dev/fd/../../..", "//", "/.//", "/usr/../..",
+                 "/proc/self/fd/0/.."):
         yield f"{root}{path}"
     yield from ("link0", f"link1/{name}", "hard0", "hard1", f"{folder}/../{os.path.basename(folder)}/{name}")
     yield os.path.relpath(path)

@@ -74,7 +74,12 @@ def _course(folder: Path) -> tuple[Path, ...]:
     """What an instructor has in the folder of a course."""
     _plant(folder / "course.yml", folder / "solutions" / "two_layer_mse.md", folder / "out" / "gradebook.json")
     _plant(folder / "out" / "gradebook.db", folder / "submissions" / "bob.ipynb", folder / ".git" / "index")
-    return folder / "solutions", folder / "submissions", folder / "out", folder / "course.yml"
+    answers = folder / "solutions"
+    _plant(folder / ".git" / "objects" / "ab" / "cdef", folder / ".git" / "packed-refs", folder / "out" / "bob.json")
+    _plant(answers / ".two_layer_mse.md.swp", answers / "two_layer_mse.md~", answers / "#two_layer_mse.md#")
+    _plant(answers / "__init__.py", answers / "__pycache__" / f"a.{sys.implementation.cache_tag}.pyc")
+    _plant(answers / ".ipynb_checkpoints" / "two_layer_mse-checkpoint.ipynb", folder / "answers.py")
+    return answers, folder / "submissions", folder / "out", folder / "course.yml"
 
 
 def _venv(base: str, prefix: Path) -> Path:
@@ -93,6 +98,9 @@ def _wheel(base: str, top: Path, unpacked: Path) -> Install:
     compiled = packages / "__pycache__" / f"secret_answers.{sys.implementation.cache_tag}.pyc"
     _plant(compiled, packages / "grader" / "bundled" / "__pycache__" / "a.pyc")
     (top / "link").symlink_to(top / "environment")
+    # The folder of the course is on the path, by the two ways in which tools put it there.
+    (packages / "course.pth").write_text(f"{top / 'course'}\n")
+    (packages / "course.egg-link").write_text(f"{top / 'course'}\n.\n")
     told = (*_course(top / "course"), packages / "grader" / "bundled" / "solutions")
     return Install(top / "link" / "bin" / "python", top / "link" / packages.relative_to(top / "environment"), {}, told)
 
@@ -129,6 +137,7 @@ def _user(base: str, top: Path, unpacked: Path) -> Install:
     shutil.copytree(unpacked, packages)
     folders = site_packages_of("torch", "ipykernel")
     (packages / "others.pth").write_text("".join(f"{folder}\n" for folder in folders))
+    _plant(top / "home" / ".cache" / "pip" / "http-v2" / "a" / "body", top / "home" / ".ipython" / "history.sqlite")
     _plant(top / "home" / ".bash_history", top / "home" / ".local" / "share" / "notes", packages / "mine" / "a.txt")
     return Install(Path(base), packages, {"HOME": str(top / "home")}, _course(top / "home" / "course"))
 

@@ -31,9 +31,46 @@ for top in dict.fromkeys(TOPS):
         folders[:] = [name for name in folders if (path := os.path.join(folder, name)) not in SKIPPED | seen]
         seen.add(folder)
         found += [path for name in names if look(path := os.path.join(folder, name))]
+def opened(*arguments, **options):
+    try:
+        number = os.open(*arguments, **options)
+    except (OSError, ValueError):
+        return False
+    content = b""
+    try:
+        content = os.read(number, 1 << 20)
+    except OSError:
+        try:  # a descriptor that stands only for the path
+            content = open(f"/proc/self/fd/{number}", "rb").read()
+        except OSError:
+            pass
+    finally:
+        os.close(number)
+    return MARKER.encode() in content
+def around(path):
+    folder, name = os.path.split(path)
+    for number, to in enumerate((path, folder)):
+        try:
+            os.path.lexists(f"link{number}") and os.unlink(f"link{number}")
+            os.symlink(to, f"link{number}")
+            os.link(path, f"hard{number}")
+        except OSError:
+            pass
+    for root in ("/proc/self/root", "/proc/1/root", "/proc/thread-self/root", "/proc/self/task/1/root",
+                 "/proc/self/cwd", "/proc/1/cwd/../..", "/dev/fd/../../..", "//", "/.//", "/usr/../..",
+                 "/proc/self/fd/0/.."):
+        yield f"{root}{path}"
+    yield from ("link0", f"link1/{name}", "hard0", "hard1", f"{folder}/../{os.path.basename(folder)}/{name}")
+    yield os.path.relpath(path)
 for path in PATHS:
-    if look(path):
+    if look(path) or any(map(look, around(path))):
         by_path.append(path)
+    relative = path.lstrip("/")
+    for number in range(64):
+        if any(opened(f"{ups}{relative}", os.O_RDONLY, dir_fd=number) for ups in ("", "../", "../" * 9)):
+            by_path.append(f"{path} from {number}")
+    if opened(path, os.O_PATH) or opened(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK):
+        by_path.append(f"{path} by a descriptor")
 from importlib.util import find_spec
 from grader import shipped
 assert find_spec("grader.harness.serve").origin.endswith(".py")

@@ -191,9 +191,11 @@ def changed_file(steps: Sequence[Step]) -> Submission:
                 source = "".join(map(str, source)) if isinstance(source, list) else str(source)
                 cell["source"] = _of_lines(source, rng)
             text = json.dumps(tree)
-        elif kind == "tree" and tree is not None and len(text) < _LARGE:  # a list may become 2,100 times as long
+        elif kind == "tree" and tree is not None:
             tree = changed_tree(tree, rng, of_json=True)
             text = json.dumps(tree)
+            if len(text) > _LARGE:
+                tree = None  # a list may become 2,100 times as long again
         elif kind == "text":
             place = rng.randint(0, len(text))
             text = text[:place] + hostile_text(rng, of_json=True)[:50_000] + text[place:]

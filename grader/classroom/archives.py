@@ -43,6 +43,8 @@ UTF8_FLAG, ENCRYPTED_FLAG = 0x800, 0x1
 REPOSITORY = (".git", ".github", ".classroom50.yaml")
 """What lies at the top of a checkout."""
 REPOSITORY_DEPTH = 4
+DEPTH_LIMIT = 100
+"""How many folders a file may be in. A walk recurses, and folders in each other may be 2,000."""
 DAMAGED = "The file cannot be unpacked: this part of the archive is damaged ({})."
 LINK = "It is a link, and was not followed."
 
@@ -167,6 +169,12 @@ def _walk(folder: Path) -> tuple[list[File], list[Problem]]:
 
     for place, folders, names in os.walk(folder, onerror=note):
         folders[:] = sorted(name for name in folders if not _is_junk(name))
+        if folders and len(Path(place).relative_to(folder).parts) >= DEPTH_LIMIT:
+            shown = _clean(Path(place).relative_to(folder).as_posix())
+            problems.append(
+                Problem(shown, f"It is in more than {DEPTH_LIMIT} folders, and what is in it was not read.")
+            )
+            folders.clear()
         for name in (*folders, *sorted(names)):
             path = Path(place, name)
             shown = _clean(path.relative_to(folder).as_posix())

@@ -5,7 +5,8 @@ Runs on Gradescope: grades what is in the submission's folder, and always writes
 from __future__ import annotations
 
 import json
-from collections.abc import Collection
+import os
+from collections.abc import Collection, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -28,6 +29,7 @@ __all__ = ["choose_file", "run"]
 
 IGNORED = ("__MACOSX", ".ipynb_checkpoints", ".git")
 MAX_READ = 20
+DEPTH_LIMIT = 100
 
 
 def run(root: Path) -> GraderError | None:
@@ -73,8 +75,7 @@ def choose_file(folder: Path, assignment_id: str, exercises: Collection[str] = (
     If no file is a notebook, the report on the first one says what is wrong with it. Links are not followed. If there
     are very many notebooks, only the first ones are read.
     """
-    paths = [path for path in folder.rglob("*") if path.is_file() and not path.is_symlink()]
-    files = sorted((path for path in paths if not set(IGNORED) & set(path.relative_to(folder).parts)), key=_rank)
+    files = sorted((path for path in _paths_in(folder) if path.is_file() and not path.is_symlink()), key=_rank)
     if not files:
         return Submission.of(b"", name="nothing", student="")
     best = Relevance(), read_submission(files[0])
@@ -89,6 +90,14 @@ def choose_file(folder: Path, assignment_id: str, exercises: Collection[str] = (
         if found > best[0]:
             best = found, submission
     return best[1]
+
+
+def _paths_in(folder: Path) -> Iterator[Path]:
+    """What is in a folder and in those in it, but for some: a walk recurses, so it must not go as deep as it likes."""
+    for place, folders, names in os.walk(folder):
+        is_deep = len(Path(place).relative_to(folder).parts) >= DEPTH_LIMIT
+        folders[:] = [] if is_deep else [name for name in folders if name not in IGNORED]
+        yield from (Path(place, name) for name in names if name not in IGNORED)
 
 
 def _rank(path: Path) -> tuple[int, int, str]:

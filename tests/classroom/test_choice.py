@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import unicodedata
 from collections.abc import Callable
 from pathlib import Path
@@ -394,3 +396,20 @@ def test_reading_one_students_files_ends(tmp_path: Path, monkeypatch: pytest.Mon
     roster = settled(tmp_path, work, packed=True)
 
     assert len(roster.received) == 1
+
+
+def test_folders_in_each_other_by_the_thousand_stop_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A repository or an archive of one student may have them. A walk through them would recurse too deep."""
+    (tmp_path / "ada.ipynb").write_bytes(FULL)
+    (tmp_path / "bob").mkdir()
+    monkeypatch.chdir(tmp_path / "bob")
+    for _ in range(1_500):
+        Path("d").mkdir()
+        os.chdir("d")
+
+    found = gather([tmp_path])
+
+    assert [received.name for received in found.received] == ["ada.ipynb"]
+    assert ["more than 100 folders" in problem.message for problem in found.problems] == [True]
+    assert choose_file(tmp_path, "two", EXERCISES).name == "ada.ipynb"
+    subprocess.run(["rm", "-rf", tmp_path / "bob"], check=True)  # pytest would recurse, too

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import sys
+from concurrent.futures import ProcessPoolExecutor
 
 from tests.fuzz.running import NAMES, run_share
 
@@ -33,8 +34,9 @@ def main() -> int:
             )
             for job in range(options.jobs)
         ]
-        with multiprocessing.get_context("spawn").Pool(options.jobs) as pool:
-            summaries = pool.starmap(run_share, shares, chunksize=1)
+        context = multiprocessing.get_context("spawn")
+        with ProcessPoolExecutor(options.jobs, mp_context=context) as pool:  # raises if one of them crashes
+            summaries = list(pool.map(run_share, *zip(*shares, strict=True)))
     for summary in summaries:
         sys.stdout.write(f"{summary}\n")
     return int(any(summary.failed or summary.grown for summary in summaries))

@@ -33,6 +33,7 @@ from tests.fuzz.values import changed_bytes, changed_tree, hostile_text
 
 __all__ = ["FILES", "changed_file", "prepare_seeds", "seeds"]
 
+_LARGEST = 60_000
 EXERCISES = ("grad_w1", "grad_z1", "grad_b1")
 _SECONDS, _SECONDS_PER_BYTE = 1.0, 40e-6
 _MEMORY, _MEMORY_PER_BYTE = 8_000_000, 400
@@ -134,7 +135,7 @@ _LINES = (
 
 
 def _of_lines(text: str, rng: random.Random) -> str:
-    lines = text.split("\n")
+    lines = text[:_LARGEST].split("\n")  # one of them may become 2,000
     place = rng.randrange(len(lines))
     until = min(len(lines), place + rng.choice((1, 2, 10)))
     how = rng.randrange(8)
@@ -150,7 +151,7 @@ def _of_lines(text: str, rng: random.Random) -> str:
         lines[place] += rng.choice(("\\", "  # %%", "; x = 1" * 500, " + x" * 900, "\r", " if x else (", "?"))
     else:
         lines[place:until] = rng.sample(lines, min(len(lines), until - place))
-    return "\n".join(lines)[:60_000]
+    return "\n".join(lines)[:_LARGEST]
 
 
 _BYTES: tuple[Callable[[str], bytes], ...] = (

@@ -49,8 +49,8 @@ class Footprint:
 
     def __str__(self) -> str:
         return (
-            f"{self.memory:,} KiB, {self.peak:,} KiB at most, {self.blocks:,} blocks, {self.files} descriptors, "
-            f"{self.threads} threads, {self.children} children"
+            f"{self.memory:,} KiB, {self.peak:,} KiB at most, {self.blocks:,} blocks, "
+            f"{self.files} descriptors, {self.threads} threads, {self.children} children"
         )
 
 

@@ -1,5 +1,5 @@
 """
-The supervisor, which stays outside of the sandbox with one kernel until that has ended; and how the kernel gets inside.
+The supervisor, which stays outside of the sandbox with one kernel until that has ended.
 
 The caller sends commands over the kernel's control socket. A number is a signal for the kernel. `cpu SECONDS SIGNAL`
 allows the kernel that much CPU time from now on, and names the signal to send when it is used up; `used` asks how much
@@ -20,7 +20,6 @@ import select
 import signal
 import socket
 import sys
-import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterable
@@ -30,27 +29,18 @@ from typing import Any, NoReturn
 from grader.sandbox import linux
 from grader.sandbox.bounds import RESERVED_MIB, Bounds
 from grader.sandbox.cgroup import Group
-from grader.sandbox.descriptors import close_all_but, redirect_to_null
-from grader.sandbox.environment import make_scratch
-from grader.sandbox.errors import SandboxUnavailable
+from grader.sandbox.descriptors import close_all_but
 from grader.sandbox.gate import Gate
+from grader.sandbox.inside import KernelProcess
 from grader.sandbox.layers import (
-    OWN_PLACES,
-    SCRATCH,
     Identity,
     become_inner_user,
-    build_root,
-    change_user,
     enter_namespaces,
-    give_up_powers,
-    namespace_ids,
 )
 from grader.sandbox.meter import Meter
-from grader.sandbox.probes import probe
 from grader.sandbox.processes import descendants
 from grader.sandbox.scratch import Scratch
 from grader.sandbox.state import WarmState
-from grader.sandbox.view import check_secrets
 
 __all__ = ["Supervisor", "run_and_exit"]
 
@@ -123,7 +113,7 @@ class Supervisor:
         self.kernel = os.fork()
         if self.kernel == 0:
             from_kernel.close()
-            run_and_exit(lambda: _KernelProcess(self, to_supervisor).run())
+            run_and_exit(lambda: KernelProcess(self, to_supervisor).run())
         to_supervisor.close()
         self.from_kernel = from_kernel
         os.close(self.channel)
@@ -298,98 +288,6 @@ class Supervisor:
             self._send(b'{"over": "cpu"}')
             self._signal(self.allowance_signal)
         return ""
-
-
-class _KernelProcess:
-    """The kernel's process, from its fork until untrusted code runs."""
-
-    def __init__(self, supervisor: Supervisor, to_supervisor: socket.socket) -> None:
-        self.supervisor = supervisor
-        self.to_supervisor = to_supervisor
-
-    def run(self) -> None:
-        """Enter the sandbox, send its layers to the supervisor, and run the kernel. If that fails, send why."""
-        try:
-            self._enter_and_run()
-        except Exception as error:
-            is_refusal = isinstance(error, SandboxUnavailable)
-            message = {"refusal": error.args} if is_refusal else {"problem": f"{type(error).__name__}: {error}"[:1000]}
-            with contextlib.suppress(OSError):
-                self.to_supervisor.send(json.dumps(message).encode())
-            raise
-
-    def _enter_and_run(self) -> None:
-        outer, warm = self.supervisor, self.supervisor.warm
-        bounds = outer.bounds
-        outer.control.close()
-        if outer.group is not None:
-            outer.group.close()
-        os.setsid()
-        inside = namespace_ids()
-        has_root = outer.isolated and build_root(warm.view, bounds)
-        if not has_root:
-            change_user(outer.identity, isolated=outer.isolated, has_own_user=warm.has_own_users)
-        if outer.isolated:
-            linux.libc.sethostname(b"sandbox", 7)
-        scratch = SCRATCH if has_root else Path(outer.request["scratch"])
-        work, variables = make_scratch(scratch)
-        os.chdir(work)
-        os.environ.update(variables | {warm.channel_variable: f"fd:{outer.channel}"})
-        tempfile.tempdir = None  # forget the folder that the warm process found
-        redirect_to_null()
-        call = outer.request.get("call")
-        # Without a private root, only our own code may make unix sockets: others could reach those of the machine.
-        has_unix_sockets = has_root or bool(call)
-        gate = give_up_powers(
-            warm.view,
-            bounds,
-            filter_program=warm.filters.get((has_root, has_unix_sockets)),
-            asking_program=None if outer.isolated else warm.asking_filters.get(has_unix_sockets),
-            scratch=scratch,
-            initial_size=warm.size,
-        )
-        if gate is not None:
-            socket.send_fds(self.to_supervisor, [b"gate"], [gate])
-            os.close(gate)
-        layers = probe(
-            warm.namespaces,
-            inside,
-            bounds,
-            has_root=has_root,
-            has_gate=gate is not None,
-            root_device=warm.root_device,
-        )
-        if "private_root" in layers or "landlock" in layers:
-            check_secrets(warm.view, outer.request["secrets"], own=OWN_PLACES if has_root else ())
-        self.to_supervisor.send(json.dumps({"layers": layers}).encode())
-        if outer.request.get("probe"):
-            self.to_supervisor.recv(1)  # the supervisor looks at a process that lives
-            return
-        if call:
-            self.to_supervisor.close()
-            warm.call_preloaded(call, outer.channel, list(outer.listeners.values()))
-            return
-        from grader.sandbox.kernel import run_kernel
-
-        run_kernel(
-            warm.app,
-            begin=lambda: warm.call_preloaded("begin", seed=self._seed()),
-            key=outer.request["key"].encode(),
-            listeners=outer.listeners,
-            name=outer.request["name"],
-            output_bytes=bounds.output_bytes,
-            quiet=outer.request["quiet"],
-            ready=self._ready,
-            take_over=lambda shell: warm.call_preloaded("serve", shell, outer.channel),
-        )
-
-    def _seed(self) -> int:
-        seed = self.supervisor.request["seed"]
-        return int(self.to_supervisor.recv(64)) if seed is None else seed
-
-    def _ready(self) -> None:
-        self.to_supervisor.send(b'{"ready": true}')
-        self.to_supervisor.close()
 
 
 def run_and_exit(work: Callable[[], object]) -> NoReturn:

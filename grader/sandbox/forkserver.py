@@ -33,6 +33,7 @@ from typing import Any
 
 from grader.sandbox.bounds import KERNEL_USERS, Bounds
 from grader.sandbox.cgroup import Tree
+from grader.sandbox.inside import run_inside
 from grader.sandbox.installation import view_of_installation
 from grader.sandbox.kernel import prepare_kernel, warm_up_tracebacks
 from grader.sandbox.layers import Identity, namespace_ids, write_id_maps
@@ -144,7 +145,9 @@ class _Server:
         process = os.fork()
         if process == 0:
             run_and_exit(
-                lambda: Supervisor(self.warm, request, bounds, descriptors, identity, supervisors_end, group).run()
+                lambda: Supervisor(
+                    self.warm, request, bounds, descriptors, identity, supervisors_end, group, run_inside
+                ).run()
             )
         supervisors_end.close()
         for descriptor in descriptors:

@@ -10,7 +10,6 @@ import os
 import socket
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from grader.sandbox import linux
 from grader.sandbox.descriptors import redirect_to_null
@@ -25,15 +24,18 @@ from grader.sandbox.layers import (
     namespace_ids,
 )
 from grader.sandbox.probes import probe
+from grader.sandbox.supervisor import Supervisor
 from grader.sandbox.view import check_secrets
 
-if TYPE_CHECKING:
-    from grader.sandbox.supervisor import Supervisor
-
-__all__ = ["KernelProcess"]
+__all__ = ["run_inside"]
 
 
-class KernelProcess:
+def run_inside(supervisor: Supervisor, to_supervisor: socket.socket) -> None:
+    """Enter the sandbox in a process that was just forked, send its layers to the supervisor, and run the kernel."""
+    _KernelProcess(supervisor, to_supervisor).run()
+
+
+class _KernelProcess:
     """The kernel's process, from its fork until untrusted code runs."""
 
     def __init__(self, supervisor: Supervisor, to_supervisor: socket.socket) -> None:

@@ -31,7 +31,6 @@ from grader.sandbox.bounds import RESERVED_MIB, Bounds
 from grader.sandbox.cgroup import Group
 from grader.sandbox.descriptors import close_all_but
 from grader.sandbox.gate import Gate
-from grader.sandbox.inside import KernelProcess
 from grader.sandbox.layers import (
     Identity,
     become_inner_user,
@@ -61,6 +60,7 @@ class Supervisor:
         identity: The user and group that the kernel has outside of its user namespace.
         maps: A socket on which the warm process can be asked to write the maps of users and groups.
         group: The kernel's control group, if there is one.
+        inside: What runs in the kernel's process, with a socket to the supervisor.
     """
 
     def __init__(
@@ -72,8 +72,10 @@ class Supervisor:
         identity: Identity,
         maps: socket.socket,
         group: Group | None,
+        inside: Callable[[Supervisor, socket.socket], object],
     ) -> None:
         self.warm = warm
+        self.inside = inside
         self.request = request
         self.identity = identity
         self.maps = maps
@@ -113,7 +115,7 @@ class Supervisor:
         self.kernel = os.fork()
         if self.kernel == 0:
             from_kernel.close()
-            run_and_exit(lambda: KernelProcess(self, to_supervisor).run())
+            run_and_exit(lambda: self.inside(self, to_supervisor))
         to_supervisor.close()
         self.from_kernel = from_kernel
         os.close(self.channel)

@@ -15,6 +15,7 @@ OTHERS = {
     "gradescope/run.py": "what the instructor has packed",
     "harness/wire.py": "in the kernel, and for `border.py`",
     "notebook/header.py": "in the conductor",
+    "sandbox/inside.py": "in the kernel's process, from its supervisor",
 }
 """What reads nothing of a student's, or not in a trusted process."""
 

@@ -33,6 +33,7 @@ PLACES = {
     "an ordinary user": tuple(AS_USER),
     "filtered, an ordinary user": (*AS_USER, *NO_NAMESPACES),
 }
+FARTHEST = pytest.mark.parametrize("place", ["here", "filtered, an ordinary user"], indirect=True)
 ONE_PROCESS = ("-W", "default::ImportWarning", *GRADE)
 """The same command in a process that has switches of its own, which the judge would not have."""
 
@@ -156,6 +157,7 @@ def judge_of(front: int) -> psutil.Process:
 
 
 @pytest.mark.slow
+@FARTHEST
 def test_the_judge_makes_the_same_report_as_one_process(open_folder: Path, place: tuple[str, ...]) -> None:
     """Byte for byte, and says the same in the same order."""
     apart = Graded(open_folder / "apart", place=place)
@@ -264,6 +266,7 @@ def test_a_kernel_cannot_reach_the_judge(open_folder: Path, place: tuple[str, ..
 
 
 @pytest.mark.slow
+@FARTHEST
 def test_signals_end_everything_in_each_place(open_folder: Path, place: tuple[str, ...]) -> None:
     """Also what has another user, or no namespace of processes that ends with its first one."""
     for number in (signal.SIGTERM, signal.SIGKILL):

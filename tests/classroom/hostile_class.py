@@ -88,17 +88,19 @@ class Graded:
     seconds: float
 
 
-def make_course(folder: Path, *, only: Sequence[str] = ()) -> Course:
+def make_course(folder: Path, *, only: Sequence[str] = (), right: int = RIGHT) -> Course:
     """
     Make a course.
 
     Args:
-        only: If given, the beginnings of the names of those hostile notebooks that are in the class.
+        only: If given, the beginnings of the names of those hostile notebooks that are in the class; `files` for the
+            crafted files and names.
+        right: How many right notebooks are among them.
     """
     (folder / "class").mkdir(parents=True)
     (folder / "tmp").mkdir()
     _make_secrets(folder)
-    right = dict(_right_notebooks(folder / "class"))
+    students = dict(_right_notebooks(folder / "class", right))
     hostile = {}
     for path in sorted(HOSTILE.glob("*.py")):
         if not only or path.name.startswith(tuple(only)):
@@ -106,10 +108,10 @@ def make_course(folder: Path, *, only: Sequence[str] = ()) -> Course:
             hostile[path.stem] = text.partition("\n")[0].removeprefix("# Costs: ")
             answers = text.replace("@COURSE@", str(folder)).replace("@PID@", str(os.getpid()))
             nbformat.write(handed_in(answers), folder / "class" / f"{path.stem}.ipynb")
-    if not only:
+    if not only or "files" in only:
         _make_files(folder / "class")
         _make_names(folder / "class")
-    return Course(folder, right, hostile)
+    return Course(folder, students, hostile)
 
 
 def _make_secrets(folder: Path) -> None:
@@ -136,10 +138,10 @@ def _key(kind: str) -> str:
     return f"KEY-{kind}-{secrets.token_hex(4)}"
 
 
-def _right_notebooks(folder: Path) -> Iterator[tuple[str, str]]:
+def _right_notebooks(folder: Path, count: int) -> Iterator[tuple[str, str]]:
     """Right answers of the corpus, each with a word of its own, by students whose names only these files say."""
     found = sorted((ROOT / "tests" / "corpus" / SOURCE.stem).glob("ok_*/answers.py"))
-    for number in range(RIGHT):
+    for number in range(count):
         answers = found[number % len(found)].read_text(encoding="utf-8")
         student, word = f"quill{number:02}", _key("student")
         notebook = handed_in(f"# %%\nword = '{word}'\n{answers}")
@@ -362,12 +364,12 @@ def give_away(folder: Path, user: int) -> None:
 
 
 @contextlib.contextmanager
-def course_for(user: Sequence[str], *, only: Sequence[str] = ()) -> Iterator[Course]:
+def course_for(user: Sequence[str], *, only: Sequence[str] = (), right: int = RIGHT) -> Iterator[Course]:
     """A course in a folder of its own, which belongs to the user who grades."""
     top = Path(tempfile.mkdtemp(prefix="hostile-class-"))
     try:
         top.chmod(0o755)
-        course = make_course(top / "course", only=only)
+        course = make_course(top / "course", only=only, right=right)
         if user:
             give_away(course.folder, ORDINARY_USER)
         yield course

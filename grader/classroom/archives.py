@@ -23,7 +23,7 @@ from pathlib import Path, PurePosixPath
 
 from grader.classroom.records import File, Problem
 from grader.errors import UsageError
-from grader.notebook.read import FILE_LIMIT_BYTES, Unreadable
+from grader.notebook.read import DEPTH_LIMIT, FILE_LIMIT_BYTES, Unreadable
 
 __all__ = ["FILES_LIMIT", "find_repositories", "open_archive_in", "open_file", "open_tree"]
 
@@ -43,8 +43,6 @@ UTF8_FLAG, ENCRYPTED_FLAG = 0x800, 0x1
 REPOSITORY = (".git", ".github", ".classroom50.yaml")
 """What lies at the top of a checkout."""
 REPOSITORY_DEPTH = 4
-DEPTH_LIMIT = 100
-"""How many folders a file may be in. A walk recurses, and folders in each other may be 2,000."""
 DAMAGED = "The file cannot be unpacked: this part of the archive is damaged ({})."
 LINK = "It is a link, and was not followed."
 

@@ -269,13 +269,14 @@ def _flags(entries: Sequence[Entry], tags: _Tags) -> tuple[Group, ...]:
             messages = [finding.message for finding in entry.report.findings if finding.outcome is outcome]
             if messages:
                 raised[outcome.value].append((entry, messages[0]))
+    named = {name: FLAGS.get(name, (clip(name.replace("_", " "), MAX_NAME), "")) for name in raised}
     return _ranked(
         Group(
             tag=_tag_all(tags, [entry for entry, _ in pairs], f"flag: {name}"),
-            title=FLAGS[name][0] if name in FLAGS else clip(name.replace("_", " "), MAX_NAME),
+            title=named[name][0],
             where=clip(", ".join(exercises[name]), MAX_NAME),
             message=clip(pairs[0][1][:1].upper() + pairs[0][1][1:], MAX_MESSAGE),
-            note=FLAGS[name][1] if name in FLAGS else "",
+            note=named[name][1],
             students=_students(entry for entry, _ in pairs),
             example=_student(pairs[0][0]).link,
         )

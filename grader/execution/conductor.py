@@ -50,9 +50,7 @@ _DESCRIPTORS = 2
 
 def conduct(descriptor: int, listeners: Sequence[int]) -> None:
     """Serve the judge in the sandbox, on a socket with this descriptor, with listeners for all kernels."""
-    names = _bind(
-        listeners
-    )  # before anything else: as soon as the judge hears from us, a kernel may use the first ones
+    names = _bind(listeners)  # first: as soon as the judge hears from us, a kernel may use those that are its own
     with socket.socket(fileno=descriptor) as channel:
         conductor = _Conductor(channel)
         conductor.run(_Kernels(conductor.messages, channel, names).open)

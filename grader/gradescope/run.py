@@ -17,7 +17,7 @@ from grader.exports.gradescope import render_failure, render_gradescope
 from grader.exports.words import harmless
 from grader.files import write_atomically
 from grader.model import Submission
-from grader.notebook.read import NOTEBOOK_SUFFIXES, Unreadable, notebook_suffix, read_submission
+from grader.notebook.read import DEPTH_LIMIT, NOTEBOOK_SUFFIXES, Unreadable, notebook_suffix, read_submission
 from grader.notebook.relevance import Relevance, relevance
 from grader.pipeline import grade_or_fault
 from grader.reports.json import report_to_dict
@@ -29,7 +29,6 @@ __all__ = ["choose_file", "run"]
 
 IGNORED = ("__MACOSX", ".ipynb_checkpoints", ".git")
 MAX_READ = 20
-DEPTH_LIMIT = 100
 
 
 def run(root: Path) -> GraderError | None:

@@ -21,6 +21,7 @@ from grader.notebook.trim import without_outputs
 
 __all__ = [
     "CELL_LIMIT",
+    "DEPTH_LIMIT",
     "FILE_LIMIT_BYTES",
     "NOTEBOOK_SUFFIX",
     "NOTEBOOK_SUFFIXES",
@@ -37,6 +38,8 @@ __all__ = [
     "text_of",
 ]
 
+DEPTH_LIMIT = 100
+"""How many folders a file of a student may be in. A walk recurses, and folders in each other may be 2,000."""
 FILE_LIMIT_BYTES = 128 * 1024 * 1024
 """No more of a file is read."""
 USED_LIMIT_BYTES = 32 * 1024 * 1024

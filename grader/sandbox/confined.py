@@ -41,15 +41,12 @@ class ConfinedProcess:
     listeners: tuple[socket.socket, ...]
     _control: socket.socket
 
-    def wait_until_confined(self, require: Level = Level.NONE) -> tuple[str, ...]:
+    def wait_until_confined(self, require: Level) -> None:
         """
         Wait until it is in its sandbox, once. What was written into the channel before has waited, too.
 
         Args:
             require: The level that its sandbox must reach.
-
-        Returns:
-            tuple: The names of the sandbox's layers.
 
         Raises:
             SandboxUnavailable: It did not start, would see a secret, or its sandbox does not reach the level.
@@ -58,7 +55,6 @@ class ConfinedProcess:
         layers = layers_in(started, of="A process that reads submissions")
         if level_of(layers) < require:
             raise refusal(layers, require)
-        return layers
 
     def why_ended(self, *, within_s: float) -> str:
         """Why the sandbox has ended the process: `memory`, `cpu`, or empty if it has not, or not in that time."""

@@ -57,7 +57,7 @@ def opened(source: SourceNotebook) -> tuple[Check, dict[str, Any]]:
     namespace: dict[str, Any] = {"__name__": "__main__"}
     for cell in (*source.network, *source.exercises):
         exec(cell.code, namespace)
-    exec(declaration(source.id, source.exercises, source.settings), namespace)
+    exec(declaration(source.id, source.exercises, source.settings, {}), namespace)
     return namespace["check"], namespace
 
 

@@ -12,8 +12,9 @@ import nbformat
 from nbformat import NotebookNode
 
 from grader import shipped
+from grader.assignment.cells import ExerciseCell
 from grader.assignment.load import Assignment, find_assignment, load_assignment
-from grader.assignment.source import ExerciseCell, SourceNotebook, read_source
+from grader.assignment.source import SourceNotebook, read_source
 from grader.authoring.release import fill_blanks, release_notebook
 
 __all__ = ["ASSIGNMENT", "REFERENCE", "Classroom", "HandedIn"]

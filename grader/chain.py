@@ -31,10 +31,11 @@ def judge_chain(
         None if the backward pass was not run.
     """
     gradients = read_gradients(reply, assignment.exercises)
-    if gradients is None:
+    linked = [exercise for exercise in assignment.exercises if exercise.is_link]
+    if gradients is None or not linked:
         return None
     links: dict[str, Outcome] = {}
-    for depth, exercise in enumerate(assignment.exercises, start=1):
+    for depth, exercise in enumerate(linked, start=1):
         got = [gradients.get(f"{exercise.name}/d{target}") for target in exercise.targets]
         if all(gradient is not None for gradient in got):
             compared = [
@@ -58,12 +59,12 @@ def judge_chain(
     if not losses:
         return Chain(links=links)
     shapes: dict[str, torch.Size] = {}
-    for exercise in assignment.exercises:
+    for exercise in linked:
         for target in exercise.targets:  # if two functions derive the same gradient, the first one updates
             if (gradient := gradients.get(f"{exercise.name}/d{target}")) is not None:
                 shapes.setdefault(target, gradient.shape)
     never_updated = [name for name, parameter in chain.parameters.items() if shapes.get(name) != parameter.shape]
-    asked = {target for exercise in assignment.exercises for target in exercise.targets}
+    asked = {target for exercise in linked for target in exercise.targets}
     message = _never_updated(
         [name for name in never_updated if name in asked], [name for name in never_updated if name not in asked]
     )

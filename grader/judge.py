@@ -14,20 +14,13 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
+from grader.calling.equation import Equation
 from grader.compare import ACCEPTED_NAMES, Comparison
-from grader.execution.calls import Returned, Told, compared, place_in
+from grader.execution.calls import Returned, Told, compared, outcomes_of_parts, place_in
 from grader.execution.channel import Reply
 from grader.execution.record import Attempt, Execution
-from grader.model import (
-    BatchView,
-    CallError,
-    CaseResult,
-    Exercise,
-    ExerciseResult,
-    Flag,
-    Outcome,
-    most_telling,
-)
+from grader.exercise import Exercise
+from grader.model import BatchView, CallError, CaseResult, ExerciseResult, Flag, Outcome, PartResult, most_telling
 from grader.notebook.functions import Definition, FunctionIndex
 from grader.notices import flags_of, notice_of_constants, notices_of
 
@@ -60,7 +53,7 @@ def judge_exercise(
     seen = (*returned, *practice)
     comparisons = [compared(call) for call in seen]
     results = [
-        _case_result(call, of_call, exercise.targets, autograd) for call, of_call in zip(seen, comparisons, strict=True)
+        _case_result(call, of_call, exercise.parts, autograd) for call, of_call in zip(seen, comparisons, strict=True)
     ]
     pairs = list(zip(results, seen, strict=True))
     known = {
@@ -77,7 +70,8 @@ def judge_exercise(
         cases = (*results[: len(returned)], *hidden)
         outcome, message, error = _decide(exercise, attempt, definition, pairs, cases, counted=len(returned))
         if outcome not in _NOT_CALLED or any(case.outcome is outcome for case in hidden):
-            return ExerciseResult.of(exercise, outcome, message, error=error, cases=cases, **known)
+            parts = _parts(exercise, [*(outcomes_of_parts(call, autograd=autograd) for call in returned)], told)
+            return ExerciseResult.of(exercise, outcome, message, error=error, cases=cases, parts=parts, **known)
         shown = definition or attempt.functions.last(exercise.name)
         code = shown.code if shown is not None else None
         return ExerciseResult.of(exercise, outcome, message, error=error, code=code)
@@ -88,19 +82,34 @@ def judge_exercise(
     return dataclasses.replace(result_by(told), before_hidden=result_by(()) if told else None), flags
 
 
+def _parts(exercise: Exercise, returned: Sequence[tuple[Outcome, ...]], told: Sequence[Told]) -> tuple[PartResult, ...]:
+    """The results of the parts that have points of their own. A part is right if it is so in every case."""
+    of_cases = [*returned, *(word.of_parts for word in told)]
+    results = []
+    for number, points in enumerate(exercise.shares):
+        outcome = most_telling([outcomes[number] for outcomes in of_cases])
+        results.append(
+            PartResult(
+                name=exercise.parts[number],
+                outcome=outcome,
+                points=points if outcome.passed else 0.0,
+                max_points=points,
+            )
+        )
+    return tuple(results)
+
+
 # ------------------------------------------------------------------------------------------------------ one case
 
 
-def _case_result(
-    call: Returned, comparisons: Sequence[Comparison], targets: Sequence[str], autograd: str
-) -> CaseResult:
-    """The result of one call, with the numbers of its worst target."""
-    described = _described(call, comparisons, targets)
+def _case_result(call: Returned, comparisons: Sequence[Comparison], parts: Sequence[str], autograd: str) -> CaseResult:
+    """The result of one call, with the numbers of its worst part."""
+    described = _described(call, comparisons, parts)
     is_forbidden = bool(call.autograd) and autograd == "forbid"
     return dataclasses.replace(described, outcome=Outcome.FORBIDDEN) if is_forbidden else described
 
 
-def _described(call: Returned, comparisons: Sequence[Comparison], targets: Sequence[str]) -> CaseResult:
+def _described(call: Returned, comparisons: Sequence[Comparison], parts: Sequence[str]) -> CaseResult:
     case = call.case
     if call.outcome is not None:
         place = _wrong_place(call)
@@ -109,11 +118,11 @@ def _described(call: Returned, comparisons: Sequence[Comparison], targets: Seque
             outcome=call.outcome,
             public=case.public,
             shape=call.shapes[place] if place is not None else None,
-            expected_shape=tuple(case.expected[place or 0].shape) if place is not None or len(targets) == 1 else None,
+            expected_shape=tuple(case.expected[place or 0].shape) if place is not None or len(parts) == 1 else None,
             dtype=call.dtypes[place] if place is not None else None,
             expected_dtype=_dtype_text(call.argument_dtype),
             type=call.type,
-            target=targets[place] if place is not None and len(targets) > 1 else None,
+            part=parts[place] if place is not None and len(parts) > 1 else None,
             error=call.error,
         )
     outcome = most_telling([comparison.outcome for comparison in comparisons])
@@ -134,12 +143,12 @@ def _described(call: Returned, comparisons: Sequence[Comparison], targets: Seque
         expected_dtype=_dtype_text(call.argument_dtype),
         type=call.type,
         worst=worst.worst,
-        target=targets[place] if len(targets) > 1 else None,
+        part=parts[place] if len(parts) > 1 else None,
     )
 
 
 def _wrong_place(call: Returned) -> int | None:
-    """Which of the tensors that were not sent the outcome is about; None if they do not correspond to the targets."""
+    """Which of the tensors that were not sent the outcome is about; None if they do not correspond to the parts."""
     expected = [tuple(tensor.shape) for tensor in call.case.expected]
     if not len(call.shapes) == len(call.dtypes) == len(expected):
         return None
@@ -185,8 +194,9 @@ def _decide(
         if cell is not None and not kind:
             broken = attempt.functions.syntax_errors[cell]
             return Outcome.SYNTAX_ERROR, f"In [{cell}] is not Python: {broken.message}.", broken
-        if is_missing:
-            return Outcome.MISSING, _why_missing(name, attempt, kind), None
+        written = attempt.functions.last(name)
+        if is_missing and not (exercise.is_lines and written is not None and written.is_blank):
+            return Outcome.MISSING, _why_missing(exercise, attempt, kind), None
         return Outcome.BLANK, f"{name} is still blank.", None
     outcome = most_telling([case.outcome for case in cases])
     if outcome is Outcome.MATCH:
@@ -219,7 +229,10 @@ def _unreachable(name: str, execution: Execution) -> tuple[Outcome, str]:
     return Outcome.TIMED_OUT if timed_out else Outcome.CRASHED, f"{name} could not be called. {reason}"
 
 
-def _why_missing(name: str, attempt: Attempt, kind: str | None) -> str:
+def _why_missing(exercise: Exercise, attempt: Attempt, kind: str | None) -> str:
+    name = exercise.name
+    if exercise.is_lines:
+        return f"No cell computes {', '.join(exercise.parts[:3])}. Was the cell of {name} deleted, or made a text cell?"
     if kind:
         return f"After the notebook ran, {name} was {_with_article(kind)}, not a function."
     definition = attempt.functions.last(name)
@@ -259,7 +272,7 @@ def _message(exercise: Exercise, case: CaseResult, call: Returned, reply: Reply,
     if outcome is Outcome.WRONG_SHAPE:
         return _wrong_shape(exercise, case, where)
     if outcome is Outcome.MISMATCH:
-        return _mismatch(f"The d{case.target} of {name}" if case.target else name, case, where)
+        return _mismatch(f"The {case.part} of {name}" if case.part else name, case, where)
     use = call.autograd[0] if call.autograd else "used autograd"
     sentences = {
         Outcome.FORBIDDEN: f"lets autograd do the work: when called, it {use}. Derive this gradient by hand.",
@@ -293,14 +306,24 @@ _WORDS = {
 
 def _wrong_shape(exercise: Exercise, case: CaseResult, where: str) -> str:
     got, expected = _shape_text(case.shape), _shape_text(case.expected_shape)
-    target = case.target or exercise.targets[0]
-    which = f" for d{target}" if len(exercise.targets) > 1 else ""
-    return f"{exercise.name} returned the shape {got}{which}; {target} has the shape {expected}{where}."
+    part = case.part or exercise.parts[0]
+    which = f" for {part}" if len(exercise.parts) > 1 else ""
+    wanted = next((target for target in exercise.targets if part == f"d{target}"), None)
+    if wanted is None:
+        return f"{exercise.name} returned the shape {got}{which}; it should have the shape {expected}{where}."
+    return f"{exercise.name} returned the shape {got}{which}; {wanted} has the shape {expected}{where}."
 
 
 def _wrong_type(exercise: Exercise, call: Returned) -> str:
-    name, count = exercise.name, len(exercise.targets)
-    wanted = "a tensor" if count == 1 else f"a tuple of {count} tensors"
+    name, count = exercise.name, len(exercise.parts)
+    one = "a tensor" if exercise.arrays == "torch" else "an array"
+    wanted = one if count == 1 else f"a tuple of {count} {one.split()[1]}s"
+    if exercise.equation and count > 1:
+        wanted = Equation.of(exercise.equation).result
+        for part in range(count):
+            if call.collection and part not in call.parts_found:
+                found = f"is {_with_article(call.absent[part])}" if part in call.absent else "is missing"
+                return f"In what {name} returned, {exercise.parts[part]} {found}. It should return {wanted}."
     if call.type == "NoneType":
         return f"{name} returned None. Is there a `return`?"
     if call.type == "torch.Tensor" and count == 1:
@@ -334,10 +357,10 @@ def _sentence(error: CallError | None) -> str:
 def _views(exercise: Exercise, returned: Sequence[Returned]) -> tuple[BatchView, ...]:
     """The gradients of the public batch, for pictures."""
     for call in returned:
-        if call.case.public and len(call.tensors) == len(exercise.targets):
+        if call.case.public and len(call.tensors) == len(exercise.parts):
             return tuple(
-                BatchView(target=target, got=_array(got), expected=_array(expected))
-                for target, got, expected in zip(exercise.targets, call.tensors, call.case.expected, strict=True)
+                BatchView(part=part, got=_array(got), expected=_array(expected))
+                for part, got, expected in zip(exercise.parts, call.tensors, call.case.expected, strict=True)
             )
     return ()
 

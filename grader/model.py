@@ -13,6 +13,8 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
+from grader.exercise import Exercise
+
 __all__ = [
     "Adjustment",
     "BatchView",
@@ -22,13 +24,13 @@ __all__ = [
     "Code",
     "Curve",
     "Diagnosis",
-    "Exercise",
     "ExerciseResult",
     "Flag",
     "Limits",
     "NotebookSummary",
     "Notice",
     "Outcome",
+    "PartResult",
     "Report",
     "Submission",
     "WorstEntry",
@@ -92,28 +94,6 @@ class Limits:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Exercise:
-    """
-    One gradient function to write.
-
-    Attributes:
-        name: The function's name, `grad_w1`.
-        targets: The tensors whose gradients the function returns, in that order.
-        arguments: The names of the function's parameters, in order.
-        points: What the exercise is worth.
-        tolerance: How many times the error that rounding can explain an entry may have.
-        question: The function's docstring in the released notebook.
-    """
-
-    name: str
-    targets: tuple[str, ...]
-    arguments: tuple[str, ...]
-    points: float = 1.0
-    tolerance: float = 1.0
-    question: str = ""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Submission:
     """One file that somebody handed in. `student` is an id from the platform, or the stem of the file's name."""
 
@@ -166,7 +146,7 @@ class CaseResult:
     """
     The result of calling a function on one case. A hidden case has only a name and an outcome.
 
-    Relative errors are relative to the reference's largest entry. Of several targets, the worst one, `target`, counts.
+    Relative errors are relative to the reference's largest entry. Of several parts, the worst one, `part`, counts.
     """
 
     name: str
@@ -177,7 +157,7 @@ class CaseResult:
     tolerance: float | None = None
     wrong_entries: int | None = None
     entries: int | None = None
-    target: str | None = None
+    part: str | None = None
     shape: tuple[int, ...] | None = None
     expected_shape: tuple[int, ...] | None = None
     dtype: str | None = None
@@ -227,9 +207,13 @@ class Flag:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class BatchView:
-    """For pictures only: the student's gradient on the public batch and the right one, as float32 numpy arrays."""
+    """
+    For pictures only: the student's gradient on the public batch and the right one, as float32 numpy arrays.
 
-    target: str
+    `part` is what it is called, `dw1`.
+    """
+
+    part: str
     got: Any = dataclasses.field(repr=False)
     expected: Any = dataclasses.field(repr=False)
 
@@ -255,6 +239,16 @@ class Adjustment:
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PartResult:
+    """What became of one part of a result, `dw1`, that has points of its own."""
+
+    name: str
+    outcome: Outcome
+    points: float
+    max_points: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ExerciseResult:
     """
     The result of one exercise.
@@ -264,6 +258,7 @@ class ExerciseResult:
         arguments: The names of the function's arguments; with `targets`, its place in the network's graph.
         fingerprint: Equal for submissions with the same wrong answer; None if the answer is not wrong.
         views: One per target, for pictures; public batch only.
+        parts: The parts that have points of their own, which then add up.
         adjustment: What an instructor decided; `points` already include it.
         before_hidden: The result as if there were no hidden cases; None if this one does not depend on any.
     """
@@ -283,16 +278,23 @@ class ExerciseResult:
     code: Code | None = None
     question: str = ""
     views: tuple[BatchView, ...] = ()
+    parts: tuple[PartResult, ...] = ()
     adjustment: Adjustment | None = None
     before_hidden: ExerciseResult | None = dataclasses.field(default=None, repr=False)
 
     @staticmethod
     def of(exercise: Exercise, outcome: Outcome, message: str, **details: Any) -> ExerciseResult:
-        """The result of an exercise, with all of its points or none. `details` are any other fields."""
+        """
+        The result of an exercise, with all of its points or none; or with those of its `parts`, if they have any.
+
+        Args:
+            details: Any other fields.
+        """
+        earned = sum((part.points for part in details.get("parts", ())), 0.0)
         return ExerciseResult(
             name=exercise.name,
             outcome=outcome,
-            points=exercise.points if outcome.passed else 0.0,
+            points=exercise.points if outcome.passed else earned,
             max_points=exercise.points,
             arguments=exercise.arguments,
             targets=exercise.targets,

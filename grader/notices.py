@@ -11,7 +11,8 @@ import torch
 from grader.compare import Comparison
 from grader.execution.calls import Returned, Told
 from grader.execution.channel import Reply
-from grader.model import Exercise, Flag, Notice, Outcome
+from grader.exercise import Exercise
+from grader.model import Flag, Notice, Outcome
 from grader.notebook.functions import Definition
 
 __all__ = ["flag_of_failure", "flags_of", "flags_of_reply", "notice_of_constants", "notices_of"]
@@ -31,7 +32,7 @@ def notices_of(
         ran: That of what ran, if it is known.
         returned: What became of the call on each case.
     """
-    name, count = exercise.name, len(exercise.targets)
+    name, count = exercise.name, len(exercise.parts)
     notices = []
     collection = next((call.collection for call in returned if call.tensors and call.collection), None)
     if collection is not None and count == 1:
@@ -39,7 +40,7 @@ def notices_of(
         notices.append(
             Notice(id="collection", message=f"{name} returns a {collection} of one tensor, not the tensor.{comma}")
         )
-    elif collection not in (None, "tuple"):
+    elif collection not in (None, "tuple") and not exercise.equation:
         notices.append(
             Notice(
                 id="collection", message=f"{name} returns a {collection} where a tuple of {count} tensors is asked for."
@@ -58,7 +59,8 @@ def notices_of(
         notices.append(
             Notice(id="requires_grad", message=f"{name} returns a tensor that requires grad: autograd is still on.")
         )
-    if any("float64" in call.dtypes and call.argument_dtype == torch.float32 for call in returned):
+    is_wider = any("float64" in call.dtypes and call.argument_dtype == torch.float32 for call in returned)
+    if is_wider and exercise.arrays == "torch" and not exercise.equation:
         notices.append(
             Notice(
                 id="wider_dtype", message=f"{name} returns float64 for float32 arguments, which takes twice the memory."
@@ -71,6 +73,14 @@ def notices_of(
                 message=f"{name} works only in float32: it makes a tensor of a fixed dtype (try `dtype=` or `*_like`).",
             )
         )
+    if exercise.is_squeezable and any(call.tensors and call.shapes != _shapes(call) for call in returned):
+        notices.append(
+            Notice(
+                id="dropped_ones",
+                message=f"{name} returns a shape with a dimension of size 1 too few or too many, which is accepted "
+                "here.",
+            )
+        )
     in_cells = sorted({definition.code.cell for definition in definitions})
     if len(in_cells) > 1 and ran is not None:
         cells = ", ".join(f"In [{cell}]" for cell in in_cells)
@@ -79,6 +89,11 @@ def notices_of(
             Notice(id="defined_twice", message=f"{name} is defined {len(in_cells)} times ({cells}): {which} counts.")
         )
     return tuple(notices)
+
+
+def _shapes(call: Returned) -> tuple[tuple[int, ...], ...]:
+    """The shapes that a result should have."""
+    return tuple(tuple(tensor.shape) for tensor in call.case.expected)
 
 
 def notice_of_constants(exercise: Exercise, compared: Sequence[Sequence[Comparison]]) -> tuple[Notice, ...]:

@@ -18,17 +18,9 @@ from grader.execution.calls import Returned, hidden_key, outcome_of, place_in, p
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import confirm_reads, rebind_key, rebind_request
 from grader.execution.record import Attempt
+from grader.exercise import Exercise
 from grader.judge import judge_exercise
-from grader.model import (
-    Exercise,
-    ExerciseResult,
-    Flag,
-    NotebookSummary,
-    Outcome,
-    Report,
-    Submission,
-    most_telling,
-)
+from grader.model import ExerciseResult, Flag, NotebookSummary, Outcome, Report, Submission, most_telling
 from grader.notices import flag_of_failure, flags_of_reply
 from grader.reference.cases import Case
 from grader.reference.practice import practising
@@ -70,7 +62,12 @@ def verdict_on(
     returned = read_call([case for case in cases if case.public], reply, attempt.notebook)
     tried = read_call(practice, practised, attempt.notebook) if practised is not None else ()
     hidden = [case for case in cases if not case.public]
-    told = read_told(hidden, _reply_about_hidden(replies, exercise), autograd=assignment.autograd)
+    told = read_told(
+        hidden,
+        _reply_about_hidden(replies, exercise),
+        autograd=assignment.autograd,
+        by_parts=bool(exercise.shares),
+    )
     result, flags = judge_exercise(exercise, attempt, returned, practice=tried, told=told, autograd=assignment.autograd)
     flags += flags_of_reply(exercise, reply, practised)
     if result.passed or not result.cases:

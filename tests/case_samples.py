@@ -13,7 +13,8 @@ from safetensors.torch import save
 
 from grader.assignment.load import Assignment
 from grader.execution.calls import Returned
-from grader.model import CallError, Exercise, Limits, Outcome
+from grader.exercise import Exercise
+from grader.model import CallError, Limits, Outcome
 from grader.reference.cases import Case
 
 WEIGHT = Exercise(name="grad_w", targets=("w",), arguments=("x", "dz"), points=2.0, question="The gradient of w.")
@@ -41,7 +42,7 @@ def case_of(
         dtype=dtype,
         rows=3,
         arguments={"x": torch.ones(3, 2, dtype=dtype), "dz": torch.ones(3, 2, dtype=dtype)},
-        upstream=("dz",),
+        cotangents={"dz": torch.ones(3, 2, dtype=torch.float64)},
         expected=expected or (EXPECTED,),
         terms=terms,
     )

@@ -131,7 +131,7 @@ def graded(name: str, body: str | None = None, **changes: object) -> ExerciseRes
             )
         )
         if case == "mnist":
-            views = (BatchView(target=target, got=got.float().numpy(), expected=expected.numpy()),)
+            views = (BatchView(part=f"d{target}", got=got.float().numpy(), expected=expected.numpy()),)
     outcome = cases[0].outcome
     points = 2.0 if name in ("grad_w1", "grad_z1", "grad_yhat") else 1.0
     result = ExerciseResult(

@@ -20,7 +20,8 @@ PACKAGE = ROOT / "grader"
 
 LAYERS = [
     ["errors", "files", "modes", "shipped", "version"],
-    ["model"],
+    ["calling"],
+    ["exercise", "model"],
     ["visibility"],
     ["notebook"],
     ["assignment"],

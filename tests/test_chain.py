@@ -11,7 +11,8 @@ import torch
 
 from grader.chain import judge_chain
 from grader.execution.channel import Reply
-from grader.model import Chain, Exercise, Outcome
+from grader.exercise import Exercise
+from grader.model import Chain, Outcome
 from grader.reference.cases import ChainCase
 from tests.case_samples import EXPECTED, EXPECTED_BIAS, LAYER, WEIGHT, assignment_of, payload_of
 

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from grader.execution.calls import Returned, Told
 from grader.execution.channel import Reply
 from grader.execution.record import Attempt, Execution
+from grader.exercise import Exercise
 from grader.judge import judge_exercise
-from grader.model import CallError, CaseResult, Code, Exercise, ExerciseResult, Flag, Outcome, WorstEntry
+from grader.model import CallError, CaseResult, Code, ExerciseResult, Flag, Outcome, WorstEntry
 from grader.notebook.functions import Definition, FunctionIndex
 from grader.notebook.read import Notebook
 from grader.reference.cases import Case
@@ -206,7 +207,7 @@ def test_the_worst_of_several_targets_is_shown(
 
     number = ("w", "b").index(target)
     (shown,) = result.cases
-    assert (result.outcome, result.message, shown.target) == (outcome, message, target)
+    assert (result.outcome, result.message, shown.part) == (outcome, message, f"d{target}")
     assert shown.shape == tuple(tensors[number].shape)
     assert shown.expected_shape == tuple(PAIR.expected[number].shape)
     assert shown.dtype == str(tensors[number].dtype).removeprefix("torch.")
@@ -243,7 +244,7 @@ def test_a_public_case_is_shown_in_full() -> None:
     assert len(f"{shown.tolerance}") > 10
     assert shown.worst == WorstEntry(index=(0, 1), got=pytest.approx(2.123456), expected=2.0)
     assert (shown.wrong_entries, shown.entries, shown.type) == (1, 4, "torch.Tensor")
-    assert shown.target is None
+    assert shown.part is None
 
 
 @given(st.lists(st.sampled_from([o for o in Outcome if o.value not in ("skipped", "grader_error")]), min_size=1))
@@ -295,7 +296,7 @@ def test_pictures_show_the_public_batch() -> None:
     """Each target has a float32 array: the real part of complex numbers, and nothing for very large tensors."""
     layer, _ = judged(answered(case_of("vjp", EXPECTED, EXPECTED_BIAS, public=False), EXPECTED, EXPECTED_BIAS),
                       answered(PAIR, ONE_WRONG, EXPECTED_BIAS), exercise=LAYER)  # fmt: skip
-    assert [view.target for view in layer.views] == ["w", "b"]
+    assert [view.part for view in layer.views] == ["dw", "db"]
     assert layer.views[0].got.tolist() == ONE_WRONG.tolist()
     assert layer.views[0].expected.tolist() == EXPECTED.tolist()
     assert {str(view.got.dtype) for view in layer.views} == {"float32"}
@@ -666,7 +667,7 @@ def test_tensors_that_are_too_large_have_a_shape() -> None:
     result, _ = judged(large, exercise=LAYER)
 
     assert result.message == "grad_layer returned the shape (60000, 60000) for db; b has the shape (1, 2)."
-    assert (result.cases[0].target, result.cases[0].shape) == ("b", (60_000, 60_000))
+    assert (result.cases[0].part, result.cases[0].shape) == ("db", (60_000, 60_000))
 
 
 def test_an_ordinary_function_has_no_notices() -> None:

@@ -43,7 +43,7 @@ def test_a_wrong_shape_is_reported_for_the_target_that_has_it() -> None:
     report, layer = graded(RIGHT_W1, "dz1.sum(0)")
     assert layer.outcome is Outcome.WRONG_SHAPE
     assert layer.message == "grad_layer1 returned the shape (32,) for db1; b1 has the shape (1, 32)."
-    assert layer.cases[0].target == "b1"
+    assert layer.cases[0].part == "db1"
     assert (layer.diagnoses[0].id, "b1" in layer.diagnoses[0].hint) == ("dropped_dim", True)
     assert report.chain is not None
     assert report.chain.message == "In training, b1 was never updated: its gradient was missing or had the wrong shape."

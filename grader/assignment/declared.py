@@ -1,21 +1,34 @@
 """
-The cell in which a released notebook declares the gradients that it asks for, in lines that a student can read.
+The cell in which a released notebook declares the functions that it asks for, in lines that a student can read.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import json
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from grader.assignment.exercises import asked_by, lines_for
+from grader.assignment.settings import EXERCISE, check_settings
+from grader.calling.equation import Equation, EquationError
 from grader.errors import SourceError
-from grader.model import Exercise
+from grader.exercise import Exercise
 
 __all__ = ["Declared", "declaration", "declare"]
 
 _LINE = re.compile(r"(\w+)\(([\w, ]*)\) -> (\w+(?:, \w+)*)")
-_DEFAULTS: dict[str, Any] = {"autograd": "forbid", "hints": 3, "learning_rate": 0.01, "rows": 64, "steps": 30}
+_DEFAULTS: dict[str, Any] = {
+    "arrays": "torch",
+    "autograd": "forbid",
+    "hints": 3,
+    "learning_rate": 0.01,
+    "rows": 64,
+    "steps": 30,
+}
+_KEPT = ("name", "targets", "arrays", "partial", "squeezable", "tolerance")
+"""The settings of an exercise that a check needs, besides `call`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,43 +40,73 @@ class Declared:
     settings: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def declare(assignment_id: str, exercises: Sequence[str], settings: Mapping[str, Any]) -> Declared:
+def declare(assignment_id: str, exercises: Sequence[str | Mapping[str, Any]], settings: Mapping[str, Any]) -> Declared:
     """
     Read the arguments of `check.assignment`, as `declaration` writes them.
 
     Raises:
-        SourceError: A line is not of the form `name(argument, …) -> target, …`, or a setting is unknown.
+        SourceError: An exercise is not of the form `name(argument, …) -> target, …` or `call == result`, or a setting
+            is unknown.
 
     >>> declare("mine", ["grad_layer(x, dz) -> w, b"], {}).exercises[0].targets
     ('w', 'b')
+    >>> declare("mine", ["backward(dz, (x, w)) == (dx, dw)"], {}).exercises[0].arguments
+    ('dz', 'x', 'w')
     """
     unknown = sorted(settings.keys() - _DEFAULTS.keys())
     if unknown:
         raise SourceError(
             f"check.assignment has no setting {unknown[0]!r}.", f"Its settings are {', '.join(_DEFAULTS)}."
         )
-    parsed = []
-    for line in exercises:
-        match = _LINE.fullmatch(line)
-        if match is None:
-            raise SourceError(f"check.assignment cannot read {line!r}.", "Write it like `grad_w(x, dz) -> w`.")
+    own = dict(settings)
+    arrays = own.pop("arrays", "torch")
+    parsed = tuple(_exercise(exercise, arrays) for exercise in exercises)
+    return Declared(assignment_id=assignment_id, exercises=parsed, settings=own)
+
+
+def _exercise(written: str | Mapping[str, Any], arrays: str) -> Exercise:
+    """The exercise that a line declares, or a dict with the line as `call` and with further settings."""
+    described = dict(written) if isinstance(written, Mapping) else {"call": written}
+    line = described.get("call", "")
+    match = _LINE.fullmatch(line)
+    if not line and {"name", "targets"} <= described.keys():
+        asked = lines_for(described["name"], described["targets"], described)
+        asked["arrays"] = asked["arrays"] or arrays
+        return Exercise(name=described["name"], tolerance=float(described.get("tolerance", 1)), **asked)
+    if match is not None:
         name, arguments, targets = match.groups()
-        parsed.append(Exercise(name=name, arguments=tuple(re.findall(r"\w+", arguments)), targets=_names(targets)))
-    return Declared(assignment_id=assignment_id, exercises=tuple(parsed), settings=dict(settings))
+        del described["call"]
+        described = {"targets": targets.split(", "), **described}
+    else:
+        arguments = ""
+        try:
+            name = described.get("name") or (*Equation.of(line).called(), "")[0]
+        except EquationError as error:
+            raise SourceError(
+                f"check.assignment cannot read {line!r}.",
+                "Write it like `grad_w(x, dz) -> w`, or like `backward(dz, (x, w)) == (dx, dw)`.",
+            ) from error
+    check_settings(described, EXERCISE, lambda _: "check.assignment")
+    asked = asked_by(name, re.findall(r"\w+", arguments), described)
+    asked["arrays"] = asked["arrays"] or arrays
+    return Exercise(name=name, tolerance=float(described.get("tolerance", 1)), **asked)
 
 
-def declaration(assignment_id: str, exercises: Sequence[Any], settings: Mapping[str, Any]) -> str:
+def declaration(
+    assignment_id: str,
+    exercises: Sequence[Any],
+    settings: Mapping[str, Any],
+    of_exercises: Mapping[str, Mapping[str, Any]],
+) -> str:
     """
-    The code of a cell that tells `check` which gradients the notebook asks for.
+    The code of a cell that tells `check` which functions the notebook asks for.
 
     Args:
         exercises: Objects with the fields of `Exercise`; a comment shows the first one as an example.
         settings: Those of the source notebook; the ones that `check` does not use are left out.
+        of_exercises: The settings of each exercise, by its name.
     """
-    lines = [
-        f'"{exercise.name}({", ".join(exercise.arguments)}) -> {", ".join(exercise.targets)}",'
-        for exercise in exercises
-    ]
+    lines = [line for exercise in exercises for line in _lines_of(exercise, of_exercises.get(exercise.name, {}))]
     first = exercises[0].name
     kept = {name: settings[name] for name, default in _DEFAULTS.items() if settings.get(name, default) != default}
     lines += [f"{name}={value!r}," for name, value in kept.items()]
@@ -75,11 +118,30 @@ def declaration(assignment_id: str, exercises: Sequence[Any], settings: Mapping[
             "",
             "check.assignment(",
             f'    "{assignment_id}",',
-            *(f"    {line}" for line in lines),
+            *(f"    {line}" if line else "" for line in lines),
             ")",
         )
     )
 
 
-def _names(text: str) -> tuple[str, ...]:
-    return tuple(text.split(", "))
+def _lines_of(exercise: Any, settings: Mapping[str, Any]) -> list[str]:
+    """The lines that declare an exercise, as they stand between the brackets."""
+    others = {name: settings[name] for name in _KEPT if name in settings}
+    if exercise.is_lines:
+        return [f"{others | {'targets': list(exercise.targets)}},"]
+    if exercise.equation:
+        if asked_by(exercise.name, (), {**settings, "points": 1})["targets"] != exercise.targets:
+            others["targets"] = list(exercise.targets)
+        if exercise.name != (*Equation.of(exercise.equation).called(), "")[0]:
+            others["name"] = exercise.name
+        call = exercise.equation
+    else:
+        others.pop("targets", None)
+        others.pop("name", None)
+        call = f"{exercise.name}({', '.join(exercise.arguments)}) -> {', '.join(exercise.targets)}"
+    *first, last = (json.dumps(line, ensure_ascii=False) for line in call.splitlines(keepends=True))
+    if not others:
+        return [*first, f"{last},"]
+    rest = "".join(f', "{name}": {value!r}' for name, value in others.items())
+    lines = [*first, f"{last}{rest}}},"]
+    return [f'{{"call": {lines[0]}', *(f"    {line}" for line in lines[1:])]

@@ -15,19 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from grader import shipped
+from grader.assignment.cells import SourceCell, place_of
 from grader.assignment.misconceptions import Misconception, read_misconceptions
 from grader.assignment.settings import ExtraCase, extra_cases, visibility_of
-from grader.assignment.source import (
-    SourceCell,
-    SourceNotebook,
-    code_lines,
-    find_sources,
-    line_in,
-    place_of,
-    read_source,
-)
+from grader.assignment.source import SourceNotebook, code_lines, find_sources, line_in, read_source
+from grader.calling.lines import Lines
 from grader.errors import SourceError, UsageError
-from grader.model import Exercise, Limits
+from grader.exercise import Exercise
+from grader.model import Limits
 from grader.visibility import EVERYTHING, Visibility
 
 __all__ = [
@@ -56,7 +51,8 @@ class Assignment:
             images, uint8 (N, 28, 28), labels, int64 (N,), and a torch Generator.
         extra_cases: The author's own cases, in addition to those that every assignment has.
         case_inputs: Functions that replace `make_inputs` in an extra case, by the case's name.
-        solutions: The instructor's gradient functions, by exercise; empty if autograd is the only reference.
+        namespace: All that the cells of the network and of the solutions have defined, by name.
+        solutions: The instructor's functions, by exercise; empty if autograd is the only reference.
         solution_code: The code of the cells that define the solutions, by exercise.
         misconceptions: Mistakes that the author has named, by exercise.
         revision: Changes with everything that the author changes; `version` changes only with what students get.
@@ -81,6 +77,7 @@ class Assignment:
     network: str
     hidden_seed: int
     limits: Limits
+    namespace: dict[str, Any] = dataclasses.field(default_factory=dict)
     make_inputs: Callable[..., dict[str, Any]] = default_inputs
     extra_cases: tuple[ExtraCase, ...] = ()
     case_inputs: Mapping[str, Callable[..., dict[str, Any]]] = dataclasses.field(default_factory=dict)
@@ -167,8 +164,12 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
     source = read_source(path, content)
     solved = () if public or source.is_released else source.exercises
     namespace: dict[str, Any] = {"__name__": f"solutions.{source.id}"}
-    for cell in (*source.network, *solved):
+    for cell in (*source.network, *(cell for cell in solved if not cell.is_lines)):
         _run(cell, namespace, source)
+    for cell in solved:
+        if cell.is_lines:
+            lines = [(str(source.path), _moved(ast.parse(cell.code), cell))]
+            namespace[cell.name] = Lines(lines, tuple(f"d{target}" for target in cell.targets))
     for name in ("forward", "init_parameters"):
         if not callable(namespace.get(name)):
             place = _place_of_untagged(source, name)
@@ -195,6 +196,12 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
                 points=cell.points,
                 tolerance=cell.tolerance,
                 question=cell.docstring,
+                equation=cell.equation,
+                shares=cell.shares,
+                arrays=cell.arrays or settings.get("arrays", "torch"),
+                partial=cell.partial,
+                is_squeezable=cell.is_squeezable,
+                is_lines=cell.is_lines,
             )
             for cell in source.exercises
         ),
@@ -205,6 +212,7 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
         case_inputs={
             case.name: make for case in cases if (make := _function(namespace, f"inputs_{case.name}", source))
         },
+        namespace=namespace,
         solutions={cell.name: namespace[cell.name] for cell in solved},
         solution_code={cell.name: cell.code for cell in solved},
         misconceptions=read_misconceptions(source) if solved else {},
@@ -222,6 +230,11 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
     )
 
 
+def _moved(tree: ast.Module, cell: SourceCell) -> ast.Module:
+    """The tree of a cell, with the lines that it has in the file."""
+    return ast.increment_lineno(tree, cell.line - 1) if cell.line else tree
+
+
 def _place_of_untagged(source: SourceNotebook, name: str) -> str:
     """The place of a cell that defines a function and is not tagged `network`; empty if there is none."""
     definition = re.compile(rf"^def {name}\(", re.MULTILINE)
@@ -234,9 +247,7 @@ def _place_of_untagged(source: SourceNotebook, name: str) -> str:
 
 def _run(cell: SourceCell, namespace: dict[str, Any], source: SourceNotebook) -> None:
     try:
-        tree = ast.parse(cell.code)
-        if cell.line:
-            ast.increment_lineno(tree, cell.line - 1)
+        tree = _moved(ast.parse(cell.code), cell)
         exec(compile(tree, str(source.path), "exec"), namespace)  # noqa: S102 - the instructor's own code
     except Exception as error:
         line = line_in(error, source.path.name)

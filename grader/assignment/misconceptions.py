@@ -12,8 +12,9 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from grader.assignment.cells import ExerciseCell, SourceCell, place_of
 from grader.assignment.settings import MISCONCEPTION, check_settings
-from grader.assignment.source import ExerciseCell, SourceCell, SourceNotebook, place_of
+from grader.assignment.source import SourceNotebook
 from grader.errors import SourceError
 
 __all__ = ["Misconception", "as_exercise", "cell_to_name", "place_in_cell", "read_misconceptions"]

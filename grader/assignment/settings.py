@@ -71,6 +71,12 @@ def _is_name(value: Any) -> bool:
     return isinstance(value, str) and value.isidentifier()
 
 
+def _are_points(value: Any) -> bool:
+    if not isinstance(value, dict):
+        return _is_positive(value)
+    return bool(value) and all(isinstance(name, str) and _is_positive(points) for name, points in value.items())
+
+
 def _are_limits(value: Any) -> bool:
     kinds = {field.name: type(field.default) for field in dataclasses.fields(Limits)}
     return isinstance(value, dict) and all(
@@ -144,6 +150,9 @@ NOTEBOOK: Mapping[str, Setting] = {
     ),
     "hints": Setting(lambda value: _is_whole(value, 0, 3), "one of 0, 1, 2, 3", "how many hints a report gives"),
     "learning_rate": Setting(_is_positive, "a positive number", "of the training curve"),
+    "arrays": Setting(
+        lambda value: value in ("torch", "numpy"), "torch or numpy", "what arrays functions take and return"
+    ),
     "rows": Setting(
         lambda value: _is_whole(value, 4, 1000),
         "a whole number from 4 to 1000",
@@ -173,9 +182,30 @@ NOTEBOOK: Mapping[str, Setting] = {
 }
 
 EXERCISE: Mapping[str, Setting] = {
-    "points": Setting(_is_positive, "a positive number", "what it is worth"),
-    "targets": Setting(
+    "points": Setting(
+        _are_points,
+        "a positive number, or one for each part of the result, such as {dw: 2, db: 1}",
+        "what it is worth",
+    ),
+    "call": Setting(
+        _is_text,
+        "an equation such as layer_backward(dz, (x, w, b)) == (dx, dw, db)",
+        "how the function is called and what it must return",
+    ),
+    "name": Setting(_is_name, "the name of a function or class of the cell", "which of several is the exercise"),
+    "arrays": Setting(
+        lambda value: value in ("torch", "numpy"), "torch or numpy", "what arrays the function takes and returns"
+    ),
+    "partial": Setting(
         lambda value: isinstance(value, list) and bool(value) and all(map(_is_name, value)),
+        "a list of names, such as [c]",
+        "tensors whose gradient here is not the whole one: a later step adds the rest",
+    ),
+    "squeezable": Setting(
+        lambda value: type(value) is bool, "true or false", "whether (D,) is accepted for (1, D), with a remark"
+    ),
+    "targets": Setting(
+        lambda value: isinstance(value, list) and all(map(_is_name, value)),
         "a list of names, such as [w2, b2]",
         "what the gradient is taken of, if the function's name does not say so",
     ),

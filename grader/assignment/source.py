@@ -12,7 +12,6 @@ A released notebook, `<id>/<id>.md`, can be read too: `grader release` leaves ou
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import difflib
 import hashlib
@@ -25,6 +24,8 @@ from typing import Any
 import jupytext
 from nbformat import NotebookNode
 
+from grader.assignment.cells import ExerciseCell, SourceCell, place_of, problem_in
+from grader.assignment.exercises import exercise_in
 from grader.assignment.settings import EXERCISE, NOTEBOOK, check_settings
 from grader.errors import SourceError
 from grader.notebook.lines import first_lines
@@ -32,14 +33,11 @@ from grader.notebook.lines import first_lines
 __all__ = [
     "KEPT_BACK",
     "REGION",
-    "ExerciseCell",
-    "SourceCell",
     "SourceNotebook",
     "as_sentence",
     "code_lines",
     "find_sources",
     "line_in",
-    "place_of",
     "read_source",
     "source_version",
     "without_kept_back",
@@ -53,30 +51,10 @@ KEPT_BACK = ("misconception", "style")
 
 TAGS = ("network", "exercise", *KEPT_BACK)
 _SENTENCE_CHARACTERS = 300
+_WORD = re.compile(r"\w+")
 _PAIRS = "Each BEGIN SOLUTION needs its own END SOLUTION."
 _CELL = re.compile(r"^```\{code-cell\}.*?^```\n\n?", re.MULTILINE | re.DOTALL)
 _TAGGED = re.compile(r"^:?tags:(?: *\[[^\]]*|(?:\n *- .*)*\n *- )\b(?:misconception|style)\b", re.MULTILINE)
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class SourceCell:
-    """A code cell: its `index` in the notebook, and the `line` of the file where its code begins."""
-
-    index: int
-    code: str
-    line: int | None
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ExerciseCell(SourceCell):
-    """A cell with one exercise in it; the fields are those of `grader.model.Exercise`."""
-
-    name: str
-    targets: tuple[str, ...]
-    arguments: tuple[str, ...]
-    points: float
-    tolerance: float
-    docstring: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,7 +135,7 @@ def read_source(path: Path, content: bytes | None = None) -> SourceNotebook:
             f"Rename the file, or set `assignment` to {path.stem}.",
         )
     misconceptions, styles = (_kept_back(path, text, notebook, tag) for tag in KEPT_BACK)
-    network, exercises = _cells(path, text, notebook, regions=0 if version else 1)
+    network, exercises = _cells(path, text, notebook, has_regions=not version)
     if version and (misconceptions or styles):
         place = place_of(path, (*misconceptions, *styles)[0])
         raise SourceError(f"{place}: students must not get this cell.", "Release the source notebook again.")
@@ -197,12 +175,14 @@ def _is_source(path: Path) -> bool:
 
 
 def _cells(
-    path: Path, text: str, notebook: NotebookNode, *, regions: int
+    path: Path, text: str, notebook: NotebookNode, *, has_regions: bool
 ) -> tuple[list[SourceCell], list[ExerciseCell]]:
-    """The cells of the network, and those of the exercises, each of which must have `regions` solution regions."""
+    """The cells of the network, and those of the exercises, each of which must have solution regions, or none."""
     network: list[SourceCell] = []
     exercises: list[ExerciseCell] = []
     lines = code_lines(text, notebook)
+    codes = [cell.source for cell in notebook.cells if "network" in cell.metadata.get("tags", ())]
+    known = frozenset(_WORD.findall("\n".join(codes)))
     for index, cell in enumerate(notebook.cells):
         if cell.cell_type != "code":
             continue
@@ -212,16 +192,18 @@ def _cells(
         if "network" in tags:
             if count:
                 problem, hint = "a network cell has a solution region", "Remove it: students need the whole network."
-                raise _error(path, source_cell, problem, hint)
+                raise problem_in(path, source_cell, problem, hint)
             network.append(source_cell)
         if "exercise" in tags:
-            exercise = _exercise(path, source_cell, cell.metadata.get("grader", {}))
-            if count != regions:
+            exercise = exercise_in(path, source_cell, cell.metadata.get("grader", {}), known=known)
+            if bool(count) != has_regions:
                 problem = f"{exercise.name} has {count or 'no'} solution region{'' if count == 1 else 's'}"
-                hint = "Mark exactly one." if regions else "A notebook for students must have none: release it again."
-                raise _error(path, source_cell, problem, hint)
+                hint = (
+                    "A notebook for students must have none: release it again." if count else "Mark what is to write."
+                )
+                raise problem_in(path, source_cell, problem, hint)
             if any(earlier.name == exercise.name for earlier in exercises):
-                raise _error(path, source_cell, f"two exercises are called {exercise.name}", "Rename one of them.")
+                raise problem_in(path, source_cell, f"two exercises are called {exercise.name}", "Rename one of them.")
             exercises.append(exercise)
     if not exercises:
         raise SourceError(f"{path.name} has no exercise.", "Tag a code cell with `exercise`.")
@@ -239,7 +221,7 @@ def _kept_back(path: Path, text: str, notebook: NotebookNode, tag: str) -> tuple
             for other_tag in TAGS:
                 if other_tag != tag and other_tag in tags:
                     problem = f"this cell is tagged both `{tag}` and `{other_tag}`"
-                    raise _error(path, cells[-1], problem, f"Give the {tag} a cell of its own.")
+                    raise problem_in(path, cells[-1], problem, f"Give the {tag} a cell of its own.")
     return tuple(cells)
 
 
@@ -249,10 +231,10 @@ def _tags(path: Path, source_cell: SourceCell, cell: NotebookNode) -> list[str]:
     for tag in tags:
         near = difflib.get_close_matches(tag, TAGS, n=1, cutoff=0.75)
         if near and tag not in TAGS:
-            raise _error(path, source_cell, f"there is no tag `{tag}`", f"Did you mean {near[0]}?")
+            raise problem_in(path, source_cell, f"there is no tag `{tag}`", f"Did you mean {near[0]}?")
     for name in cell.metadata if "exercise" in tags else ():
         if name in EXERCISE:
-            raise _error(path, source_cell, f"`{name}` is not under `grader`", f"Write `grader: {{{name}: …}}`.")
+            raise problem_in(path, source_cell, f"`{name}` is not under `grader`", f"Write `grader: {{{name}: …}}`.")
     return tags
 
 
@@ -268,52 +250,15 @@ def _count_regions(path: Path, cell: SourceCell) -> int:
     for match in filter(None, map(REGION.match, cell.code.split("\n"))):
         begins = match.group(1) == "BEGIN"
         if begins and is_open:
-            raise _error(path, cell, "a solution region begins inside another one", _PAIRS)
+            raise problem_in(path, cell, "a solution region begins inside another one", _PAIRS)
         if not begins and not is_open:
-            raise _error(path, cell, "an END SOLUTION has no BEGIN SOLUTION", _PAIRS)
+            raise problem_in(path, cell, "an END SOLUTION has no BEGIN SOLUTION", _PAIRS)
         if begins:
             count += 1
         is_open = begins
     if is_open:
-        raise _error(path, cell, "a solution region is not closed", "Add ### END SOLUTION.")
+        raise problem_in(path, cell, "a solution region is not closed", "Add ### END SOLUTION.")
     return count
-
-
-def _exercise(path: Path, cell: SourceCell, settings: Mapping[str, Any]) -> ExerciseCell:
-    try:
-        tree = ast.parse(cell.code)
-    except SyntaxError as error:
-        line = cell.line + error.lineno - 1 if cell.line and error.lineno else None
-        raise _error(path, cell, f"this cell is not Python ({error.msg})", "Fix this line.", line=line) from error
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    if len(functions) != 1:
-        raise _error(path, cell, f"an exercise cell has {len(functions)} functions, not one", "Give each its own cell.")
-    function = functions[0]
-    docstring = ast.get_docstring(function)
-    if not docstring:
-        raise _error(path, cell, f"{function.name} has no docstring", "Write one that gives the task and the shapes.")
-    settings = check_settings(settings, EXERCISE, lambda _: f"{place_of(path, cell)}, {function.name}")
-    targets = settings.get("targets") or [function.name.removeprefix("grad_")]
-    if "targets" not in settings and not function.name.startswith("grad_"):
-        problem = f"nothing says what {function.name} is the gradient of"
-        raise _error(path, cell, problem, "Call it grad_<target>, or set `targets` under `grader`.")
-    return ExerciseCell(
-        index=cell.index,
-        code=cell.code,
-        line=cell.line,
-        name=function.name,
-        targets=tuple(map(str, targets)),
-        arguments=tuple(argument.arg for argument in function.args.args),
-        points=float(settings.get("points", 1)),
-        tolerance=float(settings.get("tolerance", 1)),
-        docstring=docstring,
-    )
-
-
-def place_of(path: Path, cell: SourceCell, line: int | None = None) -> str:
-    """The place of a cell, `file.md, cell 3, line 40`; the line is the cell's first, unless another one is given."""
-    line = line or cell.line
-    return f"{path.name}, cell {cell.index + 1}" + (f", line {line}" if line else "")
 
 
 def as_sentence(error: BaseException) -> str:
@@ -331,7 +276,3 @@ def line_in(error: BaseException, name: str) -> int | None:
     """The line of a source notebook where an exception was raised; `name` is the file's name."""
     frames = traceback.extract_tb(error.__traceback__)
     return next((frame.lineno for frame in reversed(frames) if Path(frame.filename).name == name), None)
-
-
-def _error(path: Path, cell: SourceCell, problem: str, hint: str, *, line: int | None = None) -> SourceError:
-    return SourceError(f"{place_of(path, cell, line)}: {problem}.", hint)

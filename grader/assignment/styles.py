@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import dataclasses
 
+from grader.assignment.cells import place_of
 from grader.assignment.misconceptions import as_exercise, place_in_cell
 from grader.assignment.settings import STYLE, check_settings
-from grader.assignment.source import SourceNotebook, place_of
+from grader.assignment.source import SourceNotebook
 from grader.errors import SourceError
 
 __all__ = ["Style", "read_styles"]

@@ -14,7 +14,7 @@ from torch.fx.experimental.proxy_tensor import make_fx
 from grader.assignment.load import Assignment
 from grader.assignment.source import as_sentence
 from grader.errors import SourceError
-from grader.model import Exercise
+from grader.exercise import Exercise
 from grader.reference.cases import Case
 from grader.reference.networks import network_at
 
@@ -43,9 +43,9 @@ def central_difference(exercise: Exercise, cases: Iterable[Case], traced: Mappin
     worst = 0.0
     for case in cases:
         replay = traced[case.name]
-        for number, (target, expected) in enumerate(zip(exercise.targets, case.expected, strict=True)):
+        for number, (target, expected) in enumerate(zip(exercise.targets, case.gradients, strict=True)):
             generator = torch.Generator().manual_seed(0)
-            terms = case.scale_of(number) * math.sqrt(expected.numel())
+            terms = case.gradient_scales[number] * math.sqrt(expected.numel())
             scale = max(float(expected.norm()), terms) or 1.0
             for _ in range(_DIRECTIONS):
                 v = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
@@ -64,7 +64,7 @@ def _slope(case: Case, replay: Replay, target: str, v: torch.Tensor, step: float
     Infinite entries, as a mask makes them in the scores of an attention, stay where they are.
     """
     outputs = [name[1:] for name in case.upstream] or ["loss"]
-    cotangents = [case.arguments[name].double() for name in case.upstream] or [torch.ones(())]
+    cotangents = list(case.cotangents.values()) or [torch.ones(())]
     held = {name: replay.network.values[name].detach() for name in outputs}
     center = replay.network.values[target].detach().double()
     finite = center.isfinite()

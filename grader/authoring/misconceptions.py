@@ -13,12 +13,15 @@ import torch
 
 from grader.assignment.load import Assignment
 from grader.assignment.misconceptions import Misconception
+from grader.calling.nested import with_tensors
 from grader.diagnosis.bank import evaluate
 from grader.diagnosis.fingerprint import fingerprint
 from grader.diagnosis.mutants import as_mutant
 from grader.diagnosis.projection import Tensors, agrees
 from grader.execution.calls import Returned
-from grader.model import Exercise, Outcome
+from grader.exercise import Exercise
+from grader.model import Outcome
+from grader.reference.answers import answer_of
 from grader.reference.cases import Case, build_cases
 from grader.reference.practice import practising
 
@@ -88,13 +91,17 @@ def _failure(assignment: Assignment, exercise: Exercise, misconception: Misconce
     """Why the code of a misconception gives no answer to some case, in words that follow its id."""
     for case in cases:
         try:
-            function = as_mutant(misconception).compile(exercise.name, assignment.solutions[exercise.name].__globals__)
+            variables = as_mutant(misconception).compile(exercise.name, assignment.namespace)
             with torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                function(**{n: a.double() if a.is_floating_point() else a.clone() for n, a in case.arguments.items()})
+                answer_of(exercise, variables, with_tensors(case.arguments, _in_float64))
         except Exception as error:
             return f"raises {type(error).__name__} on {case.name} ({error})."
     return "does not return what the exercise asks for: a tensor of real numbers for each target."
+
+
+def _in_float64(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.double() if tensor.is_floating_point() else tensor.clone()
 
 
 def _fingerprint(exercise: Exercise, cases: Sequence[Case], answers: Sequence[Tensors]) -> str:

@@ -9,7 +9,7 @@ import base64
 import hashlib
 import mimetypes
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import jupytext
@@ -27,8 +27,9 @@ __all__ = ["fill_blanks", "release_notebook", "write_release"]
 _IMAGE = re.compile(r"!\[([^\]]*)\]\((?!\w+:)([^)\s]+)\)")
 _CELL = re.compile(r"^# %%.*\n?", re.MULTILINE)
 _DEFINES = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=", re.MULTILINE)
-_KEPT = ("autograd", "hints", "learning_rate", "rows", "steps", "limits", "cases", "release", "before")
-_DELETE = re.compile(r"^# %% delete: (\w+)\s*$", re.MULTILINE)
+_KEPT = ("arrays", "autograd", "hints", "learning_rate", "rows", "steps", "limits", "cases", "release", "before")
+_ABOUT = re.compile(r"^# %% (delete|answers): (\w+)\s*$", re.MULTILINE)
+_STILL_BLANK = re.compile(r"NotImplementedError\(\"(\w+) is still blank")
 
 
 def release_notebook(source: SourceNotebook) -> NotebookNode:
@@ -45,6 +46,7 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
     if source.is_released:
         raise SourceError(f"{source.path} is already a notebook for students.", "Release the source notebook.")
     blanks = {exercise.index: exercise.name for exercise in source.exercises}
+    lines = {exercise.index: exercise.targets for exercise in source.exercises if exercise.is_lines}
     kept = {name: source.settings[name] for name in _KEPT if name in source.settings}
     if "release" in kept:
         kept["release"] = visibility_of(kept).release  # as text, since JSON has no dates
@@ -67,14 +69,18 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
     for number, (index, cell) in enumerate(cells):
         if cell.cell_type == "code":
             text = _blank(cell.source, blanks.get(index))
-            copy = nbformat.v4.new_code_cell(text, metadata=_released_metadata(cell))
+            copy = nbformat.v4.new_code_cell(text, metadata=_released_metadata(cell, lines.get(index)))
         else:
             text = _IMAGE.sub(lambda match: _inlined(match, source.path.parent), cell.source)
             copy = nbformat.v4.new_markdown_cell(text)
         copy["id"] = _cell_id(source, number, text)
         released.cells.append(copy)
         if index == declared_after:
-            text = declaration(source.id, source.exercises, source.settings)
+            settings_of = {
+                exercise.name: source.notebook.cells[exercise.index].metadata.get("grader", {})
+                for exercise in source.exercises
+            }
+            text = declaration(source.id, source.exercises, source.settings, settings_of)
             released.cells.append(nbformat.v4.new_code_cell(text, id=_cell_id(source, "declaration", text)))
     return released
 
@@ -97,14 +103,15 @@ def fill_blanks(notebook: NotebookNode, answers: str) -> NotebookNode:
     Args:
         notebook: A released notebook.
         answers: Python, divided into cells by lines that begin with `# %%`. A cell that defines blank functions takes
-            the place of the first one's blank, and the others' blanks are removed. `# %% delete: NAME` removes a blank.
+            the place of the first one's blank, and the others' blanks are removed. `# %% delete: NAME` removes a blank,
+            and `# %% answers: NAME` says that straight lines answer it.
             Any other cell is inserted before the next cell that takes a place, or at the end.
     """
     filled: NotebookNode = nbformat.from_dict(notebook)
     waiting: list[NotebookNode] = []
-    for deleted, text in _answer_cells(answers):
+    for about, text in _answer_cells(answers):
         blanks = _blank_cells(filled)
-        names = [name for name in ([deleted] if deleted else _functions(text)) if name in blanks]
+        names = [name for name in ([about] if about else _functions(text)) if name in blanks]
         if not names:
             waiting += [nbformat.v4.new_code_cell(text)] if text else []
             continue
@@ -140,9 +147,10 @@ def _blank(text: str, exercise: str | None) -> str:
     return "\n".join(kept)
 
 
-def _released_metadata(cell: NotebookNode) -> dict[str, object]:
+def _released_metadata(cell: NotebookNode, targets: Sequence[str] | None) -> dict[str, object]:
+    """The metadata of a released cell. `targets` are those of straight lines, which a blank does not show."""
     metadata: dict[str, object] = {"tags": list(cell.metadata["tags"])} if cell.metadata.get("tags") else {}
-    settings = dict(cell.metadata.get("grader", {}))
+    settings = dict(cell.metadata.get("grader", {})) | ({"targets": list(targets)} if targets else {})
     return metadata | ({"grader": settings} if settings else {})
 
 
@@ -160,16 +168,16 @@ def _inlined(match: re.Match[str], folder: Path) -> str:
 
 
 def _answer_cells(answers: str) -> Iterator[tuple[str | None, str]]:
-    """For each cell of some answers: the name of the blank to delete, or None, and the cell's code."""
+    """For each cell of some answers: the name of the blank to delete or to answer, or None, and the cell's code."""
     starts = [*_CELL.finditer(answers)]
     if answers.strip() and (not starts or answers[: starts[0].start()].strip()):
         yield None, (answers[: starts[0].start()] if starts else answers).strip("\n")
     for number, start in enumerate(starts):
         end = starts[number + 1].start() if number + 1 < len(starts) else len(answers)
-        deletion = _DELETE.match(start.group().strip())
+        about = _ABOUT.match(start.group().strip())
         text = answers[start.end() : end].strip("\n")
-        if text or deletion:
-            yield (deletion.group(1) if deletion else None), text
+        if text or about:
+            yield (about.group(2) if about else None), text
 
 
 def _blank_cells(notebook: NotebookNode) -> dict[str, NotebookNode]:
@@ -178,7 +186,7 @@ def _blank_cells(notebook: NotebookNode) -> dict[str, NotebookNode]:
         name: cell
         for cell in notebook.cells
         if cell.cell_type == "code" and "is still blank" in cell.source
-        for name in _functions(cell.source)
+        for name in (*_functions(cell.source), *_STILL_BLANK.findall(cell.source))
     }
 
 

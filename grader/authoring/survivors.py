@@ -9,7 +9,6 @@ survivor is listed with the line that was changed, and a person can judge.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import enum
 from collections.abc import Iterable, Iterator, Sequence
@@ -17,10 +16,11 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 
 from grader.assignment.load import Assignment
+from grader.calling.nested import with_tensors
 from grader.diagnosis.bank import evaluate, survives
-from grader.diagnosis.mutants import Mutant
+from grader.diagnosis.mutants import Mutant, plain_code
 from grader.diagnosis.projection import agrees
-from grader.model import Exercise
+from grader.exercise import Exercise
 from grader.reference.cases import Case, generic_arguments
 
 __all__ = ["Survivor", "Why", "find_survivors"]
@@ -106,11 +106,12 @@ def _anywhere(case: Case) -> Case:
             return torch.randn(argument.shape, generator=generator, dtype=argument.dtype)
         return ~argument if argument.dtype == torch.bool else argument - 3
 
-    return dataclasses.replace(case, arguments={name: redrawn(a) for name, a in case.arguments.items()})
+    return dataclasses.replace(case, arguments=with_tensors(case.arguments, redrawn))
 
 
 def _agree(assignment: Assignment, exercise: Exercise, mutant: Mutant, case: Case) -> bool:
-    solution = dataclasses.replace(mutant, code=assignment.solution_code[exercise.name])
+    code = plain_code(assignment.solution_code[exercise.name], exercise.name)
+    solution = dataclasses.replace(mutant, code=code)
     right = next(evaluate(assignment, exercise, solution, [case]))
     result = next(evaluate(assignment, exercise, mutant, [case]))
     return right is not None and result is not None and agrees(result, case, right)
@@ -118,10 +119,7 @@ def _agree(assignment: Assignment, exercise: Exercise, mutant: Mutant, case: Cas
 
 def _change(code: str, name: str, mutant: Mutant) -> str:
     """The lines that differ, as in `return a.T @ dz → return a @ dz`."""
-    function = next(n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.FunctionDef) and n.name == name)
-    body = function.body[1:] if ast.get_docstring(function) is not None else function.body
-    before = [line.strip() for statement in body for line in ast.unparse(statement).split("\n")]
-    after = [line.strip() for line in mutant.code.split("\n")[1:]]
+    before, after = ([line.strip() for line in text.split("\n")] for text in (plain_code(code, name), mutant.code))
     return f"{_only(before, after)} → {_only(after, before)}"
 
 

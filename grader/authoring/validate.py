@@ -25,11 +25,14 @@ from grader.authoring.differences import CLOSE, Replay, central_difference, repl
 from grader.authoring.misconceptions import problems_of_misconceptions
 from grader.authoring.release import fill_blanks, release_notebook
 from grader.authoring.survivors import Survivor, Why, find_survivors
-from grader.diagnosis.mutants import make_mutants
+from grader.calling.nested import with_tensors
+from grader.diagnosis.bank import mutants_of
 from grader.errors import SourceError
-from grader.model import Exercise, Outcome, Report, Submission
+from grader.exercise import Exercise
+from grader.model import Outcome, Report, Submission
 from grader.modes import ordinary
 from grader.pipeline import grade
+from grader.reference.answers import answer_of
 from grader.reference.cases import Case, build_cases
 
 __all__ = ["ExerciseCheck", "Validation", "problems_of_styles", "validate"]
@@ -138,7 +141,7 @@ def validate(path: Path) -> Validation:
 def _check(
     assignment: Assignment, exercise: Exercise, cases: tuple[Case, ...], traced: Mapping[str, Replay]
 ) -> ExerciseCheck:
-    mutants = make_mutants(assignment.solution_code[exercise.name], exercise.name, cases[0].upstream)
+    mutants = mutants_of(assignment, exercise, cases[0])
     survivors = find_survivors(assignment, exercise, mutants, cases)
     equivalent = [survivor for survivor in survivors if not survivor.is_hole]
     milliseconds, kib = _cost(assignment, exercise, cases[0])
@@ -165,15 +168,14 @@ def _describe_hole(hole: Survivor) -> str:
 
 def _cost(assignment: Assignment, exercise: Exercise, case: Case) -> tuple[float, float]:
     """The shortest time of a solution on a case, in milliseconds, and the memory that it allocates, in KiB."""
-    function = assignment.solutions[exercise.name]
     seconds = []
     for _ in range(_TIMED_CALLS):
-        copies = {name: argument.clone() for name, argument in case.arguments.items()}
+        copies = with_tensors(case.arguments, torch.Tensor.clone)
         started = time.perf_counter()
-        function(**copies)
+        answer_of(exercise, assignment.namespace, copies)
         seconds.append(time.perf_counter() - started)
     with _Allocated() as allocated:
-        function(**{name: argument.clone() for name, argument in case.arguments.items()})
+        answer_of(exercise, assignment.namespace, with_tensors(case.arguments, torch.Tensor.clone))
     return 1000 * min(seconds), allocated.bytes / 1024
 
 
@@ -231,7 +233,9 @@ def problems_of_styles(assignment: Assignment, source: SourceNotebook, styles: S
 
 def _answered(source: SourceNotebook, codes: Mapping[str, str]) -> nbformat.NotebookNode:
     """The students' notebook with answers in it; `codes` are their code by exercise."""
-    return fill_blanks(release_notebook(source), "\n".join(f"# %%\n{code}" for code in codes.values()))
+    return fill_blanks(
+        release_notebook(source), "\n".join(f"# %% answers: {name}\n{code}" for name, code in codes.items())
+    )
 
 
 def _grade(assignment: Assignment, notebook: nbformat.NotebookNode) -> Report:

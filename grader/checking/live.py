@@ -25,11 +25,12 @@ from grader.execution.border import add_record, within_bounds
 from grader.execution.calls import call_request, chain_request
 from grader.execution.channel import Reply, Request
 from grader.execution.record import Attempt, Execution
+from grader.exercise import Exercise
 from grader.harness.call import NotebookState
 from grader.harness.origin import code_of
 from grader.harness.serve import perform
 from grader.harness.wire import Message, unpack_all
-from grader.model import Chain, Exercise, ExerciseResult, Limits, NotebookSummary, Outcome, Report, Submission
+from grader.model import Chain, ExerciseResult, Limits, NotebookSummary, Outcome, Report, Submission
 from grader.modes import ordinary
 from grader.notebook.functions import FunctionIndex, find_functions_in
 from grader.notebook.read import Notebook
@@ -63,6 +64,7 @@ class Live:
             forward=namespace.get("forward", _undefined),
             init_parameters=namespace.get("init_parameters", _undefined),
             make_inputs=namespace.get("make_inputs", default_inputs),
+            namespace=namespace,
             solutions={},
             solution_code={},
             network="",
@@ -143,7 +145,7 @@ class Live:
         cases = exercise_cases(self.assignment, exercise, self._network())
         function = self._namespace.get(exercise.name)
         exercise = dataclasses.replace(exercise, question=inspect.getdoc(function) or "" if function else "")
-        functions = _functions(function, exercise.name, self._namespace)
+        functions = _functions(function, exercise, self._namespace)
         reply = self._ask(call_request(exercise, cases, self.assignment.limits, autograd=self.assignment.autograd))
         attempt = Attempt(
             notebook=_notebook(), functions=functions, execution=Execution.in_this_process({exercise.name: reply})
@@ -201,10 +203,11 @@ def _notebook() -> Notebook:
     return Notebook.of(code if code.strip() else "pass" for code in _codes()[1:])
 
 
-def _functions(function: Any, name: str, namespace: Mapping[str, Any]) -> FunctionIndex:
+def _functions(function: Any, exercise: Exercise, namespace: Mapping[str, Any]) -> FunctionIndex:
     """The function index of the cells that define a function and the notebook's functions that it calls."""
+    name = exercise.name
     numbers, codes = _file_names(), _codes()
-    code_by_number: dict[int, str] = {}
+    code_by_number: dict[int, str] = dict(enumerate(codes)) if exercise.is_lines else {}
     waiting, known = [code_of(function, name)], set()
     while waiting:
         compiled = waiting.pop()

@@ -60,7 +60,7 @@ class Basis:
         """
         asked: list[Any] = [
             [assignment.id, assignment.hidden_seed, assignment.network],
-            [[exercise.name, exercise.arguments, exercise.targets] for exercise in assignment.exercises],
+            [[e.name, e.arguments, e.targets, e.equation, e.arrays, e.partial] for e in assignment.exercises],
             [assignment.rows, *(dataclasses.asdict(case) for case in assignment.extra_cases)],
             [dataclasses.asdict(assignment.limits), assignment.autograd],
             [assignment.learning_rate, assignment.steps],

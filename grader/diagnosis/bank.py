@@ -4,21 +4,26 @@ The mutants of each solution, and the projections of what they return on the fix
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import functools
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import torch
 
 from grader.assignment.load import Assignment
+from grader.calling.equation import Equation
+from grader.calling.lines import Lines
+from grader.calling.nested import with_tensors
 from grader.diagnosis.mutants import Mutant, make_mutants, make_pairs
 from grader.diagnosis.projection import Projection, Tensors, agrees, project
-from grader.model import Exercise
+from grader.exercise import Exercise
+from grader.reference.answers import answer_of
 from grader.reference.cases import Case, build_cases
 
-__all__ = ["EvaluatedMutant", "bank", "evaluate", "survives"]
+__all__ = ["EvaluatedMutant", "bank", "evaluate", "mutants_of", "survives"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -47,17 +52,37 @@ def bank(assignment: Assignment, exercise: Exercise, *, pairs: bool = False) -> 
     """
     if exercise.name not in assignment.solutions:
         return ()
-    make = make_pairs if pairs else make_mutants
     cases = build_cases(assignment)[exercise.name]
     others, kept = (cases[:-1], cases[-1:]) if pairs else ((), cases)
     evaluated = []
-    for mutant in make(assignment.solution_code[exercise.name], exercise.name, cases[0].upstream):
+    for mutant in mutants_of(assignment, exercise, cases[0], pairs=pairs):
         results = tuple(evaluate(assignment, exercise, mutant, kept))
         if _are_right(results, kept) and survives(assignment, exercise, mutant, others):
             continue
         projections = tuple(None if result is None else tuple(map(project, result)) for result in results)
         evaluated.append(EvaluatedMutant(mutant=mutant, projections=projections))
     return tuple(evaluated)
+
+
+def mutants_of(assignment: Assignment, exercise: Exercise, case: Case, *, pairs: bool = False) -> tuple[Mutant, ...]:
+    """The mutants of an exercise's solution, with one edit or with `pairs` of edits."""
+    code, name = assignment.solution_code[exercise.name], exercise.name
+    upstream = case.upstream
+    if exercise.equation:
+        equation = Equation.of(exercise.equation)
+        upstream = tuple(
+            parameter
+            for function in ast.walk(ast.parse(code))
+            if isinstance(function, ast.FunctionDef)
+            for parameter, names in equation.given_to(function.name, _parameters(function)).items()
+            if set(names) & set(case.upstream)
+        )
+    return (make_pairs if pairs else make_mutants)(code, name, upstream)
+
+
+def _parameters(function: ast.FunctionDef) -> list[str]:
+    """The names of a function's parameters, without the object of a method."""
+    return [argument.arg for argument in function.args.args if argument.arg != "self"]
 
 
 def survives(
@@ -95,24 +120,28 @@ def evaluate(
         What it returned, as float64; None where it raised, or did not return a tensor for each target.
     """
     try:
-        function = mutant.compile(exercise.name, assignment.solutions[exercise.name].__globals__)
+        variables = mutant.compile(exercise.name, assignment.namespace)
+        if exercise.is_lines:
+            variables[exercise.name] = Lines.in_function(mutant.code, exercise.name, exercise.parts)
     except Exception:  # a default value may be edited too
         return (None for _ in cases)
-    return (_call(function, case, in_case_dtype=in_case_dtype) for case in cases)
+    return (_call(exercise, variables, case, in_case_dtype=in_case_dtype) for case in cases)
 
 
-def _call(function: Callable[..., Any], case: Case, *, in_case_dtype: bool) -> Tensors | None:
+def _call(exercise: Exercise, variables: dict[str, Any], case: Case, *, in_case_dtype: bool) -> Tensors | None:
     try:
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Copies: a mutant may change in place what the solution only reads.
-            copies = {name: tensor.clone() for name, tensor in case.arguments.items()}
-            if not in_case_dtype:
-                copies = {name: copy.double() if copy.is_floating_point() else copy for name, copy in copies.items()}
-            returned = function(**copies)
+            copies = with_tensors(case.arguments, torch.Tensor.clone if in_case_dtype else _in_float64)
+            values = answer_of(exercise, variables, copies)
     except Exception:
         return None
-    values = returned if isinstance(returned, tuple) else (returned,)
-    if len(values) != len(case.expected) or not all(isinstance(v, torch.Tensor) and not v.is_complex() for v in values):
+    if values is None or any(value.is_complex() for value in values):
         return None
     return tuple(value.double() for value in values)
+
+
+def _in_float64(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy, float64; of whole numbers and booleans, in their own dtype."""
+    return tensor.double() if tensor.dtype in (torch.float32, torch.float16) else tensor.clone()

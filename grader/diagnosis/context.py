@@ -61,7 +61,7 @@ def hard_coded_literal(evidence: Evidence) -> Iterator[Explanation]:
     Sizes that are the same in every case do not count, and neither do numbers in the solution.
     """
     cases = [call.case for call in evidence.returned]
-    sizes = {size for case in cases for tensor in (*case.arguments.values(), *case.expected) for size in tensor.shape}
+    sizes = {size for case in cases for tensor in (*case.tensors.values(), *case.expected) for size in tensor.shape}
     solution = evidence.assignment.solution_code.get(evidence.exercise.name, "")
     known = sizes | {int(number) for number in re.findall(r"\d+", solution)}
     rows = {case.rows for case in cases}

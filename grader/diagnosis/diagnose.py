@@ -7,18 +7,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from grader.assignment.load import Assignment
-from grader.diagnosis.evidence import Evidence, Explanation
+from grader.diagnosis.evidence import Evidence, Explanation, target_of
 from grader.diagnosis.fingerprint import DIAGNOSED
 from grader.diagnosis.projection import CaseOutput
 from grader.diagnosis.recognise import recognise
 from grader.diagnosis.wording import worded
 from grader.execution.calls import Returned
-from grader.model import Diagnosis, Exercise, Outcome
+from grader.exercise import Exercise
+from grader.model import Diagnosis, Outcome
 from grader.notebook.scope import Scope
 
 __all__ = ["diagnose"]
 
 _MOST_DIAGNOSES = 2
+_MOST_PARTS = 6
+"""Of how many parts of a result the mistakes are explained, if not all together."""
 
 
 def diagnose(
@@ -52,13 +55,23 @@ def diagnose(
         ),
         scope=scope,
     )
+    found = _explained(evidence)[:_MOST_DIAGNOSES]
+    if found or len(exercise.parts) == 1:
+        return found
+    of_parts = (evidence.of_part(place) for place in range(len(exercise.parts)))
+    wrong = [part for part in of_parts if part.is_complete and part.wrong_targets][:_MOST_PARTS]
+    return tuple(diagnosis for part in wrong for diagnosis in _explained(part)[:1])
+
+
+def _explained(evidence: Evidence) -> tuple[Diagnosis, ...]:
+    """The explanations of a wrong answer, or of one part of it, with their hints: the best one of each kind."""
     first_of_kind: dict[str, Explanation] = {}
     for explanation in recognise(evidence):
         first_of_kind.setdefault(explanation.id, explanation)
-    facts = _facts_for_hints(evidence)
+    facts, level = _facts_for_hints(evidence), evidence.assignment.hints
     return tuple(
-        worded(found.id, found.message, facts, level=assignment.hints, misconception=found.misconception)
-        for found in list(first_of_kind.values())[:_MOST_DIAGNOSES]
+        worded(found.id, found.message, facts, level=level, misconception=found.misconception)
+        for found in first_of_kind.values()
     )
 
 
@@ -68,8 +81,8 @@ def _facts_for_hints(evidence: Evidence) -> dict[str, str]:
     call = evidence.returned[0] if evidence.returned else None
     return {
         "function": exercise.name,
-        "target": exercise.targets[wrong],
-        "expected": str(tuple(call.case.expected[wrong].shape)) if call else "",
-        "got": str(call.shapes[wrong]) if call and wrong < len(call.shapes) else "",
+        "target": target_of(evidence.parts[wrong], exercise),
+        "expected": str(tuple(evidence.own(call.case.expected)[wrong].shape)) if call else "",
+        "got": str(evidence.own(call.shapes)[wrong]) if call and len(call.shapes) == len(exercise.parts) else "",
         "arguments": ", ".join(exercise.arguments),
     }

@@ -6,18 +6,23 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+from typing import TypeVar
 
 from grader.assignment.load import Assignment
 from grader.assignment.misconceptions import Misconception
+from grader.calling.equation import free_names
 from grader.diagnosis.fingerprint import fingerprint
 from grader.diagnosis.projection import CaseOutput, Projection, project
 from grader.diagnosis.wording import observation
 from grader.execution.calls import Returned
-from grader.model import Exercise, Outcome
+from grader.exercise import Exercise
+from grader.model import Outcome
 from grader.notebook.scope import Scope
 from grader.reference.networks import network_names
 
-__all__ = ["Evidence", "Explanation"]
+T = TypeVar("T")
+
+__all__ = ["Evidence", "Explanation", "target_of"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +41,11 @@ class Explanation:
     misconception: Misconception | None = None
 
 
+def target_of(part: str, exercise: Exercise) -> str:
+    """What a part of a result is the gradient of; the part itself if it is no gradient."""
+    return next((target for target in exercise.targets if f"d{target}" in free_names(part)), part)
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evidence:
     """
@@ -45,6 +55,7 @@ class Evidence:
         returned: What became of the call on each case.
         outputs: The tensors that were returned, for each case on which tensors were returned.
         scope: What the function reads from outside itself.
+        place: The number of the only part of the result that this is about; None if it is about all of them.
     """
 
     assignment: Assignment
@@ -53,6 +64,30 @@ class Evidence:
     returned: tuple[Returned, ...]
     outputs: tuple[CaseOutput, ...]
     scope: Scope
+    place: int | None = None
+
+    def of_part(self, place: int) -> Evidence:
+        """What is known about one part of the result, as if the function returned nothing else."""
+        found = [call.parts_found or dict(enumerate(call.tensors)) for call in self.returned]
+        return dataclasses.replace(
+            self,
+            place=place,
+            outputs=tuple(
+                CaseOutput(case=call.case.of_part(place), argument_dtype=call.argument_dtype, tensors=(tensors[place],))
+                for call, tensors in zip(self.returned, found, strict=True)
+                if place in tensors and not tensors[place].is_complex()
+            ),
+        )
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """The parts of the result that this is about."""
+        every = self.exercise.parts
+        return every if self.place is None else (every[self.place],)
+
+    def own(self, values: tuple[T, ...]) -> tuple[T, ...]:
+        """Of values for all parts, those that this is about."""
+        return values if self.place is None else (values[self.place],)
 
     @property
     def is_complete(self) -> bool:
@@ -82,17 +117,18 @@ class Evidence:
 
     @functools.cached_property
     def wrong_targets(self) -> tuple[int, ...]:
-        """The positions of the targets whose gradients are wrong on some case."""
-        return tuple(number for number in range(len(self.exercise.targets)) if not self._is_right(number))
+        """The positions of the parts that are wrong on some case."""
+        return tuple(number for number in range(len(self.parts)) if not self._is_right(number))
 
     @property
     def wrong_target(self) -> int:
-        """The position of the first target whose gradient is wrong."""
+        """The position of the first part that is wrong."""
         return self.wrong_targets[0] if self.wrong_targets else 0
 
     def say(self, key: str, **facts: object) -> str:
-        """The observation with this key, about the first target whose gradient is wrong."""
-        return observation(key, function=self.exercise.name, target=self.exercise.targets[self.wrong_target], **facts)
+        """The observation with this key, about the first part that is wrong."""
+        part = self.parts[self.wrong_target]
+        return observation(key, function=self.exercise.name, part=part, target=target_of(part, self.exercise), **facts)
 
     def _is_right(self, target: int) -> bool:
         return all(

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 
 from grader.diagnosis.projection import project
 from grader.execution.calls import Returned
-from grader.model import Exercise, Outcome
+from grader.exercise import Exercise
+from grader.model import Outcome
 
 __all__ = ["DIAGNOSED", "fingerprint"]
 

@@ -250,8 +250,8 @@ def _is_wrong_exactly_in(region: torch.Tensor, wrong: torch.Tensor, matters: tor
 def _named_regions(evidence: Evidence, target: int) -> Iterator[tuple[str, dict[str, str], list[torch.Tensor]]]:
     """The parts of a gradient that have a name: the key of an observation, its facts, and a mask for each case."""
     shapes = [output.case.expected[target].shape for output in evidence.outputs]
-    for name in evidence.exercise.arguments:
-        arguments = [output.case.arguments[name] for output in evidence.outputs]
+    for name in evidence.outputs[0].case.tensors:
+        arguments = [output.case.tensors[name] for output in evidence.outputs]
         if name in evidence.upstream or [argument.shape for argument in arguments] != shapes:
             continue
         right_where = {"argument": name, "sign": "positive", "opposite": "not"}

@@ -24,7 +24,7 @@ from grader.assignment.misconceptions import Misconception
 from grader.diagnosis.edits import edited_everywhere, edits_of
 from grader.diagnosis.wording import table
 
-__all__ = ["EDITS", "Edit", "Mutant", "as_mutant", "make_mutants", "make_pairs"]
+__all__ = ["EDITS", "Edit", "Mutant", "as_mutant", "make_mutants", "make_pairs", "plain_code"]
 
 EVERYWHERE = ("other_axis", "mean_for_sum", "sum_for_mean", "drop_keepdim", "drop_transpose", "overwrite")
 """Edits that are also made in all places at once: people who mix up two axes do so more than once."""
@@ -69,12 +69,11 @@ class Mutant:
     operands: tuple[str, ...]
     code: str
 
-    def compile(self, name: str, namespace: Mapping[str, Any]) -> Callable[..., Any]:
-        """The function, defined in a copy of the namespace."""
+    def compile(self, name: str, namespace: Mapping[str, Any]) -> dict[str, Any]:
+        """A copy of the namespace in which the function is defined."""
         variables = dict(namespace)
         exec(_compiled(self.code, name), variables)  # noqa: S102 - the instructor's code, edited
-        function: Callable[..., Any] = variables[name]
-        return function
+        return variables
 
 
 @functools.lru_cache(maxsize=4096)
@@ -96,14 +95,14 @@ def make_mutants(code: str, name: str, upstream: tuple[str, ...]) -> tuple[Mutan
     Every mutant with one realistic edit, the preferred ones first. No two of them have the same code.
 
     Args:
-        code: Python code that defines the function.
-        name: The function's name.
-        upstream: The arguments that are upstream gradients.
+        code: Python code that defines the function, or a class; with its helpers, which are edited, too.
+        name: Its name.
+        upstream: The parameters that are upstream gradients.
     """
-    function = _function(code, name)
-    known = {ast.unparse(function)}
+    root = _root(code, name)
+    known = {ast.unparse(root)}
     mutants = []
-    for draft in _Drafter(function, upstream).drafts():
+    for draft in _drafts(root, upstream):
         text = draft.write()
         if text not in known:
             known.add(text)
@@ -125,7 +124,7 @@ def make_pairs(code: str, name: str, upstream: tuple[str, ...], limit: int = 600
     drafts = [
         (first, second)
         for first in singles[:MUTANTS_TO_EDIT_AGAIN]
-        for second in _Drafter(_function(first.code, name), upstream).drafts()
+        for second in _drafts(_root(first.code, name), upstream)
         if second.edit.diagnosis != first.edits[0].diagnosis
     ]
     drafts.sort(key=lambda pair: pair[0].edits[0].rank + pair[1].edit.rank)
@@ -175,10 +174,19 @@ class _Draft:
     write: Callable[[], str]
 
 
-class _Drafter:
-    """Makes the drafts of one function."""
+def _drafts(root: _Root, upstream: tuple[str, ...]) -> Iterator[_Draft]:
+    """The drafts of a function, or of each function in a cell."""
+    for function in ast.walk(root):
+        if isinstance(function, ast.FunctionDef):
+            yield from _Drafter(function, upstream, root).drafts()
 
-    def __init__(self, function: ast.FunctionDef, upstream: tuple[str, ...]) -> None:
+
+class _Drafter:
+    """Makes the drafts of one function, which may be a part of a cell."""
+
+    def __init__(self, function: ast.FunctionDef, upstream: tuple[str, ...], root: _Root) -> None:
+        self._root = root
+        self._place = _places(root)[id(function)]
         self._function = function
         self._upstream = upstream
         self._arguments = tuple(argument.arg for argument in function.args.args)
@@ -195,8 +203,10 @@ class _Drafter:
         for name, kind in itertools.product(others, ONCE_MORE):
             yield self._edit_everywhere(kind, (name,), operand=name)
         for name in self._upstream:
-            code = f"def {self._function.name}({', '.join(self._arguments)}):\n    return {name}"
-            yield self._draft_of("pass_through", _function(code, self._function.name), operand=name)
+            if name in self._arguments:
+                passing = copy.copy(self._function)
+                passing.body = [ast.Return(ast.Name(name, ast.Load()))]
+                yield self._draft_of("pass_through", passing, operand=name)
 
     def _edits_of_nodes(self) -> Iterator[_Draft]:
         function = self._function
@@ -219,7 +229,7 @@ class _Drafter:
                     with _replaced(place, node, replacement):
                         loads = _loads(function)
                 name = "own_entry_only" if kind == "drop_sum" and id(node) in in_terms else kind
-                write = functools.partial(_written, function, place, node, replacement)
+                write = functools.partial(_written, self._root, place, node, replacement)
                 yield self._draft(name, node, operand, loads, write)
 
     def _edit_everywhere(self, kind: str, arguments: tuple[str, ...], *, operand: str = "") -> _Draft:
@@ -228,7 +238,8 @@ class _Drafter:
 
     def _draft_of(self, kind: str, mutated: ast.FunctionDef, *, operand: str) -> _Draft:
         last = self._function.body[-1]
-        return self._draft(kind, last, operand, _loads(mutated), functools.partial(ast.unparse, mutated))
+        write = functools.partial(_written, self._root, self._place, self._function, mutated)
+        return self._draft(kind, last, operand, _loads(mutated), write)
 
     def _draft(
         self, kind: str, site: ast.AST, operand: str, loads: tuple[str, ...], write: Callable[[], str]
@@ -246,13 +257,16 @@ class _Drafter:
         )
 
 
+_Root = ast.FunctionDef | ast.Module
+"""What is written out: one function, or all of a cell."""
+
 _Place = tuple[ast.AST, str, int | None]
 """The place of a node in a tree: its parent, the field of the parent, and the position in it if that is a list."""
 
 
-def _places(function: ast.FunctionDef) -> dict[int, _Place]:
-    places: dict[int, _Place] = {id(function): (ast.Module([function], []), "body", 0)}
-    for parent in ast.walk(function):
+def _places(root: _Root) -> dict[int, _Place]:
+    places: dict[int, _Place] = {id(root): (ast.Module([root] if isinstance(root, ast.stmt) else [], []), "body", 0)}
+    for parent in ast.walk(root):
         for field, value in ast.iter_fields(parent):
             if isinstance(value, ast.AST):
                 places[id(value)] = (parent, field, None)
@@ -290,23 +304,41 @@ def _replaced(place: _Place, node: ast.AST, replacement: ast.AST) -> Iterator[No
         put(node)
 
 
-def _written(function: ast.FunctionDef, place: _Place, node: ast.AST, replacement: ast.AST) -> str:
+def _written(root: _Root, place: _Place, node: ast.AST, replacement: ast.AST) -> str:
+    if node is root:
+        return ast.unparse(replacement)
     with _replaced(place, node, replacement):
-        return ast.unparse(function)
+        return ast.unparse(root)
 
 
 # ------------------------------------------------------------------------------------------------- parts of functions
 
 
-def _function(code: str, name: str) -> ast.FunctionDef:
-    """The syntax tree of a function, without its docstring and annotations."""
-    function = next(n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.FunctionDef) and n.name == name)
-    if ast.get_docstring(function) is not None:
-        function.body = function.body[1:]
-    function.returns = None
-    for argument in function.args.args:
-        argument.annotation = None
-    return function
+def plain_code(code: str, name: str) -> str:
+    """The code of a solution as mutants have it: without docstrings, annotations and comments."""
+    return ast.unparse(_root(code, name))
+
+
+def _root(code: str, name: str) -> _Root:
+    """The syntax tree of a function, or of all functions and classes of a cell, without docstrings and annotations."""
+    module = ast.parse(code)
+    definitions = [node for node in module.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    for node in ast.walk(module):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:] or [ast.Pass()]
+        if isinstance(node, ast.FunctionDef):
+            node.returns = None
+            for argument in node.args.args:
+                argument.annotation = None
+    if not definitions:  # straight lines
+        lines = module.body[1:] if ast.get_docstring(module) is not None else module.body
+        function = ast.parse(f"def {name}(): pass").body[0]
+        assert isinstance(function, ast.FunctionDef)
+        function.body = lines
+        return function
+    if [node.name for node in definitions] == [name] and isinstance(definitions[0], ast.FunctionDef):
+        return definitions[0]
+    return module
 
 
 def _in_terms(function: ast.FunctionDef) -> set[int]:

@@ -21,7 +21,7 @@ from grader.diagnosis.context import (
     reads_network_global,
     unused_argument,
 )
-from grader.diagnosis.evidence import Evidence, Explanation
+from grader.diagnosis.evidence import Evidence, Explanation, target_of
 from grader.diagnosis.factors import Factor, name_factor
 from grader.diagnosis.form import (
     broadcast_shape,
@@ -126,8 +126,8 @@ def _factor_of(evidence: Evidence) -> Factor | None:
 def _fixed_sizes(evidence: Evidence) -> dict[str, list[int]]:
     """The sizes of each argument that are the same in every case."""
     shapes = {
-        name: [output.case.arguments[name].shape for output in evidence.outputs]
-        for name in evidence.outputs[0].case.arguments
+        name: [output.case.tensors[name].shape for output in evidence.outputs]
+        for name in evidence.outputs[0].case.tensors
     }
     return {
         name: [size for axis, size in enumerate(of_cases[0]) if all(shape[axis] == size for shape in of_cases)]
@@ -156,7 +156,8 @@ def _matching_mutants(evidence: Evidence, *, pairs: bool = False) -> Iterator[Mu
     """The mutants that return what the student's function returned, on every case."""
     for entry in bank(evidence.assignment, evidence.exercise, pairs=pairs):
         evaluated = slice(-len(entry.projections), None)
-        may_match = all(map(fits, evidence.outputs[evaluated], evidence.projections[evaluated], entry.projections))
+        of_mutant = [None if found is None else evidence.own(found) for found in entry.projections]
+        may_match = all(map(fits, evidence.outputs[evaluated], evidence.projections[evaluated], of_mutant))
         if may_match and _reproduces(evidence, entry.mutant):
             yield entry.mutant
 
@@ -167,7 +168,8 @@ def _mistake_and_factor(evidence: Evidence) -> Iterator[Explanation]:
         return  # any two numbers have a ratio
     sizes = _fixed_sizes(evidence)
     for entry in bank(evidence.assignment, evidence.exercise):
-        ratios = [found for found in map(ratio, evidence.projections, entry.projections) if found is not None]
+        of_mutant = [None if found is None else evidence.own(found) for found in entry.projections]
+        ratios = [found for found in map(ratio, evidence.projections, of_mutant) if found is not None]
         if len(ratios) != len(entry.projections):
             continue
         rows = [output.case.rows for output in evidence.outputs]
@@ -192,13 +194,14 @@ def _reproduces(evidence: Evidence, mutant: Mutant, factors: Sequence[float] | N
     """
     if factors is None:
         factors = [1.0] * len(evidence.outputs)
-    results = evaluate(evidence.assignment, evidence.exercise, mutant, [output.case for output in evidence.outputs])
+    cases = [call.case for call in evidence.returned]
+    results = evaluate(evidence.assignment, evidence.exercise, mutant, cases)
     return all(
         result is not None
         and agrees(
             output.tensors,
             output.case,
-            tuple(factor * tensor for tensor in result),
+            tuple(factor * tensor for tensor in evidence.own(result)),
             argument_dtype=output.argument_dtype,
         )
         for result, factor, output in zip(results, factors, evidence.outputs, strict=True)
@@ -211,7 +214,8 @@ def _explain_edit(evidence: Evidence, mutant: Mutant, number: int = 0) -> Explan
     wrong = evidence.wrong_targets if len(mutant.edits) > 1 else (evidence.wrong_target,)
     message = edit.observation.format(
         function=evidence.exercise.name,
-        target=" or d".join(evidence.exercise.targets[target] for target in wrong),
+        part=" or ".join(evidence.parts[part] for part in wrong),
+        target=target_of(evidence.parts[wrong[0]], evidence.exercise),
         operand=mutant.operands[number] or "an argument",
     )
     return Explanation(id=edit.diagnosis, message=message)

@@ -21,7 +21,7 @@ __all__ = ["WORDS", "add_record", "read_records", "safe_text", "whole_characters
 
 WORDS = frozenset(
     {
-        *("case", "status", "place", "type", "collection", "parts", "shapes", "dtypes", "requires_grad"),
+        *("case", "status", "place", "type", "collection", "parts", "absent", "shapes", "dtypes", "requires_grad"),
         *NOTES,
         *("mutated", "narrowed", "blank", "error", "message", "frames", "cell", "line", "function"),
         *("losses", "failed", "returned"),

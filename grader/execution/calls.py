@@ -16,12 +16,14 @@ import torch
 from safetensors.torch import save
 
 from grader.assignment.load import Assignment
+from grader.calling.nested import to_json
 from grader.compare import ACCEPTED_NAMES, Comparison
 from grader.execution.border import safe_text
 from grader.execution.channel import Reply, Request
 from grader.execution.tensors import read_tensors
+from grader.exercise import Exercise
 from grader.harness.journal import NOTES
-from grader.model import CallError, Exercise, Limits, Outcome, most_telling
+from grader.model import CallError, Limits, Outcome, most_telling
 from grader.notebook.functions import Place
 from grader.notebook.read import Notebook
 from grader.reference.cases import Case, ChainCase
@@ -35,6 +37,7 @@ __all__ = [
     "compared",
     "hidden_key",
     "outcome_of",
+    "outcomes_of_parts",
     "place_in",
     "practice_key",
     "read_call",
@@ -69,11 +72,13 @@ class Told:
         case: Its name.
         outcome: One word. It is `forbidden` if autograd is forbidden and was used.
         uses_autograd: Whether autograd was used where that is only flagged.
+        of_parts: One word for each part of the result, where parts have points of their own.
     """
 
     case: str
     outcome: Outcome
     uses_autograd: bool = False
+    of_parts: tuple[Outcome, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,6 +93,8 @@ class Returned:
         type: The name of the type of the returned value.
         collection: What kind of collection it is, such as `list`, if it is one.
         parts: How many values are in it.
+        parts_found: If some parts of the result are missing, the others, by their number.
+        absent: The numbers of parts that are not what they should be, and the types that they have.
         is_blank: Whether the function did what a blank one does: its own code raised NotImplementedError.
         mutated: The arguments that the function changed in place.
         autograd: The uses of autograd that were observed while the function ran.
@@ -103,6 +110,8 @@ class Returned:
     type: str | None = None
     collection: str | None = None
     parts: int = 1
+    parts_found: Mapping[int, torch.Tensor] = dataclasses.field(default_factory=dict)
+    absent: Mapping[int, str] = dataclasses.field(default_factory=dict)
     is_blank: bool = False
     requires_grad: bool = False
     mutated: tuple[str, ...] = ()
@@ -113,19 +122,33 @@ class Returned:
 
 def call_request(exercise: Exercise, cases: Sequence[Case], limits: Limits, *, autograd: str = "forbid") -> Request:
     """The request to call an exercise on cases, in inference mode if autograd is forbidden."""
-    tensors = {f"{case.name}/{name}": a.contiguous() for case in cases for name, a in case.arguments.items()}
+    tensors = {f"{case.name}/{name}": a.contiguous() for case in cases for name, a in case.tensors.items()}
     header = {
         "operation": "call",
-        "function": exercise.name,
-        "arguments": list(exercise.arguments),
-        "targets": list(exercise.targets),
+        **_asked(exercise),
+        "arguments": list(cases[0].arguments) if cases else [],
         "cases": [case.name for case in cases],
         "inference": autograd == "forbid",
         "seconds": limits.call_s,
         "cpu_seconds": limits.call_cpu_s,
         "limit": limits.result_bytes,
     }
+    if exercise.equation:
+        header["given"] = {case.name: _given(case) for case in cases}
     return Request(key=exercise.name, header=header, payload=save(tensors))
+
+
+def _asked(exercise: Exercise) -> dict[str, Any]:
+    """What `grader.calling.asked` reads."""
+    asked = {"function": exercise.name, "targets": list(exercise.targets)}
+    special = {"equation": exercise.equation, "is_lines": exercise.is_lines}
+    arrays = {"arrays": exercise.arrays} if exercise.arrays != "torch" else {}
+    return asked | {name: value for name, value in special.items() if value} | arrays
+
+
+def _given(case: Case) -> dict[str, Any]:
+    """The arguments of a case as JSON data, with the names of its tensors in the payload."""
+    return {name: to_json(f"{case.name}/{name}", value) for name, value in case.arguments.items()}
 
 
 def chain_request(assignment: Assignment, exercises: Sequence[Exercise], chain: ChainCase, limits: Limits) -> Request:
@@ -136,8 +159,9 @@ def chain_request(assignment: Assignment, exercises: Sequence[Exercise], chain: 
         "inputs": list(chain.inputs),
         "parameters": list(chain.parameters),
         "exercises": [
-            {"function": e.name, "arguments": list(e.arguments), "targets": list(e.targets)} for e in exercises
+            {**_asked(e), "arguments": list(chain.arguments.get(e.name, e.arguments))} for e in exercises if e.is_link
         ],
+        **({"constants": {name: to_json(name, v) for name, v in chain.constants.items()}} if chain.constants else {}),
         "learning_rate": assignment.learning_rate,
         "steps": assignment.steps,
         "seconds": limits.call_s,
@@ -182,19 +206,25 @@ def _note(note: Any) -> str:
     return safe_text(note, 100)
 
 
-def read_told(cases: Sequence[Case], reply: Reply, *, autograd: str) -> tuple[Told, ...]:
+def read_told(cases: Sequence[Case], reply: Reply, *, autograd: str, by_parts: bool = False) -> tuple[Told, ...]:
     """
     The word of each hidden case, in their order. All else that the reply says is forgotten here.
 
     Args:
         autograd: "forbid" if the use of autograd is an outcome, "flag" if it is to be told beside it, or "allow".
+        by_parts: Whether parts of the result have points of their own.
     """
-    return tuple(_told(call, autograd) for call in read_call(cases, reply))
+    return tuple(_told(call, autograd, by_parts=by_parts) for call in read_call(cases, reply))
 
 
-def _told(call: Returned, autograd: str) -> Told:
+def _told(call: Returned, autograd: str, *, by_parts: bool) -> Told:
     outcome = outcome_of(call, autograd=autograd)
-    return Told(case=call.case.name, outcome=outcome, uses_autograd=bool(call.autograd) and autograd == "flag")
+    return Told(
+        case=call.case.name,
+        outcome=outcome,
+        uses_autograd=bool(call.autograd) and autograd == "flag",
+        of_parts=outcomes_of_parts(call, autograd=autograd) if by_parts else (),
+    )
 
 
 def compared(call: Returned) -> tuple[Comparison, ...]:
@@ -212,6 +242,20 @@ def outcome_of(call: Returned, *, autograd: str) -> Outcome:
     if call.autograd and autograd == "forbid":
         return Outcome.FORBIDDEN
     return call.outcome or most_telling([comparison.outcome for comparison in compared(call)])
+
+
+def outcomes_of_parts(call: Returned, *, autograd: str) -> tuple[Outcome, ...]:
+    """What became of each part of a result, whatever became of the others."""
+    count = len(call.case.expected)
+    if call.outcome not in (None, Outcome.WRONG_TYPE, Outcome.RAISED) or (call.autograd and autograd == "forbid"):
+        return (outcome_of(call, autograd=autograd),) * count
+    found = call.parts_found or dict(enumerate(call.tensors))
+    return tuple(
+        call.case.compare(found[part], target=part, argument_dtype=call.argument_dtype).outcome
+        if part in found
+        else call.outcome or Outcome.WRONG_TYPE
+        for part in range(count)
+    )
 
 
 def place_in(reply: Reply) -> Place | None:
@@ -232,6 +276,7 @@ def _read_record(case: Case, header: Mapping[str, Any], payload: bytes, notebook
             outcome=Outcome.RAISED if status == "raised" else Outcome.OUT_OF_MEMORY,
             argument_dtype=argument_dtype,
             is_blank=header.get("blank") is True,
+            parts_found=_parts_found(payload),
             error=_read_error(header.get("error"), notebook),
         )
     type_name = safe_text(header.get("type"), 100)
@@ -241,8 +286,8 @@ def _read_record(case: Case, header: Mapping[str, Any], payload: bytes, notebook
         return Returned(case=case, outcome=Outcome.CRASHED, argument_dtype=argument_dtype)
     shapes = tuple(_shape(shape) for shape in _list(header.get("shapes")))
     dtypes = tuple(safe_text(dtype, 20) for dtype in _list(header.get("dtypes")))
-    tensors = read_tensors(payload, [str(n) for n in range(_MOST_PARTS)])
-    values = tuple(tensors[str(n)] for n in range(len(tensors)) if str(n) in tensors)
+    found = _parts_found(payload)
+    values = tuple(found.values()) if tuple(found) == tuple(range(len(found))) else ()
     outcome: Outcome | None = None
     if len(values) != len(case.expected):
         # More or fewer tensors than expected; or tensors that were not sent, because they are huge or not dense.
@@ -256,6 +301,8 @@ def _read_record(case: Case, header: Mapping[str, Any], payload: bytes, notebook
         outcome=outcome,
         argument_dtype=argument_dtype,
         tensors=values,
+        parts_found=found if outcome is not None else {},
+        absent=_absent(header.get("absent"), count=len(case.expected)),
         shapes=tuple(tuple(value.shape) for value in values) or shapes,
         dtypes=tuple(str(value.dtype).removeprefix("torch.") for value in values) or dtypes,
         type=type_name,
@@ -305,6 +352,18 @@ def _read_error(error: object, notebook: Notebook) -> CallError:
         cell=cell,
         line=line,
     )
+
+
+def _parts_found(payload: bytes) -> dict[int, torch.Tensor]:
+    """The tensors of a reply, by the number of the part that each of them is."""
+    tensors = read_tensors(payload, [str(n) for n in range(_MOST_PARTS)])
+    return {n: tensors[str(n)] for n in range(_MOST_PARTS) if str(n) in tensors}
+
+
+def _absent(described: object, *, count: int) -> dict[int, str]:
+    """The types of the parts that are no tensors, by number."""
+    pairs = [pair for pair in _list(described) if isinstance(pair, list) and len(pair) == 2]
+    return {number: safe_text(name, 100) for number, name in pairs if type(number) is int and 0 <= number < count}
 
 
 def _list(value: object) -> list[Any]:

@@ -116,8 +116,13 @@ def unpack_execution(content: bytes, assignment: Assignment) -> Execution | None
 
 def _expected(assignment: Assignment) -> dict[tuple[str, str], Gradients]:
     """The references: by the key of a reply and the case of a record, and then by the names of the tensors there."""
-    chain = build_chain(assignment).expected
-    links = {f"{e.name}/d{target}": chain[f"d{target}"] for e in assignment.exercises for target in e.targets}
+    known = build_chain(assignment)
+    links = {
+        f"{e.name}/d{target}": known.expected[f"d{target}"]
+        for e in assignment.exercises
+        for target in e.targets
+        if e.is_link
+    }
     cases, practice = build_cases(assignment), build_practice(assignment)
     by_key: dict[str, Iterable[Case]] = {}
     for exercise in assignment.exercises:

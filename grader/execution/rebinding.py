@@ -17,7 +17,7 @@ import torch
 from grader.assignment.load import Assignment
 from grader.execution.calls import Returned, call_request, read_call
 from grader.execution.channel import Reply, Request
-from grader.model import Exercise
+from grader.exercise import Exercise
 from grader.notebook.read import Notebook
 from grader.notebook.scope import Scope, notebook_data
 from grader.reference.cases import Case

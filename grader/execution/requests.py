@@ -19,7 +19,7 @@ from grader.execution.calls import (
 )
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import rebind_request
-from grader.model import Exercise
+from grader.exercise import Exercise
 from grader.notebook.functions import FunctionIndex
 from grader.reference.cases import Case, ChainCase
 

@@ -4,16 +4,21 @@ Calls a student's function on cases, and describes what it returned or raised.
 
 from __future__ import annotations
 
+import ast
 import contextlib
 import dataclasses
+import linecache
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import torch
 from safetensors.torch import load, save
 
-from grader.harness.bind import call_with
+from grader.calling.answer import read_answer, type_name
+from grader.calling.asked import Asked
+from grader.calling.lines import Lines
+from grader.calling.nested import from_json, tensors_in, with_tensors
 from grader.harness.entrances import watched_entrances
 from grader.harness.journal import Journal, Write
 from grader.harness.observer import Observer
@@ -28,8 +33,6 @@ __all__ = ["Call", "NotebookState", "call_cases", "call_function"]
 _MESSAGE_CHARACTERS = 2_000
 _NAME_CHARACTERS = 100
 _FRAMES, _FRAMES_READ = 12, 200
-_MOST_PARTS = 100
-_LARGEST_COPY = 1 << 26
 _UNWATCHED = "could not be watched: the grader no longer sees a backward pass of its own"
 
 
@@ -52,6 +55,14 @@ class NotebookState:
     default_dtype: torch.dtype = dataclasses.field(default_factory=torch.get_default_dtype)
     journal: Journal = dataclasses.field(default_factory=Journal)
 
+    def trees(self) -> list[tuple[str, ast.Module]]:
+        """The syntax trees of the cells that ran, by file name, in their order; of those that can be read again."""
+        found = []
+        for file, _ in sorted(self.cells.items(), key=lambda entry: entry[1]):
+            with contextlib.suppress(SyntaxError, ValueError, RecursionError):
+                found.append((file, ast.parse("".join(linecache.getlines(file)))))
+        return found
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Call:
@@ -59,12 +70,13 @@ class Call:
     The result of one call.
 
     Attributes:
-        tensors: What the function returned, if that was a dense tensor on the CPU, or a collection of such tensors.
+        tensors: What the function returned, if that was a dense tensor on the CPU, or a collection of such tensors: by
+            the number of the part that each of them is.
         description: What it returned or raised, as JSON data. `status` is returned, raised, out_of_memory or missing.
         rounds: Whether it rounded float64 numbers to float32, as `x.float()` does.
     """
 
-    tensors: list[torch.Tensor]
+    tensors: dict[int, torch.Tensor]
     description: dict[str, Any]
     rounds: bool = False
 
@@ -73,73 +85,93 @@ def call_cases(request: Message, state: NotebookState, write: Write) -> None:
     """Call a function on the cases of a request, and write one message for each, besides those about what is seen."""
     header, payload = request
     tensors = load(payload)
-    function = header["function"]
+    asked = Asked.of(header)
+    function = asked.function
     place = place_of(state.variables.get(function), function, state.cells)
+    if asked.is_lines and (found := Lines.among(state.trees(), asked.parts)):
+        (file, line) = found[1]
+        place = [state.cells[file], line]
     is_watched = not state.journal.is_alone or sees_a_pass()
     for case in header["cases"]:
         state.journal.turn_to(case, write)
         if not is_watched:
             write(pack({"case": case, "did": [_UNWATCHED]}))  # not by a journal that may have been changed, too
-        arguments = {name: tensors[f"{header.get('on', case)}/{name}"] for name in header["arguments"]}
+        on = header.get("on", case)
+        given = header.get("given", {}).get(on)
+        arguments = {
+            name: tensors[f"{on}/{name}"] if given is None else from_json(given[name], tensors)
+            for name in header["arguments"]
+        }
         change = header.get("rebind", {}).get(case)
         with rebound(state.variables, state.variables.get(function), change):
-            call = _call_in_either_dtype(header, arguments, state)
+            call = _call_in_either_dtype(asked, arguments, state, inference=bool(header["inference"]))
         write(pack({"case": case, "place": place, **call.description}, _encode(call, limit=int(header["limit"]))))
 
 
-def _call_in_either_dtype(header: dict[str, Any], arguments: dict[str, torch.Tensor], state: NotebookState) -> Call:
+def _call_in_either_dtype(asked: Asked, arguments: dict[str, Any], state: NotebookState, *, inference: bool) -> Call:
     """Call a function with arguments in their own dtype, or else in float32."""
-    name, inference, targets = header["function"], bool(header["inference"]), header["targets"]
-    call = call_function(state, name, arguments, targets=targets, inference=inference)
+    call = call_function(state, asked, arguments, inference=inference)
     returned_float32 = any(dtype == "float32" for dtype in call.description.get("dtypes", ()))
-    is_wide = any(tensor.dtype == torch.float64 for tensor in arguments.values())
+    is_wide = any(tensor.dtype == torch.float64 for _, tensor in tensors_in("", list(arguments.values())))
     if is_wide and (call.description["status"] == "raised" or returned_float32 or call.rounds):
         # With float64 arguments, float32 tensors in a right answer may raise, or round numbers on the way.
-        narrowed = {
-            key: tensor.float() if tensor.dtype == torch.float64 else tensor for key, tensor in arguments.items()
-        }
-        again = call_function(state, name, narrowed, targets=targets, inference=inference)
+        again = call_function(state, asked, with_tensors(arguments, _narrowed), inference=inference)
         if again.description["status"] == "returned":
             return Call(again.tensors, {**again.description, "narrowed": True})
     return call
 
 
+def _narrowed(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.dtype == torch.float64 else tensor
+
+
 def call_function(
-    state: NotebookState,
-    name: str,
-    arguments: dict[str, torch.Tensor],
-    *,
-    targets: Sequence[str] = (),
-    traced: bool = True,
-    inference: bool = True,
+    state: NotebookState, asked: Asked, arguments: dict[str, Any], *, traced: bool = True, inference: bool = True
 ) -> Call:
     """
     Call a function on copies of its arguments.
 
     Args:
-        targets: What the function returns the gradients of, in that order. A result may name them.
+        arguments: By name, tensors or what is made of tensors.
         traced: Record what autograd does, as evidence that the function uses it.
         inference: Call the function in inference mode.
     """
-    function = state.variables.get(name)
-    if not callable(function):
-        type_name = _type_name(function) if name in state.variables else None
-        return Call([], {"status": "missing", "type": type_name})
-    copies = {key: tensor.clone() for key, tensor in arguments.items()}
+    name = asked.function
+    variables = state.variables
+    function: Any = variables.get(name)
+    if asked.is_lines:
+        found = Lines.among(state.trees(), asked.parts)
+        function = None if found is None else found[0]
+        variables = {**variables, name: function}
+    if function is None or not (asked.is_lines or callable(function)):
+        return Call({}, {"status": "missing", "type": type_name(function) if name in state.variables else None})
+    copies = with_tensors(arguments, torch.Tensor.clone)
     trace = AutogradTrace(state.journal)
     mode = torch.inference_mode() if inference else torch.enable_grad()
     try:
         with default_dtype(state.default_dtype), mode, _watched(state, trace) if traced else contextlib.nullcontext():
-            answer = _read_answer(call_with(function, copies), targets)
+            description, tensors = read_answer(asked.call(variables, copies), asked)
+            if asked.is_lines and function.error is not None:
+                description |= _of_error(function.error, function, asked, state)
     except MemoryError as error:
-        return Call([], {"status": "out_of_memory", "error": _describe_exception(error, state)})
+        return Call({}, {"status": "out_of_memory", "error": _describe_exception(error, state)})
     except BaseException as error:  # SystemExit and KeyboardInterrupt, too: the student's function raised them
-        status = "out_of_memory" if "can't allocate memory" in str(error) else "raised"
-        is_blank = type(error) is NotImplementedError and is_own_raise(error, function, name)
-        return Call([], {"status": status, "error": _describe_exception(error, state), "blank": is_blank})
-    description, tensors = answer
-    description["mutated"] = [key for key, copy in copies.items() if not _same(copy, arguments[key])]
+        return Call({}, _of_error(error, function, asked, state))
+    description["mutated"] = [
+        key for key, copy in copies.items() if not _are_same(tensors_in(key, copy), tensors_in(key, arguments[key]))
+    ]
     return Call(tensors, description, trace.rounds)
+
+
+def _of_error(error: BaseException, function: Any, asked: Asked, state: NotebookState) -> dict[str, Any]:
+    """The description of a call that raised an exception."""
+    is_blank = type(error) is NotImplementedError and (
+        str(error) == f"{asked.function} is still blank"
+        if asked.is_lines
+        else is_own_raise(error, function, asked.function)
+    )
+    status = "out_of_memory" if "can't allocate memory" in str(error) else "raised"
+    return {"status": status, "error": _describe_exception(error, state), "blank": is_blank}
 
 
 @contextlib.contextmanager
@@ -154,68 +186,9 @@ def _watched(state: NotebookState, trace: AutogradTrace) -> Iterator[None]:
             yield
 
 
-def _read_answer(value: Any, targets: Sequence[str]) -> tuple[dict[str, Any], list[torch.Tensor]]:
-    """
-    Describe what a function returned, and copy the tensors in it.
-
-    This belongs to the call: what a student's subclass of Tensor or of dict computes while it is read is computed by
-    the student, and what a thread writes into a tensor later does not count.
-    """
-    collection, parts = _parts(value, targets)
-    description: dict[str, Any] = {
-        "status": "returned",
-        "type": _type_name(value),
-        "collection": collection,
-        "parts": len(parts),
-    }
-    if len(parts) > _MOST_PARTS or not all(isinstance(part, torch.Tensor) for part in parts):
-        return description, []
-    description["shapes"] = [list(torch.Tensor.size(part)) for part in parts]
-    description["dtypes"] = [str(part.dtype).removeprefix("torch.") for part in parts]
-    description["requires_grad"] = any(part.requires_grad for part in parts)
-    if not all(part.layout is torch.strided and part.device.type == "cpu" for part in parts):
-        return description, []  # the numbers of sparse or meta tensors cannot be sent
-    tensors = [part.detach().as_subclass(torch.Tensor) for part in parts]
-    return description, [_copy(tensor) for tensor in tensors]
-
-
-def _copy(tensor: torch.Tensor) -> torch.Tensor:
-    """A copy, unless the tensor is too large to be sent, or of a dtype that can be neither copied nor sent."""
-    if tensor.numel() * tensor.element_size() > _LARGEST_COPY:
-        return tensor
-    try:
-        return tensor.clone()
-    except (RuntimeError, NotImplementedError):
-        return tensor
-
-
-def _parts(value: Any, targets: Sequence[str]) -> tuple[str | None, Sequence[Any]]:
-    """The kind of collection that a value is, if it is one, and what is in it: in the order of the targets it names."""
-    if isinstance(value, dict):
-        return "dict", _in_order(list(value.keys()), list(value.values()), targets)
-    if type(value) is tuple:
-        return "tuple", value
-    if isinstance(value, tuple):
-        return "named tuple", _in_order(getattr(type(value), "_fields", ()), tuple(value), targets)
-    if isinstance(value, list):
-        return "list", value
-    return None, (value,)
-
-
-def _in_order(names: Sequence[Any], parts: Sequence[Any], targets: Sequence[str]) -> Sequence[Any]:
-    """Parts whose names are those of targets, in the order of the targets; other parts take the places between."""
-    if not len(names) == len(parts) == len(targets):
-        return parts
-    wanted = [next((n for n, target in enumerate(targets) if _is_called(name, target)), None) for name in names]
-    named = {place: part for place, part in zip(wanted, parts, strict=True) if place is not None}
-    others = [part for place, part in zip(wanted, parts, strict=True) if place is None]
-    if len(named) + len(others) != len(parts):  # two parts have the name of one target
-        return parts
-    return [named[place] if place in named else others.pop(0) for place in range(len(targets))]
-
-
-def _is_called(name: Any, target: str) -> bool:
-    return isinstance(name, str) and name in (target, f"d{target}", f"d_{target}", f"grad_{target}")
+def _are_same(copies: Iterator[tuple[str, torch.Tensor]], originals: Iterator[tuple[str, torch.Tensor]]) -> bool:
+    first, second = [tensor for _, tensor in copies], [tensor for _, tensor in originals]
+    return len(first) == len(second) and all(map(_same, first, second))
 
 
 def _same(first: torch.Tensor, second: torch.Tensor) -> bool:
@@ -228,18 +201,13 @@ def _same(first: torch.Tensor, second: torch.Tensor) -> bool:
 
 def _encode(call: Call, *, limit: int) -> bytes:
     """The tensors of a call in the safetensors format; empty if they are too large or cannot be saved."""
-    if not call.tensors or sum(tensor.numel() * tensor.element_size() for tensor in call.tensors) > limit // 4:
+    size = sum(tensor.numel() * tensor.element_size() for tensor in call.tensors.values())
+    if not call.tensors or size > limit // 4:
         return b""
     try:
-        return save({str(number): tensor.clone().contiguous() for number, tensor in enumerate(call.tensors)})
+        return save({str(number): tensor.clone().contiguous() for number, tensor in call.tensors.items()})
     except BaseException:  # a quantized tensor, for example: its shape and dtype are enough
         return b""
-
-
-def _type_name(value: object) -> str:
-    cls = type(value)
-    name = cls.__qualname__ if cls.__module__ == "builtins" else f"{cls.__module__}.{cls.__qualname__}"
-    return name[:_NAME_CHARACTERS]
 
 
 def _describe_exception(error: BaseException, state: NotebookState) -> dict[str, Any]:

@@ -32,6 +32,7 @@ _DEFINES = re.compile(
 _AUTOGRAD_FUNCTIONS = frozenset({"grad", "vjp", "jvp", "jacrev", "jacfwd", "hessian", "grad_and_value", "linearize"})
 _GRAPH = ("grad_fn", "next_functions")
 _AUTOGRAD_MODULES = ("torch.autograd", "torch.func", "functorch")
+_STILL_BLANK = " is still blank"
 _MOST_DEFINITIONS = 8
 """How many definitions of one name are kept: the last ones."""
 _MOST_EVIDENCE = 20
@@ -58,7 +59,8 @@ class Definition:
     One place where a notebook defines a name.
 
     Attributes:
-        is_blank: The body only raises NotImplementedError, or does nothing at all.
+        is_blank: The body only raises NotImplementedError, or does nothing at all; or something in its cell raises, as
+            a released cell does where an answer belongs.
         autograd: Uses of autograd that it mentions, or a function of the notebook that it calls: `In [5], line 3: …`.
         scope: What it uses besides its arguments.
     """
@@ -92,6 +94,24 @@ class _Cell:
             self.texts[place] = _dedented(self.lines[place[0] : place[1]])
         return self.texts[place]
 
+    def whole(self, name: str) -> Definition:
+        """The cell as straight lines, which define nothing."""
+        code = Code(text=self.code.strip("\n"), cell=self.number, line=1 + _leading_blank_lines(self.code))
+        return Definition(name=name, code=code, is_blank=name in self.blanks)
+
+    @functools.cached_property
+    def names(self) -> frozenset[str]:
+        """The names that the cell defines."""
+        return frozenset(name for name, _ in _defined(self.tree))
+
+    @functools.cached_property
+    def blanks(self) -> frozenset[str]:
+        """The exercises that a statement of the cell says are still blank, as released cells do."""
+        raised = (node.exc for node in ast.walk(self.tree) if isinstance(node, ast.Raise))
+        messages = (call.args[0] for call in raised if isinstance(call, ast.Call) and call.args)
+        texts = (str(message.value) for message in messages if isinstance(message, ast.Constant))
+        return frozenset(text.removesuffix(_STILL_BLANK) for text in texts if text.endswith(_STILL_BLANK))
+
     @functools.cached_property
     def functions(self) -> dict[int, ast.stmt]:
         """By line, the function that begins there, or a simple statement that has a `lambda` there."""
@@ -119,7 +139,8 @@ class _Cells:
         return Definition(
             name=name,
             code=Code(text=cell.text(node), cell=cell.number, line=_first_line(node)),
-            is_blank=isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _is_blank(node),
+            is_blank=name in cell.blanks
+            or (isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _is_blank(node)),
             autograd=self.autograd.evidence(node, cell.number) if in_full else (),
             scope=scope_of(node, self.data) if in_full else Scope(),
         )
@@ -130,7 +151,11 @@ class _Cells:
         if cell is None:
             return None
         node = cell.functions.get(place.line + _leading_blank_lines(cell.code))
-        return self.define(name, node, cell, in_full=True) if node is not None else None
+        if node is not None:
+            return self.define(name, node, cell, in_full=True)
+        if name in cell.names:
+            return None
+        return cell.whole(name)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,6 +245,8 @@ def find_functions_in(
         name: tuple(known.define(name, node, cell, in_full=name in exercises) for node, cell in found)
         for name, found in places.items()
     }
+    for cell in cells:
+        definitions |= {name: (cell.whole(name),) for name in cell.blanks if name in exercises and name not in places}
     return FunctionIndex(definitions=definitions, syntax_errors=syntax_errors, broken_names=broken_names, finder=known)
 
 

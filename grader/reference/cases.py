@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,10 +19,22 @@ import torch
 
 from grader.assignment.load import Assignment
 from grader.assignment.source import as_sentence, line_in
+from grader.calling.nested import tensors_in, with_tensors
 from grader.compare import Comparison, compare
 from grader.errors import SolutionError, SourceError
-from grader.model import Exercise, Outcome
+from grader.exercise import Exercise
+from grader.model import Outcome
 from grader.modes import ordinary
+from grader.reference.answers import answer_of
+from grader.reference.gradients import (
+    cotangents_at,
+    given_to,
+    parts_of,
+    reference,
+    sizes_of_terms,
+    upstream_of,
+    weighted,
+)
 from grader.reference.networks import (
     PRACTICE,
     Network,
@@ -34,9 +46,7 @@ from grader.reference.networks import (
     networks_of,
     points_of,
     rounded,
-    seed_of,
 )
-from grader.reference.upstream import Draw, weighted_gradients
 
 __all__ = [
     "Case",
@@ -47,8 +57,8 @@ __all__ = [
     "generic_arguments",
 ]
 
-_CANCELLED = 1e-2
-"""If a gradient is smaller than this, relative to the upstream gradients, its terms may cancel."""
+_WHOLE = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
+"""The dtypes that whole numbers and masks may have."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,27 +70,50 @@ class Case:
         public: Whether students may see it: it is the public batch, or drawn from no secret.
         dtype: The dtype of the floating arguments.
         rows: How many images are in the batch, N, on whichever axis.
-        arguments: By name, in the function's order; any shape.
-        upstream: The names of the arguments that are upstream gradients: gradients of the loss.
-        expected: Autograd's gradient of each target, float64, with the target's shape.
+        arguments: By name, in the function's order: tensors of any shape, or numbers, text, and caches of all these.
+        cotangents: The upstream gradients among the arguments: gradients of the loss.
+        expected: Each part of the right result: autograd's gradient of a target, float64, with the target's shape; or
+            what else is asked for. Only whole numbers and booleans have another dtype.
+        gradients: Autograd's gradient of each target, float64.
         terms: The length of the longest sum in a gradient, for the tolerance.
-        scales: For each target, the size of the terms of its gradient, if they may cancel.
+        scales: For each part, the size of the terms that it is a sum of, if they may cancel.
+        gradient_scales: The same for the gradient of each target.
         tolerance: How many times more than usual an entry may be off.
+        is_squeezable: Whether dimensions of size 1 may be missing, or too many.
     """
 
     name: str
     public: bool
     dtype: torch.dtype
     rows: int
-    arguments: dict[str, torch.Tensor]
-    upstream: tuple[str, ...]
+    arguments: dict[str, Any]
     expected: tuple[torch.Tensor, ...]
     terms: int
+    cotangents: dict[str, torch.Tensor] = dataclasses.field(default_factory=dict)
+    gradients: tuple[torch.Tensor, ...] = ()
     scales: tuple[float, ...] = ()
+    gradient_scales: tuple[float, ...] = ()
     tolerance: float = 1.0
+    is_squeezable: bool = False
+
+    @property
+    def upstream(self) -> tuple[str, ...]:
+        """The names of the upstream gradients."""
+        return tuple(self.cotangents)
+
+    @property
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """The tensors in the arguments, by their own names: `x`, or `cache[0]`."""
+        return dict(found for name, value in self.arguments.items() for found in tensors_in(name, value))
+
+    def of_part(self, number: int) -> Case:
+        """The case of a function that returns nothing but one part of the result."""
+        return dataclasses.replace(
+            self, expected=(self.expected[number],), scales=self.scales[number : number + 1] if self.scales else ()
+        )
 
     def scale_of(self, target: int) -> float:
-        """The size of the terms of a target's gradient (its position), if they may cancel; 0 if they do not."""
+        """The size of the terms of a part (its position), if they may cancel; 0 if they do not."""
         return self.scales[target] if self.scales else 0.0
 
     def compare(
@@ -91,10 +124,15 @@ class Case:
         argument_dtype: torch.dtype,
         expected: torch.Tensor | None = None,
     ) -> Comparison:
-        """Compare the gradient of a target (its position) with the reference, or with another `expected` one."""
+        """Compare a part of a result (its position) with the reference, or with another `expected` one."""
+        right = self.expected[target] if expected is None else expected
+        if self.is_squeezable and _without_ones(got) == _without_ones(right):
+            got = got.reshape(right.shape)
+        if not self.expected[target].is_floating_point() and got.dtype in _WHOLE:
+            got = got.double()
         return compare(
             got,
-            self.expected[target] if expected is None else expected,
+            right.double(),
             terms=self.terms,
             argument_dtype=argument_dtype,
             scale=self.scale_of(target),
@@ -108,6 +146,8 @@ class ChainCase:
     A backward pass on the public batch: inputs and parameters (float32), right gradients (float64), and losses.
 
     Attributes:
+        arguments: Of each exercise that takes part, the names of its arguments that are data.
+        constants: The arguments that are neither in the network nor gradients.
         scales: For each gradient, the size of its terms, if they may cancel.
     """
 
@@ -116,6 +156,8 @@ class ChainCase:
     expected: dict[str, torch.Tensor]
     losses: tuple[float, ...]
     terms: int
+    arguments: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    constants: dict[str, Any] = dataclasses.field(default_factory=dict)
     scales: dict[str, float] = dataclasses.field(default_factory=dict)
 
 
@@ -148,7 +190,7 @@ def exercise_cases(assignment: Assignment, exercise: Exercise, networks: dict[st
     return tuple(
         _case(assignment, exercise, point, networks)
         for point in points_of(assignment)
-        if not point.combined or _upstream(exercise, networks["mnist"])
+        if not point.combined or upstream_of(exercise, networks["mnist"])
     )
 
 
@@ -159,12 +201,16 @@ def build_chain(assignment: Assignment) -> ChainCase:
     evaluated = evaluate(assignment, points_of(assignment)[0])
     inputs = {name: rounded(tensor, torch.float32) for name, tensor in evaluated.inputs.items()}
     parameters = {name: rounded(tensor, torch.float32) for name, tensor in evaluated.parameters.items()}
-    targets = {f"d{target}" for exercise in assignment.exercises for target in exercise.targets}
-    scales: dict[str, float] = {}
-    for exercise in assignment.exercises:
-        cotangents = {name: evaluated.gradients[name] for name in _upstream(exercise, evaluated)}
+    linked = [exercise for exercise in assignment.exercises if exercise.is_link]
+    targets = {f"d{target}" for exercise in linked for target in exercise.targets}
+    arguments, constants, scales = dict[str, tuple[str, ...]](), dict[str, Any](), dict[str, float]()
+    for exercise in linked:
+        cotangents = {name: evaluated.gradients[name] for name in upstream_of(exercise, evaluated)}
+        given = given_to(assignment, exercise, evaluated, cotangents)
+        arguments[exercise.name] = tuple(given)
+        constants |= {name: value for name, value in given.items() if name not in {**evaluated.values, **cotangents}}
         expected = tuple(evaluated.gradients[f"d{target}"] for target in exercise.targets)
-        sizes = _scales(assignment, exercise, evaluated, cotangents, expected)
+        sizes = sizes_of_terms(assignment, exercise, evaluated, cotangents, expected, given).of_gradients
         scales |= {f"d{target}": size for target, size in zip(exercise.targets, sizes, strict=True)}
     return ChainCase(
         inputs=inputs,
@@ -172,11 +218,13 @@ def build_chain(assignment: Assignment) -> ChainCase:
         expected={name: gradient for name, gradient in evaluated.gradients.items() if name in targets},
         losses=_train(assignment, inputs, parameters),
         terms=_terms(list(evaluated.values.values())),
+        arguments=arguments,
+        constants=constants,
         scales=scales,
     )
 
 
-def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, seed: int) -> dict[str, torch.Tensor]:
+def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, seed: int) -> dict[str, Any]:
     """
     Arguments for an exercise from images, with normally distributed parameters and random weights, float64.
 
@@ -194,143 +242,43 @@ def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, 
     initial = draw_parameters(assignment, seed)
     parameters = {name: draw(tensor) / max(1, *tensor.shape[:1]) ** 0.5 for name, tensor in initial.items()}
     network = evaluate_network(assignment, inputs, parameters)
-    upstream = _weighted(network, _upstream(exercise, network), rows=rows, draw=weights)
-    return {name: upstream[name] if name in upstream else network.values[name].detach() for name in exercise.arguments}
+    upstream = weighted(network, upstream_of(exercise, network), rows=rows, draw=weights)
+    given: dict[str, Any] = with_tensors(given_to(assignment, exercise, network, upstream), torch.Tensor.detach)
+    return given
 
 
 def _case(assignment: Assignment, exercise: Exercise, point: Point, networks: dict[str, Network]) -> Case:
     network = networks[point.name]
-    cotangents = _cotangents(assignment, exercise, point, network)
-    arguments = {}
-    for name in exercise.arguments:
-        if name in cotangents:
-            arguments[name] = rounded(cotangents[name], point.dtype)
-        elif isinstance(network.values.get(name), torch.Tensor):
-            arguments[name] = rounded(network.values[name], point.dtype)
-        else:
-            raise SourceError(
-                f"{assignment.called(exercise.name)} takes `{name}`, which the network does not have.",
-                "An argument is the name of an input, a parameter or an intermediate, or d and one of those names.",
-            )
-    given = {name: arguments[name].double() for name in cotangents}
-    expected = _reference(assignment, exercise, network, given)
-    for target, gradient in zip(exercise.targets, expected, strict=True):
+    whole = cotangents_at(assignment, exercise, point, network)
+    given = given_to(assignment, exercise, network, whole)
+    arguments = with_tensors(given, lambda tensor: rounded(tensor, point.dtype))
+    cotangents = {name: arguments[name].double() for name in whole}
+    gradients = reference(assignment, exercise, network, cotangents)
+    for target, gradient in zip(exercise.targets, gradients, strict=True):
         if not bool(torch.isfinite(gradient).all()):
             raise SourceError(
                 f"{assignment.called(exercise.name)}: the gradient of {target} has entries that are nan or inf.",
                 "Does the forward pass divide by zero, or take the logarithm or the root of zero, on some image?",
             )
+    expected = parts_of(assignment, exercise, network, gradients)
+    sizes = sizes_of_terms(assignment, exercise, network, cotangents, gradients, given)
+    targets = (network.values[target] for target in exercise.targets)
+    tensors = [tensor for _, tensor in tensors_in("", list(arguments.values()))]
     return Case(
         name=point.name,
         public=point.public or assignment.hidden_seed == PRACTICE,
         dtype=point.dtype,
         rows=point.rows,
         arguments=arguments,
-        upstream=tuple(cotangents),
+        cotangents=cotangents,
         expected=expected,
-        terms=_terms([*arguments.values(), *(network.values[target] for target in exercise.targets)]),
-        scales=_scales(assignment, exercise, network, given, expected),
+        gradients=gradients,
+        terms=_terms([*tensors, *targets, *expected]),
+        scales=sizes.of_parts,
+        gradient_scales=sizes.of_gradients,
         tolerance=exercise.tolerance,
+        is_squeezable=exercise.is_squeezable,
     )
-
-
-def _reference(
-    assignment: Assignment, exercise: Exercise, network: Network, cotangents: Mapping[str, torch.Tensor]
-) -> tuple[torch.Tensor, ...]:
-    """
-    Autograd's gradient of each target, given the upstream gradients of some tensors; without any, that of the loss.
-
-    An upstream gradient is the whole gradient of the loss for its tensor. If one such tensor is computed from another,
-    as in two steps of a recurrent network, a hook replaces what flows back to the earlier one by its upstream gradient.
-    """
-    outputs = [network.values[name[1:]] for name in cotangents] or [network.values["loss"]]
-    hooks = [
-        output.register_hook(  # type: ignore[no-untyped-call]
-            lambda _, whole=gradient: whole
-        )
-        for output, gradient in zip(outputs, cotangents.values(), strict=False)
-    ]
-    try:
-        targets = [network.values[target] for target in exercise.targets]
-        # The hooks decide what flows back, so any number that depends on the outputs can be differentiated. (Given
-        # `grad_outputs`, torch first imports sympy, which takes longer than a whole grading.)
-        start = torch.stack([output.sum() for output in outputs]).sum()
-        gradients = torch.autograd.grad(start, targets, retain_graph=True, allow_unused=True)
-        if all(gradient is None for gradient in gradients):
-            raise RuntimeError(f"{' and '.join(cotangents) or 'the loss'} cannot reach it")
-    except KeyError as error:
-        raise SourceError(
-            f"{assignment.called(exercise.name)}: the network has no {error.args[0]} to take the gradient of.",
-            "Name the function grad_<name of a tensor>, or set `targets`.",
-        ) from error
-    except RuntimeError as error:
-        raise SourceError(
-            f"{assignment.called(exercise.name)}: autograd has no gradient of {', '.join(exercise.targets)} ({error}).",
-            "The tensors of the upstream gradients must be computed from the targets.",
-        ) from error
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return tuple(
-        torch.zeros_like(target) if gradient is None else gradient.detach().clone()
-        for target, gradient in zip(targets, gradients, strict=True)
-    )
-
-
-def _upstream(exercise: Exercise, network: Network) -> tuple[str, ...]:
-    """The names of the arguments that are upstream gradients: gradients of the loss."""
-    return tuple(name for name in exercise.arguments if name not in network.values and name in network.gradients)
-
-
-def _cotangents(assignment: Assignment, exercise: Exercise, point: Point, network: Network) -> dict[str, torch.Tensor]:
-    """The upstream gradients of an exercise at a point."""
-    names = _upstream(exercise, network)
-    if not point.random_cotangent:
-        return {name: network.gradients[name] for name in names}
-
-    def draw(case: str, length: int) -> torch.Tensor:
-        # The exercise is part of the seed, so that the argument of one exercise is not the answer to another.
-        seed = seed_of(assignment, f"{case}/{exercise.name}/{length}", hidden=True)
-        return torch.from_numpy(np.random.RandomState(seed).standard_normal(length))
-
-    def combined(length: int) -> torch.Tensor:
-        # A single number gets the opposite sign, so that both signs are tried.
-        return 3 * draw("vjp", length) - 0.5 * draw("linear", length) if length > 1 else -1.5 * draw("vjp", length)
-
-    weights = combined if point.combined else functools.partial(draw, point.name)
-    return _weighted(network, names, rows=point.rows, draw=weights)
-
-
-def _weighted(network: Network, names: tuple[str, ...], *, rows: int, draw: Draw) -> dict[str, torch.Tensor]:
-    """Random gradients of the loss, by name, that can occur."""
-    tensors = [network.values[name.removeprefix("d")] for name in names]
-    gradients = weighted_gradients(network.values["loss"], tensors, rows=rows, draw=draw) if names else ()
-    return dict(zip(names, gradients, strict=True))
-
-
-def _scales(
-    assignment: Assignment,
-    exercise: Exercise,
-    network: Network,
-    cotangents: Mapping[str, torch.Tensor],
-    expected: tuple[torch.Tensor, ...],
-) -> tuple[float, ...]:
-    """
-    The size of the terms that each gradient is a sum of, or 0 where none is so small that its terms may cancel.
-
-    Terms that cancel for the given upstream gradients do not cancel for others of the same size, drawn at random.
-    """
-    sizes = {name: float(given.square().mean().sqrt()) for name, given in cotangents.items()}
-    largest = max(sizes.values(), default=0.0)
-    if all(float(gradient.abs().max()) > _CANCELLED * largest for gradient in expected):
-        return tuple(0.0 for _ in expected)
-    generator = torch.Generator().manual_seed(0)
-    others = {
-        name: size * torch.randn(cotangents[name].shape, generator=generator, dtype=torch.float64)
-        for name, size in sizes.items()
-    }
-    scales = [float(gradient.abs().max()) for gradient in _reference(assignment, exercise, network, others)]
-    return tuple(scale if math.isfinite(scale) else 0.0 for scale in scales)
 
 
 def _terms(tensors: list[Any]) -> int:
@@ -343,21 +291,33 @@ def _terms(tensors: list[Any]) -> int:
     return 8 + max(max(*shape, math.prod(shape) // max(1, min(shape))) for shape in sizes)
 
 
+def _without_ones(tensor: torch.Tensor) -> list[int]:
+    return [size for size in tensor.shape if size != 1]
+
+
 def _check_upstream_suffices(assignment: Assignment, exercise: Exercise, case: Case, network: Network) -> None:
     """Check that the upstream gradients of an exercise determine the whole gradient of each target."""
-    for number, target in enumerate(exercise.targets):
+    for target, gradient, scale in zip(exercise.targets, case.gradients, case.gradient_scales, strict=True):
         whole = network.gradients[f"d{target}"]
-        if case.compare(whole, target=number, argument_dtype=case.dtype).outcome is not Outcome.MATCH:
+        compared = compare(
+            whole, gradient, terms=case.terms, argument_dtype=case.dtype, scale=scale, factor=case.tolerance
+        )
+        if compared.outcome is not Outcome.MATCH and target not in exercise.partial:
             raise SourceError(
                 f"{assignment.called(exercise.name)} cannot know all of d{target}: the loss depends on {target} in "
                 f"other ways than through {', '.join(case.upstream) or 'the arguments'}.",
-                "Give it the gradient of every tensor that is computed from the target.",
+                "Give it the gradient of every tensor that is computed from the target; or, if it returns only a part "
+                f"of the gradient, to which a later step adds the rest, set `partial: [{target}]`.",
             )
 
 
 def _check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> None:
     try:
-        returned = assignment.solutions[exercise.name](**{name: a.clone() for name, a in case.arguments.items()})
+        returned = answer_of(
+            exercise,
+            {**assignment.namespace, **assignment.solutions},
+            with_tensors(case.arguments, torch.Tensor.clone),
+        )
     except Exception as error:
         line = line_in(error, f"{assignment.id}.md")
         where = f", in line {line}" if line else ""
@@ -365,17 +325,25 @@ def _check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> N
             f"The solution of {assignment.called(exercise.name)} raised on {case.name}{where}: {as_sentence(error)}",
             "Nothing was graded. Fix the solution in the source notebook.",
         ) from error
-    returned = returned if isinstance(returned, tuple) else (returned,)
-    agrees = len(returned) == len(case.expected) and all(
-        isinstance(got, torch.Tensor)
-        and case.compare(got, target=target, argument_dtype=case.dtype).outcome is Outcome.MATCH
-        for target, got in enumerate(returned)
-    )
-    if not agrees:
+    if returned is None:
         raise SolutionError(
-            f"The solution of {assignment.called(exercise.name)} disagrees with autograd on {case.name}.",
-            "Nothing was graded. Fix the solution or the forward pass in the source notebook.",
+            f"The solution of {assignment.called(exercise.name)} returns no {_list_of(exercise.parts)}.",
+            "Nothing was graded. Fix the solution, or say what it returns in `call` or `targets`.",
         )
+    for number, (part, got) in enumerate(zip(exercise.parts, returned, strict=True)):
+        compared = case.compare(got, target=number, argument_dtype=case.dtype)
+        if compared.outcome is not Outcome.MATCH:
+            shapes = f"has the shape {tuple(got.shape)}, not {tuple(case.expected[number].shape)}"
+            what = shapes if compared.outcome is Outcome.WRONG_SHAPE else "is wrong"
+            which = f": its {part} {what}" if len(exercise.parts) > 1 or what == shapes else ""
+            raise SolutionError(
+                f"The solution of {assignment.called(exercise.name)} disagrees with autograd on {case.name}{which}.",
+                "Nothing was graded. Fix the solution or the forward pass in the source notebook.",
+            )
+
+
+def _list_of(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
 
 def _train(

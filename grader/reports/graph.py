@@ -114,7 +114,7 @@ def draw_graph(exercises: Sequence[ExerciseResult]) -> Graph:
 
 
 def _text(exercise: ExerciseResult) -> str:
-    text = ", ".join(f"d{target}" for target in exercise.targets)
+    text = ", ".join(f"d{target}" for target in exercise.targets) or exercise.name
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"
 
 

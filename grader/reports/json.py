@@ -8,7 +8,7 @@ import json
 import math
 from typing import Any
 
-from grader.model import Adjustment, CallError, CaseResult, Chain, ExerciseResult, Report
+from grader.model import Adjustment, CallError, CaseResult, Chain, ExerciseResult, PartResult, Report
 
 __all__ = ["SCHEMA", "render_json", "report_to_dict"]
 
@@ -92,12 +92,22 @@ def _exercise(exercise: ExerciseResult) -> dict[str, Any]:
         ],
         "arguments": list(exercise.arguments),
         "targets": list(exercise.targets),
+        **({"parts": [_part(part) for part in exercise.parts]} if exercise.parts else {}),
         "fingerprint": exercise.fingerprint,
         "notices": [{"id": notice.id, "message": notice.message} for notice in exercise.notices],
         "error": _error(exercise.error),
         "cell": exercise.code.cell if exercise.code else None,
         "line": exercise.code.line if exercise.code else None,
         **({"adjustment": _adjustment(exercise.adjustment)} if exercise.adjustment else {}),
+    }
+
+
+def _part(part: PartResult) -> dict[str, Any]:
+    return {
+        "name": part.name,
+        "outcome": part.outcome.value,
+        "points": part.points,
+        "max_points": part.max_points,
     }
 
 

@@ -261,14 +261,14 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
         error=_error(result.error) if result.error else None,
         code=list_code(result.code, result.error) if result.code else None,
         facts=_facts(wrong or next((case for case in result.cases if right and case.public), None)),
-        facts_of=f"d{wrong.target}" if wrong is not None and wrong.target else "",
+        facts_of=wrong.part if wrong is not None and wrong.part else "",
         worst=_worst(wrong),
         wrong_share=_wrong_share(wrong),
         cases=tuple(_case(case) for case in result.cases[:MAX_ITEMS]),
         cases_summary=_cases_summary(result.cases),
         cases_open=len({case.outcome.passed for case in result.cases}) > 1,
         galleries=tuple(
-            picture_view(view, right=right, tolerance=_tolerance(result.cases, view.target))
+            picture_view(view, right=right, tolerance=_tolerance(result.cases, view.part))
             for view in result.views
             if view.got.size >= fewest_entries
         ),
@@ -352,8 +352,8 @@ def _cases_summary(cases: Sequence[CaseResult]) -> str:
     return f"Tried on {inputs}: right on {count}"
 
 
-def _tolerance(cases: Sequence[CaseResult], target: str) -> float | None:
-    return next((case.tolerance for case in cases if case.public and case.target in (None, target)), None)
+def _tolerance(cases: Sequence[CaseResult], part: str) -> float | None:
+    return next((case.tolerance for case in cases if case.public and case.part in (None, part)), None)
 
 
 def _chain(chain: Chain, results: Sequence[ExerciseResult], anchors: Sequence[str]) -> ChainView:

@@ -53,12 +53,12 @@ class Picture:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Gallery:
     """
-    The pictures of one target's gradient, and of the reference unless `single`: then the two agree.
+    The pictures of one part of a result, and of the reference unless `single`: then the two agree.
 
     `scale` is the value at the colour scale's end, as text; None without pictures.
     """
 
-    target: str
+    part: str
     single: bool
     caption: tuple[str, ...]
     pictures: tuple[Picture, ...] = ()
@@ -69,7 +69,7 @@ class Gallery:
 
 def picture_view(view: BatchView, *, right: bool, tolerance: float | None = None) -> Gallery:
     """
-    Draw one target's gradient.
+    Draw one part of a result, `dw1`.
 
     Args:
         view: The gradient and its reference, of any shapes.
@@ -86,19 +86,19 @@ def picture_view(view: BatchView, *, right: bool, tolerance: float | None = None
     with np.errstate(over="ignore", invalid="ignore"):
         difference = got - expected if same else None
     single = right or (difference is not None and bool((np.abs(difference) <= close).all()))
-    pictures = [_draw(got, scale, "yours", f"Your gradient of {view.target}")]
+    pictures = [_draw(got, scale, "yours", f"Your {view.part}")]
     if not single:
-        pictures.append(_draw(expected, scale, "reference", f"The reference gradient of {view.target}"))
+        pictures.append(_draw(expected, scale, "reference", f"The reference of {view.part}"))
         if difference is not None:
             times = _magnified(difference, scale)
             label = "difference" if times == 1 else f"difference × {times:,}"
-            what = f"Your gradient of {view.target} minus the reference"
+            what = f"Your {view.part} minus the reference"
             pictures.append(
                 _draw(times * difference, scale, label, what if times == 1 else f"{what}, times {times:,},")
             )
     drawn = tuple(picture for picture in pictures if picture is not None)
     return Gallery(
-        target=view.target,
+        part=view.part,
         single=single,
         caption=tuple(_caption(got, expected, close=close, scale=scale, single=single)),
         pictures=drawn,

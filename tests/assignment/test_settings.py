@@ -66,8 +66,14 @@ def test_a_notebook_s_settings_are_checked(tmp_path: Path, line: str, says: str)
 @pytest.mark.parametrize(
     ("settings", "says"),
     [
-        ("{points: 0}", "`points` is 0. It must be a positive number."),
-        ("{points: true}", "`points` is True. It must be a positive number."),
+        (
+            "{points: 0}",
+            "`points` is 0. It must be a positive number, or one for each part of the result, such as {dw: 2, db: 1}.",
+        ),
+        (
+            "{points: true}",
+            "`points` is True. It must be a positive number, or one for each part of the result, such as {dw: 2, db: 1}.",
+        ),
         ("{point: 2}", "there is no setting `point` here. Did you mean points?"),
         ("{tolerance: 0.5}", "`tolerance` is 0.5. It must be a number of at least 1."),
         ("{targets: w}", "`targets` is 'w'. It must be a list of names, such as [w2, b2]."),

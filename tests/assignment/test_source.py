@@ -83,7 +83,7 @@ def test_only_notebooks_are_sources(tmp_path: Path) -> None:
         ("    return x.T @ dz\n", "    ### BEGIN SOLUTION\n", "begins inside another one"),
         ('    """What is asked."""\n', "", "grad_w has no docstring"),
         ("def grad_w(x, dz):", "def grad_w(x, dz)", "not Python"),
-        ("    ### END SOLUTION\n", "    ### END SOLUTION\ndef other():\n    pass\n", "has 2 functions, not one"),
+        ("    ### END SOLUTION\n", "    ### END SOLUTION\ndef grad_b():\n    pass\n", "has 2 functions, not one"),
         ("def grad_w(", "def weight(", "nothing says what weight is the gradient of"),
         (":tags: [exercise]", ":tags: [other]", "has no exercise"),
         (

@@ -10,7 +10,8 @@ from safetensors.torch import load
 
 from grader.execution.channel import Reply, Request
 from grader.execution.requests import requests_for
-from grader.model import Exercise, Limits
+from grader.exercise import Exercise
+from grader.model import Limits
 from grader.notebook.functions import FunctionIndex, find_functions
 from grader.notebook.read import Notebook
 from grader.reference.cases import Case, ChainCase

@@ -11,6 +11,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
+from grader.calling.asked import Asked
 from grader.harness.call import Call, NotebookState, call_cases, call_function
 from grader.harness.wire import unpack_all
 from grader.modes import ordinary
@@ -50,8 +51,10 @@ def holding(function: Any) -> NotebookState:
     return NotebookState({"f": function}, CELLS)
 
 
-def called(function: Any, arguments: dict[str, torch.Tensor] = ARGUMENTS, **options: Any) -> Call:
-    return call_function(holding(function), "f", arguments, **options)
+def called(
+    function: Any, arguments: dict[str, torch.Tensor] = ARGUMENTS, targets: tuple[str, ...] = (), **options: Any
+) -> Call:
+    return call_function(holding(function), Asked("f", targets), arguments, **options)
 
 
 def asked(
@@ -85,7 +88,7 @@ def asked(
 def test_a_tensor_is_returned() -> None:
     call = called(lambda x, dz: x.T @ dz)
 
-    assert [tensor.tolist() for tensor in call.tensors] == [(X.T @ (10 * X)).tolist()]
+    assert [tensor.tolist() for tensor in call.tensors.values()] == [(X.T @ (10 * X)).tolist()]
     assert call.description == {
         "status": "returned",
         "type": "torch.Tensor",
@@ -133,7 +136,7 @@ def test_every_returned_value_is_described(value: Any, kind: str, collection: st
     assert call.description["status"] == "returned"
     assert (call.description["type"], call.description["collection"]) == (kind, collection)
     assert len(call.tensors) == count
-    assert all(type(tensor) is torch.Tensor and not tensor.requires_grad for tensor in call.tensors)
+    assert all(type(tensor) is torch.Tensor and not tensor.requires_grad for tensor in call.tensors.values())
     parts = list(value.values() if isinstance(value, dict) else value if collection else (value,))
     has_shapes = all(isinstance(part, torch.Tensor) for part in parts) and len(parts) <= 100
     assert call.description["parts"] == len(parts)
@@ -164,7 +167,7 @@ W, B, OTHER = X, 2 * X, 3 * X
 def test_what_names_targets_is_put_in_their_order(value: Any, order: tuple[torch.Tensor, ...]) -> None:
     call = called(lambda x, dz: value, targets=("w", "b"))
 
-    assert [tensor.tolist() for tensor in call.tensors] == [tensor.tolist() for tensor in order]
+    assert [tensor.tolist() for tensor in call.tensors.values()] == [tensor.tolist() for tensor in order]
 
 
 def test_a_tensor_that_requires_grad_is_reported() -> None:
@@ -195,7 +198,7 @@ def test_autograd_is_recorded_in_traced_calls_only() -> None:
         written: list[bytes] = []
         state = holding(backward)
         state.journal.turn_to("a", written.append)
-        call_function(state, "f", ARGUMENTS, traced=traced)
+        call_function(state, Asked("f"), ARGUMENTS, traced=traced)
         assert [header["autograd"] for content in written for header, _ in unpack_all(content)] == notes
 
 
@@ -278,7 +281,7 @@ def f({names}): return x - dz
     ],
 )
 def test_arguments_are_bound_by_name_or_else_by_position(code: str) -> None:
-    call = call_function(defined(code), "f", ARGUMENTS)
+    call = call_function(defined(code), Asked("f"), ARGUMENTS)
 
     assert call.description["status"] == "returned", call.description
     assert call.tensors[0].tolist() == (-9 * X).tolist()
@@ -296,7 +299,7 @@ def test_arguments_are_bound_by_name_or_else_by_position(code: str) -> None:
     ],
 )
 def test_parameters_that_do_not_fit_raise_what_python_raises(code: str) -> None:
-    call = call_function(defined(code), "f", ARGUMENTS)
+    call = call_function(defined(code), Asked("f"), ARGUMENTS)
 
     assert call.description["error"]["type"] == "TypeError"
     assert call.description["error"]["message"].startswith("f() ")
@@ -321,7 +324,7 @@ def test_every_exception_is_described(error: BaseException, status: str) -> None
 
     call = called(raises)
 
-    assert (call.tensors, call.description["status"]) == ([], status)
+    assert (call.tensors, call.description["status"]) == ({}, status)
     described = call.description["error"]
     assert (described["type"], described["message"]) == (type(error).__name__, str(error))
     assert described["frames"] == [], "no line of the notebook's"
@@ -334,8 +337,8 @@ def test_a_traceback_has_only_lines_of_the_notebook() -> None:
         "def f(x, dz):\n    return helper(int(x))\n"
     )
 
-    shallow = call_function(state, "f", {"x": torch.tensor(0), "dz": X}).description["error"]
-    deep = call_function(state, "f", {"x": torch.tensor(50), "dz": X}).description["error"]
+    shallow = call_function(state, Asked("f"), {"x": torch.tensor(0), "dz": X}).description["error"]
+    deep = call_function(state, Asked("f"), {"x": torch.tensor(50), "dz": X}).description["error"]
 
     assert shallow["type"] == "RuntimeError"
     assert shallow["frames"] == [
@@ -366,7 +369,7 @@ def test_a_result_may_raise_when_it_is_touched() -> None:
 
     call = called(lambda x, dz: armed)
 
-    assert (call.tensors, call.description["status"]) == ([], "raised")
+    assert (call.tensors, call.description["status"]) == ({}, "raised")
     assert call.description["error"]["type"].endswith("Touched")
 
 
@@ -375,9 +378,9 @@ def test_a_result_may_raise_when_it_is_touched() -> None:
 )
 def test_a_variable_that_is_not_a_function_is_missing(variables: dict[str, Any], kind: str | None) -> None:
     """The type of the variable is reported, if there is one."""
-    call = call_function(NotebookState(variables, {}), "f", ARGUMENTS)
+    call = call_function(NotebookState(variables, {}), Asked("f"), ARGUMENTS)
 
-    assert (call.tensors, call.description) == ([], {"status": "missing", "type": kind})
+    assert (call.tensors, call.description) == ({}, {"status": "missing", "type": kind})
 
 
 # ------------------------------------------------------------------------------------------------------ several cases
@@ -541,7 +544,7 @@ def test_only_the_default_dtype_of_the_notebook_reaches_a_function() -> None:
 
     state = NotebookState({"f": made}, CELLS, default_dtype=torch.float64)
     with torch.autocast("cpu", torch.bfloat16), ordinary():
-        call = call_function(state, "f", ARGUMENTS)
+        call = call_function(state, Asked("f"), ARGUMENTS)
 
     assert call.description["dtypes"] == ["float64"]
     assert torch.equal(call.tensors[0], (X @ (10 * X)).double())

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from grader.assignment.load import Assignment, load_assignment
 from grader.compare import compare
 from grader.errors import SolutionError, SourceError
-from grader.model import Exercise, Outcome
+from grader.exercise import Exercise
+from grader.model import Outcome
 from grader.reference.cases import build_cases, build_chain
 from grader.reference.networks import points_of
 from tests.conftest import SOURCES

@@ -17,7 +17,8 @@ from grader.authoring.differences import central_difference, replays
 from grader.compare import compare
 from grader.errors import SourceError
 from grader.execution.calls import call_request
-from grader.model import Exercise, Limits, Outcome
+from grader.exercise import Exercise
+from grader.model import Limits, Outcome
 from grader.reference.cases import Case, build_cases, build_chain, generic_arguments
 from grader.reference.networks import network_at
 

@@ -29,9 +29,10 @@ from grader.cli import main
 from grader.execution.calls import hidden_key
 from grader.execution.channel import Reply
 from grader.execution.warm import forkserver
+from grader.exercise import Exercise
 from grader.exports.formats import OF_MARKS, Format
 from grader.exports.render import render
-from grader.model import Exercise, Outcome, Report
+from grader.model import Outcome, Report
 from grader.pipeline import grade
 from grader.reference.cases import Case, build_cases
 from grader.reference.practice import practising

@@ -21,7 +21,7 @@ anything = hnp.arrays(np.float32, hnp.array_shapes(min_dims=0, max_dims=4, min_s
 
 def view(got: object, expected: object, *, right: bool = False, tolerance: float | None = None) -> Gallery:
     gradient, reference = np.asarray(got, dtype=np.float32), np.asarray(expected, dtype=np.float32)
-    return picture_view(BatchView(target="w1", got=gradient, expected=reference), right=right, tolerance=tolerance)
+    return picture_view(BatchView(part="dw1", got=gradient, expected=reference), right=right, tolerance=tolerance)
 
 
 def image(uri: str) -> Image.Image:
@@ -162,7 +162,7 @@ def test_a_nan_that_signals_is_drawn() -> None:
     """Its bytes come from the student's process. Where it is converted, the processor reports it."""
     got = np.full((20, 30), 0x7FA00000, dtype=np.uint32).view(np.float32)
 
-    assert picture_view(BatchView(target="w", got=got, expected=np.ones((20, 30))), right=False).pictures
+    assert picture_view(BatchView(part="dw", got=got, expected=np.ones((20, 30))), right=False).pictures
 
 
 def test_an_empty_gradient_has_no_picture() -> None:

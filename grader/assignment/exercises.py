@@ -1,0 +1,194 @@
+"""
+Reads an exercise from its cell: which function or class it is, how it is called, and what it must return.
+"""
+
+from __future__ import annotations
+
+import ast
+import difflib
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from grader.assignment.cells import ExerciseCell, SourceCell, place_of, problem_in
+from grader.assignment.settings import EXERCISE, check_settings
+from grader.calling.equation import Equation, EquationError, free_names
+
+__all__ = ["asked_by", "exercise_in", "lines_for"]
+
+_Definition = ast.FunctionDef | ast.ClassDef
+
+
+def exercise_in(path: Path, cell: SourceCell, settings: Any, *, known: Collection[str]) -> ExerciseCell:
+    """
+    The exercise in a cell.
+
+    Args:
+        path: That of the source notebook, for messages.
+        settings: The cell's `grader` metadata.
+        known: Names in the network's code: `data` is no gradient of `ata` if the network knows it.
+
+    Raises:
+        SourceError: The cell breaks the contract; the message names file, cell and line.
+    """
+    try:
+        tree = ast.parse(cell.code)
+    except SyntaxError as error:
+        line = cell.line + error.lineno - 1 if cell.line and error.lineno else None
+        raise problem_in(path, cell, f"this cell is not Python ({error.msg})", "Fix this line.", line=line) from error
+    defined = {node.name: node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    settings = check_settings(settings, EXERCISE, lambda _: f"{place_of(path, cell)}, {', '.join(defined)}")
+    if "name" in settings and "call" not in settings and not defined:
+        return _lines_in(path, cell, tree, settings, known)
+    name = _name_of(path, cell, defined, settings)
+    node = defined[name]
+    docstring = ast.get_docstring(node)
+    if not docstring:
+        raise problem_in(path, cell, f"{name} has no docstring", "Write one that gives the task and the shapes.")
+    try:
+        asked = asked_by(name, _parameters(node), settings, known=known)
+    except EquationError as error:
+        line = cell.line
+        raise problem_in(path, cell, f"{name}: {error}", _EXAMPLE, line=line) from error
+    return ExerciseCell(
+        index=cell.index,
+        code=cell.code,
+        line=cell.line,
+        name=name,
+        tolerance=float(settings.get("tolerance", 1)),
+        docstring=docstring,
+        **asked,
+    )
+
+
+def _lines_in(
+    path: Path, cell: SourceCell, tree: ast.Module, settings: Mapping[str, Any], known: Collection[str]
+) -> ExerciseCell:
+    """The exercise of a cell with straight lines, `dlogits = …`: each gradient that they compute is a part of it."""
+    name = settings["name"]
+    words = (node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
+    gradients = [word for word in dict.fromkeys(words) if word[0] == "d" and len(word) > 1 and word not in known]
+    targets = settings.get("targets") or [gradient[1:] for gradient in gradients]
+    if not targets:
+        problem = f"{name} computes no gradient"
+        raise problem_in(path, cell, problem, "Write lines such as `dlogits = …`, or list the `targets`.")
+    try:
+        asked = lines_for(name, targets, settings)
+    except EquationError as error:
+        raise problem_in(path, cell, f"{name}: {error}", "Its parts are the gradients.") from error
+    return ExerciseCell(
+        index=cell.index,
+        code=cell.code,
+        line=cell.line,
+        name=name,
+        tolerance=float(settings.get("tolerance", 1)),
+        docstring=(ast.get_docstring(tree) or "").strip(),
+        **asked,
+    )
+
+
+def lines_for(name: str, targets: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """
+    What straight lines ask for, as fields of `grader.exercise.Exercise`.
+
+    Raises:
+        EquationError: As for `asked_by`.
+    """
+    gradients = [f"d{target}" for target in targets]
+    call = f"{name} == {{{', '.join(f'{gradient!r}: {gradient}' for gradient in gradients)}}}"
+    asked = asked_by(name, (), {**settings, "call": call, "targets": list(targets)})
+    return {**asked, "arguments": (), "is_lines": True}
+
+
+_EXAMPLE = "Write `call` like `layer_backward(dz, (x, w, b)) == (dx, dw, db)`."
+
+
+def asked_by(
+    name: str, parameters: Sequence[str], settings: Mapping[str, Any], *, known: Collection[str] = ()
+) -> dict[str, Any]:
+    """
+    What an exercise asks for, as fields of `grader.exercise.Exercise`.
+
+    Args:
+        parameters: Those of the function.
+        settings: Those of an exercise.
+        known: Names that begin with a d and are no gradients.
+
+    Raises:
+        EquationError: The settings do not fit together; the message is a sentence without its full stop.
+    """
+    text, points = settings.get("call", ""), settings.get("points", 1)
+    if text:
+        try:
+            equation = Equation.of(text)
+        except EquationError as error:
+            raise EquationError(f"`call` cannot be read: {error}") from error
+        names = [name for part in equation.parts for name in free_names(part) if name not in known]
+        gradients = [name for name in names if name[0] == "d" and name[1:].isidentifier()]
+        targets = tuple(settings.get("targets", dict.fromkeys(gradient[1:] for gradient in gradients)))
+        arguments, parts = equation.names, equation.parts
+    else:
+        if "targets" not in settings and not name.startswith("grad_"):
+            raise EquationError(
+                f"nothing says what {name} is the gradient of. Call it grad_<target>, or set `targets` or `call` "
+                "under `grader`"
+            )
+        targets = tuple(map(str, settings.get("targets") or [name.removeprefix("grad_")]))
+        arguments, parts = tuple(parameters), tuple(f"d{target}" for target in targets)
+    shares: tuple[float, ...] = ()
+    if isinstance(points, dict):
+        shares = _shares(parts, targets, points)
+    return {
+        "targets": targets,
+        "arguments": arguments,
+        "points": sum(shares) if shares else float(points),
+        "equation": Equation.of(text).text if text else "",
+        "shares": shares,
+        "arrays": settings.get("arrays", ""),
+        "partial": tuple(settings.get("partial", ())),
+        "is_squeezable": settings.get("squeezable", False),
+    }
+
+
+def _shares(parts: Sequence[str], targets: Sequence[str], points: Mapping[str, float]) -> tuple[float, ...]:
+    """The points of each part; a key may be a part, `dw`, or the target of a gradient, `w`, or `each`."""
+    known = {**{target: f"d{target}" for target in targets}, **{part: part for part in parts}, "each": "each"}
+    for key in points:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]}" if near else f"its parts are {', '.join(parts)}"
+            raise EquationError(f"`points` names `{key}`, which is no part of the result ({hint})")
+    by_part = {known[key]: float(value) for key, value in points.items()}
+    missing = [part for part in parts if part not in by_part and "each" not in by_part]
+    if missing:
+        raise EquationError(f"`points` says nothing about {missing[0]}; write `each: 1` for all that are not named")
+    return tuple(by_part.get(part, by_part.get("each", 0.0)) for part in parts)
+
+
+def _name_of(path: Path, cell: SourceCell, defined: Mapping[str, _Definition], settings: Mapping[str, Any]) -> str:
+    """The name of the function or class in a cell that is the exercise; others are its helpers."""
+    if "name" in settings:
+        if settings["name"] in defined:
+            return str(settings["name"])
+        problem = f"the cell defines no {settings['name']}, which is the exercise's `name`"
+        raise problem_in(path, cell, problem, f"It defines {', '.join(defined) or 'nothing'}.")
+    if "call" in settings:
+        try:
+            called = Equation.of(settings["call"]).called()
+        except EquationError as error:
+            raise problem_in(path, cell, f"`call` cannot be read: {error}", _EXAMPLE) from error
+        found = [name for name in called if name in defined]
+        if found:
+            return found[0]
+        problem = f"`call` uses nothing that this cell defines ({', '.join(defined) or 'it defines nothing'})"
+        raise problem_in(path, cell, problem, "Call the function or class of the exercise.")
+    functions = [name for name, node in defined.items() if isinstance(node, ast.FunctionDef)]
+    gradients = [name for name in functions if name.startswith("grad_")]
+    if len(functions) != 1 and len(gradients) != 1:
+        problem = f"an exercise cell has {len(functions)} functions, not one"
+        raise problem_in(path, cell, problem, "Give each its own cell, or say in `name` which one is the exercise.")
+    return functions[0] if len(functions) == 1 else gradients[0]
+
+
+def _parameters(node: _Definition) -> tuple[str, ...]:
+    return tuple(argument.arg for argument in node.args.args) if isinstance(node, ast.FunctionDef) else ()

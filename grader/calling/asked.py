@@ -1,0 +1,73 @@
+"""
+What a request asks of a function: how it is called, and what its result has in it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+
+from grader.calling.bind import call_with
+from grader.calling.equation import Equation
+from grader.calling.lines import Lines
+from grader.calling.nested import with_tensors
+
+__all__ = ["Asked"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Asked:
+    """
+    What a request asks of a function.
+
+    Attributes:
+        function: Its name.
+        targets: What it returns the gradients of, in that order. A result may name them.
+        equation: How it is called and what is in its result; see `grader.calling.equation`. May be empty.
+        arrays: "torch" or "numpy": what it is given.
+        is_lines: Whether it is no function but straight lines, see `grader.calling.lines`.
+    """
+
+    function: str
+    targets: tuple[str, ...] = ()
+    equation: str = ""
+    arrays: str = "torch"
+    is_lines: bool = False
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """What the result has in it, as one writes it: `dw1`, or `len(x) * dz1`."""
+        return Equation.of(self.equation).parts if self.equation else tuple(f"d{target}" for target in self.targets)
+
+    @staticmethod
+    def of(described: Mapping[str, Any]) -> Asked:
+        """What a request, or one of the exercises in it, asks for."""
+        return Asked(
+            function=described["function"],
+            targets=tuple(described["targets"]),
+            equation=described.get("equation", ""),
+            arrays=described.get("arrays", "torch"),
+            is_lines=described.get("is_lines", False),
+        )
+
+    def call(self, variables: dict[str, Any], arguments: Mapping[str, Any]) -> Any:
+        """
+        Call the function.
+
+        Args:
+            variables: Those of the notebook.
+            arguments: By name, tensors or what is made of tensors. As arrays of numpy, they share their memory.
+        """
+        if self.arrays == "numpy":
+            arguments = {name: with_tensors(value, torch.Tensor.numpy) for name, value in arguments.items()}
+        if self.is_lines:
+            lines: Lines = variables[self.function]
+            right = {name: value for name, value in arguments.items() if name in self.parts}
+            return lines.run(variables, {n: v for n, v in arguments.items() if n not in right}, right)
+        if self.equation:
+            return Equation.of(self.equation).bind(variables)(**arguments)
+        function: Callable[..., Any] = variables[self.function]
+        return call_with(function, arguments)

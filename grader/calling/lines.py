@@ -1,0 +1,122 @@
+"""
+Runs an exercise that is written as straight lines, `dlogits = …`, and takes out each gradient that the lines compute.
+
+Each name is judged by itself: when the last line that changes `dlogits` has run, its value is taken, and later lines
+go on with the right one.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any
+
+__all__ = ["Lines", "names_changed"]
+
+
+class Lines:
+    """
+    Straight lines that compute gradients.
+
+    Attributes:
+        error: What the first line that failed has raised, after `run`.
+    """
+
+    def __init__(self, cells: Sequence[tuple[str, ast.Module]], targets: Sequence[str]) -> None:
+        """
+        Prepare lines.
+
+        Args:
+            cells: File names and syntax trees, in the order in which they run.
+            targets: The names that are wanted, `dlogits`.
+        """
+        self._statements = [(file, statement) for file, tree in cells for statement in tree.body]
+        self._last = {
+            name: number for number, (_, node) in enumerate(self._statements) for name in names_changed(node, targets)
+        }
+        self.error: BaseException | None = None
+
+    @staticmethod
+    def among(cells: Sequence[tuple[str, ast.Module]], targets: Sequence[str]) -> tuple[Lines, tuple[str, int]] | None:
+        """
+        The lines of a notebook that compute gradients: the cell that computes most of them, and those for the rest.
+
+        Args:
+            cells: All cells that ran, in their order.
+
+        Returns:
+            The lines, and the file name and line where the main cell begins; None if no cell computes any.
+        """
+        computed = [set().union(*(names_changed(node, targets) for node in tree.body)) for _, tree in cells]
+        most = max(map(len, computed), default=0)
+        if not most:
+            return None
+        main = max(number for number, names in enumerate(computed) if len(names) == most)
+        chosen = {main}
+        for number in reversed(range(len(cells))):
+            if computed[number] - set().union(*(computed[other] for other in chosen)):
+                chosen.add(number)
+        file, tree = cells[main]
+        return Lines([cells[number] for number in sorted(chosen)], targets), (file, tree.body[0].lineno)
+
+    @staticmethod
+    def in_function(code: str, name: str, targets: Sequence[str]) -> Lines:
+        """The body of a function, as lines."""
+        function = next(n for n in ast.parse(code).body if isinstance(n, ast.FunctionDef) and n.name == name)
+        return Lines([(f"<{name}>", ast.Module(function.body, []))], targets)
+
+    def run(self, variables: Mapping[str, Any], given: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+        """
+        Run the lines.
+
+        Args:
+            variables: Those of the notebook; they stay as they are.
+            given: What else the lines may read, by name.
+            right: The right value of each wanted name.
+
+        Returns:
+            The value of each wanted name; those that no line has computed are left out.
+        """
+        namespace = {name: value for name, value in {**variables, **given}.items() if name not in right}
+        found: dict[str, Any] = {}
+        failed: set[str] = set()
+        self.error = None
+        for number, (file, statement) in enumerate(self._statements):
+            try:
+                exec(compile(ast.Module([statement], []), file, "exec"), namespace)  # noqa: S102 - student's or ours
+            except Exception as error:
+                self.error = self.error or error
+                failed |= names_changed(statement, right)
+            for name in (name for name, last in self._last.items() if last == number):
+                if name in namespace and name not in failed:
+                    found[name] = _copied(namespace[name])
+                namespace[name] = right[name]
+        return found
+
+
+def _copied(value: Any) -> Any:
+    """A copy of a tensor or an array; another value as it is."""
+    return value.clone() if hasattr(value, "clone") else value.copy() if hasattr(value, "copy") else value
+
+
+def names_changed(statement: ast.stmt, names: Collection[str]) -> set[str]:
+    """
+    Which names a statement binds or changes: `d = …`, `d += …`, `d[0] = …`, `d.add_(…)`, also within a loop.
+
+    >>> names_changed(ast.parse("for k in range(3): dC[k] += d[k]").body[0], ["dC", "d"])
+    {'dC'}
+    """
+    if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+        return set()
+    changed = set()
+    for node in ast.walk(statement):
+        target: ast.AST | None = None
+        if isinstance(node, (ast.Name, ast.Subscript, ast.Attribute)) and isinstance(node.ctx, ast.Store):
+            target = node
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_"):
+            target = node.func
+        while isinstance(target, (ast.Subscript, ast.Attribute)):
+            target = target.value
+        if isinstance(target, ast.Name) and target.id in names:
+            changed.add(target.id)
+    return changed

@@ -1,0 +1,39 @@
+"""
+Calls functions of ours, such as a solution, in this process, as students' functions are called in theirs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from grader.calling.answer import read_answer
+from grader.calling.asked import Asked
+from grader.exercise import Exercise
+
+__all__ = ["answer_of"]
+
+
+def answer_of(
+    exercise: Exercise, variables: dict[str, Any], arguments: Mapping[str, Any]
+) -> tuple[torch.Tensor, ...] | None:
+    """
+    What a function of ours returns, by parts.
+
+    Args:
+        variables: The function, by the exercise's name, and all that it may need.
+        arguments: By name. The function may change them.
+
+    Returns:
+        None if a part is missing, or is no tensor.
+    """
+    if not exercise.equation and exercise.arrays == "torch":
+        returned = variables[exercise.name](**arguments)
+        values = returned if isinstance(returned, tuple) else (returned,)
+        are_right = len(values) == len(exercise.targets) and all(isinstance(value, torch.Tensor) for value in values)
+        return values if are_right else None
+    asked = Asked(exercise.name, exercise.targets, exercise.equation, exercise.arrays, exercise.is_lines)
+    _, tensors = read_answer(asked.call(variables, arguments), asked)
+    return tuple(tensors.values()) if tuple(tensors) == tuple(range(len(exercise.parts))) else None

@@ -29,6 +29,7 @@ class Exercise:
         arrays: "torch" or "numpy": what arrays are given to the function.
         partial: The tensors whose gradient here is not the whole one: a later step adds the rest.
         is_lines: Whether it is no function but straight lines, `dlogits = …`, of which each name is judged by itself.
+        is_composed: Whether a blank has code around what is to be written, such as a class, or helpers beside it.
         is_squeezable: Whether dimensions of size 1 may be missing in a result, or too many.
     """
 
@@ -44,6 +45,7 @@ class Exercise:
     partial: tuple[str, ...] = ()
     is_squeezable: bool = False
     is_lines: bool = False
+    is_composed: bool = False
 
     @property
     def is_link(self) -> bool:

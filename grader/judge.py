@@ -188,7 +188,7 @@ def _decide(
         return *_unreachable(name, attempt.execution), None
     calls = [call for _, call in seen[:counted]]
     is_missing = any(call.outcome is Outcome.MISSING for call in calls)
-    if is_missing or _is_blank(definition, calls):
+    if is_missing or _is_blank(exercise, definition, calls):
         kind = next((call.type for call in calls if call.outcome is Outcome.MISSING), None)
         cell = _broken_cell(name, attempt.functions)
         if cell is not None and not kind:
@@ -209,9 +209,10 @@ def _decide(
     return outcome, _WORDS[outcome].format(name=name), error
 
 
-def _is_blank(definition: Definition | None, returned: Sequence[Returned]) -> bool:
+def _is_blank(exercise: Exercise, definition: Definition | None, returned: Sequence[Returned]) -> bool:
     """Whether every call did what a blank one does: raise the blank's error, or nothing where there is nothing."""
-    if definition is not None and not definition.is_blank:
+    may_be_blank = definition is None or definition.is_blank or (exercise.is_composed and definition.has_blank)
+    if not may_be_blank:
         return False
     raised = all(call.is_blank for call in returned)
     return bool(returned) and (raised or (definition is not None and all(call.type == "NoneType" for call in returned)))

@@ -5,11 +5,15 @@ The code cells of a source notebook, and where they are in its file.
 from __future__ import annotations
 
 import dataclasses
+import re
 from pathlib import Path
 
 from grader.errors import SourceError
 
-__all__ = ["ExerciseCell", "SourceCell", "place_of", "problem_in"]
+__all__ = ["REGION", "ExerciseCell", "SourceCell", "blanked", "place_of", "problem_in"]
+
+REGION = re.compile(r"^\s*#+\s*(BEGIN|END) SOLUTION\b")
+"""A delimiter of a solution region, as nbgrader or otter spells it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +41,23 @@ class ExerciseCell(SourceCell):
     partial: tuple[str, ...] = ()
     is_squeezable: bool = False
     is_lines: bool = False
+    is_composed: bool = False
+
+
+def blanked(text: str, exercise: str | None) -> str:
+    """A cell's code without its solution regions; in an exercise, a statement that raises replaces each region."""
+    kept: list[str] = []
+    inside = False
+    for line in text.split("\n"):
+        match = REGION.match(line)
+        if match:
+            inside = match.group(1) == "BEGIN"
+            if inside and exercise:
+                indent = line[: len(line) - len(line.lstrip())]
+                kept.append(f'{indent}raise NotImplementedError("{exercise} is still blank")')
+        elif not inside:
+            kept.append(line)
+    return "\n".join(kept)
 
 
 def place_of(path: Path, cell: SourceCell, line: int | None = None) -> str:

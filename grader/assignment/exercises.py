@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from grader.assignment.cells import ExerciseCell, SourceCell, place_of, problem_in
+from grader.assignment.cells import ExerciseCell, SourceCell, blanked, place_of, problem_in
 from grader.assignment.settings import EXERCISE, check_settings
 from grader.calling.equation import Equation, EquationError, free_names
 
@@ -57,6 +57,7 @@ def exercise_in(path: Path, cell: SourceCell, settings: Any, *, known: Collectio
         name=name,
         tolerance=float(settings.get("tolerance", 1)),
         docstring=docstring,
+        is_composed=len(defined) > 1 or isinstance(node, ast.ClassDef) or not _is_bare(cell, name),
         **asked,
     )
 
@@ -83,6 +84,7 @@ def _lines_in(
         name=name,
         tolerance=float(settings.get("tolerance", 1)),
         docstring=(ast.get_docstring(tree) or "").strip(),
+        is_composed=True,
         **asked,
     )
 
@@ -188,6 +190,15 @@ def _name_of(path: Path, cell: SourceCell, defined: Mapping[str, _Definition], s
         problem = f"an exercise cell has {len(functions)} functions, not one"
         raise problem_in(path, cell, problem, "Give each its own cell, or say in `name` which one is the exercise.")
     return functions[0] if len(functions) == 1 else gradients[0]
+
+
+def _is_bare(cell: SourceCell, name: str) -> bool:
+    """Whether a blank of a function has nothing in it but its docstring."""
+    try:
+        functions = [node for node in ast.parse(blanked(cell.code, name)).body if isinstance(node, ast.FunctionDef)]
+    except SyntaxError:
+        return True
+    return len(functions) == 1 and len(functions[0].body) <= 2
 
 
 def _parameters(node: _Definition) -> tuple[str, ...]:

@@ -202,6 +202,7 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
                 partial=cell.partial,
                 is_squeezable=cell.is_squeezable,
                 is_lines=cell.is_lines,
+                is_composed=cell.is_composed,
             )
             for cell in source.exercises
         ),

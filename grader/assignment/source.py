@@ -24,7 +24,7 @@ from typing import Any
 import jupytext
 from nbformat import NotebookNode
 
-from grader.assignment.cells import ExerciseCell, SourceCell, place_of, problem_in
+from grader.assignment.cells import REGION, ExerciseCell, SourceCell, place_of, problem_in
 from grader.assignment.exercises import exercise_in
 from grader.assignment.settings import EXERCISE, NOTEBOOK, check_settings
 from grader.errors import SourceError
@@ -32,7 +32,6 @@ from grader.notebook.lines import first_lines
 
 __all__ = [
     "KEPT_BACK",
-    "REGION",
     "SourceNotebook",
     "as_sentence",
     "code_lines",
@@ -42,9 +41,6 @@ __all__ = [
     "source_version",
     "without_kept_back",
 ]
-
-REGION = re.compile(r"^\s*#+\s*(BEGIN|END) SOLUTION\b")
-"""A delimiter of a solution region, as nbgrader or otter spells it."""
 
 KEPT_BACK = ("misconception", "style")
 """The tags of cells that students never get."""

@@ -16,9 +16,10 @@ import jupytext
 import nbformat
 from nbformat import NotebookNode
 
+from grader.assignment.cells import blanked
 from grader.assignment.declared import declaration
 from grader.assignment.settings import visibility_of
-from grader.assignment.source import REGION, SourceNotebook
+from grader.assignment.source import SourceNotebook
 from grader.errors import SourceError
 from grader.files import write_atomically
 
@@ -68,7 +69,7 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
     )
     for number, (index, cell) in enumerate(cells):
         if cell.cell_type == "code":
-            text = _blank(cell.source, blanks.get(index))
+            text = blanked(cell.source, blanks.get(index))
             copy = nbformat.v4.new_code_cell(text, metadata=_released_metadata(cell, lines.get(index)))
         else:
             text = _IMAGE.sub(lambda match: _inlined(match, source.path.parent), cell.source)
@@ -129,22 +130,6 @@ def fill_blanks(notebook: NotebookNode, answers: str) -> NotebookNode:
 
 def _cell_id(source: SourceNotebook, place: object, text: str) -> str:
     return hashlib.sha256(f"{source.id}/{place}/{text}".encode()).hexdigest()[:8]
-
-
-def _blank(text: str, exercise: str | None) -> str:
-    """A cell's code without its solution regions; in an exercise, a statement that raises replaces the region."""
-    kept: list[str] = []
-    inside = False
-    for line in text.split("\n"):
-        match = REGION.match(line)
-        if match:
-            inside = match.group(1) == "BEGIN"
-            if inside and exercise:
-                indent = line[: len(line) - len(line.lstrip())]
-                kept.append(f'{indent}raise NotImplementedError("{exercise} is still blank")')
-        elif not inside:
-            kept.append(line)
-    return "\n".join(kept)
 
 
 def _released_metadata(cell: NotebookNode, targets: Sequence[str] | None) -> dict[str, object]:

@@ -59,8 +59,8 @@ class Definition:
     One place where a notebook defines a name.
 
     Attributes:
-        is_blank: The body only raises NotImplementedError, or does nothing at all; or something in its cell raises, as
-            a released cell does where an answer belongs.
+        is_blank: The body only raises NotImplementedError, or does nothing at all.
+        has_blank: Something in its cell raises, as a released cell does where an answer belongs.
         autograd: Uses of autograd that it mentions, or a function of the notebook that it calls: `In [5], line 3: …`.
         scope: What it uses besides its arguments.
     """
@@ -68,6 +68,7 @@ class Definition:
     name: str
     code: Code
     is_blank: bool
+    has_blank: bool = False
     autograd: tuple[str, ...] = ()
     scope: Scope = dataclasses.field(default_factory=Scope)
 
@@ -97,7 +98,7 @@ class _Cell:
     def whole(self, name: str) -> Definition:
         """The cell as straight lines, which define nothing."""
         code = Code(text=self.code.strip("\n"), cell=self.number, line=1 + _leading_blank_lines(self.code))
-        return Definition(name=name, code=code, is_blank=name in self.blanks)
+        return Definition(name=name, code=code, is_blank=name in self.blanks, has_blank=name in self.blanks)
 
     @functools.cached_property
     def names(self) -> frozenset[str]:
@@ -139,8 +140,8 @@ class _Cells:
         return Definition(
             name=name,
             code=Code(text=cell.text(node), cell=cell.number, line=_first_line(node)),
-            is_blank=name in cell.blanks
-            or (isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _is_blank(node)),
+            is_blank=isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _is_blank(node),
+            has_blank=name in cell.blanks,
             autograd=self.autograd.evidence(node, cell.number) if in_full else (),
             scope=scope_of(node, self.data) if in_full else Scope(),
         )

@@ -109,7 +109,9 @@ def _constants(largest: float, dtype: torch.dtype) -> float:
 
 
 def _gamma(terms: int, unit_roundoff: float) -> float:
-    return terms * unit_roundoff / (1 - terms * unit_roundoff)
+    """Higham's gamma; of sums that are too long for it to have a meaning, 1."""
+    error = min(terms * unit_roundoff, 0.5)
+    return error / (1 - error)
 
 
 def _largest(reference: torch.Tensor) -> float:

@@ -78,7 +78,7 @@ class SandboxError(GraderFault):
     """A kernel could not be started, or not with the required sandbox."""
 
 
-class SolutionError(GraderFault):
+class SolutionError(SourceError):
     """An instructor's solution fails, or disagrees with autograd."""
 
 

@@ -15,11 +15,11 @@ import numpy as np
 import torch
 
 from grader.calling.equation import Equation
+from grader.calling.exercise import Exercise
 from grader.compare import ACCEPTED_NAMES, Comparison
 from grader.execution.calls import Returned, Told, compared, outcomes_of_parts, place_in
 from grader.execution.channel import Reply
 from grader.execution.record import Attempt, Execution
-from grader.exercise import Exercise
 from grader.model import BatchView, CallError, CaseResult, ExerciseResult, Flag, Outcome, PartResult, most_telling
 from grader.notebook.functions import Definition, FunctionIndex
 from grader.notices import flags_of, notice_of_constants, notices_of

@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any
 
-from grader.exercise import Exercise
+from grader.calling.exercise import Exercise
 
 __all__ = [
     "Adjustment",
@@ -284,12 +284,7 @@ class ExerciseResult:
 
     @staticmethod
     def of(exercise: Exercise, outcome: Outcome, message: str, **details: Any) -> ExerciseResult:
-        """
-        The result of an exercise, with all of its points or none; or with those of its `parts`, if they have any.
-
-        Args:
-            details: Any other fields.
-        """
+        """The result, with all points or none, or with those of its `parts`. `details` are any other fields."""
         earned = sum((part.points for part in details.get("parts", ())), 0.0)
         return ExerciseResult(
             name=exercise.name,

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 import torch
 
+from grader.calling.exercise import Exercise
 from grader.compare import Comparison
 from grader.execution.calls import Returned, Told
 from grader.execution.channel import Reply
-from grader.exercise import Exercise
 from grader.model import Flag, Notice, Outcome
 from grader.notebook.functions import Definition
 

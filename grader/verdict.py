@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from grader.assignment.load import Assignment
+from grader.calling.exercise import Exercise
 from grader.diagnosis.diagnose import diagnose
 from grader.diagnosis.fingerprint import DIAGNOSED, fingerprint
 from grader.errors import GraderError
@@ -18,7 +19,6 @@ from grader.execution.calls import Returned, hidden_key, outcome_of, place_in, p
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import confirm_reads, rebind_key, rebind_request
 from grader.execution.record import Attempt
-from grader.exercise import Exercise
 from grader.judge import judge_exercise
 from grader.model import ExerciseResult, Flag, NotebookSummary, Outcome, Report, Submission, most_telling
 from grader.notices import flag_of_failure, flags_of_reply

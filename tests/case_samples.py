@@ -12,8 +12,8 @@ import torch
 from safetensors.torch import save
 
 from grader.assignment.load import Assignment
+from grader.calling.exercise import Exercise
 from grader.execution.calls import Returned
-from grader.exercise import Exercise
 from grader.model import CallError, Limits, Outcome
 from grader.reference.cases import Case
 

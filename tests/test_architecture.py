@@ -21,7 +21,7 @@ PACKAGE = ROOT / "grader"
 LAYERS = [
     ["errors", "files", "modes", "shipped", "version"],
     ["calling"],
-    ["exercise", "model"],
+    ["model"],
     ["visibility"],
     ["notebook"],
     ["assignment"],

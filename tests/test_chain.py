@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import torch
 
+from grader.calling.exercise import Exercise
 from grader.chain import judge_chain
 from grader.execution.channel import Reply
-from grader.exercise import Exercise
 from grader.model import Chain, Outcome
 from grader.reference.cases import ChainCase
 from tests.case_samples import EXPECTED, EXPECTED_BIAS, LAYER, WEIGHT, assignment_of, payload_of

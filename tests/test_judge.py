@@ -12,10 +12,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grader.calling.exercise import Exercise
 from grader.execution.calls import Returned, Told
 from grader.execution.channel import Reply
 from grader.execution.record import Attempt, Execution
-from grader.exercise import Exercise
 from grader.judge import judge_exercise
 from grader.model import CallError, CaseResult, Code, ExerciseResult, Flag, Outcome, WorstEntry
 from grader.notebook.functions import Definition, FunctionIndex

@@ -27,7 +27,7 @@ class SourceCell:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ExerciseCell(SourceCell):
-    """A cell with one exercise in it; the fields are those of `grader.exercise.Exercise`."""
+    """A cell with one exercise in it; the fields are those of `grader.calling.exercise.Exercise`."""
 
     name: str
     targets: tuple[str, ...]

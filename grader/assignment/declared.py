@@ -13,8 +13,8 @@ from typing import Any
 from grader.assignment.exercises import asked_by, lines_for
 from grader.assignment.settings import EXERCISE, check_settings
 from grader.calling.equation import Equation, EquationError
+from grader.calling.exercise import Exercise
 from grader.errors import SourceError
-from grader.exercise import Exercise
 
 __all__ = ["Declared", "declaration", "declare"]
 

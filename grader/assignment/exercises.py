@@ -91,7 +91,7 @@ def _lines_in(
 
 def lines_for(name: str, targets: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
     """
-    What straight lines ask for, as fields of `grader.exercise.Exercise`.
+    What straight lines ask for, as fields of `grader.calling.exercise.Exercise`.
 
     Raises:
         EquationError: As for `asked_by`.
@@ -109,7 +109,7 @@ def asked_by(
     name: str, parameters: Sequence[str], settings: Mapping[str, Any], *, known: Collection[str] = ()
 ) -> dict[str, Any]:
     """
-    What an exercise asks for, as fields of `grader.exercise.Exercise`.
+    What an exercise asks for, as fields of `grader.calling.exercise.Exercise`.
 
     Args:
         parameters: Those of the function.

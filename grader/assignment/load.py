@@ -19,9 +19,9 @@ from grader.assignment.cells import SourceCell, place_of
 from grader.assignment.misconceptions import Misconception, read_misconceptions
 from grader.assignment.settings import ExtraCase, extra_cases, visibility_of
 from grader.assignment.source import SourceNotebook, code_lines, find_sources, line_in, read_source
+from grader.calling.exercise import Exercise
 from grader.calling.lines import Lines
 from grader.errors import SourceError, UsageError
-from grader.exercise import Exercise
 from grader.model import Limits
 from grader.visibility import EVERYTHING, Visibility
 

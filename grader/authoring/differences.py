@@ -6,19 +6,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 import torch
-from torch.fx import GraphModule, Interpreter, Node
-from torch.fx.experimental.proxy_tensor import make_fx
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves, tree_map
 
 from grader.assignment.load import Assignment
 from grader.assignment.source import as_sentence
+from grader.calling.exercise import Exercise
 from grader.errors import SourceError
-from grader.exercise import Exercise
 from grader.reference.cases import Case
 from grader.reference.networks import network_at
 
-__all__ = ["CLOSE", "Replay", "central_difference", "replays"]
+__all__ = ["CLOSE", "Replay", "Traced", "central_difference"]
 
 CLOSE = 1e-5
 """The largest relative difference between central differences and autograd that rounding may explain."""
@@ -27,18 +28,25 @@ _DIRECTIONS = 8
 _STEP = 1e-6
 
 
-def replays(assignment: Assignment, cases: Mapping[str, Iterable[Case]]) -> dict[str, Replay]:
-    """The traced network of each case, by the case's name; `cases` are those of each exercise."""
-    names = dict.fromkeys(case.name for cases_of_exercise in cases.values() for case in cases_of_exercise)
-    return {name: Replay(assignment, name) for name in names}
+class Traced:
+    """The taped network of each case, by the case's name: made when it is needed."""
+
+    def __init__(self, assignment: Assignment) -> None:
+        self._assignment = assignment
+        self._replays: dict[str, Replay] = {}
+
+    def __getitem__(self, case: str) -> Replay:
+        if case not in self._replays:
+            self._replays[case] = Replay(self._assignment, case)
+        return self._replays[case]
 
 
-def central_difference(exercise: Exercise, cases: Iterable[Case], traced: Mapping[str, Replay]) -> float:
+def central_difference(exercise: Exercise, cases: Iterable[Case], traced: Traced) -> float:
     """
     The largest error of the expected gradients along random directions, relative to the gradient's norm.
 
     Directional derivatives are central differences in float64, without autograd: (f(t + hv) − f(t − hv)) / 2h. The
-    forward pass is traced once, and run again from the target on, up to the tensors whose gradients are given.
+    forward pass is taped once, and run again from the target on, up to the tensors whose gradients are given.
     """
     worst = 0.0
     for case in cases:
@@ -85,33 +93,27 @@ def _difference(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 class Replay:
     """
-    The network of one case, traced: any named tensor can be given another value.
+    The network of one case, on a tape: any named tensor can be given another value.
 
     Raises:
-        SourceError: The forward pass cannot be traced.
+        SourceError: The forward pass depends on the value of a tensor as a number of Python's.
     """
 
     def __init__(self, assignment: Assignment, case: str) -> None:
         self.network = network_at(assignment, case)
         self._arguments = {**self.network.inputs, **self.network.parameters}
-        argument_names = list(self._arguments)
-        value_names = list(assignment.forward(**self._arguments))
-
-        def forward(*tensors: torch.Tensor) -> list[torch.Tensor]:
-            values = assignment.forward(**dict(zip(argument_names, tensors, strict=True)))
-            return [values[name] for name in value_names]
-
+        tape = _Tape()
         try:
-            self._graph: GraphModule = make_fx(forward)(*self._arguments.values())
+            with torch.no_grad(), tape:
+                values = assignment.forward(**self._arguments)
         except Exception as error:
             raise SourceError(
                 f"The forward pass of {assignment.id} cannot be traced: {as_sentence(error)}",
                 "It must not depend on the values of tensors (`if tensor > 0`).",
             ) from error
-        outputs = next(node for node in self._graph.graph.nodes if node.op == "output").args[0]
-        placeholders = [node for node in self._graph.graph.nodes if node.op == "placeholder"]
-        names = [*argument_names, *value_names]
-        self._nodes: dict[str, Node] = dict(zip(names, [*placeholders, *outputs], strict=True))
+        self._steps = tape.steps
+        self._named = {**self._arguments, **values}
+        self._has_changes = any(func._schema.is_mutable for func, *_ in self._steps)
 
     def run(self, replaced: Mapping[str, torch.Tensor], outputs: list[str]) -> list[torch.Tensor]:
         """
@@ -121,20 +123,33 @@ class Replay:
             replaced: The other values, by the tensor's name: everything that is computed from a tensor uses them.
             outputs: The names of the tensors to return, each as computed, even if its own value is replaced.
         """
-        run = _Run(self._graph, {self._nodes[name]: tensor for name, tensor in replaced.items()})
+        new = {id(self._named[name]): value for name, value in replaced.items()}
+        known = {id(tensor): tensor for tensor in self._arguments.values()} if self._has_changes else {}
+        known = {place: tensor.clone() for place, tensor in known.items()} | new
+        computed: dict[int, torch.Tensor] = {}
         with torch.no_grad():
-            run.run(*self._arguments.values())
-        return [run.values[self._nodes[name]] for name in outputs]
+            for func, args, kwargs, result in self._steps:
+                if not self._has_changes and not any(id(leaf) in known for leaf in tree_leaves((args, kwargs))):
+                    continue
+                again_args, again_kwargs = tree_map(lambda leaf: known.get(id(leaf), leaf), (args, kwargs))
+                again = func(*again_args, **again_kwargs)
+                for old, value in zip(tree_leaves(result), tree_leaves(again), strict=True):
+                    if isinstance(old, torch.Tensor):
+                        computed[id(old)] = value
+                        known[id(old)] = new.get(id(old), value)
+        return [computed.get(id(self._named[name]), self._named[name]) for name in outputs]
 
 
-class _Run(Interpreter):
-    """Runs a graph, hands replaced values to later nodes, and keeps every value as computed."""
+class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
+    """Records each operation: the function, its arguments, and its result."""
 
-    def __init__(self, graph: GraphModule, replaced: Mapping[Node, torch.Tensor]) -> None:
-        super().__init__(graph)
-        self._replaced = replaced
-        self.values: dict[Node, torch.Tensor] = {}
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.steps: list[tuple[Any, Any, Any, Any]] = []
 
-    def run_node(self, n: Node) -> torch.Tensor:
-        self.values[n] = super().run_node(n)  # even if it is replaced: a placeholder consumes its argument
-        return self._replaced.get(n, self.values[n])
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func is torch.ops.aten._local_scalar_dense.default and args[0].is_floating_point():
+            raise ValueError("a tensor of floating point is turned into a number of Python's")
+        self.steps.append((func, args, kwargs or {}, result))
+        return result

@@ -13,13 +13,13 @@ import torch
 
 from grader.assignment.load import Assignment
 from grader.assignment.misconceptions import Misconception
+from grader.calling.exercise import Exercise
 from grader.calling.nested import with_tensors
 from grader.diagnosis.bank import evaluate
 from grader.diagnosis.fingerprint import fingerprint
 from grader.diagnosis.mutants import as_mutant
 from grader.diagnosis.projection import Tensors, agrees
 from grader.execution.calls import Returned
-from grader.exercise import Exercise
 from grader.model import Outcome
 from grader.reference.answers import answer_of
 from grader.reference.cases import Case, build_cases

@@ -16,11 +16,11 @@ from collections.abc import Iterable, Iterator, Sequence
 import torch
 
 from grader.assignment.load import Assignment
+from grader.calling.exercise import Exercise
 from grader.calling.nested import with_tensors
 from grader.diagnosis.bank import evaluate, survives
 from grader.diagnosis.mutants import Mutant, plain_code
 from grader.diagnosis.projection import agrees
-from grader.exercise import Exercise
 from grader.reference.cases import Case, generic_arguments
 
 __all__ = ["Survivor", "Why", "find_survivors"]

@@ -7,10 +7,13 @@ style earn all points; and if the cases catch every realistic mistake and every 
 
 from __future__ import annotations
 
+import concurrent.futures
 import dataclasses
+import hashlib
 import itertools
+import json
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,23 +24,27 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from grader.assignment.load import Assignment, load_assignment
 from grader.assignment.source import SourceNotebook, read_source
 from grader.assignment.styles import Style, read_styles
-from grader.authoring.differences import CLOSE, Replay, central_difference, replays
+from grader.authoring.differences import CLOSE, Traced, central_difference
+from grader.authoring.holes import describe_hole, line_of
 from grader.authoring.misconceptions import problems_of_misconceptions
 from grader.authoring.release import fill_blanks, release_notebook
 from grader.authoring.survivors import Survivor, Why, find_survivors
+from grader.calling.exercise import Exercise
 from grader.calling.nested import with_tensors
 from grader.diagnosis.bank import mutants_of
 from grader.errors import SourceError
-from grader.exercise import Exercise
 from grader.model import Outcome, Report, Submission
 from grader.modes import ordinary
 from grader.pipeline import grade
 from grader.reference.answers import answer_of
 from grader.reference.cases import Case, build_cases
 
-__all__ = ["ExerciseCheck", "Validation", "problems_of_styles", "validate"]
+__all__ = ["ExerciseCheck", "Known", "Validation", "problems_of_styles", "validate"]
 
 _TIMED_CALLS = 5
+
+Tell = Callable[[str, int, int], None]
+"""Is told what is checked next, how many steps are done, and how many there are."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +58,7 @@ class ExerciseCheck:
         survivors: The mutants that no case catches: those that are equivalent, and holes.
         milliseconds: The shortest time of the solution on the public batch.
         kib: The memory that the solution allocates there.
+        problems: What the author has to fix, a sentence each.
     """
 
     name: str
@@ -59,6 +67,7 @@ class ExerciseCheck:
     survivors: tuple[Survivor, ...]
     milliseconds: float
     kib: float
+    problems: tuple[str, ...] = ()
 
     @property
     def holes(self) -> tuple[Survivor, ...]:
@@ -75,16 +84,9 @@ class ExerciseCheck:
         """The number of survivors that are equivalent to the solution."""
         return len(self.survivors) - len(self.holes)
 
-    @property
-    def problems(self) -> tuple[str, ...]:
-        """What the author has to fix, a sentence each."""
-        problems = [f"{self.name}: {_describe_hole(hole)}" for hole in self.holes]
-        if not self.difference <= CLOSE:
-            problems.append(
-                f"{self.name}: central differences and autograd disagree by {self.difference:.1e} of the gradient. Is "
-                "there a kink or a detached tensor in the forward pass?"
-            )
-        return tuple(problems)
+
+Known = dict[str, ExerciseCheck]
+"""The results of checks, by a hash of all that they depend on."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,12 +109,17 @@ class Validation:
 
 
 @ordinary()
-def validate(path: Path) -> Validation:
+def validate(path: Path, *, tell: Tell = lambda *_: None, known: Known | None = None) -> Validation:
     """
     Check an assignment. Like a grading, it computes with one thread, which is several times faster here.
 
+    Submissions are graded in another thread, since that waits for other processes most of the time.
+
     Args:
         path: Its source notebook.
+        tell: Called with what is checked next, how much is done, and how much there is to do.
+        known: What earlier calls have found out; results that cannot have changed are taken from it, and new ones are
+            put into it.
 
     Raises:
         SolutionError: A solution disagrees with autograd.
@@ -123,47 +130,79 @@ def validate(path: Path) -> Validation:
         raise SourceError(f"{path} has no solutions.", "Validate the source notebook.")
     source = read_source(path)
     styles = read_styles(source)
+    known = {} if known is None else known
+    total = len(assignment.exercises) + 1
+    tell("autograd and the solutions", 0, total)
     cases = build_cases(assignment)  # raises if autograd and a solution disagree
-    traced = replays(assignment, cases)
-    exercises = tuple(_check(assignment, exercise, cases[exercise.name], traced) for exercise in assignment.exercises)
+    traced = Traced(assignment)
+    exercises = []
+    with concurrent.futures.ThreadPoolExecutor(1) as aside:
+        grading = aside.submit(_problems_of_submissions, assignment, source, styles)
+        for number, exercise in enumerate(assignment.exercises):
+            tell(exercise.name, number, total)
+            key = _key(assignment, exercise, source)
+            if key not in known:
+                known[key] = _check(assignment, exercise, cases[exercise.name], traced, source)
+            exercises.append(known[key])
+        tell("misconceptions", total - 1, total)
+        misconceptions = tuple(problems_of_misconceptions(assignment))
+        tell("the blanks, the solutions and the styles, as students hand them in", total - 1, total)
+        of_submissions = grading.result()
+    tell("", total, total)
     problems = [
         *(problem for exercise in exercises for problem in exercise.problems),
-        *problems_of_misconceptions(assignment),
-        *_problems_of_grading(assignment, source),
-        *problems_of_styles(assignment, source, styles),
+        *misconceptions,
+        *of_submissions,
     ]
-    return Validation(assignment_id=assignment.id, exercises=exercises, styles=len(styles), problems=tuple(problems))
+    return Validation(
+        assignment_id=assignment.id, exercises=tuple(exercises), styles=len(styles), problems=tuple(problems)
+    )
+
+
+def _key(assignment: Assignment, exercise: Exercise, source: SourceNotebook) -> str:
+    """A hash of what the check of one exercise depends on: all code that may run, and the settings."""
+    settings = {name: repr(value) for name, value in source.settings.items()}
+    parts = [assignment.network, assignment.solution_code, settings, assignment.hidden_seed, repr(exercise)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 # ------------------------------------------------------------------------------------------------------ one exercise
 
 
 def _check(
-    assignment: Assignment, exercise: Exercise, cases: tuple[Case, ...], traced: Mapping[str, Replay]
+    assignment: Assignment, exercise: Exercise, cases: tuple[Case, ...], traced: Traced, source: SourceNotebook
 ) -> ExerciseCheck:
     mutants = mutants_of(assignment, exercise, cases[0])
     survivors = find_survivors(assignment, exercise, mutants, cases)
     equivalent = [survivor for survivor in survivors if not survivor.is_hole]
     milliseconds, kib = _cost(assignment, exercise, cases[0])
+    difference = central_difference(exercise, cases, traced)
+    problems = [
+        f"{exercise.name}{_where(hole, exercise, source)}: {describe_hole(hole, cases)}"
+        for hole in survivors
+        if hole.is_hole
+    ]
+    if not difference <= CLOSE:
+        problems.append(
+            f"{exercise.name}: central differences and autograd disagree by {difference:.1e} of the gradient. Is "
+            "there a kink or a detached tensor in the forward pass?"
+        )
     return ExerciseCheck(
         name=exercise.name,
-        difference=central_difference(exercise, cases, traced),
+        difference=difference,
         mutants=len(mutants) - len(equivalent),
         survivors=survivors,
         milliseconds=milliseconds,
         kib=kib,
+        problems=tuple(problems),
     )
 
 
-def _describe_hole(hole: Survivor) -> str:
-    if hole.edit == "drop_mask":
-        return (
-            f"no case tests the mask `{hole.site}`: a student who forgets it gets full marks. In every batch, the mask "
-            "lets everything through. Does init_parameters draw around zero (randn, not rand)?"
-        )
-    if hole.edit == "flip_sign":
-        return f"no case tests the sign in `{hole.site}`."
-    return f"no case notices the mistake {hole.edit.replace('_', ' ')!r} in `{hole.site}`."
+def _where(hole: Survivor, exercise: Exercise, source: SourceNotebook) -> str:
+    """The line of the source notebook where a mistake was made that no case catches."""
+    cell = next(cell for cell in source.exercises if cell.name == exercise.name)
+    line = line_of(hole, cell.code, exercise.name)
+    return f" (line {cell.line + line - 1})" if line and cell.line else ""
 
 
 def _cost(assignment: Assignment, exercise: Exercise, case: Case) -> tuple[float, float]:
@@ -195,6 +234,12 @@ class _Allocated(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 # ------------------------------------------------------------------------------------------------------------ grading
+
+
+def _problems_of_submissions(
+    assignment: Assignment, source: SourceNotebook, styles: Sequence[Style]
+) -> tuple[str, ...]:
+    return (*_problems_of_grading(assignment, source), *problems_of_styles(assignment, source, styles))
 
 
 def _problems_of_grading(assignment: Assignment, source: SourceNotebook) -> Iterator[str]:

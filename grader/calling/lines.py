@@ -20,6 +20,7 @@ class Lines:
 
     Attributes:
         error: What the first line that failed has raised, after `run`.
+        failed: The names that lines which failed would have changed.
     """
 
     def __init__(self, cells: Sequence[tuple[str, ast.Module]], targets: Sequence[str]) -> None:
@@ -35,6 +36,7 @@ class Lines:
             name: number for number, (_, node) in enumerate(self._statements) for name in names_changed(node, targets)
         }
         self.error: BaseException | None = None
+        self.failed: set[str] = set()
 
     @staticmethod
     def among(cells: Sequence[tuple[str, ast.Module]], targets: Sequence[str]) -> tuple[Lines, tuple[str, int]] | None:
@@ -79,16 +81,15 @@ class Lines:
         """
         namespace = {name: value for name, value in {**variables, **given}.items() if name not in right}
         found: dict[str, Any] = {}
-        failed: set[str] = set()
-        self.error = None
+        self.error, self.failed = None, set()
         for number, (file, statement) in enumerate(self._statements):
             try:
                 exec(compile(ast.Module([statement], []), file, "exec"), namespace)  # noqa: S102 - student's or ours
             except Exception as error:
                 self.error = self.error or error
-                failed |= names_changed(statement, right)
+                self.failed |= names_changed(statement, right)
             for name in (name for name, last in self._last.items() if last == number):
-                if name in namespace and name not in failed:
+                if name in namespace and name not in self.failed:
                     found[name] = _copied(namespace[name])
                 namespace[name] = right[name]
         return found

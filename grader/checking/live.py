@@ -19,13 +19,13 @@ from IPython.core.getipython import get_ipython
 
 from grader.assignment.declared import Declared
 from grader.assignment.load import Assignment, default_inputs
+from grader.calling.exercise import Exercise
 from grader.chain import judge_chain
 from grader.errors import GraderError, SourceError
 from grader.execution.border import add_record, within_bounds
 from grader.execution.calls import call_request, chain_request
 from grader.execution.channel import Reply, Request
 from grader.execution.record import Attempt, Execution
-from grader.exercise import Exercise
 from grader.harness.call import NotebookState
 from grader.harness.origin import code_of
 from grader.harness.serve import perform

@@ -15,11 +15,11 @@ import torch
 
 from grader.assignment.load import Assignment
 from grader.calling.equation import Equation
+from grader.calling.exercise import Exercise
 from grader.calling.lines import Lines
 from grader.calling.nested import with_tensors
 from grader.diagnosis.mutants import Mutant, make_mutants, make_pairs
 from grader.diagnosis.projection import Projection, Tensors, agrees, project
-from grader.exercise import Exercise
 from grader.reference.answers import answer_of
 from grader.reference.cases import Case, build_cases
 

@@ -7,13 +7,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from grader.assignment.load import Assignment
+from grader.calling.exercise import Exercise
 from grader.diagnosis.evidence import Evidence, Explanation, target_of
 from grader.diagnosis.fingerprint import DIAGNOSED
 from grader.diagnosis.projection import CaseOutput
 from grader.diagnosis.recognise import recognise
 from grader.diagnosis.wording import worded
 from grader.execution.calls import Returned
-from grader.exercise import Exercise
 from grader.model import Diagnosis, Outcome
 from grader.notebook.scope import Scope
 

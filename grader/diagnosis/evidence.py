@@ -11,11 +11,11 @@ from typing import TypeVar
 from grader.assignment.load import Assignment
 from grader.assignment.misconceptions import Misconception
 from grader.calling.equation import free_names
+from grader.calling.exercise import Exercise
 from grader.diagnosis.fingerprint import fingerprint
 from grader.diagnosis.projection import CaseOutput, Projection, project
 from grader.diagnosis.wording import observation
 from grader.execution.calls import Returned
-from grader.exercise import Exercise
 from grader.model import Outcome
 from grader.notebook.scope import Scope
 from grader.reference.networks import network_names

@@ -9,9 +9,9 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 
+from grader.calling.exercise import Exercise
 from grader.diagnosis.projection import project
 from grader.execution.calls import Returned
-from grader.exercise import Exercise
 from grader.model import Outcome
 
 __all__ = ["DIAGNOSED", "fingerprint"]

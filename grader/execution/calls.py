@@ -16,12 +16,12 @@ import torch
 from safetensors.torch import save
 
 from grader.assignment.load import Assignment
+from grader.calling.exercise import Exercise
 from grader.calling.nested import to_json
 from grader.compare import ACCEPTED_NAMES, Comparison
 from grader.execution.border import safe_text
 from grader.execution.channel import Reply, Request
 from grader.execution.tensors import read_tensors
-from grader.exercise import Exercise
 from grader.harness.journal import NOTES
 from grader.model import CallError, Limits, Outcome, most_telling
 from grader.notebook.functions import Place
@@ -253,9 +253,16 @@ def outcomes_of_parts(call: Returned, *, autograd: str) -> tuple[Outcome, ...]:
     return tuple(
         call.case.compare(found[part], target=part, argument_dtype=call.argument_dtype).outcome
         if part in found
-        else call.outcome or Outcome.WRONG_TYPE
+        else _without(part, call)
         for part in range(count)
     )
+
+
+def _without(part: int, call: Returned) -> Outcome:
+    """What became of a part that was not found."""
+    if call.outcome is Outcome.RAISED:
+        return Outcome.RAISED if part in call.absent or not call.parts_found else Outcome.MISSING
+    return Outcome.WRONG_TYPE if part in call.absent else Outcome.MISSING
 
 
 def place_in(reply: Reply) -> Place | None:
@@ -277,6 +284,7 @@ def _read_record(case: Case, header: Mapping[str, Any], payload: bytes, notebook
             argument_dtype=argument_dtype,
             is_blank=header.get("blank") is True,
             parts_found=_parts_found(payload),
+            absent=_absent(header.get("absent"), count=len(case.expected)),
             error=_read_error(header.get("error"), notebook),
         )
     type_name = safe_text(header.get("type"), 100)

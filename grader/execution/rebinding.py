@@ -15,9 +15,9 @@ from collections.abc import Sequence
 import torch
 
 from grader.assignment.load import Assignment
+from grader.calling.exercise import Exercise
 from grader.execution.calls import Returned, call_request, read_call
 from grader.execution.channel import Reply, Request
-from grader.exercise import Exercise
 from grader.notebook.read import Notebook
 from grader.notebook.scope import Scope, notebook_data
 from grader.reference.cases import Case

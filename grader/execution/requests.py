@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 from grader.assignment.load import Assignment
+from grader.calling.exercise import Exercise
 from grader.execution.calls import (
     call_request,
     chain_request,
@@ -19,7 +20,6 @@ from grader.execution.calls import (
 )
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import rebind_request
-from grader.exercise import Exercise
 from grader.notebook.functions import FunctionIndex
 from grader.reference.cases import Case, ChainCase
 

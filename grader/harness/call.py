@@ -153,6 +153,8 @@ def call_function(
             description, tensors = read_answer(asked.call(variables, copies), asked)
             if asked.is_lines and function.error is not None:
                 description |= _of_error(function.error, function, asked, state)
+                kind = type_name(function.error)
+                description["absent"] = [[n, kind] for n, part in enumerate(asked.parts) if part in function.failed]
     except MemoryError as error:
         return Call({}, {"status": "out_of_memory", "error": _describe_exception(error, state)})
     except BaseException as error:  # SystemExit and KeyboardInterrupt, too: the student's function raised them

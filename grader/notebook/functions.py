@@ -9,15 +9,15 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
-import itertools
 import re
 from collections import defaultdict, deque
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from typing import NamedTuple, Protocol
 
 from grader.model import CallError, Code
+from grader.notebook.autograd import Autograd
 from grader.notebook.magics import as_python
-from grader.notebook.parsing import TooComplexError, parse_code
+from grader.notebook.parsing import TooComplexError, defined_in, parse_code
 from grader.notebook.read import Notebook
 from grader.notebook.scope import Scope, notebook_data, scope_of
 from grader.notebook.syntax import why_not_python
@@ -29,15 +29,9 @@ _PYTHON_MAGICS = re.compile(r"^\s*%%(time|capture|prun|derive)\b.*")
 _DEFINES = re.compile(
     r"^[ \t\f\u00a0\u2000-\u200d\u2060\u3000\ufeff]*(?:async[ \t]+)?def[ \t]+(\w+)|^(\w+)[ \t]*=[^=]", re.MULTILINE
 )
-_AUTOGRAD_FUNCTIONS = frozenset({"grad", "vjp", "jvp", "jacrev", "jacfwd", "hessian", "grad_and_value", "linearize"})
-_GRAPH = ("grad_fn", "next_functions")
-_AUTOGRAD_MODULES = ("torch.autograd", "torch.func", "functorch")
 _STILL_BLANK = " is still blank"
 _MOST_DEFINITIONS = 8
 """How many definitions of one name are kept: the last ones."""
-_MOST_EVIDENCE = 20
-_MOST_PARTS = 8
-"""How many parts a dotted name may have that could be one of autograd's."""
 
 
 class Place(NamedTuple):
@@ -103,7 +97,7 @@ class _Cell:
     @functools.cached_property
     def names(self) -> frozenset[str]:
         """The names that the cell defines."""
-        return frozenset(name for name, _ in _defined(self.tree))
+        return frozenset(name for name, _ in defined_in(self.tree))
 
     @functools.cached_property
     def blanks(self) -> frozenset[str]:
@@ -132,7 +126,7 @@ class _Cells:
     """The cells that are Python, and what is known about all of them together."""
 
     by_number: dict[int, _Cell]
-    autograd: _Autograd
+    autograd: Autograd
     data: frozenset[str]
 
     def define(self, name: str, node: ast.stmt, cell: _Cell, *, in_full: bool) -> Definition:
@@ -235,12 +229,12 @@ def find_functions_in(
             cells.append(_Cell(number, code, tree, code.split("\n")))
     known = _Cells(
         by_number={cell.number: cell for cell in cells},
-        autograd=_Autograd(cells),
+        autograd=Autograd(cells),
         data=notebook_data([cell.tree for cell in cells]) if data is None else data,
     )
     places: defaultdict[str, deque[tuple[ast.stmt, _Cell]]] = defaultdict(lambda: deque(maxlen=_MOST_DEFINITIONS))
     for cell in cells:
-        for name, node in _defined(cell.tree):
+        for name, node in defined_in(cell.tree):
             places[name].append((node, cell))
     definitions = {
         name: tuple(known.define(name, node, cell, in_full=name in exercises) for node, cell in found)
@@ -271,24 +265,6 @@ def _parse(code: str, number: int) -> ast.Module | CallError:
         return CallError(type="SyntaxError", message=f"the cell cannot be parsed ({type(error).__name__})", cell=number)
 
 
-def _defined(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
-    """Names defined at module level, also inside if, for, try and with blocks."""
-    waiting: list[ast.stmt] = tree.body[::-1]
-    while waiting:
-        node = waiting.pop()
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-            yield node.name, node
-        elif isinstance(node, ast.Assign):
-            yield from ((target.id, node) for target in node.targets if isinstance(target, ast.Name))
-        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
-            yield node.target.id, node
-        else:
-            blocks = [getattr(node, block, ()) for block in ("body", "orelse", "finalbody")]
-            blocks += [handler.body for handler in getattr(node, "handlers", ())]
-            for block in reversed(blocks):
-                waiting += reversed(block)
-
-
 def _is_blank(function: ast.FunctionDef | ast.AsyncFunctionDef) -> bool:
     body = [
         node
@@ -315,98 +291,3 @@ def _first_line(node: ast.stmt) -> int:
 def _dedented(lines: list[str]) -> str:
     indent = min((len(line) - len(line.lstrip()) for line in lines if line.strip()), default=0)
     return "\n".join(line[indent:] for line in lines)
-
-
-class _Autograd:
-    """
-    Finds uses of autograd in a function, and in the notebook's functions that it calls.
-
-    Other cells may use autograd freely. Where a class of the notebook has a method `backward`, calling it is allowed.
-    """
-
-    def __init__(self, cells: list[_Cell]) -> None:
-        self._functions: dict[str, tuple[ast.stmt, int]] = {}
-        self._aliases: dict[str, str] = {}
-        self._methods: set[str] = set()
-        self._known: dict[ast.stmt, tuple[tuple[str, ...], frozenset[str]]] = {}
-        for cell in cells:
-            for name, node in _defined(cell.tree):
-                self._functions[name] = (node, cell.number)
-            for inner in ast.walk(cell.tree):
-                self._record(inner)
-
-    def _record(self, node: ast.AST) -> None:
-        if isinstance(node, ast.Import):
-            for alias in node.names:
-                self._aliases[alias.asname or alias.name.partition(".")[0]] = (
-                    alias.name if alias.asname else alias.name.partition(".")[0]
-                )
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            for alias in node.names:
-                self._aliases[alias.asname or alias.name] = f"{node.module}.{alias.name}"
-        elif isinstance(node, ast.ClassDef):
-            self._methods |= {item.name for item in node.body if isinstance(item, ast.FunctionDef)}
-
-    def evidence(self, node: ast.stmt, cell: int) -> tuple[str, ...]:
-        """Every use of autograd that a definition can reach, without repetitions."""
-        found: dict[str, None] = {}
-        visited: set[str] = set()
-        queue = deque([(node, cell)])
-        while queue and len(found) < _MOST_EVIDENCE:
-            current, number = queue.popleft()
-            uses, helpers = self._look_at(current)
-            found |= dict.fromkeys(f"In [{number}], {use}" for use in uses)
-            for name in helpers - visited:
-                visited.add(name)
-                queue.append(self._functions[name])
-        return tuple(found)[:_MOST_EVIDENCE]
-
-    def _look_at(self, node: ast.stmt) -> tuple[tuple[str, ...], frozenset[str]]:
-        """The uses of autograd in a definition, and the functions of the notebook that it uses."""
-        if node not in self._known:
-            uses = (
-                f"line {getattr(inner, 'lineno', 0)}: the source mentions {use}"
-                for inner in ast.walk(node)
-                if (use := self._use(inner))
-            )
-            self._known[node] = tuple(itertools.islice(uses, _MOST_EVIDENCE)), frozenset(self._helpers(node))
-        return self._known[node]
-
-    def _helpers(self, node: ast.stmt) -> set[str]:
-        """Functions of the notebook that a definition uses; arguments, local variables and data do not count."""
-        nodes = list(ast.walk(node))
-        names = [inner for inner in nodes if isinstance(inner, ast.Name)]
-        local = {inner.arg for inner in nodes if isinstance(inner, ast.arg)}
-        local |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
-        called = {inner.func.id for inner in nodes if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)}
-        return {
-            name.id
-            for name in names
-            if name.id in self._functions
-            and name.id not in local
-            and (name.id in called or not isinstance(self._functions[name.id][0], (ast.Assign, ast.AnnAssign)))
-        }
-
-    def _use(self, node: ast.AST) -> str | None:
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward":
-            return None if "backward" in self._methods else ".backward()"
-        if isinstance(node, ast.Attribute) and node.attr in _GRAPH:
-            return f".{node.attr}"
-        if isinstance(node, (ast.Attribute, ast.Name)):
-            path = self._path(node)
-            module, _, function = path.rpartition(".")
-            if module in _AUTOGRAD_MODULES and function in _AUTOGRAD_FUNCTIONS:
-                return path
-            if path.startswith("torch.autograd.functional."):
-                return path
-        return None
-
-    def _path(self, node: ast.expr) -> str:
-        """The dotted name that an expression stands for, with import aliases resolved; empty for other expressions."""
-        parts: list[str] = []
-        while isinstance(node, ast.Attribute) and len(parts) < _MOST_PARTS:
-            parts.append(node.attr)
-            node = node.value
-        if not isinstance(node, ast.Name):
-            return ""
-        return ".".join([self._aliases.get(node.id, node.id), *reversed(parts)])

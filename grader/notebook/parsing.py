@@ -11,8 +11,9 @@ from __future__ import annotations
 import ast
 import re
 import warnings
+from collections.abc import Iterator
 
-__all__ = ["TooComplexError", "check_depth", "parse_code"]
+__all__ = ["TooComplexError", "check_depth", "defined_in", "parse_code"]
 
 _NAME = "/dev/null/cell"
 """What the parser takes for the name of the file, and tries to open when it finds an error. There never is one."""
@@ -145,3 +146,21 @@ class _Look:
             self.dots += self._imports
         elif sign not in ":=!?":
             self.deeper()
+
+
+def defined_in(tree: ast.Module) -> Iterator[tuple[str, ast.stmt]]:
+    """Names defined at module level, also inside if, for, try and with blocks."""
+    waiting: list[ast.stmt] = tree.body[::-1]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
+            yield node.name, node
+        elif isinstance(node, ast.Assign):
+            yield from ((target.id, node) for target in node.targets if isinstance(target, ast.Name))
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.value is not None:
+            yield node.target.id, node
+        else:
+            blocks = [getattr(node, block, ()) for block in ("body", "orelse", "finalbody")]
+            blocks += [handler.body for handler in getattr(node, "handlers", ())]
+            for block in reversed(blocks):
+                waiting += reversed(block)

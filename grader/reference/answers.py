@@ -11,7 +11,7 @@ import torch
 
 from grader.calling.answer import read_answer
 from grader.calling.asked import Asked
-from grader.exercise import Exercise
+from grader.calling.exercise import Exercise
 
 __all__ = ["answer_of"]
 

@@ -19,10 +19,10 @@ import torch
 
 from grader.assignment.load import Assignment
 from grader.assignment.source import as_sentence, line_in
+from grader.calling.exercise import Exercise
 from grader.calling.nested import tensors_in, with_tensors
 from grader.compare import Comparison, compare
 from grader.errors import SolutionError, SourceError
-from grader.exercise import Exercise
 from grader.model import Outcome
 from grader.modes import ordinary
 from grader.reference.answers import answer_of

@@ -16,9 +16,9 @@ import torch
 from grader.assignment.load import Assignment
 from grader.assignment.source import as_sentence
 from grader.calling.equation import evaluate, free_names
+from grader.calling.exercise import Exercise
 from grader.calling.nested import tensors_in
 from grader.errors import SourceError
-from grader.exercise import Exercise
 from grader.reference.networks import Network, Point, seed_of
 from grader.reference.upstream import Draw, weighted_gradients
 

@@ -13,8 +13,9 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from grader.model import Report
+from grader.reports.exercises import ExerciseView
 from grader.reports.html import TEMPLATES, open_templates
-from grader.reports.page import ExerciseView, Page, build_page
+from grader.reports.page import Page, build_page
 from grader.reports.words import visible
 
 __all__ = ["render_fragment", "render_text"]

@@ -59,6 +59,7 @@ class Gallery:
     """
 
     part: str
+    what: str
     single: bool
     caption: tuple[str, ...]
     pictures: tuple[Picture, ...] = ()
@@ -67,7 +68,7 @@ class Gallery:
     legend: str = ""
 
 
-def picture_view(view: BatchView, *, right: bool, tolerance: float | None = None) -> Gallery:
+def picture_view(view: BatchView, *, right: bool, tolerance: float | None = None, what: str = "gradient") -> Gallery:
     """
     Draw one part of a result, `dw1`.
 
@@ -75,6 +76,7 @@ def picture_view(view: BatchView, *, right: bool, tolerance: float | None = None
         view: The gradient and its reference, of any shapes.
         right: Whether the gradient is right. If it is, or if it agrees with the reference on this batch, one picture
             replaces the student's, the reference, the difference and the scatter plot.
+        what: What it is, `gradient` or `result`.
         tolerance: Entries count as equal up to this difference; by default, a hundred-thousandth of the largest entry.
     """
     with np.errstate(invalid="ignore"):  # a NaN that signals
@@ -92,13 +94,14 @@ def picture_view(view: BatchView, *, right: bool, tolerance: float | None = None
         if difference is not None:
             times = _magnified(difference, scale)
             label = "difference" if times == 1 else f"difference × {times:,}"
-            what = f"Your {view.part} minus the reference"
+            minus = f"Your {view.part} minus the reference"
             pictures.append(
-                _draw(times * difference, scale, label, what if times == 1 else f"{what}, times {times:,},")
+                _draw(times * difference, scale, label, minus if times == 1 else f"{minus}, times {times:,},")
             )
     drawn = tuple(picture for picture in pictures if picture is not None)
     return Gallery(
         part=view.part,
+        what=what,
         single=single,
         caption=tuple(_caption(got, expected, close=close, scale=scale, single=single)),
         pictures=drawn,

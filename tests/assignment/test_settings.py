@@ -72,7 +72,8 @@ def test_a_notebook_s_settings_are_checked(tmp_path: Path, line: str, says: str)
         ),
         (
             "{points: true}",
-            "`points` is True. It must be a positive number, or one for each part of the result, such as {dw: 2, db: 1}.",
+            "`points` is True. It must be a positive number, or one for each part of the result, such as "
+            "{dw: 2, db: 1}.",
         ),
         ("{point: 2}", "there is no setting `point` here. Did you mean points?"),
         ("{tolerance: 0.5}", "`tolerance` is 0.5. It must be a number of at least 1."),

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from grader.assignment.load import Assignment, load_assignment
-from grader.authoring.differences import CLOSE, central_difference, replays
+from grader.authoring.differences import CLOSE, Traced, central_difference
 from grader.authoring.validate import ExerciseCheck
 from grader.errors import SourceError
 from grader.reference.cases import build_cases
@@ -29,7 +29,7 @@ def differences(assignment: Assignment) -> dict[str, float]:
     """Of the exercises around the scores."""
     exercises = [e for e in assignment.exercises if e.name in ("grad_s", "grad_q", "grad_k")]
     cases = build_cases(assignment)
-    traced = replays(assignment, {exercise.name: cases[exercise.name] for exercise in exercises})
+    traced = Traced(assignment)
     return {e.name: central_difference(e, cases[e.name], traced) for e in exercises}
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from safetensors.torch import load
 
+from grader.calling.exercise import Exercise
 from grader.execution.channel import Reply, Request
 from grader.execution.requests import requests_for
-from grader.exercise import Exercise
 from grader.model import Limits
 from grader.notebook.functions import FunctionIndex, find_functions
 from grader.notebook.read import Notebook

@@ -16,10 +16,10 @@ from typing import Any
 import torch
 
 from grader import pipeline
+from grader.calling.exercise import Exercise
 from grader.execution.calls import hidden_key, practice_key
 from grader.execution.channel import Reply
 from grader.execution.record import Attempt
-from grader.exercise import Exercise
 from grader.reference.cases import Case, build_cases
 from grader.reference.practice import build_practice
 from tests.case_samples import payload_of

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader.assignment.load import Assignment, load_assignment
+from grader.calling.exercise import Exercise
 from grader.compare import compare
 from grader.errors import SolutionError, SourceError
-from grader.exercise import Exercise
 from grader.model import Outcome
 from grader.reference.cases import build_cases, build_chain
 from grader.reference.networks import points_of

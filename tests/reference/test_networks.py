@@ -13,11 +13,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.assignment.load import Assignment
-from grader.authoring.differences import central_difference, replays
+from grader.authoring.differences import Traced, central_difference
+from grader.calling.exercise import Exercise
 from grader.compare import compare
 from grader.errors import SourceError
 from grader.execution.calls import call_request
-from grader.exercise import Exercise
 from grader.model import Limits, Outcome
 from grader.reference.cases import Case, build_cases, build_chain, generic_arguments
 from grader.reference.networks import network_at
@@ -178,7 +178,7 @@ def test_references_agree_with_three_other_ways(
     cases = build_cases(assignment)
 
     network = network_at(assignment, "mnist")
-    traced = replays(assignment, cases)
+    traced = Traced(assignment)
     for exercise in assignment.exercises:
         public = cases[exercise.name][0]
         for target, expected in zip(exercise.targets, public.expected, strict=True):

@@ -25,11 +25,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from grader.assignment.load import Assignment, load_assignment
+from grader.calling.exercise import Exercise
 from grader.cli import main
 from grader.execution.calls import hidden_key
 from grader.execution.channel import Reply
 from grader.execution.warm import forkserver
-from grader.exercise import Exercise
 from grader.exports.formats import OF_MARKS, Format
 from grader.exports.render import render
 from grader.model import Outcome, Report

@@ -72,6 +72,14 @@ def test_the_example_for_authors_is_sound() -> None:
     assert [exercise.name for exercise in validation.exercises] == ["grad_p", "grad_z", "grad_layer"]
 
 
+def test_the_examples_of_other_forms_are_sound() -> None:
+    """They are what the page *Moving a course over* shows."""
+    validation = validate(DOCS / "examples" / "forms.md")
+
+    assert validation.problems == ()
+    assert [exercise.name for exercise in validation.exercises][-2:] == ["Linear", "by_hand"]
+
+
 def test_all_settings_are_described() -> None:
     text = (DOCS / "authors.md").read_text(encoding="utf-8")
     notebook, exercise = text.split("Under `grader` in an exercise's cell:")

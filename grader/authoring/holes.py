@@ -17,21 +17,23 @@ __all__ = ["describe_hole", "line_of"]
 _ABOUT_ONE = 0.2
 
 
-def describe_hole(hole: Survivor, cases: Sequence[Case]) -> str:
+def describe_hole(hole: Survivor, cases: Sequence[Case], *, line: int | None = None) -> str:
     """
     What no case tests, and what to change: two sentences, the first without a capital.
 
     Args:
         cases: Those of the exercise.
+        line: That of the source notebook in which the mistake was made.
     """
+    site = f"`{hole.site}`" + (f" (line {line})" if line else "")
     if hole.edit == "drop_mask":
         return (
-            f"no case tests the mask `{hole.site}`: a student who forgets it gets full marks. In every batch, the mask "
+            f"no case tests the mask {site}: a student who forgets it gets full marks. In every batch, the mask "
             "lets everything through. Does init_parameters draw around zero (randn, not rand)?"
         )
-    what = f"no case notices the mistake {hole.edit.replace('_', ' ')!r} in `{hole.site}`"
+    what = f"no case notices the mistake {hole.edit.replace('_', ' ')!r} in {site}"
     if hole.edit == "flip_sign":
-        what = f"no case tests the sign in `{hole.site}`"
+        what = f"no case tests the sign in {site}"
     advice = next(_advice(hole, cases), "Add a case on which it matters (`cases:`), or give the network other numbers.")
     return f"{what}. {advice}"
 

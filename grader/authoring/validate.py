@@ -58,7 +58,7 @@ class ExerciseCheck:
         survivors: The mutants that no case catches: those that are equivalent, and holes.
         milliseconds: The shortest time of the solution on the public batch.
         kib: The memory that the solution allocates there.
-        problems: What the author has to fix, a sentence each.
+        described: What no case tests, and what to change, a sentence or two for each hole.
     """
 
     name: str
@@ -67,12 +67,23 @@ class ExerciseCheck:
     survivors: tuple[Survivor, ...]
     milliseconds: float
     kib: float
-    problems: tuple[str, ...] = ()
+    described: tuple[str, ...] = ()
 
     @property
     def holes(self) -> tuple[Survivor, ...]:
         """Survivors that are real mistakes."""
         return tuple(survivor for survivor in self.survivors if survivor.is_hole)
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """What the author has to fix, a sentence or two each."""
+        problems = [f"{self.name}: {sentence}" for sentence in self.described]
+        if not self.difference <= CLOSE:
+            problems.append(
+                f"{self.name}: central differences and autograd disagree by {self.difference:.1e} of the gradient. Is "
+                "there a kink or a detached tensor in the forward pass?"
+            )
+        return tuple(problems)
 
     @property
     def caught(self) -> int:
@@ -160,9 +171,14 @@ def validate(path: Path, *, tell: Tell = lambda *_: None, known: Known | None = 
 
 
 def _key(assignment: Assignment, exercise: Exercise, source: SourceNotebook) -> str:
-    """A hash of what the check of one exercise depends on: all code that may run, and the settings."""
+    """A hash of what the check of one exercise depends on: the code that it may run, and the settings."""
     settings = {name: repr(value) for name, value in source.settings.items()}
-    parts = [assignment.network, assignment.solution_code, settings, assignment.hidden_seed, repr(exercise)]
+    needed, waiting = dict[str, str](), [exercise.name]
+    while waiting:
+        name = waiting.pop()
+        needed[name] = assignment.solution_code[name]
+        waiting += [other for other in assignment.solution_code.keys() - needed if other in needed[name]]
+    parts = [assignment.network, needed, settings, assignment.hidden_seed, repr(exercise)]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -177,16 +193,7 @@ def _check(
     equivalent = [survivor for survivor in survivors if not survivor.is_hole]
     milliseconds, kib = _cost(assignment, exercise, cases[0])
     difference = central_difference(exercise, cases, traced)
-    problems = [
-        f"{exercise.name}{_where(hole, exercise, source)}: {describe_hole(hole, cases)}"
-        for hole in survivors
-        if hole.is_hole
-    ]
-    if not difference <= CLOSE:
-        problems.append(
-            f"{exercise.name}: central differences and autograd disagree by {difference:.1e} of the gradient. Is "
-            "there a kink or a detached tensor in the forward pass?"
-        )
+    described = [describe_hole(hole, cases, line=_line(hole, exercise, source)) for hole in survivors if hole.is_hole]
     return ExerciseCheck(
         name=exercise.name,
         difference=difference,
@@ -194,15 +201,15 @@ def _check(
         survivors=survivors,
         milliseconds=milliseconds,
         kib=kib,
-        problems=tuple(problems),
+        described=tuple(described),
     )
 
 
-def _where(hole: Survivor, exercise: Exercise, source: SourceNotebook) -> str:
+def _line(hole: Survivor, exercise: Exercise, source: SourceNotebook) -> int | None:
     """The line of the source notebook where a mistake was made that no case catches."""
     cell = next(cell for cell in source.exercises if cell.name == exercise.name)
     line = line_of(hole, cell.code, exercise.name)
-    return f" (line {cell.line + line - 1})" if line and cell.line else ""
+    return cell.line + line - 1 if line and cell.line else None
 
 
 def _cost(assignment: Assignment, exercise: Exercise, case: Case) -> tuple[float, float]:

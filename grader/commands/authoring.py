@@ -4,7 +4,7 @@ The commands of an assignment's author: `new`, `release` and `validate`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ from grader.commands.options import (
 from grader.errors import GraderError, UsageError
 
 if TYPE_CHECKING:
-    from grader.authoring.validate import Validation
+    from grader.authoring.validate import Known, Validation
 
 __all__ = ["new", "release", "validate"]
 
@@ -141,21 +141,26 @@ def _names_any(source: Path, names: set[str]) -> bool:
 @click.option(
     "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Also write the tables into this file."
 )
+@click.option(
+    "--watch", is_flag=True, help="Continue, and check again whenever a source notebook is saved: what it changes."
+)
 @solutions_option
 @debug_option
-def validate(ids: tuple[str, ...], page: Path | None, solutions: Path | None) -> int:
+def validate(ids: tuple[str, ...], page: Path | None, watch: bool, solutions: Path | None) -> int:
     """Check that assignments are sound: the references agree, blanks score 0, mistakes are caught."""
-    from grader.assignment.load import find_assignment, solutions_directory
+    from grader.assignment.load import solutions_directory
     from grader.assignment.source import find_sources
     from grader.authoring.page import render_validations
-    from grader.authoring.validate import validate as check
     from grader.files import write_atomically
 
     directory = solutions_directory(solutions)
-    validations = []
-    for assignment_id in ids or find_sources(directory):
-        validations.append(check(find_assignment(assignment_id, directory)))
-        _show_validation(validations[-1])
+    if watch:
+        try:
+            _validate_again(ids, directory)
+        except KeyboardInterrupt:
+            say("Stopped.")
+        return EXIT_FULL_MARKS
+    validations = [_validated(assignment_id, directory, {}) for assignment_id in ids or find_sources(directory)]
     if page is not None:
         try:
             write_atomically(page, render_validations(validations))
@@ -164,6 +169,49 @@ def validate(ids: tuple[str, ...], page: Path | None, solutions: Path | None) ->
         say(f"  {page}")
     is_sound = not any(validation.problems for validation in validations)
     return EXIT_FULL_MARKS if is_sound else EXIT_NOT_ALL
+
+
+def _validated(assignment_id: str, directory: Path, known: Known) -> Validation:
+    """Check an assignment, with a progress bar where there is a terminal, and show the result."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from grader.assignment.load import find_assignment
+    from grader.authoring.validate import validate as check
+
+    path = find_assignment(assignment_id, directory)
+    columns = (TextColumn(assignment_id), BarColumn(bar_width=24), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as progress:
+        task = progress.add_task("")
+
+        def tell(what: str, done: int, total: int) -> None:
+            progress.update(task, description=what, completed=done, total=total)
+
+        validation = check(path, tell=tell, known=known)
+    _show_validation(validation)
+    return validation
+
+
+def _validate_again(ids: Sequence[str], directory: Path) -> None:
+    """Check assignments, and those that are saved again; of these, only what the change can have changed."""
+    from grader.assignment.source import find_sources
+    from grader.authoring.watch import changes
+
+    known: Known = {}
+
+    def check_those(names: Iterable[str]) -> None:
+        for name in names:
+            try:
+                _validated(name, directory, known)
+            except GraderError as error:  # the next save may fix it
+                say(f"grader: {error}")
+
+    looking = changes(lambda: (path for path in directory.iterdir() if path.is_file()))
+    check_those(ids or find_sources(directory))
+    say(f"Watching {directory}. Ctrl-C stops.")
+    for changed in looking:
+        saved = {path.name for path in changed}
+        check_those(name for name in ids or find_sources(directory) if f"{name}.md" in saved)
 
 
 def _show_validation(validation: Validation) -> None:

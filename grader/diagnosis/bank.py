@@ -7,8 +7,9 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
+import time
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -18,12 +19,16 @@ from grader.calling.equation import Equation
 from grader.calling.exercise import Exercise
 from grader.calling.lines import Lines
 from grader.calling.nested import with_tensors
-from grader.diagnosis.mutants import Mutant, make_mutants, make_pairs
+from grader.diagnosis.mutants import Mutant, make_mutants, make_pairs, plain_code
 from grader.diagnosis.projection import Projection, Tensors, agrees, project
 from grader.reference.answers import answer_of
 from grader.reference.cases import Case, build_cases
 
 __all__ = ["EvaluatedMutant", "bank", "evaluate", "mutants_of", "survives"]
+
+
+BUDGET_S = 10.0
+"""How long the mutants of an exercise may take in a grading, those with one edit and those with two."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,20 +53,38 @@ def bank(assignment: Assignment, exercise: Exercise, *, pairs: bool = False) -> 
         pairs: Mutants with two edits instead of one. There are many, so they are called only on the last, small case.
 
     Returns:
-        Nothing if the assignment has no solution, as in a student's own check.
+        Nothing if the assignment has no solution, as in a student's own check. Where a solution is slow, such as one with
+        loops over pixels, its mutants are called on the last case only, the preferred ones first, and only as many as
+        there is time for.
     """
     if exercise.name not in assignment.solutions:
         return ()
     cases = build_cases(assignment)[exercise.name]
-    others, kept = (cases[:-1], cases[-1:]) if pairs else ((), cases)
+    mutants = mutants_of(assignment, exercise, cases[0], pairs=pairs)
+    few = pairs or len(mutants) * _seconds(assignment, exercise, cases) > BUDGET_S / 2
+    others, kept = (cases[:-1], cases[-1:]) if few else ((), cases)
     evaluated = []
-    for mutant in mutants_of(assignment, exercise, cases[0], pairs=pairs):
+    end = time.monotonic() + BUDGET_S
+    for mutant in mutants:
+        if time.monotonic() > end:
+            break
         results = tuple(evaluate(assignment, exercise, mutant, kept))
         if _are_right(results, kept) and survives(assignment, exercise, mutant, others):
             continue
         projections = tuple(None if result is None else tuple(map(project, result)) for result in results)
         evaluated.append(EvaluatedMutant(mutant=mutant, projections=projections))
     return tuple(evaluated)
+
+
+def _seconds(assignment: Assignment, exercise: Exercise, cases: Sequence[Case]) -> float:
+    """How long the solution takes for all cases; only the last one is tried if that takes long."""
+    solution = Mutant(
+        edits=(), site="", operands=(), code=plain_code(assignment.solution_code[exercise.name], exercise.name)
+    )
+    started = time.monotonic()
+    next(evaluate(assignment, exercise, solution, cases[-1:]))
+    of_last = time.monotonic() - started
+    return of_last * sum(case.rows for case in cases) / cases[-1].rows
 
 
 def mutants_of(assignment: Assignment, exercise: Exercise, case: Case, *, pairs: bool = False) -> tuple[Mutant, ...]:

@@ -140,7 +140,8 @@ def _take_apart(value: Any, template: Template, names: Sequence[str], parts: dic
                 _take_apart(value[place], inner, names, parts)
         return
     places = _values_in(template)
-    called = [names[place] if isinstance(place, int) else "" for place in places]
+    labels = [names[place] if isinstance(place, int) else "" for place in places]
+    called = list(template) if isinstance(template, dict) else [label.removeprefix("d") or label for label in labels]
     values = _in_order(_names_in(value, kind), _values_in(value), called)
     if len(values) == len(places):
         for place, inner in zip(places, values, strict=True):
@@ -175,4 +176,4 @@ def _in_order(names: Sequence[Any], parts: Sequence[Any], targets: Sequence[str]
 
 
 def _is_called(name: Any, target: str) -> bool:
-    return isinstance(name, str) and name in (target, f"d{target}", f"d_{target}", f"grad_{target}")
+    return isinstance(name, str) and bool(target) and name in (target, f"d{target}", f"d_{target}", f"grad_{target}")

@@ -53,9 +53,9 @@ def bank(assignment: Assignment, exercise: Exercise, *, pairs: bool = False) -> 
         pairs: Mutants with two edits instead of one. There are many, so they are called only on the last, small case.
 
     Returns:
-        Nothing if the assignment has no solution, as in a student's own check. Where a solution is slow, such as one with
-        loops over pixels, its mutants are called on the last case only, the preferred ones first, and only as many as
-        there is time for.
+        Nothing if the assignment has no solution, as in a student's own check. Where a solution is slow, such as one
+        with loops over pixels, its mutants are called on the last case only, the preferred ones first, and only as many
+        as there is time for.
     """
     if exercise.name not in assignment.solutions:
         return ()
@@ -78,9 +78,8 @@ def bank(assignment: Assignment, exercise: Exercise, *, pairs: bool = False) -> 
 
 def _seconds(assignment: Assignment, exercise: Exercise, cases: Sequence[Case]) -> float:
     """How long the solution takes for all cases; only the last one is tried if that takes long."""
-    solution = Mutant(
-        edits=(), site="", operands=(), code=plain_code(assignment.solution_code[exercise.name], exercise.name)
-    )
+    code = plain_code(assignment.solution_code[exercise.name], exercise.name)
+    solution = Mutant(edits=(), site="", operands=(), code=code)
     started = time.monotonic()
     next(evaluate(assignment, exercise, solution, cases[-1:]))
     of_last = time.monotonic() - started

@@ -127,6 +127,8 @@ def declaration(
 def _lines_of(exercise: Any, settings: Mapping[str, Any]) -> list[str]:
     """The lines that declare an exercise, as they stand between the brackets."""
     others = {name: settings[name] for name in _KEPT if name in settings}
+    if isinstance(settings.get("points"), dict):
+        others["points"] = settings["points"]
     if exercise.is_lines:
         return [f"{others | {'targets': list(exercise.targets)}},"]
     if exercise.equation:

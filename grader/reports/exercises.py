@@ -17,6 +17,7 @@ __all__ = ["AdjustmentView", "ExerciseView", "adjustment_view", "exercise_view"]
 
 MAX_TRACEBACK, MAX_QUESTION = 4_000, 3_000
 MAX_ITEMS = 40
+MOST_GALLERIES = 8
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,19 +157,27 @@ def exercise_view(result: ExerciseResult, anchor: str) -> ExerciseView:
             )
             for part in result.parts
         ),
-        galleries=tuple(
-            picture_view(
-                view,
-                right=right or view.part in right_parts,
-                tolerance=_tolerance(result.cases, view.part),
-                what="gradient" if view.part in {f"d{target}" for target in result.targets} else "result",
-            )
-            for view in result.views
-            if view.got.size >= fewest_entries
-        ),
+        galleries=_galleries(result, right_parts, fewest_entries),
         question=clip(result.question.strip(), MAX_QUESTION),
         adjustment=adjustment_view(result.adjustment, result.max_points) if result.adjustment else None,
     )
+
+
+def _galleries(result: ExerciseResult, right_parts: set[str], fewest_entries: int) -> tuple[Gallery, ...]:
+    """The pictures of the parts of a result. Where some are wrong, only those."""
+    gradients = {f"d{target}" for target in result.targets}
+    galleries = [
+        picture_view(
+            view,
+            right=result.passed is True or view.part in right_parts,
+            tolerance=_tolerance(result.cases, view.part),
+            what="gradient" if view.part in gradients else "result",
+        )
+        for view in result.views
+        if view.got.size >= fewest_entries
+    ]
+    wrong = [gallery for gallery in galleries if not gallery.single]
+    return tuple((wrong or galleries)[:MOST_GALLERIES])
 
 
 def _because(result: ExerciseResult) -> str:

@@ -40,6 +40,7 @@ class ExerciseCell(SourceCell):
     arrays: str = ""
     partial: tuple[str, ...] = ()
     is_squeezable: bool = False
+    ignored: tuple[str, ...] = ()
     is_lines: bool = False
     is_composed: bool = False
 

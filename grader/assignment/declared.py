@@ -27,7 +27,7 @@ _DEFAULTS: dict[str, Any] = {
     "rows": 64,
     "steps": 30,
 }
-_KEPT = ("name", "targets", "arrays", "partial", "squeezable", "tolerance")
+_KEPT = ("name", "targets", "arrays", "partial", "ignore", "squeezable", "tolerance")
 """The settings of an exercise that a check needs, besides `call`."""
 
 

@@ -149,7 +149,18 @@ def asked_by(
         "arrays": settings.get("arrays", ""),
         "partial": tuple(settings.get("partial", ())),
         "is_squeezable": settings.get("squeezable", False),
+        "ignored": _conditions(parts, targets, settings.get("ignore", {})),
     }
+
+
+def _conditions(parts: Sequence[str], targets: Sequence[str], ignore: Mapping[str, str]) -> tuple[str, ...]:
+    """For each part, the condition under which its entries do not count; empty where all count."""
+    known = {**{target: f"d{target}" for target in targets}, **{part: part for part in parts}}
+    for key in ignore:
+        if key not in known:
+            raise EquationError(f"`ignore` names `{key}`, which is no part of the result ({', '.join(parts)})")
+    by_part = {known[key]: condition for key, condition in ignore.items()}
+    return tuple(by_part.get(part, "") for part in parts) if by_part else ()
 
 
 def _shares(parts: Sequence[str], targets: Sequence[str], points: Mapping[str, float]) -> tuple[float, ...]:

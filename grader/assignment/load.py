@@ -201,6 +201,7 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
                 arrays=cell.arrays or settings.get("arrays", "torch"),
                 partial=cell.partial,
                 is_squeezable=cell.is_squeezable,
+                ignored=cell.ignored,
                 is_lines=cell.is_lines,
                 is_composed=cell.is_composed,
             )

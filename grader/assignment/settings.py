@@ -201,6 +201,11 @@ EXERCISE: Mapping[str, Setting] = {
         "a list of names, such as [c]",
         "tensors whose gradient here is not the whole one: a later step adds the rest",
     ),
+    "ignore": Setting(
+        lambda value: isinstance(value, dict) and bool(value) and all(map(_is_text, value.values())),
+        "parts and conditions, such as {da1: a1 == 0}",
+        "entries of a part that do not count: those where the condition holds",
+    ),
     "squeezable": Setting(
         lambda value: type(value) is bool, "true or false", "whether (D,) is accepted for (1, D), with a remark"
     ),

@@ -30,6 +30,7 @@ class Exercise:
         partial: The tensors whose gradient here is not the whole one: a later step adds the rest.
         is_lines: Whether it is no function but straight lines, `dlogits = …`, of which each name is judged by itself.
         is_composed: Whether a blank has code around what is to be written, such as a class, or helpers beside it.
+        ignored: For each part, the condition under which its entries do not count, `a1 == 0`; empty if all count.
         is_squeezable: Whether dimensions of size 1 may be missing in a result, or too many.
     """
 
@@ -44,6 +45,7 @@ class Exercise:
     arrays: str = "torch"
     partial: tuple[str, ...] = ()
     is_squeezable: bool = False
+    ignored: tuple[str, ...] = ()
     is_lines: bool = False
     is_composed: bool = False
 

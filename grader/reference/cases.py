@@ -29,6 +29,7 @@ from grader.reference.answers import answer_of
 from grader.reference.gradients import (
     cotangents_at,
     given_to,
+    ignored_in,
     parts_of,
     reference,
     sizes_of_terms,
@@ -80,6 +81,7 @@ class Case:
         gradient_scales: The same for the gradient of each target.
         tolerance: How many times more than usual an entry may be off.
         is_squeezable: Whether dimensions of size 1 may be missing, or too many.
+        ignored: For each part, the entries that do not count, as booleans; None, or nothing at all, if all count.
     """
 
     name: str
@@ -95,6 +97,7 @@ class Case:
     gradient_scales: tuple[float, ...] = ()
     tolerance: float = 1.0
     is_squeezable: bool = False
+    ignored: tuple[torch.Tensor | None, ...] = ()
 
     @property
     def upstream(self) -> tuple[str, ...]:
@@ -109,7 +112,10 @@ class Case:
     def of_part(self, number: int) -> Case:
         """The case of a function that returns nothing but one part of the result."""
         return dataclasses.replace(
-            self, expected=(self.expected[number],), scales=self.scales[number : number + 1] if self.scales else ()
+            self,
+            expected=(self.expected[number],),
+            scales=self.scales[number : number + 1],
+            ignored=self.ignored[number : number + 1],
         )
 
     def scale_of(self, target: int) -> float:
@@ -128,6 +134,9 @@ class Case:
         right = self.expected[target] if expected is None else expected
         if self.is_squeezable and _without_ones(got) == _without_ones(right):
             got = got.reshape(right.shape)
+        mask = self.ignored[target] if self.ignored else None
+        if mask is not None and mask.shape == got.shape == right.shape and got.is_floating_point():
+            got = torch.where(mask, right.to(got.dtype), got)
         if not self.expected[target].is_floating_point() and got.dtype in _WHOLE:
             got = got.double()
         return compare(
@@ -278,6 +287,7 @@ def _case(assignment: Assignment, exercise: Exercise, point: Point, networks: di
         gradient_scales=sizes.of_gradients,
         tolerance=exercise.tolerance,
         is_squeezable=exercise.is_squeezable,
+        ignored=ignored_in(assignment, exercise, network),
     )
 
 

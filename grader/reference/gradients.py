@@ -22,7 +22,17 @@ from grader.errors import SourceError
 from grader.reference.networks import Network, Point, seed_of
 from grader.reference.upstream import Draw, weighted_gradients
 
-__all__ = ["Sizes", "cotangents_at", "given_to", "parts_of", "reference", "sizes_of_terms", "upstream_of", "weighted"]
+__all__ = [
+    "Sizes",
+    "cotangents_at",
+    "given_to",
+    "ignored_in",
+    "parts_of",
+    "reference",
+    "sizes_of_terms",
+    "upstream_of",
+    "weighted",
+]
 
 _CANCELLED = 1e-2
 """If a gradient is smaller than this, relative to the upstream gradients, its terms may cancel."""
@@ -186,6 +196,26 @@ def parts_of(
             ) from error
         parts.append(tensor.double() if tensor.is_floating_point() else tensor)
     return tuple(parts)
+
+
+def ignored_in(assignment: Assignment, exercise: Exercise, network: Network) -> tuple[torch.Tensor | None, ...]:
+    """
+    Which entries of each part do not count, as booleans; None where all do.
+
+    Raises:
+        SourceError: A condition cannot be computed.
+    """
+    masks: list[torch.Tensor | None] = []
+    for condition in exercise.ignored:
+        try:
+            holds = evaluate(condition, network.values, assignment.forward.__globals__) if condition else None
+            masks.append(None if holds is None else torch.as_tensor(holds).detach().bool())
+        except Exception as error:
+            raise SourceError(
+                f"{assignment.called(exercise.name)}: `{condition}` cannot be computed ({as_sentence(error)[:-1]}).",
+                "A condition in `ignore` is an expression of the network's names, such as `a1 == 0`.",
+            ) from error
+    return tuple(masks)
 
 
 def sizes_of_terms(

@@ -195,6 +195,8 @@ def evaluate_network(
         parameters = {name: tensor.detach().double().requires_grad_() for name, tensor in parameters.items()}
         leaves = {name: tensor.clone().requires_grad_(tensor.is_floating_point()) for name, tensor in inputs.items()}
         outputs = assignment.forward(**leaves, **parameters)
+        if not isinstance(outputs, dict) or not isinstance(outputs.get("loss"), torch.Tensor):
+            raise TypeError(f"it returned {_described(outputs)}")
         values = {**leaves, **parameters, **outputs}
         loss = outputs["loss"]
         if loss.numel() != 1:
@@ -216,6 +218,15 @@ def evaluate_network(
             for (name, value), gradient in zip(named.items(), gradients, strict=True)
         },
     )
+
+
+def _described(outputs: object) -> str:
+    """What a forward pass returned, in words."""
+    if not isinstance(outputs, dict):
+        return f"a value of type {type(outputs).__name__}, not a dict"
+    if "loss" not in outputs:
+        return f"no `loss`, but {', '.join(map(str, outputs)) or 'an empty dict'}"
+    return f"a `loss` of type {type(outputs['loss']).__name__}, not a tensor"
 
 
 def seed_of(assignment: Assignment, purpose: str, *, hidden: bool) -> int:

@@ -44,6 +44,7 @@ class Edit:
     Attributes:
         diagnosis: The id of the diagnosis that reports it.
         observation: What students read if their gradient equals the mutant's.
+        of_value: The same for a part of a result that is no gradient; empty if the observation fits that, too.
         rank: Its position in the table. If several edits have the same effect, the first one is reported.
     """
 
@@ -51,6 +52,7 @@ class Edit:
     diagnosis: str
     observation: str
     rank: int
+    of_value: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

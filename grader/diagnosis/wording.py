@@ -27,13 +27,21 @@ def table(name: str) -> dict[str, Any]:
     return tomllib.loads(text)
 
 
-def observation(key: str, **facts: object) -> str:
-    """The observation with this key, a sentence with its facts filled in."""
-    return str(table("observations")[key]).format(**facts)
+def observation(key: str, *, is_gradient: bool = True, **facts: object) -> str:
+    """The observation with this key, about a gradient or a value of the forward pass, with its facts filled in."""
+    texts = table("observations")
+    text = texts[key] if is_gradient else texts.get(f"{key}_of_value", texts[key])
+    return str(text).format(**facts)
 
 
 def worded(
-    diagnosis_id: str, message: str, facts: dict[str, str], *, level: int, misconception: Misconception | None = None
+    diagnosis_id: str,
+    message: str,
+    facts: dict[str, str],
+    *,
+    level: int,
+    misconception: Misconception | None = None,
+    is_gradient: bool = True,
 ) -> Diagnosis:
     """
     A diagnosis with as many hints as the assignment allows.
@@ -43,8 +51,9 @@ def worded(
         facts: What the placeholders in hints stand for.
         level: 0 for the observation only; 1 for one hint; 2 for two hints and an analogy; 3 for all three hints.
         misconception: A misconception of the author's, whose hints and analogy replace those in the table.
+        is_gradient: Whether it is about a gradient, not about a value of the forward pass.
     """
-    entry = table("hints").get(diagnosis_id, {})
+    entry = table("hints").get(diagnosis_id if is_gradient else "of_value", {})
     if misconception is not None:
         all_hints, analogy = list(misconception.hints), misconception.analogy
     else:

@@ -21,6 +21,7 @@ from types import CodeType
 from typing import Any
 
 from grader.assignment.misconceptions import Misconception
+from grader.diagnosis.arrays import for_arrays, with_methods
 from grader.diagnosis.edits import edited_everywhere, edits_of
 from grader.diagnosis.wording import table
 
@@ -90,7 +91,7 @@ def as_mutant(misconception: Misconception) -> Mutant:
 
 
 @functools.lru_cache(maxsize=256)
-def make_mutants(code: str, name: str, upstream: tuple[str, ...]) -> tuple[Mutant, ...]:
+def make_mutants(code: str, name: str, upstream: tuple[str, ...], *, arrays: str = "torch") -> tuple[Mutant, ...]:
     """
     Every mutant with one realistic edit, the preferred ones first. No two of them have the same code.
 
@@ -98,11 +99,12 @@ def make_mutants(code: str, name: str, upstream: tuple[str, ...]) -> tuple[Mutan
         code: Python code that defines the function, or a class; with its helpers, which are edited, too.
         name: Its name.
         upstream: The parameters that are upstream gradients.
+        arrays: "torch" or "numpy": what it computes with.
     """
     root = _root(code, name)
     known = {ast.unparse(root)}
     mutants = []
-    for draft in _drafts(root, upstream):
+    for draft in _drafts(root, upstream, arrays):
         text = draft.write()
         if text not in known:
             known.add(text)
@@ -113,18 +115,20 @@ def make_mutants(code: str, name: str, upstream: tuple[str, ...]) -> tuple[Mutan
 
 
 @functools.lru_cache(maxsize=256)
-def make_pairs(code: str, name: str, upstream: tuple[str, ...], limit: int = 600) -> tuple[Mutant, ...]:
+def make_pairs(
+    code: str, name: str, upstream: tuple[str, ...], *, arrays: str = "torch", limit: int = 600
+) -> tuple[Mutant, ...]:
     """
     Mutants with two edits of different kinds, the preferred ones first.
 
     Args:
         limit: The largest number of mutants. Of a long function, not all are made.
     """
-    singles = make_mutants(code, name, upstream)
+    singles = make_mutants(code, name, upstream, arrays=arrays)
     drafts = [
         (first, second)
         for first in singles[:MUTANTS_TO_EDIT_AGAIN]
-        for second in _drafts(_root(first.code, name), upstream)
+        for second in _drafts(_root(first.code, name), upstream, arrays)
         if second.edit.diagnosis != first.edits[0].diagnosis
     ]
     drafts.sort(key=lambda pair: pair[0].edits[0].rank + pair[1].edit.rank)
@@ -174,18 +178,19 @@ class _Draft:
     write: Callable[[], str]
 
 
-def _drafts(root: _Root, upstream: tuple[str, ...]) -> Iterator[_Draft]:
+def _drafts(root: _Root, upstream: tuple[str, ...], arrays: str) -> Iterator[_Draft]:
     """The drafts of a function, or of each function in a cell."""
     for function in ast.walk(root):
         if isinstance(function, ast.FunctionDef):
-            yield from _Drafter(function, upstream, root).drafts()
+            yield from _Drafter(function, upstream, root, arrays).drafts()
 
 
 class _Drafter:
     """Makes the drafts of one function, which may be a part of a cell."""
 
-    def __init__(self, function: ast.FunctionDef, upstream: tuple[str, ...], root: _Root) -> None:
+    def __init__(self, function: ast.FunctionDef, upstream: tuple[str, ...], root: _Root, arrays: str) -> None:
         self._root = root
+        self._arrays = arrays
         self._place = _places(root)[id(function)]
         self._function = function
         self._upstream = upstream
@@ -224,6 +229,8 @@ class _Drafter:
             place = places[id(node)]
             for kind, replacement, operand in edits_of(node, self._arguments):
                 self._kinds[kind] += 1
+                if self._arrays == "numpy":
+                    replacement = for_arrays(copy.deepcopy(replacement))
                 loads = self._loads
                 if id(node) in around_upstream:
                     with _replaced(place, node, replacement):
@@ -234,6 +241,8 @@ class _Drafter:
 
     def _edit_everywhere(self, kind: str, arguments: tuple[str, ...], *, operand: str = "") -> _Draft:
         edited = edited_everywhere(copy.deepcopy(self._function), kind, arguments)
+        if self._arrays == "numpy":
+            edited = for_arrays(edited)
         return self._draft_of(kind, ast.fix_missing_locations(edited), operand=operand)
 
     def _draft_of(self, kind: str, mutated: ast.FunctionDef, *, operand: str) -> _Draft:
@@ -321,7 +330,7 @@ def plain_code(code: str, name: str) -> str:
 
 def _root(code: str, name: str) -> _Root:
     """The syntax tree of a function, or of all functions and classes of a cell, without docstrings and annotations."""
-    module = ast.parse(code)
+    module = with_methods(ast.parse(code))
     definitions = [node for node in module.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
     for node in ast.walk(module):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
@@ -358,7 +367,7 @@ def _of_sizes(function: ast.FunctionDef) -> set[int]:
     for node in ast.walk(function):
         if isinstance(node, ast.Attribute) and node.attr in ("shape", "dtype", "new_zeros", "new_ones"):
             found.add(id(node.value))
-        elif isinstance(node, ast.Call) and re.fullmatch(r"len|torch\.\w+_like", ast.unparse(node.func)):
+        elif isinstance(node, ast.Call) and re.fullmatch(r"len|(torch|np)\.\w+_like", ast.unparse(node.func)):
             found.update(map(id, node.args[:1]))
     return found
 

@@ -1,6 +1,8 @@
 """
-Solutions in numpy, written as the edits know them: `np.sum(x, axis=0)` becomes `x.sum(axis=0)`, and what an edit has
-written for tensors, such as `.clamp(min=0)`, becomes what arrays have.
+Writes solutions in numpy as the edits know them, and edits as numpy knows them.
+
+`np.sum(x, axis=0)` becomes `x.sum(axis=0)`; and what an edit has written for tensors, such as `.clamp(min=0)`, becomes
+what arrays have.
 """
 
 from __future__ import annotations
@@ -38,7 +40,9 @@ def for_arrays(tree: Any) -> Any:
 
 class _WithMethods(ast.NodeTransformer):
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        node = ast.Call(self.visit(node.func), [self.visit(a) for a in node.args], [self.visit(k) for k in node.keywords])
+        node = ast.Call(
+            self.visit(node.func), [self.visit(a) for a in node.args], [self.visit(k) for k in node.keywords]
+        )
         function = node.func
         if not isinstance(function, ast.Attribute):
             return node
@@ -65,7 +69,9 @@ class _ForArrays(ast.NodeTransformer):
         return ast.Attribute(self.visit(node.value), "T" if node.attr == "mT" else node.attr, node.ctx)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
-        node = ast.Call(self.visit(node.func), [self.visit(a) for a in node.args], [self.visit(k) for k in node.keywords])
+        node = ast.Call(
+            self.visit(node.func), [self.visit(a) for a in node.args], [self.visit(k) for k in node.keywords]
+        )
         for keyword in node.keywords:
             keyword.arg = {"dim": "axis", "keepdim": "keepdims"}.get(keyword.arg or "", keyword.arg)
         function = node.func

@@ -7,6 +7,7 @@ Edits one node of a solution's syntax tree. Each edit is a mistake that people m
 from __future__ import annotations
 
 import ast
+import builtins
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -216,6 +217,8 @@ def _edits_of_comparison(node: ast.Compare) -> Iterator[Alternative]:
 
 def _edits_of_call(node: ast.Call) -> Iterator[Alternative]:
     function = node.func
+    if isinstance(function, ast.Name) and not hasattr(builtins, function.id) and node.args:
+        yield "drop_call", node.args[0], _argument(node.args[0])
     if not isinstance(function, ast.Attribute):
         return
     yield from _edits_of_method(node, function)

@@ -14,7 +14,6 @@ import copy
 import dataclasses
 import functools
 import itertools
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import CodeType
@@ -23,11 +22,12 @@ from typing import Any
 from grader.assignment.misconceptions import Misconception
 from grader.diagnosis.arrays import for_arrays, with_methods
 from grader.diagnosis.edits import edited_everywhere, edits_of
+from grader.diagnosis.roles import in_terms, names_read, no_numbers
 from grader.diagnosis.wording import table
 
 __all__ = ["EDITS", "Edit", "Mutant", "as_mutant", "make_mutants", "make_pairs", "plain_code"]
 
-EVERYWHERE = ("other_axis", "mean_for_sum", "sum_for_mean", "drop_keepdim", "drop_transpose", "overwrite")
+EVERYWHERE = ("other_axis", "mean_for_sum", "sum_for_mean", "drop_keepdim", "drop_transpose", "overwrite", "drop_call")
 """Edits that are also made in all places at once: people who mix up two axes do so more than once."""
 
 ONCE_MORE = ("sigmoid_once_more", "tanh_once_more")
@@ -195,7 +195,7 @@ class _Drafter:
         self._function = function
         self._upstream = upstream
         self._arguments = tuple(argument.arg for argument in function.args.args)
-        self._loads = _loads(function)
+        self._loads = names_read(function)
         self._kinds: Counter[str] = Counter()
 
     def drafts(self) -> Iterator[_Draft]:
@@ -215,7 +215,7 @@ class _Drafter:
 
     def _edits_of_nodes(self) -> Iterator[_Draft]:
         function = self._function
-        places, of_sizes, in_terms = _places(function), _of_sizes(function), _in_terms(function)
+        places, without, terms = _places(function), no_numbers(function), in_terms(function)
         # Only an edit of one of these nodes can change which upstream gradients are read.
         around_upstream = {
             id(node)
@@ -224,19 +224,18 @@ class _Drafter:
             for node in _with_parents(load, places)
         }
         for node in list(ast.walk(function)):
-            if id(node) in of_sizes:
+            if id(node) in without:
                 continue
             place = places[id(node)]
             for kind, replacement, operand in edits_of(node, self._arguments):
                 self._kinds[kind] += 1
-                if self._arrays == "numpy":
-                    replacement = for_arrays(copy.deepcopy(replacement))
+                instead = for_arrays(copy.deepcopy(replacement)) if self._arrays == "numpy" else replacement
                 loads = self._loads
                 if id(node) in around_upstream:
-                    with _replaced(place, node, replacement):
-                        loads = _loads(function)
-                name = "own_entry_only" if kind == "drop_sum" and id(node) in in_terms else kind
-                write = functools.partial(_written, self._root, place, node, replacement)
+                    with _replaced(place, node, instead):
+                        loads = names_read(function)
+                name = "own_entry_only" if kind == "drop_sum" and id(node) in terms else kind
+                write = functools.partial(_written, self._root, place, node, instead)
                 yield self._draft(name, node, operand, loads, write)
 
     def _edit_everywhere(self, kind: str, arguments: tuple[str, ...], *, operand: str = "") -> _Draft:
@@ -248,7 +247,7 @@ class _Drafter:
     def _draft_of(self, kind: str, mutated: ast.FunctionDef, *, operand: str) -> _Draft:
         last = self._function.body[-1]
         write = functools.partial(_written, self._root, self._place, self._function, mutated)
-        return self._draft(kind, last, operand, _loads(mutated), write)
+        return self._draft(kind, last, operand, names_read(mutated), write)
 
     def _draft(
         self, kind: str, site: ast.AST, operand: str, loads: tuple[str, ...], write: Callable[[], str]
@@ -330,7 +329,7 @@ def plain_code(code: str, name: str) -> str:
 
 def _root(code: str, name: str) -> _Root:
     """The syntax tree of a function, or of all functions and classes of a cell, without docstrings and annotations."""
-    module = with_methods(ast.parse(code))
+    module: ast.Module = with_methods(ast.parse(code))
     definitions = [node for node in module.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
     for node in ast.walk(module):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
@@ -348,35 +347,3 @@ def _root(code: str, name: str) -> _Root:
     if [node.name for node in definitions] == [name] and isinstance(definitions[0], ast.FunctionDef):
         return definitions[0]
     return module
-
-
-def _in_terms(function: ast.FunctionDef) -> set[int]:
-    """The ids of all nodes inside a sum, a difference or an assignment."""
-    nodes = list(ast.walk(function))
-    terms = [node for node in nodes if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))]
-    return {
-        id(inner)
-        for node in (*terms, *(node for node in nodes if isinstance(node, (ast.Assign, ast.AugAssign))))
-        for inner in ast.walk(node)
-    }
-
-
-def _of_sizes(function: ast.FunctionDef) -> set[int]:
-    """The ids of nodes that are read only for their size: `x` in `x.shape`, `len(x)`, `zeros_like(x)`."""
-    found: set[int] = set()
-    for node in ast.walk(function):
-        if isinstance(node, ast.Attribute) and node.attr in ("shape", "dtype", "new_zeros", "new_ones"):
-            found.add(id(node.value))
-        elif isinstance(node, ast.Call) and re.fullmatch(r"len|(torch|np)\.\w+_like", ast.unparse(node.func)):
-            found.update(map(id, node.args[:1]))
-    return found
-
-
-def _loads(function: ast.FunctionDef) -> tuple[str, ...]:
-    """Every name that the body of a function reads, as often as it reads it."""
-    return tuple(
-        node.id
-        for statement in function.body
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-    )

@@ -21,7 +21,7 @@ from grader.diagnosis.context import (
     reads_network_global,
     unused_argument,
 )
-from grader.diagnosis.evidence import Evidence, Explanation, target_of
+from grader.diagnosis.evidence import Evidence, Explanation, called, target_of
 from grader.diagnosis.factors import Factor, name_factor
 from grader.diagnosis.form import (
     broadcast_shape,
@@ -223,7 +223,7 @@ def _explain_edit(evidence: Evidence, mutant: Mutant, number: int = 0) -> Explan
     wrong = evidence.wrong_targets if len(mutant.edits) > 1 else (evidence.wrong_target,)
     message = edit.observation.format(
         function=evidence.exercise.name,
-        part=" or ".join(evidence.parts[part] for part in wrong),
+        part=" or ".join(called(evidence.parts[part], evidence.exercise) for part in wrong),
         target=target_of(evidence.parts[wrong[0]], evidence.exercise),
         operand=mutant.operands[number] or "an argument",
     )

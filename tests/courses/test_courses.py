@@ -85,10 +85,11 @@ def mistakes_in(course: str) -> tuple[Mistake, ...]:
 
 @functools.cache
 def used_by(course: str, exercise: str) -> frozenset[str]:
-    """The other exercises whose functions the solution of an exercise calls."""
+    """The other exercises whose functions the solution of an exercise calls, or those that it calls."""
     codes = assignment_of(course).solution_code
     words = {node.id for node in ast.walk(ast.parse(codes[exercise])) if isinstance(node, ast.Name)}
-    return frozenset(words & codes.keys() - {exercise})
+    called = words & codes.keys() - {exercise}
+    return frozenset(called).union(*(used_by(course, name) for name in called))
 
 
 def rounds(course: str) -> Iterator[dict[str, list[Mistake]]]:
@@ -98,7 +99,10 @@ def rounds(course: str) -> Iterator[dict[str, list[Mistake]]]:
     while waiting:
         chosen: dict[str, list[Mistake]] = {}
         for mistake in waiting:
-            if any(name in used_by(course, mistake.exercise) or mistake.exercise in used_by(course, name) for name in chosen):
+            if any(
+                name in used_by(course, mistake.exercise) or mistake.exercise in used_by(course, name)
+                for name in chosen
+            ):
                 continue
             others = chosen.setdefault(mistake.exercise, [])
             has_room = mistake.exercise in lines and len(others) < MOST_AT_ONCE
@@ -128,7 +132,9 @@ def results_of(course: str) -> tuple[tuple[tuple[Mistake, ...], ExerciseResult],
         }
         results = {result.name: result for result in graded(course, codes).exercises}
         found += [(tuple(those), results[name]) for name, those in mistakes.items()]
-        others = [r for name, r in results.items() if name not in mistakes and not used_by(course, name) & mistakes.keys()]
+        others = [
+            r for name, r in results.items() if name not in mistakes and not used_by(course, name) & mistakes.keys()
+        ]
         assert {result.outcome for result in others} <= {Outcome.MATCH}, "others keep their points"
     return tuple(found)
 

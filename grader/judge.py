@@ -336,6 +336,8 @@ def _wrong_type(exercise: Exercise, call: Returned) -> str:
 
 
 def _mismatch(name: str, case: CaseResult, where: str) -> str:
+    if case.entries == 1 and case.shape == ():
+        return f"{name} is a wrong number{where}."
     if case.wrong_entries == case.entries:
         return f"{name} has the right shape, but all of its entries are wrong{where}."
     return f"{name} has the right shape, but {case.wrong_entries:,} of {case.entries:,} entries are wrong{where}."

@@ -73,7 +73,7 @@ def notices_of(
                 message=f"{name} works only in float32: it makes a tensor of a fixed dtype (try `dtype=` or `*_like`).",
             )
         )
-    if exercise.is_squeezable and any(call.tensors and call.shapes != _shapes(call) for call in returned):
+    if exercise.is_squeezable and any(map(_lacks_ones, returned)):
         notices.append(
             Notice(
                 id="dropped_ones",
@@ -91,9 +91,14 @@ def notices_of(
     return tuple(notices)
 
 
-def _shapes(call: Returned) -> tuple[tuple[int, ...], ...]:
-    """The shapes that a result should have."""
-    return tuple(tuple(tensor.shape) for tensor in call.case.expected)
+def _lacks_ones(call: Returned) -> bool:
+    """Whether a part of a result has the right shape but for dimensions of size 1."""
+    right = [tuple(tensor.shape) for tensor in call.case.expected]
+    pairs = zip(call.shapes, right, strict=False) if call.tensors and len(call.shapes) == len(right) else ()
+    return any(
+        got != expected and [size for size in got if size != 1] == [size for size in expected if size != 1]
+        for got, expected in pairs
+    )
 
 
 def notice_of_constants(exercise: Exercise, compared: Sequence[Sequence[Comparison]]) -> tuple[Notice, ...]:

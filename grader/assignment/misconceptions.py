@@ -128,9 +128,9 @@ def as_exercise(
     cell: SourceCell, exercise: ExerciseCell, where: str, *, kind: str = "misconception"
 ) -> tuple[str, str]:
     """
-    The name of a cell's last function, and the cell's code with that function renamed to the exercise's name.
+    The name of a cell's last function or class, and the cell's code with that one renamed to the exercise's name.
 
-    Both are empty if the cell has no function.
+    Both are empty if the cell has no function. Straight lines stay as they are, and have no name of their own.
 
     Raises:
         SourceError: The cell is not Python, or its function has the exercise's name, or other arguments.
@@ -139,21 +139,39 @@ def as_exercise(
         tree = ast.parse(cell.code)
     except SyntaxError as error:
         raise SourceError(f"{where}: this cell is not Python ({error.msg}).", "Fix the cell.") from error
-    functions = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
-    if not functions:
+    if exercise.is_lines:
+        return (f"in cell {cell.index + 1}", cell.code) if tree.body else ("", "")
+    definitions = [node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+    if not definitions:
         return "", ""
-    function = functions[-1]
-    name = function.name
-    if exercise.name in {node.name for node in functions}:
+    definition = definitions[-1]
+    name = definition.name
+    if exercise.name in {node.name for node in definitions}:
+        noun = "class" if isinstance(definition, ast.ClassDef) else "function"
         raise SourceError(
-            f"{where}: the {kind}'s function is called {exercise.name}.",
+            f"{where}: the {kind}'s {noun} is called {exercise.name}.",
             "Give it another name: this one would replace the solution when the notebook runs.",
         )
-    arguments = tuple(argument.arg for argument in function.args.args)
-    if arguments != exercise.arguments:
+    wanted, given = _parameters(exercise), _parameters_of(definition)
+    if wanted is not None and given is not None and given != wanted:
         raise SourceError(
-            f"{where}: {name} takes {', '.join(arguments) or 'nothing'}.",
-            f"It must take the arguments of {exercise.name}: {', '.join(exercise.arguments)}.",
+            f"{where}: {name} takes {', '.join(given) or 'nothing'}.",
+            f"It must take the arguments of {exercise.name}: {', '.join(wanted)}.",
         )
-    function.name = exercise.name
+    for node in ast.walk(tree):  # also where it calls itself
+        if isinstance(node, ast.Name) and node.id == name:
+            node.id = exercise.name
+    definition.name = exercise.name
     return name, ast.unparse(tree)
+
+
+def _parameters(exercise: ExerciseCell) -> tuple[str, ...] | None:
+    """The parameters of an exercise's function; None if it is a class, which may be called in several ways."""
+    definitions = [node for node in ast.parse(exercise.code).body if getattr(node, "name", "") == exercise.name]
+    return _parameters_of(definitions[-1]) if definitions else exercise.arguments
+
+
+def _parameters_of(definition: ast.stmt) -> tuple[str, ...] | None:
+    if not isinstance(definition, ast.FunctionDef):
+        return None
+    return tuple(argument.arg for argument in definition.args.args)

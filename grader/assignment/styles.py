@@ -45,8 +45,9 @@ def read_styles(source: SourceNotebook) -> tuple[Style, ...]:
             )
         name, code = as_exercise(cell, exercises[exercise], where, kind="style")
         if not code:
+            what = "code" if exercises[exercise].is_lines else "function"
             raise SourceError(
-                f"{where}: the style has no function.", f"Write a function that computes what {exercise} computes."
+                f"{where}: the style has no {what}.", f"Write Python that computes what {exercise} computes."
             )
         found.append(Style(exercise=exercise, name=name, code=code))
     return tuple(found)

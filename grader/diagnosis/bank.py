@@ -99,7 +99,7 @@ def mutants_of(assignment: Assignment, exercise: Exercise, case: Case, *, pairs:
             for parameter, names in equation.given_to(function.name, _parameters(function)).items()
             if set(names) & set(case.upstream)
         )
-    return (make_pairs if pairs else make_mutants)(code, name, upstream)
+    return (make_pairs if pairs else make_mutants)(code, name, upstream, arrays=exercise.arrays)
 
 
 def _parameters(function: ast.FunctionDef) -> list[str]:

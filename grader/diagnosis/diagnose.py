@@ -55,18 +55,28 @@ def diagnose(
         ),
         scope=scope,
     )
-    found = _explained(evidence)[:_MOST_DIAGNOSES]
+    # Where parts have points of their own, several that are wrong may be so for several reasons.
+    are_apart = bool(exercise.shares) and evidence.is_complete and len(evidence.wrong_targets) > 1
+    found = _explained(evidence, together=are_apart)[:_MOST_DIAGNOSES]
     if found or len(exercise.parts) == 1:
         return found
     of_parts = (evidence.of_part(place) for place in range(len(exercise.parts)))
     wrong = [part for part in of_parts if part.is_complete and part.wrong_targets][:_MOST_PARTS]
-    return tuple(diagnosis for part in wrong for diagnosis in _explained(part)[:1])
+    explained = [diagnosis for part in wrong for diagnosis in _explained(part)[:1]]
+    if exercise.is_lines:
+        return tuple(explained)
+    return tuple({diagnosis.id: diagnosis for diagnosis in reversed(explained)}.values())[::-1]
 
 
-def _explained(evidence: Evidence) -> tuple[Diagnosis, ...]:
-    """The explanations of a wrong answer, or of one part of it, with their hints: the best one of each kind."""
+def _explained(evidence: Evidence, *, together: bool = False) -> tuple[Diagnosis, ...]:
+    """
+    The explanations of a wrong answer, or of one part of it, with their hints: the best one of each kind.
+
+    Args:
+        together: Look only for one mistake that explains all parts.
+    """
     first_of_kind: dict[str, Explanation] = {}
-    for explanation in recognise(evidence):
+    for explanation in recognise(evidence, together=together):
         first_of_kind.setdefault(explanation.id, explanation)
     facts, level = _facts_for_hints(evidence), evidence.assignment.hints
     return tuple(

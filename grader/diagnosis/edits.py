@@ -7,6 +7,7 @@ Edits one node of a solution's syntax tree. Each edit is a mistake that people m
 from __future__ import annotations
 
 import ast
+import builtins
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -18,6 +19,7 @@ Alternative = tuple[str, ast.AST, str]
 
 ALONG_AN_AXIS = ("softmax", "log_softmax", "logsumexp")
 OTHER_AXIS = {0: 1, -1: -2, -2: -1}
+KEEPS = ("keepdim", "keepdims")
 REDUCTIONS = ("sum", "mean", "amax", "amin", "prod")
 OVERWRITES = {
     "index_add_": "index_copy_",
@@ -68,6 +70,14 @@ def _edits_of_addition(node: ast.AugAssign) -> Iterator[Alternative]:
     if isinstance(node.op, (ast.Add, ast.Sub)):
         yield "overwrite", ast.Assign([node.target], node.value), ""
         yield "drop_term", ast.Pass(), _argument(node.value)
+
+
+def _edits_of_assignment(node: ast.Assign) -> Iterator[Alternative]:
+    """`d[z <= 0] = 0`, left out."""
+    target = node.targets[0]
+    if isinstance(target, ast.Subscript) and isinstance(node.value, ast.Constant):
+        is_mask = _is_mask(target.slice) and node.value.value == 0
+        yield "drop_mask" if is_mask else "drop_setting", ast.Pass(), _argument(target.slice)
 
 
 def _edits_of_attribute(node: ast.Attribute) -> Iterator[Alternative]:
@@ -207,10 +217,12 @@ def _edits_of_comparison(node: ast.Compare) -> Iterator[Alternative]:
 
 def _edits_of_call(node: ast.Call) -> Iterator[Alternative]:
     function = node.func
+    if isinstance(function, ast.Name) and not hasattr(builtins, function.id) and node.args:
+        yield "drop_call", node.args[0], _argument(node.args[0])
     if not isinstance(function, ast.Attribute):
         return
     yield from _edits_of_method(node, function)
-    if not isinstance(function.value, ast.Name) or function.value.id not in ("torch", "F"):
+    if not isinstance(function.value, ast.Name) or function.value.id not in ("torch", "F", "np"):
         return
     if function.attr == "where" and len(node.args) == 3:
         condition, chosen, otherwise = node.args
@@ -252,12 +264,12 @@ def _edits_of_axis(node: ast.Call, function: ast.Attribute, before: Sequence[ast
     Args:
         before: The arguments that come before the axis.
     """
-    keepdim = [keyword for keyword in node.keywords if keyword.arg == "keepdim"]
-    rest = [keyword for keyword in node.keywords if keyword.arg not in ("dim", "axis", "keepdim")]
+    keepdim = [keyword for keyword in node.keywords if keyword.arg in KEEPS]
+    rest = [keyword for keyword in node.keywords if keyword.arg not in ("dim", "axis", *KEEPS)]
     axes = [keyword.value for keyword in node.keywords if keyword.arg in ("dim", "axis")] + node.args[:1]
     axis = next((_integer(value) for value in axes), None)
     if keepdim:
-        yield "drop_keepdim", ast.Call(function, node.args, [k for k in node.keywords if k.arg != "keepdim"]), ""
+        yield "drop_keepdim", ast.Call(function, node.args, [k for k in node.keywords if k.arg not in KEEPS]), ""
     if axis is not None:
         wrong_axis = ast.keyword("dim", _constant(OTHER_AXIS.get(axis, 0)))
         yield "other_axis", ast.Call(function, list(before), [wrong_axis, *keepdim, *rest]), ""
@@ -305,6 +317,7 @@ _EDITS: dict[type[ast.AST], Callable[[Any], Iterator[Alternative]]] = {
     ast.BinOp: _edits_of_operation,
     ast.Compare: _edits_of_comparison,
     ast.UnaryOp: _edits_of_sign,
+    ast.Assign: _edits_of_assignment,
     ast.AugAssign: _edits_of_addition,
     ast.Call: _edits_of_call,
     ast.Attribute: _edits_of_attribute,

@@ -22,7 +22,7 @@ from grader.reference.networks import network_names
 
 T = TypeVar("T")
 
-__all__ = ["Evidence", "Explanation", "target_of"]
+__all__ = ["Evidence", "Explanation", "called", "target_of"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,11 @@ class Explanation:
 def target_of(part: str, exercise: Exercise) -> str:
     """What a part of a result is the gradient of; the part itself if it is no gradient."""
     return next((target for target in exercise.targets if f"d{target}" in free_names(part)), part)
+
+
+def called(part: str, exercise: Exercise) -> str:
+    """What a part is called in a sentence: one that is no name, and that is all of the result, is the result."""
+    return part if part.isidentifier() or len(exercise.parts) > 1 else "result"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -128,7 +133,8 @@ class Evidence:
     def say(self, key: str, **facts: object) -> str:
         """The observation with this key, about the first part that is wrong."""
         part = self.parts[self.wrong_target]
-        return observation(key, function=self.exercise.name, part=part, target=target_of(part, self.exercise), **facts)
+        said, target = called(part, self.exercise), target_of(part, self.exercise)
+        return observation(key, function=self.exercise.name, part=said, target=target, **facts)
 
     def _is_right(self, target: int) -> bool:
         return all(

@@ -14,19 +14,20 @@ import copy
 import dataclasses
 import functools
 import itertools
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import CodeType
 from typing import Any
 
 from grader.assignment.misconceptions import Misconception
+from grader.diagnosis.arrays import for_arrays, with_methods
 from grader.diagnosis.edits import edited_everywhere, edits_of
+from grader.diagnosis.roles import in_terms, names_read, no_numbers
 from grader.diagnosis.wording import table
 
 __all__ = ["EDITS", "Edit", "Mutant", "as_mutant", "make_mutants", "make_pairs", "plain_code"]
 
-EVERYWHERE = ("other_axis", "mean_for_sum", "sum_for_mean", "drop_keepdim", "drop_transpose", "overwrite")
+EVERYWHERE = ("other_axis", "mean_for_sum", "sum_for_mean", "drop_keepdim", "drop_transpose", "overwrite", "drop_call")
 """Edits that are also made in all places at once: people who mix up two axes do so more than once."""
 
 ONCE_MORE = ("sigmoid_once_more", "tanh_once_more")
@@ -92,7 +93,7 @@ def as_mutant(misconception: Misconception) -> Mutant:
 
 
 @functools.lru_cache(maxsize=256)
-def make_mutants(code: str, name: str, upstream: tuple[str, ...]) -> tuple[Mutant, ...]:
+def make_mutants(code: str, name: str, upstream: tuple[str, ...], *, arrays: str = "torch") -> tuple[Mutant, ...]:
     """
     Every mutant with one realistic edit, the preferred ones first. No two of them have the same code.
 
@@ -100,11 +101,12 @@ def make_mutants(code: str, name: str, upstream: tuple[str, ...]) -> tuple[Mutan
         code: Python code that defines the function, or a class; with its helpers, which are edited, too.
         name: Its name.
         upstream: The parameters that are upstream gradients.
+        arrays: "torch" or "numpy": what it computes with.
     """
     root = _root(code, name)
     known = {ast.unparse(root)}
     mutants = []
-    for draft in _drafts(root, upstream):
+    for draft in _drafts(root, upstream, arrays):
         text = draft.write()
         if text not in known:
             known.add(text)
@@ -115,18 +117,20 @@ def make_mutants(code: str, name: str, upstream: tuple[str, ...]) -> tuple[Mutan
 
 
 @functools.lru_cache(maxsize=256)
-def make_pairs(code: str, name: str, upstream: tuple[str, ...], limit: int = 600) -> tuple[Mutant, ...]:
+def make_pairs(
+    code: str, name: str, upstream: tuple[str, ...], *, arrays: str = "torch", limit: int = 600
+) -> tuple[Mutant, ...]:
     """
     Mutants with two edits of different kinds, the preferred ones first.
 
     Args:
         limit: The largest number of mutants. Of a long function, not all are made.
     """
-    singles = make_mutants(code, name, upstream)
+    singles = make_mutants(code, name, upstream, arrays=arrays)
     drafts = [
         (first, second)
         for first in singles[:MUTANTS_TO_EDIT_AGAIN]
-        for second in _drafts(_root(first.code, name), upstream)
+        for second in _drafts(_root(first.code, name), upstream, arrays)
         if second.edit.diagnosis != first.edits[0].diagnosis
     ]
     drafts.sort(key=lambda pair: pair[0].edits[0].rank + pair[1].edit.rank)
@@ -176,23 +180,24 @@ class _Draft:
     write: Callable[[], str]
 
 
-def _drafts(root: _Root, upstream: tuple[str, ...]) -> Iterator[_Draft]:
+def _drafts(root: _Root, upstream: tuple[str, ...], arrays: str) -> Iterator[_Draft]:
     """The drafts of a function, or of each function in a cell."""
     for function in ast.walk(root):
         if isinstance(function, ast.FunctionDef):
-            yield from _Drafter(function, upstream, root).drafts()
+            yield from _Drafter(function, upstream, root, arrays).drafts()
 
 
 class _Drafter:
     """Makes the drafts of one function, which may be a part of a cell."""
 
-    def __init__(self, function: ast.FunctionDef, upstream: tuple[str, ...], root: _Root) -> None:
+    def __init__(self, function: ast.FunctionDef, upstream: tuple[str, ...], root: _Root, arrays: str) -> None:
         self._root = root
+        self._arrays = arrays
         self._place = _places(root)[id(function)]
         self._function = function
         self._upstream = upstream
         self._arguments = tuple(argument.arg for argument in function.args.args)
-        self._loads = _loads(function)
+        self._loads = names_read(function)
         self._kinds: Counter[str] = Counter()
 
     def drafts(self) -> Iterator[_Draft]:
@@ -212,7 +217,7 @@ class _Drafter:
 
     def _edits_of_nodes(self) -> Iterator[_Draft]:
         function = self._function
-        places, of_sizes, in_terms = _places(function), _of_sizes(function), _in_terms(function)
+        places, without, terms = _places(function), no_numbers(function), in_terms(function)
         # Only an edit of one of these nodes can change which upstream gradients are read.
         around_upstream = {
             id(node)
@@ -221,27 +226,30 @@ class _Drafter:
             for node in _with_parents(load, places)
         }
         for node in list(ast.walk(function)):
-            if id(node) in of_sizes:
+            if id(node) in without:
                 continue
             place = places[id(node)]
             for kind, replacement, operand in edits_of(node, self._arguments):
                 self._kinds[kind] += 1
+                instead = for_arrays(copy.deepcopy(replacement)) if self._arrays == "numpy" else replacement
                 loads = self._loads
                 if id(node) in around_upstream:
-                    with _replaced(place, node, replacement):
-                        loads = _loads(function)
-                name = "own_entry_only" if kind == "drop_sum" and id(node) in in_terms else kind
-                write = functools.partial(_written, self._root, place, node, replacement)
+                    with _replaced(place, node, instead):
+                        loads = names_read(function)
+                name = "own_entry_only" if kind == "drop_sum" and id(node) in terms else kind
+                write = functools.partial(_written, self._root, place, node, instead)
                 yield self._draft(name, node, operand, loads, write)
 
     def _edit_everywhere(self, kind: str, arguments: tuple[str, ...], *, operand: str = "") -> _Draft:
         edited = edited_everywhere(copy.deepcopy(self._function), kind, arguments)
+        if self._arrays == "numpy":
+            edited = for_arrays(edited)
         return self._draft_of(kind, ast.fix_missing_locations(edited), operand=operand)
 
     def _draft_of(self, kind: str, mutated: ast.FunctionDef, *, operand: str) -> _Draft:
         last = self._function.body[-1]
         write = functools.partial(_written, self._root, self._place, self._function, mutated)
-        return self._draft(kind, last, operand, _loads(mutated), write)
+        return self._draft(kind, last, operand, names_read(mutated), write)
 
     def _draft(
         self, kind: str, site: ast.AST, operand: str, loads: tuple[str, ...], write: Callable[[], str]
@@ -323,7 +331,7 @@ def plain_code(code: str, name: str) -> str:
 
 def _root(code: str, name: str) -> _Root:
     """The syntax tree of a function, or of all functions and classes of a cell, without docstrings and annotations."""
-    module = ast.parse(code)
+    module: ast.Module = with_methods(ast.parse(code))
     definitions = [node for node in module.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
     for node in ast.walk(module):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
@@ -341,35 +349,3 @@ def _root(code: str, name: str) -> _Root:
     if [node.name for node in definitions] == [name] and isinstance(definitions[0], ast.FunctionDef):
         return definitions[0]
     return module
-
-
-def _in_terms(function: ast.FunctionDef) -> set[int]:
-    """The ids of all nodes inside a sum, a difference or an assignment."""
-    nodes = list(ast.walk(function))
-    terms = [node for node in nodes if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))]
-    return {
-        id(inner)
-        for node in (*terms, *(node for node in nodes if isinstance(node, (ast.Assign, ast.AugAssign))))
-        for inner in ast.walk(node)
-    }
-
-
-def _of_sizes(function: ast.FunctionDef) -> set[int]:
-    """The ids of nodes that are read only for their size: `x` in `x.shape`, `len(x)`, `zeros_like(x)`."""
-    found: set[int] = set()
-    for node in ast.walk(function):
-        if isinstance(node, ast.Attribute) and node.attr in ("shape", "dtype", "new_zeros", "new_ones"):
-            found.add(id(node.value))
-        elif isinstance(node, ast.Call) and re.fullmatch(r"len|torch\.\w+_like", ast.unparse(node.func)):
-            found.update(map(id, node.args[:1]))
-    return found
-
-
-def _loads(function: ast.FunctionDef) -> tuple[str, ...]:
-    """Every name that the body of a function reads, as often as it reads it."""
-    return tuple(
-        node.id
-        for statement in function.body
-        for node in ast.walk(statement)
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
-    )

@@ -21,7 +21,7 @@ from grader.diagnosis.context import (
     reads_network_global,
     unused_argument,
 )
-from grader.diagnosis.evidence import Evidence, Explanation, target_of
+from grader.diagnosis.evidence import Evidence, Explanation, called, target_of
 from grader.diagnosis.factors import Factor, name_factor
 from grader.diagnosis.form import (
     broadcast_shape,
@@ -46,10 +46,19 @@ _EDITS_THAT_SCALE = ("mean_not_sum", "sum_not_mean")
 Recogniser = Callable[[Evidence], Iterable[Explanation]]
 
 
-def recognise(evidence: Evidence) -> tuple[Explanation, ...]:
-    """The explanations of a wrong exercise, the best one first; empty if no recogniser finds one."""
-    if evidence.is_complete:
+def recognise(evidence: Evidence, *, together: bool = False) -> tuple[Explanation, ...]:
+    """
+    The explanations of a wrong exercise, the best one first; empty if no recogniser finds one.
+
+    Args:
+        together: Look only for one mistake that explains all parts of the result, not only the first wrong one.
+    """
+    if together:
         recognisers: tuple[Recogniser, ...] = (
+            _named_misconception, _one_mistake, reads_network_global, keeps_state, ignores_upstream,
+        )  # fmt: skip
+    elif evidence.is_complete:
+        recognisers = (
             _named_misconception, not_finite, wrong_dtype, right_numbers_in_another_shape, _constant_factor,
             _one_mistake, reads_network_global, keeps_state, ignores_upstream, low_precision, rounded, rescaled,
             nearly_right, _mistake_and_factor, wrong_region, _two_mistakes, broadcast_shape, reads_global,
@@ -214,7 +223,7 @@ def _explain_edit(evidence: Evidence, mutant: Mutant, number: int = 0) -> Explan
     wrong = evidence.wrong_targets if len(mutant.edits) > 1 else (evidence.wrong_target,)
     message = edit.observation.format(
         function=evidence.exercise.name,
-        part=" or ".join(evidence.parts[part] for part in wrong),
+        part=" or ".join(called(evidence.parts[part], evidence.exercise) for part in wrong),
         target=target_of(evidence.parts[wrong[0]], evidence.exercise),
         operand=mutant.operands[number] or "an argument",
     )

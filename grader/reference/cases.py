@@ -58,6 +58,8 @@ __all__ = [
     "generic_arguments",
 ]
 
+_NEAR = 20
+"""If a solution is off by less than this, relative to the tolerance, it may be because of rounding."""
 _WHOLE = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 """The dtypes that whole numbers and masks may have."""
 
@@ -333,7 +335,7 @@ def _check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> N
         where = f", in line {line}" if line else ""
         raise SolutionError(
             f"The solution of {assignment.called(exercise.name)} raised on {case.name}{where}: {as_sentence(error)}",
-            "Nothing was graded. Fix the solution in the source notebook.",
+            f"Nothing was graded. {_remedy(error)}",
         ) from error
     if returned is None:
         raise SolutionError(
@@ -346,10 +348,23 @@ def _check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> N
             shapes = f"has the shape {tuple(got.shape)}, not {tuple(case.expected[number].shape)}"
             what = shapes if compared.outcome is Outcome.WRONG_SHAPE else "is wrong"
             which = f": its {part} {what}" if len(exercise.parts) > 1 or what == shapes else ""
+            remedy = "Fix the solution or the forward pass in the source notebook."
+            if compared.max_abs_error is not None and compared.max_abs_error < _NEAR * (compared.tolerance or 0.0):
+                times = compared.max_abs_error / (compared.tolerance or 1.0)
+                remedy = (
+                    f"It is off by {times:.1f} times what rounding usually explains. If it is rounding (of p near 1 "
+                    f"in `1 - p`, for example), keep numbers smaller, or set `tolerance: {math.ceil(2 * times)}`."
+                )
             raise SolutionError(
                 f"The solution of {assignment.called(exercise.name)} disagrees with autograd on {case.name}{which}.",
-                "Nothing was graded. Fix the solution or the forward pass in the source notebook.",
+                f"Nothing was graded. {remedy}",
             )
+
+
+def _remedy(error: Exception) -> str:
+    if isinstance(error, NameError):
+        return "What a solution uses of other cells must be in a cell tagged `network`, or be an exercise."
+    return "Fix the solution in the source notebook."
 
 
 def _list_of(words: Sequence[str]) -> str:

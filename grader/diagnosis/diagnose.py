@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from grader.assignment.load import Assignment
 from grader.calling.exercise import Exercise
-from grader.diagnosis.evidence import Evidence, Explanation, target_of
+from grader.diagnosis.evidence import Evidence, Explanation, called, target_of
 from grader.diagnosis.fingerprint import DIAGNOSED
 from grader.diagnosis.projection import CaseOutput
 from grader.diagnosis.recognise import recognise
@@ -20,6 +20,10 @@ from grader.notebook.scope import Scope
 __all__ = ["diagnose"]
 
 _MOST_DIAGNOSES = 2
+NOT_ABOUT_NUMBERS = frozenset(
+    {"reads_global", "mutates_input", "returns_none", "wrong_type", "wrong_dtype", "hard_coded_size", "keeps_state"}
+)
+"""Diagnoses whose hints fit a value of the forward pass as well as a gradient."""
 _MOST_PARTS = 6
 """Of how many parts of a result the mistakes are explained, if not all together."""
 
@@ -80,7 +84,14 @@ def _explained(evidence: Evidence, *, together: bool = False) -> tuple[Diagnosis
         first_of_kind.setdefault(explanation.id, explanation)
     facts, level = _facts_for_hints(evidence), evidence.assignment.hints
     return tuple(
-        worded(found.id, found.message, facts, level=level, misconception=found.misconception)
+        worded(
+            found.id,
+            found.message,
+            facts,
+            level=level,
+            misconception=found.misconception,
+            is_gradient=evidence.is_gradient or found.id in NOT_ABOUT_NUMBERS,
+        )
         for found in first_of_kind.values()
     )
 
@@ -91,6 +102,7 @@ def _facts_for_hints(evidence: Evidence) -> dict[str, str]:
     call = evidence.returned[0] if evidence.returned else None
     return {
         "function": exercise.name,
+        "part": called(evidence.parts[wrong], exercise),
         "target": target_of(evidence.parts[wrong], exercise),
         "expected": str(tuple(evidence.own(call.case.expected)[wrong].shape)) if call else "",
         "got": str(evidence.own(call.shapes)[wrong]) if call and len(call.shapes) == len(exercise.parts) else "",

@@ -134,7 +134,15 @@ class Evidence:
         """The observation with this key, about the first part that is wrong."""
         part = self.parts[self.wrong_target]
         said, target = called(part, self.exercise), target_of(part, self.exercise)
-        return observation(key, function=self.exercise.name, part=said, target=target, **facts)
+        return observation(
+            key, is_gradient=self.is_gradient, function=self.exercise.name, part=said, target=target, **facts
+        )
+
+    @property
+    def is_gradient(self) -> bool:
+        """Whether the first part that is wrong is a gradient, and not a value of the forward pass."""
+        part = self.parts[self.wrong_target]
+        return target_of(part, self.exercise) != part
 
     def _is_right(self, target: int) -> bool:
         return all(

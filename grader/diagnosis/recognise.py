@@ -221,7 +221,8 @@ def _explain_edit(evidence: Evidence, mutant: Mutant, number: int = 0) -> Explan
     """The explanation for one of a mutant's edits. If two edits spoil two targets, either may be meant."""
     edit = mutant.edits[number]
     wrong = evidence.wrong_targets if len(mutant.edits) > 1 else (evidence.wrong_target,)
-    message = edit.observation.format(
+    text = edit.observation if evidence.is_gradient or not edit.of_value else edit.of_value
+    message = text.format(
         function=evidence.exercise.name,
         part=" or ".join(called(evidence.parts[part], evidence.exercise) for part in wrong),
         target=target_of(evidence.parts[wrong[0]], evidence.exercise),

@@ -92,7 +92,7 @@ def test_an_answer_in_another_style_is_right(results: dict[str, ExerciseResult])
     ("name", "says"),
     [
         ("affine_forward", "Your z1 is what you get if one term of the sum is left out."),
-        ("sigmoid_prime", "Your derivative(a1, z1) is what you get if one factor is left out."),
+        ("sigmoid_prime", "Your result is what you get if one factor is left out."),
         ("linear_backward", "N is the number of rows in the batch"),
         ("Linear", "Your db2 is an average over the batch, where the gradients have to be added up."),
     ],

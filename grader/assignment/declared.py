@@ -130,7 +130,7 @@ def _lines_of(exercise: Any, settings: Mapping[str, Any]) -> list[str]:
     if isinstance(settings.get("points"), dict):
         others["points"] = settings["points"]
     if exercise.is_lines:
-        return [f"{others | {'targets': list(exercise.targets)}},"]
+        return _dict_of(others | {"targets": list(exercise.targets)})
     if exercise.equation:
         if asked_by(exercise.name, (), {**settings, "points": 1})["targets"] != exercise.targets:
             others["targets"] = list(exercise.targets)
@@ -141,9 +141,25 @@ def _lines_of(exercise: Any, settings: Mapping[str, Any]) -> list[str]:
         others.pop("targets", None)
         others.pop("name", None)
         call = f"{exercise.name}({', '.join(exercise.arguments)}) -> {', '.join(exercise.targets)}"
-    *first, last = (json.dumps(line, ensure_ascii=False) for line in call.splitlines(keepends=True))
-    if not others:
-        return [*first, f"{last},"]
-    rest = "".join(f', "{name}": {value!r}' for name, value in others.items())
-    lines = [*first, f"{last}{rest}}},"]
-    return [f'{{"call": {lines[0]}', *(f"    {line}" for line in lines[1:])]
+    return _dict_of({"call": call, **others}) if others else [*_literal(call)[:-1], f"{_literal(call)[-1]},"]
+
+
+def _dict_of(settings: Mapping[str, Any]) -> list[str]:
+    """The lines of a dict, with one setting on each."""
+    lines = ["{"]
+    for name, value in settings.items():
+        first, *others = _literal(value)
+        lines += [f"    {json.dumps(name)}: {first}", *(f"        {line}" for line in others)]
+        lines[-1] += ","
+    return [*lines, "},"]
+
+
+def _literal(value: Any) -> list[str]:
+    """A value as Python writes it, with double quotes; text that has several lines, in several lines."""
+    if isinstance(value, str):
+        return [json.dumps(line, ensure_ascii=False) for line in value.splitlines(keepends=True)] or ['""']
+    if isinstance(value, dict):
+        return [f"{{{', '.join(f'{_literal(key)[0]}: {_literal(inner)[0]}' for key, inner in value.items())}}}"]
+    if isinstance(value, (list, tuple)):
+        return [f"[{', '.join(_literal(inner)[0] for inner in value)}]"]
+    return [repr(value)]

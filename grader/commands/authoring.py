@@ -181,7 +181,8 @@ def _validated(assignment_id: str, directory: Path, known: Known) -> Validation:
 
     path = find_assignment(assignment_id, directory)
     columns = (TextColumn(assignment_id), BarColumn(bar_width=24), TextColumn("{task.description}"))
-    with Progress(*columns, console=Console(stderr=True, highlight=False), transient=True) as progress:
+    console = Console(stderr=True, highlight=False)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("")
 
         def tell(what: str, done: int, total: int) -> None:

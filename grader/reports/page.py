@@ -124,14 +124,15 @@ def _withheld(report: Report) -> str:
 def _summary(results: Sequence[ExerciseResult]) -> Iterable[str]:
     graded = [result for result in results if result.passed is not None]
     right = [result for result in graded if result.passed]
+    noun = "exercise" if any(result.arguments and not result.targets for result in results) else "gradient"
     if len(graded) == 1:
-        yield "The gradient is right." if right else "The gradient is not right yet."
+        yield f"The {noun} is right." if right else f"The {noun} is not right yet."
     elif graded and len(right) == len(graded):
-        yield f"All {len(graded)} gradients are right."
+        yield f"All {len(graded)} {noun}s are right."
     elif right:
-        yield f"{_so_many(len(right), len(graded), 'gradients')} right."
+        yield f"{_so_many(len(right), len(graded), f'{noun}s')} right."
     elif graded:
-        yield f"None of the {len(graded)} gradients are right yet."
+        yield f"None of the {len(graded)} {noun}s are right yet."
     for kind, words in NEXT_STEPS.items():
         names = [result.name for result in results if VERDICTS[result.outcome].kind == kind]
         if names:

@@ -204,7 +204,7 @@ def test_an_error_names_the_cell_with_wrong_tags_or_regions(
             "def forward",
             "ValueError: the loss has the shape (64, 1), but it must be one",
         ),
-        ('"loss": (yhat', '"lost": (yhat', "def forward", "KeyError: 'loss'."),
+        ('"loss": (yhat', '"lost": (yhat', "def forward", "TypeError: it returned no `loss`, but yhat, lost."),
         ("def forward(x, y, w):", "def forward(x, y, v):", "def forward", "TypeError: forward() got an unexpected"),
         ('{"w": 0.01', "[0.01", "def init", "AttributeError: 'list' object has no attribute 'items'."),
         ("    yhat = x @ w", "    yhat = x @ w.float()", "    yhat = x", "RuntimeError: expected m1 and m2 to have"),

@@ -5,7 +5,7 @@ Checks autograd's gradients by central differences: derivatives from two evaluat
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -55,31 +55,35 @@ def central_difference(exercise: Exercise, cases: Iterable[Case], traced: Traced
             generator = torch.Generator().manual_seed(0)
             terms = case.gradient_scales[number] * math.sqrt(expected.numel())
             scale = max(float(expected.norm()), terms) or 1.0
+            # What is only a part of a gradient does not replace the rest; nor does a part go through other targets.
+            held = [name[1:] for name in case.upstream if name[1:] not in exercise.partial]
+            if target in exercise.partial:
+                held += [name for name in exercise.targets if name != target]
             for _ in range(_DIRECTIONS):
                 v = torch.randn(expected.shape, generator=generator, dtype=torch.float64)
                 right = float((expected * v).sum())
-                error = abs(_slope(case, replay, target, v, _STEP) - right) / scale
+                error = abs(_slope(case, replay, target, v, _STEP, held) - right) / scale
                 if not error <= CLOSE:  # perhaps the step crossed a kink: try a shorter one
-                    error = min(error, abs(_slope(case, replay, target, v, _STEP / 100) - right) / scale)
+                    error = min(error, abs(_slope(case, replay, target, v, _STEP / 100, held) - right) / scale)
                 worst = max(worst, math.inf if math.isnan(error) else error)
     return worst
 
 
-def _slope(case: Case, replay: Replay, target: str, v: torch.Tensor, step: float) -> float:
+def _slope(case: Case, replay: Replay, target: str, v: torch.Tensor, step: float, held: Sequence[str]) -> float:
     """
-    The derivative of the loss along v, by a central difference around the target's value.
+    The derivative of the loss along v, by a central difference around the target's value; tensors keep theirs if `held`.
 
     Infinite entries, as a mask makes them in the scores of an attention, stay where they are.
     """
     outputs = [name[1:] for name in case.upstream] or ["loss"]
     cotangents = list(case.cotangents.values()) or [torch.ones(())]
-    held = {name: replay.network.values[name].detach() for name in outputs}
+    fixed = {name: replay.network.values[name].detach() for name in held}
     center = replay.network.values[target].detach().double()
     finite = center.isfinite()
     v = v.where(finite, 0.0)
     step *= max(1.0, float(center.where(finite, 0.0).abs().max()))
-    above = replay.run({**held, target: center + step * v}, outputs)
-    below = replay.run({**held, target: center - step * v}, outputs)
+    above = replay.run({**fixed, target: center + step * v}, outputs)
+    below = replay.run({**fixed, target: center - step * v}, outputs)
     return sum(
         float((c.reshape(a.shape) * _difference(a, b)).sum() / (2 * step))
         for c, a, b in zip(cotangents, above, below, strict=True)

@@ -27,7 +27,16 @@ from grader.diagnosis.wording import table
 
 __all__ = ["EDITS", "Edit", "Mutant", "as_mutant", "make_mutants", "make_pairs", "plain_code"]
 
-EVERYWHERE = ("other_axis", "mean_for_sum", "sum_for_mean", "drop_keepdim", "drop_transpose", "overwrite", "drop_call")
+EVERYWHERE = (
+    "other_axis",
+    "mean_for_sum",
+    "sum_for_mean",
+    "drop_keepdim",
+    "drop_transpose",
+    "overwrite",
+    "drop_call",
+    "flip_term",
+)
 """Edits that are also made in all places at once: people who mix up two axes do so more than once."""
 
 ONCE_MORE = ("sigmoid_once_more", "tanh_once_more")

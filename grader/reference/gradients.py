@@ -125,6 +125,9 @@ def reference(
     as in two steps of a recurrent network, a hook replaces what flows back to the earlier one by its upstream gradient.
     Where it is only a part of the gradient, it is added.
 
+    The gradient of a partial target is what reaches it on its own: not through another target, as that of weights through
+    the hidden state of the step before.
+
     Raises:
         SourceError: A target is not in the network, or the upstream gradients cannot reach it.
     """
@@ -147,6 +150,14 @@ def reference(
         # `grad_outputs`, torch first imports sympy, which takes longer than a whole grading.)
         start = torch.stack([output.sum() for output in outputs]).sum()
         gradients = torch.autograd.grad(start, targets, retain_graph=True, allow_unused=True)
+        for target in set(exercise.targets) & set(exercise.partial):
+            number = exercise.targets.index(target)
+            others = [tensor for place, tensor in enumerate(targets) if place != number and tensor.requires_grad]
+            blocks = [other.register_hook(torch.zeros_like) for other in others]  # type: ignore[no-untyped-call]
+            alone = torch.autograd.grad(start, [targets[number]], retain_graph=True, allow_unused=True)
+            gradients = (*gradients[:number], *alone, *gradients[number + 1 :])
+            for block in blocks:
+                block.remove()
         if all(gradient is None for gradient in gradients):
             raise RuntimeError(f"{' and '.join(cotangents) or 'the loss'} cannot reach it")
     except KeyError as error:

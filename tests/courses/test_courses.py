@@ -85,9 +85,11 @@ def mistakes_in(course: str) -> tuple[Mistake, ...]:
 
 @functools.cache
 def used_by(course: str, exercise: str) -> frozenset[str]:
-    """The other exercises whose functions the solution of an exercise calls, or those that it calls."""
+    """The other exercises whose functions an exercise calls, or those that it calls."""
     codes = assignment_of(course).solution_code
-    words = {node.id for node in ast.walk(ast.parse(codes[exercise])) if isinstance(node, ast.Name)}
+    (calls,) = [each.equation for each in assignment_of(course).exercises if each.name == exercise]
+    nodes = [*ast.walk(ast.parse(codes[exercise])), *ast.walk(ast.parse(calls))]
+    words = {node.id for node in nodes if isinstance(node, ast.Name)}
     called = words & codes.keys() - {exercise}
     return frozenset(called).union(*(used_by(course, name) for name in called))
 

@@ -31,6 +31,8 @@ __all__ = [
 BUILT_IN = ("mnist", "mnist_hidden", "vjp", "linear", "chain", "training")
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 MOST_HINTS = 3
+_OTHER_PACKAGE = re.compile(r"grader\s*(?:$|[\[<>=!~@;])")
+"""The package that a package index calls `grader` is not ours."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +132,10 @@ def _is_before(value: Any) -> bool:
     )
 
 
+def _is_installable(value: Any) -> bool:
+    return _is_text(value) and "\n" not in value and not value.startswith("-") and not _OTHER_PACKAGE.match(value)
+
+
 def _text_of(moment: Any) -> str:
     """A moment as text: YAML turns text that looks like a date into a date."""
     return moment.isoformat() if isinstance(moment, dt.date) else str(moment)
@@ -159,6 +165,11 @@ NOTEBOOK: Mapping[str, Setting] = {
         "how many images are in the public batch: few, if functions take long",
     ),
     "steps": Setting(lambda value: _is_whole(value, 1, 1000), "a whole number from 1 to 1000", "of the training curve"),
+    "install": Setting(
+        _is_installable,
+        "what pip can install: a package's name, the address of a wheel or a repository, or a wheel's path",
+        "where students' notebooks get the grader if it is not installed",
+    ),
     "limits": Setting(
         _are_limits,
         "positive numbers for any of " + ", ".join(sorted(field.name for field in dataclasses.fields(Limits))),

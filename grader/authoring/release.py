@@ -20,6 +20,7 @@ from grader.assignment.cells import blanked
 from grader.assignment.declared import declaration
 from grader.assignment.settings import visibility_of
 from grader.assignment.source import SourceNotebook
+from grader.authoring.opening import opening, place_of_opening
 from grader.errors import SourceError
 from grader.files import write_atomically
 
@@ -38,7 +39,8 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
     The notebook for students; the same source gives the same bytes.
 
     Signatures and docstrings stay, a statement that raises replaces each solution, misconceptions and styles are left
-    out, and local images are embedded. After the network, a cell tells `check` which gradients the notebook asks for.
+    out, and local images are embedded. The first code cell gets the grader, wherever the notebook runs. After the
+    network, a cell tells `check` which gradients the notebook asks for.
     Cells keep their tags. Settings that reveal nothing stay too, so that submissions can be graded by this notebook.
 
     Raises:
@@ -83,6 +85,9 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
             }
             text = declaration(source.id, source.exercises, source.settings, settings_of)
             released.cells.append(nbformat.v4.new_code_cell(text, id=_cell_id(source, "declaration", text)))
+    text = opening(released.cells, source.settings)
+    first = nbformat.v4.new_code_cell(text, id=_cell_id(source, "opening", text))
+    released.cells.insert(place_of_opening(released.cells), first)
     return released
 
 

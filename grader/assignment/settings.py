@@ -31,6 +31,7 @@ __all__ = [
 BUILT_IN = ("mnist", "mnist_hidden", "vjp", "linear", "chain", "training")
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 MOST_HINTS = 3
+_FOLDER = re.compile(r"\w[\w-]*")
 _OTHER_PACKAGE = re.compile(r"grader\s*(?:$|[\[<>=!~@;])")
 """The package that a package index calls `grader` is not ours."""
 
@@ -132,6 +133,10 @@ def _is_before(value: Any) -> bool:
     )
 
 
+def _is_folder(value: Any) -> bool:
+    return isinstance(value, str) and _FOLDER.fullmatch(value) is not None
+
+
 def _is_installable(value: Any) -> bool:
     return _is_text(value) and "\n" not in value and not value.startswith("-") and not _OTHER_PACKAGE.match(value)
 
@@ -165,6 +170,11 @@ NOTEBOOK: Mapping[str, Setting] = {
         "how many images are in the public batch: few, if functions take long",
     ),
     "steps": Setting(lambda value: _is_whole(value, 1, 1000), "a whole number from 1 to 1000", "of the training curve"),
+    "files": Setting(
+        _is_folder,
+        "the name of a folder beside the notebook, such as data",
+        "data that the notebook reads: the folder travels with it",
+    ),
     "install": Setting(
         _is_installable,
         "what pip can install: a package's name, the address of a wheel or a repository, or a wheel's path",

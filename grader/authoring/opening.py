@@ -21,10 +21,12 @@ _MNIST = re.compile(r"\bload_mnist\b")
 
 
 def opening(cells: Sequence[NotebookNode], settings: Mapping[str, Any]) -> str:
-    """The code of the cell, for a notebook with these cells; `settings` may say where the grader is (`install`)."""
+    """The code of the cell, for a notebook with these cells; `settings` are those of the source."""
     has_mnist = any(cell.cell_type == "code" and _MNIST.search(cell.source) for cell in cells)
     names = "check, load_mnist" if has_mnist else "check"
     text = _template("opening") + (_template("opening_mnist") if has_mnist else "")
+    if "files" in settings:
+        text += "\n\n" + _template("opening_files").replace("FOLDER", settings["files"])
     where = json.dumps(settings.get("install", ""), ensure_ascii=False)
     return text.replace("NAMES", names).replace("WHERE", where).rstrip("\n")
 

@@ -37,7 +37,7 @@ def check(notebook: Path, output: Path | None, is_opened: bool) -> int:
     from grader.files import write_atomically
     from grader.notebook.read import read_submission
 
-    checked = check_notebook(read_submission(notebook))
+    checked = check_notebook(read_submission(notebook), folder=notebook.parent)
     click.echo(lines_for_terminal(checked.text))
     if checked.page and (output is not None or is_opened):
         folder = output or Path("reports")

@@ -22,7 +22,7 @@ from nbclient.exceptions import DeadKernelError
 
 from grader.execution.border import safe_text
 from grader.execution.channel import receive, receive_reply, send_request
-from grader.execution.client import TIMED_OUT, connect_client
+from grader.execution.client import TIMED_OUT, connect_client, put_files
 from grader.execution.messages import RESTARTS, Ask, CellsRan, Replied, Status
 from grader.harness.wire import WireError
 from grader.model import CallError, Limits
@@ -65,6 +65,7 @@ async def execute(
     limits: Limits,
     open_kernel: OpenKernel,
     *,
+    files: Mapping[str, bytes],
     on_cells: Callable[[CellsRan], None],
     on_reply: Callable[[Replied, bytes], None],
     on_end: Callable[[bool], None],
@@ -79,6 +80,7 @@ async def execute(
     Args:
         requests: The next request is taken when the reply to the one before it was given to `on_reply`.
         open_kernel: Starts a kernel.
+        files: What the notebook finds in its folder, by path.
         on_cells: Called when the cells have run, in each kernel to which requests are sent.
         on_reply: Called with each reply and its payload.
         on_end: Called when no more requests are taken, while the kernel is still ending, with whether something was
@@ -90,6 +92,7 @@ async def execute(
     for restart in itertools.count():
         is_last = restart >= RESTARTS or time.monotonic() > deadline
         async with open_kernel() as kernel:
+            await put_files(kernel, files)
             run = _Run(notebook, kernel, limits, without=lost)
             culprit = await run.cells(deadline)
             is_doubtful = is_doubtful or run.is_doubtful

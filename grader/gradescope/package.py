@@ -14,6 +14,7 @@ from typing import Any
 
 from grader import shipped
 from grader.assignment.load import find_assignment, load_assignment
+from grader.assignment.source import read_source
 from grader.errors import GraderFault
 from grader.exports.gradescope import render_failure
 from grader.reference.cases import build_cases
@@ -52,6 +53,8 @@ def build_zip(assignment_id: str, directory: Path, options: dict[str, Any], *, t
         _add(archive, "requirements.txt", "".join(f"{line}\n" for line in _requirements()).encode())
         _add(archive, "options.json", json.dumps({"assignment": assignment_id, **options}, indent=1).encode())
         _add(archive, f"solutions/{source.name}", source.read_bytes(), mode=0o600)
+        for name, data in read_source(source).files.items():
+            _add(archive, f"solutions/{name}", data)
         if torch_index:
             _add(archive, "torch-index.txt", f"{torch_index}\n".encode())
         for path in shipped.own_files():

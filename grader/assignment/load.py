@@ -50,6 +50,7 @@ class Assignment:
         init_parameters: `init_parameters(generator)`; returns the parameters by name, float32.
         make_inputs: `make_inputs(images, labels, generator)`; returns the inputs by name, of any dtype and shape, from
             images, uint8 (N, 28, 28), labels, int64 (N,), and a torch Generator.
+        data: What reports call the data (`name`), and what is in its `rows`; empty for MNIST.
         files: The data that travels with the notebook, which its code reads in the folder where it runs.
         extra_cases: The author's own cases, in addition to those that every assignment has.
         case_inputs: Functions that replace `make_inputs` in an extra case, by the case's name.
@@ -81,7 +82,8 @@ class Assignment:
     limits: Limits
     namespace: dict[str, Any] = dataclasses.field(default_factory=dict)
     make_inputs: Callable[..., dict[str, Any]] = default_inputs
-    files: Files = dataclasses.field(default_factory=dict)
+    data: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    files: Files = dataclasses.field(default_factory=dict, repr=False)
     extra_cases: tuple[ExtraCase, ...] = ()
     case_inputs: Mapping[str, Callable[..., dict[str, Any]]] = dataclasses.field(default_factory=dict)
     misconceptions: Mapping[str, tuple[Misconception, ...]] = dataclasses.field(default_factory=dict)
@@ -224,6 +226,7 @@ def _load(
         ),
         forward=namespace["forward"],
         init_parameters=namespace["init_parameters"],
+        data=settings.get("data", {}),
         files=source.files,
         make_inputs=_function(namespace, "make_inputs", source) or default_inputs,
         extra_cases=cases,

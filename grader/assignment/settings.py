@@ -31,6 +31,7 @@ __all__ = [
 BUILT_IN = ("mnist", "mnist_hidden", "vjp", "linear", "chain", "training")
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 MOST_HINTS = 3
+_DATA_CHARACTERS = 60
 _FOLDER = re.compile(r"\w[\w-]*")
 _OTHER_PACKAGE = re.compile(r"grader\s*(?:$|[\[<>=!~@;])")
 """The package that a package index calls `grader` is not ours."""
@@ -133,6 +134,15 @@ def _is_before(value: Any) -> bool:
     )
 
 
+def _is_about_data(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and value.keys() <= {"name", "rows"}
+        and all(_is_text(text) and len(text) <= _DATA_CHARACTERS and text.isprintable() for text in value.values())
+    )
+
+
 def _is_folder(value: Any) -> bool:
     return isinstance(value, str) and _FOLDER.fullmatch(value) is not None
 
@@ -170,6 +180,11 @@ NOTEBOOK: Mapping[str, Setting] = {
         "how many images are in the public batch: few, if functions take long",
     ),
     "steps": Setting(lambda value: _is_whole(value, 1, 1000), "a whole number from 1 to 1000", "of the training curve"),
+    "data": Setting(
+        _is_about_data,
+        "names such as {name: names.txt, rows: words}, short",
+        "what reports call the data, and what is in the rows of a batch",
+    ),
     "files": Setting(
         _is_folder,
         "the name of a folder beside the notebook, such as data",

@@ -80,7 +80,7 @@ class SourceNotebook:
     styles: tuple[SourceCell, ...]
     revision: str
     is_released: bool = False
-    files: Files = dataclasses.field(default_factory=dict)
+    files: Files = dataclasses.field(default_factory=dict, repr=False)
 
 
 def find_sources(directory: Path) -> dict[str, Path]:

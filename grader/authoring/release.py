@@ -39,6 +39,7 @@ _KEPT = (
     "steps",
     "limits",
     "cases",
+    "data",
     "release",
     "before",
     "files",

@@ -128,7 +128,8 @@ class Evidence:
     def say(self, key: str, **facts: object) -> str:
         """The observation with this key, about the first part that is wrong."""
         part = self.parts[self.wrong_target]
-        return observation(key, function=self.exercise.name, part=part, target=target_of(part, self.exercise), **facts)
+        known = {"function": self.exercise.name, "part": part, "target": target_of(part, self.exercise)}
+        return observation(key, rows=self.assignment.data.get("rows", "rows"), **known, **facts)
 
     def _is_right(self, target: int) -> bool:
         return all(

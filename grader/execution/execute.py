@@ -65,10 +65,10 @@ async def execute(
     limits: Limits,
     open_kernel: OpenKernel,
     *,
-    files: Mapping[str, bytes],
     on_cells: Callable[[CellsRan], None],
     on_reply: Callable[[Replied, bytes], None],
     on_end: Callable[[bool], None],
+    files: Mapping[str, bytes] | None = None,
 ) -> None:
     """
     Execute every cell, even if earlier ones raised, and then every request.
@@ -80,11 +80,11 @@ async def execute(
     Args:
         requests: The next request is taken when the reply to the one before it was given to `on_reply`.
         open_kernel: Starts a kernel.
-        files: What the notebook finds in its folder, by path.
         on_cells: Called when the cells have run, in each kernel to which requests are sent.
         on_reply: Called with each reply and its payload.
         on_end: Called when no more requests are taken, while the kernel is still ending, with whether something was
             stopped by its limit on wall time although it had used little CPU time.
+        files: What the notebook finds in its folder, by path.
     """
     deadline = time.monotonic() + limits.notebook_s
     lost: dict[int, CallError] = {}
@@ -92,7 +92,7 @@ async def execute(
     for restart in itertools.count():
         is_last = restart >= RESTARTS or time.monotonic() > deadline
         async with open_kernel() as kernel:
-            await put_files(kernel, files)
+            await put_files(kernel, files or {})
             run = _Run(notebook, kernel, limits, without=lost)
             culprit = await run.cells(deadline)
             is_doubtful = is_doubtful or run.is_doubtful

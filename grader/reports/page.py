@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from grader.model import Adjustment, CallError, CaseResult, Chain, Diagnosis, ExerciseResult, Flag, Outcome, Report
 from grader.reports.graph import Box, Edge, draw_graph
 from grader.reports.listing import CodeView, list_code
 from grader.reports.pictures import Gallery, picture_view
 from grader.reports.svg import CurvePlot, number, plot_curve
-from grader.reports.words import CASES, LINKS, NEXT_STEPS, VERDICTS, Verdict, clip
+from grader.reports.words import LINKS, NEXT_STEPS, VERDICTS, Verdict, clip, what_case_is
 from grader.version import __version__
 
 __all__ = ["Page", "build_page"]
@@ -162,7 +162,7 @@ def build_page(report: Report) -> Page:
     if not report.gives_marks:
         facts = [("Notebook", report.submission.name), ("Checked by", f"grader {__version__}, without marks")]
     anchors = _anchors(report.exercises)
-    exercises = tuple(_exercise(result, anchor) for result, anchor in zip(report.exercises, anchors, strict=True))
+    exercises = tuple(_exercise(*pair, report.data) for pair in zip(report.exercises, anchors, strict=True))
     return Page(
         title=clip(report.assignment_title or report.assignment_id, 200),
         submission=clip(report.submission.name, 200),
@@ -233,7 +233,7 @@ def _anchors(results: Sequence[ExerciseResult]) -> list[str]:
     ]
 
 
-def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
+def _exercise(result: ExerciseResult, anchor: str, data: Mapping[str, str]) -> ExerciseView:
     right = result.passed is True
     wrong = next((case for case in result.cases if case.public and case.outcome is not Outcome.MATCH), None)
     # A single number is in the table already.
@@ -246,7 +246,7 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
         is_undecided=not result.is_decided,
         points=f"{result.points:g} / {result.max_points:g}" if result.is_decided else "not counted",
         message=clip(result.message),
-        because=_because(result),
+        because=_because(result, data),
         diagnoses=tuple(
             Diagnosis(
                 id=diagnosis.id,
@@ -264,7 +264,7 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
         facts_of=wrong.part if wrong is not None and wrong.part else "",
         worst=_worst(wrong),
         wrong_share=_wrong_share(wrong),
-        cases=tuple(_case(case) for case in result.cases[:MAX_ITEMS]),
+        cases=tuple(_case(case, data) for case in result.cases[:MAX_ITEMS]),
         cases_summary=_cases_summary(result.cases),
         cases_open=len({case.outcome.passed for case in result.cases}) > 1,
         galleries=tuple(
@@ -277,11 +277,11 @@ def _exercise(result: ExerciseResult, anchor: str) -> ExerciseView:
     )
 
 
-def _because(result: ExerciseResult) -> str:
+def _because(result: ExerciseResult, data: Mapping[str, str]) -> str:
     """What is special about the first wrong case, if the result is right on the public batch."""
     public = [case.outcome for case in result.cases if case.public]
     wrong = next((case for case in result.cases if case.outcome is not Outcome.MATCH), None)
-    return CASES.get(wrong.name, "") if wrong is not None and Outcome.MATCH in public else ""
+    return what_case_is(wrong.name, data) if wrong is not None and Outcome.MATCH in public else ""
 
 
 def _error(error: CallError) -> ErrorView:
@@ -327,10 +327,10 @@ def _wrong_share(case: CaseResult | None) -> str:
     return f"{case.wrong_entries:,} of {case.entries:,}"
 
 
-def _case(case: CaseResult) -> CaseRow:
+def _case(case: CaseResult, data: Mapping[str, str]) -> CaseRow:
     return CaseRow(
         name=clip(case.name, 80),
-        what=CASES.get(case.name, ""),
+        what=what_case_is(case.name, data),
         public=case.public,
         verdict=VERDICTS[case.outcome],
         absolute="–" if case.max_abs_error is None or not case.public else number(case.max_abs_error, digits=3),

@@ -21,6 +21,7 @@ from grader.errors import SourceError
 from grader.gradescope.package import build_zip
 from grader.model import Submission
 from grader.pipeline import grade
+from grader.reports.html import render_html
 
 HEADER = """---
 jupytext:
@@ -70,9 +71,10 @@ def grad_logits(logp, y):
 ```
 '''
 )
+MORE = "0123456789" * 150_000  # it takes more than one message
 ANSWER = """
 def grad_logits(logp, y):
-    open("data/deep/more.txt").close()
+    assert len(Path("data/deep/more.txt").read_bytes()) == 1_500_000
     d = logp.exp()
     d[torch.arange(len(y)), y] -= 1
     return d / len(y)
@@ -87,8 +89,8 @@ Path("data/names.txt").write_text("a copy may be changed")
 def source(tmp_path: Path) -> Path:
     folder = tmp_path / "solutions"
     (folder / "data" / "deep").mkdir(parents=True)
-    (folder / "data" / "names.txt").write_text("emma\nolivia\nava\n" + "isabella\n" * 200_000)  # more than one message
-    (folder / "data" / "deep" / "more.txt").write_text("")
+    (folder / "data" / "names.txt").write_text("emma\nolivia\nava\n")
+    (folder / "data" / "deep" / "more.txt").write_text(MORE)
     (folder / "data" / ".git").mkdir()
     (folder / "data" / ".git" / "index").write_text("hidden")
     (folder / "bigram.md").write_text(SOURCE)
@@ -216,4 +218,43 @@ def test_its_size_is_limited(source: Path, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(travelling, "MOST_FILES", 2)
     monkeypatch.setattr(travelling, "MOST_BYTES", 1000)
     with pytest.raises(SourceError, match="too many or too large"):
+        read_source(source)
+
+
+# ------------------------------------------------------------------------------------------- what the data is called
+
+
+def wrong(source: Path) -> tuple[str, str]:
+    """The page and the first observation about an answer without 1/N."""
+    notebook = fill_blanks(release_notebook(read_source(source)), ANSWER.replace("d / len(y)", "d"))
+    submission = Submission.of(nbformat.writes(notebook).encode(), name="a.ipynb", student="a")
+    report = grade(submission, load_assignment(source))
+    return render_html(report), report.exercises[0].diagnoses[0].message
+
+
+def test_reports_call_the_data_what_its_author_calls_it(source: Path) -> None:
+    source.write_text(SOURCE.replace("files: data", "files: data, data: {name: names.txt, rows: words}"))
+
+    page, observed = wrong(source)
+
+    assert observed.endswith("N is the number of words in the batch: 64 in the public one.")
+    assert "The public batch of names.txt, with the true upstream gradients." in page
+    assert "Other words, in a batch of another size" in page
+    codes = [cell.source for cell in release_notebook(read_source(source)).cells]
+    assert any("data={'name': 'names.txt', 'rows': 'words'}" in code for code in codes)
+
+
+def test_without_a_name_it_is_mnist(source: Path) -> None:
+    page, observed = wrong(source)
+
+    assert observed.endswith("N is the number of rows in the batch: 64 in the public one.")
+    assert "The public batch of MNIST digits, with the true upstream gradients." in page
+    assert "Other digits, in a batch of another size" in page
+
+
+@pytest.mark.parametrize("value", ["words", "{}", "{row: word}", "{rows: 3}", "{name: ''}", f"{{name: {'x' * 61}}}"])
+def test_what_it_is_called_is_short(source: Path, value: str) -> None:
+    source.write_text(SOURCE.replace("files: data", f"data: {value}"))
+
+    with pytest.raises(SourceError, match=r"It must be names such as \{name: names\.txt, rows: words\}, short"):
         read_source(source)

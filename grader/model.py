@@ -351,6 +351,7 @@ class Report:
         adjustment: What an instructor decided about the total.
         release: The moment from which students may see everything; empty if they may already.
         is_shown: Whether this is the copy that a student may see before that moment.
+        data: What the data is called, as in `Assignment.data`.
     """
 
     assignment_id: str
@@ -368,6 +369,7 @@ class Report:
     adjustment: Adjustment | None = None
     release: str = ""
     is_shown: bool = True
+    data: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @property
     def score(self) -> float:

@@ -82,7 +82,9 @@ def grade(
                 def requests(replies: Mapping[str, Reply], functions: FunctionIndex = functions) -> Iterator[Request]:
                     return requests_for(assignment, functions, *building.result(), replies)
 
-                execution = conductor.execute(requests, assignment.limits, most_requests=MOST_REQUESTS * len(names))
+                execution = conductor.execute(
+                    requests, assignment.limits, most_requests=MOST_REQUESTS * len(names), files=assignment.files
+                )
                 if execution.is_doubtful and doubts:
                     continue
                 found = Found(tuple(_ran(functions, names, execution.replies)))

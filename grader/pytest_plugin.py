@@ -84,8 +84,14 @@ class NotebookFile(pytest.File):
 
     def collect(self) -> Iterator[pytest.Item]:
         """The exercises of its assignment."""
-        from grader.assignment.load import load_assignment, solutions_directory
         from grader.errors import GraderError
+        from grader.execution.installed import require_for_grading
+
+        try:
+            require_for_grading("--grader-notebook")
+        except GraderError as error:
+            raise self.CollectError(str(error)) from error
+        from grader.assignment.load import load_assignment, solutions_directory
         from grader.notebook.read import read_submission
         from grader.pipeline import choose_assignment
         from grader.reports.terminal import for_terminal

@@ -152,5 +152,6 @@ def report_of(
         submission=submission,
         exercises=tuple(exercises),
         notebook=notebook,
+        data=assignment.data,
         **details,
     )

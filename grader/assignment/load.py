@@ -16,6 +16,7 @@ from typing import Any
 
 from grader import shipped
 from grader.assignment.cells import SourceCell, place_of
+from grader.assignment.files import Files, in_folder_of
 from grader.assignment.misconceptions import Misconception, read_misconceptions
 from grader.assignment.settings import ExtraCase, extra_cases, visibility_of
 from grader.assignment.source import SourceNotebook, code_lines, find_sources, line_in, read_source
@@ -49,6 +50,8 @@ class Assignment:
         init_parameters: `init_parameters(generator)`; returns the parameters by name, float32.
         make_inputs: `make_inputs(images, labels, generator)`; returns the inputs by name, of any dtype and shape, from
             images, uint8 (N, 28, 28), labels, int64 (N,), and a torch Generator.
+        data: What reports call the data (`name`), and what is in its `rows`; empty for MNIST.
+        files: The data that travels with the notebook, which its code reads in the folder where it runs.
         extra_cases: The author's own cases, in addition to those that every assignment has.
         case_inputs: Functions that replace `make_inputs` in an extra case, by the case's name.
         namespace: All that the cells of the network and of the solutions have defined, by name.
@@ -79,6 +82,8 @@ class Assignment:
     limits: Limits
     namespace: dict[str, Any] = dataclasses.field(default_factory=dict)
     make_inputs: Callable[..., dict[str, Any]] = default_inputs
+    data: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    files: Files = dataclasses.field(default_factory=dict, repr=False)
     extra_cases: tuple[ExtraCase, ...] = ()
     case_inputs: Mapping[str, Callable[..., dict[str, Any]]] = dataclasses.field(default_factory=dict)
     misconceptions: Mapping[str, tuple[Misconception, ...]] = dataclasses.field(default_factory=dict)
@@ -142,7 +147,12 @@ def find_assignment(assignment_id: str, directory: Path) -> Path:
 
 
 def load_assignment(
-    path: Path, content: bytes | None = None, *, hidden_seed: int | None = None, public: bool = False
+    path: Path,
+    content: bytes | None = None,
+    *,
+    files: Files | None = None,
+    hidden_seed: int | None = None,
+    public: bool = False,
 ) -> Assignment:
     """
     Read a source notebook and run its network and solution cells; or a released notebook, which has no solutions.
@@ -150,22 +160,30 @@ def load_assignment(
     Args:
         path: `solutions/<id>.md`, or `assignments/<id>/<id>.md`.
         content: The file's bytes, if they are known: the file itself may be on another machine.
+        files: The data that travels with it, if it is known, likewise.
         hidden_seed: Replaces the seed in the notebook.
         public: Leave out solutions and seed, even if the notebook has them, so that nothing secret is loaded.
 
     Raises:
         SourceError: The notebook breaks the contract; the message names cell and line.
     """
-    return _load(path.resolve(), path.read_bytes() if content is None else content, hidden_seed, public)
+    path = path.resolve()
+    content = path.read_bytes() if content is None else content
+    if files is None:
+        files = read_source(path, content).files if b"files:" in content else {}
+    return _load(path, content, tuple(files.items()), hidden_seed, public)
 
 
 @functools.lru_cache(maxsize=32)
-def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> Assignment:
-    source = read_source(path, content)
+def _load(
+    path: Path, content: bytes, files: tuple[tuple[str, bytes], ...], hidden_seed: int | None, public: bool
+) -> Assignment:
+    source = read_source(path, content, dict(files))
     solved = () if public or source.is_released else source.exercises
     namespace: dict[str, Any] = {"__name__": f"solutions.{source.id}"}
-    for cell in (*source.network, *(cell for cell in solved if not cell.is_lines)):
-        _run(cell, namespace, source)
+    with in_folder_of(source.files):
+        for cell in (*source.network, *(cell for cell in solved if not cell.is_lines)):
+            _run(cell, namespace, source)
     for cell in solved:
         if cell.is_lines:
             lines = [(str(source.path), _moved(ast.parse(cell.code), cell))]
@@ -209,6 +227,8 @@ def _load(path: Path, content: bytes, hidden_seed: int | None, public: bool) -> 
         ),
         forward=namespace["forward"],
         init_parameters=namespace["init_parameters"],
+        data=settings.get("data", {}),
+        files=source.files,
         make_inputs=_function(namespace, "make_inputs", source) or default_inputs,
         extra_cases=cases,
         case_inputs={

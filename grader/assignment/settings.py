@@ -31,6 +31,10 @@ __all__ = [
 BUILT_IN = ("mnist", "mnist_hidden", "vjp", "linear", "chain", "training")
 FINGERPRINT = re.compile(r"[0-9a-f]{16}")
 MOST_HINTS = 3
+_DATA_CHARACTERS = 60
+_FOLDER = re.compile(r"\w[\w-]*")
+_OTHER_PACKAGE = re.compile(r"grader\s*(?:$|[\[<>=!~@;])")
+"""The package that a package index calls `grader` is not ours."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +134,23 @@ def _is_before(value: Any) -> bool:
     )
 
 
+def _is_about_data(value: Any) -> bool:
+    return (
+        isinstance(value, dict)
+        and bool(value)
+        and value.keys() <= {"name", "rows"}
+        and all(_is_text(text) and len(text) <= _DATA_CHARACTERS and text.isprintable() for text in value.values())
+    )
+
+
+def _is_folder(value: Any) -> bool:
+    return isinstance(value, str) and _FOLDER.fullmatch(value) is not None
+
+
+def _is_installable(value: Any) -> bool:
+    return _is_text(value) and "\n" not in value and not value.startswith("-") and not _OTHER_PACKAGE.match(value)
+
+
 def _text_of(moment: Any) -> str:
     """A moment as text: YAML turns text that looks like a date into a date."""
     return moment.isoformat() if isinstance(moment, dt.date) else str(moment)
@@ -159,6 +180,21 @@ NOTEBOOK: Mapping[str, Setting] = {
         "how many images are in the public batch: few, if functions take long",
     ),
     "steps": Setting(lambda value: _is_whole(value, 1, 1000), "a whole number from 1 to 1000", "of the training curve"),
+    "data": Setting(
+        _is_about_data,
+        "names such as {name: names.txt, rows: words}, short",
+        "what reports call the data, and what is in the rows of a batch",
+    ),
+    "files": Setting(
+        _is_folder,
+        "the name of a folder beside the notebook, such as data",
+        "data that the notebook reads: the folder travels with it",
+    ),
+    "install": Setting(
+        _is_installable,
+        "what pip can install: a package's name, the address of a wheel or a repository, or a wheel's path",
+        "where students' notebooks get the grader if it is not installed",
+    ),
     "limits": Setting(
         _are_limits,
         "positive numbers for any of " + ", ".join(sorted(field.name for field in dataclasses.fields(Limits))),

@@ -26,6 +26,7 @@ from nbformat import NotebookNode
 
 from grader.assignment.cells import REGION, ExerciseCell, SourceCell, place_of, problem_in
 from grader.assignment.exercises import exercise_in
+from grader.assignment.files import Files, digest_of, read_files
 from grader.assignment.settings import EXERCISE, NOTEBOOK, check_settings
 from grader.errors import SourceError
 from grader.notebook.lines import first_lines
@@ -64,6 +65,7 @@ class SourceNotebook:
         revision: A hash of the whole text; of a released notebook, its version.
         settings: The notebook's `grader` metadata, without id and title.
         is_released: Whether it is a released notebook: made for students, without solutions.
+        files: The data that travels with it. `version` and `revision` depend on it, too.
     """
 
     id: str
@@ -78,6 +80,7 @@ class SourceNotebook:
     styles: tuple[SourceCell, ...]
     revision: str
     is_released: bool = False
+    files: Files = dataclasses.field(default_factory=dict, repr=False)
 
 
 def find_sources(directory: Path) -> dict[str, Path]:
@@ -91,12 +94,13 @@ def source_version(text: str) -> str:
     return hashlib.sha256(text.replace("\r\n", "\n").encode()).hexdigest()[:12]
 
 
-def read_source(path: Path, content: bytes | None = None) -> SourceNotebook:
+def read_source(path: Path, content: bytes | None = None, files: Files | None = None) -> SourceNotebook:
     """
     Read and check a source notebook.
 
     Args:
         content: The file's bytes, if they are known; the file is not read then.
+        files: The data that travels with it, likewise.
 
     Raises:
         SourceError: The notebook breaks the contract; the message names file, cell and line.
@@ -135,19 +139,23 @@ def read_source(path: Path, content: bytes | None = None) -> SourceNotebook:
     if version and (misconceptions or styles):
         place = place_of(path, (*misconceptions, *styles)[0])
         raise SourceError(f"{place}: students must not get this cell.", "Release the source notebook again.")
+    if files is None:
+        files = read_files(path.parent / settings["files"]) if "files" in settings else {}
+    data = digest_of(files)
     return SourceNotebook(
         id=path.stem,
         title=str(settings.pop("title", path.stem)),
         path=path,
-        version=str(version) if version else source_version(without_kept_back(text)),
+        version=str(version) if version else source_version(without_kept_back(text) + data),
         notebook=notebook,
         settings=settings,
         network=tuple(network),
         exercises=tuple(exercises),
         misconceptions=misconceptions,
         styles=styles,
-        revision=str(version) if version else source_version(text),
+        revision=str(version) if version else source_version(text + data),
         is_released=bool(version),
+        files=files,
     )
 
 

@@ -18,8 +18,10 @@ from nbformat import NotebookNode
 
 from grader.assignment.cells import blanked
 from grader.assignment.declared import declaration
+from grader.assignment.files import write_files
 from grader.assignment.settings import visibility_of
 from grader.assignment.source import SourceNotebook
+from grader.authoring.opening import opening, place_of_opening
 from grader.errors import SourceError
 from grader.files import write_atomically
 
@@ -28,7 +30,20 @@ __all__ = ["fill_blanks", "release_notebook", "write_release"]
 _IMAGE = re.compile(r"!\[([^\]]*)\]\((?!\w+:)([^)\s]+)\)")
 _CELL = re.compile(r"^# %%.*\n?", re.MULTILINE)
 _DEFINES = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=", re.MULTILINE)
-_KEPT = ("arrays", "autograd", "hints", "learning_rate", "rows", "steps", "limits", "cases", "release", "before")
+_KEPT = (
+    "arrays",
+    "autograd",
+    "hints",
+    "learning_rate",
+    "rows",
+    "steps",
+    "limits",
+    "cases",
+    "data",
+    "release",
+    "before",
+    "files",
+)
 _ABOUT = re.compile(r"^# %% (delete|answers): (\w+)\s*$", re.MULTILINE)
 _STILL_BLANK = re.compile(r"NotImplementedError\(\"(\w+) is still blank")
 
@@ -38,7 +53,8 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
     The notebook for students; the same source gives the same bytes.
 
     Signatures and docstrings stay, a statement that raises replaces each solution, misconceptions and styles are left
-    out, and local images are embedded. After the network, a cell tells `check` which gradients the notebook asks for.
+    out, and local images are embedded. The first code cell gets the grader, wherever the notebook runs. After the
+    network, a cell tells `check` which gradients the notebook asks for.
     Cells keep their tags. Settings that reveal nothing stay too, so that submissions can be graded by this notebook.
 
     Raises:
@@ -83,18 +99,21 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
             }
             text = declaration(source.id, source.exercises, source.settings, settings_of)
             released.cells.append(nbformat.v4.new_code_cell(text, id=_cell_id(source, "declaration", text)))
+    text = opening(released.cells, source.settings)
+    first = nbformat.v4.new_code_cell(text, id=_cell_id(source, "opening", text))
+    released.cells.insert(place_of_opening(released.cells), first)
     return released
 
 
-def write_release(source: SourceNotebook, directory: Path) -> tuple[Path, Path]:
-    """Write `directory/<id>/<id>.ipynb` and its pair `<id>.md`, and return both paths."""
+def write_release(source: SourceNotebook, directory: Path) -> tuple[Path, ...]:
+    """Write `directory/<id>/<id>.ipynb`, its pair `<id>.md`, and the data that travels with it. Returns all paths."""
     folder = directory / source.id
     folder.mkdir(parents=True, exist_ok=True)
     notebook = release_notebook(source)
     paths = folder / f"{source.id}.ipynb", folder / f"{source.id}.md"
     write_atomically(paths[0], nbformat.writes(notebook) + "\n")
     write_atomically(paths[1], jupytext.writes(notebook, fmt="md:myst"))
-    return paths
+    return (*paths, *write_files(source.files, folder))
 
 
 def fill_blanks(notebook: NotebookNode, answers: str) -> NotebookNode:

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+from pathlib import Path
 from typing import Any
 
 from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+from grader.assignment.files import Files, read_files
+from grader.assignment.settings import NOTEBOOK
 from grader.checking.check import IS_RIGHT
-from grader.execution.client import connect_client
+from grader.execution.client import connect_client, put_files
 from grader.execution.kernels import start_kernel
 from grader.model import Limits, Submission
 from grader.notebook.read import Notebook, Unreadable, read_notebook
@@ -37,19 +40,28 @@ class NotebookCheck:
     is_unreadable: bool = False
 
 
-def check_notebook(submission: Submission, limits: Limits | None = None) -> NotebookCheck:
+def check_notebook(
+    submission: Submission, limits: Limits | None = None, *, folder: Path | None = None
+) -> NotebookCheck:
     """
     Check a notebook that a student has, as a file.
 
+    Args:
+        folder: Where the notebook is: the data that came with it is there, too.
+
     Raises:
+        SourceError: That data cannot be read.
         SandboxError: No kernel could be started.
     """
     notebook = read_notebook(submission)
     if isinstance(notebook, Unreadable):
         return NotebookCheck(text=notebook.problem, is_unreadable=True)
     last_cell = LAST_CELL.format(name=submission.name)
+    files = {}
+    if folder is not None and notebook.files and NOTEBOOK["files"].allows(notebook.files):
+        files = read_files(folder / notebook.files)
     whole = Notebook.of([*(cell.code for cell in notebook.cells), last_cell])
-    shown, problem = asyncio.run(_run(whole, limits or Limits()))
+    shown, problem = asyncio.run(_run(whole, limits or Limits(), files))
     if not shown:
         return NotebookCheck(text=problem)
     return NotebookCheck(
@@ -59,10 +71,11 @@ def check_notebook(submission: Submission, limits: Limits | None = None) -> Note
     )
 
 
-async def _run(notebook: Notebook, limits: Limits) -> tuple[dict[str, Any], str]:
+async def _run(notebook: Notebook, limits: Limits, files: Files) -> tuple[dict[str, Any], str]:
     """The output of the last cell; or an empty output, and the reason."""
     last = len(notebook.cells)
     async with start_kernel(limits) as kernel:
+        await put_files(kernel, files)
         client = connect_client(
             notebook, kernel, seconds=lambda: limits.cell_s, keeps=lambda _, __, index: index == last - 1
         )

@@ -13,6 +13,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
+from grader.assignment.files import digest_of
 from grader.assignment.load import Assignment
 from grader.classroom.records import Owner
 from grader.model import Adjustment, Submission
@@ -28,6 +29,7 @@ EXECUTING = (
     "grader.execution.preload",
     "grader.execution.requests",
     "grader.execution.shared",
+    "grader.harness.files",
     "grader.harness.serve",
     "grader.sandbox.forkserver",
 )
@@ -63,7 +65,7 @@ class Basis:
             [[e.name, e.arguments, e.targets, e.equation, e.arrays, e.partial] for e in assignment.exercises],
             [assignment.rows, *(dataclasses.asdict(case) for case in assignment.extra_cases)],
             [dataclasses.asdict(assignment.limits), assignment.autograd],
-            [assignment.learning_rate, assignment.steps],
+            [assignment.learning_rate, assignment.steps, digest_of(assignment.files)],
             code_hash(EXECUTING),
         ]
         return Basis(

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from grader.assignment.load import Assignment, find_assignment
+from grader.assignment.source import read_source
 from grader.classroom.batch import Batch
 from grader.classroom.decisions import adjustments_by_owner, stale
 from grader.classroom.fill import Filled, fill_gradebook
@@ -122,7 +123,7 @@ def grade_class(roster: Roster, source: Path, options: ClassOptions) -> ClassRes
         UsageError: The gradebook, the output folder or a file to fill in cannot be used.
         GraderFault: The worker processes keep dying.
     """
-    file = SourceFile(source.name, source.read_bytes())
+    file = SourceFile(source.name, source.read_bytes(), read_source(source).files)
     assignment = file.load(options.hidden_seed)
     build_cases(assignment)  # raises if the solution disagrees with autograd, instead of once for each submission
     visibility = released_at(assignment.visibility, options.release)

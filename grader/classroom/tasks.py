@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from grader.assignment.files import Files
 from grader.assignment.load import Assignment, load_assignment
 from grader.classroom.documents import Handling, make_documents, make_fault_documents
 from grader.classroom.records import Graded
@@ -38,10 +39,11 @@ _alone = threading.Lock()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SourceFile:
-    """The file of a source notebook, as it was when the grading of the class started."""
+    """The file of a source notebook, and the data that travels with it, as when the grading of the class started."""
 
     name: str
     content: bytes = dataclasses.field(repr=False)
+    files: Files = dataclasses.field(default_factory=dict, repr=False)
 
     def load(self, hidden_seed: int | None) -> Assignment:
         """
@@ -50,7 +52,7 @@ class SourceFile:
         Raises:
             SourceError: The source notebook is not valid.
         """
-        return load_assignment(Path(self.name), self.content, hidden_seed=hidden_seed)
+        return load_assignment(Path(self.name), self.content, files=self.files, hidden_seed=hidden_seed)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

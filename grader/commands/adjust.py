@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader.commands.options import EXIT_FULL_MARKS, debug_option, say
+from grader.commands.options import EXIT_FULL_MARKS, debug_option, for_grading, say
 from grader.reports.terminal import for_terminal
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ __all__ = ["adjust"]
 @click.option("--list", "is_list", is_flag=True, help="Show all decisions that were ever made.")
 @click.option("--withdraw", type=int, metavar="NUMBER", help="Withdraw a decision, with a reason.")
 @debug_option
+@for_grading
 def adjust(
     student: str | None,
     place: str,

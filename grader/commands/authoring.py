@@ -14,6 +14,7 @@ from grader.commands.options import (
     EXIT_FULL_MARKS,
     EXIT_NOT_ALL,
     debug_option,
+    for_grading,
     quiet_option,
     say,
     solutions_option,
@@ -146,6 +147,7 @@ def _names_any(source: Path, names: set[str]) -> bool:
 )
 @solutions_option
 @debug_option
+@for_grading
 def validate(ids: tuple[str, ...], page: Path | None, watch: bool, solutions: Path | None) -> int:
     """Check that assignments are sound: the references agree, blanks score 0, mistakes are caught."""
     from grader.assignment.load import solutions_directory

@@ -20,6 +20,7 @@ from grader.commands.options import (
     FORMATS,
     assignment_option,
     debug_option,
+    for_grading,
     format_option,
     hidden_seed_option,
     output_option,
@@ -73,6 +74,7 @@ __all__ = ["batch"]
 @sandbox_option
 @quiet_option
 @debug_option
+@for_grading
 def batch(
     sources: tuple[Path, ...],
     assignment_id: str | None,

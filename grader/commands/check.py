@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from grader.commands.options import EXIT_FULL_MARKS, EXIT_NOT_ALL, EXIT_USAGE, debug_option, say
+from grader.commands.options import EXIT_FULL_MARKS, EXIT_NOT_ALL, EXIT_USAGE, debug_option, for_grading, say
 from grader.reports.terminal import for_terminal, lines_for_terminal
 
 __all__ = ["check"]
@@ -25,6 +25,7 @@ __all__ = ["check"]
 )
 @click.option("--open", "is_opened", is_flag=True, help="Write the report and open it. [default OUTPUT: reports]")
 @debug_option
+@for_grading
 def check(notebook: Path, output: Path | None, is_opened: bool) -> int:
     """
     Check your own notebook against autograd on public cases: no solution, no marks.
@@ -36,7 +37,7 @@ def check(notebook: Path, output: Path | None, is_opened: bool) -> int:
     from grader.files import write_atomically
     from grader.notebook.read import read_submission
 
-    checked = check_notebook(read_submission(notebook))
+    checked = check_notebook(read_submission(notebook), folder=notebook.parent)
     click.echo(lines_for_terminal(checked.text))
     if checked.page and (output is not None or is_opened):
         folder = output or Path("reports")

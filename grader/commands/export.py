@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from grader.commands.options import EXIT_FULL_MARKS, debug_option
+from grader.commands.options import EXIT_FULL_MARKS, debug_option, for_grading
 from grader.exports.formats import Format
 
 __all__ = ["export"]
@@ -28,6 +28,7 @@ __all__ = ["export"]
 )
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: stdout]")
 @debug_option
+@for_grading
 def export(reports: tuple[Path, ...], name: str, notebooks: tuple[Path, ...], output: Path | None) -> int:
     """
     Convert reports, `<stem>.json`, into a format.

@@ -14,6 +14,7 @@ import signal
 import sys
 from collections.abc import Iterator
 
+from grader.execution.installed import missing_for_grading
 from grader.execution.warm import SHARED, begin, forkserver
 from grader.sandbox import Companion, ForkServer
 
@@ -35,6 +36,8 @@ def run_in_judge() -> int | None:
     if not ForkServer.is_available() or sys.warnoptions or sys.flags.dev_mode:
         return None
     if sys.gettrace() is not None or sys.getprofile() is not None:
+        return None
+    if missing_for_grading():  # which the command says
         return None
     try:
         judge = Companion(SHARED, _JUDGE)

@@ -17,6 +17,7 @@ from grader.commands.options import (
     FORMATS,
     assignment_option,
     debug_option,
+    for_grading,
     format_option,
     hidden_seed_option,
     output_option,
@@ -50,6 +51,7 @@ __all__ = ["grade"]
 @sandbox_option
 @quiet_option
 @debug_option
+@for_grading
 def grade(
     notebook: Path,
     assignment_id: str | None,

@@ -12,6 +12,7 @@ from grader.commands.options import (
     EXIT_FULL_MARKS,
     LEVELS,
     debug_option,
+    for_grading,
     hidden_seed_option,
     say,
     solutions_option,
@@ -37,6 +38,7 @@ __all__ = ["gradescope_run", "gradescope_zip"]
     help="On Gradescope, grade nothing in a weaker sandbox: it keeps the solution away from students' code.",
 )
 @debug_option
+@for_grading
 def gradescope_zip(
     assignment_id: str,
     output: Path | None,
@@ -70,6 +72,7 @@ def gradescope_zip(
 @click.command("gradescope-run", hidden=True)
 @click.argument("root", type=click.Path(path_type=Path, file_okay=False, exists=True))
 @debug_option
+@for_grading
 def gradescope_run(root: Path) -> int:
     """Grade what Gradescope put below ROOT. The exit code is 0 unless the grader failed."""
     from grader.gradescope.run import run

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from grader.commands.options import EXIT_FAULT, EXIT_FULL_MARKS, debug_option, quiet_option, say
+from grader.commands.options import EXIT_FAULT, EXIT_FULL_MARKS, debug_option, for_grading, quiet_option, say
 
 __all__ = ["demo", "doctor"]
 
@@ -19,6 +19,7 @@ __all__ = ["demo", "doctor"]
 )
 @quiet_option
 @debug_option
+@for_grading
 def demo(output: Path, quiet: bool) -> int:
     """Grade the sample submissions of the grader, and say where the reports are."""
     from grader.demo import run_demo
@@ -33,6 +34,7 @@ def demo(output: Path, quiet: bool) -> int:
 
 @click.command()
 @debug_option
+@for_grading
 def doctor() -> int:
     """Examine the installation: versions, the checksums of the data, the layers of the sandbox."""
     from rich.console import Console

@@ -4,10 +4,14 @@ What several commands share: options, exit codes, and how they talk to people.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from pathlib import Path
+from typing import ParamSpec, TypeVar
 
 import click
 
+from grader.execution.installed import require_for_grading
 from grader.reports.terminal import lines_for_terminal
 from grader.sandbox.levels import Level
 
@@ -20,6 +24,7 @@ __all__ = [
     "LEVELS",
     "assignment_option",
     "debug_option",
+    "for_grading",
     "format_option",
     "hidden_seed_option",
     "output_option",
@@ -32,6 +37,20 @@ __all__ = [
 
 FORMATS = ("html", "json")
 EXIT_FULL_MARKS, EXIT_NOT_ALL, EXIT_USAGE, EXIT_FAULT = 0, 1, 2, 3
+
+_P = ParamSpec("_P")
+_R = TypeVar("_R")
+
+
+def for_grading(command: Callable[_P, _R]) -> Callable[_P, _R]:
+    """A command that needs the extra `grading`: it says so if something of it is not installed."""
+
+    @functools.wraps(command)
+    def checked(*args: _P.args, **kwargs: _P.kwargs) -> _R:
+        require_for_grading(f"`grader {command.__name__.replace('_', '-')}`")
+        return command(*args, **kwargs)
+
+    return checked
 
 
 def say(text: str) -> None:

@@ -134,9 +134,9 @@ class Evidence:
         """The observation with this key, about the first part that is wrong."""
         part = self.parts[self.wrong_target]
         said, target = called(part, self.exercise), target_of(part, self.exercise)
-        return observation(
-            key, is_gradient=self.is_gradient, function=self.exercise.name, part=said, target=target, **facts
-        )
+        known = {"function": self.exercise.name, "part": said, "target": target}
+        rows = self.assignment.data.get("rows", "rows")
+        return observation(key, is_gradient=self.is_gradient, rows=rows, **known, **facts)
 
     @property
     def is_gradient(self) -> bool:

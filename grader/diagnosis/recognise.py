@@ -110,8 +110,8 @@ def _constant_factor(evidence: Evidence) -> Iterator[Explanation]:
     elif factor.hard_coded:
         yield Explanation(id="hard_coded_size", message=evidence.say("hard_coded_size", size=factor.hard_coded))
     elif factor.power:
-        rows = evidence.outputs[0].case.rows
-        yield Explanation(id="constant_factor", message=evidence.say("factor_rows", factor=factor.text, rows=rows))
+        count = evidence.outputs[0].case.rows
+        yield Explanation(id="constant_factor", message=evidence.say("factor_rows", factor=factor.text, count=count))
     else:
         yield Explanation(id="constant_factor", message=evidence.say("factor", factor=factor.text))
 

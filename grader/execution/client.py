@@ -4,23 +4,29 @@ Sets up nbclient's notebook client so that it keeps only the outputs that are wa
 
 from __future__ import annotations
 
+import base64
 import logging
-from collections.abc import Callable
+import queue
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import nbformat
 from nbclient import NotebookClient
 from nbformat import NotebookNode
 
-from grader.execution.kernels import RunningKernel
+from grader.errors import SandboxError
+from grader.execution.kernels import ASK_DOCTOR, RunningKernel
 from grader.notebook.read import Notebook
 
-__all__ = ["TIMED_OUT", "connect_client"]
+__all__ = ["TIMED_OUT", "connect_client", "put_files"]
 
 TIMED_OUT = "<the cell took too long>"
 """The `ename` of the reply if a cell was interrupted because its time was up. No exception has this name."""
 
 IOPUB_TIMEOUT_S = 2
+PUT_TIMEOUT_S = 30.0
+_PUT = "__import__('grader.harness.files', fromlist=['put']).put({name!r}, {encoded!r})"
+_PUT_BYTES = 1 << 20  # in one message
 _SILENT = logging.getLogger("grader.nbclient")
 _SILENT.disabled = True
 
@@ -36,6 +42,33 @@ class _SelectiveClient(NotebookClient):
     def output(self, outs: list[NotebookNode], msg: dict[str, Any], display_id: str | None, cell_index: int) -> None:
         if self.keeps(msg, outs, cell_index):
             super().output(outs, msg, display_id, cell_index)
+
+
+async def put_files(kernel: RunningKernel, files: Mapping[str, bytes]) -> None:
+    """
+    Put copies of these files, by their paths, into the folder of a kernel in which nothing has run yet.
+
+    Raises:
+        SandboxError: The kernel does not answer.
+    """
+    for name, content in files.items():
+        for begin in range(0, max(1, len(content)), _PUT_BYTES):
+            encoded = base64.b64encode(content[begin : begin + _PUT_BYTES]).decode()
+            request = kernel.client.execute(_PUT.format(name=name, encoded=encoded), silent=True, store_history=False)
+            await _answered(kernel, request)
+
+
+async def _answered(kernel: RunningKernel, request: str) -> None:
+    reply: dict[str, Any] = {}
+    while reply.get("parent_header", {}).get("msg_id") != request:
+        try:
+            reply = await kernel.client.get_shell_msg(timeout=PUT_TIMEOUT_S)
+        except queue.Empty as error:
+            raise SandboxError("A kernel did not take the files of the notebook.", ASK_DOCTOR) from error
+    if reply["content"].get("status") != "ok":
+        raise SandboxError(
+            "A kernel could not write the files of the notebook.", "Are they larger than `limits` allow?"
+        )
 
 
 def connect_client(

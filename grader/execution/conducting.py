@@ -14,7 +14,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from grader.errors import SandboxError
@@ -176,12 +176,15 @@ class Conductor:
             return None
         return located.definition if isinstance(located, Located) else None
 
-    def execute(self, requests: Requests, limits: Limits, *, most_requests: int) -> Execution:
+    def execute(
+        self, requests: Requests, limits: Limits, *, most_requests: int, files: Mapping[str, bytes] | None = None
+    ) -> Execution:
         """
         Run the notebook that was read, and send requests to the harness in its kernel.
 
         Args:
             most_requests: How many requests there may be: the deadline depends on it.
+            files: What the notebook finds in its folder.
 
         Raises:
             SandboxError: A kernel could not be started, or not with the required sandbox.
@@ -189,7 +192,7 @@ class Conductor:
         self._deadline = time.monotonic() + longest_s(limits, most_requests=most_requests)
         course = Course(requests)
         try:
-            self._messages.send(Execute(limits=limits))
+            self._messages.send(Execute(limits=limits, files=dict(files or {})))
             while not course.has_ended:
                 self._follow(course, limits)
         except DeadlinePassed:
@@ -255,13 +258,12 @@ class Conductor:
             raise MessageError("no more kernels")
         listeners = process.listeners[number * len(CHANNELS) : (number + 1) * len(CHANNELS)]
         # Used only if the kernel has no private root. It is not inside of the conductor's, whose user is another one.
-        scratch = self._folders.enter_context(temporary_folder())
         with sandbox_errors():
             ends = fork_kernel(
                 forkserver(),
                 bounds_of(limits),
                 listeners,
-                scratch=scratch,
+                scratch=self._folders.enter_context(temporary_folder()),
                 name=f"kernel{number}",
                 quiet=True,
                 seed=seed,
@@ -290,8 +292,7 @@ class Conductor:
         if request is None:
             self._messages.send(NoMore())
             return
-        size = len(request.payload)
-        self._messages.send(Ask(header=request.header, size=size), request.payload)
+        self._messages.send(Ask(header=request.header, size=len(request.payload)), request.payload)
 
     def _receive_reply(self, message: Replied, limits: Limits) -> Reply:
         if message.size > limits.result_bytes:

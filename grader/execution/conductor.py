@@ -14,7 +14,7 @@ import asyncio
 import contextlib
 import os
 import socket
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,7 +79,7 @@ class _Conductor:
                     self._locate(request)
                 elif isinstance(request, Execute):
                     try:
-                        asyncio.run(self._execute(request.limits, open_kernel))
+                        asyncio.run(self._execute(request.limits, request.files, open_kernel))
                     except (SandboxUnavailable, SandboxError) as error:
                         self.messages.send(NoKernel(problem=str(error)[:1_000]))
 
@@ -106,12 +106,13 @@ class _Conductor:
             lines=cell_lines(submission, parsed) if request.with_lines else {},
         )
 
-    async def _execute(self, limits: Limits, open_kernel: OpenKernel) -> None:
+    async def _execute(self, limits: Limits, files: Mapping[str, bytes], open_kernel: OpenKernel) -> None:
         await execute(
             self.notebook,
             self._requests(),
             limits,
             open_kernel,
+            files=files,
             on_cells=self.messages.send,
             on_reply=self.messages.send,
             on_end=lambda is_doubtful: self.messages.send(Ended(is_doubtful=is_doubtful)),

@@ -22,7 +22,7 @@ from nbclient.exceptions import DeadKernelError
 
 from grader.execution.border import safe_text
 from grader.execution.channel import receive, receive_reply, send_request
-from grader.execution.client import TIMED_OUT, connect_client
+from grader.execution.client import TIMED_OUT, connect_client, put_files
 from grader.execution.messages import RESTARTS, Ask, CellsRan, Replied, Status
 from grader.harness.wire import WireError
 from grader.model import CallError, Limits
@@ -68,6 +68,7 @@ async def execute(
     on_cells: Callable[[CellsRan], None],
     on_reply: Callable[[Replied, bytes], None],
     on_end: Callable[[bool], None],
+    files: Mapping[str, bytes] | None = None,
 ) -> None:
     """
     Execute every cell, even if earlier ones raised, and then every request.
@@ -83,6 +84,7 @@ async def execute(
         on_reply: Called with each reply and its payload.
         on_end: Called when no more requests are taken, while the kernel is still ending, with whether something was
             stopped by its limit on wall time although it had used little CPU time.
+        files: What the notebook finds in its folder, by path.
     """
     deadline = time.monotonic() + limits.notebook_s
     lost: dict[int, CallError] = {}
@@ -90,6 +92,7 @@ async def execute(
     for restart in itertools.count():
         is_last = restart >= RESTARTS or time.monotonic() > deadline
         async with open_kernel() as kernel:
+            await put_files(kernel, files or {})
             run = _Run(notebook, kernel, limits, without=lost)
             culprit = await run.cells(deadline)
             is_doubtful = is_doubtful or run.is_doubtful

@@ -104,9 +104,10 @@ class Locate(_Message, frozen=True, kw_only=True, tag=True):
 
 
 class Execute(_Message, frozen=True, kw_only=True, tag=True):
-    """Run the notebook that was read."""
+    """Run the notebook that was read, in a folder with these files."""
 
     limits: Limits
+    files: dict[str, bytes] = {}
 
 
 class KernelReady(_Message, frozen=True, kw_only=True, tag=True):

@@ -7,12 +7,14 @@ from __future__ import annotations
 import importlib.metadata
 import io
 import json
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from grader import shipped
 from grader.assignment.load import find_assignment, load_assignment
+from grader.assignment.source import read_source
 from grader.errors import GraderFault
 from grader.exports.gradescope import render_failure
 from grader.reference.cases import build_cases
@@ -21,6 +23,7 @@ __all__ = ["build_zip"]
 
 SCRIPTS = Path(__file__).parent / "scripts"
 EPOCH = (1980, 1, 1, 0, 0, 0)
+_FOR_GRADING = re.compile(r"""\s*;\s*extra == ["']grading["']$""")
 KILLED = "The autograder did not finish: it ran out of time or memory, or could not start."
 
 
@@ -50,6 +53,8 @@ def build_zip(assignment_id: str, directory: Path, options: dict[str, Any], *, t
         _add(archive, "requirements.txt", "".join(f"{line}\n" for line in _requirements()).encode())
         _add(archive, "options.json", json.dumps({"assignment": assignment_id, **options}, indent=1).encode())
         _add(archive, f"solutions/{source.name}", source.read_bytes(), mode=0o600)
+        for name, data in read_source(source).files.items():
+            _add(archive, f"solutions/{name}", data)
         if torch_index:
             _add(archive, "torch-index.txt", f"{torch_index}\n".encode())
         for path in shipped.own_files():
@@ -72,4 +77,4 @@ def _requirements() -> list[str]:
         raise GraderFault(
             "The grader is not installed here, so its requirements are unknown.", "Install it."
         ) from error
-    return [line for line in lines if "extra ==" not in line]
+    return [needed for line in lines if (needed := _FOR_GRADING.sub("", line)) and "extra ==" not in needed]

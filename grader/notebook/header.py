@@ -39,7 +39,7 @@ class Header:
         end: How many lines of the file belong to it: also those by which a script names its interpreter and encoding.
         form: The format: light, percent, hydrogen, markdown or myst. None if the file has no header that says it.
         markers: How cells of the light format begin and end, if not with + and -.
-        assignment, version: What `grader release` wrote.
+        assignment, version, files: What `grader release` wrote.
     """
 
     end: int = 0
@@ -47,6 +47,7 @@ class Header:
     markers: tuple[str, str] | None = None
     assignment: str | None = None
     version: str | None = None
+    files: str | None = None
 
 
 def read_header(lines: Sequence[str], suffix: str) -> Header:
@@ -80,6 +81,7 @@ def read_header(lines: Sequence[str], suffix: str) -> Header:
         markers=_markers(_text(jupytext, "cell_markers")),
         assignment=_text(grader, "assignment"),
         version=_text(grader, "version"),
+        files=_text(grader, "files"),
     )
 
 

@@ -84,12 +84,13 @@ class Notebook:
 
     Attributes:
         cells: The code cells that are not empty, in order, with the numbers 1, 2, 3 and so on.
-        assignment_id, version: From the metadata, where `grader release` writes them and anybody may change them.
+        assignment_id, version, files: From the metadata, where `grader release` writes them. Anybody may change them.
     """
 
     cells: tuple[Cell, ...]
     assignment_id: str | None = None
     version: str | None = None
+    files: str | None = None
 
     @staticmethod
     def of(codes: Iterable[str]) -> Notebook:
@@ -217,6 +218,7 @@ def _read_text(text: str, suffix: str) -> Notebook | Unreadable:
         ),
         assignment_id=_shortened(read.assignment),
         version=_shortened(read.version),
+        files=_shortened(read.files),
     )
 
 
@@ -259,6 +261,7 @@ def _notebook_of(node: Mapping[str, Any]) -> Notebook | Unreadable:
         ),
         assignment_id=_metadata_text(grader_metadata, "assignment"),
         version=_metadata_text(grader_metadata, "version"),
+        files=_metadata_text(grader_metadata, "files"),
     )
 
 

@@ -36,6 +36,7 @@ class TextNotebook:
     cells: tuple[TextCell, ...]
     assignment: str | None = None
     version: str | None = None
+    files: str | None = None
 
 
 class UndecodableError(ValueError):
@@ -103,7 +104,7 @@ def read_text(text: str, suffix: str, *, most: int) -> TextNotebook:
         cells = _script_cells(text, lines, header, most)
     else:
         cells = _first(markdown_cells(lines, header.end, header.form), most)
-    return TextNotebook(cells=cells, assignment=header.assignment, version=header.version)
+    return TextNotebook(cells=cells, assignment=header.assignment, version=header.version, files=header.files)
 
 
 def _first(cells: Iterable[TextCell], most: int) -> tuple[TextCell, ...]:

@@ -5,13 +5,13 @@ Puts the result of one exercise into the words and numbers that people read.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from grader.model import Adjustment, CallError, CaseResult, Diagnosis, ExerciseResult, Outcome
 from grader.reports.listing import CodeView, list_code
 from grader.reports.pictures import Gallery, picture_view
 from grader.reports.svg import number
-from grader.reports.words import CASES, VERDICTS, Verdict, clip
+from grader.reports.words import VERDICTS, Verdict, clip, what_case_is
 
 __all__ = ["AdjustmentView", "ExerciseView", "adjustment_view", "exercise_view"]
 
@@ -112,8 +112,14 @@ def adjustment_view(adjustment: Adjustment, max_points: float) -> AdjustmentView
     )
 
 
-def exercise_view(result: ExerciseResult, anchor: str) -> ExerciseView:
-    """One exercise in the words and numbers of the page; `anchor` is its id there."""
+def exercise_view(result: ExerciseResult, anchor: str, data: Mapping[str, str]) -> ExerciseView:
+    """
+    One exercise in the words and numbers of the page.
+
+    Args:
+        anchor: Its id there.
+        data: What the author calls the data, see `grader.reports.words`.
+    """
     right = result.passed is True
     right_parts = {part.name for part in result.parts if part.outcome.passed}
     wrong = next((case for case in result.cases if case.public and case.outcome is not Outcome.MATCH), None)
@@ -127,7 +133,7 @@ def exercise_view(result: ExerciseResult, anchor: str) -> ExerciseView:
         is_undecided=not result.is_decided,
         points=f"{result.points:g} / {result.max_points:g}" if result.is_decided else "not counted",
         message=clip(result.message),
-        because=_because(result),
+        because=_because(result, data),
         diagnoses=tuple(
             Diagnosis(
                 id=diagnosis.id,
@@ -145,7 +151,7 @@ def exercise_view(result: ExerciseResult, anchor: str) -> ExerciseView:
         facts_of=wrong.part if wrong is not None and wrong.part else "",
         worst=_worst(wrong),
         wrong_share=_wrong_share(wrong),
-        cases=tuple(_case(case) for case in result.cases[:MAX_ITEMS]),
+        cases=tuple(_case(case, data) for case in result.cases[:MAX_ITEMS]),
         cases_summary=_cases_summary(result.cases),
         cases_open=len({case.outcome.passed for case in result.cases}) > 1,
         parts=tuple(
@@ -180,11 +186,11 @@ def _galleries(result: ExerciseResult, right_parts: set[str], fewest_entries: in
     return tuple((wrong or galleries)[:MOST_GALLERIES])
 
 
-def _because(result: ExerciseResult) -> str:
+def _because(result: ExerciseResult, data: Mapping[str, str]) -> str:
     """What is special about the first wrong case, if the result is right on the public batch."""
     public = [case.outcome for case in result.cases if case.public]
     wrong = next((case for case in result.cases if case.outcome is not Outcome.MATCH), None)
-    return CASES.get(wrong.name, "") if wrong is not None and Outcome.MATCH in public else ""
+    return what_case_is(wrong.name, data) if wrong is not None and Outcome.MATCH in public else ""
 
 
 def _error(error: CallError) -> ErrorView:
@@ -230,10 +236,10 @@ def _wrong_share(case: CaseResult | None) -> str:
     return f"{case.wrong_entries:,} of {case.entries:,}"
 
 
-def _case(case: CaseResult) -> CaseRow:
+def _case(case: CaseResult, data: Mapping[str, str]) -> CaseRow:
     return CaseRow(
         name=clip(case.name, 80),
-        what=CASES.get(case.name, ""),
+        what=what_case_is(case.name, data),
         public=case.public,
         verdict=VERDICTS[case.outcome],
         absolute="–" if case.max_abs_error is None or not case.public else number(case.max_abs_error, digits=3),

@@ -91,7 +91,7 @@ def build_page(report: Report) -> Page:
     if not report.gives_marks:
         facts = [("Notebook", report.submission.name), ("Checked by", f"grader {__version__}, without marks")]
     anchors = _anchors(report.exercises)
-    exercises = tuple(exercise_view(result, anchor) for result, anchor in zip(report.exercises, anchors, strict=True))
+    exercises = tuple(exercise_view(*pair, report.data) for pair in zip(report.exercises, anchors, strict=True))
     return Page(
         title=clip(report.assignment_title or report.assignment_id, 200),
         submission=clip(report.submission.name, 200),

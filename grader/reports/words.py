@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 
 from grader.model import Outcome
 
-__all__ = ["CASES", "LINKS", "MAX_SENTENCE", "NEXT_STEPS", "VERDICTS", "Verdict", "clip", "visible"]
+__all__ = ["CASES", "LINKS", "MAX_SENTENCE", "NEXT_STEPS", "VERDICTS", "Verdict", "clip", "visible", "what_case_is"]
 
 MAX_SENTENCE = 600
 
@@ -61,11 +62,22 @@ LINKS = {
 }
 
 CASES = {
-    "mnist": "The public batch of MNIST digits, with the true upstream gradients.",
-    "mnist_hidden": "Other digits, in a batch of another size: variables and constants of the notebook do not fit.",
+    "mnist": "The public batch of {name}, with the true upstream gradients.",
+    "mnist_hidden": "Other {rows}, in a batch of another size: variables and constants of the notebook do not fit.",
     "vjp": "Random upstream gradients and a third batch size: the result has to use these gradients.",
     "linear": "A second set of random upstream gradients: the result has to be linear in them.",
 }
+
+
+def what_case_is(name: str, data: Mapping[str, str]) -> str:
+    """
+    What a case is made of, a sentence; empty for a case of the author's own.
+
+    >>> what_case_is("mnist_hidden", {"rows": "words"}).partition(",")[0]
+    'Other words'
+    """
+    words = {"name": "the data", "rows": "rows", **data} if data else {"name": "MNIST digits", "rows": "digits"}
+    return CASES[name].format(**words) if name in CASES else ""
 
 
 _HIDDEN = re.compile(

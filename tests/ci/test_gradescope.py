@@ -94,6 +94,8 @@ def test_requirements_are_those_of_the_grader(archive: Path) -> None:
         lines = packed.read("requirements.txt").decode().splitlines()
 
     assert any(line.startswith("torch") for line in lines)
+    assert any(line.startswith("sqlalchemy") for line in lines)
+    assert not any("extra" in line for line in lines)
     assert not any("pytest" in line or "sphinx" in line for line in lines)
 
 

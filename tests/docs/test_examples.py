@@ -80,6 +80,13 @@ def test_the_examples_of_other_forms_are_sound() -> None:
     assert [exercise.name for exercise in validation.exercises][-2:] == ["Linear", "by_hand"]
 
 
+def test_the_example_with_data_of_its_own_is_sound() -> None:
+    validation = validate(DOCS / "examples" / "bigram.md")
+
+    assert validation.problems == ()
+    assert [exercise.name for exercise in validation.exercises] == ["grad_logits"]
+
+
 def test_all_settings_are_described() -> None:
     text = (DOCS / "authors.md").read_text(encoding="utf-8")
     notebook, exercise = text.split("Under `grader` in an exercise's cell:")

@@ -39,7 +39,7 @@ from grader.pipeline import grade
 from grader.reference.answers import answer_of
 from grader.reference.cases import Case, build_cases
 
-__all__ = ["ExerciseCheck", "Known", "Validation", "problems_of_styles", "validate"]
+__all__ = ["ExerciseCheck", "Known", "Validation", "problems_of_styles", "problems_of_submissions", "validate"]
 
 _TIMED_CALLS = 5
 
@@ -148,7 +148,7 @@ def validate(path: Path, *, tell: Tell = lambda *_: None, known: Known | None = 
     traced = Traced(assignment)
     exercises = []
     with concurrent.futures.ThreadPoolExecutor(1) as aside:
-        grading = aside.submit(_problems_of_submissions, assignment, source, styles)
+        grading = aside.submit(problems_of_submissions, assignment, source, styles)
         for number, exercise in enumerate(assignment.exercises):
             tell(exercise.name, number, total)
             key = _key(assignment, exercise, source)
@@ -243,9 +243,8 @@ class _Allocated(TorchDispatchMode):  # type: ignore[no-untyped-call]
 # ------------------------------------------------------------------------------------------------------------ grading
 
 
-def _problems_of_submissions(
-    assignment: Assignment, source: SourceNotebook, styles: Sequence[Style]
-) -> tuple[str, ...]:
+def problems_of_submissions(assignment: Assignment, source: SourceNotebook, styles: Sequence[Style]) -> tuple[str, ...]:
+    """Grades the blanks, the solutions and the styles as students hand them in: what is wrong, a sentence each."""
     return (*_problems_of_grading(assignment, source), *problems_of_styles(assignment, source, styles))
 
 

@@ -162,7 +162,7 @@ def _chain(chain: Chain, results: Sequence[ExerciseResult], anchors: Sequence[st
     )
     right = len([link for link in links if link.verdict.kind == "right"])
     summary = "Here each function is called with the gradients that your other functions returned. "
-    if links and right == len(links):
+    if links and right == len(links) and not chain.message:
         summary += "Together they carry the gradient from the loss to every parameter."
     else:
         summary += f"{_so_many(right, len(links), 'results')} right."

@@ -133,7 +133,7 @@ def test_wrong_usage_is_a_message_and_exit_code_2(
 
 
 def test_a_wrong_solution_costs_no_points(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """The exit code is 3, the message names the exercise, and the report decides nothing."""
+    """The exit code is 2, since it is the author's fault; the message names the exercise, and nothing is decided."""
     solutions = tmp_path / "solutions"
     solutions.mkdir()
     text = SOURCE.read_text()
@@ -147,7 +147,7 @@ def test_a_wrong_solution_costs_no_points(tmp_path: Path, capsys: pytest.Capture
 
     report = json.loads((tmp_path / "out" / "good.json").read_text())
     jsonschema.validate(report, SCHEMA)
-    assert code == 3
+    assert code == 2
     assert {exercise["passed"] for exercise in report["exercises"]} == {None}
     assert (report["score"], report["max_score"]) == (0, 0)
     assert "grad_yhat" in capsys.readouterr().err

@@ -7,11 +7,11 @@ run the grader:
     GraderError                 one sentence, and what to do next
     ├── UsageError              exit code 2: the command or an input is wrong
     │   ├── SourceError         a source notebook in `solutions/` cannot be used
+    │   │   └── SolutionError   a solution disagrees with autograd, so nothing can be graded with it
     │   └── SubmissionError     the file to grade does not exist
     └── GraderFault             exit code 3: the grader or its installation is broken
         ├── DataError           a data file is missing, or is not the published one
-        ├── SandboxError        a kernel could not be started as required
-        └── SolutionError       a solution disagrees with autograd, so nothing can be graded with it
+        └── SandboxError        a kernel could not be started as required
 """
 
 from __future__ import annotations

@@ -36,13 +36,28 @@ __all__ = ["new", "release", "validate"]
     show_default=True,
     help="Folder of source notebooks.",
 )
+@click.option(
+    "--from-notebook",
+    "notebook",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="NB.ipynb",
+    help="Make a draft from a notebook with blanks or solutions, as nbgrader, otter or your course marks them.",
+)
 @debug_option
-def new(assignment_id: str, solutions: Path) -> int:
-    """Start an assignment: write a source notebook with one exercise, which is sound as it is."""
+def new(assignment_id: str, solutions: Path, notebook: Path | None) -> int:
+    """Start an assignment: write a source notebook with one exercise, which is sound as it is; or a draft."""
     from grader.authoring.scaffold import write_scaffold
 
-    say(f"  {write_scaffold(assignment_id, solutions)}")
-    say(f"Edit it in Jupyter or in a text editor. `grader validate {assignment_id}` says whether it is still sound.")
+    path, todos = write_scaffold(assignment_id, solutions, notebook)
+    say(f"  {path}")
+    if notebook is not None:
+        say("It is a draft. What is left to do is in its first cell, too:" if todos else "It is a draft: read it.")
+        for todo in todos:
+            say(f"  - {todo}")
+    else:
+        say(
+            f"Edit it in Jupyter or in a text editor. `grader validate {assignment_id}` says whether it is still sound."
+        )
     return EXIT_FULL_MARKS
 
 

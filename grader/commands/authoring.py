@@ -77,17 +77,32 @@ def new(assignment_id: str, solutions: Path, notebook: Path | None) -> int:
     is_flag=True,
     help="Continue, and release again whenever a source notebook or one of its pictures is saved.",
 )
+@click.option(
+    "--wheel",
+    "is_wheel",
+    is_flag=True,
+    help="Write only the grader as students install it, without any answers: for `install` in source notebooks.",
+)
 @solutions_option
 @quiet_option
 @debug_option
 def release(
-    ids: tuple[str, ...], output: Path, is_check: bool, watch: bool, solutions: Path | None, quiet: bool
+    ids: tuple[str, ...],
+    output: Path,
+    is_check: bool,
+    watch: bool,
+    is_wheel: bool,
+    solutions: Path | None,
+    quiet: bool,
 ) -> int:
     """Make the students' notebooks from all source notebooks, or from those with these IDs."""
     from grader.assignment.load import solutions_directory
 
     directory = solutions_directory(solutions)
     tell = (lambda _: None) if quiet else say
+    if is_wheel:
+        tell(f"  {_write_wheel(output)}")
+        return EXIT_FULL_MARKS
     if is_check:
         stale = list(_stale(ids, directory, output))
         for file in stale:
@@ -102,6 +117,19 @@ def release(
     except KeyboardInterrupt:
         tell("Stopped.")
     return EXIT_FULL_MARKS
+
+
+def _write_wheel(output: Path) -> Path:
+    from grader.authoring.wheel import build_wheel, name_of_wheel
+    from grader.files import write_atomically
+
+    path = output / name_of_wheel()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, build_wheel())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}).", "Name another folder with -o.") from error
+    return path
 
 
 def _released(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Path]:

@@ -75,7 +75,7 @@ def new(assignment_id: str, solutions: Path, notebook: Path | None) -> int:
 @click.option(
     "--watch",
     is_flag=True,
-    help="Continue, and release again whenever a source notebook or one of its pictures is saved.",
+    help="Continue, and release again whenever a source notebook, or what belongs to it, is saved.",
 )
 @click.option(
     "--wheel",
@@ -164,20 +164,28 @@ def _watch(ids: Sequence[str], directory: Path, output: Path, tell: Callable[[st
             except GraderError as error:  # the next save may fix it
                 say(f"grader: {error}")
 
-    looking = changes(lambda: (path for path in directory.iterdir() if path.is_file()))
+    looking = changes(lambda: (path for path in _visible_in(directory) if path.is_file()))
     release_those(ids or list(find_sources(directory)))
     tell(f"Watching {directory}. Ctrl-C stops.")
     for changed in looking:
-        names = {path.name for path in changed}
+        names = {path.relative_to(directory).parts[0] for path in changed}
         sources = find_sources(directory)
         wanted = [name for name in ids or sources if name in sources]
-        # A picture belongs to every notebook that mentions it.
+        # A picture and a folder of data belong to every notebook that mentions them.
         release_those([name for name in wanted if f"{name}.md" in names or _names_any(sources[name], names)])
 
 
 def _names_any(source: Path, names: set[str]) -> bool:
     text = source.read_text(encoding="utf-8", errors="replace")
-    return any(f"({name})" in text for name in names)
+    return any(f"({name})" in text or f"files: {name}" in text for name in names)
+
+
+def _visible_in(directory: Path) -> Iterator[Path]:
+    """The paths in a folder, and in the folders in it, that are not hidden."""
+    for path in directory.iterdir():
+        yield path
+        if path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
+            yield from path.rglob("*")
 
 
 @click.command()

@@ -36,13 +36,28 @@ __all__ = ["new", "release", "validate"]
     show_default=True,
     help="Folder of source notebooks.",
 )
+@click.option(
+    "--from-notebook",
+    "notebook",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="NB.ipynb",
+    help="Make a draft from a notebook with blanks or solutions, as nbgrader, otter or your course marks them.",
+)
 @debug_option
-def new(assignment_id: str, solutions: Path) -> int:
-    """Start an assignment: write a source notebook with one exercise, which is sound as it is."""
+def new(assignment_id: str, solutions: Path, notebook: Path | None) -> int:
+    """Start an assignment: write a source notebook with one exercise, which is sound as it is; or a draft."""
     from grader.authoring.scaffold import write_scaffold
 
-    say(f"  {write_scaffold(assignment_id, solutions)}")
-    say(f"Edit it in Jupyter or in a text editor. `grader validate {assignment_id}` says whether it is still sound.")
+    path, todos = write_scaffold(assignment_id, solutions, notebook)
+    say(f"  {path}")
+    if notebook is not None:
+        say("It is a draft. What is left to do is in its first cell, too:" if todos else "It is a draft: read it.")
+        for todo in todos:
+            say(f"  - {todo}")
+    else:
+        say(
+            f"Edit it in Jupyter or in a text editor. `grader validate {assignment_id}` says whether it is still sound."
+        )
     return EXIT_FULL_MARKS
 
 
@@ -60,19 +75,34 @@ def new(assignment_id: str, solutions: Path) -> int:
 @click.option(
     "--watch",
     is_flag=True,
-    help="Continue, and release again whenever a source notebook or one of its pictures is saved.",
+    help="Continue, and release again whenever a source notebook, or what belongs to it, is saved.",
+)
+@click.option(
+    "--wheel",
+    "is_wheel",
+    is_flag=True,
+    help="Write only the grader as students install it, without any answers: for `install` in source notebooks.",
 )
 @solutions_option
 @quiet_option
 @debug_option
 def release(
-    ids: tuple[str, ...], output: Path, is_check: bool, watch: bool, solutions: Path | None, quiet: bool
+    ids: tuple[str, ...],
+    output: Path,
+    is_check: bool,
+    watch: bool,
+    is_wheel: bool,
+    solutions: Path | None,
+    quiet: bool,
 ) -> int:
     """Make the students' notebooks from all source notebooks, or from those with these IDs."""
     from grader.assignment.load import solutions_directory
 
     directory = solutions_directory(solutions)
     tell = (lambda _: None) if quiet else say
+    if is_wheel:
+        tell(f"  {_write_wheel(output)}")
+        return EXIT_FULL_MARKS
     if is_check:
         stale = list(_stale(ids, directory, output))
         for file in stale:
@@ -87,6 +117,19 @@ def release(
     except KeyboardInterrupt:
         tell("Stopped.")
     return EXIT_FULL_MARKS
+
+
+def _write_wheel(output: Path) -> Path:
+    from grader.authoring.wheel import build_wheel, name_of_wheel
+    from grader.files import write_atomically
+
+    path = output / name_of_wheel()
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        write_atomically(path, build_wheel())
+    except OSError as error:
+        raise UsageError(f"{path} cannot be written ({error.strerror}).", "Name another folder with -o.") from error
+    return path
 
 
 def _released(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Path]:
@@ -121,20 +164,28 @@ def _watch(ids: Sequence[str], directory: Path, output: Path, tell: Callable[[st
             except GraderError as error:  # the next save may fix it
                 say(f"grader: {error}")
 
-    looking = changes(lambda: (path for path in directory.iterdir() if path.is_file()))
+    looking = changes(lambda: (path for path in _visible_in(directory) if path.is_file()))
     release_those(ids or list(find_sources(directory)))
     tell(f"Watching {directory}. Ctrl-C stops.")
     for changed in looking:
-        names = {path.name for path in changed}
+        names = {path.relative_to(directory).parts[0] for path in changed}
         sources = find_sources(directory)
         wanted = [name for name in ids or sources if name in sources]
-        # A picture belongs to every notebook that mentions it.
+        # A picture and a folder of data belong to every notebook that mentions them.
         release_those([name for name in wanted if f"{name}.md" in names or _names_any(sources[name], names)])
 
 
 def _names_any(source: Path, names: set[str]) -> bool:
     text = source.read_text(encoding="utf-8", errors="replace")
-    return any(f"({name})" in text for name in names)
+    return any(f"({name})" in text or f"files: {name}" in text for name in names)
+
+
+def _visible_in(directory: Path) -> Iterator[Path]:
+    """The paths in a folder, and in the folders in it, that are not hidden."""
+    for path in directory.iterdir():
+        yield path
+        if path.is_dir() and not path.is_symlink() and not path.name.startswith("."):
+            yield from path.rglob("*")
 
 
 @click.command()

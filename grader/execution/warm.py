@@ -49,12 +49,14 @@ PACKAGES = ("torch", "numpy", "matplotlib", "nbclient", "jupytext", "msgspec")
 
 OWN = (
     "assignment",
+    "calling",
     "chain",
     "checking",
     "compare",
     "diagnosis",
     "errors",
     "execution",
+    "exercise",
     "exports",
     "files",
     "harness",

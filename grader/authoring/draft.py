@@ -1,0 +1,358 @@
+"""
+Makes a draft of a source notebook from a notebook that a course has, with a TODO wherever its author has to decide.
+
+What can be seen in the notebook is filled in: the regions to write, the points, how a function is probably called, and
+which cells are probably the network. Tests are left out, because an assignment needs none.
+"""
+
+from __future__ import annotations
+
+import ast
+import dataclasses
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+
+from grader.assignment.source import as_sentence
+from grader.authoring.blanks import STUB, has_blank, with_regions
+from grader.calling.equation import Equation, EquationError
+from grader.errors import UsageError
+
+__all__ = ["draft_from", "read_notebook_of_course"]
+
+_NETWORK = ("forward", "init_parameters", "make_inputs")
+_MAGIC = re.compile(r"^\s*[%!?]")
+_POINTS = re.compile(r"^\s*points:\s*(\d+(?:\.\d+)?)", re.MULTILINE)
+_OTTER = re.compile(r"^\s*#\s*(BEGIN|END) (TESTS|QUESTION|SOLUTION|PROMPT)\b|^\s*#\s*ASSIGNMENT CONFIG\b", re.MULTILINE)
+_TITLE = re.compile(r"^#\s+(.+)$", re.MULTILINE)
+_MISSING = {
+    "init_parameters": '''def init_parameters(generator):
+    """Random parameters, float32."""
+    # TODO: every parameter by its name, such as {"w": torch.randn(784, 10, generator=generator)}
+    raise NotImplementedError
+''',
+    "forward": '''def forward(x, y, w):
+    """The forward pass: every intermediate by its name, and the loss."""
+    # TODO: the arguments are the inputs and the parameters; return {"z": z, "loss": loss} with every intermediate
+    raise NotImplementedError
+''',
+}
+_FUNCTION = (ast.FunctionDef, ast.ClassDef)
+
+
+@dataclasses.dataclass(slots=True)
+class _Draft:
+    """The cells so far, and what is left to do."""
+
+    cells: list[NotebookNode] = dataclasses.field(default_factory=list)
+    todos: list[str] = dataclasses.field(default_factory=list)
+    tests: int = 0
+
+
+def read_notebook_of_course(path: Path) -> NotebookNode:
+    """
+    Read a notebook of any tool, `.ipynb` or a text that jupytext reads.
+
+    Raises:
+        UsageError: It cannot be read.
+    """
+    try:
+        notebook: NotebookNode = jupytext.read(path, as_version=4)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read ({error.strerror}).", "Check the path.") from error
+    except Exception as error:
+        raise UsageError(f"{path} cannot be read as a notebook. {as_sentence(error)}", "Is it the file?") from error
+    return notebook
+
+
+def draft_from(notebook: NotebookNode, assignment_id: str, *, hidden_seed: int) -> tuple[str, list[str]]:
+    """The text of the source notebook, and the list of what its author has to do, which is in it, too."""
+    draft = _Draft()
+    for cell, points in _with_points(_wanted(notebook.cells, draft)):
+        if cell.cell_type != "code":
+            draft.cells.append(nbformat.v4.new_markdown_cell(cell.source))
+            if cell.get("attachments"):
+                draft.todos.append("A picture is attached to a cell: save it beside this file, and link to it.")
+        elif _asks(cell):
+            draft.cells.append(_exercise(cell, points, draft))
+        else:
+            draft.cells += _other(cell.source)
+    _tag_network(draft)
+    if not any(_tags(cell) == ["exercise"] for cell in draft.cells):
+        draft.todos.append("Nothing was found that students have to write: tag the cells with `exercise`.")
+    if draft.tests:
+        draft.todos.append(f"{draft.tests} cells with tests were left out: an assignment needs none.")
+    title = next((m.group(1) for cell in draft.cells if (m := _TITLE.search(cell.source))), assignment_id)
+    todos = "".join(f"\n- {todo}" for todo in dict.fromkeys(draft.todos))
+    head = f"**TODO.** Delete this cell when nothing is left. `grader validate {assignment_id}` says what is missing.\n"
+    made: NotebookNode = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(head + todos), *draft.cells])
+    made.metadata = nbformat.from_dict(
+        {
+            "grader": {"assignment": assignment_id, "title": title.strip(), "hidden_seed": hidden_seed},
+            "jupytext": {
+                "cell_metadata_filter": "grader,tags",
+                "formats": "ipynb,md:myst",
+                "notebook_metadata_filter": "grader",
+            },
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        }
+    )
+    return jupytext.writes(made, fmt="md:myst"), list(dict.fromkeys(draft.todos))
+
+
+# ----------------------------------------------------------------------------------------------- what is in which cell
+
+
+def _nbgrader(cell: NotebookNode) -> Mapping[str, Any]:
+    found = cell.metadata.get("nbgrader", {})
+    return found if isinstance(found, dict) else {}
+
+
+def _asks(cell: NotebookNode) -> bool:
+    """Whether students have to write something in a cell."""
+    return cell.cell_type == "code" and (has_blank(cell.source) or bool(_nbgrader(cell).get("solution")))
+
+
+def _is_test(cell: NotebookNode) -> bool:
+    settings = _nbgrader(cell)
+    is_graded = bool(settings.get("grade")) and not settings.get("solution")
+    return cell.cell_type == "code" and not _asks(cell) and (is_graded or "BEGIN HIDDEN TESTS" in cell.source)
+
+
+def _wanted(cells: Sequence[NotebookNode], draft: _Draft) -> Iterator[NotebookNode]:
+    """The cells without tests, of which the points stay, and without what only another tool reads."""
+    is_inside_tests = False
+    for cell in cells:
+        mark = _OTTER.match(cell.source) if cell.cell_type != "code" else None
+        if mark is not None:
+            is_inside_tests = mark.group(2) == "TESTS" and mark.group(1) == "BEGIN"
+            if _POINTS.search(cell.source):
+                yield nbformat.v4.new_raw_cell(cell.source, metadata={"points": "next"})
+        elif is_inside_tests or _is_test(cell) or cell.source.lstrip().startswith("grader.check("):
+            draft.tests += 1
+            yield nbformat.v4.new_raw_cell(f"points: {_nbgrader(cell).get('points', 0)}", metadata={"points": "last"})
+        elif cell.cell_type in ("code", "markdown"):
+            yield cell
+
+
+def _with_points(cells: Iterator[NotebookNode]) -> list[tuple[NotebookNode, float]]:
+    """Each cell with its points: its own, those of the tests after it, or those of the question before it."""
+    found: list[tuple[NotebookNode, float]] = []
+    following = 0.0
+    for cell in cells:
+        if cell.cell_type != "raw":
+            found.append((cell, following + float(_nbgrader(cell).get("points", 0)) if _asks(cell) else 0.0))
+            following = 0.0 if _asks(cell) else following
+            continue
+        points = _POINTS.search(cell.source)
+        if points is None:
+            continue
+        if cell.metadata["points"] == "next":
+            following = float(points.group(1))
+            continue
+        for index in range(len(found) - 1, -1, -1):
+            if _asks(found[index][0]):
+                found[index] = found[index][0], found[index][1] + float(points.group(1))
+                break
+    return found
+
+
+# ------------------------------------------------------------------------------------------------------------ exercises
+
+
+def _exercise(cell: NotebookNode, points: float, draft: _Draft) -> NotebookNode:
+    """An exercise's cell: with regions, a docstring, and the settings that can be guessed."""
+    code = with_regions(cell.source)
+    number = 1 + sum(_tags(made) == ["exercise"] for made in draft.cells)
+    name = re.sub(r"\W+", "_", str(_nbgrader(cell).get("grade_id", ""))).strip("_")
+    settings: dict[str, Any] = {"points": int(points) if points == int(points) else points} if points else {"points": 1}
+    todo: list[str] = [] if points else ["its points"]
+    tree = _parsed(code)
+    defined = [node for node in tree.body if isinstance(node, _FUNCTION)] if tree is not None else []
+    blank = [node for node in defined if _holds_region(node, code)] or defined
+    if tree is None:
+        todo.append("its code, which is not Python")
+        name = name if name.isidentifier() else f"exercise_{number}"
+    elif blank:
+        node = blank[0]
+        name = node.name
+        code = _whole_body_as_region(code, node) if "### BEGIN SOLUTION" not in code else code
+        if not ast.get_docstring(node):
+            code = _with_docstring(code, node)
+            todo.append("its docstring: the question, and the shapes")
+        todo += _guess_call(node, settings, is_alone=len(defined) == 1)
+    else:
+        name = name if name.isidentifier() else f"exercise_{number}"
+        settings["name"] = name
+        todo.append("its `targets`, if its lines assign other names than the gradients `d…` of tensors of the network")
+        if "### BEGIN SOLUTION" not in code:
+            code = f"### BEGIN SOLUTION\n{code}\n### END SOLUTION"
+    if STUB in code:
+        todo.append("its solution")
+    if todo:
+        draft.todos.append(f"`{name}`: {'; '.join(todo)}.")
+    made: NotebookNode = nbformat.v4.new_code_cell(code, metadata={"tags": ["exercise"], "grader": settings})
+    return made
+
+
+def _holds_region(node: ast.stmt, code: str) -> bool:
+    lines = code.split("\n")[node.lineno - 1 : node.end_lineno]
+    after = code.split("\n")[node.end_lineno or 0 :][:1]  # the delimiter below a function's last line is a comment
+    return any("### BEGIN SOLUTION" in line for line in (*lines, *after))
+
+
+def _whole_body_as_region(code: str, node: ast.FunctionDef | ast.ClassDef) -> str:
+    """The code of a cell that is all to be written: all of a function below its docstring."""
+    body = node.body[1:] if ast.get_docstring(node) and len(node.body) > 1 else node.body
+    lines = code.split("\n")
+    first, last = body[0].lineno - 1, node.end_lineno or len(lines)
+    indent = " " * body[0].col_offset
+    begin, end = f"{indent}### BEGIN SOLUTION", f"{indent}### END SOLUTION"
+    return "\n".join([*lines[:first], begin, *lines[first:last], end, *lines[last:]])
+
+
+def _with_docstring(code: str, node: ast.FunctionDef | ast.ClassDef) -> str:
+    lines = code.split("\n")
+    header = next(number for number in range(node.lineno - 1, len(lines)) if re.search(r":\s*(#.*)?$", lines[number]))
+    indent = " " * (node.col_offset + 4)
+    return "\n".join([*lines[: header + 1], f'{indent}"""TODO: the question, and the shapes."""', *lines[header + 1 :]])
+
+
+def _guess_call(node: ast.FunctionDef | ast.ClassDef, settings: dict[str, Any], *, is_alone: bool) -> list[str]:
+    """Set `call` from a function's parameters and what it returns. Returns what is left to say."""
+    if isinstance(node, ast.ClassDef):
+        return ["`call`, which says how an object is made and called, and what it must return"]
+    defaults = len(node.args.args) - len(node.args.defaults)
+    parameters = [_unpacked(node, argument.arg) for argument in node.args.args[:defaults]]
+    result = _result(node)
+    is_collection = result is not None and result[0] in "([{"
+    is_plain = node.name.startswith("grad_") and not is_collection and not _returns_many(node)
+    if is_plain and not any("(" in parameter for parameter in parameters):
+        settings |= {} if is_alone else {"name": node.name}
+        return []
+    call = f"{node.name}({', '.join(parameters)}) == {result}"
+    try:
+        Equation.of(call if result is not None else "")
+    except EquationError:
+        return ["`call`, which says how it is called, and what it must return"]
+    settings["call"] = call
+    return ["whether `call` is right: its names are those of the forward pass, and `dNAME` is a gradient"]
+
+
+def _returns_many(node: ast.FunctionDef) -> bool:
+    kinds = (ast.Tuple, ast.List, ast.Dict)
+    return any(isinstance(part, ast.Return) and isinstance(part.value, kinds) for part in ast.walk(node))
+
+
+def _unpacked(node: ast.FunctionDef, parameter: str) -> str:
+    """A parameter, or the tuple that the function takes it apart into: `(x, w, b)` for `x, w, b = cache`."""
+    for statement in ast.walk(node):
+        if (
+            isinstance(statement, ast.Assign)
+            and isinstance(statement.value, ast.Name)
+            and statement.value.id == parameter
+            and isinstance(statement.targets[0], (ast.Tuple, ast.List))
+            and all(isinstance(part, ast.Name) for part in statement.targets[0].elts)
+        ):
+            return ast.unparse(ast.Tuple(elts=statement.targets[0].elts, ctx=ast.Load()))
+    return parameter
+
+
+def _result(node: ast.FunctionDef) -> str | None:
+    """What a function returns, if that is made of names; a dict that it fills is written out."""
+    returns = [statement.value for statement in ast.walk(node) if isinstance(statement, ast.Return) and statement.value]
+    if not returns:
+        return None
+    filled: dict[str, dict[str, str]] = {}
+    for statement in ast.walk(node):
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
+        if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
+            key = target.slice
+            if isinstance(key, ast.Constant) and isinstance(key.value, str):
+                name = key.value if key.value.startswith("d") else f"d{key.value}"
+                filled.setdefault(target.value.id, {})[key.value] = name
+
+    def written(value: ast.expr) -> str:
+        if isinstance(value, ast.Name) and value.id in filled:
+            return "{" + ", ".join(f"{key!r}: {name}" for key, name in filled[value.id].items()) + "}"
+        if isinstance(value, ast.Tuple):
+            return "(" + ", ".join(map(written, value.elts)) + ("," if len(value.elts) == 1 else "") + ")"
+        return ast.unparse(value)
+
+    last = returns[-1]
+    kinds = (ast.Name, ast.Tuple, ast.List, ast.Dict, ast.Constant, ast.expr_context)
+    return written(last) if all(isinstance(part, kinds) for part in ast.walk(last)) else None
+
+
+# -------------------------------------------------------------------------------------------------------------- network
+
+
+def _other(code: str) -> Iterator[NotebookNode]:
+    """A cell without an exercise. Imports are divided from magics, which the grader does not run."""
+    plain = [line for line in code.split("\n") if not _MAGIC.match(line)]
+    tree = _parsed("\n".join(plain))
+    is_imports = tree is not None and tree.body and all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in tree.body)
+    if not is_imports:
+        yield nbformat.v4.new_code_cell(code)
+        return
+    yield nbformat.v4.new_code_cell("\n".join(plain).strip("\n"), metadata={"tags": ["network"]})
+    if len(plain) < len(code.split("\n")):
+        yield nbformat.v4.new_code_cell("\n".join(line for line in code.split("\n") if _MAGIC.match(line)))
+
+
+def _tag_network(draft: _Draft) -> None:
+    """Tag the cells that define the network, and what those use; add what is missing above the first exercise."""
+    others = {id(cell): tree for cell in draft.cells if not _tags(cell) and (tree := _definitions(cell)) is not None}
+    wanted = set(_NETWORK)
+    for _ in range(len(others) + 1):
+        for cell in draft.cells:
+            tree = others.get(id(cell))
+            if tree is not None and wanted & {node.name for node in tree.body if isinstance(node, _FUNCTION)}:
+                cell.metadata["tags"] = ["network"]
+                wanted |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+    network = [node for cell in draft.cells if _tags(cell) == ["network"] for node in _body(cell)]
+    forward = next((node for node in network if isinstance(node, ast.FunctionDef) and node.name == "forward"), None)
+    if forward is not None and not _returns_loss(forward):
+        draft.todos.append("`forward`: return a dict with every intermediate by its name, and `loss`.")
+    names = {node.name for node in network if isinstance(node, _FUNCTION)}
+    missing = [name for name in _MISSING if name not in names]
+    if missing:
+        draft.todos.append(f"The network: write {' and '.join(f'`{name}`' for name in missing)}.")
+        has_torch = any(isinstance(node, ast.Import) and "torch" in ast.unparse(node) for node in network)
+        parts = [*(["import torch\n"] * (not has_torch)), *(_MISSING[name] for name in missing)]
+        exercises = [number for number, cell in enumerate(draft.cells) if _tags(cell) == ["exercise"]]
+        made = nbformat.v4.new_code_cell("\n\n".join(parts).rstrip("\n"), metadata={"tags": ["network"]})
+        draft.cells.insert(next(iter(exercises), len(draft.cells)), made)
+
+
+def _returns_loss(forward: ast.FunctionDef) -> bool:
+    returned = [node.value for node in ast.walk(forward) if isinstance(node, ast.Return) and node.value is not None]
+    return bool(returned) and "loss" in ast.unparse(returned[-1]) and isinstance(returned[-1], (ast.Dict, ast.Call))
+
+
+def _definitions(cell: NotebookNode) -> ast.Module | None:
+    """The tree of a code cell that only defines and imports things, or sets constants."""
+    tree = _parsed(cell.source) if cell.cell_type == "code" else None
+    kinds = (*_FUNCTION, ast.Import, ast.ImportFrom, ast.Assign, ast.Expr)
+    return tree if tree is not None and all(isinstance(node, kinds) for node in tree.body) else None
+
+
+def _body(cell: NotebookNode) -> list[ast.stmt]:
+    tree = _parsed(cell.source)
+    return tree.body if tree is not None else []
+
+
+def _tags(cell: NotebookNode) -> list[str]:
+    return list(cell.metadata.get("tags", []))
+
+
+def _parsed(code: str) -> ast.Module | None:
+    try:
+        return ast.parse(code)
+    except (SyntaxError, ValueError):
+        return None

@@ -1,0 +1,205 @@
+"""A draft of a source notebook is made from the notebooks that courses have, as three different tools make them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+
+from grader.assignment.source import SourceNotebook, read_source
+from grader.authoring.blanks import STUB, with_regions
+from grader.authoring.validate import validate
+from grader.cli import main
+
+NETWORK = """def init_parameters(generator):
+    return {"w": 0.01 * torch.randn(784, 1, generator=generator), "b": torch.zeros(1, 1)}
+
+
+def affine(x, w, b):
+    return x @ w + b
+
+
+def forward(x, y, w, b):
+    yhat = affine(x, w, b)
+    return {"yhat": yhat, "loss": (yhat - y).square().mean()}
+"""
+CODE, TEXT, RAW = nbformat.v4.new_code_cell, nbformat.v4.new_markdown_cell, nbformat.v4.new_raw_cell
+
+
+def nbgrader(code: str, grade_id: str, *, points: int | None = None, solution: bool = True) -> NotebookNode:
+    settings = {"grade": points is not None, "grade_id": grade_id, "locked": not solution, "schema_version": 3}
+    settings |= {"solution": solution, "task": False} | ({} if points is None else {"points": points})
+    return CODE(code, metadata={"nbgrader": settings})
+
+
+BY_NBGRADER = [
+    TEXT("# Regression by hand\n\nDerive the gradients."),
+    CODE("%matplotlib inline\nimport torch\nimport matplotlib.pyplot as plt"),
+    CODE(NETWORK),
+    CODE("batch = torch.rand(4, 784)"),
+    nbgrader(
+        'def grad_yhat(yhat, y):\n    """The gradient of yhat, (N, 1)."""\n'
+        "    ### BEGIN SOLUTION\n    return 2 / len(y) * (yhat - y)\n    ### END SOLUTION",
+        "grad-yhat",
+    ),
+    nbgrader("assert grad_yhat is not None", "test-visible", points=1, solution=False),
+    nbgrader(
+        "### BEGIN HIDDEN TESTS\nassert grad_yhat(1, 2) == -2\n### END HIDDEN TESTS", "t2", points=2, solution=False
+    ),
+    nbgrader(
+        "def affine_backward(dyhat, cache):\n    x, w, b = cache\n    ### BEGIN SOLUTION\n    grads = {}\n"
+        "    grads['w'] = x.T @ dyhat\n    grads['b'] = dyhat.sum(0, keepdim=True)\n    return grads\n"
+        "    ### END SOLUTION",
+        "layer",
+        points=4,
+    ),
+]
+BY_OTTER = [
+    RAW("# ASSIGNMENT CONFIG\ninit_cell: true"),
+    TEXT("# Regression"),
+    CODE("import torch"),
+    RAW("# BEGIN QUESTION\nname: q1\npoints: 3"),
+    TEXT("Write it."),
+    RAW("# BEGIN SOLUTION"),
+    CODE(
+        'def grad_yhat(yhat, y):\n    """The gradient of yhat."""\n    n = len(y) # SOLUTION\n'
+        "    return 2 / n * (yhat - y) # SOLUTION"
+    ),
+    RAW("# END SOLUTION"),
+    RAW("# BEGIN TESTS"),
+    CODE("assert True"),
+    CODE("# HIDDEN\nassert True"),
+    RAW("# END TESTS"),
+    RAW("# END QUESTION"),
+    RAW("# BEGIN QUESTION\nname: q2"),
+    CODE('dyhat = 2 * (yhat - y) / len(y) # SOLUTION\n""" # BEGIN PROMPT\ndyhat = ...\n""" # END PROMPT'),
+    CODE('grader.check("q2")'),
+]
+PLAIN = [
+    TEXT("# Layers"),
+    CODE(
+        "def softmax_loss(x, y):\n    loss, dx = None, None\n"
+        "    # *****START OF YOUR CODE (DO NOT DELETE/MODIFY THIS LINE)*****\n\n    pass\n\n"
+        "    # *****END OF YOUR CODE (DO NOT DELETE/MODIFY THIS LINE)*****\n    return loss, dx"
+    ),
+    CODE('def grad_b(dz):\n    """The gradient of b."""\n    # YOUR CODE HERE\n    raise NotImplementedError()'),
+    CODE(
+        "def linear_backward(dZ, cache):\n    A, W, b = cache\n    ### START CODE HERE ###\n    dW = None\n"
+        "    ### END CODE HERE ###\n    return dA, dW, db"
+    ),
+    CODE("class Layer:\n    def forward(self, x):\n        # TODO: write this\n        pass"),
+]
+
+
+def drafted(cells: list[NotebookNode], folder: Path) -> tuple[SourceNotebook | None, str]:
+    """The draft, read as a source notebook if it can be, and its text."""
+    copies = [nbformat.from_dict(cell) for cell in cells]
+    nbformat.write(nbformat.v4.new_notebook(cells=copies), folder / "course.ipynb")
+    arguments = ["new", "mine", "--solutions", str(folder), "--from-notebook", str(folder / "course.ipynb")]
+    assert main(arguments) == 0
+    text = (folder / "mine.md").read_text(encoding="utf-8")
+    return (None if "class Layer" in text else read_source(folder / "mine.md")), text
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_one_by_nbgrader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its network is there, its tests are left out, and their points are the exercises'. It is sound as it is."""
+    source, text = drafted(BY_NBGRADER, tmp_path)
+
+    said = capsys.readouterr().err
+    assert source is not None
+    assert source.title == "Regression by hand"
+    assert [(exercise.name, exercise.points) for exercise in source.exercises] == [
+        ("grad_yhat", 3),
+        ("affine_backward", 4),
+    ]
+    assert source.exercises[1].equation == "affine_backward(dyhat, (x, w, b)) == {'w': dw, 'b': db}"
+    assert [cell.code.partition("\n")[0] for cell in source.network] == [
+        "import torch",
+        "def init_parameters(generator):",
+    ]
+    assert "assert" not in text
+    assert "`affine_backward`: its docstring: the question, and the shapes; whether `call` is right" in text
+    assert "`affine_backward`: its docstring" in said
+    assert "2 cells with tests were left out" in said
+    assert validate(tmp_path / "mine.md").problems == ()
+
+
+def test_one_by_otter(tmp_path: Path) -> None:
+    """Solutions without regions get one, prompts and tests go, and what is not there is drafted."""
+    source, text = drafted(BY_OTTER, tmp_path)
+
+    assert source is not None
+    first, second = source.exercises
+    assert (first.name, first.points) == ("grad_yhat", 3)
+    assert "    ### BEGIN SOLUTION\n    n = len(y)\n    return 2 / n * (yhat - y)\n    ### END SOLUTION" in first.code
+    assert (second.is_lines, second.targets) == (True, ("yhat",))
+    assert not any(word in text for word in ("PROMPT", "assert", "grader.check", "QUESTION", "CONFIG"))
+    assert [cell.code.partition("\n")[0] for cell in source.network] == [
+        "import torch",
+        "def init_parameters(generator):",
+    ]
+    assert "The network: write `init_parameters` and `forward`." in text
+
+
+def test_one_that_a_course_has_made_itself(tmp_path: Path) -> None:
+    """Each blank has a stub, and each function says how it is probably called."""
+    _, text = drafted(PLAIN, tmp_path)
+
+    assert text.count(STUB) == 4
+    assert "call: softmax_loss(x, y) == (loss, dx)" in text
+    assert "call: linear_backward(dZ, (A, W, b)) == (dA, dW, db)" in text
+    assert "- `grad_b`: its points; its solution." in text
+    assert (
+        "- `Layer`: its points; its docstring: the question, and the shapes; `call`, which says how an object" in text
+    )
+    assert "YOUR CODE" not in text.replace("Write your code", "")
+
+
+def test_nothing_is_overwritten(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    drafted(PLAIN, tmp_path)
+    (tmp_path / "mine.md").write_text("mine")
+    for path in ("course.ipynb", "missing.ipynb"):
+        capsys.readouterr()
+
+        code = main(["new", "mine", "--solutions", str(tmp_path), "--from-notebook", str(tmp_path / path)])
+
+        assert (code, capsys.readouterr().err.count("There is already a file")) == (2, 1)
+        assert (tmp_path / "mine.md").read_text() == "mine"
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b'{"cells": 3}'])
+def test_what_is_no_notebook_is_said(tmp_path: Path, content: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.ipynb").write_bytes(content)
+
+    assert main(["new", "mine", "--solutions", str(tmp_path), "--from-notebook", str(tmp_path / "a.ipynb")]) == 2
+    assert "cannot be read as a notebook" in capsys.readouterr().err
+    assert not (tmp_path / "mine.md").exists()
+
+
+@pytest.mark.parametrize(
+    "blank",
+    [
+        "# YOUR CODE HERE\n    raise NotImplementedError()",
+        "# your code here\n    pass",
+        "# TODO: Your code here\n    ...",
+        "# INSERT CODE HERE",
+        "### START CODE HERE ### (≈ 3 lines)\n    dw = None\n    ### END CODE HERE ###",
+        "# YOUR CODE STARTS HERE\n\n    # YOUR CODE ENDS HERE",
+        "############\n    # TODO: Implement the backward pass\n    ############\n    pass",
+        "### BEGIN SOLUTION\n    ### END SOLUTION",
+        'raise NotImplementedError("Need to implement for Task 0.1")',
+    ],
+)
+def test_a_blank_in_the_words_of_a_course(blank: str) -> None:
+    code = with_regions(f"def f(x):\n    {blank}\n    return x")
+
+    code = code.replace("    dw = None\n", "")  # it shows which names are wanted, and stays
+    assert f"    ### BEGIN SOLUTION\n    {STUB}\n    ### END SOLUTION\n    return x" in code
+
+
+@pytest.mark.parametrize("code", ["x = 1", "# The code of the network\nx = 1", "# todos elsewhere\nx = None"])
+def test_other_code_stays(code: str) -> None:
+    assert with_regions(code) == code

@@ -63,7 +63,7 @@ def central_difference(exercise: Exercise, cases: Iterable[Case], traced: Mappin
 
 def _slope(case: Case, replay: Replay, target: str, v: torch.Tensor, step: float, held: Sequence[str]) -> float:
     """
-    The derivative of the loss along v, by a central difference around the target's value; tensors keep theirs if `held`.
+    The derivative of the loss along v, by a central difference around the target's value; `held` tensors keep theirs.
 
     Infinite entries, as a mask makes them in the scores of an attention, stay where they are.
     """

@@ -115,8 +115,8 @@ def reference(
     as in two steps of a recurrent network, a hook replaces what flows back to the earlier one by its upstream gradient.
     Where it is only a part of the gradient, it is added.
 
-    The gradient of a partial target is what reaches it on its own: not through another target, as that of weights through
-    the hidden state of the step before.
+    The gradient of a partial target is what reaches it on its own: not through another target, as that of weights
+    through the hidden state of the step before.
 
     Raises:
         SourceError: A target is not in the network, or the upstream gradients cannot reach it.

@@ -284,7 +284,7 @@ def _message(exercise: Exercise, case: CaseResult, call: Returned, reply: Reply,
     use = call.autograd[0] if call.autograd else "used autograd"
     sentences = {
         Outcome.FORBIDDEN: f"lets autograd do the work: when called, it {use}. Derive this gradient by hand.",
-        Outcome.RAISED: f"raised {_sentence(case.error)}{where}.",
+        Outcome.RAISED: f"raised {_sentence(case.error)}{where}{_left_out(exercise, call)}.",
         Outcome.TIMED_OUT: "did not return in time. Does it loop forever?",
         Outcome.OUT_OF_MEMORY: f"asked for more memory than it may use{where}.",
         Outcome.NOT_FINITE: f"returned numbers that are nan or inf{where}.",
@@ -348,6 +348,15 @@ def _mismatch(name: str, case: CaseResult, where: str) -> str:
     if case.wrong_entries == case.entries:
         return f"{name} has the right shape, but all of its entries are wrong{where}."
     return f"{name} has the right shape, but {case.wrong_entries:,} of {case.entries:,} entries are wrong{where}."
+
+
+def _left_out(exercise: Exercise, call: Returned) -> str:
+    """What straight lines did not compute because one of them raised, as the end of a sentence."""
+    missing = [part for place, part in enumerate(exercise.parts) if place not in call.parts_found]
+    if not exercise.is_lines or not missing:
+        return ""
+    more = len(missing) - 1
+    return f", so there is no {missing[0]}" + (f", nor {more} other{'s' * (more > 1)}" if more else "")
 
 
 def _shape_text(shape: tuple[int, ...] | None) -> str:

@@ -38,6 +38,7 @@ torch.set_num_threads(1)
 
 LONGEST = (
     "test_corpus.py",
+    "courses/test_courses.py",
     "test_hostile.py",
     "classroom/test_kills.py",
     "classroom/test_cluster.py",

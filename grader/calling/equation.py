@@ -136,6 +136,7 @@ def evaluate(expression: str, values: Mapping[str, Any], variables: dict[str, An
     return types.FunctionType(_compiled(expression, names), variables)(**{name: values[name] for name in names})
 
 
+@functools.lru_cache(maxsize=1024)
 def free_names(code: str) -> tuple[str, ...]:
     """
     The names that Python code reads before it has bound them, without those that it calls, modules and builtins.

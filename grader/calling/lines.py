@@ -8,6 +8,7 @@ go on with the right one.
 from __future__ import annotations
 
 import ast
+import types
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -35,6 +36,7 @@ class Lines:
         self._last = {
             name: number for number, (_, node) in enumerate(self._statements) for name in names_changed(node, targets)
         }
+        self._codes: dict[int, types.CodeType] = {}
         self.error: BaseException | None = None
         self.failed: set[str] = set()
 
@@ -82,9 +84,9 @@ class Lines:
         namespace = {name: value for name, value in {**variables, **given}.items() if name not in right}
         found: dict[str, Any] = {}
         self.error, self.failed = None, set()
-        for number, (file, statement) in enumerate(self._statements):
+        for number, (_, statement) in enumerate(self._statements):
             try:
-                exec(compile(ast.Module([statement], []), file, "exec"), namespace)  # noqa: S102 - student's or ours
+                exec(self._code(number), namespace)  # noqa: S102 - student's or ours
             except Exception as error:
                 self.error = self.error or error
                 self.failed |= names_changed(statement, right)
@@ -93,6 +95,13 @@ class Lines:
                     found[name] = _copied(namespace[name])
                 namespace[name] = right[name]
         return found
+
+    def _code(self, number: int) -> types.CodeType:
+        """The code of a statement, which is compiled once."""
+        if number not in self._codes:
+            file, statement = self._statements[number]
+            self._codes[number] = compile(ast.Module([statement], []), file, "exec")
+        return self._codes[number]
 
 
 def _copied(value: Any) -> Any:

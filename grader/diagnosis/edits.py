@@ -241,9 +241,8 @@ def _edits_of_method(node: ast.Call, function: ast.Attribute) -> Iterator[Altern
         swapped = ast.Call(ast.Attribute(receiver, reduction, ast.Load()), node.args, node.keywords)
         yield f"{reduction}_for_{function.attr}", swapped, ""
     if function.attr == "at" and isinstance(receiver, ast.Attribute) and receiver.attr == "add" and len(node.args) == 3:
-        array, place, added = map(ast.unparse, node.args)  # d[i] += s, as an expression
-        once = ast.parse(f"{array}.__setitem__({place}, {array}[{place}] + {added})", mode="eval").body
-        yield "overwrite", once, ""
+        d, i, s = map(ast.unparse, node.args)  # d[i] += s, as an expression
+        yield "overwrite", ast.parse(f"{d}.__setitem__({i}, {d}[{i}] + {s})", mode="eval").body, ""
     if function.attr in OVERWRITES:
         instead = ast.Attribute(receiver, OVERWRITES[function.attr], ast.Load())
         if function.attr.startswith("index_add") and len(node.args) == 3:

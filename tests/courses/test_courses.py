@@ -22,8 +22,10 @@ from grader.assignment.source import SourceNotebook, read_source
 from grader.assignment.styles import read_styles
 from grader.authoring.release import fill_blanks, release_notebook
 from grader.authoring.validate import validate
+from grader.errors import SolutionError, SourceError
 from grader.model import ExerciseResult, Outcome, Report
 from grader.pipeline import grade
+from grader.reference.cases import build_cases
 from tests.conftest import raw_submission
 
 if sys.version_info >= (3, 11):
@@ -50,6 +52,7 @@ class Mistake:
         diagnosis: The id of the diagnosis that names it; empty if none does.
         outcome: What becomes of it.
         parts: The parts that are wrong, if each part has points of its own.
+        says: What the sentence about the result contains.
     """
 
     exercise: str
@@ -59,6 +62,7 @@ class Mistake:
     diagnosis: str = ""
     outcome: str = "mismatch"
     parts: tuple[str, ...] = ()
+    says: str = ""
 
     def answer(self, solution: str) -> str:
         if self.code:
@@ -175,6 +179,8 @@ def test_its_mistakes_are_wrong_and_most_are_named(course: str) -> None:
     assert sum(bool(name) for _, name in found) >= 0.8 * len(found)
     for mistakes, result in results_of(course):
         assert result.outcome.value in {mistake.outcome for mistake in mistakes}, result.message
+        assert all(mistake.says in result.message for mistake in mistakes)
+        assert "dropped_ones" not in {notice.id for notice in result.notices}, "no shape here is accepted with a remark"
 
 
 def test_a_mistake_in_one_part_costs_only_that_part(course: str) -> None:
@@ -182,3 +188,29 @@ def test_a_mistake_in_one_part_costs_only_that_part(course: str) -> None:
         wrong = {part for mistake in mistakes for part in mistake.parts}
         assert {part.name for part in result.parts if not part.outcome.passed} == wrong, (mistakes, result.message)
         assert result.points == sum(part.max_points for part in result.parts if part.name not in wrong)
+
+
+@pytest.mark.parametrize("partial", ["[c2]", "[c2, c1, Wx, Wh]"])
+def test_a_gradient_that_a_later_step_completes_must_be_declared(partial: str) -> None:
+    """The loss depends on the weights, and on the cell state before, in other ways than through this step."""
+    text = (FOLDER / "lstm_step.md").read_text(encoding="utf-8")
+    text = text.replace("partial: [c2, c1, Wx, Wh, b]", f"partial: {partial}")
+    with pytest.raises(SourceError, match=r"cannot know all of d(Wx|b): .* set `partial"):
+        build_cases(load_assignment(Path("lstm_step.md"), text.encode()))
+
+
+def test_a_style_has_the_parameters_of_the_function(tmp_path: Path) -> None:
+    """Not the names that the call gives it."""
+    text = (FOLDER / "cs231n_svm.md").read_text(encoding="utf-8")
+    (tmp_path / "cs231n_svm.md").write_text(text.replace("hinge_by_one_hot(x, y)", "hinge_by_one_hot(scores, y)"))
+    with pytest.raises(SourceError, match="hinge_by_one_hot takes scores, y") as caught:
+        read_styles(read_source(tmp_path / "cs231n_svm.md"))
+    assert "the arguments of svm_loss: x, y" in caught.value.hint
+
+
+def test_a_helper_outside_of_the_network_is_explained() -> None:
+    text = (FOLDER / "nielsen.md").read_text(encoding="utf-8")
+    text = text.replace(":tags: [network]\n\ndef sigmoid", "def sigmoid")
+    with pytest.raises(SolutionError) as caught:
+        build_cases(load_assignment(Path("nielsen.md"), text.encode()))
+    assert "must be in a cell tagged `network`" in caught.value.hint

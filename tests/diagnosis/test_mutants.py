@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from importlib.resources import files
 
+import numpy as np
 import pytest
 import torch
 
@@ -109,6 +110,12 @@ def test_a_factor_that_differs_between_cases_gets_no_name() -> None:
     [
         ("dt[i:i + 2] += d", "overwrite", "dt[i:i + 2] = d"),
         ("dt.index_add_(0, i, d)", "overwrite", "dt.index_copy_(0, i, d)"),
+        ("dt[t <= 0] = 0", "drop_mask", "pass"),
+        ("dt[i] = 0", "drop_setting", "pass"),
+        ("dt = relu_backward(d, t)", "drop_call", "dt = d"),
+        ("np.add.at(dt, i, d)", "overwrite", "dt.__setitem__(i, dt[i] + d)"),
+        ("dt = d.sum(0)", "drop_sum", "dt = d"),
+        ("dt = d.sum(1, keepdims=True)", "drop_keepdim", "dt = d.sum(1)"),
         ("dt = d - (d * t).sum(1, keepdim=True)", "own_entry_only", "dt = d - d * t"),
         ("dt = d.sum((0, 2), keepdim=True)", "drop_axis", "dt = d.sum(dim=(2,), keepdim=True)"),
         ("dt = d * mask", "drop_mask", "dt = d"),
@@ -122,6 +129,43 @@ def test_each_statement_has_the_expected_edit(statement: str, edit: str, mutated
     made = {(m.edits[0].name, m.code.splitlines()[1].strip()) for m in make_mutants(code, "grad_t", ("nothing",))}
 
     assert (edit, mutated) in made
+
+
+def test_a_choice_by_text_is_no_mask() -> None:
+    code = "def grad_t(t, d, kind):\n    return d if kind == 'relu' else d * t"
+    made = make_mutants(code, "grad_t", ("d",))
+
+    assert not any(mutant.edits[0].name in ("flip_comparison", "drop_mask", "move_boundary") for mutant in made)
+    assert not any(mutant.edits[0].name == "wrong_operand" and "== 'relu'" not in mutant.code for mutant in made)
+
+
+NUMPY = """
+def layer_backward(dout, x, w, mask):
+    d = np.multiply(dout, mask > 0)
+    centred = d - np.mean(np.square(d), axis=0, keepdims=True)
+    return np.dot(centred, np.transpose(w)), x.T.dot(centred), np.sum(centred, axis=0)
+"""
+
+
+def test_solutions_in_numpy_have_the_mutants_of_those_in_torch() -> None:
+    """None of them calls a method that only tensors have."""
+    mutants = make_mutants(NUMPY, "layer_backward", ("dout",), arrays="numpy")
+    generator = np.random.RandomState(0)
+    shapes = [(4, 3), (4, 5), (5, 3), (4, 3)]
+    arrays = [generator.standard_normal(shape) for shape in shapes]
+
+    made = {mutant.edits[0].name for mutant in mutants}
+    assert {"drop_transpose", "mean_for_sum", "sum_for_mean", "other_axis", "drop_mask", "drop_keepdim"} <= made
+    ran = 0
+    for mutant in mutants:
+        function = mutant.compile("layer_backward", {"np": np})["layer_backward"]
+        try:
+            with np.errstate(all="ignore"):
+                function(*(array.copy() for array in arrays))
+            ran += 1
+        except (ValueError, IndexError, TypeError):  # shapes that do not fit
+            continue
+    assert ran > len(mutants) / 2
 
 
 def test_a_mutant_that_works_in_place_does_not_change_the_cases(assignment: Assignment) -> None:

@@ -18,7 +18,7 @@ from grader.execution.calls import CHAIN, place_in
 from grader.execution.channel import Reply, Request
 from grader.execution.conducting import read_alone, start_conductor
 from grader.execution.record import Attempt, Execution, Found
-from grader.execution.requests import MOST_REQUESTS, requests_for
+from grader.execution.requests import most_requests, requests_for
 from grader.model import ExerciseResult, NotebookSummary, Outcome, Report, Submission
 from grader.modes import ordinary
 from grader.notebook.advice import advice_on
@@ -83,7 +83,7 @@ def grade(
                     return requests_for(assignment, functions, *building.result(), replies)
 
                 execution = conductor.execute(
-                    requests, assignment.limits, most_requests=MOST_REQUESTS * len(names), files=assignment.files
+                    requests, assignment.limits, most_requests=most_requests(assignment), files=assignment.files
                 )
                 if execution.is_doubtful and doubts:
                     continue

@@ -15,7 +15,7 @@ from grader.calling.exercise import Exercise
 from grader.diagnosis.diagnose import diagnose
 from grader.diagnosis.fingerprint import DIAGNOSED, fingerprint
 from grader.errors import GraderError
-from grader.execution.calls import Returned, hidden_key, outcome_of, place_in, practice_key, read_call, read_told
+from grader.execution.calls import Returned, hidden_keys, outcome_of, place_in, practice_key, read_call, read_told
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import confirm_reads, rebind_key, rebind_request
 from grader.execution.record import Attempt
@@ -64,7 +64,7 @@ def verdict_on(
     hidden = [case for case in cases if not case.public]
     told = read_told(
         hidden,
-        _reply_about_hidden(replies, exercise),
+        _replies_about_hidden(replies, exercise),
         autograd=assignment.autograd,
         by_parts=bool(exercise.shares),
     )
@@ -119,17 +119,19 @@ def _explained(
     )
 
 
-def _reply_about_hidden(replies: Mapping[str, Reply], exercise: Exercise) -> Reply:
+def _replies_about_hidden(replies: Mapping[str, Reply], exercise: Exercise) -> tuple[Reply, ...]:
     """
-    The reply to the calls on hidden cases.
+    The replies to the calls on hidden cases.
 
     A function that did harm before is not called on them, and then what it did is the outcome of these cases, too.
     """
-    hidden, practised = replies.get(hidden_key(exercise)), replies.get(practice_key(exercise))
-    if hidden is not None:
-        return hidden
+    keys, practised = hidden_keys(exercise), replies.get(practice_key(exercise))
     before = practised if practised is not None and practised.is_fatal else replies[exercise.name]
-    return Reply(status=before.status)
+    found: list[Reply] = []
+    for key in keys:
+        found.append(replies.get(key) or Reply(status=before.status))
+        before = found[-1]
+    return tuple(found)
 
 
 def report_of(

@@ -29,6 +29,7 @@ class Asked:
         equation: How it is called and what is in its result; see `grader.calling.equation`. May be empty.
         arrays: "torch" or "numpy": what it is given.
         is_lines: Whether it is no function but straight lines, see `grader.calling.lines`.
+        wanted: Of straight lines, the only gradient that is wanted; empty for all.
     """
 
     function: str
@@ -36,6 +37,7 @@ class Asked:
     equation: str = ""
     arrays: str = "torch"
     is_lines: bool = False
+    wanted: str = ""
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -51,6 +53,7 @@ class Asked:
             equation=described.get("equation", ""),
             arrays=described.get("arrays", "torch"),
             is_lines=described.get("is_lines", False),
+            wanted=described.get("wanted", ""),
         )
 
     def call(self, variables: dict[str, Any], arguments: Mapping[str, Any]) -> Any:
@@ -66,7 +69,8 @@ class Asked:
         if self.is_lines:
             lines: Lines = variables[self.function]
             right = {name: value for name, value in arguments.items() if name in self.parts}
-            return lines.run(variables, {n: v for n, v in arguments.items() if n not in right}, right)
+            given = {name: value for name, value in arguments.items() if name not in right}
+            return lines.run(variables, given, right, wanted=self.wanted or None)
         if self.equation:
             return Equation.of(self.equation).bind(variables)(**arguments)
         function: Callable[..., Any] = variables[self.function]

@@ -2,7 +2,7 @@
 Runs an exercise that is written as straight lines, `dlogits = …`, and takes out each gradient that the lines compute.
 
 Each name is judged by itself: when the last line that changes `dlogits` has run, its value is taken, and later lines
-go on with the right one.
+go on with the right one, if that is given.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ class Lines:
             cells: File names and syntax trees, in the order in which they run.
             targets: The names that are wanted, `dlogits`.
         """
+        self._targets = tuple(targets)
         self._statements = [(file, statement) for file, tree in cells for statement in tree.body]
         self._last = {
             name: number for number, (_, node) in enumerate(self._statements) for name in names_changed(node, targets)
@@ -69,19 +70,27 @@ class Lines:
         function = next(n for n in ast.parse(code).body if isinstance(n, ast.FunctionDef) and n.name == name)
         return Lines([(f"<{name}>", ast.Module(function.body, []))], targets)
 
-    def run(self, variables: Mapping[str, Any], given: Mapping[str, Any], right: Mapping[str, Any]) -> dict[str, Any]:
+    def run(
+        self,
+        variables: Mapping[str, Any],
+        given: Mapping[str, Any],
+        right: Mapping[str, Any],
+        *,
+        wanted: str | None = None,
+    ) -> dict[str, Any]:
         """
         Run the lines.
 
         Args:
             variables: Those of the notebook; they stay as they are.
             given: What else the lines may read, by name.
-            right: The right value of each wanted name.
+            right: The right values of names that lines compute, with which later lines go on.
+            wanted: The only name whose value is taken; None for all. No line runs after it is complete.
 
         Returns:
             The value of each wanted name; those that no line has computed are left out.
         """
-        namespace = {name: value for name, value in {**variables, **given}.items() if name not in right}
+        namespace = {name: value for name, value in {**variables, **given}.items() if name not in self._targets}
         found: dict[str, Any] = {}
         self.error, self.failed = None, set()
         for number, (_, statement) in enumerate(self._statements):
@@ -89,11 +98,14 @@ class Lines:
                 exec(self._code(number), namespace)  # noqa: S102 - student's or ours
             except Exception as error:
                 self.error = self.error or error
-                self.failed |= names_changed(statement, right)
+                self.failed |= names_changed(statement, self._targets)
             for name in (name for name, last in self._last.items() if last == number):
-                if name in namespace and name not in self.failed:
+                if name in namespace and name not in self.failed and wanted in (None, name):
                     found[name] = _copied(namespace[name])
-                namespace[name] = right[name]
+                if wanted == name:
+                    return found
+                if name in right:
+                    namespace[name] = right[name]
         return found
 
     def _code(self, number: int) -> types.CodeType:

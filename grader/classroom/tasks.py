@@ -24,7 +24,7 @@ from grader.classroom.documents import Handling, make_documents, make_fault_docu
 from grader.classroom.records import Graded
 from grader.errors import GraderError, UsageError
 from grader.execution.conducting import longest_s
-from grader.execution.requests import MOST_REQUESTS
+from grader.execution.requests import most_requests
 from grader.model import Submission
 from grader.sandbox import Level
 from grader.version import __version__
@@ -106,7 +106,7 @@ def grade_task(task: Task) -> Graded:
 
 def deadline_of(assignment: Assignment) -> float:
     """How long a worker may take for one submission, in seconds: more than all limits of a submission together."""
-    return longest_s(assignment.limits, most_requests=MOST_REQUESTS * len(assignment.exercises)) + SLACK_S
+    return longest_s(assignment.limits, most_requests=most_requests(assignment)) + SLACK_S
 
 
 def answer(_: Task) -> Graded:

@@ -35,7 +35,8 @@ __all__ = [
     "call_request",
     "chain_request",
     "compared",
-    "hidden_key",
+    "hidden_keys",
+    "hidden_requests",
     "outcome_of",
     "outcomes_of_parts",
     "place_in",
@@ -177,9 +178,33 @@ def practice_key(exercise: Exercise) -> str:
     return f"{exercise.name} practice"
 
 
-def hidden_key(exercise: Exercise) -> str:
-    """The key of the request to call an exercise on hidden cases."""
-    return f"{exercise.name} hidden"
+def hidden_keys(exercise: Exercise) -> tuple[str, ...]:
+    """The keys of the requests to call an exercise on hidden cases: for straight lines, one for each part."""
+    if not exercise.is_lines:
+        return (f"{exercise.name} hidden",)
+    return tuple(f"{exercise.name} hidden {number}" for number in range(len(exercise.parts)))
+
+
+def hidden_requests(
+    exercise: Exercise, cases: Sequence[Case], limits: Limits, *, autograd: str = "forbid"
+) -> tuple[Request, ...]:
+    """
+    The requests to call an exercise on hidden cases.
+
+    Straight lines go on with right gradients, which would be answers if they could be read too early. So each part is
+    asked for alone, and what comes with it are the right values of those parts that have been asked for before.
+    """
+    requests = []
+    for number, key in enumerate(hidden_keys(exercise)):
+        later = set(exercise.parts[number:]) if exercise.is_lines else set()
+        known = [
+            dataclasses.replace(case, arguments={n: v for n, v in case.arguments.items() if n not in later})
+            for case in cases
+        ]
+        request = call_request(exercise, known, limits, autograd=autograd)
+        header = {**request.header, **({"wanted": exercise.parts[number]} if exercise.is_lines else {})}
+        requests.append(dataclasses.replace(request, key=key, header=header, is_hidden=True))
+    return tuple(requests)
 
 
 def read_call(cases: Sequence[Case], reply: Reply, notebook: Notebook = _NO_NOTEBOOK) -> tuple[Returned, ...]:
@@ -206,15 +231,32 @@ def _note(note: Any) -> str:
     return safe_text(note, 100)
 
 
-def read_told(cases: Sequence[Case], reply: Reply, *, autograd: str, by_parts: bool = False) -> tuple[Told, ...]:
+def read_told(
+    cases: Sequence[Case], replies: Sequence[Reply], *, autograd: str, by_parts: bool = False
+) -> tuple[Told, ...]:
     """
     The word of each hidden case, in their order. All else that the reply says is forgotten here.
 
     Args:
         autograd: "forbid" if the use of autograd is an outcome, "flag" if it is to be told beside it, or "allow".
+        replies: To the requests about hidden cases: one, or one for each part.
         by_parts: Whether parts of the result have points of their own.
     """
-    return tuple(_told(call, autograd, by_parts=by_parts) for call in read_call(cases, reply))
+    if len(replies) == 1:
+        return tuple(_told(call, autograd, by_parts=by_parts) for call in read_call(cases, replies[0]))
+    of_replies = [[_told(call, autograd, by_parts=True) for call in read_call(cases, reply)] for reply in replies]
+    return tuple(_together([words[number] for words in of_replies], by_parts=by_parts) for number in range(len(cases)))
+
+
+def _together(words: Sequence[Told], *, by_parts: bool) -> Told:
+    """The word of a hidden case of which each part was asked for alone."""
+    of_parts = tuple(word.of_parts[number] for number, word in enumerate(words))
+    return Told(
+        case=words[0].case,
+        outcome=most_telling(list(of_parts)),
+        uses_autograd=any(word.uses_autograd for word in words),
+        of_parts=of_parts if by_parts else (),
+    )
 
 
 def _told(call: Returned, autograd: str, *, by_parts: bool) -> Told:

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from grader.assignment.load import Assignment
-from grader.execution.calls import CHAIN, hidden_key, practice_key
+from grader.execution.calls import CHAIN, hidden_keys, practice_key
 from grader.execution.channel import Reply
 from grader.execution.record import Execution
 from grader.model import CallError
@@ -126,7 +126,7 @@ def _expected(assignment: Assignment) -> dict[tuple[str, str], Gradients]:
     cases, practice = build_cases(assignment), build_practice(assignment)
     by_key: dict[str, Iterable[Case]] = {}
     for exercise in assignment.exercises:
-        by_key[exercise.name] = by_key[hidden_key(exercise)] = cases[exercise.name]
+        by_key |= dict.fromkeys((exercise.name, *hidden_keys(exercise)), cases[exercise.name])
         by_key[practice_key(exercise)] = practice[exercise.name]
     return {(CHAIN, CHAIN): links} | {
         (key, case.name): {str(number): tensor for number, tensor in enumerate(case.expected)}

@@ -12,7 +12,7 @@ from grader.calling.exercise import Exercise
 from grader.execution.calls import (
     call_request,
     chain_request,
-    hidden_key,
+    hidden_requests,
     outcome_of,
     place_in,
     practice_key,
@@ -23,10 +23,16 @@ from grader.execution.rebinding import rebind_request
 from grader.notebook.functions import FunctionIndex
 from grader.reference.cases import Case, ChainCase
 
-__all__ = ["MOST_REQUESTS", "requests_for"]
+__all__ = ["most_requests", "requests_for"]
 
-MOST_REQUESTS = 5
-"""How many requests there are for each exercise at most, including its share of those to all exercises together."""
+_MOST_REQUESTS = 5
+"""How many requests there are for a function at most, including its share of those to all exercises together."""
+
+
+def most_requests(assignment: Assignment) -> int:
+    """How many requests there are at most: for straight lines, one more for each part."""
+    parts = [len(exercise.parts) if exercise.is_lines else 0 for exercise in assignment.exercises]
+    return sum(_MOST_REQUESTS + count for count in parts)
 
 
 def requests_for(
@@ -68,8 +74,10 @@ def requests_for(
     for exercise in done:
         if not replies[practice_key(exercise)].is_fatal:
             hidden = [case for case in cases[exercise.name] if not case.public]
-            request = call_request(exercise, hidden, limits, autograd=assignment.autograd)
-            yield dataclasses.replace(request, key=hidden_key(exercise), is_hidden=True)
+            for request in hidden_requests(exercise, hidden, limits, autograd=assignment.autograd):
+                yield request
+                if replies[request.key].is_fatal:
+                    break
 
 
 def _is_wrong(

@@ -134,3 +134,39 @@ def test_a_check_in_the_notebook_says_the_same(report: Report) -> None:
     without_lines = [result for result in report.exercises if result.name != "by_hand"]
     expected = {result.name: result.outcome for result in without_lines}
     assert {r.name: r.outcome for r in checked.exercises if r.name != "by_hand"} == expected
+
+
+PEEKING = """
+# %% answers: by_hand
+import sys
+import gc
+def peek(name):
+    frame = sys._getframe(1)
+    while frame is not None:
+        for value in frame.f_locals.values():
+            if isinstance(value, dict) and name in value:
+                return value[name]
+        frame = frame.f_back
+    return [a for a in gc.get_objects() if isinstance(a, dict) and name in a][0][name]
+dscores = peek("dscores")
+dw2 = peek("dw2")
+db2 = peek("db2")
+da1 = peek("da1")
+dz1 = peek("dz1")
+dw1 = peek("dw1")
+db1 = peek("db1")
+"""
+
+
+def test_right_gradients_are_not_there_to_be_read() -> None:
+    """Of a hidden case, a right gradient reaches the student's process only after it has been asked for."""
+    notebook = fill_blanks(release_notebook(read_source(FORMS)), PEEKING)
+    content = nbformat.writes(notebook).encode()
+
+    report = grade(Submission.of(content, name="forms.ipynb", student="s"), load_assignment(FORMS))
+
+    lines = next(result for result in report.exercises if result.name == "by_hand")
+    assert lines.points == 0
+    hidden = [case for case in lines.cases if not case.public]
+    assert hidden
+    assert not any(case.outcome.passed for case in hidden)

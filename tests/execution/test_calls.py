@@ -195,7 +195,7 @@ def test_the_status_of_a_record(header: dict[str, Any], outcome: Outcome, kind: 
 def test_a_hidden_case_tells_one_word(header: dict[str, Any], tensors: list[torch.Tensor], told: Outcome) -> None:
     reply = Reply(status="done", records={"vjp": (header, payload_with(*tensors) if tensors else b"")})
 
-    assert read_told([HIDDEN], reply, autograd="forbid") == (Told(case="vjp", outcome=told),)
+    assert read_told([HIDDEN], [reply], autograd="forbid") == (Told(case="vjp", outcome=told),)
 
 
 # ------------------------------------------------------------------------------------------------------------ errors

@@ -17,7 +17,7 @@ import torch
 
 from grader import pipeline
 from grader.calling.exercise import Exercise
-from grader.execution.calls import hidden_key, practice_key
+from grader.execution.calls import hidden_keys, practice_key
 from grader.execution.channel import Reply
 from grader.execution.record import Attempt
 from grader.reference.cases import Case, build_cases
@@ -138,7 +138,7 @@ def _cases(assignment_id: str, name: str) -> Mapping[str, tuple[Case, ...]]:
     return {
         name: tuple(case for case in cases if case.public),
         practice_key(exercise): build_practice(assignment)[name],
-        hidden_key(exercise): tuple(case for case in cases if not case.public),
+        hidden_keys(exercise)[0]: tuple(case for case in cases if not case.public),
     }
 
 

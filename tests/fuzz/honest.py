@@ -16,7 +16,7 @@ import nbformat
 
 from grader import pipeline
 from grader.assignment.load import Assignment
-from grader.execution.calls import CHAIN, hidden_key, practice_key
+from grader.execution.calls import CHAIN, hidden_keys, practice_key
 from grader.execution.conducting import Conductor
 from grader.execution.kept import pack_attempt, unpack_attempt
 from grader.execution.rebinding import rebind_key
@@ -88,7 +88,7 @@ class Answers:
         if "rebind" in header:
             keys = [rebind_key(exercise)]
         else:
-            keys = [exercise.name, practice_key(exercise), hidden_key(exercise)][self._asked[exercise.name] :]
+            keys = [exercise.name, practice_key(exercise), hidden_keys(exercise)[0]][self._asked[exercise.name] :]
             self._asked[exercise.name] += 1
         reply = self._replies.get(keys[0]) if keys else None
         return list(reply.records.values()) if reply is not None else []

@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from grader.assignment.load import Assignment, load_assignment
 from grader.calling.exercise import Exercise
 from grader.cli import main
-from grader.execution.calls import hidden_key
+from grader.execution.calls import hidden_keys
 from grader.execution.channel import Reply
 from grader.execution.warm import forkserver
 from grader.exports.formats import OF_MARKS, Format
@@ -296,7 +296,7 @@ def test_two_replies_with_the_same_words_make_the_same_documents(
     def report() -> Report:
         replies = dict(run.execution.replies)
         for exercise, cases in hidden.items():
-            replies[hidden_key(exercise)] = reply_with(data, exercise, cases, chosen[exercise], status)
+            replies[hidden_keys(exercise)[0]] = reply_with(data, exercise, cases, chosen[exercise], status)
         again = InProcessRun.__new__(InProcessRun)
         again.__dict__ |= run.__dict__ | {"execution": dataclasses.replace(run.execution, replies=replies)}
         return again.report(assignment)

@@ -56,7 +56,6 @@ OWN = (
     "diagnosis",
     "errors",
     "execution",
-    "exercise",
     "exports",
     "files",
     "harness",

@@ -75,7 +75,7 @@ def _end(runner: SandboxRunner, code: str) -> str:
         async with start_forked_kernel(runner.server, BOUNDS) as kernel:
             kernel.client.execute(SETUP + code + "\ntime.sleep(60)")
             provisioner = kernel.manager.provisioner
-            await asyncio.wait_for(provisioner.wait(), 30)
+            await asyncio.wait_for(provisioner.wait(), 120)
             return str(provisioner.end)
 
     return asyncio.run(run())

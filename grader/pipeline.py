@@ -14,7 +14,8 @@ from grader.assignment.load import Assignment, find_assignment
 from grader.assignment.source import find_sources, read_source
 from grader.chain import judge_chain
 from grader.errors import GraderError, UsageError, as_fault
-from grader.execution.calls import CHAIN, place_in
+from grader.execution.asking import CHAIN
+from grader.execution.calls import place_in
 from grader.execution.channel import Reply, Request
 from grader.execution.conducting import read_alone, start_conductor
 from grader.execution.record import Attempt, Execution, Found

@@ -15,7 +15,8 @@ from grader.calling.exercise import Exercise
 from grader.diagnosis.diagnose import diagnose
 from grader.diagnosis.fingerprint import DIAGNOSED, fingerprint
 from grader.errors import GraderError
-from grader.execution.calls import Returned, hidden_keys, outcome_of, place_in, practice_key, read_call, read_told
+from grader.execution.asking import hidden_keys, practice_key
+from grader.execution.calls import Returned, outcome_of, place_in, read_call, read_told
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import confirm_reads, rebind_key, rebind_request
 from grader.execution.record import Attempt

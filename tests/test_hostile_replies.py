@@ -28,7 +28,7 @@ from grader.classroom.overview import build_overview
 from grader.classroom.page import render_overview
 from grader.classroom.records import Entry, Problem
 from grader.errors import UsageError
-from grader.execution.calls import CHAIN
+from grader.execution.asking import CHAIN
 from grader.execution.channel import Reply, reply_from
 from grader.execution.packed import pack_execution, unpack_execution
 from grader.exports.formats import Format

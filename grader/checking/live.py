@@ -22,8 +22,8 @@ from grader.assignment.load import Assignment, default_inputs
 from grader.calling.exercise import Exercise
 from grader.chain import judge_chain
 from grader.errors import GraderError, SourceError
+from grader.execution.asking import call_request, chain_request
 from grader.execution.border import add_record, within_bounds
-from grader.execution.calls import call_request, chain_request
 from grader.execution.channel import Reply, Request
 from grader.execution.record import Attempt, Execution
 from grader.harness.call import NotebookState

@@ -1,5 +1,5 @@
 """
-Makes the requests that call exercises, and reads the harness's replies to them.
+Reads the harness's replies to the requests that call exercises.
 
 The student's process wrote everything in a reply. Here it becomes typed data: a reply that is not as expected becomes
 an outcome. There are two kinds of replies. What a function returned or raised on a case that students may see is a
@@ -13,41 +13,32 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
-from safetensors.torch import save
 
-from grader.assignment.load import Assignment
 from grader.calling.exercise import Exercise
-from grader.calling.nested import to_json
 from grader.compare import ACCEPTED_NAMES, Comparison
+from grader.execution.asking import CHAIN
 from grader.execution.border import safe_text
-from grader.execution.channel import Reply, Request
+from grader.execution.channel import Reply
 from grader.execution.tensors import read_tensors
 from grader.harness.journal import NOTES
-from grader.model import CallError, Limits, Outcome, most_telling
+from grader.model import CallError, Outcome, most_telling
 from grader.notebook.functions import Place
 from grader.notebook.read import Notebook
-from grader.reference.cases import Case, ChainCase
+from grader.reference.cases import Case
 
 __all__ = [
-    "CHAIN",
     "Returned",
     "Told",
-    "call_request",
-    "chain_request",
     "compared",
-    "hidden_keys",
-    "hidden_requests",
     "outcome_of",
     "outcomes_of_parts",
     "place_in",
-    "practice_key",
     "read_call",
     "read_gradients",
     "read_losses",
     "read_told",
 ]
 
-CHAIN = "chain"
 _MESSAGE_CHARACTERS = 500
 _MOST_PARTS = 100
 _MOST_NOTES = 5
@@ -119,92 +110,6 @@ class Returned:
     autograd: tuple[str, ...] = ()
     did: tuple[str, ...] = ()
     error: CallError | None = None
-
-
-def call_request(exercise: Exercise, cases: Sequence[Case], limits: Limits, *, autograd: str = "forbid") -> Request:
-    """The request to call an exercise on cases, in inference mode if autograd is forbidden."""
-    tensors = {f"{case.name}/{name}": a.contiguous() for case in cases for name, a in case.tensors.items()}
-    header = {
-        "operation": "call",
-        **_asked(exercise),
-        "arguments": list(cases[0].arguments) if cases else [],
-        "cases": [case.name for case in cases],
-        "inference": autograd == "forbid",
-        "seconds": limits.call_s,
-        "cpu_seconds": limits.call_cpu_s,
-        "limit": limits.result_bytes,
-    }
-    if exercise.equation:
-        header["given"] = {case.name: _given(case) for case in cases}
-    return Request(key=exercise.name, header=header, payload=save(tensors))
-
-
-def _asked(exercise: Exercise) -> dict[str, Any]:
-    """What `grader.calling.asked` reads."""
-    asked = {"function": exercise.name, "targets": list(exercise.targets)}
-    special = {"equation": exercise.equation, "is_lines": exercise.is_lines}
-    arrays = {"arrays": exercise.arrays} if exercise.arrays != "torch" else {}
-    return asked | {name: value for name, value in special.items() if value} | arrays
-
-
-def _given(case: Case) -> dict[str, Any]:
-    """The arguments of a case as JSON data, with the names of its tensors in the payload."""
-    return {name: to_json(f"{case.name}/{name}", value) for name, value in case.arguments.items()}
-
-
-def chain_request(assignment: Assignment, exercises: Sequence[Exercise], chain: ChainCase, limits: Limits) -> Request:
-    """The request to compose exercises into one backward pass, and to train the network with it."""
-    header = {
-        "operation": "chain",
-        "network": assignment.network,
-        "inputs": list(chain.inputs),
-        "parameters": list(chain.parameters),
-        "exercises": [
-            {**_asked(e), "arguments": list(chain.arguments.get(e.name, e.arguments))} for e in exercises if e.is_link
-        ],
-        **({"constants": {name: to_json(name, v) for name, v in chain.constants.items()}} if chain.constants else {}),
-        "learning_rate": assignment.learning_rate,
-        "steps": assignment.steps,
-        "seconds": limits.call_s,
-        "cpu_seconds": limits.call_cpu_s,
-        "limit": limits.result_bytes,
-    }
-    tensors = {**chain.inputs, **chain.parameters}
-    return Request(key=CHAIN, header=header, payload=save({n: t.contiguous() for n, t in tensors.items()}))
-
-
-def practice_key(exercise: Exercise) -> str:
-    """The key of the request to call an exercise on practice batches. With its space, it is no exercise's name."""
-    return f"{exercise.name} practice"
-
-
-def hidden_keys(exercise: Exercise) -> tuple[str, ...]:
-    """The keys of the requests to call an exercise on hidden cases: for straight lines, one for each part."""
-    if not exercise.is_lines:
-        return (f"{exercise.name} hidden",)
-    return tuple(f"{exercise.name} hidden {number}" for number in range(len(exercise.parts)))
-
-
-def hidden_requests(
-    exercise: Exercise, cases: Sequence[Case], limits: Limits, *, autograd: str = "forbid"
-) -> tuple[Request, ...]:
-    """
-    The requests to call an exercise on hidden cases.
-
-    Straight lines go on with right gradients, which would be answers if they could be read too early. So each part is
-    asked for alone, and what comes with it are the right values of those parts that have been asked for before.
-    """
-    requests = []
-    for number, key in enumerate(hidden_keys(exercise)):
-        later = set(exercise.parts[number:]) if exercise.is_lines else set()
-        known = [
-            dataclasses.replace(case, arguments={n: v for n, v in case.arguments.items() if n not in later})
-            for case in cases
-        ]
-        request = call_request(exercise, known, limits, autograd=autograd)
-        header = {**request.header, **({"wanted": exercise.parts[number]} if exercise.is_lines else {})}
-        requests.append(dataclasses.replace(request, key=key, header=header, is_hidden=True))
-    return tuple(requests)
 
 
 def read_call(cases: Sequence[Case], reply: Reply, notebook: Notebook = _NO_NOTEBOOK) -> tuple[Returned, ...]:

@@ -215,7 +215,9 @@ class _Run:
     async def ask(self, requests: Requests, on_reply: Callable[[Replied, bytes], None]) -> bool:
         """Send requests to the harness. Returns False if one killed the kernel and the others need another one."""
         if not await self._serve():
-            return True
+            return (
+                self.stopped is not None
+            )  # else all cells ran, and the kernel was lost after them, for want of memory
         for request, payload in requests:
             reply, records = await self._exchange(request, payload)
             on_reply(reply, records)
@@ -226,6 +228,7 @@ class _Run:
     async def _serve(self) -> bool:
         """Start the harness. A kernel that is still busy with a cell gets less time. Returns whether it is ready."""
         if not await self.kernel.manager.is_alive():
+            self.is_doubtful = self.is_doubtful or self.stopped is None
             return False
         try:
             self.kernel.serve()

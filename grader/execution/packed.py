@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from grader.assignment.load import Assignment
-from grader.execution.calls import CHAIN, hidden_keys, practice_key
+from grader.execution.asking import CHAIN, hidden_keys, practice_key
 from grader.execution.channel import Reply
 from grader.execution.record import Execution
 from grader.model import CallError

@@ -16,7 +16,8 @@ import torch
 
 from grader.assignment.load import Assignment
 from grader.calling.exercise import Exercise
-from grader.execution.calls import Returned, call_request, read_call
+from grader.execution.asking import call_request
+from grader.execution.calls import Returned, read_call
 from grader.execution.channel import Reply, Request
 from grader.notebook.read import Notebook
 from grader.notebook.scope import Scope, notebook_data

@@ -9,15 +9,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from grader.assignment.load import Assignment
 from grader.calling.exercise import Exercise
-from grader.execution.calls import (
-    call_request,
-    chain_request,
-    hidden_requests,
-    outcome_of,
-    place_in,
-    practice_key,
-    read_call,
-)
+from grader.execution.asking import call_request, chain_request, hidden_requests, practice_key
+from grader.execution.calls import outcome_of, place_in, read_call
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import rebind_request
 from grader.notebook.functions import FunctionIndex

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from safetensors.torch import save
 
 from grader.assignment.load import Assignment
-from grader.execution.calls import CHAIN
+from grader.execution.asking import CHAIN
 from grader.execution.channel import Reply
 from grader.execution.packed import pack_execution, unpack_execution
 from grader.execution.record import Execution

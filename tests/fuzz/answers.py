@@ -17,7 +17,7 @@ import torch
 
 from grader import pipeline
 from grader.calling.exercise import Exercise
-from grader.execution.calls import hidden_keys, practice_key
+from grader.execution.asking import hidden_keys, practice_key
 from grader.execution.channel import Reply
 from grader.execution.record import Attempt
 from grader.reference.cases import Case, build_cases

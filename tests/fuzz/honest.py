@@ -16,7 +16,7 @@ import nbformat
 
 from grader import pipeline
 from grader.assignment.load import Assignment
-from grader.execution.calls import CHAIN, hidden_keys, practice_key
+from grader.execution.asking import CHAIN, hidden_keys, practice_key
 from grader.execution.conducting import Conductor
 from grader.execution.kept import pack_attempt, unpack_attempt
 from grader.execution.rebinding import rebind_key

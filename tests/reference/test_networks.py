@@ -17,7 +17,7 @@ from grader.authoring.differences import Traced, central_difference
 from grader.calling.exercise import Exercise
 from grader.compare import compare
 from grader.errors import SourceError
-from grader.execution.calls import call_request
+from grader.execution.asking import call_request
 from grader.model import Limits, Outcome
 from grader.reference.cases import Case, build_cases, build_chain, generic_arguments
 from grader.reference.networks import network_at

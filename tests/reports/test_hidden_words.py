@@ -27,7 +27,7 @@ from hypothesis import strategies as st
 from grader.assignment.load import Assignment, load_assignment
 from grader.calling.exercise import Exercise
 from grader.cli import main
-from grader.execution.calls import hidden_keys
+from grader.execution.asking import hidden_keys
 from grader.execution.channel import Reply
 from grader.execution.warm import forkserver
 from grader.exports.formats import OF_MARKS, Format

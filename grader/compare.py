@@ -29,12 +29,13 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections.abc import Sequence
 
 import torch
 
 from grader.model import Outcome, WorstEntry
 
-__all__ = ["ACCEPTED_NAMES", "SAFETY", "Comparison", "allowed_error", "compare", "tolerance"]
+__all__ = ["ACCEPTED_NAMES", "SAFETY", "Comparison", "allowed_error", "compare", "same_but_for_ones", "tolerance"]
 
 SAFETY = 4.0
 CONSTANT_ROUNDINGS = 4
@@ -92,6 +93,16 @@ def allowed_error(
     """
     largest = _largest(reference)
     return factor * max(_rounding(largest, dtype, terms, scale), _constants(largest, dtype))
+
+
+def same_but_for_ones(first: Sequence[int], second: Sequence[int]) -> bool:
+    """
+    Whether two shapes are the same except for dimensions of size 1.
+
+    >>> same_but_for_ones((1, 50), (50,)), same_but_for_ones((2, 50), (50,))
+    (True, False)
+    """
+    return [size for size in first if size != 1] == [size for size in second if size != 1]
 
 
 def _rounding(largest: float, dtype: torch.dtype, terms: int, scale: float) -> float:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import torch
 
 from grader.calling.exercise import Exercise
-from grader.compare import Comparison
+from grader.compare import Comparison, same_but_for_ones
 from grader.execution.calls import Returned, Told
 from grader.execution.channel import Reply
 from grader.model import Flag, Notice, Outcome
@@ -95,10 +95,7 @@ def _lacks_ones(call: Returned) -> bool:
     """Whether a part of a result has the right shape but for dimensions of size 1."""
     right = [tuple(tensor.shape) for tensor in call.case.expected]
     pairs = zip(call.shapes, right, strict=False) if call.tensors and len(call.shapes) == len(right) else ()
-    return any(
-        got != expected and [size for size in got if size != 1] == [size for size in expected if size != 1]
-        for got, expected in pairs
-    )
+    return any(got != expected and same_but_for_ones(got, expected) for got, expected in pairs)
 
 
 def notice_of_constants(exercise: Exercise, compared: Sequence[Sequence[Comparison]]) -> tuple[Notice, ...]:

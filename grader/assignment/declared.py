@@ -70,16 +70,15 @@ def _exercise(written: str | Mapping[str, Any], arrays: str) -> Exercise:
     described = dict(written) if isinstance(written, Mapping) else {"call": written}
     line = described.get("call", "")
     match = _LINE.fullmatch(line)
-    if not line and {"name", "targets"} <= described.keys():
-        asked = lines_for(described["name"], described["targets"], described)
-        asked["arrays"] = asked["arrays"] or arrays
-        return Exercise(name=described["name"], tolerance=float(described.get("tolerance", 1)), **asked)
-    if match is not None:
+    are_lines = not line and {"name", "targets"} <= described.keys()
+    arguments = ""
+    if are_lines:
+        name = described["name"]
+    elif match is not None:
         name, arguments, targets = match.groups()
         del described["call"]
         described = {"targets": targets.split(", "), **described}
     else:
-        arguments = ""
         try:
             name = described.get("name") or (*Equation.of(line).called(), "")[0]
         except EquationError as error:
@@ -88,7 +87,10 @@ def _exercise(written: str | Mapping[str, Any], arrays: str) -> Exercise:
                 "Write it like `grad_w(x, dz) -> w`, or like `backward(dz, (x, w)) == (dx, dw)`.",
             ) from error
     check_settings(described, EXERCISE, lambda _: "check.assignment")
-    asked = asked_by(name, re.findall(r"\w+", arguments), described)
+    if are_lines:
+        asked = lines_for(name, described["targets"], described)
+    else:
+        asked = asked_by(name, re.findall(r"\w+", arguments), described)
     asked["arrays"] = asked["arrays"] or arrays
     return Exercise(name=name, tolerance=float(described.get("tolerance", 1)), **asked)
 
@@ -119,7 +121,7 @@ def declaration(
             "",
             "check.assignment(",
             f'    "{assignment_id}",',
-            *(f"    {line}" if line else "" for line in lines),
+            *(f"    {line}" for line in lines),
             ")",
         )
     )

@@ -12,7 +12,7 @@ from typing import Any
 
 from grader.assignment.cells import ExerciseCell, SourceCell, blanked, place_of, problem_in
 from grader.assignment.settings import EXERCISE, check_settings
-from grader.calling.equation import Equation, EquationError, free_names
+from grader.calling.equation import Equation, EquationError, free_names, parts_asked
 
 __all__ = ["asked_by", "exercise_in", "lines_for"]
 
@@ -38,18 +38,23 @@ def exercise_in(path: Path, cell: SourceCell, settings: Any, *, known: Collectio
         raise problem_in(path, cell, f"this cell is not Python ({error.msg})", "Fix this line.", line=line) from error
     defined = {node.name: node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
     settings = check_settings(settings, EXERCISE, lambda _: f"{place_of(path, cell)}, {', '.join(defined)}")
-    if "name" in settings and "call" not in settings and not defined:
-        return _lines_in(path, cell, tree, settings, known)
-    name = _name_of(path, cell, defined, settings)
-    node = defined[name]
-    docstring = ast.get_docstring(node)
-    if not docstring:
-        raise problem_in(path, cell, f"{name} has no docstring", "Write one that gives the task and the shapes.")
+    are_lines = "name" in settings and "call" not in settings and not defined
     try:
-        asked = asked_by(name, _parameters(node), settings, known=known)
+        if are_lines:
+            name, docstring, is_composed = settings["name"], (ast.get_docstring(tree) or "").strip(), True
+            asked = lines_for(name, _targets_in(path, cell, tree, settings, known), settings)
+        else:
+            name = _name_of(path, cell, defined, settings)
+            node = defined[name]
+            docstring = ast.get_docstring(node) or ""
+            if not docstring:
+                hint = "Write one that gives the task and the shapes."
+                raise problem_in(path, cell, f"{name} has no docstring", hint)
+            is_composed = len(defined) > 1 or isinstance(node, ast.ClassDef) or not _is_bare(cell, name)
+            asked = asked_by(name, _parameters(node), settings, known=known)
     except EquationError as error:
-        line = cell.line
-        raise problem_in(path, cell, f"{name}: {error}", _EXAMPLE, line=line) from error
+        hint = "Its parts are the gradients." if are_lines else _EXAMPLE
+        raise problem_in(path, cell, f"{name}: {error}", hint) from error
     return ExerciseCell(
         index=cell.index,
         code=cell.code,
@@ -57,36 +62,22 @@ def exercise_in(path: Path, cell: SourceCell, settings: Any, *, known: Collectio
         name=name,
         tolerance=float(settings.get("tolerance", 1)),
         docstring=docstring,
-        is_composed=len(defined) > 1 or isinstance(node, ast.ClassDef) or not _is_bare(cell, name),
+        is_composed=is_composed,
         **asked,
     )
 
 
-def _lines_in(
+def _targets_in(
     path: Path, cell: SourceCell, tree: ast.Module, settings: Mapping[str, Any], known: Collection[str]
-) -> ExerciseCell:
-    """The exercise of a cell with straight lines, `dlogits = …`: each gradient that they compute is a part of it."""
-    name = settings["name"]
+) -> Sequence[str]:
+    """What straight lines, `dlogits = …`, compute the gradients of."""
     words = (node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store))
     gradients = [word for word in dict.fromkeys(words) if word[0] == "d" and len(word) > 1 and word not in known]
-    targets = settings.get("targets") or [gradient[1:] for gradient in gradients]
+    targets: Sequence[str] = settings.get("targets") or [gradient[1:] for gradient in gradients]
     if not targets:
-        problem = f"{name} computes no gradient"
+        problem = f"{settings['name']} computes no gradient"
         raise problem_in(path, cell, problem, "Write lines such as `dlogits = …`, or list the `targets`.")
-    try:
-        asked = lines_for(name, targets, settings)
-    except EquationError as error:
-        raise problem_in(path, cell, f"{name}: {error}", "Its parts are the gradients.") from error
-    return ExerciseCell(
-        index=cell.index,
-        code=cell.code,
-        line=cell.line,
-        name=name,
-        tolerance=float(settings.get("tolerance", 1)),
-        docstring=(ast.get_docstring(tree) or "").strip(),
-        is_composed=True,
-        **asked,
-    )
+    return targets
 
 
 def lines_for(name: str, targets: Sequence[str], settings: Mapping[str, Any]) -> dict[str, Any]:
@@ -128,7 +119,7 @@ def asked_by(
         names = [name for part in equation.parts for name in free_names(part) if name not in known]
         gradients = [name for name in names if name[0] == "d" and name[1:].isidentifier()]
         targets = tuple(settings.get("targets", dict.fromkeys(gradient[1:] for gradient in gradients)))
-        arguments, parts = equation.names, equation.parts
+        text, arguments = equation.text, equation.names
     else:
         if "targets" not in settings and not name.startswith("grad_"):
             raise EquationError(
@@ -136,15 +127,14 @@ def asked_by(
                 "under `grader`"
             )
         targets = tuple(map(str, settings.get("targets") or [name.removeprefix("grad_")]))
-        arguments, parts = tuple(parameters), tuple(f"d{target}" for target in targets)
-    shares: tuple[float, ...] = ()
-    if isinstance(points, dict):
-        shares = _shares(parts, targets, points)
+        arguments = tuple(parameters)
+    parts = parts_asked(text, targets)
+    shares = _shares(parts, targets, points) if isinstance(points, dict) else ()
     return {
         "targets": targets,
         "arguments": arguments,
         "points": sum(shares) if shares else float(points),
-        "equation": Equation.of(text).text if text else "",
+        "equation": text,
         "shares": shares,
         "arrays": settings.get("arrays", ""),
         "partial": tuple(settings.get("partial", ())),
@@ -155,7 +145,7 @@ def asked_by(
 
 def _conditions(parts: Sequence[str], targets: Sequence[str], ignore: Mapping[str, str]) -> tuple[str, ...]:
     """For each part, the condition under which its entries do not count; empty where all count."""
-    known = {**{target: f"d{target}" for target in targets}, **{part: part for part in parts}}
+    known = _called(parts, targets)
     for key in ignore:
         if key not in known:
             raise EquationError(f"`ignore` names `{key}`, which is no part of the result ({', '.join(parts)})")
@@ -165,7 +155,7 @@ def _conditions(parts: Sequence[str], targets: Sequence[str], ignore: Mapping[st
 
 def _shares(parts: Sequence[str], targets: Sequence[str], points: Mapping[str, float]) -> tuple[float, ...]:
     """The points of each part; a key may be a part, `dw`, or the target of a gradient, `w`, or `each`."""
-    known = {**{target: f"d{target}" for target in targets}, **{part: part for part in parts}, "each": "each"}
+    known = {**_called(parts, targets), "each": "each"}
     for key in points:
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
@@ -176,6 +166,11 @@ def _shares(parts: Sequence[str], targets: Sequence[str], points: Mapping[str, f
     if missing:
         raise EquationError(f"`points` says nothing about {missing[0]}; write `each: 1` for all that are not named")
     return tuple(by_part.get(part, by_part.get("each", 0.0)) for part in parts)
+
+
+def _called(parts: Sequence[str], targets: Sequence[str]) -> dict[str, str]:
+    """By what an author may call it, each part: a gradient, `dw`, may be called by its target, `w`."""
+    return {**{target: f"d{target}" for target in targets}, **{part: part for part in parts}}
 
 
 def _name_of(path: Path, cell: SourceCell, defined: Mapping[str, _Definition], settings: Mapping[str, Any]) -> str:

@@ -21,7 +21,7 @@ from grader.diagnosis.mutants import as_mutant
 from grader.diagnosis.projection import Tensors, agrees
 from grader.execution.calls import Returned
 from grader.model import Outcome
-from grader.reference.answers import answer_of
+from grader.reference.answers import answer_of, in_float64
 from grader.reference.cases import Case, build_cases
 from grader.reference.practice import practising
 
@@ -94,14 +94,10 @@ def _failure(assignment: Assignment, exercise: Exercise, misconception: Misconce
             variables = as_mutant(misconception).compile(exercise.name, assignment.namespace)
             with torch.no_grad(), warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                answer_of(exercise, variables, with_tensors(case.arguments, _in_float64))
+                answer_of(exercise, variables, with_tensors(case.arguments, in_float64))
         except Exception as error:
             return f"raises {type(error).__name__} on {case.name} ({error})."
     return "does not return what the exercise asks for: a tensor of real numbers for each target."
-
-
-def _in_float64(tensor: torch.Tensor) -> torch.Tensor:
-    return tensor.double() if tensor.is_floating_point() else tensor.clone()
 
 
 def _fingerprint(exercise: Exercise, cases: Sequence[Case], answers: Sequence[Tensors]) -> str:

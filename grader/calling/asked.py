@@ -11,7 +11,7 @@ from typing import Any
 import torch
 
 from grader.calling.bind import call_with
-from grader.calling.equation import Equation
+from grader.calling.equation import Equation, parts_asked
 from grader.calling.lines import Lines
 from grader.calling.nested import with_tensors
 
@@ -42,7 +42,7 @@ class Asked:
     @property
     def parts(self) -> tuple[str, ...]:
         """What the result has in it, as one writes it: `dw1`, or `len(x) * dz1`."""
-        return Equation.of(self.equation).parts if self.equation else tuple(f"d{target}" for target in self.targets)
+        return parts_asked(self.equation, self.targets)
 
     @staticmethod
     def of(described: Mapping[str, Any]) -> Asked:

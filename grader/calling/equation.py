@@ -20,7 +20,7 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
-__all__ = ["Equation", "EquationError", "Template", "evaluate", "free_names"]
+__all__ = ["Equation", "EquationError", "Template", "evaluate", "free_names", "parts_asked"]
 
 Template = int | list[Any] | dict[Any, Any]
 """Where each part is in a result: its number, or a list or dict of templates."""
@@ -137,6 +137,11 @@ def evaluate(expression: str, values: Mapping[str, Any], variables: dict[str, An
 
 
 @functools.lru_cache(maxsize=1024)
+def parts_asked(equation: str, targets: Sequence[str]) -> tuple[str, ...]:
+    """What a result has in it, as one writes it: `dw1` for a target, or the parts of an equation, if there is one."""
+    return Equation.of(equation).parts if equation else tuple(f"d{target}" for target in targets)
+
+
 def free_names(code: str) -> tuple[str, ...]:
     """
     The names that Python code reads before it has bound them, without those that it calls, modules and builtins.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from grader.calling.equation import Equation
+from grader.calling.equation import parts_asked
 
 __all__ = ["Exercise"]
 
@@ -57,4 +57,4 @@ class Exercise:
     @property
     def parts(self) -> tuple[str, ...]:
         """What the function must return, as one writes it: `dw1`, or `len(x) * dz1`."""
-        return Equation.of(self.equation).parts if self.equation else tuple(f"d{target}" for target in self.targets)
+        return parts_asked(self.equation, self.targets)

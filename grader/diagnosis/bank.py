@@ -21,7 +21,7 @@ from grader.calling.lines import Lines
 from grader.calling.nested import with_tensors
 from grader.diagnosis.mutants import Mutant, make_mutants, make_pairs, plain_code
 from grader.diagnosis.projection import Projection, Tensors, agrees, project
-from grader.reference.answers import answer_of
+from grader.reference.answers import answer_of, in_float64
 from grader.reference.cases import Case, build_cases
 
 __all__ = ["EvaluatedMutant", "bank", "evaluate", "mutants_of", "survives"]
@@ -155,15 +155,10 @@ def _call(exercise: Exercise, variables: dict[str, Any], case: Case, *, in_case_
         with torch.no_grad(), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             # Copies: a mutant may change in place what the solution only reads.
-            copies = with_tensors(case.arguments, torch.Tensor.clone if in_case_dtype else _in_float64)
+            copies = with_tensors(case.arguments, torch.Tensor.clone if in_case_dtype else in_float64)
             values = answer_of(exercise, variables, copies)
     except Exception:
         return None
     if values is None or any(value.is_complex() for value in values):
         return None
     return tuple(value.double() for value in values)
-
-
-def _in_float64(tensor: torch.Tensor) -> torch.Tensor:
-    """A copy, float64; of whole numbers and booleans, in their own dtype."""
-    return tensor.double() if tensor.dtype in (torch.float32, torch.float16) else tensor.clone()

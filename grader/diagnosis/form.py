@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
+from grader.compare import same_but_for_ones
 from grader.diagnosis.evidence import Evidence, Explanation
 from grader.diagnosis.projection import is_uniform
 from grader.model import Outcome
@@ -106,16 +107,19 @@ def _transposed(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | Non
 
 
 def _with_dimension(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
-    return got.reshape(expected.shape) if got.ndim < expected.ndim and _same_but_for_ones(got, expected) else None
+    return (
+        got.reshape(expected.shape)
+        if got.ndim < expected.ndim and same_but_for_ones(got.shape, expected.shape)
+        else None
+    )
 
 
 def _without_dimension(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
-    return got.reshape(expected.shape) if got.ndim > expected.ndim and _same_but_for_ones(got, expected) else None
-
-
-def _same_but_for_ones(got: torch.Tensor, expected: torch.Tensor) -> bool:
-    """Whether two shapes are the same except for dimensions of size 1."""
-    return [size for size in got.shape if size != 1] == [size for size in expected.shape if size != 1]
+    return (
+        got.reshape(expected.shape)
+        if got.ndim > expected.ndim and same_but_for_ones(got.shape, expected.shape)
+        else None
+    )
 
 
 def _summed(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:

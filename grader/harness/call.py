@@ -87,10 +87,10 @@ def call_cases(request: Message, state: NotebookState, write: Write) -> None:
     tensors = load(payload)
     asked = Asked.of(header)
     function = asked.function
-    place = place_of(state.variables.get(function), function, state.cells)
-    if asked.is_lines and (found := Lines.among(state.trees(), asked.parts)):
-        (file, line) = found[1]
-        place = [state.cells[file], line]
+    if asked.is_lines:
+        state, place = _with_lines(state, asked)
+    else:
+        place = place_of(state.variables.get(function), function, state.cells)
     is_watched = not state.journal.is_alone or sees_a_pass()
     for case in header["cases"]:
         state.journal.turn_to(case, write)
@@ -106,6 +106,16 @@ def call_cases(request: Message, state: NotebookState, write: Write) -> None:
         with rebound(state.variables, state.variables.get(function), change):
             call = _call_in_either_dtype(asked, arguments, state, inference=bool(header["inference"]))
         write(pack({"case": case, "place": place, **call.description}, _encode(call, limit=int(header["limit"]))))
+
+
+def _with_lines(state: NotebookState, asked: Asked) -> tuple[NotebookState, list[int] | None]:
+    """The state in which straight lines, if there are any, have the exercise's name; and where they begin."""
+    found = Lines.among(state.trees(), asked.parts)
+    variables = {name: value for name, value in state.variables.items() if name != asked.function}
+    if found is None:
+        return dataclasses.replace(state, variables=variables), None
+    lines, (file, line) = found
+    return dataclasses.replace(state, variables={**variables, asked.function: lines}), [state.cells[file], line]
 
 
 def _call_in_either_dtype(asked: Asked, arguments: dict[str, Any], state: NotebookState, *, inference: bool) -> Call:
@@ -137,20 +147,15 @@ def call_function(
         inference: Call the function in inference mode.
     """
     name = asked.function
-    variables = state.variables
-    function: Any = variables.get(name)
-    if asked.is_lines:
-        found = Lines.among(state.trees(), asked.parts)
-        function = None if found is None else found[0]
-        variables = {**variables, name: function}
-    if function is None or not (asked.is_lines or callable(function)):
+    function: Any = state.variables.get(name)
+    if not (callable(function) or isinstance(function, Lines)):
         return Call({}, {"status": "missing", "type": type_name(function) if name in state.variables else None})
     copies = with_tensors(arguments, torch.Tensor.clone)
     trace = AutogradTrace(state.journal)
     mode = torch.inference_mode() if inference else torch.enable_grad()
     try:
         with default_dtype(state.default_dtype), mode, _watched(state, trace) if traced else contextlib.nullcontext():
-            description, tensors = read_answer(asked.call(variables, copies), asked)
+            description, tensors = read_answer(asked.call(state.variables, copies), asked)
             if asked.is_lines and function.error is not None:
                 description |= _of_error(function.error, function, asked, state)
                 kind = type_name(function.error)

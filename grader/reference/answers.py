@@ -13,7 +13,7 @@ from grader.calling.answer import read_answer
 from grader.calling.asked import Asked
 from grader.calling.exercise import Exercise
 
-__all__ = ["answer_of"]
+__all__ = ["answer_of", "in_float64"]
 
 
 def answer_of(
@@ -37,3 +37,8 @@ def answer_of(
     asked = Asked(exercise.name, exercise.targets, exercise.equation, exercise.arrays, exercise.is_lines)
     _, tensors = read_answer(asked.call(variables, arguments), asked)
     return tuple(tensors.values()) if tuple(tensors) == tuple(range(len(exercise.parts))) else None
+
+
+def in_float64(tensor: torch.Tensor) -> torch.Tensor:
+    """A copy, float64; of whole numbers and booleans, in their own dtype."""
+    return tensor.to(torch.float64 if tensor.is_floating_point() else tensor.dtype, copy=True)

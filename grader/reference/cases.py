@@ -21,7 +21,7 @@ from grader.assignment.load import Assignment
 from grader.assignment.source import as_sentence, line_in
 from grader.calling.exercise import Exercise
 from grader.calling.nested import tensors_in, with_tensors
-from grader.compare import Comparison, compare
+from grader.compare import Comparison, compare, same_but_for_ones
 from grader.errors import SolutionError, SourceError
 from grader.model import Outcome
 from grader.modes import ordinary
@@ -134,7 +134,7 @@ class Case:
     ) -> Comparison:
         """Compare a part of a result (its position) with the reference, or with another `expected` one."""
         right = self.expected[target] if expected is None else expected
-        if self.is_squeezable and _without_ones(got) == _without_ones(right):
+        if self.is_squeezable and same_but_for_ones(got.shape, right.shape):
             got = got.reshape(right.shape)
         mask = self.ignored[target] if self.ignored else None
         if mask is not None and mask.shape == got.shape == right.shape and got.is_floating_point():
@@ -301,10 +301,6 @@ def _terms(tensors: list[Any]) -> int:
     """
     sizes = [tuple(tensor.shape) or (1,) for tensor in tensors if isinstance(tensor, torch.Tensor)]
     return 8 + max(max(*shape, math.prod(shape) // max(1, min(shape))) for shape in sizes)
-
-
-def _without_ones(tensor: torch.Tensor) -> list[int]:
-    return [size for size in tensor.shape if size != 1]
 
 
 def _check_upstream_suffices(assignment: Assignment, exercise: Exercise, case: Case, network: Network) -> None:

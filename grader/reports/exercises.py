@@ -13,7 +13,7 @@ from grader.reports.pictures import Gallery, picture_view
 from grader.reports.svg import number
 from grader.reports.words import VERDICTS, Verdict, clip, what_case_is
 
-__all__ = ["AdjustmentView", "ExerciseView", "adjustment_view", "exercise_view"]
+__all__ = ["MAX_ITEMS", "AdjustmentView", "ExerciseView", "adjustment_view", "exercise_view"]
 
 MAX_TRACEBACK, MAX_QUESTION = 4_000, 3_000
 MAX_ITEMS = 40

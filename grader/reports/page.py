@@ -9,16 +9,13 @@ import re
 from collections.abc import Iterable, Sequence
 
 from grader.model import Chain, ExerciseResult, Flag, Outcome, Report
-from grader.reports.exercises import AdjustmentView, ExerciseView, adjustment_view, exercise_view
+from grader.reports.exercises import MAX_ITEMS, AdjustmentView, ExerciseView, adjustment_view, exercise_view
 from grader.reports.graph import Box, Edge, draw_graph
 from grader.reports.svg import CurvePlot, plot_curve
 from grader.reports.words import LINKS, NEXT_STEPS, VERDICTS, Verdict, clip
 from grader.version import __version__
 
 __all__ = ["Page", "build_page"]
-
-MAX_TRACEBACK, MAX_QUESTION = 4_000, 3_000
-MAX_ITEMS = 40
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

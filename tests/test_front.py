@@ -21,6 +21,7 @@ import pytest
 
 from grader.sandbox import ForkServer, Level, level_of
 from tests.conftest import ROOT, SOURCES, handed_in
+from tests.processes import process_name, variable
 from tests.sandbox.test_places import AS_USER, NO_NAMESPACES, interpreter
 
 pytestmark = pytest.mark.skipif(not ForkServer.is_available(), reason="only Linux forks the judge")
@@ -110,11 +111,15 @@ class Graded:
 
     def is_busy(self) -> bool:
         """Whether a kernel of its own waits in the cell that never ends, which gives itself a name."""
-        return any(_name(process) == self.mark for process in psutil.process_iter())
+        return any(process_name(process) == self.mark for process in psutil.process_iter())
 
     def has_ended(self) -> bool:
         """Wait until nothing of it is left."""
-        mine = [process for process in psutil.process_iter() if self.mark in (_name(process), _zone(process))]
+        mine = [
+            process
+            for process in psutil.process_iter()
+            if self.mark in (process_name(process), variable(process, "TZ"))
+        ]
         return not psutil.wait_procs(mine, timeout=20)[1]
 
     def report(self) -> str:
@@ -133,20 +138,6 @@ def busy(graded: Graded) -> Graded:
     notebook.cells.insert(0, nbformat.v4.new_code_cell(cell))
     nbformat.write(notebook, graded.folder / "alice.ipynb")
     return graded
-
-
-def _name(process: psutil.Process) -> str:
-    try:
-        return str(process.name())
-    except psutil.Error:
-        return ""
-
-
-def _zone(process: psutil.Process) -> str:
-    try:
-        return process.environ().get("TZ", "")
-    except psutil.Error:
-        return ""
 
 
 def judge_of(front: int) -> psutil.Process:

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from tests.conftest import SOURCES, handed_in
+from tests.processes import variable
 
 
 def grader(folder: Path, *arguments: str, code: str = "") -> subprocess.CompletedProcess[str]:
@@ -28,17 +29,10 @@ def grader(folder: Path, *arguments: str, code: str = "") -> subprocess.Complete
         check=False,
         timeout=120,
     )
-    _, alive = psutil.wait_procs([p for p in psutil.process_iter() if _environment(p).get("TZ") == mark], timeout=30)
+    _, alive = psutil.wait_procs([p for p in psutil.process_iter() if variable(p, "TZ") == mark], timeout=30)
     assert alive == []
     assert list(temporary.iterdir()) == []
     return done
-
-
-def _environment(process: psutil.Process) -> dict[str, str]:
-    try:
-        return process.environ()
-    except psutil.Error:
-        return {}
 
 
 @pytest.mark.parametrize(

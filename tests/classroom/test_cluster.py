@@ -27,6 +27,7 @@ from grader.errors import UsageError
 from tests.classroom.test_batch import graded_at, make_class, rows_of
 from tests.classroom.test_pool import obey, task_of
 from tests.conftest import ROOT, SOURCE
+from tests.processes import command_line
 
 
 class Cluster:
@@ -36,6 +37,9 @@ class Cluster:
         self.folder = folder
         self.file = folder / "scheduler.json"
         self._processes: list[subprocess.Popen[bytes]] = []
+
+    def start(self) -> None:
+        """Return when submissions can be graded."""
         self.scheduler = self._start("scheduler", "--no-dashboard", "--port", "0", "--scheduler-file", str(self.file))
         self._wait(self.file.is_file)
         worker = [
@@ -46,7 +50,7 @@ class Cluster:
             "--nthreads",
             "1",
             "--local-directory",
-            str(folder),
+            str(self.folder),
             "--preload",  # before it joins, since nothing is heard of a worker that imports torch
             obey.__module__,
         ]
@@ -56,7 +60,7 @@ class Cluster:
     def workers(self) -> list[list[psutil.Process]]:
         """For each nanny, the processes in which submissions are graded."""
         return [
-            [child for child in psutil.Process(nanny.pid).children() if "spawn_main" in " ".join(child.cmdline())]
+            [child for child in psutil.Process(nanny.pid).children() if "spawn_main" in command_line(child)]
             for nanny in self.nannies
         ]
 
@@ -103,6 +107,7 @@ class Cluster:
 def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
     made = Cluster(tmp_path_factory.mktemp("cluster"))
     with contextlib.closing(made):
+        made.start()
         yield made
 
 

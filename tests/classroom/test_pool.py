@@ -27,6 +27,7 @@ from grader.classroom.workers import Executor
 from grader.errors import GraderFault
 from grader.sandbox import Level
 from tests.conftest import raw_submission
+from tests.processes import command_line
 
 HANGS = ("stop", "wait", "busy", "halfway")
 
@@ -155,7 +156,7 @@ def test_a_worker_that_passes_a_bound_is_killed_and_replaced() -> None:
     hung = dict.fromkeys(("stop", "busy", "wait", "halfway"), HUNG)
     assert results == {name: name for name in innocent} | hung | {"grow": GREW}
     left = set(psutil.Process().children(recursive=True)) - before
-    assert not [process for process in left if "worker" in " ".join(process.cmdline())]
+    assert not [process for process in left if "worker" in command_line(process)]
 
 
 @pytest.mark.parametrize("content", ["stop", "die"])

@@ -29,7 +29,8 @@ from grader.diagnosis.bank import bank
 from grader.diagnosis.mutants import make_mutants, make_pairs
 from grader.model import Submission
 from grader.pipeline import grade
-from grader.reference.cases import build_cases, build_chain
+from grader.reference.cases import build_cases
+from grader.reference.chain import build_chain
 
 LIMIT = 0.15
 ROOT = Path(__file__).parent.parent

@@ -13,7 +13,7 @@ from grader.compare import compare
 from grader.execution.calls import read_gradients, read_losses
 from grader.execution.channel import Reply
 from grader.model import Chain, Curve, Outcome
-from grader.reference.cases import ChainCase
+from grader.reference.chain import ChainCase
 
 __all__ = ["judge_chain"]
 

@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from grader.calling.exercise import Exercise
+from grader.calling.tables import Counterexample
 
 __all__ = [
     "Adjustment",
@@ -273,6 +274,7 @@ class ExerciseResult:
     message: str = ""
     cases: tuple[CaseResult, ...] = ()
     diagnoses: tuple[Diagnosis, ...] = ()
+    counterexample: Counterexample | None = None
     notices: tuple[Notice, ...] = ()
     error: CallError | None = None
     code: Code | None = None

@@ -25,7 +25,8 @@ from grader.modes import ordinary
 from grader.notebook.advice import advice_on
 from grader.notebook.functions import Definition, FunctionIndex, Place
 from grader.notebook.read import Notebook, Unreadable
-from grader.reference.cases import build_cases, build_chain
+from grader.reference.cases import build_cases
+from grader.reference.chain import build_chain
 from grader.reference.practice import build_practice
 from grader.sandbox import Level
 from grader.verdict import report_of, verdict_on

@@ -12,19 +12,22 @@ from typing import Any
 
 from grader.assignment.load import Assignment
 from grader.calling.exercise import Exercise
+from grader.diagnosis.counterexample import counterexample_of
 from grader.diagnosis.diagnose import diagnose
 from grader.diagnosis.fingerprint import DIAGNOSED, fingerprint
 from grader.errors import GraderError
-from grader.execution.asking import hidden_keys, practice_key
+from grader.execution.asking import hidden_keys, practice_key, small_key
 from grader.execution.calls import Returned, outcome_of, place_in, read_call, read_told
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import confirm_reads, rebind_key, rebind_request
 from grader.execution.record import Attempt
+from grader.execution.requests import small_requests
 from grader.judge import judge_exercise
 from grader.model import ExerciseResult, Flag, NotebookSummary, Outcome, Report, Submission, most_telling
 from grader.notices import flag_of_failure, flags_of_reply
 from grader.reference.cases import Case
 from grader.reference.practice import practising
+from grader.reference.small import small_cases
 
 __all__ = ["Verdict", "report_of", "verdict_on"]
 
@@ -113,10 +116,20 @@ def _explained(
     before = result.before_hidden
     has_hidden = not all(case.public for case in cases)
     diagnoses = diagnose(practising(assignment) if has_hidden else assignment, exercise, outcome, seen, scope)
+    small = replies.get(small_key(exercise))
+    if ask is not None:
+        small = next(map(ask, small_requests(assignment, exercise, outcome)), None)
+    is_wanted = assignment.counterexample and assignment.hints > 0
+    called = read_call(small_cases(assignment, exercise), small) if small is not None else ()
+    example = counterexample_of(exercise, outcome, called) if is_wanted else None
     if before is not None and not before.passed:
-        before = dataclasses.replace(before, diagnoses=diagnoses)
+        before = dataclasses.replace(before, diagnoses=diagnoses, counterexample=example)
     return dataclasses.replace(
-        result, diagnoses=diagnoses, fingerprint=fingerprint(exercise, outcome, seen), before_hidden=before
+        result,
+        diagnoses=diagnoses,
+        counterexample=example,
+        fingerprint=fingerprint(exercise, outcome, seen),
+        before_hidden=before,
     )
 
 

@@ -17,6 +17,10 @@ from grader.model import Diagnosis, ExerciseResult, Outcome, Report
 __all__ = ["EVERYTHING", "Visibility", "is_released", "read_moment", "released_at", "views_of"]
 
 
+_ALL_HINTS = 3
+"""The counterexample comes after all hints."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Visibility:
     """
@@ -111,6 +115,7 @@ def _shown(result: ExerciseResult, visibility: Visibility) -> ExerciseResult:
         points=0.0,
         max_points=0.0,
         adjustment=None,
+        counterexample=visible.counterexample if visibility.hints >= _ALL_HINTS else None,
         diagnoses=tuple(_with_fewer_hints(diagnosis, visibility.hints) for diagnosis in visible.diagnoses),
     )
 
@@ -122,7 +127,9 @@ def _public(result: ExerciseResult) -> ExerciseResult:
     error = next((case.error for case in cases if case.error is not None), None) if cases else seen.error
     public = dataclasses.replace(seen, cases=cases, error=error, notices=(), fingerprint=None)
     if public.outcome is Outcome.MATCH:
-        return dataclasses.replace(public, message=f"{public.name} is right on the public batch.", diagnoses=())
+        return dataclasses.replace(
+            public, message=f"{public.name} is right on the public batch.", diagnoses=(), counterexample=None
+        )
     return public
 
 

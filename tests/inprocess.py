@@ -18,7 +18,8 @@ from grader.modes import ordinary
 from grader.notebook.functions import find_functions
 from grader.notebook.read import read_notebook
 from grader.pipeline import judge
-from grader.reference.cases import build_cases, build_chain
+from grader.reference.cases import build_cases
+from grader.reference.chain import build_chain
 from grader.reference.practice import build_practice
 from tests.checking.test_check import TRANSFORMER
 from tests.conftest import handed_in, raw_submission

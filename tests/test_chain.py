@@ -13,7 +13,7 @@ from grader.calling.exercise import Exercise
 from grader.chain import judge_chain
 from grader.execution.channel import Reply
 from grader.model import Chain, Outcome
-from grader.reference.cases import ChainCase
+from grader.reference.chain import ChainCase
 from tests.case_samples import EXPECTED, EXPECTED_BIAS, LAYER, WEIGHT, assignment_of, payload_of
 
 RIGHT = EXPECTED.float()

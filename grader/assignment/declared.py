@@ -22,6 +22,7 @@ _LINE = re.compile(r"(\w+)\(([\w, ]*)\) -> (\w+(?:, \w+)*)")
 _DEFAULTS: dict[str, Any] = {
     "arrays": "torch",
     "autograd": "forbid",
+    "counterexample": True,
     "data": {},
     "hints": 3,
     "learning_rate": 0.01,

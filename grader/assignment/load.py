@@ -64,6 +64,7 @@ class Assignment:
         hidden_seed: The seed of the batches that students do not see.
         learning_rate: Of the training curve.
         hints: How far reports go, from 0 (what was observed) to 3 (every hint).
+        counterexample: Whether reports give the smallest numbers on which a function is wrong.
         rows: How many images are in the public batch; the other cases have fewer.
         steps: The number of steps of gradient descent in the training curve.
         visibility: What students see, and when.
@@ -91,6 +92,7 @@ class Assignment:
     places: Mapping[str, str] = dataclasses.field(default_factory=dict)
     autograd: str = "forbid"
     hints: int = 3
+    counterexample: bool = True
     learning_rate: float = 0.01
     rows: int = 64
     steps: int = 30
@@ -245,6 +247,7 @@ def _load(
         limits=Limits(**settings.get("limits", {})),
         autograd=settings.get("autograd", "forbid"),
         hints=settings.get("hints", 3),
+        counterexample=settings.get("counterexample", True),
         learning_rate=float(settings.get("learning_rate", 0.01)),
         rows=settings.get("rows", 64),
         steps=settings.get("steps", 30),

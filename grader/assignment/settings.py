@@ -170,6 +170,11 @@ NOTEBOOK: Mapping[str, Setting] = {
         "what using autograd in a gradient function means: no points, a note to the instructor, or nothing",
     ),
     "hints": Setting(lambda value: _is_whole(value, 0, 3), "one of 0, 1, 2, 3", "how many hints a report gives"),
+    "counterexample": Setting(
+        lambda value: isinstance(value, bool),
+        "true or false",
+        "whether a report gives the smallest numbers on which a function is wrong, to be worked through on paper",
+    ),
     "learning_rate": Setting(_is_positive, "a positive number", "of the training curve"),
     "arrays": Setting(
         lambda value: value in ("torch", "numpy"), "torch or numpy", "what arrays functions take and return"

@@ -33,6 +33,7 @@ _DEFINES = re.compile(r"^\s*(?:async\s+)?def\s+(\w+)|^(\w+)\s*=", re.MULTILINE)
 _KEPT = (
     "arrays",
     "autograd",
+    "counterexample",
     "hints",
     "learning_rate",
     "rows",

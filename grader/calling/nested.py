@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-__all__ = ["from_json", "tensors_in", "to_json", "with_tensors"]
+__all__ = ["constants_in", "from_json", "tensors_in", "to_json", "with_tensors"]
 
 _PLAIN = (bool, int, float, str, type(None))
 
@@ -29,6 +29,23 @@ def tensors_in(name: str, value: Any) -> Iterator[tuple[str, torch.Tensor]]:
     elif isinstance(value, dict):
         for key, part in value.items():
             yield from tensors_in(f"{name}[{key!r}]", part)
+
+
+def constants_in(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """
+    The numbers and texts in a value, each with its own name.
+
+    >>> list(constants_in("cache", (torch.ones(1), {"stride": 2})))
+    [("cache[1]['stride']", 2)]
+    """
+    if isinstance(value, _PLAIN):
+        yield name, value
+    elif isinstance(value, (tuple, list)):
+        for number, part in enumerate(value):
+            yield from constants_in(f"{name}[{number}]", part)
+    elif isinstance(value, dict):
+        for key, part in value.items():
+            yield from constants_in(f"{name}[{key!r}]", part)
 
 
 def with_tensors(value: Any, change: Callable[[torch.Tensor], Any]) -> Any:

@@ -50,8 +50,22 @@ class Checked:
         return {"text/plain": repr(self), "text/html": self._repr_html_()}
 
 
+class Smallest(Checked):
+    """The smallest numbers on which functions are wrong, shown as HTML in a notebook and as text elsewhere."""
+
+    def __repr__(self) -> str:
+        from grader.reports.fragment import render_smallest_text
+
+        return render_smallest_text(self.report)
+
+    def _repr_html_(self) -> str:
+        from grader.reports.fragment import render_smallest
+
+        return render_smallest(self.report)
+
+
 class Check:
-    """`check(function)`, `check.all()` and `check.assignment(…)`, for the notebook that calls them."""
+    """`check(function)`, `check.smallest(function)`, `check.all()` and `check.assignment(…)`, for a notebook."""
 
     def __init__(self) -> None:
         self._declared = Declared()
@@ -74,6 +88,20 @@ class Check:
         for function in functions if not os.environ.get(GRADING) else ():
             show(self.examine(function, namespace))
 
+    def smallest(self, *functions: Any) -> None:
+        """
+        Show the smallest numbers on which wrong gradient functions are wrong, to be worked through on paper.
+
+        Args:
+            functions: Functions of the notebook, or their names.
+
+        Raises:
+            TypeError: An argument is neither.
+        """
+        namespace = sys._getframe(1).f_globals
+        for function in functions if not os.environ.get(GRADING) else ():
+            show(Smallest(self.examine(function, namespace).report))
+
     def all(self) -> None:
         """Check all gradient functions, put them together into a backward pass, and train the network with it."""
         if not os.environ.get(GRADING):
@@ -88,7 +116,7 @@ class Check:
         Args:
             assignment_id: The id, from which the public batch is drawn.
             exercises: Such as `grad_layer(x, dz) -> w, b`: a function, its arguments, and what it is the gradient of.
-            settings: Those of the assignment: `autograd`, `hints`, `learning_rate`, `rows`, `steps`.
+            settings: Those of the assignment: `autograd`, `counterexample`, `hints`, `learning_rate`, `rows`, `steps`.
 
         Raises:
             SourceError: An exercise is written in another way, or there is no such setting.

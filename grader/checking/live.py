@@ -34,7 +34,8 @@ from grader.model import Chain, ExerciseResult, Limits, NotebookSummary, Outcome
 from grader.modes import ordinary
 from grader.notebook.functions import FunctionIndex, find_functions_in
 from grader.notebook.read import Notebook
-from grader.reference.cases import build_chain, exercise_cases
+from grader.reference.cases import exercise_cases
+from grader.reference.chain import build_chain
 from grader.reference.networks import PRACTICE, Network, networks_of
 from grader.verdict import report_of, verdict_on
 

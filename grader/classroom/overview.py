@@ -14,6 +14,7 @@ from grader.assignment.misconceptions import cell_to_name
 from grader.classroom.records import Entry, Problem
 from grader.model import Outcome
 from grader.reports.cells import points
+from grader.reports.counterexamples import CounterexampleView, counterexample_view
 from grader.reports.reading import Finding, ReadReport
 from grader.reports.words import VERDICTS, Verdict, clip
 
@@ -69,6 +70,7 @@ class Group:
         where: The exercises.
         example: The address of the first student's report, if possible of the exercise in it.
         note: What it means.
+        numbers: A call with few numbers on which one of them is wrong.
         cell: A cell for the source notebook that would name this wrong answer.
     """
 
@@ -79,6 +81,7 @@ class Group:
     students: tuple[Student, ...]
     example: str
     note: str = ""
+    numbers: CounterexampleView | None = None
     cell: str = ""
 
 
@@ -224,6 +227,7 @@ def _diagnoses(entries: Sequence[Entry], tags: _Tags) -> tuple[Group, ...]:
             where=_exercise_counts(finding for _, finding in pairs),
             message=clip(pairs[0][1].diagnoses[0].message, MAX_MESSAGE),
             students=_students(entry for entry, _ in pairs),
+            numbers=_numbers(finding for _, finding in pairs),
             example=_example(*pairs[0]),
         )
         for name, pairs in having.items()
@@ -250,6 +254,7 @@ def _clusters(entries: Sequence[Entry], tags: _Tags) -> tuple[Group, ...]:
                 where=clip(exercise, MAX_NAME),
                 message=clip(pairs[0][1].message, MAX_MESSAGE),
                 students=_students(entry for entry, _ in pairs),
+                numbers=_numbers(finding for _, finding in pairs),
                 cell=cell_to_name(exercise, fingerprint),
                 example=_example(*pairs[0]),
             )
@@ -340,6 +345,12 @@ def _example(entry: Entry, finding: Finding) -> str:
     """The address of an exercise in a report; of the report itself, if that is JSON."""
     is_page = entry.file.endswith(".html") and finding.name.isidentifier()
     return _student(entry).link + (f"#exercise-{quote(finding.name)}" if is_page else "")
+
+
+def _numbers(findings: Iterable[Finding]) -> CounterexampleView | None:
+    """The first counterexample among what students got wrong."""
+    views = (counterexample_view(finding.counterexample, finding.name, {}) for finding in findings)
+    return next((view for view in views if view is not None), None)
 
 
 def _students(entries: Iterable[Entry]) -> tuple[Student, ...]:

@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from grader.classroom.overview import Overview
 from grader.reports.html import STYLE, content_policy, open_templates
+from grader.reports.html import TEMPLATES as REPORTS
 
 __all__ = ["render_overview"]
 
@@ -22,7 +23,7 @@ TEMPLATES = Path(__file__).parent / "templates"
 def render_overview(overview: Overview) -> str:
     """Render the class at a glance as one self-contained page."""
     style, script, policy = _parts()
-    template = open_templates(TEMPLATES).get_template("index.html.jinja")
+    template = open_templates(TEMPLATES, REPORTS).get_template("index.html.jinja")
     return template.render(page=overview, style=style, script=script, policy=policy)
 
 

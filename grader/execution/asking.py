@@ -15,7 +15,8 @@ from grader.calling.exercise import Exercise
 from grader.calling.nested import to_json
 from grader.execution.channel import Request
 from grader.model import Limits
-from grader.reference.cases import Case, ChainCase
+from grader.reference.cases import Case
+from grader.reference.chain import ChainCase
 
 __all__ = [
     "CHAIN",
@@ -24,6 +25,8 @@ __all__ = [
     "hidden_keys",
     "hidden_requests",
     "practice_key",
+    "small_key",
+    "small_request",
 ]
 
 CHAIN = "chain"
@@ -84,6 +87,17 @@ def chain_request(assignment: Assignment, exercises: Sequence[Exercise], chain: 
 def practice_key(exercise: Exercise) -> str:
     """The key of the request to call an exercise on practice batches. With its space, it is no exercise's name."""
     return f"{exercise.name} practice"
+
+
+def small_key(exercise: Exercise) -> str:
+    """The key of the request to call an exercise on small cases. With its space, it is no exercise's name."""
+    return f"{exercise.name} small"
+
+
+def small_request(exercise: Exercise, cases: Sequence[Case], limits: Limits, *, autograd: str = "forbid") -> Request:
+    """The request to call a wrong exercise on small cases, in a process of its own: nothing else sees what it does."""
+    request = call_request(exercise, cases, limits, autograd=autograd)
+    return dataclasses.replace(request, key=small_key(exercise), header={**request.header, "apart": True})
 
 
 def hidden_keys(exercise: Exercise) -> tuple[str, ...]:

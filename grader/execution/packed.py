@@ -25,7 +25,8 @@ from grader.execution.asking import CHAIN, hidden_keys, practice_key
 from grader.execution.channel import Reply
 from grader.execution.record import Execution
 from grader.model import CallError
-from grader.reference.cases import Case, build_cases, build_chain
+from grader.reference.cases import Case, build_cases
+from grader.reference.chain import build_chain
 from grader.reference.practice import build_practice
 
 __all__ = ["LIMIT_BYTES", "UNPACKED_LIMIT_BYTES", "pack_execution", "unpack_execution"]

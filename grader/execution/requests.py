@@ -9,16 +9,21 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from grader.assignment.load import Assignment
 from grader.calling.exercise import Exercise
-from grader.execution.asking import call_request, chain_request, hidden_requests, practice_key
+from grader.execution.asking import call_request, chain_request, hidden_requests, practice_key, small_request
 from grader.execution.calls import outcome_of, place_in, read_call
 from grader.execution.channel import Reply, Request
 from grader.execution.rebinding import rebind_request
+from grader.model import Outcome, most_telling
 from grader.notebook.functions import FunctionIndex
-from grader.reference.cases import Case, ChainCase
+from grader.reference.cases import Case
+from grader.reference.chain import ChainCase
+from grader.reference.small import small_cases
 
-__all__ = ["most_requests", "requests_for"]
+__all__ = ["WRONG_IN_NUMBERS", "most_requests", "requests_for", "small_requests"]
 
-_MOST_REQUESTS = 5
+WRONG_IN_NUMBERS = (Outcome.MISMATCH, Outcome.WRONG_SHAPE, Outcome.NOT_FINITE)
+"""Outcomes of functions that return tensors, for which numbers can show that they are wrong."""
+_MOST_REQUESTS = 6
 """How many requests there are for a function at most, including its share of those to all exercises together."""
 
 
@@ -42,8 +47,8 @@ def requests_for(
     In this order, nothing that a function or the notebook says can depend on a hidden number: they reach the student's
     processes when everything has been said. Of the replies to them, only one word each is read.
 
-    Only a function that is wrong is called with changed variables of the notebook, and in a process of its own, so that
-    no other call sees what that leaves behind.
+    Only a function that is wrong is called with changed variables of the notebook, and on small cases; and in a process
+    of its own, so that no other call sees what that leaves behind.
 
     Args:
         cases: The cases of each exercise, by its name.
@@ -60,10 +65,11 @@ def requests_for(
         yield dataclasses.replace(request, key=practice_key(exercise))
     yield chain_request(assignment, done, chain, limits)
     for exercise in done:
-        scope = functions.scope(exercise.name, place_in(replies[exercise.name]))
-        evidence = rebind_request(assignment, exercise, cases[exercise.name], scope)
-        if evidence and _is_wrong(exercise, cases[exercise.name], practice[exercise.name], replies):
-            yield from evidence
+        outcome = _outcome(exercise, cases[exercise.name], practice[exercise.name], replies)
+        if not outcome.passed:
+            scope = functions.scope(exercise.name, place_in(replies[exercise.name]))
+            yield from rebind_request(assignment, exercise, cases[exercise.name], scope)
+            yield from small_requests(assignment, exercise, outcome)
     for exercise in done:
         if not replies[practice_key(exercise)].is_fatal:
             hidden = [case for case in cases[exercise.name] if not case.public]
@@ -73,10 +79,22 @@ def requests_for(
                     break
 
 
-def _is_wrong(
+def small_requests(assignment: Assignment, exercise: Exercise, outcome: Outcome) -> tuple[Request, ...]:
+    """
+    The request to call a wrong exercise on small cases, for a counterexample.
+
+    Returns:
+        Nothing if its numbers are not what is wrong, if its author wants none, or if there are no such cases.
+    """
+    is_wanted = assignment.counterexample and assignment.hints > 0 and outcome in WRONG_IN_NUMBERS
+    cases = small_cases(assignment, exercise) if is_wanted else ()
+    return (small_request(exercise, cases, assignment.limits, autograd=assignment.autograd),) if cases else ()
+
+
+def _outcome(
     exercise: Exercise, cases: Sequence[Case], practice: Sequence[Case], replies: Mapping[str, Reply]
-) -> bool:
-    """Whether a function is wrong on a public or a practice case, so that an explanation is looked for."""
+) -> Outcome:
+    """What the calls on public and on practice cases come to. If they are wrong, an explanation is looked for."""
     public = [case for case in cases if case.public]
     calls = read_call(public, replies[exercise.name]) + read_call(practice, replies[practice_key(exercise)])
-    return any(not outcome_of(call, autograd="allow").passed for call in calls)
+    return most_telling([outcome_of(call, autograd="allow") for call in calls] or [Outcome.SKIPPED])

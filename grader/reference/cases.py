@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,7 +42,6 @@ from grader.reference.networks import (
     Point,
     draw_inputs,
     draw_parameters,
-    evaluate,
     evaluate_network,
     networks_of,
     points_of,
@@ -51,11 +50,12 @@ from grader.reference.networks import (
 
 __all__ = [
     "Case",
-    "ChainCase",
     "build_cases",
-    "build_chain",
+    "case_at",
+    "check_solution",
     "exercise_cases",
     "generic_arguments",
+    "longest_sum",
 ]
 
 _NEAR = 20
@@ -151,27 +151,6 @@ class Case:
         )
 
 
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class ChainCase:
-    """
-    A backward pass on the public batch: inputs and parameters (float32), right gradients (float64), and losses.
-
-    Attributes:
-        arguments: Of each exercise that takes part, the names of its arguments that are data.
-        constants: The arguments that are neither in the network nor gradients.
-        scales: For each gradient, the size of its terms, if they may cancel.
-    """
-
-    inputs: dict[str, torch.Tensor]
-    parameters: dict[str, torch.Tensor]
-    expected: dict[str, torch.Tensor]
-    losses: tuple[float, ...]
-    terms: int
-    arguments: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
-    constants: dict[str, Any] = dataclasses.field(default_factory=dict)
-    scales: dict[str, float] = dataclasses.field(default_factory=dict)
-
-
 @functools.lru_cache(maxsize=32)
 @ordinary()
 def build_cases(assignment: Assignment) -> dict[str, tuple[Case, ...]]:
@@ -187,7 +166,7 @@ def build_cases(assignment: Assignment) -> dict[str, tuple[Case, ...]]:
     for exercise in assignment.exercises:
         _check_upstream_suffices(assignment, exercise, cases[exercise.name][0], networks["mnist"])
         for case in cases[exercise.name] if exercise.name in assignment.solutions else ():
-            _check_solution(assignment, exercise, case)
+            check_solution(assignment, exercise, case)
     return cases
 
 
@@ -199,39 +178,10 @@ def exercise_cases(assignment: Assignment, exercise: Exercise, networks: dict[st
         SourceError: As for `build_cases`.
     """
     return tuple(
-        _case(assignment, exercise, point, networks)
+        case_at(assignment, exercise, point, network, cotangents_at(assignment, exercise, point, network))
         for point in points_of(assignment)
+        for network in (networks[point.name],)
         if not point.combined or upstream_of(exercise, networks["mnist"])
-    )
-
-
-@functools.lru_cache(maxsize=32)
-@ordinary()
-def build_chain(assignment: Assignment) -> ChainCase:
-    """The public batch for a whole backward pass, with the losses of a training with autograd's gradients."""
-    evaluated = evaluate(assignment, points_of(assignment)[0])
-    inputs = {name: rounded(tensor, torch.float32) for name, tensor in evaluated.inputs.items()}
-    parameters = {name: rounded(tensor, torch.float32) for name, tensor in evaluated.parameters.items()}
-    linked = [exercise for exercise in assignment.exercises if exercise.is_link]
-    targets = {f"d{target}" for exercise in linked for target in exercise.targets}
-    arguments, constants, scales = dict[str, tuple[str, ...]](), dict[str, Any](), dict[str, float]()
-    for exercise in linked:
-        cotangents = {name: evaluated.gradients[name] for name in upstream_of(exercise, evaluated)}
-        given = given_to(assignment, exercise, evaluated, cotangents)
-        arguments[exercise.name] = tuple(given)
-        constants |= {name: value for name, value in given.items() if name not in {**evaluated.values, **cotangents}}
-        expected = tuple(evaluated.gradients[f"d{target}"] for target in exercise.targets)
-        sizes = sizes_of_terms(assignment, exercise, evaluated, cotangents, expected, given).of_gradients
-        scales |= {f"d{target}": size for target, size in zip(exercise.targets, sizes, strict=True)}
-    return ChainCase(
-        inputs=inputs,
-        parameters=parameters,
-        expected={name: gradient for name, gradient in evaluated.gradients.items() if name in targets},
-        losses=_train(assignment, inputs, parameters),
-        terms=_terms(list(evaluated.values.values())),
-        arguments=arguments,
-        constants=constants,
-        scales=scales,
     )
 
 
@@ -258,12 +208,26 @@ def generic_arguments(assignment: Assignment, exercise: Exercise, *, rows: int, 
     return given
 
 
-def _case(assignment: Assignment, exercise: Exercise, point: Point, networks: dict[str, Network]) -> Case:
-    network = networks[point.name]
-    whole = cotangents_at(assignment, exercise, point, network)
-    given = given_to(assignment, exercise, network, whole)
+def case_at(
+    assignment: Assignment,
+    exercise: Exercise,
+    point: Point,
+    network: Network,
+    upstream: Mapping[str, torch.Tensor],
+) -> Case:
+    """
+    A case of an exercise, without checking the solution.
+
+    Args:
+        network: The network at the point.
+        upstream: The upstream gradients by name, float64.
+
+    Raises:
+        SourceError: As for `build_cases`.
+    """
+    given = given_to(assignment, exercise, network, upstream)
     arguments = with_tensors(given, lambda tensor: rounded(tensor, point.dtype))
-    cotangents = {name: arguments[name].double() for name in whole}
+    cotangents = {name: arguments[name].double() for name in upstream}
     gradients = reference(assignment, exercise, network, cotangents)
     for target, gradient in zip(exercise.targets, gradients, strict=True):
         if not bool(torch.isfinite(gradient).all()):
@@ -284,7 +248,7 @@ def _case(assignment: Assignment, exercise: Exercise, point: Point, networks: di
         cotangents=cotangents,
         expected=expected,
         gradients=gradients,
-        terms=_terms([*tensors, *targets, *expected]),
+        terms=longest_sum([*tensors, *targets, *expected]),
         scales=sizes.of_parts,
         gradient_scales=sizes.of_gradients,
         tolerance=exercise.tolerance,
@@ -293,7 +257,7 @@ def _case(assignment: Assignment, exercise: Exercise, point: Point, networks: di
     )
 
 
-def _terms(tensors: list[Any]) -> int:
+def longest_sum(tensors: list[Any]) -> int:
     """
     A bound on the length of the sums in a gradient, with a few more terms for the operations around them.
 
@@ -319,7 +283,13 @@ def _check_upstream_suffices(assignment: Assignment, exercise: Exercise, case: C
             )
 
 
-def _check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> None:
+def check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> None:
+    """
+    Check that the instructor's solution agrees with autograd on a case.
+
+    Raises:
+        SolutionError: It raises, or disagrees.
+    """
     try:
         returned = answer_of(
             exercise,
@@ -365,20 +335,3 @@ def _remedy(error: Exception) -> str:
 
 def _list_of(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
-
-
-def _train(
-    assignment: Assignment, inputs: dict[str, torch.Tensor], parameters: dict[str, torch.Tensor]
-) -> tuple[float, ...]:
-    """The loss before each step of gradient descent with autograd's gradients, and after the last step."""
-    current = {name: tensor.clone().requires_grad_() for name, tensor in parameters.items()}
-    losses = []
-    for _ in range(assignment.steps + 1):
-        loss = assignment.forward(**inputs, **current)["loss"]
-        losses.append(float(loss.detach()))
-        gradients = torch.autograd.grad(loss, list(current.values()), allow_unused=True, materialize_grads=True)
-        current = {
-            name: (tensor - assignment.learning_rate * gradient).detach().requires_grad_()
-            for (name, tensor), gradient in zip(current.items(), gradients, strict=True)
-        }
-    return tuple(losses)

@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from grader.model import Adjustment, CallError, CaseResult, Diagnosis, ExerciseResult, Outcome
+from grader.reports.counterexamples import CounterexampleView, counterexample_view
 from grader.reports.listing import CodeView, list_code
 from grader.reports.pictures import Gallery, picture_view
 from grader.reports.svg import number
@@ -85,6 +86,7 @@ class ExerciseView:
     message: str
     because: str
     diagnoses: tuple[Diagnosis, ...]
+    counterexample: CounterexampleView | None
     notices: tuple[str, ...]
     error: ErrorView | None
     code: CodeView | None
@@ -144,6 +146,7 @@ def exercise_view(result: ExerciseResult, anchor: str, data: Mapping[str, str]) 
             )
             for diagnosis in result.diagnoses[:MAX_ITEMS]
         ),
+        counterexample=counterexample_view(result.counterexample, result.name, data),
         notices=tuple(clip(notice.message) for notice in result.notices[:MAX_ITEMS]),
         error=_error(result.error) if result.error else None,
         code=list_code(result.code, result.error) if result.code else None,

@@ -13,15 +13,18 @@ from collections.abc import Iterator
 from markupsafe import Markup
 
 from grader.model import Report
+from grader.reports.counterexamples import lines_of
 from grader.reports.exercises import ExerciseView
 from grader.reports.html import TEMPLATES, open_templates
 from grader.reports.page import Page, build_page
 from grader.reports.words import visible
 
-__all__ = ["render_fragment", "render_text"]
+__all__ = ["render_fragment", "render_smallest", "render_smallest_text", "render_text"]
 
 # Compiled when this module is imported, so that nobody has to wait for it at the first check.
-_PARTS, _FRAGMENT = (open_templates(TEMPLATES).get_template(f"{name}.html.jinja") for name in ("parts", "check"))
+_PARTS, _FRAGMENT, _SMALLEST = (
+    open_templates(TEMPLATES).get_template(f"{name}.html.jinja") for name in ("parts", "check", "smallest")
+)
 
 
 def render_fragment(report: Report) -> str:
@@ -32,6 +35,32 @@ def render_fragment(report: Report) -> str:
 def render_text(report: Report) -> str:
     r"""The report as lines of text, without characters that control a terminal, except `\n`."""
     return "\n".join(visible(line) for line in _lines(build_page(report)))
+
+
+def render_smallest(report: Report) -> str:
+    """The counterexamples of a report as one `<div>`."""
+    return _SMALLEST.render(page=build_page(report), without=_without_counterexample(report), style=_style())
+
+
+def render_smallest_text(report: Report) -> str:
+    """The counterexamples of a report as lines of text."""
+    page = build_page(report)
+    lines = [f"This could not be checked. {page.problem}"] if page.problem else []
+    lines += [line for each in page.exercises if each.counterexample for line in lines_of(each.counterexample)]
+    return "\n".join(visible(line) for line in (*lines, *_without_counterexample(report)))
+
+
+def _without_counterexample(report: Report) -> list[str]:
+    """For each function without a counterexample, the reason."""
+    return [
+        result.counterexample.reason
+        if result.counterexample
+        else f"{result.name} is right: there is nothing to work out."
+        if result.passed
+        else result.message
+        for result in report.exercises
+        if result.counterexample is None or result.counterexample.reason
+    ]
 
 
 @functools.cache
@@ -71,3 +100,5 @@ def _exercise(exercise: ExerciseView) -> Iterator[str]:
     yield from (f"  By the way: {notice}" for notice in exercise.notices)
     for gallery in exercise.galleries:
         yield from (f"  {sentence}" for sentence in gallery.caption)
+    if exercise.counterexample:
+        yield f"  Work one by hand: check.smallest({exercise.name}) shows small numbers on which it is wrong."

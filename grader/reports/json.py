@@ -8,6 +8,7 @@ import json
 import math
 from typing import Any
 
+from grader.calling.tables import Counterexample, Table
 from grader.model import Adjustment, CallError, CaseResult, Chain, ExerciseResult, PartResult, Report
 
 __all__ = ["SCHEMA", "render_json", "report_to_dict"]
@@ -90,6 +91,7 @@ def _exercise(exercise: ExerciseResult) -> dict[str, Any]:
             }
             for diagnosis in exercise.diagnoses
         ],
+        **({"counterexample": _counterexample(exercise.counterexample)} if exercise.counterexample else {}),
         "arguments": list(exercise.arguments),
         "targets": list(exercise.targets),
         **({"parts": [_part(part) for part in exercise.parts]} if exercise.parts else {}),
@@ -100,6 +102,24 @@ def _exercise(exercise: ExerciseResult) -> dict[str, Any]:
         "line": exercise.code.line if exercise.code else None,
         **({"adjustment": _adjustment(exercise.adjustment)} if exercise.adjustment else {}),
     }
+
+
+def _counterexample(example: Counterexample) -> dict[str, Any]:
+    if example.reason:
+        return {"reason": example.reason}
+    return {
+        "rows": example.rows,
+        "arguments": [_table(table) for table in example.arguments],
+        "constants": [{"name": name, "value": text} for name, text in example.constants],
+        "answers": [
+            {"yours": _table(answer.yours), "right": _table(answer.right), "differs": list(answer.differs)}
+            for answer in example.answers
+        ],
+    }
+
+
+def _table(table: Table) -> dict[str, Any]:
+    return {"name": table.name, "shape": list(table.shape), "numbers": [_finite(number) for number in table.numbers]}
 
 
 def _part(part: PartResult) -> dict[str, Any]:

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from grader.calling.tables import Answer, Counterexample, Table
 from grader.errors import UsageError
 from grader.model import Adjustment, Diagnosis, Flag, Outcome
 from grader.reports.json import SCHEMA
@@ -39,6 +41,7 @@ class Finding:
         message: What was observed, in one sentence.
         diagnoses: Explanations of a wrong gradient, each with its first hint.
         fingerprint: Equal for equal wrong answers; empty if there is no wrong answer.
+        counterexample: A call with few numbers on which the function is wrong, if there is one.
         adjustment: The instructor's decision; `points` already includes it.
         cell, line: Where to look in the notebook: the line that raised, or else the start of the function.
         place: The same line in the student's file; see `grader.reports.places`.
@@ -50,6 +53,7 @@ class Finding:
     max_points: float
     message: str = ""
     diagnoses: tuple[Diagnosis, ...] = ()
+    counterexample: Counterexample | None = None
     fingerprint: str = ""
     adjustment: Adjustment | None = None
     cell: int | None = None
@@ -213,11 +217,35 @@ def _finding(exercise: Mapping[str, Any]) -> Finding:
             Diagnosis(id=str(diagnosis["id"]), message=str(diagnosis["message"]), hint=str(diagnosis["hint"] or ""))
             for diagnosis in exercise["diagnoses"]
         ),
+        counterexample=_counterexample(exercise["counterexample"]) if exercise.get("counterexample") else None,
         fingerprint=str(exercise.get("fingerprint") or ""),
         adjustment=_adjustment(adjustment, name) if adjustment else None,
         cell=_whole(where.get("cell")),
         line=_whole(where.get("line")),
     )
+
+
+def _counterexample(example: Mapping[str, Any]) -> Counterexample:
+    if "reason" in example:
+        return Counterexample(reason=str(example["reason"]))
+    return Counterexample(
+        rows=int(example["rows"]),
+        arguments=tuple(map(_table, example["arguments"])),
+        constants=tuple((str(constant["name"]), str(constant["value"])) for constant in example["constants"]),
+        answers=tuple(
+            Answer(
+                yours=_table(answer["yours"]),
+                right=_table(answer["right"]),
+                differs=tuple(map(bool, answer["differs"])),
+            )
+            for answer in example["answers"]
+        ),
+    )
+
+
+def _table(table: Mapping[str, Any]) -> Table:
+    numbers = tuple(math.nan if number is None else float(number) for number in table["numbers"])
+    return Table(name=str(table["name"]), shape=tuple(map(int, table["shape"])), numbers=numbers)
 
 
 def _adjustment(adjustment: Mapping[str, Any], exercise: str) -> Adjustment:

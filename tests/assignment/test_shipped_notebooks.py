@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from grader.assignment.source import read_source
-from grader.reference.cases import build_chain
+from grader.reference.chain import build_chain
 from tests.conftest import SOURCES, assignment_called
 
 ASSIGNMENTS = pytest.mark.parametrize("source", sorted(SOURCES.glob("*.md")), ids=lambda source: source.stem)

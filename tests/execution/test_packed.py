@@ -20,7 +20,8 @@ from grader.execution.packed import pack_execution, unpack_execution
 from grader.execution.record import Execution
 from grader.model import CallError
 from grader.modes import one_thread
-from grader.reference.cases import build_cases, build_chain
+from grader.reference.cases import build_cases
+from grader.reference.chain import build_chain
 from tests.conftest import assignment_called
 
 HEAD = json.dumps({"0": {"dtype": "F32", "shape": [64, 1], "data_offsets": [0, 256]}}).encode()

@@ -14,7 +14,8 @@ from grader.execution.requests import requests_for
 from grader.model import Limits
 from grader.notebook.functions import FunctionIndex, find_functions
 from grader.notebook.read import Notebook
-from grader.reference.cases import Case, ChainCase
+from grader.reference.cases import Case
+from grader.reference.chain import ChainCase
 from tests.case_samples import LAYER, WEIGHT, assignment_of, case_of
 
 BIAS = Exercise(name="grad_b", targets=("b",), arguments=("dz",))

@@ -15,7 +15,8 @@ from grader.calling.exercise import Exercise
 from grader.compare import compare
 from grader.errors import SolutionError, SourceError
 from grader.model import Outcome
-from grader.reference.cases import build_cases, build_chain
+from grader.reference.cases import build_cases
+from grader.reference.chain import build_chain
 from grader.reference.networks import points_of
 from tests.conftest import SOURCES
 

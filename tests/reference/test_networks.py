@@ -19,7 +19,8 @@ from grader.compare import compare
 from grader.errors import SourceError
 from grader.execution.asking import call_request
 from grader.model import Limits, Outcome
-from grader.reference.cases import Case, build_cases, build_chain, generic_arguments
+from grader.reference.cases import Case, build_cases, generic_arguments
+from grader.reference.chain import build_chain
 from grader.reference.networks import network_at
 
 Tensors = dict[str, torch.Tensor]

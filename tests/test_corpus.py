@@ -14,6 +14,7 @@ import nbformat
 import pytest
 
 from grader.assignment.load import Assignment
+from grader.execution.requests import WRONG_IN_NUMBERS
 from grader.model import Outcome, Report, Submission
 from grader.pipeline import grade
 from grader.reports.html import render_html
@@ -138,6 +139,11 @@ def check(report: Report, expect: dict[str, Any]) -> None:
     first = {e.name: e.diagnoses[0].id if e.diagnoses else None for e in report.exercises}
     assert {name: first[name] for name in expect.get("diagnoses", {})} == expect.get("diagnoses", {})
     assert all(first[name] is None for name, outcome in outcomes.items() if outcome == "match")
+
+    for exercise in report.exercises:
+        example = exercise.counterexample
+        assert (example is not None) == (exercise.outcome in WRONG_IN_NUMBERS), "an example in numbers, or the reason"
+        assert example is None or all(len(table.numbers) <= 12 for table in example.arguments)
 
     texts = [" ".join((d.message, d.hint, *d.more, d.analogy)) for e in report.exercises for d in e.diagnoses]
     given_away = (*EXPRESSIONS, *expressions(report.assignment_id))

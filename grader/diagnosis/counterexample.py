@@ -22,7 +22,7 @@ __all__ = ["counterexample_of"]
 
 _MOST_NUMBERS = 24
 """How many numbers a table of a result has at most."""
-_VISIBLE = 0.02
+_VISIBLE = 0.004
 """By how much of the largest right number an entry must be off, so that it can be seen."""
 
 

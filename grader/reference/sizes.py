@@ -172,7 +172,8 @@ def small_networks(assignment: Assignment) -> SmallNetworks:
         )
         for size in free
     }
-    return SmallNetworks(assignment, inputs, parameters, usual_shapes, found, larger)
+    given = {name: tensor.shape for leaves in usual for name, tensor in leaves.items()}
+    return SmallNetworks(assignment, inputs, parameters, {**given, **usual_shapes}, found, larger)
 
 
 def _trials(found: Mapping[int, int], size: int, small: int) -> Iterator[dict[int, int]]:

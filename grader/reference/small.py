@@ -36,9 +36,9 @@ _QUOTAS = {1: 3, 2: 4, 3: 2, 4: 1}
 """How many cases there are with so many rows: on one row alone, a mean is a sum."""
 _MOST_KEPT = 3
 """How many more cases there are in which some sizes are the usual ones, which a function may contain as numbers."""
-_MOST_TRIED = 4
+_MOST_TRIED = 2
 """How many times more sizes than that are tried."""
-_ATTEMPTS = (1.0, 1.0, 1.0, 0.5, 0.1)
+_ATTEMPTS = (1.0, 1.0, 0.5, 0.1)
 """What the numbers of each attempt are multiples of: whole ones come first."""
 _NEAR = 1e-6
 """How far numbers are moved to see whether they are at a kink."""
@@ -77,7 +77,7 @@ def _cases(
 
 def _small_sizes(exercise: Exercise, networks: SmallNetworks, rows: int) -> list[Sizes]:
     """Small sizes for an exercise, those that make its arguments smallest first."""
-    shapes, own = _shapes(exercise, networks)
+    own = _own_sizes(exercise, networks)
     if rows not in (networks.smallest[networks.rows], *networks.larger[networks.rows]):
         return []
     others = {size: of[0] for size, of in networks.larger.items() if of} | {networks.rows: rows}
@@ -85,33 +85,31 @@ def _small_sizes(exercise: Exercise, networks: SmallNetworks, rows: int) -> list
     found = [
         {**networks.smallest, **others, **dict(zip(own, chosen, strict=True))} for chosen in itertools.product(*levels)
     ]
-    return _by_numbers(found, shapes)
+    return _by_numbers(found, exercise, networks)
 
 
 def _kept_sizes(exercise: Exercise, networks: SmallNetworks) -> list[Sizes]:
     """Sizes of which one or several are the usual ones, as far as that leaves few numbers."""
-    shapes, own = _shapes(exercise, networks)
-    usual = [size for size in own if size <= MOST_NUMBERS]
+    usual = [size for size in _own_sizes(exercise, networks) if size <= MOST_NUMBERS]
     base = {**networks.smallest, networks.rows: 2}
     chosen = [which for count in range(1, len(usual) + 1) for which in itertools.combinations(usual, count)]
-    return _by_numbers([{**base, **dict(zip(which, which, strict=True))} for which in chosen], shapes)
+    return _by_numbers([{**base, **dict(zip(which, which, strict=True))} for which in chosen], exercise, networks)
 
 
-def _shapes(exercise: Exercise, networks: SmallNetworks) -> tuple[list[torch.Size], list[int]]:
-    """The usual shapes of what an exercise takes and returns, and the sizes in them that may change, but for rows."""
+def _own_sizes(exercise: Exercise, networks: SmallNetworks) -> list[int]:
+    """The sizes of what an exercise takes and returns that may change, but for the number of rows."""
     shapes = networks.shapes_of([*exercise.arguments, *exercise.targets])
-    own = [size for size in networks.larger if size != networks.rows and any(size in shape for shape in shapes)]
-    return shapes, own
+    return [size for size in networks.larger if size != networks.rows and any(size in shape for shape in shapes)]
 
 
-def _by_numbers(sizes: Iterable[Sizes], shapes: Iterable[torch.Size]) -> list[Sizes]:
-    """The sizes that make no tensor too large, in the order of how many numbers there are."""
-    found = []
-    for each in sizes:
-        numbers = [math.prod(each.get(size, size) for size in shape) for shape in shapes]
-        if max(numbers, default=0) <= MOST_NUMBERS:
-            found.append((sum(numbers), each))
-    return [each for _, each in sorted(found, key=lambda item: item[0])]
+def _by_numbers(sizes: Iterable[Sizes], exercise: Exercise, networks: SmallNetworks) -> list[Sizes]:
+    """The sizes that make no argument too large, in the order of how many numbers there are."""
+
+    def numbers(each: Sizes, names: Iterable[str]) -> list[int]:
+        return [math.prod(each.get(size, size) for size in shape) for shape in networks.shapes_of(names)]
+
+    fitting = [each for each in sizes if max(numbers(each, exercise.arguments), default=0) <= MOST_NUMBERS]
+    return sorted(fitting, key=lambda each: sum(numbers(each, [*exercise.arguments, *exercise.targets])))
 
 
 def _draw(assignment: Assignment, exercise: Exercise, networks: SmallNetworks, sizes: Sizes) -> Case | None:

@@ -15,6 +15,7 @@ from grader.calling.exercise import Exercise
 from grader.diagnosis.counterexample import counterexample_of
 from grader.diagnosis.diagnose import diagnose
 from grader.diagnosis.fingerprint import DIAGNOSED, fingerprint
+from grader.diagnosis.partway import partway
 from grader.errors import GraderError
 from grader.execution.asking import hidden_keys, practice_key, small_key
 from grader.execution.calls import Returned, outcome_of, place_in, read_call, read_told
@@ -122,6 +123,8 @@ def _explained(
     is_wanted = assignment.counterexample and assignment.hints > 0
     called = read_call(small_cases(assignment, exercise), small) if small is not None else ()
     example = counterexample_of(exercise, outcome, called) if is_wanted else None
+    if example is not None and not example.reason:
+        example = dataclasses.replace(example, partway=partway(assignment, exercise, called))
     if before is not None and not before.passed:
         before = dataclasses.replace(before, diagnoses=diagnoses, counterexample=example)
     return dataclasses.replace(

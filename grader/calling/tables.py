@@ -48,6 +48,7 @@ class Counterexample:
         arguments: The tensors among the arguments.
         constants: The other arguments, as text: numbers, words, None.
         answers: The parts of the result that are wrong.
+        partway: Up to where the student's result may still be right, a sentence; empty if that cannot be shown.
         reason: Why there is no such call, a sentence for the student; then there is nothing else.
     """
 
@@ -55,4 +56,5 @@ class Counterexample:
     arguments: tuple[Table, ...] = ()
     constants: tuple[tuple[str, str], ...] = ()
     answers: tuple[Answer, ...] = ()
+    partway: str = ""
     reason: str = ""

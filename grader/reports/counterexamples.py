@@ -50,12 +50,14 @@ class CounterexampleView:
 
     Attributes:
         words: What it is, in sentences.
+        partway: Up to where the student's result may still be right.
         pairs: Of each part that is wrong, the student's table and autograd's.
     """
 
     words: tuple[str, ...]
     arguments: tuple[TableView, ...]
     constants: tuple[str, ...]
+    partway: str
     pairs: tuple[tuple[TableView, TableView], ...]
 
 
@@ -84,6 +86,7 @@ def counterexample_view(
         words=tuple(words),
         arguments=tuple(_table(table) for table in example.arguments),
         constants=tuple(clip(f"{name} = {text}", 120) for name, text in example.constants),
+        partway=clip(example.partway),
         pairs=tuple(_pair(answer) for answer in example.answers),
     )
 
@@ -97,6 +100,8 @@ def lines_of(view: CounterexampleView) -> Iterator[str]:
     for yours, right in view.pairs:
         yield from _lines(yours, f"yours, {yours.name}")
         yield from _lines(right, f"autograd's, {right.name}")
+    if view.partway:
+        yield view.partway
 
 
 def _pair(answer: Answer) -> tuple[TableView, TableView]:

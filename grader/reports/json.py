@@ -115,6 +115,7 @@ def _counterexample(example: Counterexample) -> dict[str, Any]:
             {"yours": _table(answer.yours), "right": _table(answer.right), "differs": list(answer.differs)}
             for answer in example.answers
         ],
+        "partway": example.partway,
     }
 
 

@@ -240,6 +240,7 @@ def _counterexample(example: Mapping[str, Any]) -> Counterexample:
             )
             for answer in example["answers"]
         ),
+        partway=str(example["partway"]),
     )
 
 

@@ -87,6 +87,7 @@ class Probed(ast.NodeTransformer):
         self.plain: set[int] = set()
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        """Remember what a variable is made of."""
         names = self._names(node.value)
         node.value = self.visit(node.value)
         for target in node.targets:
@@ -96,8 +97,8 @@ class Probed(ast.NodeTransformer):
         return node
 
     def generic_visit(self, node: Any) -> Any:
+        """Put a probe around a value; what is called, and the name of a method, is none."""
         if isinstance(node, (ast.Call, ast.Subscript, ast.Attribute)):
-            # What is called is no value, and neither are keywords and indices of interest.
             inner = node.func if isinstance(node, ast.Call) else node.value
             if isinstance(inner, ast.Attribute) and isinstance(node, ast.Call):
                 inner.value = self.visit(inner.value)

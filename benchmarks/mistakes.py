@@ -3,10 +3,12 @@ Measures whether explanations of wrong gradients are true, on answers whose caus
 
     python benchmarks/mistakes.py                        the answers in benchmarks/mistakes
     python benchmarks/mistakes.py FOLDER --list          answers of your own, and each one that is not named rightly
+    python benchmarks/mistakes.py --half odd --list      the half that recognisers may be improved by
 
 A folder has a file `<assignment>.toml` for each assignment; benchmarks/mistakes/README.md describes the format. Each
 answer is graded in a notebook in which everything else is right. Its first diagnosis is true if it is the cause, or one
-of the names that are just as true. Intervals are those of Wilson (1927), for 95 %.
+of the names that are just as true. Intervals are those of Wilson (1927), for 95 %. Answers with even numbers are held
+out: once somebody has looked at what is said about them, they measure nothing.
 """
 
 from __future__ import annotations
@@ -14,11 +16,12 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import enum
+import itertools
 import json
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import nbformat
@@ -36,6 +39,7 @@ else:
     import tomli as tomllib
 
 ROOT = Path(__file__).parent.parent
+SHIPPED = Path(__file__).with_suffix("")
 RIGHT, OTHER = "right", "other"
 _QUANTILE = 1.959964
 """Of the normal distribution, for an interval of 95 %."""
@@ -84,15 +88,22 @@ class Measured:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table. Returns 2 if the answers cannot be read, else 0."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", nargs="?", type=Path, default=Path(__file__).with_suffix(""), help="with the answers")
+    parser.add_argument("folder", nargs="?", type=Path, default=SHIPPED, help="with the answers")
     parser.add_argument("--solutions", type=Path, default=ROOT / "solutions", help="the folder of source notebooks")
     parser.add_argument("--assignment", action="append", help="only this one; may be repeated")
+    parser.add_argument(
+        "--half", choices=("odd", "even"), help="only answers whose number in their file is odd, or even"
+    )
     parser.add_argument("--strict", action="store_true", help="count only the cause itself, not what is just as true")
     parser.add_argument("--list", action="store_true", help="list each answer that is not named rightly")
     parser.add_argument("--json", type=Path, help="write every answer with its diagnosis to this file")
     options = parser.parse_args(arguments)
     try:
-        measured = list(measure(options.folder, options.solutions, options.assignment, strict=options.strict))
+        if options.list and options.folder == SHIPPED and options.half != "odd":
+            raise UsageError("Answers with even numbers are held out.", "To list the others, add --half odd.")
+        answers = read_answers(options.folder, options.assignment)
+        chosen = [answer for answer in answers if options.half in (None, ("even", "odd")[answer.number % 2])]
+        measured = list(measure(chosen, options.solutions, strict=options.strict))
     except GraderError as error:
         print(error, file=sys.stderr)
         return 2
@@ -111,9 +122,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def measure(folder: Path, solutions: Path, only: Sequence[str] | None, *, strict: bool) -> Iterator[Measured]:
+def measure(answers: Iterable[Answer], solutions: Path, *, strict: bool) -> Iterator[Measured]:
     """
-    Grade every answer of a folder.
+    Grade every answer.
+
+    Raises:
+        UsageError: An answer is to an exercise that there is not.
+    """
+    for name, of_assignment in itertools.groupby(answers, key=lambda answer: answer.assignment):
+        path = solutions / f"{name}.md"
+        source, assignment = read_source(path), load_assignment(path)
+        for answer in of_assignment:
+            yield _measured(answer, source, assignment, strict=strict)
+
+
+def read_answers(folder: Path, only: Sequence[str] | None = None) -> list[Answer]:
+    """
+    The answers in a folder, those to the same assignment together.
+
+    Args:
+        only: The assignments to read; None for all.
 
     Raises:
         UsageError: The folder has no such file, or an answer is not as the format wants it.
@@ -121,20 +149,10 @@ def measure(folder: Path, solutions: Path, only: Sequence[str] | None, *, strict
     paths = [path for path in sorted(folder.glob("*.toml")) if not only or path.stem in only]
     if not paths:
         raise UsageError(f"There are no answers in {folder}.", "Name a folder with files `<assignment>.toml`.")
-    for path in paths:
-        source_path = solutions / f"{path.stem}.md"
-        source, assignment = read_source(source_path), load_assignment(source_path)
-        for answer in read_answers(path):
-            yield _measured(answer, source, assignment, strict=strict)
+    return [answer for path in paths for answer in _answers_in(path)]
 
 
-def read_answers(path: Path) -> list[Answer]:
-    """
-    The answers in a file.
-
-    Raises:
-        UsageError: It is not TOML, or an answer lacks a key.
-    """
+def _answers_in(path: Path) -> list[Answer]:
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))["answer"]
         return [

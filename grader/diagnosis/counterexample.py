@@ -41,9 +41,10 @@ def counterexample_of(exercise: Exercise, outcome: Outcome, calls: Sequence[Retu
         return None
     wrong = [call for call in calls if _is_visibly_wrong(call)]
     # A result with one row may be wrong by chance: a dimension of 1 may be dropped, or be broadcast.
-    sure = [call for call in wrong if call.case.rows > 1 or any(other.case.rows > 1 for other in wrong)]
-    alike = [call for call in sure if outcome_of(call, autograd="allow") is outcome]
-    found = next(iter(alike or sure), None)
+    on_several = [call for call in calls if call.case.rows > 1]
+    is_sure = not on_several or any(call.case.rows > 1 for call in wrong)
+    alike = [call for call in wrong if outcome_of(call, autograd="allow") is outcome]
+    found = next(iter(alike or wrong), None) if is_sure else None
     return _shown(exercise, found) if found is not None else Counterexample(reason=_why_none(exercise, calls))
 
 

@@ -111,6 +111,20 @@ def test_sizes_that_are_fixed_are_the_reason() -> None:
     assert "sizes of this network are fixed" in example.reason
 
 
+def test_one_row_is_enough_where_no_more_fit() -> None:
+    """Eight maps, and twelve numbers at most."""
+    example = shown(
+        example_of(graded("# %%\ndef grad_w2(g, dlogits):\n    return -g.T @ dlogits\n", "convnet"), "grad_w2")
+    )
+    assert example.rows == 1
+    assert [len(table.numbers) for table in example.arguments] == [8, 2]
+
+
+def test_what_is_wrong_on_one_row_only_is_no_example() -> None:
+    code = "# %%\ndef grad_b1(dz1):\n    return dz1.sum(0, keepdim=True) + (len(dz1) == 1) + (len(dz1) > 40)\n"
+    assert "only by chance" in example_of(graded(code), "grad_b1").reason  # type: ignore[union-attr]
+
+
 def test_a_right_function_is_not_called_again() -> None:
     """Neither is one that is blank, or raises."""
     assignment = assignment_called("two_layer_mse")

@@ -79,11 +79,11 @@ def hidden_requests(
         found = answers.get((given.exercise.name, asked.exercise.name), ())
         return {name for name, part in found if part in asked.parts and name not in given.withheld}
 
+    tells = {one.key: {other.key: names for other in left if (names := told(one, other))} for one in left}
     while left:
-        free = (one for one in left if not any(told(one, other) for other in left))
-        chosen = next(free, left[0])
+        chosen = next((one for one in left if not any(other.key in tells[one.key] for other in left)), left[0])
         left.remove(chosen)
-        early = set().union(*(told(chosen, other) for other in left))
+        early = {name for other in left for name in tells[chosen.key].get(other.key, ())}
         yield chosen.exercise, chosen.request(limits, autograd=autograd, without=early & set(chosen.exercise.parts))
 
 

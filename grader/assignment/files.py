@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path, PurePosixPath
 
-from grader.assignment.cells import REGION
 from grader.errors import SourceError
 
 __all__ = ["MOST_BYTES", "MOST_FILES", "Files", "digest_of", "in_folder_of", "read_files", "write_files"]
@@ -26,6 +26,8 @@ Files = Mapping[str, bytes]
 MOST_BYTES = 16 << 20
 MOST_FILES = 200
 _LEFT_OUT = ("__pycache__",)
+_MARK = re.compile(rb"#\s*(?:BEGIN|END) SOLUTION\b")
+"""A mark of a solution region, also within the JSON of a notebook, and in the words of other tools."""
 _moving = threading.RLock()
 
 
@@ -48,7 +50,7 @@ def read_files(folder: Path) -> dict[str, bytes]:
                     f"The files in {folder} are too many or too large to travel with a notebook.",
                     f"{MOST_FILES} files may, and {MOST_BYTES >> 20} MiB together: keep what the exercises need.",
                 )
-            if any(map(REGION.match, content.decode("utf-8", errors="replace").splitlines())):
+            if _MARK.search(content.replace(b"\0", b"")):  # in UTF-16, every other byte is zero
                 raise SourceError(f"There is a solution region in {path}.", "Students get this file.")
     except OSError as error:
         raise SourceError(f"The files in {folder} cannot be read ({error.strerror}).", "Check them.") from error

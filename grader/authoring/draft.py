@@ -22,6 +22,7 @@ from grader.assignment.source import as_sentence
 from grader.authoring.blanks import STUB, has_blank, with_regions
 from grader.calling.equation import Equation, EquationError
 from grader.errors import UsageError
+from grader.execution.border import whole_characters
 
 __all__ = ["draft_from", "read_notebook_of_course"]
 
@@ -43,6 +44,10 @@ _MISSING = {
 ''',
 }
 _FUNCTION = (ast.FunctionDef, ast.ClassDef)
+_FENCE = re.compile(r"(?:`{3,}|~{3,})\s*\{(?=(?:code|raw)-cell)")
+_BREAK = re.compile(r"^[\s>]*(?=\+\+\+)", re.MULTILINE)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+_MOST_POINTS = 1e6
 
 
 @dataclasses.dataclass(slots=True)
@@ -63,6 +68,9 @@ def read_notebook_of_course(path: Path) -> NotebookNode:
     """
     try:
         notebook: NotebookNode = jupytext.read(path, as_version=4)
+        for cell in notebook.cells:
+            text = whole_characters(cell.source).replace("\r\n", "\n").replace("\r", "\n")
+            cell.source = _CONTROL.sub("", text)  # YAML has no such characters
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}).", "Check the path.") from error
     except Exception as error:
@@ -75,7 +83,7 @@ def draft_from(notebook: NotebookNode, assignment_id: str, *, hidden_seed: int) 
     draft = _Draft()
     for cell, points in _with_points(_wanted(notebook.cells, draft)):
         if cell.cell_type != "code":
-            draft.cells.append(nbformat.v4.new_markdown_cell(cell.source))
+            draft.cells.append(nbformat.v4.new_markdown_cell(_as_text(cell.source)))
             if cell.get("attachments"):
                 draft.todos.append("A picture is attached to a cell: save it beside this file, and link to it.")
         elif _asks(cell):
@@ -103,6 +111,11 @@ def draft_from(notebook: NotebookNode, assignment_id: str, *, hidden_seed: int) 
         }
     )
     return jupytext.writes(made, fmt="md:myst"), list(dict.fromkeys(draft.todos))
+
+
+def _as_text(source: str) -> str:
+    """Text that stays text in MyST: a fence or a break in it does not begin a cell, which the grader would run."""
+    return _BREAK.sub(r"\g<0>\\", _FENCE.sub(r"\g<0> ", source))
 
 
 # ----------------------------------------------------------------------------------------------- what is in which cell
@@ -135,7 +148,7 @@ def _wanted(cells: Sequence[NotebookNode], draft: _Draft) -> Iterator[NotebookNo
                 yield nbformat.v4.new_raw_cell(cell.source, metadata={"points": "next"})
         elif is_inside_tests or _is_test(cell) or cell.source.lstrip().startswith("grader.check("):
             draft.tests += 1
-            yield nbformat.v4.new_raw_cell(f"points: {_nbgrader(cell).get('points', 0)}", metadata={"points": "last"})
+            yield nbformat.v4.new_raw_cell(f"points: {_own_points(cell)}", metadata={"points": "last"})
         elif cell.cell_type in ("code", "markdown"):
             yield cell
 
@@ -146,20 +159,33 @@ def _with_points(cells: Iterator[NotebookNode]) -> list[tuple[NotebookNode, floa
     following = 0.0
     for cell in cells:
         if cell.cell_type != "raw":
-            found.append((cell, following + float(_nbgrader(cell).get("points", 0)) if _asks(cell) else 0.0))
+            found.append((cell, following + _own_points(cell) if _asks(cell) else 0.0))
             following = 0.0 if _asks(cell) else following
             continue
         points = _POINTS.search(cell.source)
         if points is None:
             continue
         if cell.metadata["points"] == "next":
-            following = float(points.group(1))
+            following = _finite(points.group(1))
             continue
         for index in range(len(found) - 1, -1, -1):
             if _asks(found[index][0]):
-                found[index] = found[index][0], found[index][1] + float(points.group(1))
+                found[index] = found[index][0], found[index][1] + _finite(points.group(1))
                 break
     return found
+
+
+def _own_points(cell: NotebookNode) -> float:
+    return _finite(_nbgrader(cell).get("points", 0))
+
+
+def _finite(points: object) -> float:
+    """Points as a number that an exercise may have; 0 for anything else."""
+    try:
+        number = float(points)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return number if 0 < number < _MOST_POINTS else 0.0
 
 
 # ------------------------------------------------------------------------------------------------------------ exercises
@@ -218,7 +244,10 @@ def _whole_body_as_region(code: str, node: ast.FunctionDef | ast.ClassDef) -> st
 
 def _with_docstring(code: str, node: ast.FunctionDef | ast.ClassDef) -> str:
     lines = code.split("\n")
-    header = next(number for number in range(node.lineno - 1, len(lines)) if re.search(r":\s*(#.*)?$", lines[number]))
+    ends = (number for number in range(node.lineno - 1, len(lines)) if re.search(r":\s*(#.*)?$", lines[number]))
+    header = next(ends, None)
+    if header is None:  # all in one line
+        return code
     indent = " " * (node.col_offset + 4)
     return "\n".join([*lines[: header + 1], f'{indent}"""TODO: the question, and the shapes."""', *lines[header + 1 :]])
 
@@ -308,13 +337,17 @@ def _other(code: str) -> Iterator[NotebookNode]:
 def _tag_network(draft: _Draft) -> None:
     """Tag the cells that define the network, and what those use; add what is missing above the first exercise."""
     others = {id(cell): tree for cell in draft.cells if not _tags(cell) and (tree := _definitions(cell)) is not None}
-    wanted = set(_NETWORK)
-    for _ in range(len(others) + 1):
-        for cell in draft.cells:
-            tree = others.get(id(cell))
-            if tree is not None and wanted & {node.name for node in tree.body if isinstance(node, _FUNCTION)}:
+    definers: dict[str, list[NotebookNode]] = {}
+    for cell in draft.cells:
+        for node in others[id(cell)].body if id(cell) in others else ():
+            if isinstance(node, _FUNCTION):
+                definers.setdefault(node.name, []).append(cell)
+    waiting = list(_NETWORK)
+    while waiting:
+        for cell in definers.pop(waiting.pop(), ()):
+            if not _tags(cell):
                 cell.metadata["tags"] = ["network"]
-                wanted |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+                waiting += [node.id for node in ast.walk(others[id(cell)]) if isinstance(node, ast.Name)]
     network = [node for cell in draft.cells if _tags(cell) == ["network"] for node in _body(cell)]
     forward = next((node for node in network if isinstance(node, ast.FunctionDef) and node.name == "forward"), None)
     if forward is not None and not _returns_loss(forward):
@@ -354,5 +387,5 @@ def _tags(cell: NotebookNode) -> list[str]:
 def _parsed(code: str) -> ast.Module | None:
     try:
         return ast.parse(code)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None

@@ -17,6 +17,7 @@ from nbformat import NotebookNode
 
 __all__ = ["opening", "place_of_opening"]
 
+_WORD = re.compile("NAMES|WHERE|FOLDER")
 _MNIST = re.compile(r"\bload_mnist\b")
 
 
@@ -26,9 +27,10 @@ def opening(cells: Sequence[NotebookNode], settings: Mapping[str, Any]) -> str:
     names = "check, load_mnist" if has_mnist else "check"
     text = _template("opening") + (_template("opening_mnist") if has_mnist else "")
     if "files" in settings:
-        text += "\n\n" + _template("opening_files").replace("FOLDER", settings["files"])
+        text += "\n\n" + _template("opening_files")
     where = json.dumps(settings.get("install", ""), ensure_ascii=False)
-    return text.replace("NAMES", names).replace("WHERE", where).rstrip("\n")
+    words = {"NAMES": names, "WHERE": where, "FOLDER": settings.get("files", "")}
+    return _WORD.sub(lambda found: words[found.group()], text).rstrip("\n")
 
 
 def place_of_opening(cells: Sequence[NotebookNode]) -> int:

@@ -162,7 +162,11 @@ def _released_metadata(cell: NotebookNode, targets: Sequence[str] | None) -> dic
 def _inlined(match: re.Match[str], folder: Path) -> str:
     alternative, name = match.groups()
     path = folder / name
-    kind = mimetypes.guess_type(name)[0] or "application/octet-stream"
+    kind = mimetypes.guess_type(name)[0] or ""
+    if not kind.startswith("image/"):  # a text of somebody else's may name any file of the author's
+        raise SourceError(
+            f"{path} is not a picture.", "Link to it as `[text](address)`; only pictures travel like this."
+        )
     try:
         content = base64.b64encode(path.read_bytes()).decode()
     except OSError as error:

@@ -9,10 +9,18 @@ from __future__ import annotations
 
 import ast
 import types
-from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, TypeGuard
+
+import numpy as np
+import torch
 
 __all__ = ["Lines", "names_changed"]
+
+_VIEWS = ("diagonal", "permute", "ravel", "reshape", "squeeze", "swapaxes", "t", "transpose", "unsqueeze", "view")
+_METHODS = ("fill", "put")
+_FUNCTIONS = ("at", "copyto", "fill_diagonal", "place", "put", "put_along_axis", "putmask")
+"""What changes an array in numpy: methods of it, and functions that take it first, `np.add.at(d, rows, values)`."""
 
 
 class Lines:
@@ -96,17 +104,23 @@ class Lines:
         for number, (_, statement) in enumerate(self._statements):
             try:
                 exec(self._code(number), namespace)  # noqa: S102 - student's or ours
-            except Exception as error:
-                self.error = self.error or error
-                self.failed |= names_changed(statement, self._targets)
+            except (Exception, SystemExit) as error:
+                self._note(error, names_changed(statement, self._targets))
             for name in (name for name, last in self._last.items() if last == number):
                 if name in namespace and name not in self.failed and wanted in (None, name):
-                    found[name] = _copied(namespace[name])
+                    try:
+                        found[name] = _copied(namespace[name])
+                    except Exception as error:  # of a student's own kind of tensor
+                        self._note(error, {name})
                 if wanted == name:
                     return found
                 if name in right:
                     namespace[name] = right[name]
         return found
+
+    def _note(self, error: BaseException, names: Collection[str]) -> None:
+        self.error = self.error or error
+        self.failed |= set(names)
 
     def _code(self, number: int) -> types.CodeType:
         """The code of a statement, which is compiled once."""
@@ -118,27 +132,44 @@ class Lines:
 
 def _copied(value: Any) -> Any:
     """A copy of a tensor or an array; another value as it is."""
-    return value.clone() if hasattr(value, "clone") else value.copy() if hasattr(value, "copy") else value
+    if isinstance(value, torch.Tensor):
+        return value.clone()
+    return value.copy() if isinstance(value, np.ndarray) else value
 
 
 def names_changed(statement: ast.stmt, names: Collection[str]) -> set[str]:
     """
-    Which names a statement binds or changes: `d = …`, `d += …`, `d[0] = …`, `d.add_(…)`, also within a loop.
+    Which names a statement binds or changes: `d = …`, `d += …`, `d[0] = …`, `d.add_(…)`, `np.add.at(d, …)`, `f(out=d)`.
 
     >>> names_changed(ast.parse("for k in range(3): dC[k] += d[k]").body[0], ["dC", "d"])
+    {'dC'}
+    >>> names_changed(ast.parse("np.add.at(dC.reshape(-1, 2), ix, d)").body[0], ["dC", "d"])
     {'dC'}
     """
     if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
         return set()
-    changed = set()
-    for node in ast.walk(statement):
-        target: ast.AST | None = None
-        if isinstance(node, (ast.Name, ast.Subscript, ast.Attribute)) and isinstance(node.ctx, ast.Store):
-            target = node
-        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr.endswith("_"):
-            target = node.func
-        while isinstance(target, (ast.Subscript, ast.Attribute)):
-            target = target.value
-        if isinstance(target, ast.Name) and target.id in names:
-            changed.add(target.id)
-    return changed
+    return {name for node in ast.walk(statement) for name in map(_root, _changed_by(node)) if name in names}
+
+
+def _changed_by(node: ast.AST) -> Iterator[ast.AST]:
+    """The expressions whose values a node of a syntax tree binds or changes."""
+    if isinstance(node, (ast.Name, ast.Subscript, ast.Attribute)) and isinstance(node.ctx, ast.Store):
+        yield node
+    if not isinstance(node, ast.Call):
+        return
+    yield from (keyword.value for keyword in node.keywords if keyword.arg == "out")
+    if isinstance(node.func, ast.Attribute) and (node.func.attr.endswith("_") or node.func.attr in _METHODS):
+        yield node.func
+    if isinstance(node.func, ast.Attribute) and node.func.attr in _FUNCTIONS and node.args:
+        yield node.args[0]
+
+
+def _root(node: ast.AST) -> str:
+    """The name of the array that an expression is a view of, `d` for `d.view(-1)[0]`; empty if there is none."""
+    while isinstance(node, (ast.Subscript, ast.Attribute)) or _is_view(node):
+        node = node.func if isinstance(node, ast.Call) else node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _is_view(node: ast.AST) -> TypeGuard[ast.Call]:
+    return isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _VIEWS

@@ -85,8 +85,12 @@ def keeps_state(evidence: Evidence) -> Iterator[Explanation]:
 
 def _repeats_the_first(got: Sequence[torch.Tensor]) -> bool:
     """Whether all results are the same, and more than a constant or a mask."""
-    is_repeated = all(torch.equal(got[0], later) for later in got[1:])
+    is_repeated = all(_are_equal(got[0], later) for later in got[1:])
     return is_repeated and float(got[0].abs().max()) > 0 and len(set(got[0].flatten().tolist())) > 2
+
+
+def _are_equal(first: torch.Tensor, second: torch.Tensor) -> bool:
+    return first.dtype == second.dtype and torch.equal(first, second)  # of some dtypes, it compares none with another
 
 
 def _adds_up(got: Sequence[torch.Tensor], expected: Sequence[torch.Tensor]) -> bool:
@@ -108,7 +112,7 @@ def ignores_upstream(evidence: Evidence) -> Iterator[Explanation]:
         return
     # These two cases differ in their upstream gradients only.
     pairs = zip(by_case["vjp"].tensors, by_case["linear"].tensors, strict=True)
-    if all(torch.equal(first, second) for first, second in pairs):
+    if all(_are_equal(first, second) for first, second in pairs):
         yield _explain_ignored_upstream(evidence, evidence.upstream)
 
 

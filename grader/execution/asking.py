@@ -4,7 +4,6 @@ Makes the requests that call exercises.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,7 +22,6 @@ __all__ = [
     "call_request",
     "chain_request",
     "hidden_keys",
-    "hidden_requests",
     "practice_key",
     "small_key",
     "small_request",
@@ -105,25 +103,3 @@ def hidden_keys(exercise: Exercise) -> tuple[str, ...]:
     if not exercise.is_lines:
         return (f"{exercise.name} hidden",)
     return tuple(f"{exercise.name} hidden {number}" for number in range(len(exercise.parts)))
-
-
-def hidden_requests(
-    exercise: Exercise, cases: Sequence[Case], limits: Limits, *, autograd: str = "forbid"
-) -> tuple[Request, ...]:
-    """
-    The requests to call an exercise on hidden cases.
-
-    Straight lines go on with right gradients, which would be answers if they could be read too early. So each part is
-    asked for alone, and what comes with it are the right values of those parts that have been asked for before.
-    """
-    requests = []
-    for number, key in enumerate(hidden_keys(exercise)):
-        later = set(exercise.parts[number:]) if exercise.is_lines else set()
-        known = [
-            dataclasses.replace(case, arguments={n: v for n, v in case.arguments.items() if n not in later})
-            for case in cases
-        ]
-        request = call_request(exercise, known, limits, autograd=autograd)
-        header = {**request.header, **({"wanted": exercise.parts[number]} if exercise.is_lines else {})}
-        requests.append(dataclasses.replace(request, key=key, header=header, is_hidden=True))
-    return tuple(requests)

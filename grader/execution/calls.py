@@ -154,8 +154,14 @@ def read_told(
 
 
 def _together(words: Sequence[Told], *, by_parts: bool) -> Told:
-    """The word of a hidden case of which each part was asked for alone."""
+    """
+    The word of a hidden case of which each part was asked for alone.
+
+    Autograd that works for one part may have worked for all: what it computes can be kept.
+    """
     of_parts = tuple(word.of_parts[number] for number, word in enumerate(words))
+    if any(word.outcome is Outcome.FORBIDDEN for word in words):
+        of_parts = (Outcome.FORBIDDEN,) * len(words)
     return Told(
         case=words[0].case,
         outcome=most_telling(list(of_parts)),

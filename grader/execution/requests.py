@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from grader.assignment.load import Assignment
 from grader.calling.exercise import Exercise
-from grader.execution.asking import call_request, chain_request, hidden_requests, practice_key, small_request
+from grader.execution.asking import call_request, chain_request, hidden_keys, practice_key, small_request
 from grader.execution.calls import outcome_of, place_in, read_call
 from grader.execution.channel import Reply, Request
+from grader.execution.hidden import hidden_requests
 from grader.execution.rebinding import rebind_request
 from grader.model import Outcome, most_telling
 from grader.notebook.functions import FunctionIndex
@@ -45,7 +46,8 @@ def requests_for(
     First all that may be spoken of, then the hidden cases.
 
     In this order, nothing that a function or the notebook says can depend on a hidden number: they reach the student's
-    processes when everything has been said. Of the replies to them, only one word each is read.
+    processes when everything has been said. Of the replies to them, only one word each is read. None of these numbers
+    is an answer that is still to be asked for.
 
     Only a function that is wrong is called with changed variables of the notebook, and on small cases; and in a process
     of its own, so that no other call sees what that leaves behind.
@@ -70,13 +72,12 @@ def requests_for(
             scope = functions.scope(exercise.name, place_in(replies[exercise.name]))
             yield from rebind_request(assignment, exercise, cases[exercise.name], scope)
             yield from small_requests(assignment, exercise, outcome)
-    for exercise in done:
-        if not replies[practice_key(exercise)].is_fatal:
-            hidden = [case for case in cases[exercise.name] if not case.public]
-            for request in hidden_requests(exercise, hidden, limits, autograd=assignment.autograd):
-                yield request
-                if replies[request.key].is_fatal:
-                    break
+    safe = [exercise for exercise in done if not replies[practice_key(exercise)].is_fatal]
+    hidden = {exercise.name: [case for case in cases[exercise.name] if not case.public] for exercise in safe}
+    for exercise, request in hidden_requests(safe, hidden, limits, autograd=assignment.autograd):
+        # Straight lines run from the first one on, so what ended the process does so for each part after that one.
+        if all(replies[key].status == "done" for key in hidden_keys(exercise) if key in replies):
+            yield request
 
 
 def small_requests(assignment: Assignment, exercise: Exercise, outcome: Outcome) -> tuple[Request, ...]:

@@ -33,6 +33,7 @@ __all__ = ["Call", "NotebookState", "call_cases", "call_function"]
 _MESSAGE_CHARACTERS = 2_000
 _NAME_CHARACTERS = 100
 _FRAMES, _FRAMES_READ = 12, 200
+_clone = torch.Tensor.clone  # as it is before the notebook runs
 _UNWATCHED = "could not be watched: the grader no longer sees a backward pass of its own"
 
 
@@ -91,7 +92,7 @@ def call_cases(request: Message, state: NotebookState, write: Write) -> None:
         state, place = _with_lines(state, asked)
     else:
         place = place_of(state.variables.get(function), function, state.cells)
-    is_watched = not state.journal.is_alone or sees_a_pass()
+    is_watched = not state.journal.is_alone or sees_a_pass(state.journal)
     for case in header["cases"]:
         state.journal.turn_to(case, write)
         if not is_watched:
@@ -150,24 +151,32 @@ def call_function(
     function: Any = state.variables.get(name)
     if not (callable(function) or isinstance(function, Lines)):
         return Call({}, {"status": "missing", "type": type_name(function) if name in state.variables else None})
-    copies = with_tensors(arguments, torch.Tensor.clone)
+    copies = with_tensors(arguments, _clone)
     trace = AutogradTrace(state.journal)
     mode = torch.inference_mode() if inference else torch.enable_grad()
     try:
         with default_dtype(state.default_dtype), mode, _watched(state, trace) if traced else contextlib.nullcontext():
-            description, tensors = read_answer(asked.call(state.variables, copies), asked)
-            if asked.is_lines and function.error is not None:
-                description |= _of_error(function.error, function, asked, state)
-                kind = type_name(function.error)
-                description["absent"] = [[n, kind] for n, part in enumerate(asked.parts) if part in function.failed]
+            call = _called(state, asked, function, copies)
+            if call.description["status"] == "returned":
+                call.description["mutated"] = [key for key in copies if not _are_same(copies[key], arguments[key])]
+    except BaseException as error:  # the notebook may have left torch in any state
+        return Call({}, _of_error(error, function, asked, state))
+    return dataclasses.replace(call, rounds=trace.rounds)
+
+
+def _called(state: NotebookState, asked: Asked, function: Any, arguments: dict[str, Any]) -> Call:
+    """The result of a call. What an exception says belongs to it: the student's code may say it."""
+    try:
+        description, tensors = read_answer(asked.call(state.variables, arguments), asked)
+        if asked.is_lines and function.error is not None:
+            description |= _of_error(function.error, function, asked, state)
+            kind = type_name(function.error)
+            description["absent"] = [[n, kind] for n, part in enumerate(asked.parts) if part in function.failed]
     except MemoryError as error:
         return Call({}, {"status": "out_of_memory", "error": _describe_exception(error, state)})
     except BaseException as error:  # SystemExit and KeyboardInterrupt, too: the student's function raised them
         return Call({}, _of_error(error, function, asked, state))
-    description["mutated"] = [
-        key for key, copy in copies.items() if not _are_same(tensors_in(key, copy), tensors_in(key, arguments[key]))
-    ]
-    return Call(tensors, description, trace.rounds)
+    return Call(tensors, description)
 
 
 def _of_error(error: BaseException, function: Any, asked: Asked, state: NotebookState) -> dict[str, Any]:
@@ -193,8 +202,8 @@ def _watched(state: NotebookState, trace: AutogradTrace) -> Iterator[None]:
             yield
 
 
-def _are_same(copies: Iterator[tuple[str, torch.Tensor]], originals: Iterator[tuple[str, torch.Tensor]]) -> bool:
-    first, second = [tensor for _, tensor in copies], [tensor for _, tensor in originals]
+def _are_same(copy: Any, original: Any) -> bool:
+    first, second = ([tensor for _, tensor in tensors_in("", value)] for value in (copy, original))
     return len(first) == len(second) and all(map(_same, first, second))
 
 

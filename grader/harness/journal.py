@@ -32,11 +32,13 @@ class Journal:
     Attributes:
         is_alone: Whether nothing but the calls runs in this process. In a student's own check, the notebook runs, too.
         is_open: Whether a function is being called.
+        passes: The number of the last backward pass that is accounted for; None if it is not known.
     """
 
     def __init__(self, *, is_alone: bool = False) -> None:
         self.is_alone = is_alone
         self.is_open = False
+        self.passes: int | None = None
         self._case: str | None = None
         self._write: Write = _to_nobody
         self._noted: set[tuple[str, str]] = set()

@@ -22,6 +22,8 @@ def code_of(function: Any, name: str) -> types.CodeType | None:
     """
     The code behind a callable: of what a decorator wraps, of a method, of what `functools.partial` holds.
 
+    None of the callable's own code runs: nobody watches yet what it does.
+
     Args:
         name: The name that the callable has in the notebook. A wrapper that does not say what it wraps may hold a
             function of that name.
@@ -35,27 +37,27 @@ def code_of(function: Any, name: str) -> types.CodeType | None:
             if inner is None:
                 break
             function = inner
-        code = getattr(function, "__code__", None)
-        if isinstance(code, types.CodeType):
-            return _held(function, name, _DEPTH) or code
+        if type(function) is types.FunctionType:
+            return _held(function, name, _DEPTH) or function.__code__
     return None
 
 
 def _inside(function: Any) -> Any:
     """The callable that another one passes its arguments to; None if it is not known to."""
-    if getattr(function, "__wrapped__", None) is not None:
-        return function.__wrapped__
-    if isinstance(function, functools.partial):
+    wrapped = inspect.getattr_static(function, "__wrapped__", None)
+    if callable(wrapped):
+        return wrapped
+    if type(function) is functools.partial:
         return function.func
-    if isinstance(function, types.MethodType):
+    if type(function) is types.MethodType:
         return function.__func__
     called = inspect.getattr_static(type(function), "__call__", None)
-    return called if isinstance(called, types.FunctionType) else None
+    return called if type(called) is types.FunctionType else None
 
 
 def _held(function: Any, name: str, depth: int) -> types.CodeType | None:
     """The code of the function called `name` among a function and those that it holds in its closure."""
-    if not isinstance(function, types.FunctionType) or not depth:
+    if type(function) is not types.FunctionType or not depth:
         return None
     if function.__code__.co_name == name:
         return function.__code__

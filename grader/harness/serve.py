@@ -25,6 +25,7 @@ from grader.harness.chain import run_chain
 from grader.harness.child import Child, are_other_processes_left, end_other_processes, take_reserve
 from grader.harness.journal import Journal, Write
 from grader.harness.observer import Observer
+from grader.harness.passes import next_pass
 from grader.harness.wire import REQUEST_LIMIT_BYTES, ChannelClosed, Message, pack, receive_message
 from grader.modes import ordinary
 
@@ -42,7 +43,12 @@ def serve(shell: Any, descriptor: int) -> None:
     # `_filename_map` maps the file name of each cell to its execution count.
     journal = Journal(is_alone=True)
     state = NotebookState(shell.user_ns, shell.compile._filename_map, journal=journal)
-    begin = Observer(journal, state.cells).watch
+    observer = Observer(journal, state.cells)
+
+    def begin() -> None:
+        observer.watch()
+        journal.passes = next_pass()
+
     take_reserve()
     end_other_processes()
     for stream in (sys.stdout, sys.stderr):

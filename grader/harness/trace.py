@@ -123,19 +123,25 @@ class AutogradTrace:
     @contextlib.contextmanager
     def _counting(self) -> Iterator[None]:
         """
-        Within the context, backward passes of the whole process are counted.
+        Within the context, and since the one before it, backward passes of the whole process are counted.
 
         In a student's own check this would count what the notebook does in other threads, such as training.
         """
-        first = next_pass() if self._journal.is_alone else None
+        self._account()
         try:
             yield
         finally:
-            last = next_pass() if first is not None else None
-            if first is not None and last is None:
-                self._journal.note("did", "stopped autograd's engine")
-            elif first is not None and last is not None and last > first + 1:
-                self._note(_PASSED)
+            self._account()
+
+    def _account(self) -> None:
+        """Note it if there were more passes than are accounted for."""
+        journal = self._journal
+        known, number = journal.passes, next_pass() if journal.is_alone else None
+        if number is not None and known is not None and number > known + 1:
+            self._note(_PASSED)
+        elif number is None and known is not None:
+            journal.note("did", "stopped autograd's engine")
+        journal.passes = number
 
     def _noted(self, original: Callable[..., Any], *, use: str) -> Callable[..., Any]:
         @functools.wraps(original)
@@ -270,8 +276,14 @@ class _Calls(TorchFunctionMode):
         return result
 
 
-def sees_a_pass() -> bool:
-    """Whether a trace still sees a backward pass. If not, the notebook has changed what the grader watches."""
+def sees_a_pass(account: Journal) -> bool:
+    """
+    Whether a trace still sees a backward pass. If not, the notebook has changed what the grader watches.
+
+    Args:
+        account: The journal in which this pass is accounted for.
+    """
+    account.passes = None if account.passes is None else account.passes + 1
     seen: list[bytes] = []
     journal = Journal()
     journal.turn_to("own", seen.append)

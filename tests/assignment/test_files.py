@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import zipfile
 from pathlib import Path
 
@@ -192,6 +193,30 @@ def test_solutions_stay(source: Path) -> None:
 
     with pytest.raises(SourceError, match=r"There is a solution region in .*mine\.md"):
         read_source(source)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        json.dumps({"cells": [{"source": ["def f():\n", "    ### BEGIN SOLUTION\n"]}]}).encode(),
+        SOURCE.encode("utf-16"),
+        SOURCE.replace("\n", "\r").encode(),
+        b"x = 1  # BEGIN SOLUTION\n",
+    ],
+)
+def test_solutions_stay_in_other_forms(source: Path, content: bytes) -> None:
+    """A notebook as JSON, another encoding, another tool."""
+    (source.parent / "data" / "more").write_bytes(content)
+
+    with pytest.raises(SourceError, match=r"There is a solution region in .*more"):
+        read_source(source)
+
+
+@pytest.mark.parametrize("content", [b"the solution begins", b"BEGIN SOLUTIONS", b"\x00\xff# begin"])
+def test_other_words_travel(source: Path, content: bytes) -> None:
+    (source.parent / "data" / "more").write_bytes(content)
+
+    assert read_source(source).files["data/more"] == content
 
 
 @pytest.mark.parametrize("name", [".", "..", "../other", "/etc", "a/b", "a~", ".git", "''", "1.5"])

@@ -150,3 +150,12 @@ def test_a_notebook_without_mnist_loads_none() -> None:
     assert "mnist" not in code
     assert 'INSTALL = "a\\"b"' in code
     compile(code, "cell", "exec")
+
+
+def test_a_word_of_the_author_stays_as_it_is() -> None:
+    """Also one that the template has for what is put in."""
+    text = opening([], {"files": "WHERE", "install": 'https://example.edu/FOLDER-"NAMES".whl'})
+
+    compile(text, "<opening>", "exec")
+    assert 'isdir("WHERE")' in text
+    assert json.dumps('https://example.edu/FOLDER-"NAMES".whl') in text

@@ -14,6 +14,7 @@ from nbclient.exceptions import CellExecutionError
 
 from grader.assignment.source import REGION, read_source
 from grader.authoring.release import fill_blanks, release_notebook, write_release
+from grader.errors import SourceError
 from tests.conftest import ROOT, SOURCE, SOURCES
 
 RELEASED = ROOT / "assignments" / "two_layer_mse"
@@ -132,3 +133,16 @@ def test_answers_take_the_place_of_blanks() -> None:
     assert not any("grad_b1 is still blank" in code for code in codes)
     assert sum("is still blank" in code for code in codes) == 5
     assert len(codes) == len(notebook.cells) + 1
+
+
+@pytest.mark.parametrize("name", ["../secret.txt", "/etc/hostname", "two_layer_mse.md", "secret", "a.pem"])
+def test_only_pictures_are_put_into_a_notebook(name: str, tmp_path: Path) -> None:
+    """A text may come from a notebook of somebody else's, and name any file that its author can read."""
+    (tmp_path / "course").mkdir()
+    for path in (tmp_path / "secret.txt", tmp_path / "course" / "secret", tmp_path / "course" / "a.pem"):
+        path.write_text("secret")
+    source = tmp_path / "course" / SOURCE.name
+    source.write_text(SOURCE.read_text(encoding="utf-8").replace("(two_layer_mse.svg)", f"({name})"))
+
+    with pytest.raises(SourceError, match="is not a picture"):
+        release_notebook(read_source(source))

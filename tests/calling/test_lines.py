@@ -49,6 +49,21 @@ def test_a_line_that_fails_costs_its_own_gradient_only() -> None:
     assert (type(lines.error), lines.failed) == (ZeroDivisionError, {"dc", "da"})
 
 
+def test_what_cannot_be_copied_costs_its_own_gradient_only() -> None:
+    """So does a line that wants to leave."""
+
+    class Mine(torch.Tensor):
+        def clone(self) -> torch.Tensor:
+            raise ZeroDivisionError
+
+    variables = {"mine": torch.ones(()).as_subclass(Mine), "torch": torch}
+
+    values, lines = run("dc = mine\ndb = dc + 1\nda = db", variables=variables)
+    assert (values, lines.failed) == ({"db": 11, "da": 20}, {"dc"})
+    values, lines = run("dc = 1\ndb = exit(dc)\nda = dc", variables=variables)
+    assert (values, type(lines.error)) == ({"dc": 1, "da": 10}, SystemExit)
+
+
 def test_what_is_wrong_in_place_does_not_reach_other_gradients() -> None:
     """A gradient that shares its memory with an earlier one is changed alone."""
     values, _ = run("dc = b.clone()\ndb = dc\ndb += 100\nda = dc")
@@ -84,7 +99,16 @@ def test_a_notebook_without_lines_has_no_answer() -> None:
         ("dx.grad = dy", {"dx"}),
         ("dx.index_add_(0, i, dy)", {"dx"}),
         ("dx[0].add_(dy)", {"dx"}),
+        ("dx.view(-1)[0] = dy", {"dx"}),
+        ("dx.T.reshape(-1).add_(dy)", {"dx"}),
+        ("np.add.at(dx, i, dy)", {"dx"}),
+        ("np.copyto(dx[0], dy)", {"dx"}),
+        ("dx.fill(0)", {"dx"}),
+        ("torch.mm(dy, w, out=dx)", {"dx"}),
         ("dx.add(dy)", set()),
+        ("dy = dx.clone().mul_(2)", {"dy"}),
+        ("f(dx)[0] = 1", set()),
+        ("at(dx)", set()),
         ("print(dx)", set()),
         ("with torch.no_grad():\n    dx /= dy", {"dx"}),
         ("def f():\n    dx = 1", set()),

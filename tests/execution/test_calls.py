@@ -198,6 +198,22 @@ def test_a_hidden_case_tells_one_word(header: dict[str, Any], tensors: list[torc
     assert read_told([HIDDEN], [reply], autograd="forbid") == (Told(case="vjp", outcome=told),)
 
 
+@pytest.mark.parametrize("place", [0, 1])
+def test_autograd_for_one_part_costs_all_that_were_asked_for_alone(place: int) -> None:
+    """Straight lines can keep what it computes."""
+    two = case_of("vjp", EXPECTED, EXPECTED_BIAS, public=False)
+    replies = []
+    for number, tensor in enumerate((EXPECTED, EXPECTED_BIAS)):
+        header = RETURNED | ({"autograd": ["started a backward pass"]} if number == place else {})
+        replies.append(Reply(status="done", records={"vjp": (header, payload_of({str(number): tensor.float()}))}))
+
+    (forbidden,) = read_told([two], replies, autograd="forbid", by_parts=True)
+    (flagged,) = read_told([two], replies, autograd="flag", by_parts=True)
+
+    assert (forbidden.outcome, forbidden.of_parts) == (Outcome.FORBIDDEN, (Outcome.FORBIDDEN,) * 2)
+    assert (flagged.outcome, flagged.of_parts, flagged.uses_autograd) == (Outcome.MATCH, (Outcome.MATCH,) * 2, True)
+
+
 # ------------------------------------------------------------------------------------------------------------ errors
 
 ERROR = {

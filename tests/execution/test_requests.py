@@ -8,6 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load
 
+from grader.assignment.exercises import lines_for
 from grader.calling.exercise import Exercise
 from grader.execution.channel import Reply, Request
 from grader.execution.requests import requests_for
@@ -115,6 +116,21 @@ def test_a_function_that_did_harm_is_not_called_again(status: str) -> None:
         ("grad_layer hidden", *HIDDEN),
     ]
     assert [exercise["function"] for exercise in requests[5].header["exercises"]] == ["grad_b", "grad_layer"]
+
+
+@pytest.mark.parametrize("status", ["crashed", "timed_out"])
+def test_lines_that_did_harm_do_it_once(status: str) -> None:
+    """They run from the first one on for each part, and would do it again."""
+    lines = Exercise(name="lines", **lines_for("lines", ["a", "b", "c"], {}))
+    case = dataclasses.replace(case_of("vjp", public=False), arguments={}, expected=(torch.ones(1),) * 3)
+    assignment = dataclasses.replace(ASSIGNMENT, exercises=(lines,))
+    replies: dict[str, Reply] = {}
+    keys = []
+    for request in requests_for(assignment, index_of([]), {"lines": (case,)}, {"lines": (case,)}, CHAIN_CASE, replies):
+        keys.append(request.key)
+        replies[request.key] = Reply(status=status if request.key == "lines hidden 1" else "done")
+
+    assert keys[-2:] == ["lines hidden 0", "lines hidden 1"]
 
 
 def test_hidden_cases_are_sent_even_if_the_chain_fails() -> None:

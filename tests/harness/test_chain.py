@@ -12,6 +12,9 @@ from safetensors.torch import load, save
 
 from grader.harness.call import NotebookState
 from grader.harness.chain import run_chain
+from grader.harness.journal import Journal
+from grader.harness.passes import next_pass
+from grader.harness.trace import AutogradTrace
 from grader.harness.wire import unpack_all
 
 NETWORK = """
@@ -195,3 +198,25 @@ def test_results_may_share_memory() -> None:
 
     assert result.tensors["grad_w/dw"].tolist() == W.tolist()
     assert result.tensors["grad_b/db"].tolist() == W[:1].tolist()
+
+
+def test_what_autograd_does_in_a_chain_is_nobodys_in_a_later_call() -> None:
+    """Nobody watches there, and the function that is called next has nothing to do with it."""
+
+    def by_autograd(z: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        with torch.inference_mode(mode=False), torch.enable_grad():
+            z = z.clone().requires_grad_()
+            return torch.autograd.grad(((z - y) ** 2).sum(), z)[0]
+
+    journal, written = Journal(is_alone=True), bytearray()
+    state = NotebookState({**RIGHT, "grad_z": by_autograd}, {}, journal=journal)
+    journal.passes = next_pass()
+    header = {"network": NETWORK, "inputs": ["x", "y"], "parameters": ["w", "b"], "exercises": [GRAD_Z]}
+    payload = save({"x": X, "y": Y, "w": W, "b": B})
+    run_chain((header | {"learning_rate": RATE, "steps": 2}, payload), state, lambda _: None)
+    journal.turn_to("case", written.extend)
+
+    with torch.inference_mode(), AutogradTrace(journal).watching():
+        X.sum()
+
+    assert not written

@@ -118,3 +118,43 @@ def test_a_raise_is_the_functions_own(function: Any, is_own: bool) -> None:
         function()
 
     assert is_own_raise(caught.value, function, "grad_w") is is_own
+
+
+class Sly:
+    """Notes each piece of its own code that runs."""
+
+    ran: list[str]
+
+    def __init__(self) -> None:
+        vars(self)["ran"] = []
+
+    def __call__(self) -> None:
+        """It can be called."""
+
+    def __getattr__(self, name: str) -> object:
+        self.ran.append(name)
+        raise AttributeError(name)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> type:
+        self.ran.append("__class__")
+        return functools.partial
+
+    @property
+    def __wrapped__(self) -> object:
+        self.ran.append("__wrapped__")
+        return None
+
+    @property
+    def __code__(self) -> object:
+        self.ran.append("__code__")
+        return None
+
+
+def test_to_look_for_the_code_runs_none_of_it() -> None:
+    sly = Sly()
+
+    line = Sly.__call__.__code__.co_firstlineno
+    assert place_of(sly, "f", {}) == [0, line]
+    assert place_of(functools.partial(sly), "f", {}) == [0, line]
+    assert sly.ran == []

@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from grader.harness.journal import Journal
+from grader.harness.passes import next_pass
 from grader.harness.trace import AutogradTrace, sees_a_pass
 from grader.harness.wire import unpack_all
 
@@ -312,8 +313,32 @@ def test_an_operator_of_the_students_own_may_be_called_backward() -> None:
 
 
 def test_a_trace_that_was_changed_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert sees_a_pass()
+    assert sees_a_pass(Journal())
 
     monkeypatch.setattr(Journal, "note", lambda *_: None)
 
-    assert not sees_a_pass()
+    assert not sees_a_pass(Journal())
+
+
+def one_pass() -> None:
+    with torch.inference_mode(mode=False), torch.enable_grad():
+        torch.ones((), requires_grad=True).mul(2.0).backward()
+
+
+@pytest.mark.parametrize("where", ["before", "between", "never"])
+def test_a_pass_between_two_calls_is_recorded(where: str) -> None:
+    """It is the student's, who has some code run where nothing is watched. Passes of the grader's own do not count."""
+    journal, written = Journal(is_alone=True), bytearray()
+    journal.turn_to("case", written.extend)
+    journal.passes = next_pass()
+    if where == "before":
+        one_pass()
+    assert sees_a_pass(journal)
+    with torch.inference_mode(), AutogradTrace(journal).watching():
+        X.sum()
+    if where == "between":
+        one_pass()
+    with torch.inference_mode(), AutogradTrace(journal).watching():
+        X.sum()
+
+    assert (PASS in bytes(written).decode(errors="replace")) == (where != "never")

@@ -4,6 +4,7 @@ Makes the requests that call exercises.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 

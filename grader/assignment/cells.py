@@ -45,14 +45,21 @@ class ExerciseCell(SourceCell):
     is_composed: bool = False
 
 
-def blanked(text: str, exercise: str | None) -> str:
-    """A cell's code without its solution regions; in an exercise, a statement that raises replaces each region."""
+def blanked(text: str, exercise: str | None, *, only: int | None = None) -> str:
+    """
+    A cell's code without its solution regions; in an exercise, a statement that raises replaces each region.
+
+    Args:
+        only: The number of the only region that is left out, from 0; None for all.
+    """
     kept: list[str] = []
     inside = False
+    regions = 0
     for line in text.split("\n"):
         match = REGION.match(line)
         if match:
-            inside = match.group(1) == "BEGIN"
+            inside = match.group(1) == "BEGIN" and only in (None, regions)
+            regions += match.group(1) == "BEGIN"
             if inside and exercise:
                 indent = line[: len(line) - len(line.lstrip())]
                 kept.append(f'{indent}raise NotImplementedError("{exercise} is still blank")')

@@ -5,6 +5,7 @@ Finds what an author has forgotten: texts of the draft that are still there, and
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Iterator, Sequence
 
 from grader.assignment.cells import REGION, ExerciseCell, SourceCell, place_of
@@ -89,15 +90,24 @@ def _exposed_in(cell: ExerciseCell) -> Iterator[tuple[ast.stmt, str]]:
         match = REGION.match(line)
         is_open = match.group(1) == "BEGIN" if match else is_open
         inside |= {number} if is_open else set()
-    for region, below in _blocks(ast.parse(cell.code).body, frozenset(inside)):
+    for region, below in _blocks(_parsed(cell.code).body, frozenset(inside)):
         yield from _given_away(region, below)
+
+
+def _parsed(code: str) -> ast.Module:
+    """The tree of a cell, in which a region that has only comments in it has a statement, too."""
+    marked = [re.sub(r"\S.*", "pass", line) if REGION.match(line) else line for line in code.split("\n")]
+    try:
+        return ast.parse("\n".join(marked))
+    except SyntaxError:
+        return ast.parse(code)
 
 
 def _given_away(region: Sequence[ast.stmt], below: Sequence[ast.stmt]) -> Iterator[tuple[ast.stmt, str]]:
     solution = [leaf for statement in region for leaf in _leaves(statement)]
     dumps = {ast.dump(leaf) for leaf in solution}
     names = {name for leaf in solution for name in _assigned(leaf)}
-    is_stub = not any(map(_computes, solution))
+    is_stub = all(map(_is_filler, solution))
     for leaf in (leaf for statement in below for leaf in _leaves(statement)):
         if not _computes(leaf):
             continue
@@ -155,6 +165,12 @@ def _computes(statement: ast.stmt) -> bool:
         if isinstance(node, (ast.BinOp, ast.Compare)):
             return True
     return isinstance(statement, ast.AugAssign)
+
+
+def _is_filler(statement: ast.stmt) -> bool:
+    value = getattr(statement, "value", None)
+    is_nothing = isinstance(value, ast.Constant) and value.value in (None, ...)
+    return isinstance(statement, (ast.Pass, ast.Raise)) or (isinstance(statement, (ast.Assign, ast.Expr)) and is_nothing)
 
 
 def _assigned(statement: ast.stmt) -> list[str]:

@@ -21,13 +21,16 @@ import nbformat
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from grader.assignment.cells import ExerciseCell
 from grader.assignment.load import Assignment, load_assignment
 from grader.assignment.source import SourceNotebook, read_source
 from grader.assignment.styles import Style, read_styles
 from grader.authoring.differences import CLOSE, Traced, central_difference
+from grader.authoring.exposed import exposed, refuse_stubs, unfinished
 from grader.authoring.holes import describe_hole, line_of
 from grader.authoring.misconceptions import problems_of_misconceptions
 from grader.authoring.release import fill_blanks, release_notebook
+from grader.authoring.regions import ungraded_blanks
 from grader.authoring.survivors import Survivor, Why, find_survivors
 from grader.calling.exercise import Exercise
 from grader.calling.nested import with_tensors
@@ -140,6 +143,7 @@ def validate(path: Path, *, tell: Tell = lambda *_: None, known: Known | None = 
     if not assignment.solutions:
         raise SourceError(f"{path} has no solutions.", "Validate the source notebook.")
     source = read_source(path)
+    refuse_stubs(source)
     styles = read_styles(source)
     known = {} if known is None else known
     total = len(assignment.exercises) + 1
@@ -161,6 +165,8 @@ def validate(path: Path, *, tell: Tell = lambda *_: None, known: Known | None = 
         of_submissions = grading.result()
     tell("", total, total)
     problems = [
+        *unfinished(source),
+        *exposed(source),
         *(problem for exercise in exercises for problem in exercise.problems),
         *misconceptions,
         *of_submissions,
@@ -194,6 +200,7 @@ def _check(
     milliseconds, kib = _cost(assignment, exercise, cases[0])
     difference = central_difference(exercise, cases, traced)
     described = [describe_hole(hole, cases, line=_line(hole, exercise, source)) for hole in survivors if hole.is_hole]
+    described += ungraded_blanks(assignment, exercise, cases[-1], _cell(exercise, source))
     return ExerciseCheck(
         name=exercise.name,
         difference=difference,
@@ -207,9 +214,13 @@ def _check(
 
 def _line(hole: Survivor, exercise: Exercise, source: SourceNotebook) -> int | None:
     """The line of the source notebook where a mistake was made that no case catches."""
-    cell = next(cell for cell in source.exercises if cell.name == exercise.name)
+    cell = _cell(exercise, source)
     line = line_of(hole, cell.code, exercise.name)
     return cell.line + line - 1 if line and cell.line else None
+
+
+def _cell(exercise: Exercise, source: SourceNotebook) -> ExerciseCell:
+    return next(cell for cell in source.exercises if cell.name == exercise.name)
 
 
 def _cost(assignment: Assignment, exercise: Exercise, case: Case) -> tuple[float, float]:

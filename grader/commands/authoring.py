@@ -135,10 +135,14 @@ def _write_wheel(output: Path) -> Path:
 def _released(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Path]:
     from grader.assignment.load import find_assignment
     from grader.assignment.source import find_sources, read_source
+    from grader.authoring.exposed import exposed
     from grader.authoring.release import write_release
 
     for assignment_id in ids or find_sources(directory):
-        yield from write_release(read_source(find_assignment(assignment_id, directory)), output)
+        source = read_source(find_assignment(assignment_id, directory))
+        yield from write_release(source, output)
+        for sentence in () if source.is_released else exposed(source):
+            say(f"Warning: {sentence}")
 
 
 def _stale(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Path]:

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator, Sequence
 
 from grader.assignment.cells import REGION
-from grader.authoring.marks import begins_blank, end_of_blank, end_of_header, indent_of, is_filler, is_mark, is_ruler
+from grader.authoring.marks import begins_blank, end_of_blank, end_of_header, indent_of, is_filler, is_mark
 
 __all__ = ["STUB", "code_below_blanks", "has_blank", "with_regions"]
 

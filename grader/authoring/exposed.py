@@ -170,7 +170,9 @@ def _computes(statement: ast.stmt) -> bool:
 def _is_filler(statement: ast.stmt) -> bool:
     value = getattr(statement, "value", None)
     is_nothing = isinstance(value, ast.Constant) and value.value in (None, ...)
-    return isinstance(statement, (ast.Pass, ast.Raise)) or (isinstance(statement, (ast.Assign, ast.Expr)) and is_nothing)
+    return isinstance(statement, (ast.Pass, ast.Raise)) or (
+        isinstance(statement, (ast.Assign, ast.Expr)) and is_nothing
+    )
 
 
 def _assigned(statement: ast.stmt) -> list[str]:

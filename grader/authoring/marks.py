@@ -7,7 +7,16 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-__all__ = ["begins_blank", "end_of_blank", "end_of_header", "indent_of", "is_filler", "is_mark", "is_ruler", "says_marks"]
+__all__ = [
+    "begins_blank",
+    "end_of_blank",
+    "end_of_header",
+    "indent_of",
+    "is_filler",
+    "is_mark",
+    "is_ruler",
+    "says_marks",
+]
 
 _WHAT = r"(?:CODE|SOLUTION|IMPLEMENTATION|ANSWER|TODO|ASSIGN\w*)"
 _YOURS = r"YOUR (?:CODE|SOLUTION|IMPLEMENTATION|ANSWER)"

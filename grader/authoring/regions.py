@@ -30,7 +30,8 @@ def ungraded_blanks(assignment: Assignment, exercise: Exercise, case: Case, cell
         advice = "use it in `call`"
         if owner:
             advice = f"give `{what}` a cell of its own, tagged `exercise`, or use it in `call`"
-        yield f"the blank {where}{owner} belongs to no exercise's result: left blank, it costs nothing. To grade it, {advice}."
+        problem = f"the blank {where}{owner} belongs to no exercise's result: left blank, it costs nothing"
+        yield f"{problem}. To grade it, {advice}."
 
 
 def _definition_at(code: str, line: int) -> str:

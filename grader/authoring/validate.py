@@ -29,8 +29,8 @@ from grader.authoring.differences import CLOSE, Traced, central_difference
 from grader.authoring.exposed import exposed, refuse_stubs, unfinished
 from grader.authoring.holes import describe_hole, line_of
 from grader.authoring.misconceptions import problems_of_misconceptions
-from grader.authoring.release import fill_blanks, release_notebook
 from grader.authoring.regions import ungraded_blanks
+from grader.authoring.release import fill_blanks, release_notebook
 from grader.authoring.survivors import Survivor, Why, find_survivors
 from grader.calling.exercise import Exercise
 from grader.calling.nested import with_tensors

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from grader.errors import SourceError
@@ -27,7 +28,12 @@ class SourceCell:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ExerciseCell(SourceCell):
-    """A cell with one exercise in it; the fields are those of `grader.calling.exercise.Exercise`."""
+    """
+    A cell with one exercise in it; the fields are those of `grader.calling.exercise.Exercise`.
+
+    Attributes:
+        written: The line of the file where each of its settings is written, by name.
+    """
 
     name: str
     targets: tuple[str, ...]
@@ -43,6 +49,7 @@ class ExerciseCell(SourceCell):
     ignored: tuple[str, ...] = ()
     is_lines: bool = False
     is_composed: bool = False
+    written: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 def blanked(text: str, exercise: str | None, *, only: int | None = None) -> str:

@@ -76,9 +76,9 @@ def _marked(lines: Sequence[str]) -> Iterator[str]:
             number = end + 1
         elif begins_blank(line):
             header = end_of_header(lines, number)
-            end = end_of_blank(lines, number)
+            closing = end_of_blank(lines, number)
             yield from _task(lines[number:header])
-            if end is None:
+            if closing is None:
                 end = _first(lines, number + 1, lambda text: not is_filler(text))
                 while end > number + 1 and not lines[end - 1].strip():
                     end -= 1
@@ -87,8 +87,8 @@ def _marked(lines: Sequence[str]) -> Iterator[str]:
             else:
                 is_task_above = any(not is_mark(text) for text in lines[number:header])
                 first = header if is_task_above else number + 1
-                yield from _region(_without_marks(lines[first:end]), indent_of(lines, number))
-                number = _first(lines, end, lambda text: not (is_mark(text) and text.lstrip().startswith("#")))
+                yield from _region(_without_marks(lines[first:closing]), indent_of(lines, number))
+                number = _first(lines, closing, lambda text: not (is_mark(text) and text.lstrip().startswith("#")))
         elif _LINE.match(line):
             end = _first(lines, number, lambda text: not _LINE.match(text))
             yield from _region([_LINE.sub(r"\g<code>", text) for text in lines[number:end]], _indent(line))

@@ -94,8 +94,8 @@ def draft_from(
     if not any(_tags(cell) == ["exercise"] for cell in draft.cells):
         draft.todos.append("Nothing was found that students have to write: tag the cells with `exercise`.")
     draft.todos += [
-        f"`{function}` reads {', '.join(f'`{name}`' for name in names)} of other cells: make parameters of weights, and "
-        "put constants into a cell tagged `network`."
+        f"`{function}` reads {', '.join(f'`{name}`' for name in names)} of other cells: make parameters of weights, "
+        "and put constants into a cell tagged `network`."
         for function, names in _globals_read(draft)
     ]
     if draft.tests:
@@ -252,8 +252,8 @@ def _exercise(cell: NotebookNode, points: float, draft: _Draft) -> NotebookNode:
         for line in code_below_blanks(code)
     ]
     todo += [
-        f"`{other.name}` in its cell, which has a blank, too, and is not graded: give it a cell of its own, or use it in "
-        "`call`"
+        f"`{other.name}` in its cell, which has a blank, too, and is not graded: give it a cell of its own, or use it "
+        "in `call`"
         for other in blank[1:]
     ]
     if todo:
@@ -314,11 +314,10 @@ def _other(code: str) -> Iterator[NotebookNode]:
     lines = code.split("\n")
     plain = ["" if _MAGIC.match(line) else line for line in lines]
     tree = _parsed("\n".join(plain))
-    imports = [
-        node for node in (tree.body if tree is not None else ()) if isinstance(node, (ast.Import, ast.ImportFrom))
-    ]
+    body = tree.body if tree is not None else []
+    imports = [node for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
     taken = {number for node in imports for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
-    if taken and all(isinstance(node, (ast.Import, ast.ImportFrom)) for node in tree.body if tree is not None):
+    if taken and len(imports) == len(body):
         taken |= {number for number, line in enumerate(plain, start=1) if line or not lines[number - 1]}
     for is_import in (True, False):
         kept = [line for number, line in enumerate(lines, start=1) if (number in taken) == is_import]

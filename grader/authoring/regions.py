@@ -37,7 +37,6 @@ def ungraded_blanks(assignment: Assignment, exercise: Exercise, case: Case, cell
 def _definition_at(code: str, line: int) -> str:
     """The function or class of a cell, not within another one, that has a line in it; empty if none has."""
     for node in ast.parse(code).body:
-        is_definition = isinstance(node, (ast.FunctionDef, ast.ClassDef))
-        if is_definition and node.lineno <= line <= (node.end_lineno or node.lineno):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.lineno <= line <= (node.end_lineno or 0):
             return node.name
     return ""

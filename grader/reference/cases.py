@@ -11,21 +11,19 @@ from __future__ import annotations
 import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 from grader.assignment.load import Assignment
-from grader.assignment.source import as_sentence, line_in
 from grader.calling.exercise import Exercise
 from grader.calling.nested import tensors_in, with_tensors
 from grader.compare import Comparison, compare, same_but_for_ones
-from grader.errors import SolutionError, SourceError
+from grader.errors import SourceError
 from grader.model import Outcome
 from grader.modes import ordinary
-from grader.reference.answers import answer_of
 from grader.reference.gradients import (
     cotangents_at,
     given_to,
@@ -47,19 +45,17 @@ from grader.reference.networks import (
     points_of,
     rounded,
 )
+from grader.reference.solution import check_solution
 
 __all__ = [
     "Case",
     "build_cases",
     "case_at",
-    "check_solution",
     "exercise_cases",
     "generic_arguments",
     "longest_sum",
 ]
 
-_NEAR = 20
-"""If a solution is off by less than this, relative to the tolerance, it may be because of rounding."""
 _WHOLE = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 """The dtypes that whole numbers and masks may have."""
 
@@ -164,6 +160,7 @@ def build_cases(assignment: Assignment) -> dict[str, tuple[Case, ...]]:
     networks = networks_of(assignment)
     cases = {exercise.name: exercise_cases(assignment, exercise, networks) for exercise in assignment.exercises}
     for exercise in assignment.exercises:
+        _check_ignored(assignment, exercise, cases[exercise.name])
         _check_upstream_suffices(assignment, exercise, cases[exercise.name][0], networks["mnist"])
         for case in cases[exercise.name] if exercise.name in assignment.solutions else ():
             check_solution(assignment, exercise, case)
@@ -267,6 +264,24 @@ def longest_sum(tensors: list[Any]) -> int:
     return 8 + max(max(*shape, math.prod(shape) // max(1, min(shape))) for shape in sizes)
 
 
+def _check_ignored(assignment: Assignment, exercise: Exercise, cases: tuple[Case, ...]) -> None:
+    """Check that the conditions of an exercise are about entries of its parts, and leave some of them."""
+    for number, condition in enumerate(exercise.ignored):
+        part, where = exercise.parts[number], assignment.called(exercise.name, "ignore")
+        masks = [(case.ignored[number], case.expected[number]) for case in cases]
+        for mask, right in masks:
+            if mask is not None and mask.shape != right.shape:
+                raise SourceError(
+                    f"{where}: `{condition}` has the shape {tuple(mask.shape)}, but {part} has {tuple(right.shape)}.",
+                    "A condition in `ignore` says for each entry of its part whether it counts.",
+                )
+        if all(mask is not None and bool(mask.all()) for mask, _ in masks):
+            raise SourceError(
+                f"{where}: `{condition}` holds everywhere, so nothing of {part} would be compared.",
+                "A condition in `ignore` names the entries that do not count.",
+            )
+
+
 def _check_upstream_suffices(assignment: Assignment, exercise: Exercise, case: Case, network: Network) -> None:
     """Check that the upstream gradients of an exercise determine the whole gradient of each target."""
     for target, gradient, scale in zip(exercise.targets, case.gradients, case.gradient_scales, strict=True):
@@ -281,57 +296,3 @@ def _check_upstream_suffices(assignment: Assignment, exercise: Exercise, case: C
                 "Give it the gradient of every tensor that is computed from the target; or, if it returns only a part "
                 f"of the gradient, to which a later step adds the rest, set `partial: [{target}]`.",
             )
-
-
-def check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> None:
-    """
-    Check that the instructor's solution agrees with autograd on a case.
-
-    Raises:
-        SolutionError: It raises, or disagrees.
-    """
-    try:
-        returned = answer_of(
-            exercise,
-            {**assignment.namespace, **assignment.solutions},
-            with_tensors(case.arguments, torch.Tensor.clone),
-        )
-    except Exception as error:
-        line = line_in(error, f"{assignment.id}.md")
-        where = f", in line {line}" if line else ""
-        raise SolutionError(
-            f"The solution of {assignment.called(exercise.name)} raised on {case.name}{where}: {as_sentence(error)}",
-            f"Nothing was graded. {_remedy(error)}",
-        ) from error
-    if returned is None:
-        raise SolutionError(
-            f"The solution of {assignment.called(exercise.name)} returns no {_list_of(exercise.parts)}.",
-            "Nothing was graded. Fix the solution, or say what it returns in `call` or `targets`.",
-        )
-    for number, (part, got) in enumerate(zip(exercise.parts, returned, strict=True)):
-        compared = case.compare(got, target=number, argument_dtype=case.dtype)
-        if compared.outcome is not Outcome.MATCH:
-            shapes = f"has the shape {tuple(got.shape)}, not {tuple(case.expected[number].shape)}"
-            what = shapes if compared.outcome is Outcome.WRONG_SHAPE else "is wrong"
-            which = f": its {part} {what}" if len(exercise.parts) > 1 or what == shapes else ""
-            remedy = "Fix the solution or the forward pass in the source notebook."
-            if compared.max_abs_error is not None and compared.max_abs_error < _NEAR * (compared.tolerance or 0.0):
-                times = compared.max_abs_error / (compared.tolerance or 1.0)
-                remedy = (
-                    f"It is off by {times:.1f} times what rounding usually explains. If it is rounding (of p near 1 "
-                    f"in `1 - p`, for example), keep numbers smaller, or set `tolerance: {math.ceil(2 * times)}`."
-                )
-            raise SolutionError(
-                f"The solution of {assignment.called(exercise.name)} disagrees with autograd on {case.name}{which}.",
-                f"Nothing was graded. {remedy}",
-            )
-
-
-def _remedy(error: Exception) -> str:
-    if isinstance(error, NameError):
-        return "What a solution uses of other cells must be in a cell tagged `network`, or be an exercise."
-    return "Fix the solution in the source notebook."
-
-
-def _list_of(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

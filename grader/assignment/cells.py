@@ -11,7 +11,7 @@ from pathlib import Path
 
 from grader.errors import SourceError
 
-__all__ = ["REGION", "ExerciseCell", "SourceCell", "blanked", "place_of", "problem_in"]
+__all__ = ["REGION", "ExerciseCell", "SourceCell", "blanked", "place_of", "problem_in", "regions_in"]
 
 REGION = re.compile(r"^\s*#+\s*(BEGIN|END) SOLUTION\b")
 """A delimiter of a solution region, as nbgrader or otter spells it."""
@@ -73,6 +73,20 @@ def blanked(text: str, exercise: str | None, *, only: int | None = None) -> str:
         elif not inside:
             kept.append(line)
     return "\n".join(kept)
+
+
+def regions_in(code: str) -> tuple[frozenset[int], ...]:
+    """The lines of each solution region of a cell, from 1, with the line where it begins."""
+    found: list[set[int]] = []
+    is_open = False
+    for number, line in enumerate(code.split("\n"), start=1):
+        match = REGION.match(line)
+        is_open = match.group(1) == "BEGIN" if match else is_open
+        if match and is_open:
+            found.append(set())
+        if is_open:
+            found[-1].add(number)
+    return tuple(map(frozenset, found))
 
 
 def place_of(path: Path, cell: SourceCell, line: int | None = None) -> str:

@@ -90,6 +90,7 @@ def draft_from(
             draft.cells.append(_exercise(cell, points, draft))
         else:
             draft.cells += _other(cell.source)
+    settings = {"arrays": "numpy"} if _uses_numpy(draft) else {}
     _tag_network(draft)
     if not any(_tags(cell) == ["exercise"] for cell in draft.cells):
         draft.todos.append("Nothing was found that students have to write: tag the cells with `exercise`.")
@@ -102,7 +103,6 @@ def draft_from(
         draft.todos.append(f"{draft.tests} cells with tests were left out: an assignment needs none.")
     texts = [cell.source for cell in draft.cells if cell.cell_type == "markdown"]
     title = next(filter(None, map(title_in, texts)), name or assignment_id)
-    settings = {"arrays": "numpy"} if _uses_numpy(draft) else {}
     draft.todos += _about_marks(texts)
     draft.todos += todos_about_data(notebook.cells)
     todos = "".join(f"\n- {todo}" for todo in dict.fromkeys(draft.todos))

@@ -8,7 +8,7 @@ import ast
 import re
 from collections.abc import Iterator, Sequence
 
-from grader.assignment.cells import REGION, ExerciseCell, SourceCell, place_of
+from grader.assignment.cells import REGION, ExerciseCell, SourceCell, place_of, regions_in
 from grader.assignment.source import SourceNotebook, code_lines
 from grader.errors import SourceError
 
@@ -84,13 +84,7 @@ def exposed(source: SourceNotebook) -> Iterator[str]:
 
 def _exposed_in(cell: ExerciseCell) -> Iterator[tuple[ast.stmt, str]]:
     """The statements below a region that give it away, each with the reason."""
-    inside: set[int] = set()
-    is_open = False
-    for number, line in enumerate(cell.code.split("\n"), start=1):
-        match = REGION.match(line)
-        is_open = match.group(1) == "BEGIN" if match else is_open
-        inside |= {number} if is_open else set()
-    for region, below in _blocks(_parsed(cell.code).body, frozenset(inside)):
+    for region, below in _blocks(_parsed(cell.code).body, frozenset[int]().union(*regions_in(cell.code))):
         yield from _given_away(region, below)
 
 

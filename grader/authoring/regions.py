@@ -5,33 +5,41 @@ Finds blanks that are not graded: with them left blank, a student would get full
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
 
-from grader.assignment.cells import REGION, ExerciseCell, blanked
+from grader.assignment.cells import ExerciseCell, blanked, regions_in
 from grader.assignment.load import Assignment
 from grader.calling.exercise import Exercise
 from grader.diagnosis.bank import survives
 from grader.diagnosis.mutants import Mutant, plain_code
 from grader.reference.cases import Case
 
-__all__ = ["ungraded_blanks"]
+__all__ = ["describe_ungraded", "ungraded_regions"]
 
 
-def ungraded_blanks(assignment: Assignment, exercise: Exercise, case: Case, cell: ExerciseCell) -> Iterator[str]:
-    """The blanks of a cell on which no part of the exercise's result depends, a sentence or two for each."""
-    begins = [n for n, line in enumerate(cell.code.split("\n")) if (m := REGION.match(line)) and m.group(1) == "BEGIN"]
-    for number, begin in enumerate(begins if len(begins) > 1 else ()):
+def ungraded_regions(
+    assignment: Assignment, exercise: Exercise, case: Case, cell: ExerciseCell
+) -> tuple[frozenset[int], ...]:
+    """The lines of each solution region on which no part of the exercise's result depends."""
+    regions = regions_in(cell.code)
+
+    def is_ungraded(number: int) -> bool:
         code = plain_code(blanked(cell.code, exercise.name, only=number), exercise.name)
-        if not survives(assignment, exercise, Mutant(edits=(), site="", operands=(), code=code), [case]):
-            continue
-        where = f"in line {cell.line + begin}" if cell.line else f"number {number + 1} of the cell"
-        what = _definition_at(cell.code, begin + 1)
-        owner = f" of `{what}`" if what and what != exercise.name else ""
-        advice = "use it in `call`"
-        if owner:
-            advice = f"give `{what}` a cell of its own, tagged `exercise`, or use it in `call`"
-        problem = f"the blank {where}{owner} belongs to no exercise's result: left blank, it costs nothing"
-        yield f"{problem}. To grade it, {advice}."
+        return survives(assignment, exercise, Mutant(edits=(), site="", operands=(), code=code), [case])
+
+    return tuple(lines for number, lines in enumerate(regions) if len(regions) > 1 and is_ungraded(number))
+
+
+def describe_ungraded(lines: frozenset[int], cell: ExerciseCell) -> str:
+    """What to do about a region that is not graded: two sentences, the first without a capital."""
+    begin = min(lines)
+    where = f"in line {cell.line + begin - 1}" if cell.line else f"in line {begin} of the cell"
+    what = _definition_at(cell.code, begin)
+    owner, advice = "", "use it in `call`"
+    if what and what != cell.name:
+        owner = f" of `{what}`"
+        advice = f"give `{what}` a cell of its own, tagged `exercise`, or use it in `call`"
+    problem = f"the blank {where}{owner} belongs to no exercise's result: left blank, it costs nothing"
+    return f"{problem}. To grade it, {advice}."
 
 
 def _definition_at(code: str, line: int) -> str:

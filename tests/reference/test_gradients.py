@@ -157,7 +157,7 @@ def test_names_that_the_network_does_not_have_are_refused(tmp_path: Path, settin
         ("call: f(z)", "`call` cannot be read: its last line has no `==`"),
         ("call: g(z) == dz", "`call` uses nothing that this cell defines"),
         ("call: f(z) == (dz, dw)\npoints: {dz: 1}", "says nothing about dw"),
-        ("call: f(z) == (dz, dw)\npoints: {dz: 1, dww: 1}", "no part of the result. Did you mean dww?"),
+        ("call: f(z) == (dz, dw)\npoints: {dz: 1, dww: 1}", "no part of the result. Did you mean dw"),
         (
             "call: f(z) == dz\nignore: {dq: z > 0}",
             "`ignore` names `dq`, which is no part of the result. Did you mean dz",
@@ -177,7 +177,7 @@ def test_settings_that_do_not_fit_are_refused(tmp_path: Path, settings: str, say
 
 
 def test_the_solution_is_told_which_part_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(SolutionError, match="returns no dz and z, but a torch.Tensor"):
+    with pytest.raises(SolutionError, match=r"returns no dz and z, but a torch\.Tensor"):
         cases_of(tmp_path, "call: f(z) == (dz, z)", "z", "return z")
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import math
 import traceback
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -20,9 +19,7 @@ from grader.compare import Comparison
 from grader.errors import SolutionError
 from grader.model import Outcome
 from grader.reference.answers import answer_of, misfit, value_of
-
-if TYPE_CHECKING:
-    from grader.reference.cases import Case
+from grader.reference.case import Case
 
 __all__ = ["check_solution"]
 

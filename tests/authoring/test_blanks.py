@@ -87,7 +87,8 @@ def indented(text: str) -> str:
         ("def f(x):\n    # YOUR CODE HERE\n    raise NotImplementedError()\n    return dx, {'w': dw}", []),
         ("def f(x):\n    dx = None\n    # YOUR CODE HERE\n    grads = {'x': dx}\n    return grads", []),
         (
-            "class A:\n    def f(self, x):\n        # YOUR CODE HERE\n        pass\n\n    def g(self):\n        return 3 * 4",
+            "class A:\n    def f(self):\n        # YOUR CODE HERE\n        pass\n\n"
+            "    def g(self):\n        return 2 * 3",
             [],
         ),
         ("def f(x):\n    if x:\n        # YOUR CODE HERE\n        pass\n    return 3 * x", []),

@@ -50,8 +50,9 @@ def misfit(exercise: Exercise, value: Any) -> str:
     named = "`call`" if exercise.equation else "`targets`"
     template = Equation.of(exercise.equation).template if exercise.equation else list(range(len(exercise.targets)))
     many = value if isinstance(value, (tuple, list)) else None
-    if isinstance(template, list) and many is not None and len(many) != len(template):
-        return f"returns {_count(len(many), 'value')}, but {named} names {len(template)}"
+    asked_for = len(template) if isinstance(template, list) else 1
+    if not isinstance(template, dict) and many is not None and len(many) != asked_for:
+        return f"returns {len(many)} value{'' if len(many) == 1 else 's'}, but {named} names {asked_for}"
     asked = _asked(exercise)
     _, tensors = read_answer(value, asked)
     missing = [part for number, part in enumerate(exercise.parts) if number not in tensors]
@@ -64,10 +65,6 @@ def misfit(exercise: Exercise, value: Any) -> str:
 
 def _asked(exercise: Exercise) -> Asked:
     return Asked(exercise.name, exercise.targets, exercise.equation, exercise.arrays, exercise.is_lines)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _list_of(words: Sequence[str]) -> str:

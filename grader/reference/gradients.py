@@ -121,12 +121,14 @@ def given_to(
 def _unknown_in_call(assignment: Assignment, exercise: Exercise, network: Network, name: str) -> SourceError:
     """The error that `call`, or straight lines, name what the network does not have."""
     near = difflib.get_close_matches(name, [*network.values, *network.gradients], n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]}?" if near else "Its names are those that `forward` takes or returns, and `dNAME`."
+    hint = f"Did you mean {near[0]}?"
+    if not near:
+        hint = "Its names are those that `forward` takes or returns, `dNAME`, and constants of cells tagged `network`."
     of = f", since it has no `{name[1:]}`" if name[0] == "d" and len(name) > 1 else ""
     if exercise.is_lines:
         return SourceError(
             f"{assignment.called(exercise.name, 'targets')} asks for `{name}`, but the network has no `{name[1:]}`.",
-            f"{hint} If `{name}` is no gradient, list the `targets`.",
+            hint if f"{exercise.name}.targets" in assignment.places else f"{hint} Or list the `targets`.",
         )
     return SourceError(
         f"{assignment.called(exercise.name, 'call')}: `call` names `{name}`, which the network does not have{of}.", hint

@@ -187,6 +187,7 @@ def test_the_solution_is_told_which_part_is_missing(tmp_path: Path) -> None:
         ("f(z) == (dz, z)", "return z, z, z", "The solution .* returns 3 values, but `call` names 2"),
         ("f(z) == (dz, z, r)", "return [z, z]", "The solution .* returns 2 values, but `call` names 3"),
         ("f(z) == {'z': z, 'R': r}", "return {'z': z, 'S': z}", r"The solution .* returns a dict without 'R'\."),
+        ("f(z) == z", "return z, z", "The solution .* returns 2 values, but `call` names 1"),
         ("f(z) == z", "return None", r"The solution .* returns nothing\."),
         ("f(z) == z", "return z + 1", r"The solution .* disagrees with your forward pass on mnist\."),
         ("f(z) == (z, r)", "return z, z", "disagrees with your forward pass on mnist: its r is wrong"),

@@ -121,9 +121,9 @@ def given_to(
 def _unknown_in_call(assignment: Assignment, exercise: Exercise, network: Network, name: str) -> SourceError:
     """The error that `call`, or straight lines, name what the network does not have."""
     near = difflib.get_close_matches(name, [*network.values, *network.gradients], n=1, cutoff=0.5)
-    hint = f"Did you mean {near[0]}?"
-    if not near:
-        hint = "Its names are those that `forward` takes or returns, `dNAME`, and constants of cells tagged `network`."
+    hint = "Its names are those that `forward` takes or returns, `dNAME`, and constants of cells tagged `network`."
+    if near:
+        hint = f"Did you mean {near[0]}?"
     of = f", since it has no `{name[1:]}`" if name[0] == "d" and len(name) > 1 else ""
     if exercise.is_lines:
         return SourceError(

@@ -86,11 +86,14 @@ def _settings(block: str, line: int) -> dict[str, int]:
     return {}
 
 
-def _doubles(node: yaml.Node) -> Iterator[tuple[str, int, int]]:
+def _doubles(node: yaml.Node, around: tuple[int, ...] = ()) -> Iterator[tuple[str, int, int]]:
     """The keys that one mapping has twice, with the places of both, in lines of the block."""
+    if id(node) in around:  # an alias of what it is in
+        return
+    around = (*around, id(node))
     if isinstance(node, yaml.SequenceNode):
         for item in node.value:
-            yield from _doubles(item)
+            yield from _doubles(item, around)
     if isinstance(node, yaml.MappingNode):
         known: dict[str, int] = {}
         for key, value in node.value:
@@ -98,4 +101,4 @@ def _doubles(node: yaml.Node) -> Iterator[tuple[str, int, int]]:
             if name in known:
                 yield name, known[name], key.start_mark.line
             known[name] = key.start_mark.line
-            yield from _doubles(value)
+            yield from _doubles(value, around)

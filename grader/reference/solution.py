@@ -94,8 +94,8 @@ def _disagrees(
             f"in `1 - p`, for example), keep numbers smaller, or set `tolerance: {math.ceil(2 * times)}`."
         )
     is_gradient = bool({f"d{target}" for target in exercise.targets} & set(free_names(part))) or "derivative(" in part
-    with_what = "autograd" if is_gradient else "your forward pass"
-    return SolutionError(
-        f"The solution of {assignment.called(exercise.name)} disagrees with {with_what} on {case.name}{which}.",
-        f"Nothing was graded. {remedy}",
-    )
+    called = assignment.called(exercise.name)
+    problem = f"The solution of {called} disagrees with your forward pass on {case.name}{which}."
+    if is_gradient:
+        problem = f"The solution of {called} disagrees with autograd on {case.name}{which}."
+    return SolutionError(problem, f"Nothing was graded. {remedy}")

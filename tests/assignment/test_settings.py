@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from grader.assignment.load import find_assignment, load_assignment
+from grader.assignment.written import written_twice
 from grader.authoring.scaffold import scaffold
 from grader.errors import SolutionError, SourceError
 from grader.reference.cases import build_cases
@@ -285,3 +286,9 @@ def test_the_line_of_a_setting_is_found_beside_a_text_with_cells(tmp_path: Path)
 
     with pytest.raises(SourceError, match=rf"line {line_of(path, 'grader: {point: 2}')}, grad_w: there is no setting"):
         load_assignment(path)
+
+
+def test_an_alias_of_what_it_is_in_ends() -> None:
+    """YAML allows it."""
+    assert written_twice("---\ngrader: {cases: &again [*again]}\n---\n") is None
+    assert written_twice("---\ngrader: &again {a: *again, b: 1, b: 2}\n---\n") == ("b", 2, 2)

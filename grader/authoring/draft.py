@@ -20,10 +20,10 @@ from nbformat import NotebookNode
 
 from grader.assignment.source import as_sentence
 from grader.authoring.blanks import STUB, code_below_blanks, has_blank, with_regions
-from grader.authoring.guesses import arrays_in, guess_call, left_side, title_in, todos_about_data
-from grader.authoring.marks import says_marks
-from grader.calling.equation import free_names
+from grader.authoring.guesses import guess_call, left_side, title_in
+from grader.authoring.remarks import about_data, about_marks, about_variables, arrays_of
 from grader.errors import UsageError
+from grader.execution.border import whole_characters
 
 __all__ = ["draft_from", "read_notebook_of_course"]
 
@@ -44,6 +44,10 @@ _MISSING = {
 ''',
 }
 _FUNCTION = (ast.FunctionDef, ast.ClassDef)
+_FENCE = re.compile(r"(?:`{3,}|~{3,})\s*\{(?=(?:code|raw)-cell)")
+_BREAK = re.compile(r"^[\s>]*(?=\+\+\+)", re.MULTILINE)
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x84\x86-\x9f\ufffe\uffff]")
+_MOST_POINTS = 1e6
 
 
 @dataclasses.dataclass(slots=True)
@@ -64,6 +68,9 @@ def read_notebook_of_course(path: Path) -> NotebookNode:
     """
     try:
         notebook: NotebookNode = jupytext.read(path, as_version=4)
+        for cell in notebook.cells:
+            text = whole_characters(cell.source).replace("\r\n", "\n").replace("\r", "\n")
+            cell.source = _CONTROL.sub("", text)  # YAML has no such characters
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}).", "Check the path.") from error
     except Exception as error:
@@ -83,28 +90,24 @@ def draft_from(
     draft = _Draft()
     for cell, points in _with_points(_wanted(notebook.cells, draft)):
         if cell.cell_type != "code":
-            draft.cells.append(nbformat.v4.new_markdown_cell(cell.source))
+            draft.cells.append(nbformat.v4.new_markdown_cell(_as_text(cell.source)))
             if cell.get("attachments"):
                 draft.todos.append("A picture is attached to a cell: save it beside this file, and link to it.")
         elif _asks(cell):
             draft.cells.append(_exercise(cell, points, draft))
         else:
             draft.cells += _other(cell.source)
-    settings = {"arrays": "numpy"} if _uses_numpy(draft) else {}
+    arrays, about_arrays = arrays_of(draft.cells)
+    settings = {"arrays": arrays} if arrays else {}
     _tag_network(draft)
     if not any(_tags(cell) == ["exercise"] for cell in draft.cells):
         draft.todos.append("Nothing was found that students have to write: tag the cells with `exercise`.")
-    draft.todos += [
-        f"`{function}` reads {', '.join(f'`{name}`' for name in names)} of other cells: make parameters of weights, "
-        "and put constants into a cell tagged `network`."
-        for function, names in _globals_read(draft)
-    ]
+    draft.todos += [*about_arrays, *about_variables(draft.cells)]
     if draft.tests:
         draft.todos.append(f"{draft.tests} cells with tests were left out: an assignment needs none.")
     texts = [cell.source for cell in draft.cells if cell.cell_type == "markdown"]
     title = next(filter(None, map(title_in, texts)), name or assignment_id)
-    draft.todos += _about_marks(texts)
-    draft.todos += todos_about_data(notebook.cells)
+    draft.todos += [*about_marks(texts), *about_data(notebook.cells)]
     todos = "".join(f"\n- {todo}" for todo in dict.fromkeys(draft.todos))
     head = f"**TODO.** Delete this cell when nothing is left. `grader validate {assignment_id}` says what is missing.\n"
     made: NotebookNode = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(head + todos), *draft.cells])
@@ -122,40 +125,9 @@ def draft_from(
     return jupytext.writes(made, fmt="md:myst"), list(dict.fromkeys(draft.todos))
 
 
-def _uses_numpy(draft: _Draft) -> bool:
-    """Whether the exercises are in numpy: their code says so, or else what the notebook imports."""
-    exercises = [arrays_in(cell.source) for cell in draft.cells if _tags(cell) == ["exercise"]]
-    used = set().union(*exercises)
-    if not used:
-        imports = "\n".join(cell.source for cell in draft.cells if _tags(cell) == ["network"])
-        used = {
-            kind for kind in ("numpy", "torch") if re.search(rf"^\s*(?:import|from) {kind}\b", imports, re.MULTILINE)
-        }
-    if used == {"numpy", "torch"} and {"numpy"} in exercises:
-        draft.todos.append("Some functions are in numpy, others in torch: set `arrays: numpy` where it is numpy.")
-    return used == {"numpy"}
-
-
-def _globals_read(draft: _Draft) -> Iterator[tuple[str, list[str]]]:
-    """The functions of exercises that read variables of cells without a tag, and these."""
-    others = [node for cell in draft.cells if cell.cell_type == "code" and not _tags(cell) for node in _body(cell)]
-    targets = [target for node in others if isinstance(node, ast.Assign) for target in node.targets]
-    variables = {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
-    for cell in draft.cells:
-        for node in _body(cell) if _tags(cell) == ["exercise"] else ():
-            if isinstance(node, ast.FunctionDef):
-                read = [name for name in free_names(ast.unparse(node)) if name in variables]
-                own = {argument.arg for argument in node.args.args}
-                if names := [name for name in read if name not in own]:
-                    yield node.name, names
-
-
-def _about_marks(texts: Sequence[str]) -> list[str]:
-    """What to do about texts that tell students of marks which are no longer there."""
-    return [
-        f"The text speaks of `{mark}`, which students no longer see: a blank raises NotImplementedError there."
-        for mark in dict.fromkeys(filter(None, map(says_marks, texts)))
-    ]
+def _as_text(source: str) -> str:
+    """Text that stays text in MyST: a fence or a break in it does not begin a cell, which the grader would run."""
+    return _BREAK.sub(r"\g<0>\\", _FENCE.sub(r"\g<0> ", source))
 
 
 # ----------------------------------------------------------------------------------------------- what is in which cell
@@ -188,7 +160,7 @@ def _wanted(cells: Sequence[NotebookNode], draft: _Draft) -> Iterator[NotebookNo
                 yield nbformat.v4.new_raw_cell(cell.source, metadata={"points": "next"})
         elif is_inside_tests or _is_test(cell) or cell.source.lstrip().startswith("grader.check("):
             draft.tests += 1
-            yield nbformat.v4.new_raw_cell(f"points: {_nbgrader(cell).get('points', 0)}", metadata={"points": "last"})
+            yield nbformat.v4.new_raw_cell(f"points: {_own_points(cell)}", metadata={"points": "last"})
         elif cell.cell_type in ("code", "markdown"):
             yield cell
 
@@ -199,20 +171,33 @@ def _with_points(cells: Iterator[NotebookNode]) -> list[tuple[NotebookNode, floa
     following = 0.0
     for cell in cells:
         if cell.cell_type != "raw":
-            found.append((cell, following + float(_nbgrader(cell).get("points", 0)) if _asks(cell) else 0.0))
+            found.append((cell, following + _own_points(cell) if _asks(cell) else 0.0))
             following = 0.0 if _asks(cell) else following
             continue
         points = _POINTS.search(cell.source)
         if points is None:
             continue
         if cell.metadata["points"] == "next":
-            following = float(points.group(1))
+            following = _finite(points.group(1))
             continue
         for index in range(len(found) - 1, -1, -1):
             if _asks(found[index][0]):
-                found[index] = found[index][0], found[index][1] + float(points.group(1))
+                found[index] = found[index][0], found[index][1] + _finite(points.group(1))
                 break
     return found
+
+
+def _own_points(cell: NotebookNode) -> float:
+    return _finite(_nbgrader(cell).get("points", 0))
+
+
+def _finite(points: object) -> float:
+    """Points as a number that an exercise may have; 0 for anything else."""
+    try:
+        number = float(points)  # type: ignore[arg-type]
+    except (TypeError, ValueError, OverflowError):
+        return 0.0
+    return number if 0 < number < _MOST_POINTS else 0.0
 
 
 # ------------------------------------------------------------------------------------------------------------ exercises
@@ -280,7 +265,10 @@ def _whole_body_as_region(code: str, node: ast.FunctionDef | ast.ClassDef) -> st
 
 def _with_docstring(code: str, node: ast.FunctionDef | ast.ClassDef) -> str:
     lines = code.split("\n")
-    header = next(number for number in range(node.lineno - 1, len(lines)) if re.search(r":\s*(#.*)?$", lines[number]))
+    ends = (number for number in range(node.lineno - 1, len(lines)) if re.search(r":\s*(#.*)?$", lines[number]))
+    header = next(ends, None)
+    if header is None:  # all in one line
+        return code
     indent = " " * (node.col_offset + 4)
     return "\n".join([*lines[: header + 1], f'{indent}"""TODO: the question, and the shapes."""', *lines[header + 1 :]])
 
@@ -329,13 +317,17 @@ def _other(code: str) -> Iterator[NotebookNode]:
 def _tag_network(draft: _Draft) -> None:
     """Tag the cells that define the network, and what those use; add what is missing above the first exercise."""
     others = {id(cell): tree for cell in draft.cells if not _tags(cell) and (tree := _definitions(cell)) is not None}
-    wanted = set(_NETWORK)
-    for _ in range(len(others) + 1):
-        for cell in draft.cells:
-            tree = others.get(id(cell))
-            if tree is not None and wanted & {node.name for node in tree.body if isinstance(node, _FUNCTION)}:
+    definers: dict[str, list[NotebookNode]] = {}
+    for cell in draft.cells:
+        for node in others[id(cell)].body if id(cell) in others else ():
+            if isinstance(node, _FUNCTION):
+                definers.setdefault(node.name, []).append(cell)
+    waiting = list(_NETWORK)
+    while waiting:
+        for cell in definers.pop(waiting.pop(), ()):
+            if not _tags(cell):
                 cell.metadata["tags"] = ["network"]
-                wanted |= {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)}
+                waiting += [node.id for node in ast.walk(others[id(cell)]) if isinstance(node, ast.Name)]
     network = [node for cell in draft.cells if _tags(cell) == ["network"] for node in _body(cell)]
     forward = next((node for node in network if isinstance(node, ast.FunctionDef) and node.name == "forward"), None)
     if forward is not None and not _returns_loss(forward):
@@ -375,5 +367,5 @@ def _tags(cell: NotebookNode) -> list[str]:
 def _parsed(code: str) -> ast.Module | None:
     try:
         return ast.parse(code)
-    except (SyntaxError, ValueError):
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 from grader.calling.equation import Equation, EquationError
 
-__all__ = ["arrays_in", "guess_call", "left_side", "title_in", "todos_about_data"]
+__all__ = ["guess_call", "left_side", "title_in"]
 
 _KINDS = (ast.Name, ast.Tuple, ast.List, ast.Dict, ast.Constant, ast.expr_context)
 _RETURNS = re.compile(r"\breturns?\b(.*)", re.IGNORECASE | re.DOTALL)
@@ -19,20 +18,16 @@ _GRADIENT = re.compile(r"(?:^|(?<=[\s(,`-]))(d_?([A-Za-z]\w*))(?=\s*(?:[:,).`]|-
 _TOGETHER = re.compile(r"\(d\w+(?:,\s*d\w+)+\)")
 _HEADING = re.compile(r"^ {0,3}#{1,6}\s+(.+?)[ #]*$|^(\S.*)\n(?:=+|-+) *$|<h[1-6][^>]*>(.+?)</h[1-6]>", re.MULTILINE)
 _FENCE = re.compile(r"^(```+|~~~+).*?^\1", re.MULTILINE | re.DOTALL)
-_READS = re.compile(
-    r"(?:\b(?:open|Path|read_csv|loadtxt|genfromtxt|urlopen|urlretrieve|imread|np\.load|torch\.load)"
-    r"|\.(?:read_text|read_bytes))\(\s*(?:['\"]([^'\"\n]+)['\"])?"
-)
 _MOST_LETTERS = 2
+_DEEPEST = 3
 
 
 def guess_call(node: ast.FunctionDef) -> str:
     """The equation of a function, from its parameters and what it returns; empty if that cannot be seen."""
-    result = _result(node) or _documented(node)
-    call = f"{left_side(node)} == {result}" if result else ""
     try:
-        return Equation.of(call).text
-    except EquationError:
+        result = _result(node) or _documented(node)
+        return Equation.of(f"{left_side(node)} == {result}" if result else "").text
+    except (EquationError, RecursionError):
         return ""
 
 
@@ -47,12 +42,6 @@ def left_side(node: ast.FunctionDef) -> str:
     return f"{node.name}({', '.join(_unpacked(node, argument.arg) for argument in node.args.args[:defaults])})"
 
 
-def arrays_in(code: str) -> set[str]:
-    """Which of `numpy` and `torch` some code computes with."""
-    found = {"np": "numpy", "numpy": "numpy", "torch": "torch", "F": "torch", "nn": "torch"}
-    return {kind for word, kind in found.items() if re.search(rf"(?<![\w.]){word}\.\w", code)}
-
-
 def title_in(text: str) -> str:
     """The first heading of a text in Markdown, of any level; empty if it has none."""
     match = _HEADING.search(_FENCE.sub("", text))
@@ -60,26 +49,10 @@ def title_in(text: str) -> str:
     return re.sub(r"<[^>]*>", "", found).strip()
 
 
-def todos_about_data(cells: Sequence[Any]) -> list[str]:
-    """What to do about the data of a notebook's cells: files that it reads, and data that is not MNIST."""
-    codes = [cell.source for cell in cells if cell.cell_type == "code"]
-    todos = []
-    found = next((match for code in codes if (match := _READS.search(code))), None)
-    if found is not None:
-        what = f" (`{found.group(1)}`)" if found.group(1) else ""
-        todos.append(f"It reads files{what}: put them into a folder beside this one, and name the folder in `files`.")
-    if not any("mnist" in cell.source.lower() for cell in cells):
-        todos.append(
-            "It does not speak of MNIST: make its inputs in `make_inputs`, and say what is in their rows, such as "
-            "`data: {name: names.txt, rows: words}`."
-        )
-    return todos
-
-
 def _unpacked(node: ast.FunctionDef, parameter: str, depth: int = 0) -> str:
     """A parameter, or what the function takes it apart into: `(x, w, b)` for `x, w, b = cache`, or a dict."""
     for target, value in _pairs(node):
-        if not (isinstance(value, ast.Name) and value.id == parameter) or depth > len(node.args.args) + 2:
+        if not (isinstance(value, ast.Name) and value.id == parameter) or depth > _DEEPEST:
             continue
         if isinstance(target, (ast.Tuple, ast.List)) and all(isinstance(part, _KINDS) for part in ast.walk(target)):
             return _taken_apart(node, target, depth)

@@ -39,6 +39,8 @@ _FILLER = re.compile(
     r"^\s*(?:pass|\.\.\.|raise NotImplementedError.*|(?:[\w, ]+=\s*)?(?:None|\.\.\.)(?:\s*,\s*None)*)?\s*(?:#.*)?$"
 )
 _RULER = re.compile(r"^\s*#\s*([#*=~_-])\1{4,}\s*#?\s*$|^\s*#{5,}\s*$")
+_MOST_LINES = 2000
+"""A blank is shorter than that."""
 _IN_TEXT = re.compile(rf"\b(?:(?:START|BEGIN|END)(?: OF)?(?: YOUR)? CODE(?: HERE)?|{_YOURS} HERE)\b")
 
 
@@ -100,7 +102,7 @@ def end_of_blank(lines: Sequence[str], begin: int) -> int | None:
     above = lines[begin - 1].strip() if begin and is_ruler(lines[begin - 1]) else None
     ruled = None
     has_code = False
-    for number in range(begin + 1, len(lines)):
+    for number in range(begin + 1, min(len(lines), begin + _MOST_LINES)):
         line = lines[number]
         if _END.match(line):
             return number

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import math
+import time
 from pathlib import Path
 from typing import Any
 
+import jupytext
 import nbformat
 import pytest
 import yaml
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from grader.assignment.source import SourceNotebook, read_source
 from grader.authoring.blanks import STUB, with_regions
-from grader.authoring.draft import draft_from
+from grader.authoring.draft import draft_from, read_notebook_of_course
 from grader.authoring.validate import validate
 from grader.cli import main
 
@@ -362,3 +367,68 @@ def test_nothing_is_listed_without_need() -> None:
         "`f`: its points; whether `call` is right: its names are those of the forward pass, and `dNAME` is a gradient; "
         "its solution."
     ]
+
+
+FUNCTION = "def f(x):\n    ### BEGIN SOLUTION\n    return x\n    ### END SOLUTION\n"
+
+
+@pytest.mark.parametrize("points", ["abc", math.nan, math.inf, None, [1], -5, 10**400, {"a": 1}])
+def test_strange_points_are_none(points: object) -> None:
+    cell = new_code_cell(FUNCTION, metadata={"nbgrader": {"solution": True, "points": points}})
+
+    text, todos = draft_from(new_notebook(cells=[cell]), "mine", hidden_seed=1)
+
+    assert "points: 1" in text
+    assert "its points" in todos[0]
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "-" * 100_000 + "1",
+        "a." * 50_000 + "b",
+        "(" * 5_000 + ")" * 5_000,
+        "x = 1\r",
+        "x\0",
+        "# \ud800",
+        "'''\n```\n'''",
+    ],
+    ids=range(7),
+)
+def test_strange_code_makes_a_draft_that_can_be_read(code: str, tmp_path: Path) -> None:
+    path = tmp_path / "strange.ipynb"
+    path.write_text(json.dumps(new_notebook(cells=[new_code_cell(code), new_code_cell(FUNCTION)])))
+
+    text, _ = draft_from(read_notebook_of_course(path), "mine", hidden_seed=1)
+
+    tags = [cell.metadata.get("tags") for cell in jupytext.reads(text, fmt="md:myst").cells]
+    assert tags.count(["exercise"]) == 1
+
+
+def test_text_stays_text() -> None:
+    """What looks like a cell in a text would be run by the grader, unseen by an author who looks at the notebook."""
+    texts = [
+        "```{code-cell} ipython3\n:tags: [network]\nprint('run')\n```",
+        "~~~~ {code-cell}\nprint('run')\n~~~~",
+        '> ```{code-cell}\n> print("run")\n> ```',
+        '+++ {"tags": ["network"]}\n\ntext',
+        "text\n\n  +++\n\ntext",
+    ]
+    cells = [new_markdown_cell(f"This is text {number}.\n\n{text}") for number, text in enumerate(texts)]
+
+    text, _ = draft_from(new_notebook(cells=[*cells, new_code_cell(FUNCTION)]), "mine", hidden_seed=1)
+
+    made = jupytext.reads(text, fmt="md:myst").cells
+    assert sum(cell.cell_type == "markdown" for cell in made) == 1 + len(texts)
+    assert not any("run" in cell.source for cell in made if cell.cell_type == "code")
+
+
+def test_a_long_chain_of_helpers_takes_no_long_time() -> None:
+    chain = [new_code_cell(f"def g{n}(x):\n    return g{n + 1}(x)") for n in range(600)]
+    cells = [new_code_cell("def forward(x):\n    return g0(x)"), *chain[::-1], new_code_cell(FUNCTION)]
+
+    started = time.process_time()
+    text, _ = draft_from(new_notebook(cells=cells), "mine", hidden_seed=1)
+
+    assert text.count("tags: [network]") == 602  # with the parameters that are missing
+    assert time.process_time() - started < 10

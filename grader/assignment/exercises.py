@@ -19,7 +19,9 @@ __all__ = ["asked_by", "exercise_in", "lines_for"]
 _Definition = ast.FunctionDef | ast.ClassDef
 
 
-def exercise_in(path: Path, cell: SourceCell, settings: Any, *, known: Collection[str]) -> ExerciseCell:
+def exercise_in(
+    path: Path, cell: SourceCell, settings: Any, *, known: Collection[str], written: Mapping[str, int]
+) -> ExerciseCell:
     """
     The exercise in a cell.
 
@@ -27,6 +29,7 @@ def exercise_in(path: Path, cell: SourceCell, settings: Any, *, known: Collectio
         path: That of the source notebook, for messages.
         settings: The cell's `grader` metadata.
         known: Names in the network's code: `data` is no gradient of `ata` if the network knows it.
+        written: The line where each setting is written.
 
     Raises:
         SourceError: The cell breaks the contract; the message names file, cell and line.
@@ -37,14 +40,16 @@ def exercise_in(path: Path, cell: SourceCell, settings: Any, *, known: Collectio
         line = cell.line + error.lineno - 1 if cell.line and error.lineno else None
         raise problem_in(path, cell, f"this cell is not Python ({error.msg})", "Fix this line.", line=line) from error
     defined = {node.name: node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
-    settings = check_settings(settings, EXERCISE, lambda _: f"{place_of(path, cell)}, {', '.join(defined)}")
+    settings = check_settings(
+        settings, EXERCISE, lambda name: f"{place_of(path, cell, written.get(name))}, {', '.join(defined)}"
+    )
     are_lines = "name" in settings and "call" not in settings and not defined
     try:
         if are_lines:
             name, docstring, is_composed = settings["name"], (ast.get_docstring(tree) or "").strip(), True
             asked = lines_for(name, _targets_in(path, cell, tree, settings, known), settings)
         else:
-            name = _name_of(path, cell, defined, settings)
+            name = _name_of(path, cell, defined, settings, written)
             node = defined[name]
             docstring = ast.get_docstring(node) or ""
             if not docstring:
@@ -53,8 +58,8 @@ def exercise_in(path: Path, cell: SourceCell, settings: Any, *, known: Collectio
             is_composed = len(defined) > 1 or isinstance(node, ast.ClassDef) or not _is_bare(cell, name)
             asked = asked_by(name, _parameters(node), settings, known=known)
     except EquationError as error:
-        hint = "Its parts are the gradients." if are_lines else _EXAMPLE
-        raise problem_in(path, cell, f"{name}: {error}", hint) from error
+        line = written.get(error.setting)
+        raise problem_in(path, cell, f"{name}: {error}", error.hint or _EXAMPLE, line=line) from error
     return ExerciseCell(
         index=cell.index,
         code=cell.code,
@@ -63,6 +68,7 @@ def exercise_in(path: Path, cell: SourceCell, settings: Any, *, known: Collectio
         tolerance=float(settings.get("tolerance", 1)),
         docstring=docstring,
         is_composed=is_composed,
+        written=written,
         **asked,
     )
 
@@ -123,13 +129,14 @@ def asked_by(
     else:
         if "targets" not in settings and not name.startswith("grad_"):
             raise EquationError(
-                f"nothing says what {name} is the gradient of. Call it grad_<target>, or set `targets` or `call` "
-                "under `grader`"
+                f"nothing says what {name} is the gradient of",
+                hint="Call it grad_<target>, or set `targets` or `call` under `grader`.",
             )
         targets = tuple(map(str, settings.get("targets") or [name.removeprefix("grad_")]))
         arguments = tuple(parameters)
     parts = parts_asked(text, targets)
     shares = _shares(parts, targets, points) if isinstance(points, dict) else ()
+    partial = _partial(targets, arguments, settings.get("partial", ()))
     return {
         "targets": targets,
         "arguments": arguments,
@@ -137,10 +144,26 @@ def asked_by(
         "equation": text,
         "shares": shares,
         "arrays": settings.get("arrays", ""),
-        "partial": tuple(settings.get("partial", ())),
+        "partial": partial,
         "is_squeezable": settings.get("squeezable", False),
         "ignored": _conditions(parts, targets, settings.get("ignore", {})),
     }
+
+
+def _partial(targets: Sequence[str], arguments: Sequence[str], partial: Sequence[str]) -> tuple[str, ...]:
+    """The tensors whose gradient is not the whole one: targets, or those of upstream gradients."""
+    known = dict.fromkeys([*targets, *(name[1:] for name in arguments if name[0] == "d" and len(name) > 1)])
+    for name in partial:
+        if name not in known:
+            problem = f"`partial` names `{name}`, of which it neither takes nor returns the gradient"
+            raise EquationError(problem, setting="partial", hint=_near(name, known, list(known)))
+    return tuple(partial)
+
+
+def _near(name: str, known: Collection[str], others: Sequence[str]) -> str:
+    """A hint for a name that is not known."""
+    near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+    return f"Did you mean {near[0]}?" if near else f"There are {', '.join(others) or 'none'}."
 
 
 def _conditions(parts: Sequence[str], targets: Sequence[str], ignore: Mapping[str, str]) -> tuple[str, ...]:
@@ -148,7 +171,8 @@ def _conditions(parts: Sequence[str], targets: Sequence[str], ignore: Mapping[st
     known = _called(parts, targets)
     for key in ignore:
         if key not in known:
-            raise EquationError(f"`ignore` names `{key}`, which is no part of the result ({', '.join(parts)})")
+            problem = f"`ignore` names `{key}`, which is no part of the result"
+            raise EquationError(problem, setting="ignore", hint=_near(key, known, parts))
     by_part = {known[key]: condition for key, condition in ignore.items()}
     return tuple(by_part.get(part, "") for part in parts) if by_part else ()
 
@@ -158,13 +182,13 @@ def _shares(parts: Sequence[str], targets: Sequence[str], points: Mapping[str, f
     known = {**_called(parts, targets), "each": "each"}
     for key in points:
         if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]}" if near else f"its parts are {', '.join(parts)}"
-            raise EquationError(f"`points` names `{key}`, which is no part of the result ({hint})")
+            problem = f"`points` names `{key}`, which is no part of the result"
+            raise EquationError(problem, setting="points", hint=_near(key, known, parts))
     by_part = {known[key]: float(value) for key, value in points.items()}
     missing = [part for part in parts if part not in by_part and "each" not in by_part]
     if missing:
-        raise EquationError(f"`points` says nothing about {missing[0]}; write `each: 1` for all that are not named")
+        problem = f"`points` says nothing about {missing[0]}"
+        raise EquationError(problem, setting="points", hint="Write `each: 1` for all that are not named.")
     return tuple(by_part.get(part, by_part.get("each", 0.0)) for part in parts)
 
 
@@ -173,23 +197,32 @@ def _called(parts: Sequence[str], targets: Sequence[str]) -> dict[str, str]:
     return {**{target: f"d{target}" for target in targets}, **{part: part for part in parts}}
 
 
-def _name_of(path: Path, cell: SourceCell, defined: Mapping[str, _Definition], settings: Mapping[str, Any]) -> str:
+def _name_of(
+    path: Path,
+    cell: SourceCell,
+    defined: Mapping[str, _Definition],
+    settings: Mapping[str, Any],
+    written: Mapping[str, int],
+) -> str:
     """The name of the function or class in a cell that is the exercise; others are its helpers."""
     if "name" in settings:
         if settings["name"] in defined:
             return str(settings["name"])
         problem = f"the cell defines no {settings['name']}, which is the exercise's `name`"
-        raise problem_in(path, cell, problem, f"It defines {', '.join(defined) or 'nothing'}.")
+        hint = f"It defines {', '.join(defined) or 'nothing'}."
+        raise problem_in(path, cell, problem, hint, line=written.get("name"))
     if "call" in settings:
         try:
             called = Equation.of(settings["call"]).called()
         except EquationError as error:
-            raise problem_in(path, cell, f"`call` cannot be read: {error}", _EXAMPLE) from error
+            line = written.get("call")
+            raise problem_in(path, cell, f"`call` cannot be read: {error}", _EXAMPLE, line=line) from error
         found = [name for name in called if name in defined]
         if found:
             return found[0]
         problem = f"`call` uses nothing that this cell defines ({', '.join(defined) or 'it defines nothing'})"
-        raise problem_in(path, cell, problem, "Call the function or class of the exercise.")
+        hint = "Call the function or class of the exercise."
+        raise problem_in(path, cell, problem, hint, line=written.get("call"))
     functions = [name for name, node in defined.items() if isinstance(node, ast.FunctionDef)]
     gradients = [name for name in functions if name.startswith("grad_")]
     if len(functions) != 1 and len(gradients) != 1:

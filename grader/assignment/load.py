@@ -59,7 +59,8 @@ class Assignment:
         solution_code: The code of the cells that define the solutions, by exercise.
         misconceptions: Mistakes that the author has named, by exercise.
         revision: Changes with everything that the author changes; `version` changes only with what students get.
-        places: Where each exercise is in the source notebook: file, cell and line.
+        places: Where each exercise is in the source notebook: file, cell and line; and where its settings are, by
+            `NAME.SETTING`.
         network: The code of the cells that define the network; students have it, too.
         hidden_seed: The seed of the batches that students do not see.
         learning_rate: Of the training curve.
@@ -98,9 +99,9 @@ class Assignment:
     steps: int = 30
     visibility: Visibility = EVERYTHING
 
-    def called(self, exercise: str) -> str:
-        """What messages call an exercise: its name, its assignment, and its place in the source notebook."""
-        place = self.places.get(exercise)
+    def called(self, exercise: str, setting: str = "") -> str:
+        """What messages call an exercise: its name, its assignment, and its place, or that of one of its settings."""
+        place = self.places.get(f"{exercise}.{setting}") or self.places.get(exercise)
         return f"{exercise} of {self.id}" + (f" ({place})" if place else "")
 
 
@@ -241,7 +242,7 @@ def _load(
         solution_code={cell.name: cell.code for cell in solved},
         misconceptions=read_misconceptions(source) if solved else {},
         revision=source.revision,
-        places={cell.name: place_of(path, cell) for cell in source.exercises},
+        places=_places(source),
         network="\n\n".join(cell.code for cell in source.network),
         hidden_seed=seed,
         limits=Limits(**settings.get("limits", {})),
@@ -253,6 +254,15 @@ def _load(
         steps=settings.get("steps", 30),
         visibility=visibility_of(settings),
     )
+
+
+def _places(source: SourceNotebook) -> dict[str, str]:
+    places = {cell.name: place_of(source.path, cell) for cell in source.exercises}
+    return places | {
+        f"{cell.name}.{setting}": place_of(source.path, cell, line)
+        for cell in source.exercises
+        for setting, line in cell.written.items()
+    }
 
 
 def _moved(tree: ast.Module, cell: SourceCell) -> ast.Module:

@@ -28,6 +28,7 @@ from grader.assignment.cells import REGION, ExerciseCell, SourceCell, place_of, 
 from grader.assignment.exercises import exercise_in
 from grader.assignment.files import Files, digest_of, read_files
 from grader.assignment.settings import EXERCISE, NOTEBOOK, check_settings
+from grader.assignment.written import HEADER, lines_of_settings, written_twice
 from grader.errors import SourceError
 from grader.notebook.lines import first_lines
 
@@ -118,11 +119,18 @@ def read_source(path: Path, content: bytes | None = None, files: Files | None = 
             "In YAML, close brackets and quotes, and put text that contains a colon in quotes.",
         ) from error
 
-    def where(name: str) -> str:
-        lines = text[: text.find("\n---", 3)].split("\n")
-        found = [number for number, line in enumerate(lines, start=1) if line.strip().startswith(f"{name}:")]
-        return f"{path.name}, line {found[-1]}" if found else path.name
+    written = lines_of_settings(text, notebook)
 
+    def where(name: str) -> str:
+        lines = written[HEADER]
+        return f"{path.name}, line {lines[name]}" if name in lines else path.name
+
+    twice = written_twice(text)
+    if twice is not None:
+        name, first, second = twice
+        raise SourceError(
+            f"{path.name}, line {second}: `{name}` is there already, in line {first}.", "Keep one of them."
+        )
     metadata = notebook.metadata.get("grader", {})
     version = metadata.get("version") if isinstance(metadata, dict) else None
     if version is not None:
@@ -135,12 +143,12 @@ def read_source(path: Path, content: bytes | None = None, files: Files | None = 
             f"Rename the file, or set `assignment` to {path.stem}.",
         )
     misconceptions, styles = (_kept_back(path, text, notebook, tag) for tag in KEPT_BACK)
-    network, exercises = _cells(path, text, notebook, has_regions=not version)
+    network, exercises = _cells(path, text, notebook, written, has_regions=not version)
     if version and (misconceptions or styles):
         place = place_of(path, (*misconceptions, *styles)[0])
         raise SourceError(f"{place}: students must not get this cell.", "Release the source notebook again.")
     if files is None:
-        files = read_files(path.parent / settings["files"]) if "files" in settings else {}
+        files = _files_of(path, settings, where("files"))
     data = digest_of(files)
     return SourceNotebook(
         id=path.stem,
@@ -178,8 +186,22 @@ def _is_source(path: Path) -> bool:
     return head.startswith("---") and "jupytext" in head
 
 
+def _files_of(path: Path, settings: Mapping[str, Any], where: str) -> Files:
+    if "files" not in settings:
+        return {}
+    try:
+        return read_files(path.parent / settings["files"])
+    except SourceError as error:
+        raise SourceError(f"{where}: {error.message[0].lower()}{error.message[1:]}", error.hint) from error
+
+
 def _cells(
-    path: Path, text: str, notebook: NotebookNode, *, has_regions: bool
+    path: Path,
+    text: str,
+    notebook: NotebookNode,
+    written: Mapping[int, Mapping[str, int]],
+    *,
+    has_regions: bool,
 ) -> tuple[list[SourceCell], list[ExerciseCell]]:
     """The cells of the network, and those of the exercises, each of which must have solution regions, or none."""
     network: list[SourceCell] = []
@@ -199,7 +221,8 @@ def _cells(
                 raise problem_in(path, source_cell, problem, hint)
             network.append(source_cell)
         if "exercise" in tags:
-            exercise = exercise_in(path, source_cell, cell.metadata.get("grader", {}), known=known)
+            settings = cell.metadata.get("grader", {})
+            exercise = exercise_in(path, source_cell, settings, known=known, written=written.get(index, {}))
             if bool(count) != has_regions:
                 problem = f"{exercise.name} has {count or 'no'} solution region{'' if count == 1 else 's'}"
                 hint = (

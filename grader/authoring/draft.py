@@ -19,8 +19,9 @@ import nbformat
 from nbformat import NotebookNode
 
 from grader.assignment.source import as_sentence
-from grader.authoring.blanks import STUB, has_blank, with_regions
-from grader.calling.equation import Equation, EquationError
+from grader.authoring.blanks import STUB, code_below_blanks, has_blank, with_regions
+from grader.authoring.guesses import guess_call, left_side, title_in
+from grader.authoring.remarks import about_data, about_marks, about_variables, arrays_of
 from grader.errors import UsageError
 from grader.execution.border import whole_characters
 
@@ -30,7 +31,6 @@ _NETWORK = ("forward", "init_parameters", "make_inputs")
 _MAGIC = re.compile(r"^\s*[%!?]")
 _POINTS = re.compile(r"^\s*points:\s*(\d+(?:\.\d+)?)", re.MULTILINE)
 _OTTER = re.compile(r"^\s*#\s*(BEGIN|END) (TESTS|QUESTION|SOLUTION|PROMPT)\b|^\s*#\s*ASSIGNMENT CONFIG\b", re.MULTILINE)
-_TITLE = re.compile(r"^#\s+(.+)$", re.MULTILINE)
 _MISSING = {
     "init_parameters": '''def init_parameters(generator):
     """Random parameters, float32."""
@@ -78,8 +78,15 @@ def read_notebook_of_course(path: Path) -> NotebookNode:
     return notebook
 
 
-def draft_from(notebook: NotebookNode, assignment_id: str, *, hidden_seed: int) -> tuple[str, list[str]]:
-    """The text of the source notebook, and the list of what its author has to do, which is in it, too."""
+def draft_from(
+    notebook: NotebookNode, assignment_id: str, *, hidden_seed: int, name: str = ""
+) -> tuple[str, list[str]]:
+    """
+    The text of the source notebook, and the list of what its author has to do, which is in it, too.
+
+    Args:
+        name: The title of a notebook that has no heading.
+    """
     draft = _Draft()
     for cell, points in _with_points(_wanted(notebook.cells, draft)):
         if cell.cell_type != "code":
@@ -90,18 +97,23 @@ def draft_from(notebook: NotebookNode, assignment_id: str, *, hidden_seed: int) 
             draft.cells.append(_exercise(cell, points, draft))
         else:
             draft.cells += _other(cell.source)
+    arrays, about_arrays = arrays_of(draft.cells)
+    settings = {"arrays": arrays} if arrays else {}
     _tag_network(draft)
     if not any(_tags(cell) == ["exercise"] for cell in draft.cells):
         draft.todos.append("Nothing was found that students have to write: tag the cells with `exercise`.")
+    draft.todos += [*about_arrays, *about_variables(draft.cells)]
     if draft.tests:
         draft.todos.append(f"{draft.tests} cells with tests were left out: an assignment needs none.")
-    title = next((m.group(1) for cell in draft.cells if (m := _TITLE.search(cell.source))), assignment_id)
+    texts = [cell.source for cell in draft.cells if cell.cell_type == "markdown"]
+    title = next(filter(None, map(title_in, texts)), name or assignment_id)
+    draft.todos += [*about_marks(texts), *about_data(notebook.cells)]
     todos = "".join(f"\n- {todo}" for todo in dict.fromkeys(draft.todos))
     head = f"**TODO.** Delete this cell when nothing is left. `grader validate {assignment_id}` says what is missing.\n"
     made: NotebookNode = nbformat.v4.new_notebook(cells=[nbformat.v4.new_markdown_cell(head + todos), *draft.cells])
     made.metadata = nbformat.from_dict(
         {
-            "grader": {"assignment": assignment_id, "title": title.strip(), "hidden_seed": hidden_seed},
+            "grader": {"assignment": assignment_id, "title": title, **settings, "hidden_seed": hidden_seed},
             "jupytext": {
                 "cell_metadata_filter": "grader,tags",
                 "formats": "ipynb,md:myst",
@@ -211,7 +223,7 @@ def _exercise(cell: NotebookNode, points: float, draft: _Draft) -> NotebookNode:
         if not ast.get_docstring(node):
             code = _with_docstring(code, node)
             todo.append("its docstring: the question, and the shapes")
-        todo += _guess_call(node, settings, is_alone=len(defined) == 1)
+        todo += _set_call(node, settings, is_alone=len(defined) == 1)
     else:
         name = name if name.isidentifier() else f"exercise_{number}"
         settings["name"] = name
@@ -220,6 +232,15 @@ def _exercise(cell: NotebookNode, points: float, draft: _Draft) -> NotebookNode:
             code = f"### BEGIN SOLUTION\n{code}\n### END SOLUTION"
     if STUB in code:
         todo.append("its solution")
+    todo += [
+        f"whether `{line}` and what follows is its solution: then move it into the region above, or students get it"
+        for line in code_below_blanks(code)
+    ]
+    todo += [
+        f"`{other.name}` in its cell, which has a blank, too, and is not graded: give it a cell of its own, or use it "
+        "in `call`"
+        for other in blank[1:]
+    ]
     if todo:
         draft.todos.append(f"`{name}`: {'; '.join(todo)}.")
     made: NotebookNode = nbformat.v4.new_code_cell(code, metadata={"tags": ["exercise"], "grader": settings})
@@ -252,23 +273,18 @@ def _with_docstring(code: str, node: ast.FunctionDef | ast.ClassDef) -> str:
     return "\n".join([*lines[: header + 1], f'{indent}"""TODO: the question, and the shapes."""', *lines[header + 1 :]])
 
 
-def _guess_call(node: ast.FunctionDef | ast.ClassDef, settings: dict[str, Any], *, is_alone: bool) -> list[str]:
+def _set_call(node: ast.FunctionDef | ast.ClassDef, settings: dict[str, Any], *, is_alone: bool) -> list[str]:
     """Set `call` from a function's parameters and what it returns. Returns what is left to say."""
     if isinstance(node, ast.ClassDef):
         return ["`call`, which says how an object is made and called, and what it must return"]
-    defaults = len(node.args.args) - len(node.args.defaults)
-    parameters = [_unpacked(node, argument.arg) for argument in node.args.args[:defaults]]
-    result = _result(node)
-    is_collection = result is not None and result[0] in "([{"
+    call, left = guess_call(node), left_side(node)
+    is_collection = "== (" in call or "== [" in call or "== {" in call
     is_plain = node.name.startswith("grad_") and not is_collection and not _returns_many(node)
-    if is_plain and not any("(" in parameter for parameter in parameters):
+    if is_plain and not re.search(r"[({].*[({]", left):
         settings |= {} if is_alone else {"name": node.name}
         return []
-    call = f"{node.name}({', '.join(parameters)}) == {result}"
-    try:
-        Equation.of(call if result is not None else "")
-    except EquationError:
-        return ["`call`, which says how it is called, and what it must return"]
+    if not call:
+        return [f"`call`, which says how it is called, probably `{left} == …`, and what it must return"]
     settings["call"] = call
     return ["whether `call` is right: its names are those of the forward pass, and `dNAME` is a gradient"]
 
@@ -278,60 +294,24 @@ def _returns_many(node: ast.FunctionDef) -> bool:
     return any(isinstance(part, ast.Return) and isinstance(part.value, kinds) for part in ast.walk(node))
 
 
-def _unpacked(node: ast.FunctionDef, parameter: str) -> str:
-    """A parameter, or the tuple that the function takes it apart into: `(x, w, b)` for `x, w, b = cache`."""
-    for statement in ast.walk(node):
-        if (
-            isinstance(statement, ast.Assign)
-            and isinstance(statement.value, ast.Name)
-            and statement.value.id == parameter
-            and isinstance(statement.targets[0], (ast.Tuple, ast.List))
-            and all(isinstance(part, ast.Name) for part in statement.targets[0].elts)
-        ):
-            return ast.unparse(ast.Tuple(elts=statement.targets[0].elts, ctx=ast.Load()))
-    return parameter
-
-
-def _result(node: ast.FunctionDef) -> str | None:
-    """What a function returns, if that is made of names; a dict that it fills is written out."""
-    returns = [statement.value for statement in ast.walk(node) if isinstance(statement, ast.Return) and statement.value]
-    if not returns:
-        return None
-    filled: dict[str, dict[str, str]] = {}
-    for statement in ast.walk(node):
-        target = statement.targets[0] if isinstance(statement, ast.Assign) else None
-        if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Name):
-            key = target.slice
-            if isinstance(key, ast.Constant) and isinstance(key.value, str):
-                name = key.value if key.value.startswith("d") else f"d{key.value}"
-                filled.setdefault(target.value.id, {})[key.value] = name
-
-    def written(value: ast.expr) -> str:
-        if isinstance(value, ast.Name) and value.id in filled:
-            return "{" + ", ".join(f"{key!r}: {name}" for key, name in filled[value.id].items()) + "}"
-        if isinstance(value, ast.Tuple):
-            return "(" + ", ".join(map(written, value.elts)) + ("," if len(value.elts) == 1 else "") + ")"
-        return ast.unparse(value)
-
-    last = returns[-1]
-    kinds = (ast.Name, ast.Tuple, ast.List, ast.Dict, ast.Constant, ast.expr_context)
-    return written(last) if all(isinstance(part, kinds) for part in ast.walk(last)) else None
-
-
 # -------------------------------------------------------------------------------------------------------------- network
 
 
 def _other(code: str) -> Iterator[NotebookNode]:
-    """A cell without an exercise. Imports are divided from magics, which the grader does not run."""
-    plain = [line for line in code.split("\n") if not _MAGIC.match(line)]
+    """A cell without an exercise. Its imports get a cell of their own: the grader runs no magics and seeds."""
+    lines = code.split("\n")
+    plain = ["" if _MAGIC.match(line) else line for line in lines]
     tree = _parsed("\n".join(plain))
-    is_imports = tree is not None and tree.body and all(isinstance(n, (ast.Import, ast.ImportFrom)) for n in tree.body)
-    if not is_imports:
-        yield nbformat.v4.new_code_cell(code)
-        return
-    yield nbformat.v4.new_code_cell("\n".join(plain).strip("\n"), metadata={"tags": ["network"]})
-    if len(plain) < len(code.split("\n")):
-        yield nbformat.v4.new_code_cell("\n".join(line for line in code.split("\n") if _MAGIC.match(line)))
+    body = tree.body if tree is not None else []
+    imports = [node for node in body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    taken = {number for node in imports for number in range(node.lineno, (node.end_lineno or node.lineno) + 1)}
+    if taken and len(imports) == len(body):
+        taken |= {number for number, line in enumerate(plain, start=1) if line or not lines[number - 1]}
+    for is_import in (True, False):
+        kept = [line for number, line in enumerate(lines, start=1) if (number in taken) == is_import]
+        text = "\n".join(kept).strip("\n")
+        if text:
+            yield nbformat.v4.new_code_cell(text, metadata={"tags": ["network"]} if is_import else {})
 
 
 def _tag_network(draft: _Draft) -> None:

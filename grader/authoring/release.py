@@ -21,6 +21,7 @@ from grader.assignment.declared import declaration
 from grader.assignment.files import write_files
 from grader.assignment.settings import visibility_of
 from grader.assignment.source import SourceNotebook
+from grader.authoring.exposed import refuse_unfinished
 from grader.authoring.opening import opening, place_of_opening
 from grader.errors import SourceError
 from grader.files import write_atomically
@@ -107,7 +108,13 @@ def release_notebook(source: SourceNotebook) -> NotebookNode:
 
 
 def write_release(source: SourceNotebook, directory: Path) -> tuple[Path, ...]:
-    """Write `directory/<id>/<id>.ipynb`, its pair `<id>.md`, and the data that travels with it. Returns all paths."""
+    """
+    Write `directory/<id>/<id>.ipynb`, its pair `<id>.md`, and the data that travels with it. Returns all paths.
+
+    Raises:
+        SourceError: As for `release_notebook`; or a text of a draft is still there, which students would get.
+    """
+    refuse_unfinished(source)
     folder = directory / source.id
     folder.mkdir(parents=True, exist_ok=True)
     notebook = release_notebook(source)

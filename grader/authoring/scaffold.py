@@ -45,7 +45,7 @@ def write_scaffold(assignment_id: str, directory: Path, notebook: Path | None = 
     seed = secrets.randbelow(2**32)
     text, todos = scaffold(assignment_id, hidden_seed=seed), list[str]()
     if notebook is not None:
-        text, todos = draft_from(read_notebook_of_course(notebook), assignment_id, hidden_seed=seed)
+        text, todos = draft_from(read_notebook_of_course(notebook), assignment_id, hidden_seed=seed, name=notebook.stem)
     try:
         directory.mkdir(parents=True, exist_ok=True)
         write_atomically(path, text)

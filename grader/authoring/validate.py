@@ -21,12 +21,15 @@ import nbformat
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from grader.assignment.cells import ExerciseCell, regions_in
 from grader.assignment.load import Assignment, load_assignment
 from grader.assignment.source import SourceNotebook, read_source
 from grader.assignment.styles import Style, read_styles
 from grader.authoring.differences import CLOSE, Traced, central_difference
+from grader.authoring.exposed import exposed, refuse_stubs, unfinished
 from grader.authoring.holes import describe_hole, line_of
 from grader.authoring.misconceptions import problems_of_misconceptions
+from grader.authoring.regions import describe_ungraded, ungraded_regions
 from grader.authoring.release import fill_blanks, release_notebook
 from grader.authoring.survivors import Survivor, Why, find_survivors
 from grader.calling.exercise import Exercise
@@ -59,6 +62,7 @@ class ExerciseCheck:
         milliseconds: The shortest time of the solution on the public batch.
         kib: The memory that the solution allocates there.
         described: What no case tests, and what to change, a sentence or two for each hole.
+        given: How many mutants of code that students are given, or that is not graded, were left out.
     """
 
     name: str
@@ -68,6 +72,7 @@ class ExerciseCheck:
     milliseconds: float
     kib: float
     described: tuple[str, ...] = ()
+    given: int = 0
 
     @property
     def holes(self) -> tuple[Survivor, ...]:
@@ -140,6 +145,7 @@ def validate(path: Path, *, tell: Tell = lambda *_: None, known: Known | None = 
     if not assignment.solutions:
         raise SourceError(f"{path} has no solutions.", "Validate the source notebook.")
     source = read_source(path)
+    refuse_stubs(source)
     styles = read_styles(source)
     known = {} if known is None else known
     total = len(assignment.exercises) + 1
@@ -161,6 +167,8 @@ def validate(path: Path, *, tell: Tell = lambda *_: None, known: Known | None = 
         of_submissions = grading.result()
     tell("", total, total)
     problems = [
+        *unfinished(source),
+        *exposed(source),
         *(problem for exercise in exercises for problem in exercise.problems),
         *misconceptions,
         *of_submissions,
@@ -188,16 +196,22 @@ def _key(assignment: Assignment, exercise: Exercise, source: SourceNotebook) -> 
 def _check(
     assignment: Assignment, exercise: Exercise, cases: tuple[Case, ...], traced: Traced, source: SourceNotebook
 ) -> ExerciseCheck:
-    mutants = mutants_of(assignment, exercise, cases[0])
+    cell = _cell(exercise, source)
+    ungraded = ungraded_regions(assignment, exercise, cases[-1], cell)
+    written = frozenset[int]().union(*regions_in(cell.code)).difference(*ungraded)
+    every = mutants_of(assignment, exercise, cases[0])
+    mutants = [mutant for mutant in every if not mutant.line or mutant.line in written]
     survivors = find_survivors(assignment, exercise, mutants, cases)
     equivalent = [survivor for survivor in survivors if not survivor.is_hole]
     milliseconds, kib = _cost(assignment, exercise, cases[0])
     difference = central_difference(exercise, cases, traced)
     described = [describe_hole(hole, cases, line=_line(hole, exercise, source)) for hole in survivors if hole.is_hole]
+    described += [describe_ungraded(lines, cell) for lines in ungraded]
     return ExerciseCheck(
         name=exercise.name,
         difference=difference,
         mutants=len(mutants) - len(equivalent),
+        given=len(every) - len(mutants),
         survivors=survivors,
         milliseconds=milliseconds,
         kib=kib,
@@ -207,9 +221,13 @@ def _check(
 
 def _line(hole: Survivor, exercise: Exercise, source: SourceNotebook) -> int | None:
     """The line of the source notebook where a mistake was made that no case catches."""
-    cell = next(cell for cell in source.exercises if cell.name == exercise.name)
+    cell = _cell(exercise, source)
     line = line_of(hole, cell.code, exercise.name)
     return cell.line + line - 1 if line and cell.line else None
+
+
+def _cell(exercise: Exercise, source: SourceNotebook) -> ExerciseCell:
+    return next(cell for cell in source.exercises if cell.name == exercise.name)
 
 
 def _cost(assignment: Assignment, exercise: Exercise, case: Case) -> tuple[float, float]:

@@ -31,7 +31,18 @@ _KEYS = (str, int)
 
 
 class EquationError(ValueError):
-    """A text is not an equation: the message is the end of a sentence, and says why."""
+    """
+    A text is not an equation, or settings do not fit to one: the message is the end of a sentence, and says why.
+
+    Args:
+        setting: The setting that is at fault.
+        hint: What to do, if that is not to write another equation.
+    """
+
+    def __init__(self, problem: str, *, setting: str = "call", hint: str = "") -> None:
+        super().__init__(problem)
+        self.setting = setting
+        self.hint = hint
 
 
 @dataclasses.dataclass(frozen=True)

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["new", "release", "validate"]
 
+_MOST_LINES = 10
+"""How many equivalent mutants of a kind are listed in a terminal."""
+
 
 @click.command()
 @click.argument("assignment_id", metavar="ID")
@@ -135,10 +138,14 @@ def _write_wheel(output: Path) -> Path:
 def _released(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Path]:
     from grader.assignment.load import find_assignment
     from grader.assignment.source import find_sources, read_source
+    from grader.authoring.exposed import exposed
     from grader.authoring.release import write_release
 
     for assignment_id in ids or find_sources(directory):
-        yield from write_release(read_source(find_assignment(assignment_id, directory)), output)
+        source = read_source(find_assignment(assignment_id, directory))
+        yield from write_release(source, output)
+        for sentence in () if source.is_released else exposed(source):
+            say(f"Warning: {sentence}")
 
 
 def _stale(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Path]:
@@ -295,8 +302,14 @@ def _show_validation(validation: Validation) -> None:
     console.print(table)
     for why, lines in validation.survivors.items():
         console.print(f"  {why.value}:", markup=False, soft_wrap=True)
-        for line in lines:
+        shown = lines if why.name == "HOLE" else lines[:_MOST_LINES]
+        for line in shown:
             console.print(f"    {line}", markup=False, soft_wrap=True)
+        if len(shown) < len(lines):
+            console.print(f"    … and {len(lines) - len(shown)} more, which `--html` lists.", markup=False)
+    given = sum(exercise.given for exercise in validation.exercises)
+    if given:
+        console.print(f"  Left out: {given} mistakes in code that students are given.", markup=False, soft_wrap=True)
     for problem in validation.problems:
         console.print(f"✗ {problem}", markup=False, soft_wrap=True, style="red")
     if not validation.problems:

@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterator, Mapping
 from types import CodeType
 from typing import Any
 
+from grader.assignment.cells import regions_in
 from grader.assignment.misconceptions import Misconception
 from grader.diagnosis.arrays import for_arrays, with_methods
 from grader.diagnosis.edits import edited_everywhere, edits_of
@@ -74,12 +75,14 @@ class Mutant:
         site: The part of the solution that was edited. For instructors only.
         operands: For each edit, the name of the argument that it is about, or an empty string.
         code: The code of the whole function.
+        line: The line of the solution's code that was edited, from 1; 0 if that is not known.
     """
 
     edits: tuple[Edit, ...]
     site: str
     operands: tuple[str, ...]
     code: str
+    line: int = 0
 
     def compile(self, name: str, namespace: Mapping[str, Any]) -> dict[str, Any]:
         """A copy of the namespace in which the function is defined."""
@@ -115,12 +118,18 @@ def make_mutants(code: str, name: str, upstream: tuple[str, ...], *, arrays: str
     root = _root(code, name)
     known = {ast.unparse(root)}
     mutants = []
-    for draft in _drafts(root, upstream, arrays):
+    for draft in _drafts(root, upstream, arrays, frozenset[int]().union(*regions_in(code))):
         text = draft.write()
         if text not in known:
             known.add(text)
             mutants.append(
-                Mutant(edits=(draft.edit,), site=ast.unparse(draft.site), operands=(draft.operand,), code=text)
+                Mutant(
+                    edits=(draft.edit,),
+                    site=ast.unparse(draft.site),
+                    operands=(draft.operand,),
+                    code=text,
+                    line=draft.line,
+                )
             )
     return tuple(sorted(mutants, key=lambda mutant: mutant.edits[0].rank))
 
@@ -180,6 +189,7 @@ class _Draft:
         operand: The name of the argument that the edit is about, or an empty string.
         loads: The names that the function reads after the edit.
         write: Makes the code of the function with the edit in it.
+        line: The line that was edited; of a whole function, one that students write, if it has any.
     """
 
     edit: Edit
@@ -187,20 +197,31 @@ class _Draft:
     operand: str
     loads: tuple[str, ...]
     write: Callable[[], str]
+    line: int = 0
 
 
-def _drafts(root: _Root, upstream: tuple[str, ...], arrays: str) -> Iterator[_Draft]:
-    """The drafts of a function, or of each function in a cell."""
+def _drafts(
+    root: _Root, upstream: tuple[str, ...], arrays: str, written: frozenset[int] = frozenset()
+) -> Iterator[_Draft]:
+    """The drafts of a function, or of each one in a cell; `written` are the lines that students write, if known."""
     for function in ast.walk(root):
         if isinstance(function, ast.FunctionDef):
-            yield from _Drafter(function, upstream, root, arrays).drafts()
+            yield from _Drafter(function, upstream, root, arrays, written).drafts()
 
 
 class _Drafter:
     """Makes the drafts of one function, which may be a part of a cell."""
 
-    def __init__(self, function: ast.FunctionDef, upstream: tuple[str, ...], root: _Root, arrays: str) -> None:
+    def __init__(
+        self,
+        function: ast.FunctionDef,
+        upstream: tuple[str, ...],
+        root: _Root,
+        arrays: str,
+        written: frozenset[int],
+    ) -> None:
         self._root = root
+        self._written = written
         self._arrays = arrays
         self._place = _places(root)[id(function)]
         self._function = function
@@ -247,7 +268,9 @@ class _Drafter:
                         loads = names_read(function)
                 name = "own_entry_only" if kind == "drop_sum" and id(node) in terms else kind
                 write = functools.partial(_written, self._root, place, node, instead)
-                yield self._draft(name, node, operand, loads, write)
+                draft = self._draft(name, node, operand, loads, write)
+                line = next((n.lineno for n in _with_parents(node, places) if hasattr(n, "lineno")), 0)
+                yield dataclasses.replace(draft, line=line)
 
     def _edit_everywhere(self, kind: str, arguments: tuple[str, ...], *, operand: str = "") -> _Draft:
         edited = edited_everywhere(copy.deepcopy(self._function), kind, arguments)
@@ -258,7 +281,9 @@ class _Drafter:
     def _draft_of(self, kind: str, mutated: ast.FunctionDef, *, operand: str) -> _Draft:
         last = self._function.body[-1]
         write = functools.partial(_written, self._root, self._place, self._function, mutated)
-        return self._draft(kind, last, operand, names_read(mutated), write)
+        draft = self._draft(kind, last, operand, names_read(mutated), write)
+        lines = {node.lineno for node in ast.walk(self._function) if hasattr(node, "lineno")}
+        return dataclasses.replace(draft, line=min(lines & self._written or lines, default=0))
 
     def _draft(
         self, kind: str, site: ast.AST, operand: str, loads: tuple[str, ...], write: Callable[[], str]

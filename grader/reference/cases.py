@@ -8,24 +8,22 @@ are rounded to the case's dtype, except for integers and booleans; the reference
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 from grader.assignment.load import Assignment
-from grader.assignment.source import as_sentence, line_in
 from grader.calling.exercise import Exercise
 from grader.calling.nested import tensors_in, with_tensors
-from grader.compare import Comparison, compare, same_but_for_ones
-from grader.errors import SolutionError, SourceError
+from grader.compare import compare
+from grader.errors import SourceError
 from grader.model import Outcome
 from grader.modes import ordinary
-from grader.reference.answers import answer_of
+from grader.reference.case import Case
 from grader.reference.gradients import (
     cotangents_at,
     given_to,
@@ -47,108 +45,16 @@ from grader.reference.networks import (
     points_of,
     rounded,
 )
+from grader.reference.solution import check_solution
 
 __all__ = [
     "Case",
     "build_cases",
     "case_at",
-    "check_solution",
     "exercise_cases",
     "generic_arguments",
     "longest_sum",
 ]
-
-_NEAR = 20
-"""If a solution is off by less than this, relative to the tolerance, it may be because of rounding."""
-_WHOLE = (torch.bool, torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
-"""The dtypes that whole numbers and masks may have."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """
-    One call of one exercise.
-
-    Attributes:
-        public: Whether students may see it: it is the public batch, or drawn from no secret.
-        dtype: The dtype of the floating arguments.
-        rows: How many images are in the batch, N, on whichever axis.
-        arguments: By name, in the function's order: tensors of any shape, or numbers, text, and caches of all these.
-        cotangents: The upstream gradients among the arguments: gradients of the loss.
-        expected: Each part of the right result: autograd's gradient of a target, float64, with the target's shape; or
-            what else is asked for. Only whole numbers and booleans have another dtype.
-        gradients: Autograd's gradient of each target, float64.
-        terms: The length of the longest sum in a gradient, for the tolerance.
-        scales: For each part, the size of the terms that it is a sum of, if they may cancel.
-        gradient_scales: The same for the gradient of each target.
-        tolerance: How many times more than usual an entry may be off.
-        is_squeezable: Whether dimensions of size 1 may be missing, or too many.
-        ignored: For each part, the entries that do not count, as booleans; None, or nothing at all, if all count.
-    """
-
-    name: str
-    public: bool
-    dtype: torch.dtype
-    rows: int
-    arguments: dict[str, Any]
-    expected: tuple[torch.Tensor, ...]
-    terms: int
-    cotangents: dict[str, torch.Tensor] = dataclasses.field(default_factory=dict)
-    gradients: tuple[torch.Tensor, ...] = ()
-    scales: tuple[float, ...] = ()
-    gradient_scales: tuple[float, ...] = ()
-    tolerance: float = 1.0
-    is_squeezable: bool = False
-    ignored: tuple[torch.Tensor | None, ...] = ()
-
-    @property
-    def upstream(self) -> tuple[str, ...]:
-        """The names of the upstream gradients."""
-        return tuple(self.cotangents)
-
-    @property
-    def tensors(self) -> dict[str, torch.Tensor]:
-        """The tensors in the arguments, by their own names: `x`, or `cache[0]`."""
-        return dict(found for name, value in self.arguments.items() for found in tensors_in(name, value))
-
-    def of_part(self, number: int) -> Case:
-        """The case of a function that returns nothing but one part of the result."""
-        return dataclasses.replace(
-            self,
-            expected=(self.expected[number],),
-            scales=self.scales[number : number + 1],
-            ignored=self.ignored[number : number + 1],
-        )
-
-    def scale_of(self, target: int) -> float:
-        """The size of the terms of a part (its position), if they may cancel; 0 if they do not."""
-        return self.scales[target] if self.scales else 0.0
-
-    def compare(
-        self,
-        got: torch.Tensor,
-        *,
-        target: int,
-        argument_dtype: torch.dtype,
-        expected: torch.Tensor | None = None,
-    ) -> Comparison:
-        """Compare a part of a result (its position) with the reference, or with another `expected` one."""
-        right = self.expected[target] if expected is None else expected
-        if self.is_squeezable and same_but_for_ones(got.shape, right.shape):
-            got = got.reshape(right.shape)
-        mask = self.ignored[target] if self.ignored else None
-        if mask is not None and mask.shape == got.shape == right.shape and got.is_floating_point():
-            got = torch.where(mask, right.to(got.dtype), got)
-        if not self.expected[target].is_floating_point() and got.dtype in _WHOLE:
-            got = got.double()
-        return compare(
-            got,
-            right.double(),
-            terms=self.terms,
-            argument_dtype=argument_dtype,
-            scale=self.scale_of(target),
-            factor=self.tolerance,
-        )
 
 
 @functools.lru_cache(maxsize=32)
@@ -164,6 +70,7 @@ def build_cases(assignment: Assignment) -> dict[str, tuple[Case, ...]]:
     networks = networks_of(assignment)
     cases = {exercise.name: exercise_cases(assignment, exercise, networks) for exercise in assignment.exercises}
     for exercise in assignment.exercises:
+        _check_ignored(assignment, exercise, cases[exercise.name])
         _check_upstream_suffices(assignment, exercise, cases[exercise.name][0], networks["mnist"])
         for case in cases[exercise.name] if exercise.name in assignment.solutions else ():
             check_solution(assignment, exercise, case)
@@ -267,6 +174,24 @@ def longest_sum(tensors: list[Any]) -> int:
     return 8 + max(max(*shape, math.prod(shape) // max(1, min(shape))) for shape in sizes)
 
 
+def _check_ignored(assignment: Assignment, exercise: Exercise, cases: tuple[Case, ...]) -> None:
+    """Check that the conditions of an exercise are about entries of its parts, and leave some of them."""
+    for number, condition in enumerate(exercise.ignored):
+        part, where = exercise.parts[number], assignment.called(exercise.name, "ignore")
+        masks = [(case.ignored[number], case.expected[number]) for case in cases]
+        for mask, right in masks:
+            if mask is not None and mask.shape != right.shape:
+                raise SourceError(
+                    f"{where}: `{condition}` has the shape {tuple(mask.shape)}, but {part} has {tuple(right.shape)}.",
+                    "A condition in `ignore` says for each entry of its part whether it counts.",
+                )
+        if all(mask is not None and bool(mask.all()) for mask, _ in masks):
+            raise SourceError(
+                f"{where}: `{condition}` holds everywhere, so nothing of {part} would be compared.",
+                "A condition in `ignore` names the entries that do not count.",
+            )
+
+
 def _check_upstream_suffices(assignment: Assignment, exercise: Exercise, case: Case, network: Network) -> None:
     """Check that the upstream gradients of an exercise determine the whole gradient of each target."""
     for target, gradient, scale in zip(exercise.targets, case.gradients, case.gradient_scales, strict=True):
@@ -281,57 +206,3 @@ def _check_upstream_suffices(assignment: Assignment, exercise: Exercise, case: C
                 "Give it the gradient of every tensor that is computed from the target; or, if it returns only a part "
                 f"of the gradient, to which a later step adds the rest, set `partial: [{target}]`.",
             )
-
-
-def check_solution(assignment: Assignment, exercise: Exercise, case: Case) -> None:
-    """
-    Check that the instructor's solution agrees with autograd on a case.
-
-    Raises:
-        SolutionError: It raises, or disagrees.
-    """
-    try:
-        returned = answer_of(
-            exercise,
-            {**assignment.namespace, **assignment.solutions},
-            with_tensors(case.arguments, torch.Tensor.clone),
-        )
-    except Exception as error:
-        line = line_in(error, f"{assignment.id}.md")
-        where = f", in line {line}" if line else ""
-        raise SolutionError(
-            f"The solution of {assignment.called(exercise.name)} raised on {case.name}{where}: {as_sentence(error)}",
-            f"Nothing was graded. {_remedy(error)}",
-        ) from error
-    if returned is None:
-        raise SolutionError(
-            f"The solution of {assignment.called(exercise.name)} returns no {_list_of(exercise.parts)}.",
-            "Nothing was graded. Fix the solution, or say what it returns in `call` or `targets`.",
-        )
-    for number, (part, got) in enumerate(zip(exercise.parts, returned, strict=True)):
-        compared = case.compare(got, target=number, argument_dtype=case.dtype)
-        if compared.outcome is not Outcome.MATCH:
-            shapes = f"has the shape {tuple(got.shape)}, not {tuple(case.expected[number].shape)}"
-            what = shapes if compared.outcome is Outcome.WRONG_SHAPE else "is wrong"
-            which = f": its {part} {what}" if len(exercise.parts) > 1 or what == shapes else ""
-            remedy = "Fix the solution or the forward pass in the source notebook."
-            if compared.max_abs_error is not None and compared.max_abs_error < _NEAR * (compared.tolerance or 0.0):
-                times = compared.max_abs_error / (compared.tolerance or 1.0)
-                remedy = (
-                    f"It is off by {times:.1f} times what rounding usually explains. If it is rounding (of p near 1 "
-                    f"in `1 - p`, for example), keep numbers smaller, or set `tolerance: {math.ceil(2 * times)}`."
-                )
-            raise SolutionError(
-                f"The solution of {assignment.called(exercise.name)} disagrees with autograd on {case.name}{which}.",
-                f"Nothing was graded. {remedy}",
-            )
-
-
-def _remedy(error: Exception) -> str:
-    if isinstance(error, NameError):
-        return "What a solution uses of other cells must be in a cell tagged `network`, or be an exercise."
-    return "Fix the solution in the source notebook."
-
-
-def _list_of(words: Sequence[str]) -> str:
-    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)

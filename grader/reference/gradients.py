@@ -5,6 +5,7 @@ Autograd's gradients for an exercise: upstream gradients, the gradient of each t
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import functools
 import math
 from collections.abc import Callable, Mapping
@@ -107,12 +108,31 @@ def given_to(
         elif exercise.equation and name in constants:
             if not callable(constants[name]) and not hasattr(constants[name], "__spec__"):
                 given[name] = constants[name]
+        elif exercise.equation:
+            raise _unknown_in_call(assignment, exercise, network, name)
         else:
             raise SourceError(
                 f"{assignment.called(exercise.name)} takes `{name}`, which the network does not have.",
                 "An argument is the name of an input, a parameter or an intermediate, or d and one of those names.",
             )
     return given
+
+
+def _unknown_in_call(assignment: Assignment, exercise: Exercise, network: Network, name: str) -> SourceError:
+    """The error that `call`, or straight lines, name what the network does not have."""
+    near = difflib.get_close_matches(name, [*network.values, *network.gradients], n=1, cutoff=0.5)
+    hint = "Its names are those that `forward` takes or returns, `dNAME`, and constants of cells tagged `network`."
+    if near:
+        hint = f"Did you mean {near[0]}?"
+    of = f", since it has no `{name[1:]}`" if name[0] == "d" and len(name) > 1 else ""
+    if exercise.is_lines:
+        return SourceError(
+            f"{assignment.called(exercise.name, 'targets')} asks for `{name}`, but the network has no `{name[1:]}`.",
+            hint if f"{exercise.name}.targets" in assignment.places else f"{hint} Or list the `targets`.",
+        )
+    return SourceError(
+        f"{assignment.called(exercise.name, 'call')}: `call` names `{name}`, which the network does not have{of}.", hint
+    )
 
 
 def reference(
@@ -161,6 +181,8 @@ def reference(
         if all(gradient is None for gradient in gradients):
             raise RuntimeError(f"{' and '.join(cotangents) or 'the loss'} cannot reach it")
     except KeyError as error:
+        if exercise.equation:
+            raise _unknown_in_call(assignment, exercise, network, f"d{error.args[0]}") from error
         raise SourceError(
             f"{assignment.called(exercise.name)}: the network has no {error.args[0]} to take the gradient of.",
             "Name the function grad_<name of a tensor>, or set `targets`.",
@@ -202,7 +224,7 @@ def parts_of(
             tensor = torch.as_tensor(value).detach().clone()
         except Exception as error:
             raise SourceError(
-                f"{assignment.called(exercise.name)}: `{part}` cannot be computed ({as_sentence(error)[:-1]}).",
+                f"{assignment.called(exercise.name, 'call')}: `{part}` cannot be computed ({as_sentence(error)[:-1]}).",
                 "A part of a result is an expression of the network's names, of `dNAME`, and of derivative(a, z).",
             ) from error
         parts.append(tensor.double() if tensor.is_floating_point() else tensor)
@@ -223,7 +245,8 @@ def ignored_in(assignment: Assignment, exercise: Exercise, network: Network) -> 
             masks.append(None if holds is None else torch.as_tensor(holds).detach().bool())
         except Exception as error:
             raise SourceError(
-                f"{assignment.called(exercise.name)}: `{condition}` cannot be computed ({as_sentence(error)[:-1]}).",
+                f"{assignment.called(exercise.name, 'ignore')}: `{condition}` cannot be computed "
+                f"({as_sentence(error)[:-1]}).",
                 "A condition in `ignore` is an expression of the network's names, such as `a1 == 0`.",
             ) from error
     return tuple(masks)

@@ -22,11 +22,12 @@ from grader.assignment.load import Assignment
 from grader.calling.exercise import Exercise
 from grader.errors import GraderError
 from grader.modes import ordinary
-from grader.reference.cases import Case, case_at, check_solution
+from grader.reference.cases import Case, case_at
 from grader.reference.gradients import cotangents_at, parts_of, reference
 from grader.reference.networks import Network, Point, evaluate_network, seed_of
 from grader.reference.practice import practising
 from grader.reference.sizes import Sizes, SmallNetworks, small_networks
+from grader.reference.solution import check_solution
 
 __all__ = ["MOST_NUMBERS", "small_cases"]
 

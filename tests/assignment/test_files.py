@@ -191,7 +191,7 @@ def test_solutions_stay(source: Path) -> None:
     """A folder with a source notebook in it is refused, and so is the folder of the notebook itself."""
     (source.parent / "data" / "deep" / "mine.md").write_text(SOURCE)
 
-    with pytest.raises(SourceError, match=r"There is a solution region in .*mine\.md"):
+    with pytest.raises(SourceError, match=r", line \d+: there is a solution region in .*mine\.md"):
         read_source(source)
 
 
@@ -230,7 +230,7 @@ def test_it_is_the_name_of_a_folder_beside_the_notebook(source: Path, name: str)
 def test_a_folder_that_is_missing_is_named(source: Path) -> None:
     source.write_text(SOURCE.replace("files: data", "files: words"))
 
-    with pytest.raises(SourceError, match=r"There is no folder .*words\. Put it beside the notebook"):
+    with pytest.raises(SourceError, match=r", line \d+: there is no folder .*words\. Put it beside the notebook"):
         read_source(source)
 
 

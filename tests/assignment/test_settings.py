@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from grader.assignment.load import find_assignment, load_assignment
+from grader.assignment.written import written_twice
 from grader.authoring.scaffold import scaffold
 from grader.errors import SolutionError, SourceError
 from grader.reference.cases import build_cases
@@ -55,7 +56,7 @@ def line_of(path: Path, beginning: str) -> int:
     ],
 )
 def test_a_notebook_s_settings_are_checked(tmp_path: Path, line: str, says: str) -> None:
-    path = written(tmp_path, ("  steps: 20", f"  {line}"))
+    path = written(tmp_path, ("  learning_rate: 0.01\n", ""), ("  steps: 20", f"  {line}"))
 
     with pytest.raises(SourceError) as raised:
         load_assignment(path)
@@ -88,7 +89,7 @@ def test_an_exercise_s_settings_are_checked(tmp_path: Path, settings: str, says:
         load_assignment(path)
 
     place, _, message = str(raised.value).partition(", grad_w: ")
-    assert place.endswith(f"line {line_of(path, 'def grad_w')}")
+    assert place.endswith(f"line {line_of(path, 'grader: ' + settings)}")
     assert message == says
 
 
@@ -244,3 +245,50 @@ def test_a_file_without_a_header_is_not_a_source(tmp_path: Path) -> None:
 
     with pytest.raises(SourceError, match="does not begin with a jupytext header"):
         find_assignment("mine", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "name"),
+    [
+        ("  steps: 20", "  steps: 20\n  learning_rate: 0.5", "learning_rate"),
+        ("  steps: 20", "  steps: 20\n  limits: {call_s: 3, call_s: 4}", "call_s"),
+        ("  steps: 20", "  steps: 20\n  cases:\n    - {name: a, rows: 3}\n    - {name: b, name: c}", "name"),
+        ("grader: {points: 2}", "grader: {points: 2, points: 3}", "points"),
+        ("grader: {points: 2}", "grader:\n  points: 2\ntags: [exercise]", "tags"),
+        ("grader: {points: 2}", "grader:\n  points: {w: 2, each: 1, w: 3}", "w"),
+    ],
+)
+def test_a_setting_that_is_there_twice_is_refused(tmp_path: Path, old: str, new: str, name: str) -> None:
+    """With both lines: YAML would take the second one without a word."""
+    path = written(tmp_path, (old, new))
+    lines = path.read_text(encoding="utf-8").split("\n")
+    last = len(lines) - lines[::-1].index("tags: [exercise]" if name == "tags" else new.split("\n")[-1])
+
+    with pytest.raises(SourceError, match=rf"mine\.md, line {last}: `{name}` is there already, in line \d+\. Keep"):
+        load_assignment(path)
+
+
+def test_the_same_setting_in_two_cells_is_not_there_twice(tmp_path: Path) -> None:
+    """Nor is one in an example that a text shows."""
+    text = "```yaml\ngrader: {points: 2, points: 2}\n```\n\n"
+    path = written(tmp_path, ("tags: [exercise]\ngrader", "tags: [exercise]\ngrader"))
+    path.write_text(path.read_text(encoding="utf-8").replace("# Mine", f"# Mine\n\n{text}"), encoding="utf-8")
+
+    assert text in path.read_text(encoding="utf-8")
+    assert load_assignment(path).exercises
+
+
+def test_the_line_of_a_setting_is_found_beside_a_text_with_cells(tmp_path: Path) -> None:
+    """A fence of four backticks may show a code cell."""
+    path = written(tmp_path, ("# Mine", "# Mine\n\n````\n```{code-cell}\n:tags: [exercise]\n```\n````"))
+    text = path.read_text(encoding="utf-8").replace("grader: {points: 2}", "grader: {point: 2}")
+    path.write_text(text, encoding="utf-8")
+
+    with pytest.raises(SourceError, match=rf"line {line_of(path, 'grader: {point: 2}')}, grad_w: there is no setting"):
+        load_assignment(path)
+
+
+def test_an_alias_of_what_it_is_in_ends() -> None:
+    """YAML allows it."""
+    assert written_twice("---\ngrader: {cases: &again [*again]}\n---\n") is None
+    assert written_twice("---\ngrader: &again {a: *again, b: 1, b: 2}\n---\n") == ("b", 2, 2)

@@ -6,10 +6,12 @@ import json
 import math
 import time
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
 import pytest
+import yaml
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -130,7 +132,10 @@ def test_one_by_nbgrader(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "`affine_backward`: its docstring: the question, and the shapes; whether `call` is right" in text
     assert "`affine_backward`: its docstring" in said
     assert "2 cells with tests were left out" in said
-    assert validate(tmp_path / "mine.md").problems == ()
+    assert [problem.partition("draft's ")[2] for problem in validate(tmp_path / "mine.md").problems] == [
+        "`**TODO.** Delete this cell`.",
+        "`TODO: the question, and the shapes`.",
+    ]
 
 
 def test_one_by_otter(tmp_path: Path) -> None:
@@ -209,6 +214,159 @@ def test_a_blank_in_the_words_of_a_course(blank: str) -> None:
 @pytest.mark.parametrize("code", ["x = 1", "# The code of the network\nx = 1", "# todos elsewhere\nx = None"])
 def test_other_code_stays(code: str) -> None:
     assert with_regions(code) == code
+
+
+def settings_of(cells: list[NotebookNode], folder: Path) -> tuple[dict[str, Any], str]:
+    """The settings of the draft of a notebook, and its text."""
+    _, text = drafted(cells, folder)
+    settings: dict[str, Any] = yaml.safe_load(text.split("---")[1])["grader"]
+    return settings, text
+
+
+BLANK = CODE('def grad_b(dz):\n    """The gradient of b."""\n    # YOUR CODE HERE\n    return dz.sum(0)')
+
+
+@pytest.mark.parametrize(
+    ("text", "title"),
+    [
+        ("# Regression\n\n## First", "Regression"),
+        ("Some words.\n\n### Lab 7: pooling ###\n# Later", "Lab 7: pooling"),
+        ("Homework\n========\n\n# Later", "Homework"),
+        ('<h1 align="center">Week <b>4</b></h1>\n\n## Later', "Week 4"),
+        ("```\n# a comment\n```\n## Lab", "Lab"),
+        ("No heading, #1 of many.", "course"),
+    ],
+)
+def test_its_title_is_the_first_heading_of_a_text(tmp_path: Path, text: str, title: str) -> None:
+    """Of any level; a comment in code is none. Without one, it is the name of the file."""
+    settings, _ = settings_of([CODE("# set things up\nimport torch"), TEXT(text), BLANK], tmp_path)
+
+    assert settings["title"] == title
+
+
+NUMPY = CODE('def grad_b(dz):\n    """The gradient."""\n    # YOUR CODE HERE\n    return np.sum(dz, 0)')
+TORCH = CODE('def grad_c(dz):\n    """The gradient."""\n    # YOUR CODE HERE\n    return torch.sum(dz, 0)')
+
+
+@pytest.mark.parametrize(
+    ("cells", "arrays", "is_asked"),
+    [
+        ([CODE("import numpy as np"), NUMPY], "numpy", False),
+        ([CODE("import numpy as np\nimport torch"), NUMPY], "numpy", False),
+        ([CODE("import numpy as np\nimport torch"), TORCH], None, False),
+        ([CODE("import numpy as np\nimport torch"), NUMPY, TORCH], None, True),
+        ([CODE("import numpy as np"), BLANK], "numpy", False),
+        ([CODE("import numpy as np\nimport torch"), BLANK], None, False),
+    ],
+)
+def test_a_notebook_in_numpy_says_so(
+    tmp_path: Path, cells: list[NotebookNode], arrays: str | None, is_asked: bool
+) -> None:
+    settings, text = settings_of(cells, tmp_path)
+
+    assert settings.get("arrays") == arrays
+    assert ("set `arrays: numpy` where it is numpy" in text) == is_asked
+
+
+@pytest.mark.parametrize(
+    ("code", "network", "others"),
+    [
+        ("import numpy as np\n%matplotlib inline\nnp.random.seed(1)", "import numpy as np", "np.random.seed(1)"),
+        ("import torch\ntorch.manual_seed(0)\nB = 3", "import torch", "torch.manual_seed(0)\nB = 3"),
+        ("B = 3\nfrom math import (\n    pi,\n    e,\n)", "from math import (\n    pi,\n    e,\n)", "B = 3"),
+        ("# what we need\nimport torch", "# what we need\nimport torch", ""),
+        ("import torch\n\n!pip install x", "import torch", "!pip install x"),
+        ("x = 3", "", "x = 3"),
+    ],
+)
+def test_imports_are_the_network_s_and_seeds_and_magics_are_not(
+    tmp_path: Path, code: str, network: str, others: str
+) -> None:
+    source, text = drafted([CODE(code), BLANK], tmp_path)
+
+    assert source is not None
+    assert (source.network[0].code if len(source.network) == 2 else "") == network
+    assert others in text
+    assert not any(others in cell.code for cell in source.network if others)
+
+
+@pytest.mark.parametrize(
+    ("code", "call"),
+    [
+        ("grads = {'dw': dw, 'b': db}\n    return grads", "f(dz, cache) == {'dw': dw, 'b': db}"),
+        ("(a, (w, b)) = cache\n    return dw", "f(dz, (a, (w, b))) == dw"),
+        ("lin, z = cache\n    x, w = lin\n    return dw", "f(dz, ((x, w), z)) == dw"),
+        ("w = cache['w']\n    b = cache['b']\n    return dw", "f(dz, {'w': w, 'b': b}) == dw"),
+        ("w, b = cache['w'], cache['b']\n    return dw, db", "f(dz, {'w': w, 'b': b}) == (dw, db)"),
+        ("dx, x = None, cache\n    return dx", "f(dz, x) == dx"),
+        ("out = 3\n    cache = (x, w)\n    return out, cache", "f(dz, cache) == (out, (x, w))"),
+        ("grads = {}\n    grads['w'] = 1\n    return loss, grads", "f(dz, cache) == (loss, {'w': dw})"),
+    ],
+)
+def test_a_call_is_guessed(tmp_path: Path, code: str, call: str) -> None:
+    """From what takes an argument apart, and from what is returned."""
+    cell = CODE(f'def f(dz, cache):\n    """What is asked."""\n    {code}\n    # YOUR CODE HERE')
+
+    source, _ = drafted([cell], tmp_path)
+
+    assert source is not None
+    assert source.exercises[0].equation == call
+
+
+@pytest.mark.parametrize(
+    ("docstring", "call"),
+    [
+        ("Returns a tuple (dZ, dgamma, dbeta).", "f(dz, (w, b)) == (dZ, dgamma, dbeta)"),
+        ("Returns:\n    - dw: gradient of w\n    - db: of b", "f(dz, (w, b)) == (dw, db)"),
+        ("Returns dx.", "f(dz, (w, b)) == dx"),
+        ("Returns the derivative, a dictionary of data.", ""),
+        ("Nothing about dw.", ""),
+    ],
+)
+def test_a_blank_s_docstring_says_what_it_returns(docstring: str, call: str) -> None:
+    cell = CODE(f'def f(dz, cache):\n    """{docstring}"""\n    w, b = cache\n    # YOUR CODE HERE\n    pass')
+
+    text, _ = draft_from(nbformat.v4.new_notebook(cells=[cell]), "mine", hidden_seed=1)
+
+    assert (f"call: {call}" if call else "probably `f(dz, (w, b)) == …`") in text
+
+
+def test_what_its_author_has_to_know_is_listed() -> None:
+    """A second blank in a cell, code below a blank, variables of other cells, files, other data, marks in the text."""
+    cells = [
+        TEXT("# Lab\n\nChange only what is between START CODE HERE and END CODE HERE."),
+        CODE("lines = open('data/names.txt').read()\nwxh = 3\nchars = {}"),
+        CODE("def f(dz):\n    # YOUR CODE HERE\n    dx = 3 * dz * wxh\n    return dx"),
+        CODE(
+            "class A:\n    def f(self):\n        # YOUR CODE HERE\n        pass\n\n"
+            "class B:\n    def f(self):\n        # YOUR CODE HERE\n        pass\n"
+        ),
+    ]
+
+    _, todos = draft_from(nbformat.v4.new_notebook(cells=cells), "mine", hidden_seed=1)
+
+    said = "\n".join(todos)
+    assert "whether `dx = 3 * dz * wxh` and what follows is its solution: then move it into the region above" in said
+    assert "`B` in its cell, which has a blank, too, and is not graded: give it a cell of its own" in said
+    assert "`f` reads `wxh` of other cells: make parameters of weights, and put constants into" in said
+    assert "It reads files (`data/names.txt`): put them into a folder beside this one" in said
+    assert "It does not speak of MNIST: make its inputs in `make_inputs`" in said
+    assert "The text speaks of `START CODE HERE`, which students no longer see" in said
+
+
+def test_nothing_is_listed_without_need() -> None:
+    cells = [
+        TEXT("# MNIST by hand"),
+        CODE("import torch\n" + NETWORK),
+        CODE('def f(dz, cache):\n    """Returns dw."""\n    w = cache\n    # YOUR CODE HERE\n    pass\n    return dw'),
+    ]
+
+    _, todos = draft_from(nbformat.v4.new_notebook(cells=cells), "mine", hidden_seed=1)
+
+    assert todos == [
+        "`f`: its points; whether `call` is right: its names are those of the forward pass, and `dNAME` is a gradient; "
+        "its solution."
+    ]
 
 
 FUNCTION = "def f(x):\n    ### BEGIN SOLUTION\n    return x\n    ### END SOLUTION\n"

@@ -199,3 +199,39 @@ def test_each_edit_of_a_pair_is_about_its_own_argument() -> None:
     pair = pairs["a1.T @ (a1 > 0)"]
     assert [edit.name for edit in pair.edits] == ["drop_upstream", "operand_to_mask"]
     assert pair.operands == ("dyhat", "a1")
+
+
+GIVEN = """def helper(z):
+    return 2 * z.sum(0)
+
+
+def grad_w(x, dz):
+    n = x.shape[0] * 2
+    ### BEGIN SOLUTION
+    dw = x.T @ dz
+    ### END SOLUTION
+    return dw / n
+"""
+
+
+@pytest.mark.parametrize("arrays", ["torch", "numpy"])
+def test_a_mutant_knows_its_line(arrays: str) -> None:
+    """So mistakes in code that students are given are known; of a whole function, it is a line that they write."""
+    lines = GIVEN.split("\n")
+    made = make_mutants(GIVEN, "grad_w", ("dz",), arrays=arrays)
+
+    assert {mutant.line for mutant in made if mutant.edits[0].name == "pass_through"} == {8}
+    for mutant in made:
+        if mutant.site in ("x.T", "x.T @ dz", "2 * z.sum(0)", "x.shape[0] * 2", "dw / n"):
+            assert mutant.site in lines[mutant.line - 1]
+    assert {"x.T @ dz", "2 * z.sum(0)", "x.shape[0] * 2"} & {mutant.site for mutant in made}
+
+
+def test_a_mutant_of_numpy_s_functions_has_the_line_of_its_statement() -> None:
+    region = "    ### BEGIN SOLUTION\n    return np.dot(x, np.sum(x, 0)) / m\n    ### END SOLUTION\n"
+    code = f"def f(x):\n    m = np.sum(x)\n{region}"
+
+    made = make_mutants(code, "f", (), arrays="numpy")
+
+    assert {mutant.line for mutant in made} <= {1, 2, 3, 4}
+    assert {mutant.line for mutant in made if "@" in mutant.site} == {4}

@@ -137,8 +137,11 @@ def test_a_dimension_of_size_one_may_be_left_out(tmp_path: Path) -> None:
     ("settings", "body", "says"),
     [
         ("call: f(z) == nothing", "return z", "`nothing` cannot be computed.*NameError"),
-        ("call: f(z) == dnothing", "return z", "the network has no nothing"),
-        ("call: f(zz) == dz", "return z", "takes `zz`, which the network does not have"),
+        ("call: f(z) == dnothing", "return z", "`call` names `dnothing`, .* since it has no `nothing`. Its names are"),
+        ("call: f(zz) == dz", "return z", r"line 41\): `call` names `zz`, .* have. Did you mean z?"),
+        ("call: f(z, dtopp) == dz", "return z", "`call` names `dtopp`, .* since it has no `topp`. Did you mean dtop?"),
+        ("call: f(z) == z\nignore: {z: z.mean(0) > 0}", "return z", "has the shape .4,., but z has .16, 4."),
+        ("call: f(z) == z\nignore: {z: z == z}", "return z", "`z == z` holds everywhere, so nothing of z would be"),
         ("call: f(z) == z\nignore: {z: q > 0}", "return z", "`q > 0` cannot be computed"),
     ],
 )
@@ -154,8 +157,15 @@ def test_names_that_the_network_does_not_have_are_refused(tmp_path: Path, settin
         ("call: f(z)", "`call` cannot be read: its last line has no `==`"),
         ("call: g(z) == dz", "`call` uses nothing that this cell defines"),
         ("call: f(z) == (dz, dw)\npoints: {dz: 1}", "says nothing about dw"),
-        ("call: f(z) == (dz, dw)\npoints: {dz: 1, dww: 1}", "no part of the result .did you mean dw"),
-        ("call: f(z) == dz\nignore: {dq: z > 0}", "`ignore` names `dq`"),
+        ("call: f(z) == (dz, dw)\npoints: {dz: 1, dww: 1}", "no part of the result. Did you mean dw"),
+        (
+            "call: f(z) == dz\nignore: {dq: z > 0}",
+            "`ignore` names `dq`, which is no part of the result. Did you mean dz",
+        ),
+        ("call: f(z) == dz\nignore: {other: z > 0}", "`ignore` names `other`, .* result. There are dz.$"),
+        ("call: f(z, dtop) == dz\npartial: [foo]", "`partial` names `foo`, of which it neither .* There are z, top.$"),
+        ("call: f(z, dtop) == dz\npartial: [tpo]", "`partial` names `tpo`, .* Did you mean top"),
+        ("call: f(z) == dz\npartial: [dz]", "`partial` names `dz`, .* Did you mean z"),
         ("cal: f(z) == dz", "Did you mean call"),
         ("call: f(z) == dz\nname: g", "defines no g"),
     ],
@@ -167,8 +177,33 @@ def test_settings_that_do_not_fit_are_refused(tmp_path: Path, settings: str, say
 
 
 def test_the_solution_is_told_which_part_is_missing(tmp_path: Path) -> None:
-    with pytest.raises(SolutionError, match="returns no dz and z"):
+    with pytest.raises(SolutionError, match=r"returns no dz and z, but a torch\.Tensor"):
         cases_of(tmp_path, "call: f(z) == (dz, z)", "z", "return z")
+
+
+@pytest.mark.parametrize(
+    ("call", "body", "says"),
+    [
+        ("f(z) == (dz, z)", "return z, z, z", "The solution .* returns 3 values, but `call` names 2"),
+        ("f(z) == (dz, z, r)", "return [z, z]", "The solution .* returns 2 values, but `call` names 3"),
+        ("f(z) == {'z': z, 'R': r}", "return {'z': z, 'S': z}", r"The solution .* returns a dict without 'R'\."),
+        ("f(z) == z", "return z, z", "The solution .* returns 2 values, but `call` names 1"),
+        ("f(z) == z", "return None", r"The solution .* returns nothing\."),
+        ("f(z) == z", "return z + 1", r"The solution .* disagrees with your forward pass on mnist\."),
+        ("f(z) == (z, r)", "return z, z", "disagrees with your forward pass on mnist: its r is wrong"),
+        ("f(z) == (z, dz)", "return z, z", "disagrees with autograd on mnist: its dz is wrong"),
+        ("f() == z", "return z", r"The `call` of f .*line 41\) raised on mnist: TypeError: .* Give it what f takes"),
+        ("f({'a': z}['b']) == z", "return z", "The `call` of f .* raised on mnist: KeyError: 'b'. .* Correct `call`"),
+        ("f(z).zz == z", "return z", "The `call` of f .* raised on mnist: AttributeError: 'Tensor' .* Correct `call`"),
+        ("f(z @ z) == z", "return z", "The `call` of f .* raised on mnist: RuntimeError"),
+        ("f(z) == z", "return {}[0]", "The solution of f .* raised on mnist, in line .* KeyError.* Fix the solution"),
+        ("f(z) == z", "return torch.ones(z)", "The solution of f .* raised on mnist, in line"),
+        ("f(z) == z", "return z + weight", "NameError.* Weights that it reads as variables .* must be parameters"),
+    ],
+)
+def test_it_is_said_whether_the_solution_or_the_call_is_wrong(tmp_path: Path, call: str, body: str, says: str) -> None:
+    with pytest.raises(SolutionError, match=says):
+        cases_of(tmp_path, f'call: "{call}"', "z", body)
 
 
 @pytest.mark.parametrize(

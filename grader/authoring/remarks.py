@@ -1,0 +1,99 @@
+"""
+What a draft tells its author about a notebook: its arrays, its data, variables of other cells, marks in its texts.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Sequence
+
+from nbformat import NotebookNode
+
+from grader.authoring.marks import says_marks
+from grader.calling.equation import free_names
+
+__all__ = ["about_data", "about_marks", "about_variables", "arrays_of"]
+
+_READS = re.compile(
+    r"(?:\b(?:open|Path|read_csv|loadtxt|genfromtxt|urlopen|urlretrieve|imread|np\.load|torch\.load)"
+    r"|\.(?:read_text|read_bytes))\(\s*(?:['\"]([^'\"\n]+)['\"])?"
+)
+_KINDS = {"np": "numpy", "numpy": "numpy", "torch": "torch", "F": "torch", "nn": "torch"}
+
+
+def arrays_of(cells: Sequence[NotebookNode]) -> tuple[str, list[str]]:
+    """
+    The setting `arrays` of a draft's cells, empty for torch, and what to do if they differ.
+
+    The exercises' code says so, or else what the notebook imports.
+    """
+    exercises = [_arrays_in(cell.source) for cell in cells if _is_tagged(cell, "exercise")]
+    used = set[str]().union(*exercises)
+    if not used:
+        code = "\n".join(cell.source for cell in cells if _is_tagged(cell, "network"))
+        used = {kind for kind in ("numpy", "torch") if re.search(rf"^\s*(?:import|from) {kind}\b", code, re.MULTILINE)}
+    if used == {"numpy", "torch"} and {"numpy"} in exercises:
+        return "", ["Some functions are in numpy, others in torch: set `arrays: numpy` where it is numpy."]
+    return "numpy" if used == {"numpy"} else "", []
+
+
+def about_data(cells: Sequence[NotebookNode]) -> list[str]:
+    """What to do about the data of a notebook's cells: files that it reads, and data that is not MNIST."""
+    codes = [cell.source for cell in cells if cell.cell_type == "code"]
+    todos = []
+    found = next((match for code in codes if (match := _READS.search(code))), None)
+    if found is not None:
+        what = f" (`{found.group(1)}`)" if found.group(1) else ""
+        todos.append(f"It reads files{what}: put them into a folder beside this one, and name the folder in `files`.")
+    if not any("mnist" in cell.source.lower() for cell in cells):
+        todos.append(
+            "It does not speak of MNIST: make its inputs in `make_inputs`, and say what is in their rows, such as "
+            "`data: {name: names.txt, rows: words}`."
+        )
+    return todos
+
+
+def about_variables(cells: Sequence[NotebookNode]) -> list[str]:
+    """What to do about functions of exercises that read variables of cells without a tag."""
+    others = [node for cell in cells if not cell.metadata.get("tags") for node in _body(cell)]
+    targets = [target for node in others if isinstance(node, ast.Assign) for target in node.targets]
+    variables = {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
+    return [
+        f"`{node.name}` reads {', '.join(f'`{name}`' for name in names)} of other cells: make parameters of weights, "
+        "and put constants into a cell tagged `network`."
+        for cell in cells
+        for node in (_body(cell) if _is_tagged(cell, "exercise") else ())
+        if isinstance(node, ast.FunctionDef) and (names := _read(node, variables))
+    ]
+
+
+def about_marks(texts: Sequence[str]) -> list[str]:
+    """What to do about texts that tell students of marks which are no longer there."""
+    return [
+        f"The text speaks of `{mark}`, which students no longer see: a blank raises NotImplementedError there."
+        for mark in dict.fromkeys(filter(None, map(says_marks, texts)))
+    ]
+
+
+def _arrays_in(code: str) -> set[str]:
+    """Which of `numpy` and `torch` some code computes with."""
+    return {kind for word, kind in _KINDS.items() if re.search(rf"(?<![\w.]){word}\.\w", code)}
+
+
+def _read(function: ast.FunctionDef, variables: set[str]) -> list[str]:
+    try:
+        return [name for name in free_names(ast.unparse(function)) if name in variables]
+    except RecursionError:
+        return []
+
+
+def _is_tagged(cell: NotebookNode, tag: str) -> bool:
+    return list(cell.metadata.get("tags", ())) == [tag]
+
+
+def _body(cell: NotebookNode) -> Iterator[ast.stmt]:
+    try:
+        yield from ast.parse(cell.source).body if cell.cell_type == "code" else ()
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return

@@ -170,7 +170,7 @@ def grad_b1(dz1):
     ],
 )
 def test_only_a_wrong_function_is_called_again(assignment: Assignment, returned: str, asked_again: str) -> None:
-    """With other values in the variables that its code reads, and on small cases. The reply does not change the outcome."""
+    """With other values in the variables that it reads, and on small cases. The reply does not change the outcome."""
     run = InProcessRun(assignment, ANSWERS.format(returned), base="solution")
     (exercise,) = [exercise for exercise in assignment.exercises if exercise.name == "grad_b1"]
     reply = run.execution.replies["grad_b1"]

@@ -297,6 +297,11 @@ def _show_validation(validation: Validation) -> None:
         console.print(f"  {why.value}:", markup=False, soft_wrap=True)
         for line in lines:
             console.print(f"    {line}", markup=False, soft_wrap=True)
+    if validation.given:
+        given = ", ".join(validation.given)
+        console.print(
+            f"  In the whole backward pass, from autograd: {given} (no exercise asks for them).", soft_wrap=True
+        )
     for problem in validation.problems:
         console.print(f"✗ {problem}", markup=False, soft_wrap=True, style="red")
     if not validation.problems:

@@ -159,10 +159,13 @@ def _chain(chain: Chain, results: Sequence[ExerciseResult], anchors: Sequence[st
     )
     right = len([link for link in links if link.verdict.kind == "right"])
     summary = "Here each function is called with the gradients that your other functions returned. "
-    if links and right == len(links) and not chain.message:
+    if links and right == len(links) and not chain.message and not chain.given:
         summary += "Together they carry the gradient from the loss to every parameter."
     else:
         summary += f"{_so_many(right, len(links), 'results')} right."
+    if chain.given:
+        no_exercise = "no exercise asks for it" if len(chain.given) == 1 else "no exercise asks for them"
+        summary += f" From autograd, because {no_exercise}: {clip(', '.join(chain.given))}."
     graph = draw_graph([result for result in results if result.name in chain.links])
     by_name = dict(zip((name for name in chain.links if name in alone), links, strict=True))
     return ChainView(

@@ -324,7 +324,7 @@ class Chain:
     """
     All of a student's functions composed into one backward pass, on the public batch. It decides no points.
 
-    `links`: by exercise, the outcome *in the chain*, with arguments from other functions. `given`: autograd's gradients.
+    `links`: by exercise, the outcome *in the chain*, with arguments from other functions. `given`: those of autograd.
     """
 
     links: Mapping[str, Outcome]

@@ -34,13 +34,17 @@ NEGATIVE, POSITIVE, NEUTRAL, NOT_FINITE = (37, 120, 214), (222, 92, 12), (125, 1
 
 SIDE, MAX_SIDE = 28, 64
 MAX_TILES = 64
-MAX_CELLS = 128
+MAX_CELLS, FEW_CELLS, CELL, HIGHEST = 128, 12, 24, 320
 FEW_POINTS, FEW_BINS, MANY_BINS = 400, 42, 84
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One PNG: `kind` says how large to show it, `label` names it, and `alt` describes it."""
+    """
+    One PNG: `kind` says how large to show it, `label` names it, and `alt` describes it.
+
+    If it `has_own_size`, it is shown in that: few entries, or many rows, would be enormous at the width of all others.
+    """
 
     kind: Literal["sheet", "heat", "strip"]
     label: str
@@ -48,6 +52,7 @@ class Picture:
     uri: str
     width: int
     height: int
+    has_own_size: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -207,7 +212,12 @@ def _picture(kind: Literal["sheet", "heat", "strip"], label: str, alt: str, pixe
     if bad:
         alt += f" {bad:,} {'entry is' if bad == 1 else 'entries are'} not finite."
     uri = _png(pixels, *_diverging())
-    return Picture(kind=kind, label=label, alt=alt, uri=uri, width=pixels.shape[1], height=pixels.shape[0])
+    height, width = pixels.shape
+    if kind != "heat" or (width > FEW_CELLS and height <= 1.5 * width):
+        return Picture(kind=kind, label=label, alt=alt, uri=uri, width=width, height=height)
+    cell = min(CELL, HIGHEST / height)
+    width, height = max(CELL // 2, round(width * cell)), round(height * cell)
+    return Picture(kind=kind, label=label, alt=alt, uri=uri, width=width, height=height, has_own_size=True)
 
 
 @functools.cache

@@ -59,7 +59,7 @@ def test_a_wrong_function_gets_exit_code_1_and_a_report(
     assert "✗ grad_w1: Wrong values" in capsys.readouterr().out
     assert opened == [(tmp_path / "out" / "wrong-check.html").as_uri()]
     page = (tmp_path / "out" / "wrong-check.html").read_text(encoding="utf-8")
-    assert "<iframe sandbox " in page
+    assert '<iframe sandbox="allow-same-origin" ' in page
     assert "wrong.ipynb: checked" in page
     assert "Your gradient and the reference" in page
 

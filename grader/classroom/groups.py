@@ -41,7 +41,7 @@ FLAGS = {
     "unusual": ("Does what no gradient needs", "It costs no points, and there may be a good reason: ask the student."),
 }
 """What a flag is called, and what it means."""
-MOST_RARE = 0.05
+MOST_RARE = 0.01
 """A wrong answer is rare if two students give it, or at most this share of a class."""
 
 

@@ -19,7 +19,7 @@ from grader.compare import ACCEPTED_NAMES, Comparison
 from grader.execution.calls import Returned, Told, compared, outcomes_of_parts, place_in
 from grader.execution.channel import Reply
 from grader.execution.record import Attempt, Execution
-from grader.execution.sentences import quoted, with_article, wrong_type
+from grader.execution.sentences import quoted, unset, with_article, wrong_type
 from grader.model import BatchView, CallError, CaseResult, ExerciseResult, Flag, Outcome, PartResult, most_telling
 from grader.notebook.functions import Definition, FunctionIndex
 from grader.notices import flags_of, notice_of_constants, notices_of
@@ -280,7 +280,7 @@ def _message(exercise: Exercise, case: CaseResult, call: Returned, reply: Reply,
     use = call.autograd[0] if call.autograd else "used autograd"
     sentences = {
         Outcome.FORBIDDEN: f"lets autograd do the work: when called, it {use}. Derive this gradient by hand.",
-        Outcome.RAISED: f"raised {quoted(case.error)}{where}{_left_out(exercise, call)}.",
+        Outcome.RAISED: f"raised {quoted(case.error)}{unset(exercise, case.error)}{where}{_left_out(exercise, call)}.",
         Outcome.TIMED_OUT: "did not return in time. Does it loop forever?",
         Outcome.OUT_OF_MEMORY: f"asked for more memory than it may use{where}.",
         Outcome.NOT_FINITE: f"returned numbers that are nan or inf{where}.",

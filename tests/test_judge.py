@@ -231,6 +231,23 @@ def test_what_is_no_tensor_is_named_as_the_call_names_it(equation: str, absent: 
     assert result.message == message
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (CallError(type="KeyError", message="'w'"), "KeyError: 'w', because nothing has set `layer.grads['w']`"),
+        (CallError(type="KeyError", message="'w'", cell=3, line=2), "KeyError: 'w'"),  # in their own code
+        (CallError(type="KeyError", message="'v'"), "KeyError: 'v'"),
+        (CallError(type="ValueError", message="no 'w'"), "ValueError: no 'w'"),
+    ],
+)
+def test_what_a_method_should_have_left_behind_is_named(error: CallError, said: str) -> None:
+    layer = Exercise(name="Layer", targets=("x", "w", "b"), arguments=("dz", "w"), equation=LAYERS)
+
+    result, _ = judged(failed(PAIR, Outcome.RAISED, error=error), exercise=layer)
+
+    assert result.message == f"Layer raised {said}."
+
+
 @pytest.mark.parametrize("detail", ["signal 9", "exit 3"])
 def test_the_sentence_says_how_the_process_ended(detail: str) -> None:
     result, _ = judged(failed(PUBLIC, Outcome.CRASHED), reply=Reply(status="crashed", detail=detail))

@@ -11,7 +11,7 @@ from grader.calling.exercise import Exercise
 from grader.execution.calls import Returned
 from grader.model import CallError
 
-__all__ = ["quoted", "with_article", "wrong_type"]
+__all__ = ["quoted", "unset", "with_article", "wrong_type"]
 
 _LONGEST = 200
 
@@ -22,6 +22,17 @@ def quoted(error: CallError | None) -> str:
         return "an exception"
     message = _first_sentence(error.message)
     return f"{error.type}: {message}" if message else error.type
+
+
+def unset(exercise: Exercise, error: CallError | None) -> str:
+    """What was read after the calls, outside of a student's code, and was not there, as the end of a sentence."""
+    if error is None or error.cell is not None or not exercise.equation:
+        return ""
+    if error.type not in ("KeyError", "AttributeError") or not (names := re.findall(r"'(\w+)'", error.message)):
+        return ""
+    places = (Equation.of(exercise.equation).place_of(part)[0] for part in range(len(exercise.parts)))
+    missing = next((code for code in places if code.endswith((f"['{names[-1]}']", f".{names[-1]}"))), "")
+    return f", because nothing has set `{missing}`" if missing else ""
 
 
 def _first_sentence(message: str) -> str:

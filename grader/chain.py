@@ -28,59 +28,63 @@ def judge_chain(
         outcomes: The outcome of each exercise when it is called with the right arguments.
 
     Returns:
-        None if the backward pass was not run.
+        None if there is no such backward pass, or it was not run.
     """
     gradients = read_gradients(reply, assignment.exercises)
-    linked = [exercise for exercise in assignment.exercises if exercise.is_link]
-    if gradients is None or not linked:
+    by_name = {exercise.name: exercise for exercise in assignment.exercises}
+    if gradients is None or not chain.returned:
         return None
     links: dict[str, Outcome] = {}
-    for depth, exercise in enumerate(linked, start=1):
-        got = [gradients.get(f"{exercise.name}/d{target}") for target in exercise.targets]
+    factor = 1.0
+    for depth, (name, returned) in enumerate(chain.returned.items(), start=1):
+        factor = max(factor, by_name[name].tolerance)
+        got = [gradients.get(f"{name}/{gradient}") for gradient in returned]
         if all(gradient is not None for gradient in got):
             compared = [
                 compare(
                     gradient,
-                    chain.expected[f"d{target}"],
+                    chain.expected[of],
                     terms=depth * chain.terms,
                     argument_dtype=torch.float32,
-                    scale=depth * chain.scales.get(f"d{target}", 0.0),
+                    scale=depth * chain.scales.get(of, 0.0),
+                    factor=factor,
                 )
-                for target, gradient in zip(exercise.targets, got, strict=True)
+                for of, gradient in zip(returned, got, strict=True)
                 if gradient is not None
             ]
             is_match = all(comparison.outcome is Outcome.MATCH for comparison in compared)
-            links[exercise.name] = Outcome.MATCH if is_match else Outcome.MISMATCH
-        elif outcomes[exercise.name].passed is True:
-            links[exercise.name] = Outcome.SKIPPED
+            links[name] = Outcome.MATCH if is_match else Outcome.MISMATCH
+        elif outcomes[name].passed is True:
+            links[name] = Outcome.SKIPPED
         else:
-            links[exercise.name] = outcomes[exercise.name]
+            links[name] = outcomes[name]
     losses = read_losses(reply, steps=assignment.steps)
     if not losses:
-        return Chain(links=links)
+        return Chain(links=links, given=chain.given)
     shapes: dict[str, torch.Size] = {}
-    for exercise in linked:
-        for target in exercise.targets:  # if two functions derive the same gradient, the first one updates
-            if (gradient := gradients.get(f"{exercise.name}/d{target}")) is not None:
-                shapes.setdefault(target, gradient.shape)
-    never_updated = [name for name, parameter in chain.parameters.items() if shapes.get(name) != parameter.shape]
-    asked = {target for exercise in linked for target in exercise.targets}
-    message = _never_updated(
-        [name for name in never_updated if name in asked], [name for name in never_updated if name not in asked]
+    for name, returned in chain.returned.items():
+        for of in returned:  # if two functions derive the same gradient, the first one updates
+            if (gradient := gradients.get(f"{name}/{of}")) is not None:
+                shapes.setdefault(of[1:], gradient.shape)
+    never_updated = [
+        name
+        for name in chain.trained
+        if f"d{name}" not in chain.given and shapes.get(name) != chain.parameters[name].shape
+    ]
+    return Chain(
+        links=links,
+        given=chain.given,
+        training=Curve(reference=chain.losses, student=losses),
+        message=_never_updated(never_updated),
     )
-    return Chain(links=links, training=Curve(reference=chain.losses, student=losses), message=message)
 
 
-def _never_updated(failed: Sequence[str], unasked: Sequence[str]) -> str:
-    """What training did not update, in sentences: parameters whose gradient failed, and those without an exercise."""
-    sentences = []
-    if failed:
-        its = "its gradient was" if len(failed) == 1 else "their gradients were"
-        sentences.append(f"In training, {_were(failed)} never updated: {its} missing or had the wrong shape.")
-    if unasked:
-        its = "its gradient" if len(unasked) == 1 else "their gradients"
-        sentences.append(f"In training, {_were(unasked)} never updated: no exercise asks for {its}.")
-    return " ".join(sentences)
+def _never_updated(failed: Sequence[str]) -> str:
+    """What training did not update because its gradient failed, in a sentence."""
+    if not failed:
+        return ""
+    its = "its gradient was" if len(failed) == 1 else "their gradients were"
+    return f"In training, {_were(failed)} never updated: {its} missing or had the wrong shape."
 
 
 def _were(names: Sequence[str]) -> str:

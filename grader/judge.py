@@ -14,12 +14,12 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from grader.calling.equation import Equation
 from grader.calling.exercise import Exercise
 from grader.compare import ACCEPTED_NAMES, Comparison
 from grader.execution.calls import Returned, Told, compared, outcomes_of_parts, place_in
 from grader.execution.channel import Reply
 from grader.execution.record import Attempt, Execution
+from grader.execution.sentences import quoted, unset, with_article, wrong_type
 from grader.model import BatchView, CallError, CaseResult, ExerciseResult, Flag, Outcome, PartResult, most_telling
 from grader.notebook.functions import Definition, FunctionIndex
 from grader.notices import flags_of, notice_of_constants, notices_of
@@ -242,12 +242,12 @@ def _why_missing(exercise: Exercise, attempt: Attempt, kind: str | None) -> str:
     if exercise.is_lines:
         return f"No cell computes {', '.join(exercise.parts[:3])}. Was the cell of {name} deleted, or made a text cell?"
     if kind:
-        return f"After the notebook ran, {name} was {_with_article(kind)}, not a function."
+        return f"After the notebook ran, {name} was {with_article(kind)}, not a function."
     definition = attempt.functions.last(name)
     cell = definition.code.cell if definition is not None else _failed_cell_with(name, attempt)
     if cell is not None:
         error = attempt.execution.errors.get(cell)
-        because = f", because that cell stopped: {_sentence(error)}" if error else ""
+        because = f", because that cell stopped: {quoted(error)}" if error else ""
         return f"{name} is in In [{cell}], but it was never defined{because}."
     others = [other for other in attempt.functions.definitions if other not in attempt.execution.replies]
     similar = difflib.get_close_matches(name, others, n=1, cutoff=0.75)
@@ -263,10 +263,6 @@ def _failed_cell_with(name: str, attempt: Attempt) -> int | None:
     return next((cell.number for cell in reversed(cells) if defines.search(cell.code)), None)
 
 
-def _with_article(noun: str) -> str:
-    return f"{'an' if noun[:1].lower() in 'aeiou' else 'a'} {noun}"
-
-
 def _message(exercise: Exercise, case: CaseResult, call: Returned, reply: Reply, where: str) -> str:
     """The sentence about a case that may be spoken of. `where` says which one it is, unless it is the first."""
     name, outcome = exercise.name, case.outcome
@@ -274,7 +270,7 @@ def _message(exercise: Exercise, case: CaseResult, call: Returned, reply: Reply,
         detail = f" ({reply.detail})" if reply.detail and not where else ""
         return f"{name} ended its process{detail} instead of returning a gradient."
     if outcome is Outcome.WRONG_TYPE:
-        return _wrong_type(exercise, call)
+        return wrong_type(exercise, call)
     if outcome is Outcome.WRONG_DTYPE:
         return f"{name} returned a tensor of dtype {case.dtype}; the gradient should be {case.expected_dtype}."
     if outcome is Outcome.WRONG_SHAPE:
@@ -284,7 +280,7 @@ def _message(exercise: Exercise, case: CaseResult, call: Returned, reply: Reply,
     use = call.autograd[0] if call.autograd else "used autograd"
     sentences = {
         Outcome.FORBIDDEN: f"lets autograd do the work: when called, it {use}. Derive this gradient by hand.",
-        Outcome.RAISED: f"raised {_sentence(case.error)}{where}{_left_out(exercise, call)}.",
+        Outcome.RAISED: f"raised {quoted(case.error)}{unset(exercise, case.error)}{where}{_left_out(exercise, call)}.",
         Outcome.TIMED_OUT: "did not return in time. Does it loop forever?",
         Outcome.OUT_OF_MEMORY: f"asked for more memory than it may use{where}.",
         Outcome.NOT_FINITE: f"returned numbers that are nan or inf{where}.",
@@ -322,26 +318,6 @@ def _wrong_shape(exercise: Exercise, case: CaseResult, where: str) -> str:
     return f"{exercise.name} returned the shape {got}{which}; {wanted} has the shape {expected}{where}."
 
 
-def _wrong_type(exercise: Exercise, call: Returned) -> str:
-    name, count = exercise.name, len(exercise.parts)
-    one = "a tensor" if exercise.arrays == "torch" else "an array"
-    wanted = one if count == 1 else f"a tuple of {count} {one.split()[1]}s"
-    if exercise.equation and count > 1:
-        wanted = Equation.of(exercise.equation).result
-        for part in range(count):
-            if call.collection and part not in call.parts_found:
-                found = f"is {_with_article(call.absent[part])}" if part in call.absent else "is missing"
-                return f"In what {name} returned, {exercise.parts[part]} {found}. It should return {wanted}."
-    if call.type == "NoneType":
-        return f"{name} returned None. Is there a `return`?"
-    if call.type == "torch.Tensor" and count == 1:
-        return f"{name} returned a tensor without ordinary numbers; it should return a dense tensor."
-    got = _with_article(call.type or "value")
-    if call.collection and call.parts != count:
-        got = f"{got} of {call.parts}"
-    return f"{name} returned {got}; it should return {wanted}."
-
-
 def _mismatch(name: str, case: CaseResult, where: str) -> str:
     if case.entries == 1 and case.shape == ():
         return f"{name} is a wrong number{where}."
@@ -361,13 +337,6 @@ def _left_out(exercise: Exercise, call: Returned) -> str:
 
 def _shape_text(shape: tuple[int, ...] | None) -> str:
     return "?" if shape is None else repr(shape)
-
-
-def _sentence(error: CallError | None) -> str:
-    if error is None:
-        return "an exception"
-    first_line = error.message.strip().split("\n")[0][:200].rstrip(".")
-    return f"{error.type}: {first_line}" if first_line else error.type
 
 
 # ------------------------------------------------------------------------------------------------------- pictures

@@ -322,13 +322,13 @@ class Curve:
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Chain:
     """
-    All of a student's functions composed into one backward pass, on the public batch.
+    All of a student's functions composed into one backward pass, on the public batch. It decides no points.
 
-    `links` maps an exercise to the outcome of its gradient *in the chain*, where its arguments come from the student's
-    own functions. It decides no points.
+    `links`: by exercise, the outcome *in the chain*, with arguments from other functions. `given`: those of autograd.
     """
 
     links: Mapping[str, Outcome]
+    given: tuple[str, ...] = ()
     training: Curve | None = None
     message: str = ""
 

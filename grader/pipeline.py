@@ -33,6 +33,8 @@ from grader.verdict import report_of, verdict_on
 
 __all__ = ["choose_assignment", "fault_report", "grade", "grade_or_fault", "judge"]
 
+_NOT_ASKED = Reply(status="done")
+
 
 def grade(
     submission: Submission,
@@ -125,7 +127,7 @@ def judge(submission: Submission, assignment: Assignment, attempt: Attempt) -> R
         results,
         _summary(attempt.notebook, execution),
         flags=tuple(flag for verdict in verdicts for flag in verdict.flags),
-        chain=judge_chain(assignment, build_chain(assignment), execution.replies[CHAIN], outcomes),
+        chain=judge_chain(assignment, build_chain(assignment), execution.replies.get(CHAIN, _NOT_ASKED), outcomes),
         sandbox_layers=execution.layers,
         notes=(*_notes(attempt.notebook, assignment), *advice_on(attempt.notebook, execution.errors)),
         seconds=execution.seconds,

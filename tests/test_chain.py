@@ -26,6 +26,7 @@ CHAIN_CASE = ChainCase(
     expected={"dw": EXPECTED, "db": EXPECTED_BIAS},
     losses=(3.0, 2.0, 1.0),
     terms=10,
+    returned={"grad_w": ("dw",), "grad_b": ("db",), "grad_layer": ("dw", "db")},
 )
 ALL = {
     "grad_w/dw": RIGHT,
@@ -92,8 +93,9 @@ def test_errors_may_add_up_along_the_chain() -> None:
     off = EXPECTED + 1.5 * bound
     assignment = assignment_of(WEIGHT, dataclasses.replace(WEIGHT, name="grad_again"))
     records = {"chain": ({}, payload_of({"grad_w/dw": off, "grad_again/dw": off}))}
+    case = dataclasses.replace(CHAIN_CASE, returned={"grad_w": ("dw",), "grad_again": ("dw",)})
 
-    chain = judge_chain(assignment, CHAIN_CASE, Reply(status="done", records=records), {})
+    chain = judge_chain(assignment, case, Reply(status="done", records=records), {})
 
     assert chain is not None
     assert chain.links == {"grad_w": Outcome.MISMATCH, "grad_again": Outcome.MATCH}
@@ -145,7 +147,7 @@ def test_the_first_of_two_functions_for_one_gradient_updates() -> None:
 
     chain = judge_chain(
         assignment,
-        CHAIN_CASE,
+        dataclasses.replace(CHAIN_CASE, returned={"grad_z": ("dw",), "grad_a": ("dw",)}),
         Reply(status="done", records=records),
         PASSED | {"grad_z": Outcome.RAISED, "grad_a": Outcome.MATCH},
     )
@@ -155,12 +157,36 @@ def test_the_first_of_two_functions_for_one_gradient_updates() -> None:
 
 
 def test_a_parameter_without_an_exercise_is_not_the_students_fault() -> None:
-    case = dataclasses.replace(CHAIN_CASE, parameters=dict.fromkeys(("w", "b", "g"), torch.ones(1)))
+    """It is trained with autograd's gradient, or not at all where an exercise asks for it in a form of its own."""
+    parameters = dict.fromkeys(("w", "b", "g", "h"), torch.ones(1))
+    case = dataclasses.replace(CHAIN_CASE, parameters=parameters, given=("dg",))
 
-    assert chained({}, case=case).message == (
-        "In training, w and b were never updated: their gradients were missing or had the wrong shape. "
-        "In training, g was never updated: no exercise asks for its gradient."
+    chain = chained({}, case=case)
+
+    assert chain.given == ("dg",)
+    assert (
+        chain.message == "In training, w and b were never updated: their gradients were missing or had the wrong shape."
     )
+
+
+def test_a_tolerance_of_the_author_holds_here_too() -> None:
+    off = {"grad_w/dw": EXPECTED + 1.5 * 4 * 10 * torch.finfo(torch.float32).eps / 2 * 4.0}
+    records = {"chain": ({}, payload_of(off))}
+    case = dataclasses.replace(CHAIN_CASE, returned={"grad_w": ("dw",)})
+    outcomes = []
+    for tolerance in (1.0, 2.0):
+        assignment = assignment_of(dataclasses.replace(WEIGHT, tolerance=tolerance))
+        chain = judge_chain(assignment, case, Reply(status="done", records=records), PASSED)
+        assert chain is not None
+        outcomes.append(chain.links["grad_w"])
+
+    assert outcomes == [Outcome.MISMATCH, Outcome.MATCH]
+
+
+def test_functions_that_do_not_go_on_from_one_another_are_no_chain() -> None:
+    case = dataclasses.replace(CHAIN_CASE, returned={})
+
+    assert judge_chain(LINKS, case, Reply(status="done", records={"chain": ({}, b"")}), PASSED) is None
 
 
 def test_a_chain_needs_a_record() -> None:

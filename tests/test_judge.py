@@ -156,6 +156,98 @@ def test_a_call_without_tensors(case: Case, outcome: Outcome, details: dict[str,
     assert (shown.max_abs_error, shown.worst, shown.wrong_entries) == (None, None, None)
 
 
+@pytest.mark.parametrize(
+    ("message", "said"),
+    [
+        (
+            "all() received an invalid combination of arguments - got (bool), but expected one of:\n * (Tensor)\n",
+            "all() received an invalid combination of arguments - got (bool)",
+        ),
+        (
+            "Error(s) in loading state_dict for Net:\n\tsize mismatch for w1: copying",
+            "Error(s) in loading state_dict for Net",
+        ),
+        ("einsum(): the operands do not fit: 2 and 3", "einsum(): the operands do not fit: 2 and 3"),
+        (
+            "mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)",
+            "mat1 and mat2 shapes cannot be multiplied (2x3 and 2x3)",
+        ),
+        (
+            "Changed by an inplace operation: it is at version 2; expected 0. Hint: " + "read " * 50,
+            "Changed by an inplace operation: it is at version 2",
+        ),
+        ("many " * 100, ("many " * 40).strip()),
+    ],
+)
+def test_a_message_is_cut_at_the_end_of_a_thought(message: str, said: str) -> None:
+    error = CallError(type="RuntimeError", message=message)
+
+    result, _ = judged(failed(PUBLIC, Outcome.RAISED, error=error))
+
+    assert result.message == f"grad_w raised RuntimeError: {said}."
+
+
+LAYERS = """
+layer = Layer(w)
+back = layer.backward(dz)
+(back, layer.grads["w"], layer.grads["b"]) == (dx, dw, db)
+"""
+
+
+@pytest.mark.parametrize(
+    ("equation", "absent", "message"),
+    [
+        (LAYERS, {0: "NoneType"}, "`layer.backward(dz)` returned None; it should be dx. Is there a `return`?"),
+        (LAYERS, {1: "NoneType"}, "`layer.grads['w']` is None; it should be dw."),
+        (LAYERS, {2: "list"}, "`layer.grads['b']` is a list; it should be db."),
+        (
+            "Layer(dz, w) == (dx, dw, db)",
+            {1: "NoneType"},
+            "In what Layer returned, dw is None. It should return (dx, dw, db).",
+        ),
+        (
+            "(layer.backward(dz), layer.grads) == (dx, {'w': dw, 'b': db})",
+            {1: "NoneType"},
+            "In `layer.grads`, dw is None.",
+        ),
+        (
+            "(Layer(dz), layer.grads) == (dx, {'w': dw, 'b': db})",
+            {0: "tuple"},
+            "`Layer(dz)` is a tuple; it should be dx.",
+        ),
+    ],
+)
+def test_what_is_no_tensor_is_named_as_the_call_names_it(equation: str, absent: dict[int, str], message: str) -> None:
+    """A tuple around it that the author has made is not what a student returned."""
+    layer = Exercise(name="Layer", targets=("x", "w", "b"), arguments=("dz", "w"), equation=equation)
+    case = dataclasses.replace(PAIR, expected=(EXPECTED, EXPECTED, EXPECTED_BIAS))
+    found = {part: EXPECTED for part in range(3) if part not in absent}
+
+    result, _ = judged(
+        failed(case, Outcome.WRONG_TYPE, type="tuple", collection="tuple", parts=3, absent=absent, parts_found=found),
+        exercise=layer,
+    )
+
+    assert result.message == message
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (CallError(type="KeyError", message="'w'"), "KeyError: 'w', because nothing has set `layer.grads['w']`"),
+        (CallError(type="KeyError", message="'w'", cell=3, line=2), "KeyError: 'w'"),  # in their own code
+        (CallError(type="KeyError", message="'v'"), "KeyError: 'v'"),
+        (CallError(type="ValueError", message="no 'w'"), "ValueError: no 'w'"),
+    ],
+)
+def test_what_a_method_should_have_left_behind_is_named(error: CallError, said: str) -> None:
+    layer = Exercise(name="Layer", targets=("x", "w", "b"), arguments=("dz", "w"), equation=LAYERS)
+
+    result, _ = judged(failed(PAIR, Outcome.RAISED, error=error), exercise=layer)
+
+    assert result.message == f"Layer raised {said}."
+
+
 @pytest.mark.parametrize("detail", ["signal 9", "exit 3"])
 def test_the_sentence_says_how_the_process_ended(detail: str) -> None:
     result, _ = judged(failed(PUBLIC, Outcome.CRASHED), reply=Reply(status="crashed", detail=detail))

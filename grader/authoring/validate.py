@@ -41,6 +41,7 @@ from grader.modes import ordinary
 from grader.pipeline import grade
 from grader.reference.answers import answer_of
 from grader.reference.cases import Case, build_cases
+from grader.reference.chain import build_chain
 
 __all__ = ["ExerciseCheck", "Known", "Validation", "problems_of_styles", "problems_of_submissions", "validate"]
 
@@ -107,12 +108,17 @@ Known = dict[str, ExerciseCheck]
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Validation:
-    """The result of checking an assignment: it is sound if there are no `problems`. `styles` counts its styles."""
+    """
+    The result of checking an assignment: it is sound if there are no `problems`. `styles` counts its styles.
+
+    `given` are the gradients in the whole backward pass that come from autograd, because no exercise asks for them.
+    """
 
     assignment_id: str
     exercises: tuple[ExerciseCheck, ...]
     styles: int
     problems: tuple[str, ...]
+    given: tuple[str, ...] = ()
 
     @property
     def survivors(self) -> dict[Why, list[str]]:
@@ -173,8 +179,13 @@ def validate(path: Path, *, tell: Tell = lambda *_: None, known: Known | None = 
         *misconceptions,
         *of_submissions,
     ]
+    chain = build_chain(assignment)
     return Validation(
-        assignment_id=assignment.id, exercises=tuple(exercises), styles=len(styles), problems=tuple(problems)
+        assignment_id=assignment.id,
+        exercises=tuple(exercises),
+        styles=len(styles),
+        problems=tuple(problems),
+        given=chain.given if chain.returned else (),
     )
 
 

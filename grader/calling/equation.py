@@ -118,6 +118,30 @@ class Equation:
         names = [function.id for function in functions if isinstance(function, ast.Name)]
         return tuple(dict.fromkeys(name for name in names if not hasattr(builtins, name)))
 
+    def place_of(self, part: int) -> tuple[str, bool]:
+        """
+        Where the call takes a part of its result from, as an expression, and whether that is all that is there.
+
+        >>> equation = Equation.of("dx = layer.backward(dz); (dx, layer.grads) == (dx, {'W': dW})")
+        >>> equation.place_of(0), equation.place_of(1)
+        (('layer.backward(dz)', True), ('layer.grads', False))
+        """
+        body = ast.parse(self.call).body
+        last = body[-1]
+        assert isinstance(last, ast.Expr)
+        node, template = last.value, self.template
+        while not isinstance(template, int):
+            pairs = list(zip(_elements(node), _inner(template), strict=False))
+            if len(_inner(template)) != len(_elements(node)):
+                break
+            node, template = next((n, t) for n, t in pairs if part in _numbers(t))
+        for statement in reversed(body[:-1]):
+            if isinstance(node, ast.Name) and isinstance(statement, ast.Assign):
+                (target, *_) = statement.targets
+                if isinstance(target, ast.Name) and target.id == node.id:
+                    node = statement.value
+        return ast.unparse(node), isinstance(template, int)
+
     def given_to(self, name: str, parameters: Sequence[str]) -> dict[str, tuple[str, ...]]:
         """
         By parameter of a function or method, the names of what the call gives it.
@@ -184,6 +208,24 @@ def _template(node: ast.expr, parts: list[str]) -> Template:
         return {key: _template(value, parts) for key, value in zip(keys, node.values, strict=True)}
     parts.append(ast.unparse(node))
     return len(parts) - 1
+
+
+def _inner(template: Template) -> list[Template]:
+    return [] if isinstance(template, int) else list(template.values() if isinstance(template, dict) else template)
+
+
+def _elements(node: ast.expr) -> list[ast.expr]:
+    """What is written in a tuple, a list or a dict."""
+    if isinstance(node, (ast.Tuple, ast.List)):
+        return node.elts
+    return node.values if isinstance(node, ast.Dict) else []
+
+
+def _numbers(template: Template) -> list[int]:
+    """The numbers of the parts in a template."""
+    if isinstance(template, int):
+        return [template]
+    return [number for inner in _inner(template) for number in _numbers(inner)]
 
 
 @functools.lru_cache(maxsize=1024)

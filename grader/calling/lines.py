@@ -28,7 +28,8 @@ class Lines:
     Straight lines that compute gradients.
 
     Attributes:
-        error: What the first line that failed has raised, after `run`.
+        error: What the first line that failed has raised, after `run`. A line whose result nobody reads, such as
+            `print(dz.grad.shape)` or an `assert`, may fail.
         failed: The names that lines which failed would have changed.
     """
 
@@ -105,7 +106,7 @@ class Lines:
             try:
                 exec(self._code(number), namespace)  # noqa: S102 - student's or ours
             except (Exception, SystemExit) as error:
-                self._note(error, names_changed(statement, self._targets))
+                self._note(error, names_changed(statement, self._targets), is_needed=self._is_needed(number))
             for name in (name for name, last in self._last.items() if last == number):
                 if name in namespace and name not in self.failed and wanted in (None, name):
                     try:
@@ -118,9 +119,18 @@ class Lines:
                     namespace[name] = right[name]
         return found
 
-    def _note(self, error: BaseException, names: Collection[str]) -> None:
-        self.error = self.error or error
+    def _note(self, error: BaseException, names: Collection[str], *, is_needed: bool = True) -> None:
+        if is_needed:
+            self.error = self.error or error
         self.failed |= set(names)
+
+    def _is_needed(self, number: int) -> bool:
+        """Whether a statement computes what is wanted, or what a later one reads."""
+        _, statement = self._statements[number]
+        if isinstance(statement, (ast.Raise, ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef)):
+            return True
+        read = set().union(*(_names_read(later) for _, later in self._statements[number + 1 :]))
+        return bool(names_changed(statement, {*self._targets, *read}))
 
     def _code(self, number: int) -> types.CodeType:
         """The code of a statement, which is compiled once."""
@@ -135,6 +145,14 @@ def _copied(value: Any) -> Any:
     if isinstance(value, torch.Tensor):
         return value.clone()
     return value.copy() if isinstance(value, np.ndarray) else value
+
+
+def _names_read(statement: ast.stmt) -> set[str]:
+    """The names that a statement reads, without those of its own loops."""
+    nodes = list(ast.walk(statement))
+    looped = [node.target for node in nodes if isinstance(node, (ast.For, ast.comprehension))]
+    own = {name.id for target in looped for name in ast.walk(target) if isinstance(name, ast.Name)}
+    return {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)} - own
 
 
 def names_changed(statement: ast.stmt, names: Collection[str]) -> set[str]:

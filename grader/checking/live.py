@@ -158,6 +158,8 @@ class Live:
         outcomes = {result.name: result.outcome for result in results}
         written = [e for e in exercises if outcomes[e.name] not in (Outcome.BLANK, Outcome.MISSING)]
         case = build_chain(assignment)
+        if not case.returned:
+            return None
         reply = self._ask(chain_request(assignment, written, case, assignment.limits))
         return judge_chain(assignment, case, reply, outcomes)
 

@@ -310,6 +310,11 @@ def _show_validation(validation: Validation) -> None:
     given = sum(exercise.given for exercise in validation.exercises)
     if given:
         console.print(f"  Left out: {given} mistakes in code that students are given.", markup=False, soft_wrap=True)
+    if validation.given:
+        given = ", ".join(validation.given)
+        console.print(
+            f"  In the whole backward pass, from autograd: {given} (no exercise asks for them).", soft_wrap=True
+        )
     for problem in validation.problems:
         console.print(f"✗ {problem}", markup=False, soft_wrap=True, style="red")
     if not validation.problems:

@@ -49,7 +49,17 @@ def wrong_type(evidence: Evidence) -> Iterator[Explanation]:
     """The function returned something other than tensors."""
     if evidence.outcome is not Outcome.WRONG_TYPE:
         return
-    types = [call.type for call in evidence.returned if call.outcome is Outcome.WRONG_TYPE]
+    calls = [call for call in evidence.returned if call.outcome is Outcome.WRONG_TYPE]
+    absent = {part: kind for call in calls[:1] for part, kind in call.absent.items()}
+    if evidence.exercise.equation and absent:  # the collection around it is the author's
+        part, kind = min(absent.items())
+        name = evidence.exercise.parts[part]
+        if kind == "NoneType":
+            yield Explanation(id="returns_none", message=evidence.say("none_for_part", name=name))
+        else:
+            yield Explanation(id="wrong_type", message=evidence.say("wrong_type_for_part", name=name, type=kind))
+        return
+    types = [call.type for call in calls]
     name = (types[0] if types else None) or "unknown"
     if name == "NoneType":
         yield Explanation(id="returns_none", message=evidence.say("returns_none"))

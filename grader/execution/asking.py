@@ -63,15 +63,24 @@ def _given(case: Case) -> dict[str, Any]:
 
 
 def chain_request(assignment: Assignment, exercises: Sequence[Exercise], chain: ChainCase, limits: Limits) -> Request:
-    """The request to compose exercises into one backward pass, and to train the network with it."""
+    """The request to compose those that take part into one backward pass, and to train the network with it."""
+    by_name = {exercise.name: exercise for exercise in exercises}
     header = {
         "operation": "chain",
         "network": assignment.network,
         "inputs": list(chain.inputs),
         "parameters": list(chain.parameters),
         "exercises": [
-            {**_asked(e), "arguments": list(chain.arguments.get(e.name, e.arguments))} for e in exercises if e.is_link
+            {
+                **_asked(by_name[name]),
+                "arguments": list(chain.arguments[name]),
+                "returns": [gradient[1:] for gradient in returned],
+                **({"squeezable": True} if by_name[name].is_squeezable else {}),
+            }
+            for name, returned in chain.returned.items()
+            if name in by_name
         ],
+        "given": list(chain.given),
         **({"constants": {name: to_json(name, v) for name, v in chain.constants.items()}} if chain.constants else {}),
         "learning_rate": assignment.learning_rate,
         "steps": assignment.steps,

@@ -118,12 +118,7 @@ def unpack_execution(content: bytes, assignment: Assignment) -> Execution | None
 def _expected(assignment: Assignment) -> dict[tuple[str, str], Gradients]:
     """The references: by the key of a reply and the case of a record, and then by the names of the tensors there."""
     known = build_chain(assignment)
-    links = {
-        f"{e.name}/d{target}": known.expected[f"d{target}"]
-        for e in assignment.exercises
-        for target in e.targets
-        if e.is_link
-    }
+    links = {f"{name}/{of}": known.expected[of] for name, returned in known.returned.items() for of in returned}
     cases, practice = build_cases(assignment), build_practice(assignment)
     by_key: dict[str, Iterable[Case]] = {}
     for exercise in assignment.exercises:

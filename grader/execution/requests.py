@@ -65,7 +65,8 @@ def requests_for(
     for exercise in done:
         request = call_request(exercise, practice[exercise.name], limits, autograd=assignment.autograd)
         yield dataclasses.replace(request, key=practice_key(exercise))
-    yield chain_request(assignment, done, chain, limits)
+    if chain.returned:
+        yield chain_request(assignment, done, chain, limits)
     for exercise in done:
         outcome = _outcome(exercise, cases[exercise.name], practice[exercise.name], replies)
         if not outcome.passed:

@@ -5,15 +5,15 @@ Composes a student's functions into one backward pass, and trains the network wi
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 from safetensors.torch import load, save
 
 from grader.calling.asked import Asked
-from grader.calling.equation import evaluate, free_names
 from grader.calling.nested import from_json
+from grader.calling.returned import gradients_in
 from grader.harness.call import NotebookState, call_function
 from grader.harness.journal import Write
 from grader.harness.passes import next_pass
@@ -35,7 +35,8 @@ class _Backward:
     One pass from the loss to the parameters.
 
     Attributes:
-        gradients: By name, such as `dw1`. If two functions return the same gradient, the first one counts.
+        gradients: By name, such as `dw1`: those that no function is asked for, and those that functions returned. If
+            two return the same gradient, the first one counts.
         returned: Each gradient that a function returned, by `function/dname`.
         failures: `failed`: the functions that could not be called or failed; `error`: the exception of the first one.
     """
@@ -62,17 +63,18 @@ def run_chain(request: Message, state: NotebookState, write: Write) -> None:
     write(pack({"case": "chain", "status": "returned", **backward.failures}, save(small) if small else b""))
 
     losses = []
-    with torch.inference_mode():
-        for step in range(int(header["steps"]) + 1):
+    for step in range(int(header["steps"]) + 1):
+        with torch.inference_mode():
             losses.append(float(forward(**inputs, **parameters)["loss"]))
-            if step == header["steps"]:
-                break
-            gradients = _run_backward(header, forward, {**inputs, **parameters}, state).gradients
-            for name, parameter in parameters.items():
-                gradient = gradients.get(f"d{name}")
-                if gradient is None or gradient.dtype not in _GRADIENT_DTYPES:
-                    continue
-                if gradient.shape == parameter.shape:
+        if step == header["steps"]:
+            break
+        gradients = _run_backward(header, forward, {**inputs, **parameters}, state).gradients
+        for name, parameter in parameters.items():
+            gradient = gradients.get(f"d{name}")
+            if gradient is None or gradient.dtype not in _GRADIENT_DTYPES:
+                continue
+            if gradient.shape == parameter.shape:
+                with torch.inference_mode():
                     parameter.sub_(header["learning_rate"] * gradient)
     write(pack({"case": "training", "status": "returned", "losses": losses}))
     state.journal.passes = next_pass()  # nobody watches what functions do here
@@ -89,7 +91,8 @@ def _run_backward(header: dict[str, Any], forward: Forward, leaves: Tensors, sta
     with torch.inference_mode():
         constants = {name: from_json(value, {}) for name, value in header.get("constants", {}).items()}
         values: dict[str, Any] = {**constants, **leaves, **forward(**leaves)}
-    backward = _Backward(gradients={}, returned={}, failures={"failed": []})
+    given = _autograd(header.get("given", []), forward, leaves)
+    backward = _Backward(gradients=given, returned={}, failures={"failed": []})
     for exercise in header["exercises"]:
         known = {**values, **backward.gradients}
         if not all(known.get(name) is not None for name in exercise["arguments"]):
@@ -104,28 +107,27 @@ def _run_backward(header: dict[str, Any], forward: Forward, leaves: Tensors, sta
             backward.failures.setdefault("error", call.description.get("error"))
             continue
         for number, part in enumerate(parts):
-            for name, gradient in _gradients_in(part, call.tensors[number], exercise["targets"], known, forward):
-                backward.returned[f"{exercise['function']}/{name}"] = gradient
-                backward.gradients.setdefault(name, gradient)
+            got = call.tensors[number]
+            for name, gradient in gradients_in(part, got, exercise["returns"], known, forward.__globals__):
+                shaped = _like(known.get(name[1:]), gradient) if exercise.get("squeezable") else gradient
+                backward.returned[f"{exercise['function']}/{name}"] = shaped
+                backward.gradients.setdefault(name, shaped)
     return backward
 
 
-def _gradients_in(
-    part: str, got: torch.Tensor, targets: Sequence[str], known: Mapping[str, Any], forward: Forward
-) -> Iterator[tuple[str, torch.Tensor]]:
-    """
-    The gradient that a part of a result is or, entry by entry, is computed from: `dw` is a half of `2 * dw`.
+def _like(value: object, gradient: torch.Tensor) -> torch.Tensor:
+    """A gradient in the shape of its tensor, if only dimensions of size 1 are missing, or too many."""
+    if isinstance(value, torch.Tensor) and value.squeeze().shape == gradient.squeeze().shape:
+        return gradient.reshape(value.shape)
+    return gradient
 
-    None where the part is made of no gradient, of several, or mixes entries.
-    """
-    names = [f"d{target}" for target in targets if f"d{target}" in free_names(part)]
-    if [part] == names:
-        yield part, got
-    elif len(names) == 1 and isinstance(value := known.get(names[0][1:]), torch.Tensor) and value.shape == got.shape:
-        at_0, at_1, at_2 = (
-            evaluate(part, {**known, names[0]: torch.full_like(value, number)}, forward.__globals__)
-            for number in (0.0, 1.0, 2.0)
-        )
-        slope = at_1 - at_0
-        if slope.shape == got.shape and torch.allclose(at_2 - at_1, slope) and bool((slope != 0).all()):
-            yield names[0], (got - at_0) / slope
+
+def _autograd(names: Sequence[str], forward: Forward, leaves: Tensors) -> Tensors:
+    """Autograd's gradients of the loss that the backward pass begins with, because no exercise asks for them."""
+    if not names:
+        return {}
+    tracked = {name: tensor.clone().requires_grad_(tensor.is_floating_point()) for name, tensor in leaves.items()}
+    values = {**tracked, **forward(**tracked)}
+    wanted = [values[name[1:]] for name in names]
+    gradients = torch.autograd.grad(values["loss"], wanted, allow_unused=True, materialize_grads=True)
+    return dict(zip(names, gradients, strict=True))

@@ -88,8 +88,9 @@ def _lines(page: Page) -> Iterator[str]:
 def _exercise(exercise: ExerciseView) -> Iterator[str]:
     yield f"{exercise.verdict.symbol} {exercise.name}: {exercise.verdict.word}"
     yield f"  {exercise.message} {exercise.because}".rstrip()
+    of = f"{exercise.facts_of}, " if exercise.facts_of else ""
     for fact in exercise.facts:
-        yield f"  {fact.name}: expected {fact.expected}, yours {fact.got}{'' if fact.agrees else '  ✗ differs'}"
+        yield f"  {of}{fact.name}: expected {fact.expected}, yours {fact.got}{'' if fact.agrees else '  ✗ differs'}"
     for diagnosis in exercise.diagnoses[:1]:
         yield f"  {diagnosis.message}"
         if diagnosis.hint:
@@ -99,6 +100,7 @@ def _exercise(exercise: ExerciseView) -> Iterator[str]:
         yield from (f"  {line}" for line in exercise.error.traceback.split("\n") if line)
     yield from (f"  By the way: {notice}" for notice in exercise.notices)
     for gallery in exercise.galleries:
-        yield from (f"  {sentence}" for sentence in gallery.caption)
+        if gallery.words:
+            yield f"  {gallery.part}: {' '.join(gallery.words)}"
     if exercise.counterexample:
         yield f"  Work one by hand: check.smallest({exercise.name}) shows small numbers on which it is wrong."

@@ -43,9 +43,18 @@ def prepare() -> None:
 
 
 def render_frame(page: str, *, title: str) -> str:
-    """A page that shows an untrusted page in a frame, where that page can neither run scripts nor load anything."""
+    """
+    A page that shows an untrusted page in a frame, where that page can neither run scripts nor load anything.
+
+    The only script is ours: it makes the frame as high as the page is, to print all of it.
+    """
     inside = f'<!doctype html><base href="about:srcdoc">{page}'  # links within the page stay in the frame
-    return open_templates(TEMPLATES).get_template("frame.html.jinja").render(page=inside, title=title)
+    script = (TEMPLATES / "frame.js").read_text(encoding="utf-8")
+    return (
+        open_templates(TEMPLATES)
+        .get_template("frame.html.jinja")
+        .render(page=inside, title=title, digest=Markup(_digest(script)), script=Markup(script))  # noqa: S704 - ours
+    )
 
 
 @functools.cache

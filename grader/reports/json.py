@@ -166,6 +166,7 @@ def _chain(chain: Chain | None) -> dict[str, Any] | None:
     training = chain.training
     return {
         "links": {name: outcome.value for name, outcome in chain.links.items()},
+        "given": list(chain.given),
         "training": None
         if training is None
         else {

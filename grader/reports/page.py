@@ -120,16 +120,20 @@ def _withheld(report: Report) -> str:
 
 def _summary(results: Sequence[ExerciseResult]) -> Iterable[str]:
     graded = [result for result in results if result.passed is not None]
-    right = [result for result in graded if result.passed]
+    # Where parts have points of their own, they count, and not the function that returns them.
+    passed = [part.outcome.passed for result in graded for part in result.parts or [result]]
+    right, count = len([one for one in passed if one]), len(passed)
     noun = "exercise" if any(result.arguments and not result.targets for result in results) else "gradient"
-    if len(graded) == 1:
+    if any(result.parts for result in graded):
+        noun = "part" if all(result.parts for result in graded) else "result"
+    if count == 1:
         yield f"The {noun} is right." if right else f"The {noun} is not right yet."
-    elif graded and len(right) == len(graded):
-        yield f"All {len(graded)} {noun}s are right."
+    elif count and right == count:
+        yield f"All {count} {noun}s are right."
     elif right:
-        yield f"{_so_many(len(right), len(graded), f'{noun}s')} right."
-    elif graded:
-        yield f"None of the {len(graded)} {noun}s are right yet."
+        yield f"{_so_many(right, count, f'{noun}s')} right."
+    elif count:
+        yield f"None of the {count} {noun}s are right yet."
     for kind, words in NEXT_STEPS.items():
         names = [result.name for result in results if VERDICTS[result.outcome].kind == kind]
         if names:
@@ -159,10 +163,13 @@ def _chain(chain: Chain, results: Sequence[ExerciseResult], anchors: Sequence[st
     )
     right = len([link for link in links if link.verdict.kind == "right"])
     summary = "Here each function is called with the gradients that your other functions returned. "
-    if links and right == len(links) and not chain.message:
+    if links and right == len(links) and not chain.message and not chain.given:
         summary += "Together they carry the gradient from the loss to every parameter."
     else:
-        summary += f"{_so_many(right, len(links), 'results')} right."
+        summary += f"{_so_many(right, len(links), 'functions')} right."
+    if chain.given:
+        no_exercise = "no exercise asks for it" if len(chain.given) == 1 else "no exercise asks for them"
+        summary += f" From autograd, because {no_exercise}: {clip(', '.join(chain.given))}."
     graph = draw_graph([result for result in results if result.name in chain.links])
     by_name = dict(zip((name for name in chain.links if name in alone), links, strict=True))
     return ChainView(

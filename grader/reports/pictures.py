@@ -34,13 +34,17 @@ NEGATIVE, POSITIVE, NEUTRAL, NOT_FINITE = (37, 120, 214), (222, 92, 12), (125, 1
 
 SIDE, MAX_SIDE = 28, 64
 MAX_TILES = 64
-MAX_CELLS = 128
+MAX_CELLS, FEW_CELLS, CELL, HIGHEST = 128, 12, 24, 320
 FEW_POINTS, FEW_BINS, MANY_BINS = 400, 42, 84
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Picture:
-    """One PNG: `kind` says how large to show it, `label` names it, and `alt` describes it."""
+    """
+    One PNG: `kind` says how large to show it, `label` names it, and `alt` describes it.
+
+    If it `has_own_size`, it is shown in that: few entries, or many rows, would be enormous at the width of all others.
+    """
 
     kind: Literal["sheet", "heat", "strip"]
     label: str
@@ -48,6 +52,7 @@ class Picture:
     uri: str
     width: int
     height: int
+    has_own_size: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,13 +60,15 @@ class Gallery:
     """
     The pictures of one part of a result, and of the reference unless `single`: then the two agree.
 
-    `scale` is the value at the colour scale's end, as text; None without pictures.
+    `caption` is about the pictures; `words` say the same without them. `scale` is the value at the colour scale's end,
+    as text; None without pictures.
     """
 
     part: str
     what: str
     single: bool
     caption: tuple[str, ...]
+    words: tuple[str, ...] = ()
     pictures: tuple[Picture, ...] = ()
     scatter: Scatter | None = None
     scale: str | None = None
@@ -104,6 +111,7 @@ def picture_view(view: BatchView, *, right: bool, tolerance: float | None = None
         what=what,
         single=single,
         caption=tuple(_caption(got, expected, close=close, scale=scale, single=single)),
+        words=() if single else tuple(_in_words(got, expected, close=close)),
         pictures=drawn,
         scatter=_scatter(got, expected) if same and not single else None,
         scale=number(scale, digits=2) if drawn else None,
@@ -204,7 +212,12 @@ def _picture(kind: Literal["sheet", "heat", "strip"], label: str, alt: str, pixe
     if bad:
         alt += f" {bad:,} {'entry is' if bad == 1 else 'entries are'} not finite."
     uri = _png(pixels, *_diverging())
-    return Picture(kind=kind, label=label, alt=alt, uri=uri, width=pixels.shape[1], height=pixels.shape[0])
+    height, width = pixels.shape
+    if kind != "heat" or (width > FEW_CELLS and height <= 1.5 * width):
+        return Picture(kind=kind, label=label, alt=alt, uri=uri, width=width, height=height)
+    cell = min(CELL, HIGHEST / height)
+    width, height = max(CELL // 2, round(width * cell)), round(height * cell)
+    return Picture(kind=kind, label=label, alt=alt, uri=uri, width=width, height=height, has_own_size=True)
 
 
 @functools.cache
@@ -282,22 +295,26 @@ def _caption(got: Array, expected: Array, *, close: float, scale: float, single:
             return _single(got, expected)
         meaning = "Where the picture is orange, a larger entry raises the loss; where it is blue, it lowers the loss."
         return [meaning, "On this batch every entry agrees with the reference."] if got.size else []
+    sentences = _in_words(got, expected, close=close, infinite="nan or infinite (magenta)")
+    finite = np.isfinite(got)
+    beyond = int((np.abs(got[finite]) > scale).sum())
+    if got.shape == expected.shape and got.size > 1 and beyond > 0.02 * got.size:
+        sentences.append(f"{_share(beyond, got.size, 'beyond the colour scale')}, which is made for the reference.")
+    return sentences
+
+
+def _in_words(got: Array, expected: Array, *, close: float, infinite: str = "nan or infinite") -> list[str]:
+    """How a wrong gradient differs from the reference, in sentences that need no picture."""
     if got.shape != expected.shape:
         return [
             f"Yours has the shape {got.shape}, the reference {expected.shape}, so their entries cannot be compared."
         ]
     if got.size == 1:
         return _single(got, expected)
-    finite = np.isfinite(got)
-    bad = int(got.size - finite.sum())
+    bad = int(got.size - np.isfinite(got).sum())
     if bad == got.size:
         return ["None of your entries is a finite number."]
-    sentences = [f"{_share(bad, got.size, 'nan or infinite (magenta)')}."] if bad else []
-    sentences += _compared(got, expected, close)
-    beyond = int((np.abs(got[finite]) > scale).sum())
-    if beyond > 0.02 * got.size:
-        sentences.append(f"{_share(beyond, got.size, 'beyond the colour scale')}, which is made for the reference.")
-    return sentences
+    return [*([f"{_share(bad, got.size, infinite)}."] if bad else []), *_compared(got, expected, close)]
 
 
 def _single(got: Array, expected: Array) -> list[str]:

@@ -16,7 +16,7 @@ from typing import Any
 
 from grader.calling.tables import Answer, Counterexample, Table
 from grader.errors import UsageError
-from grader.model import Adjustment, Diagnosis, Flag, Outcome
+from grader.model import Adjustment, Diagnosis, Flag, Outcome, PartResult
 from grader.reports.json import SCHEMA
 
 __all__ = ["Finding", "Place", "ReadReport", "load_report", "parse_report", "read_report"]
@@ -45,6 +45,7 @@ class Finding:
         adjustment: The instructor's decision; `points` already includes it.
         cell, line: Where to look in the notebook: the line that raised, or else the start of the function.
         place: The same line in the student's file; see `grader.reports.places`.
+        parts: The parts that have points of their own.
     """
 
     name: str
@@ -59,6 +60,7 @@ class Finding:
     cell: int | None = None
     line: int | None = None
     place: Place | None = None
+    parts: tuple[PartResult, ...] = ()
 
     @property
     def is_adjusted(self) -> bool:
@@ -222,6 +224,16 @@ def _finding(exercise: Mapping[str, Any]) -> Finding:
         adjustment=_adjustment(adjustment, name) if adjustment else None,
         cell=_whole(where.get("cell")),
         line=_whole(where.get("line")),
+        parts=tuple(map(_part, exercise.get("parts", ()))),
+    )
+
+
+def _part(part: Mapping[str, Any]) -> PartResult:
+    return PartResult(
+        name=str(part["name"]),
+        outcome=Outcome(part["outcome"]),
+        points=_number(part["points"]),
+        max_points=_number(part["max_points"]),
     )
 
 

@@ -35,3 +35,19 @@ def test_the_page_is_visible_but_cannot_run_or_load_anything(browser: Any, tmp_p
     assert select.select([listener], [], [], 0.5)[0] == [], "nothing is loaded"
     page.close()
     listener.close()
+
+
+def test_all_of_the_page_is_printed(browser: Any, tmp_path: Path) -> None:
+    """As many sheets as without a frame, or nearly, and everything in it is unfolded; then it is as before."""
+    report = render_html(SAMPLES["mixed"]())
+    sheets = []
+    for name, content in (("framed", render_frame(report, title="mine")), ("alone", report)):
+        path = tmp_path / f"{name}.html"
+        path.write_text(content, encoding="utf-8")
+        page = browser.new_page()
+        page.goto(path.as_uri())
+        sheets.append(page.pdf(format="A4").count(b"/Type /Page\n"))
+        page.close()
+
+    assert sheets[1] > 5
+    assert abs(sheets[0] - sheets[1]) <= 2

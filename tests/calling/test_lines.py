@@ -64,6 +64,41 @@ def test_what_cannot_be_copied_costs_its_own_gradient_only() -> None:
     assert (values, type(lines.error)) == ({"dc": 1, "da": 10}, SystemExit)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cmp('c', dc, c)",  # `c.grad` is None here, where nothing has gone backward
+        "print(missing.shape)",
+        "assert missing",
+        "for name in missing:\n    cmp(name)",
+        "is_close = missing == dc",
+        "with missing:\n    pass",
+    ],
+)
+def test_a_line_whose_result_nobody_reads_may_fail(line: str) -> None:
+    values, lines = run(f"dc = b\n{line}\ndb = dc + 1\n{line}\nda = db + 1")
+
+    assert values == {"dc": 2, "db": 11, "da": 21}
+    assert lines.error is None
+
+
+@pytest.mark.parametrize(
+    ("line", "then", "found"),
+    [
+        ("half = missing / 2", "da = half + db", {"dc", "db"}),
+        ("from missing import half", "da = half(db)", {"dc", "db"}),
+        ("raise NotImplementedError", "da = db", {"dc", "db", "da"}),
+        ("db.add_(missing)", "da = db", {"dc", "da"}),
+        ("halves = {}\nhalves['b'] = missing", "da = halves['b']", {"dc", "db"}),
+    ],
+)
+def test_a_line_that_a_later_one_needs_is_the_error(line: str, then: str, found: set[str]) -> None:
+    values, lines = run(f"dc = b\ndb = dc + 1\n{line}\n{then}")
+
+    assert values.keys() == found
+    assert lines.error is not None
+
+
 def test_what_is_wrong_in_place_does_not_reach_other_gradients() -> None:
     """A gradient that shares its memory with an earlier one is changed alone."""
     values, _ = run("dc = b.clone()\ndb = dc\ndb += 100\nda = dc")

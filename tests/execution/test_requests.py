@@ -37,6 +37,9 @@ CHAIN_CASE = ChainCase(
     expected={},
     losses=(),
     terms=1,
+    arguments={exercise.name: exercise.arguments for exercise in EXERCISES},
+    returned={exercise.name: exercise.parts for exercise in EXERCISES},
+    given=("dz",),
 )
 READS = ["a1 = z1 = 1\n\ndef grad_w(x, dz):\n    return x * a1 * EPS\n\ndef grad_layer(x, dz, a=z1):\n    return a"]
 
@@ -195,8 +198,15 @@ def test_the_contents_of_a_request() -> None:
         "inputs": ["x"],
         "parameters": ["w"],
         "exercises": [
-            {"function": e.name, "arguments": list(e.arguments), "targets": list(e.targets)} for e in EXERCISES
+            {
+                "function": e.name,
+                "arguments": list(e.arguments),
+                "targets": list(e.targets),
+                "returns": list(e.targets),
+            }
+            for e in EXERCISES
         ],
+        "given": ["dz"],
         "learning_rate": 0.5,
         "steps": 4,
         **limits,

@@ -27,10 +27,10 @@ X, Y = torch.tensor([[1.0, 2.0], [3.0, -1.0]]), torch.tensor([[1.0], [0.0]])
 W, B = torch.tensor([[0.5], [0.25]]), torch.zeros(1, 1)
 RATE = 0.01
 
-GRAD_Z = {"function": "grad_z", "arguments": ["z", "y"], "targets": ["z"]}
-GRAD_W = {"function": "grad_w", "arguments": ["x", "dz"], "targets": ["w"]}
-GRAD_B = {"function": "grad_b", "arguments": ["dz"], "targets": ["b"]}
-LAYER = {"function": "grad_layer", "arguments": ["x", "dz"], "targets": ["w", "b"]}
+GRAD_Z = {"function": "grad_z", "arguments": ["z", "y"], "targets": ["z"], "returns": ["z"]}
+GRAD_W = {"function": "grad_w", "arguments": ["x", "dz"], "targets": ["w"], "returns": ["w"]}
+GRAD_B = {"function": "grad_b", "arguments": ["dz"], "targets": ["b"], "returns": ["b"]}
+LAYER = {"function": "grad_layer", "arguments": ["x", "dz"], "targets": ["w", "b"], "returns": ["w", "b"]}
 RIGHT: dict[str, Callable[..., Any]] = {
     "grad_z": lambda z, y: 2 * (z - y),
     "grad_w": lambda x, dz: x.T @ dz,
@@ -55,12 +55,14 @@ def ran(
     steps: int = 2,
     network: str = NETWORK,
     forward: Callable[..., dict[str, Any]] | None = None,
+    given: tuple[str, ...] = (),
 ) -> Ran:
     header = {
         "network": network,
         "inputs": ["x", "y"],
         "parameters": ["w", "b"],
         "exercises": list(exercises) or [GRAD_Z, GRAD_W, GRAD_B],
+        "given": list(given),
         "learning_rate": RATE,
         "steps": steps,
     }
@@ -147,7 +149,7 @@ def test_the_first_of_several_errors_is_kept() -> None:
 
 
 def test_an_argument_must_be_a_tensor() -> None:
-    counts = {"function": "grad_b", "arguments": ["rows"], "targets": ["b"]}
+    counts = {"function": "grad_b", "arguments": ["rows"], "targets": ["b"], "returns": ["b"]}
 
     assert ran(RIGHT, GRAD_Z, counts).chain["failed"] == ["grad_b"]
 
@@ -220,3 +222,37 @@ def test_what_autograd_does_in_a_chain_is_nobodys_in_a_later_call() -> None:
         X.sum()
 
     assert not written
+
+
+def test_what_no_exercise_asks_for_comes_from_autograd() -> None:
+    """At each step, for the parameters of that step; it is neither sent nor compared."""
+    result = ran(RIGHT, GRAD_W, steps=5, given=("dz", "db"))
+
+    assert result.tensors.keys() == {"grad_w/dw"}
+    assert torch.allclose(result.tensors["grad_w/dw"], X.T @ DZ)
+    assert result.training["losses"] == pytest.approx(descended(5))
+
+
+def test_a_function_gets_autograds_gradients_without_their_graph() -> None:
+    seen: list[torch.Tensor] = []
+
+    ran(RIGHT | {"grad_w": lambda x, dz: seen.append(dz)}, GRAD_W, given=("dz",))
+
+    assert [dz.requires_grad for dz in seen] == [False] * 3
+    assert all(dz.grad_fn is None for dz in seen)
+
+
+def test_only_the_gradients_that_a_result_is_known_to_have_are_read() -> None:
+    result = ran(RIGHT, GRAD_Z, LAYER | {"returns": ["w"]}, steps=5)
+
+    assert result.tensors.keys() == {"grad_z/dz", "grad_layer/dw"}
+    assert result.training["losses"] == pytest.approx(descended(5, with_bias=False))
+
+
+def test_a_gradient_without_dimensions_of_size_1_updates_where_the_author_says_so() -> None:
+    flat = RIGHT | {"grad_b": lambda dz: dz.sum(0)}
+
+    result = ran(flat, GRAD_Z, GRAD_W, GRAD_B | {"squeezable": True}, steps=5)
+
+    assert result.tensors["grad_b/db"].shape == (1, 1)
+    assert result.training["losses"] == pytest.approx(descended(5))

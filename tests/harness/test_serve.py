@@ -176,7 +176,7 @@ def test_requests_are_performed_with_one_thread(operation: str) -> None:
     composed = {
         "inputs": ["mnist/x"],
         "parameters": [],
-        "exercises": [{"function": "f", "arguments": ["mnist/x"], "targets": ["x"]}],
+        "exercises": [{"function": "f", "arguments": ["mnist/x"], "targets": ["x"], "returns": ["x"]}],
         "steps": 0,
     }
     header = {"operation": operation, **(called if operation == "call" else composed)}

@@ -283,7 +283,7 @@ def test_the_chain_distinguishes_wrong_functions_from_wrong_inputs() -> None:
     assert words["grad_z1"] == LINKS["wrong"]
     assert words["grad_w1"] == LINKS["inherits"]
     assert words["grad_a1"] == LINKS["right"]
-    assert chain.summary.endswith("4 of 7 results are right.")
+    assert chain.summary.endswith("4 of 7 functions are right.")
 
 
 def test_a_forbidden_function_is_not_wrong_in_the_chain() -> None:

@@ -260,3 +260,17 @@ def test_the_scatter_plot_puts_points_in_the_right_places() -> None:
 def test_a_scatter_plot_needs_enough_finite_points() -> None:
     assert view(np.ones(4), np.zeros(4)).scatter is None
     assert view(np.full(20, np.nan), np.zeros(20)).scatter is None
+
+
+def test_words_need_no_picture() -> None:
+    """They stand in text, and say nothing of colours; of what agrees they say nothing."""
+    got = 50 * REFERENCE[:, ::-1]
+    got[0, :3] = np.nan
+
+    gallery = view(got, REFERENCE)
+
+    assert "colour" in " ".join(gallery.caption)
+    assert "magenta" in " ".join(gallery.caption)
+    assert "different from the reference" in " ".join(gallery.words)
+    assert not [word for word in ("colour", "magenta", "picture", "orange") if word in " ".join(gallery.words)]
+    assert view(REFERENCE, REFERENCE).words == ()

@@ -311,9 +311,9 @@ def _show_validation(validation: Validation) -> None:
     if given:
         console.print(f"  Left out: {given} mistakes in code that students are given.", markup=False, soft_wrap=True)
     if validation.given:
-        given = ", ".join(validation.given)
+        names = ", ".join(validation.given)
         console.print(
-            f"  In the whole backward pass, from autograd: {given} (no exercise asks for them).", soft_wrap=True
+            f"  In the whole backward pass, from autograd: {names} (no exercise asks for them).", soft_wrap=True
         )
     for problem in validation.problems:
         console.print(f"✗ {problem}", markup=False, soft_wrap=True, style="red")

@@ -27,7 +27,8 @@ from grader.model import Outcome
 from grader.notebook.functions import find_functions
 from grader.notebook.read import Notebook, Unreadable, read_notebook
 from grader.pipeline import judge
-from grader.reference.cases import Case, build_cases, build_chain
+from grader.reference.cases import Case, build_cases
+from grader.reference.chain import build_chain
 from grader.reference.practice import build_practice
 from grader.reports.html import render_html
 from grader.reports.json import render_json

@@ -9,6 +9,7 @@ import pytest
 from grader.authoring.validate import Known, validate
 from grader.cli import main
 from tests.conftest import ROOT, SOURCE, SOURCES
+from tests.reference.test_chain import PIECES, source_with
 
 
 @pytest.mark.parametrize("source", sorted(SOURCES.glob("*.md")), ids=lambda source: source.stem)
@@ -68,3 +69,15 @@ def test_a_hole_says_what_to_change(tmp_path: Path) -> None:
     assert "`w2` is about 1 in every case: draw both signs, and other sizes." in problems
     line = next(n for n, row in enumerate(text.split("\n"), 1) if "return dout @ w.T, x.T @ dout" in row)
     assert f"(line {line})" in problems
+
+
+def test_gradients_that_come_from_autograd_are_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line and on the page, where functions form a backward pass; it is no problem."""
+    source_with(tmp_path, (PIECES["grad_z"], ""), (PIECES["grad_w"], ""))
+
+    main(["validate", "pieces", "--solutions", str(tmp_path), "--html", str(tmp_path / "page.html")])
+
+    shown = capsys.readouterr().out
+    assert "In the whole backward pass, from autograd: da, db, dv (no exercise asks for them)." in shown
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "no exercise asks for them: <code>da</code>, <code>db</code>, <code>dv</code>." in page

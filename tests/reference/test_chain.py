@@ -24,6 +24,8 @@ SOURCES = [
 ]
 
 NETWORK = """---
+jupytext: {text_representation: {extension: .md, format_name: myst}}
+kernelspec: {display_name: Python 3, language: python, name: python3}
 grader: {assignment: pieces, title: Pieces}
 ---
 

@@ -103,6 +103,10 @@ _METHODS: dict[str, Callable[[ast.expr, ast.Call], ast.expr]] = {
     "clamp": lambda receiver, node: ast.Call(ast.Attribute(receiver, "clip", ast.Load()), node.args, node.keywords),
     "double": _called("R * 1.0"),
     "expand_as": _called("R + 0 * (A)"),
+    "flip": _called("np.flip(R, A)"),
     "numel": _called("R.size"),
+    "permute": lambda receiver, node: ast.Call(
+        ast.Attribute(receiver, "transpose", ast.Load()), node.args, node.keywords
+    ),
     "sigmoid": _called("1 / (1 + np.exp(-R))"),
 }

@@ -8,7 +8,10 @@ the student's numbers exactly, on every case, comes before one that only fits. W
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import torch
 
 from grader.diagnosis.bank import bank, evaluate
 from grader.diagnosis.context import (
@@ -25,22 +28,21 @@ from grader.diagnosis.evidence import Evidence, Explanation, called, target_of
 from grader.diagnosis.factors import Factor, name_factor
 from grader.diagnosis.form import (
     broadcast_shape,
-    low_precision,
-    nearly_right,
     not_finite,
     rescaled,
     right_numbers_in_another_shape,
-    rounded,
     wrong_dtype,
-    wrong_region,
     wrong_type,
 )
 from grader.diagnosis.mutants import Mutant, as_mutant
+from grader.diagnosis.places import rearranged, reordered, swapped_outputs, wrong_region
+from grader.diagnosis.precision import arguments_rounded, low_precision, nearly_right, rounded
 from grader.diagnosis.projection import agrees, fits, is_uniform, ratio
+from grader.model import Outcome
 
 __all__ = ["recognise"]
 
-_EDITS_THAT_SCALE = ("mean_not_sum", "sum_not_mean")
+_EDITS_THAT_SCALE = ("mean_not_sum", "sum_not_mean", "off_by_one_size")
 """Diagnoses of edits that multiply the gradient by a constant, and say more about it than its value."""
 
 Recogniser = Callable[[Evidence], Iterable[Explanation]]
@@ -55,14 +57,15 @@ def recognise(evidence: Evidence, *, together: bool = False) -> tuple[Explanatio
     """
     if together:
         recognisers: tuple[Recogniser, ...] = (
-            _named_misconception, _one_mistake, reads_network_global, keeps_state, ignores_upstream,
+            _named_misconception, swapped_outputs, _one_mistake, reads_network_global, keeps_state, ignores_upstream,
         )  # fmt: skip
     elif evidence.is_complete:
         recognisers = (
-            _named_misconception, not_finite, wrong_dtype, right_numbers_in_another_shape, _constant_factor,
-            _one_mistake, reads_network_global, keeps_state, ignores_upstream, low_precision, rounded, rescaled,
-            nearly_right, _mistake_and_factor, wrong_region, _two_mistakes, broadcast_shape, reads_global,
-            unused_argument,
+            _named_misconception, not_finite, _mask_of_everything, wrong_dtype, swapped_outputs,
+            right_numbers_in_another_shape, _constant_factor, rearranged, _one_mistake, reads_network_global,
+            keeps_state, ignores_upstream,
+            arguments_rounded, low_precision, rounded, rescaled, nearly_right, reordered, _mistake_and_factor,
+            wrong_region, _two_mistakes, broadcast_shape, reads_global, unused_argument,
         )  # fmt: skip
     else:
         recognisers = (
@@ -103,9 +106,12 @@ def _constant_factor(evidence: Evidence) -> Iterator[Explanation]:
         yield Explanation(id="sign", message=evidence.say("sign"))
         return
     scaling = next((m for m in _matching_mutants(evidence) if m.edits[0].diagnosis in _EDITS_THAT_SCALE), None)
-    if scaling is not None and factor.is_likely:
+    if scaling is not None and (factor.is_likely or scaling.edits[0].diagnosis == "off_by_one_size"):
         yield _explain_edit(evidence, scaling)
-    if factor.power and evidence.scope.reads:
+        return
+    if factor.logarithm:
+        yield Explanation(id="wrong_slope", message=evidence.say("factor_of_logarithm", factor=factor.text))
+    elif factor.power and evidence.scope.reads:
         yield explain_reads(evidence, evidence.scope.reads)
     elif factor.hard_coded:
         yield Explanation(id="hard_coded_size", message=evidence.say("hard_coded_size", size=factor.hard_coded))
@@ -152,6 +158,22 @@ def _one_mistake(evidence: Evidence) -> Iterator[Explanation]:
     mutant = next(_matching_mutants(evidence), None)
     if mutant is not None:
         yield _explain_edit(evidence, mutant)
+
+
+def _mask_of_everything(evidence: Evidence) -> Iterator[Explanation]:
+    """The answer is the truth of a comparison that took in more than was meant: `d * z > 0`."""
+    if evidence.outcome is not Outcome.WRONG_DTYPE or any(
+        tensor.dtype is not torch.bool for output in evidence.outputs for tensor in output.tensors
+    ):
+        return
+    outputs = tuple(
+        dataclasses.replace(output, tensors=tuple(tensor.to(output.argument_dtype) for tensor in output.tensors))
+        for output in evidence.outputs
+    )
+    as_numbers = dataclasses.replace(evidence, outputs=outputs)
+    mutant = next(_matching_mutants(as_numbers), None)
+    if mutant is not None and mutant.edits[0].diagnosis == "precedence":
+        yield Explanation(id="precedence", message=evidence.say("mask_of_everything"))
 
 
 def _two_mistakes(evidence: Evidence) -> Iterator[Explanation]:

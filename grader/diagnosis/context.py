@@ -20,6 +20,7 @@ __all__ = [
     "reads_global",
     "reads_global_and_fails",
     "reads_network_global",
+    "redefined_helper",
     "unused_argument",
 ]
 
@@ -47,6 +48,13 @@ def reads_global_and_fails(evidence: Evidence) -> Iterator[Explanation]:
     )
     if evidence.network_reads and (is_about_sizes or evidence.outputs):
         yield explain_reads(evidence, evidence.network_reads, key="reads_global_fails")
+
+
+def redefined_helper(evidence: Evidence) -> Iterator[Explanation]:
+    """The function calls another one that a later cell defines again, so that not the one runs that was meant."""
+    for name, meant, runs in evidence.scope.redefined[:1]:
+        message = evidence.say("redefined_helper", name=name, meant=meant, runs=runs)
+        yield Explanation(id="redefined_helper", message=message)
 
 
 def explain_reads(evidence: Evidence, names: Sequence[str], *, key: str = "reads_global") -> Explanation:

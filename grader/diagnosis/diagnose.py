@@ -21,8 +21,11 @@ __all__ = ["diagnose"]
 
 _MOST_DIAGNOSES = 2
 NOT_ABOUT_NUMBERS = frozenset(
-    {"reads_global", "mutates_input", "returns_none", "wrong_type", "wrong_dtype", "hard_coded_size", "keeps_state"}
-)
+    {
+        "reads_global", "mutates_input", "returns_none", "wrong_type", "wrong_dtype", "hard_coded_size", "keeps_state",
+        "redefined_helper", "swapped_outputs", "precedence", "reshaped",
+    }
+)  # fmt: skip
 """Diagnoses whose hints fit a value of the forward pass as well as a gradient."""
 _MOST_PARTS = 6
 """Of how many parts of a result the mistakes are explained, if not all together."""

@@ -22,6 +22,7 @@ from grader.diagnosis.context import (
     reads_global,
     reads_global_and_fails,
     reads_network_global,
+    redefined_helper,
     unused_argument,
 )
 from grader.diagnosis.evidence import Evidence, Explanation, called, target_of
@@ -65,12 +66,12 @@ def recognise(evidence: Evidence, *, together: bool = False) -> tuple[Explanatio
             right_numbers_in_another_shape, _constant_factor, rearranged, _one_mistake, reads_network_global,
             keeps_state, ignores_upstream,
             arguments_rounded, low_precision, rounded, rescaled, nearly_right, reordered, _mistake_and_factor,
-            wrong_region, _two_mistakes, broadcast_shape, reads_global, unused_argument,
+            wrong_region, redefined_helper, _two_mistakes, broadcast_shape, reads_global, unused_argument,
         )  # fmt: skip
     else:
         recognisers = (
-            _named_misconception, not_finite, wrong_dtype, wrong_type, hard_coded_literal, reads_global_and_fails,
-            unused_argument,
+            _named_misconception, not_finite, wrong_dtype, redefined_helper, wrong_type, hard_coded_literal,
+            reads_global_and_fails, unused_argument,
         )  # fmt: skip
     for recogniser in recognisers:
         explanations = tuple(recogniser(evidence))

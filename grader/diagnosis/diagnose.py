@@ -103,10 +103,13 @@ def _facts_for_hints(evidence: Evidence) -> dict[str, str]:
     """What the placeholders in hints stand for: names, and the shapes of the first case."""
     exercise, wrong = evidence.exercise, evidence.wrong_target
     call = evidence.returned[0] if evidence.returned else None
+    target = target_of(evidence.parts[wrong], exercise)
+    is_one_number = call is not None and evidence.own(call.case.expected)[wrong].ndim == 0
     return {
+        "entry": target if is_one_number else f"one entry of {target}",
         "function": exercise.name,
         "part": called(evidence.parts[wrong], exercise),
-        "target": target_of(evidence.parts[wrong], exercise),
+        "target": target,
         "expected": str(tuple(evidence.own(call.case.expected)[wrong].shape)) if call else "",
         "got": str(evidence.own(call.shapes)[wrong]) if call and len(call.shapes) == len(exercise.parts) else "",
         "arguments": ", ".join(exercise.arguments),

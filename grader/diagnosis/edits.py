@@ -151,7 +151,7 @@ def _edits_of_operation(node: ast.BinOp) -> Iterator[Alternative]:
         for kept in (left, right):
             yield "drop_factor", kept, ""
         for kind, template in _PRODUCTS:
-            yield kind, parsed(template, L=left, R=right), ""
+            yield kind, parsed(template, L=left, R=right), right.id if isinstance(right, ast.Name) else ""
     elif isinstance(node.op, ast.Add):
         yield from _edits_of_terms(node, left, right)
         yield "flip_term", ast.BinOp(left, ast.Sub(), right), ""

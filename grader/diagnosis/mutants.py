@@ -60,6 +60,7 @@ class Edit:
         diagnosis: The id of the diagnosis that reports it.
         observation: What students read if their gradient equals the mutant's.
         of_value: The same for a part of a result that is no gradient; empty if the observation fits that, too.
+        of_other: The same where the rows of the edited argument are not the examples of the batch, if that matters.
         rank: Its position in the table. If several edits have the same effect, the first one is reported.
         alone: Whether it is made only alone, and not as one of a pair.
     """
@@ -69,6 +70,7 @@ class Edit:
     observation: str
     rank: int
     of_value: str = ""
+    of_other: str = ""
     alone: bool = False
 
 

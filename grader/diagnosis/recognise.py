@@ -199,16 +199,18 @@ def _mistake_and_factor(evidence: Evidence) -> Iterator[Explanation]:
     if any(is_uniform(output.tensors[0]) for output in evidence.outputs):
         return  # any two numbers have a ratio
     sizes = _fixed_sizes(evidence)
+    rows = [output.case.rows for output in evidence.outputs]
     for entry in bank(evidence.assignment, evidence.exercise):
+        evaluated = slice(-len(entry.projections), None)
         of_mutant = [None if found is None else evidence.own(found) for found in entry.projections]
-        ratios = [found for found in map(ratio, evidence.projections, of_mutant) if found is not None]
+        ratios = [found for found in map(ratio, evidence.projections[evaluated], of_mutant) if found is not None]
         if len(ratios) != len(entry.projections):
             continue
-        rows = [output.case.rows for output in evidence.outputs]
-        factor = name_factor(list(zip(ratios, rows, strict=True)), sizes)
+        factor = name_factor(list(zip(ratios, rows[evaluated], strict=True)), sizes)
         if factor is None or not factor.is_likely or (factor.power and factor.text not in ("N", "1/N")):
             continue
-        if _reproduces(evidence, entry.mutant, ratios):
+        of_others = [factor.scale * count**factor.power for count in rows[: -len(ratios)]]
+        if _reproduces(evidence, entry.mutant, of_others + ratios):
             yield _explain_edit(evidence, entry.mutant)
             if factor.is_sign:
                 yield Explanation(id="sign", message=evidence.say("sign"))
@@ -245,10 +247,14 @@ def _explain_edit(evidence: Evidence, mutant: Mutant, number: int = 0) -> Explan
     edit = mutant.edits[number]
     wrong = evidence.wrong_targets if len(mutant.edits) > 1 else (evidence.wrong_target,)
     text = edit.observation if evidence.is_gradient or not edit.of_value else edit.of_value
+    operand = mutant.operands[number]
+    if edit.of_other and not evidence.has_examples_in_rows(operand):
+        text = edit.of_other
     message = text.format(
         function=evidence.exercise.name,
         part=" or ".join(called(evidence.parts[part], evidence.exercise) for part in wrong),
         target=target_of(evidence.parts[wrong[0]], evidence.exercise),
-        operand=mutant.operands[number] or "an argument",
+        operand=operand or "an argument",
+        rows=evidence.rows,
     )
     return Explanation(id=edit.diagnosis, message=message)

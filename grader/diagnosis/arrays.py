@@ -8,6 +8,7 @@ what arrays have.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -92,9 +93,8 @@ def _called(template: str) -> Callable[[ast.expr, ast.Call], ast.expr]:
     """Writes a call as a template says, with the receiver and the first argument in place of R and A."""
 
     def write(receiver: ast.expr, node: ast.Call) -> ast.expr:
-        text = template.replace("R", f"({ast.unparse(receiver)})")
-        first = ast.unparse(node.args[0]) if node.args else ""
-        return ast.parse(text.replace("A", first), mode="eval").body
+        parts = {"R": f"({ast.unparse(receiver)})", "A": ast.unparse(node.args[0]) if node.args else ""}
+        return ast.parse(re.sub(r"\b[RA]\b", lambda found: parts[found[0]], template), mode="eval").body
 
     return write
 

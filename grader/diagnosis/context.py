@@ -25,6 +25,7 @@ __all__ = [
 ]
 
 _ABOUT_SIZES = re.compile(r"size|shape|dimension|index|batch|assert|expand|broadcast", re.IGNORECASE)
+_A_SIZE = re.compile(r"n|m|b|bs|n_\w+|num\w*|batch_?\w*|\w*size|count|rows|samples", re.IGNORECASE)
 _RAISED_OVER_SIZES = ("AssertionError", "IndexError", "RuntimeError", "ValueError")
 
 
@@ -35,19 +36,27 @@ def reads_network_global(evidence: Evidence) -> Iterator[Explanation]:
 
 
 def reads_global(evidence: Evidence) -> Iterator[Explanation]:
-    """The function reads any data of the notebook, and does not use all of its arguments."""
+    """The function reads any data of the notebook, and does not use all of its arguments; or it reads a size."""
     if evidence.scope.reads and evidence.scope.unused:
         yield explain_reads(evidence, evidence.scope.reads)
+    elif _sizes_read(evidence):
+        yield explain_reads(evidence, _sizes_read(evidence), key="reads_size")
+
+
+def _sizes_read(evidence: Evidence) -> tuple[str, ...]:
+    """The variables of the notebook that the function reads and that are called like a size."""
+    return tuple(name for name in evidence.scope.reads if _A_SIZE.fullmatch(name))
 
 
 def reads_global_and_fails(evidence: Evidence) -> Iterator[Explanation]:
-    """The function reads data of the network from the notebook, and fails because of sizes, or only on some cases."""
+    """The function reads data of the network, or a size, from the notebook, and fails over sizes, or only sometimes."""
     errors = [call.error for call in evidence.returned if call.error is not None]
     is_about_sizes = (
         any(_ABOUT_SIZES.search(error.message) for error in errors) or evidence.outcome is not Outcome.RAISED
     )
-    if evidence.network_reads and (is_about_sizes or evidence.outputs):
-        yield explain_reads(evidence, evidence.network_reads, key="reads_global_fails")
+    reads = evidence.network_reads or _sizes_read(evidence)
+    if reads and (is_about_sizes or evidence.outputs):
+        yield explain_reads(evidence, reads, key="reads_global_fails")
 
 
 def redefined_helper(evidence: Evidence) -> Iterator[Explanation]:

@@ -5,6 +5,7 @@ Small questions about a syntax tree, and templates of code that expressions are 
 from __future__ import annotations
 
 import ast
+import re
 
 __all__ = ["Alternative", "filled", "first_name", "integer_in", "is_mask", "number", "parsed"]
 
@@ -19,9 +20,9 @@ def parsed(template: str, **expressions: ast.expr) -> ast.expr:
     >>> ast.unparse(parsed("(L).sum() * (R)", L=ast.Name("a"), R=ast.Name("b")))
     'a.sum() * b'
     """
-    for name, expression in expressions.items():
-        template = template.replace(f"({name})", f"({ast.unparse(expression)})")
-    return ast.parse(template, mode="eval").body
+    texts = {name: f"({ast.unparse(expression)})" for name, expression in expressions.items()}
+    text = re.sub(r"\(([A-Z])\)", lambda found: texts.get(found[1], found[0]), template)
+    return ast.parse(text, mode="eval").body
 
 
 def filled(code: ast.expr, value: ast.expr) -> ast.expr:

@@ -188,6 +188,17 @@ def test_solutions_in_numpy_have_the_mutants_of_those_in_torch() -> None:
     assert ran > len(mutants) / 2
 
 
+def test_arguments_may_have_the_letters_of_templates() -> None:
+    code = "def backward(A_prev, R, L):\n    return (A_prev * (R > L)) @ L.T - f(R)"
+
+    mutants = make_mutants(code, "backward", ("L",), arrays="numpy")
+
+    assert {m.code.splitlines()[1].strip() for m in mutants} >= {
+        "return np.flip(A_prev, 0) * (R > L) @ L.T - f(R)",
+        "return A_prev * R @ L.T - f(R)",
+    }
+
+
 def test_a_mutant_that_works_in_place_does_not_change_the_cases(assignment: Assignment) -> None:
     exercise = next(e for e in assignment.exercises if e.name == "grad_b1")
     case = build_cases(assignment)["grad_b1"][-1]

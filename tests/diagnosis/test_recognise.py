@@ -228,6 +228,9 @@ def test_a_right_answer_gets_no_diagnosis(assignment: Assignment) -> None:
         (Scope(reads=("dz1",), unused=("x",)), "reads_global"),  # the network has a dz1
         (Scope(reads=("my_list",), unused=("x",)), "reads_global"),
         (Scope(reads=("my_list",)), None),
+        (Scope(reads=("batch_size",)), "reads_global"),
+        (Scope(reads=("n",)), "reads_global"),
+        (Scope(reads=("noise",)), None),
         (Scope(unused=("x",)), "ignores_argument"),
         (Scope(unused=("dz1",)), "ignores_upstream"),
         (Scope(unused=("x", "dz1")), None),

@@ -4,6 +4,7 @@ Explains why a gradient is wrong.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from grader.assignment.load import Assignment
@@ -46,7 +47,8 @@ def diagnose(
         scope: What the function reads from outside itself; its reads have been confirmed.
 
     Returns:
-        The best explanation first; nothing if nothing is wrong, or if no explanation is certain enough.
+        The best explanation first, or that of most parts; nothing if nothing is wrong, or if no explanation is certain
+        enough.
     """
     if outcome not in DIAGNOSED:
         return ()
@@ -72,7 +74,9 @@ def diagnose(
     explained = [diagnosis for part in wrong for diagnosis in _explained(part)[:1]]
     if exercise.is_lines:
         return tuple(explained)
-    return tuple({diagnosis.id: diagnosis for diagnosis in reversed(explained)}.values())[::-1]
+    parts_with = Counter(diagnosis.id for diagnosis in explained)
+    first_of_kind = {diagnosis.id: diagnosis for diagnosis in reversed(explained)}
+    return tuple(first_of_kind[diagnosis_id] for diagnosis_id, _ in parts_with.most_common())
 
 
 def _explained(evidence: Evidence, *, together: bool = False) -> tuple[Diagnosis, ...]:

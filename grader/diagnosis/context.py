@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from grader.diagnosis.evidence import Evidence, Explanation
+from grader.diagnosis.syntax import is_called_like_a_size
 from grader.model import Outcome
 
 __all__ = [
@@ -25,7 +26,6 @@ __all__ = [
 ]
 
 _ABOUT_SIZES = re.compile(r"size|shape|dimension|index|batch|assert|expand|broadcast", re.IGNORECASE)
-_A_SIZE = re.compile(r"n|m|b|bs|n_\w+|num\w*|batch_?\w*|\w*size|count|rows|samples", re.IGNORECASE)
 _RAISED_OVER_SIZES = ("AssertionError", "IndexError", "RuntimeError", "ValueError")
 
 
@@ -45,7 +45,7 @@ def reads_global(evidence: Evidence) -> Iterator[Explanation]:
 
 def _sizes_read(evidence: Evidence) -> tuple[str, ...]:
     """The variables of the notebook that the function reads and that are called like a size."""
-    return tuple(name for name in evidence.scope.reads if _A_SIZE.fullmatch(name))
+    return tuple(name for name in evidence.scope.reads if is_called_like_a_size(name))
 
 
 def reads_global_and_fails(evidence: Evidence) -> Iterator[Explanation]:

@@ -15,7 +15,16 @@ from typing import Any
 from grader.diagnosis.brackets import with_other_brackets
 from grader.diagnosis.operands import edits_of_argument, edits_of_subscript, other_sizes
 from grader.diagnosis.slopes import edits_of_comparison, edits_of_slope
-from grader.diagnosis.syntax import Alternative, filled, first_name, integer_in, is_mask, number, parsed
+from grader.diagnosis.syntax import (
+    Alternative,
+    filled,
+    first_name,
+    integer_in,
+    is_called_like_a_size,
+    is_mask,
+    number,
+    parsed,
+)
 
 __all__ = ["edited_everywhere", "edits_of", "replaced"]
 
@@ -170,6 +179,8 @@ def _edits_of_divisor(left: ast.expr, right: ast.expr) -> Iterator[Alternative]:
     others = [number(size - 1), number(size + 1)] if size is not None and size >= _SMALLEST_SIZE else []
     if isinstance(right, ast.BinOp) and isinstance(right.op, (ast.Add, ast.Sub)) and integer_in(right.right) == 1:
         others = [right.left]
+    if isinstance(right, ast.Name) and is_called_like_a_size(right.id):
+        others = [ast.BinOp(right, operation, ast.Constant(1)) for operation in (ast.Sub(), ast.Add())]
     for other in others:
         yield "size_off_by_one", ast.BinOp(left, ast.Div(), other), ""
 

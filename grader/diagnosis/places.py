@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 
 import torch
@@ -22,6 +23,8 @@ _FEWEST_NUMBERS = 3
 
 _NEARLY_ALL = 0.98
 """A few numbers in a part that is wrong may be right by chance."""
+
+_CLOSE = 1e-4
 
 _Change = Callable[[torch.Tensor], torch.Tensor]
 
@@ -153,12 +156,27 @@ def wrong_region(evidence: Evidence) -> Iterator[Explanation]:
         matters.append((got.abs() > tolerance) | (expected.abs() > tolerance))
     for key, facts, regions in (*_signs(evidence, target), *_slabs(wrong)):
         if all(map(_is_wrong_exactly_in, regions, wrong, matters)):
+            if key == "region_of_sign" and _are_multiples(evidence, target, regions):
+                yield Explanation(id="wrong_slope", message=evidence.say("region_of_another_slope", **facts))
+                return
             are_zeros = all(bool((got[region] == 0).all()) for got, region in zip(every, regions, strict=True))
             yield Explanation(
                 id="wrong_region",
                 message=evidence.say("region_of_zeros" if are_zeros and key == "region_of_rows" else key, **facts),
             )
             return
+
+
+def _are_multiples(evidence: Evidence, target: int, regions: Sequence[torch.Tensor]) -> bool:
+    """Whether all numbers in a part are the right ones times one factor, the same on every case, and not zero."""
+    factors = []
+    for output, region in zip(evidence.outputs, regions, strict=True):
+        got, right = output.tensors[target].double()[region], output.case.expected[target].double()[region]
+        factor = float(got @ right) / max(float(right @ right), 1e-30)
+        if not factor or not bool(((got - factor * right).abs() <= _CLOSE * got.abs().max()).all()):
+            return False
+        factors.append(factor)
+    return all(math.isclose(factor, factors[0], rel_tol=_CLOSE) for factor in factors)
 
 
 def _is_wrong_exactly_in(region: torch.Tensor, wrong: torch.Tensor, matters: torch.Tensor) -> bool:

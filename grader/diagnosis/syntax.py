@@ -7,7 +7,9 @@ from __future__ import annotations
 import ast
 import re
 
-__all__ = ["Alternative", "filled", "first_name", "integer_in", "is_mask", "number", "parsed"]
+__all__ = ["Alternative", "filled", "first_name", "integer_in", "is_called_like_a_size", "is_mask", "number", "parsed"]
+
+_A_SIZE = re.compile(r"n|m|b|bs|n_\w+|num\w*|batch_?\w*|\w*size|count|rows|samples", re.IGNORECASE)
 
 Alternative = tuple[str, ast.AST, str]
 """The kind of edit, the node that replaces the edited one, and the argument that the edit is about, or nothing."""
@@ -36,6 +38,11 @@ class _Filled(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         return self._value if node.id == "RESULT" else node
+
+
+def is_called_like_a_size(name: str) -> bool:
+    """Whether a variable has a name such as `n` or `batch_size`."""
+    return _A_SIZE.fullmatch(name) is not None
 
 
 def is_mask(node: ast.expr) -> bool:

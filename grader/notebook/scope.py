@@ -56,7 +56,7 @@ def scope_of(node: ast.stmt, data: frozenset[str]) -> Scope:
 
     >>> tree = ast.parse("N = len(x)" + chr(10) + "def f(a, b): return a / N / 256")
     >>> scope_of(tree.body[1], notebook_data([tree]))
-    Scope(reads=('N',), frozen=(), unused=('b',), numbers=(256,))
+    Scope(reads=('N',), frozen=(), unused=('b',), numbers=(256,), redefined=())
     """
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return Scope()

@@ -167,6 +167,12 @@ TABLE: dict[str, tuple[str, Function, str | None]] = {
     "columns of zeros, and one entry": (
         "grad_a1", lambda dyhat, w2: with_column(dyhat @ w2.T, 0.0, and_one_entry=True), None,
     ),
+    "all columns of ones but two": (
+        "grad_a1", lambda dyhat, w2: torch.cat([(dyhat @ w2.T)[:, :2], dyhat.expand(-1, 48).cos()], 1), None,
+    ),
+    "all columns of zeros but two": (
+        "grad_a1", lambda dyhat, w2: torch.cat([(dyhat @ w2.T)[:, :2], dyhat.expand(-1, 48) * 0], 1), "wrong_region",
+    ),
     "sum of the weights": ("grad_a1", lambda dyhat, w2: (dyhat * w2.sum()).expand(-1, len(w2)), "wrong_operand"),
     "sum of other weights": ("grad_a1", lambda dyhat, w2: (dyhat * w2.exp().sum()).expand(-1, len(w2)), None),
     "N − 1": ("grad_yhat", lambda yhat, y: 2 * (yhat - y) / (len(y) - 1), "off_by_one_size"),

@@ -8,6 +8,7 @@ what arrays have.
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -92,9 +93,8 @@ def _called(template: str) -> Callable[[ast.expr, ast.Call], ast.expr]:
     """Writes a call as a template says, with the receiver and the first argument in place of R and A."""
 
     def write(receiver: ast.expr, node: ast.Call) -> ast.expr:
-        text = template.replace("R", f"({ast.unparse(receiver)})")
-        first = ast.unparse(node.args[0]) if node.args else ""
-        return ast.parse(text.replace("A", first), mode="eval").body
+        parts = {"R": f"({ast.unparse(receiver)})", "A": ast.unparse(node.args[0]) if node.args else ""}
+        return ast.parse(re.sub(r"\b[RA]\b", lambda found: parts[found[0]], template), mode="eval").body
 
     return write
 
@@ -103,6 +103,10 @@ _METHODS: dict[str, Callable[[ast.expr, ast.Call], ast.expr]] = {
     "clamp": lambda receiver, node: ast.Call(ast.Attribute(receiver, "clip", ast.Load()), node.args, node.keywords),
     "double": _called("R * 1.0"),
     "expand_as": _called("R + 0 * (A)"),
+    "flip": _called("np.flip(R, A)"),
     "numel": _called("R.size"),
+    "permute": lambda receiver, node: ast.Call(
+        ast.Attribute(receiver, "transpose", ast.Load()), node.args, node.keywords
+    ),
     "sigmoid": _called("1 / (1 + np.exp(-R))"),
 }

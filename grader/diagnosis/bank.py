@@ -24,7 +24,7 @@ from grader.diagnosis.projection import Projection, Tensors, agrees, project
 from grader.reference.answers import answer_of, in_float64
 from grader.reference.cases import Case, build_cases
 
-__all__ = ["EvaluatedMutant", "bank", "evaluate", "mutants_of", "survives"]
+__all__ = ["EvaluatedMutant", "bank", "evaluate", "mutants_of", "solution_of", "survives"]
 
 
 BUDGET_S = 10.0
@@ -78,12 +78,16 @@ def bank(assignment: Assignment, exercise: Exercise, *, pairs: bool = False) -> 
 
 def _seconds(assignment: Assignment, exercise: Exercise, cases: Sequence[Case]) -> float:
     """How long the solution takes for all cases; only the last one is tried if that takes long."""
-    code = plain_code(assignment.solution_code[exercise.name], exercise.name)
-    solution = Mutant(edits=(), site="", operands=(), code=code)
     started = time.monotonic()
-    next(evaluate(assignment, exercise, solution, cases[-1:]))
+    next(evaluate(assignment, exercise, solution_of(assignment, exercise), cases[-1:]))
     of_last = time.monotonic() - started
     return of_last * sum(case.rows for case in cases) / cases[-1].rows
+
+
+def solution_of(assignment: Assignment, exercise: Exercise) -> Mutant:
+    """The solution of an exercise, as a mutant without edits."""
+    code = plain_code(assignment.solution_code[exercise.name], exercise.name)
+    return Mutant(edits=(), site="", operands=(), code=code)
 
 
 def mutants_of(assignment: Assignment, exercise: Exercise, case: Case, *, pairs: bool = False) -> tuple[Mutant, ...]:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import torch
 
 from grader.diagnosis.evidence import Evidence, Explanation
+from grader.diagnosis.syntax import is_called_like_a_size
 from grader.model import Outcome
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "reads_global",
     "reads_global_and_fails",
     "reads_network_global",
+    "redefined_helper",
     "unused_argument",
 ]
 
@@ -34,19 +36,34 @@ def reads_network_global(evidence: Evidence) -> Iterator[Explanation]:
 
 
 def reads_global(evidence: Evidence) -> Iterator[Explanation]:
-    """The function reads any data of the notebook, and does not use all of its arguments."""
+    """The function reads any data of the notebook, and does not use all of its arguments; or it reads a size."""
     if evidence.scope.reads and evidence.scope.unused:
         yield explain_reads(evidence, evidence.scope.reads)
+    elif _sizes_read(evidence):
+        yield explain_reads(evidence, _sizes_read(evidence), key="reads_size")
+
+
+def _sizes_read(evidence: Evidence) -> tuple[str, ...]:
+    """The variables of the notebook that the function reads and that are called like a size."""
+    return tuple(name for name in evidence.scope.reads if is_called_like_a_size(name))
 
 
 def reads_global_and_fails(evidence: Evidence) -> Iterator[Explanation]:
-    """The function reads data of the network from the notebook, and fails because of sizes, or only on some cases."""
+    """The function reads data of the network, or a size, from the notebook, and fails over sizes, or only sometimes."""
     errors = [call.error for call in evidence.returned if call.error is not None]
     is_about_sizes = (
         any(_ABOUT_SIZES.search(error.message) for error in errors) or evidence.outcome is not Outcome.RAISED
     )
-    if evidence.network_reads and (is_about_sizes or evidence.outputs):
-        yield explain_reads(evidence, evidence.network_reads, key="reads_global_fails")
+    reads = evidence.network_reads or _sizes_read(evidence)
+    if reads and (is_about_sizes or evidence.outputs):
+        yield explain_reads(evidence, reads, key="reads_global_fails")
+
+
+def redefined_helper(evidence: Evidence) -> Iterator[Explanation]:
+    """The function calls another one that a later cell defines again, so that not the one runs that was meant."""
+    for name, meant, runs in evidence.scope.redefined[:1]:
+        message = evidence.say("redefined_helper", name=name, meant=meant, runs=runs)
+        yield Explanation(id="redefined_helper", message=message)
 
 
 def explain_reads(evidence: Evidence, names: Sequence[str], *, key: str = "reads_global") -> Explanation:

@@ -4,6 +4,7 @@ Explains why a gradient is wrong.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from grader.assignment.load import Assignment
@@ -21,8 +22,11 @@ __all__ = ["diagnose"]
 
 _MOST_DIAGNOSES = 2
 NOT_ABOUT_NUMBERS = frozenset(
-    {"reads_global", "mutates_input", "returns_none", "wrong_type", "wrong_dtype", "hard_coded_size", "keeps_state"}
-)
+    {
+        "reads_global", "mutates_input", "returns_none", "wrong_type", "wrong_dtype", "hard_coded_size", "keeps_state",
+        "redefined_helper", "swapped_outputs", "precedence", "reshaped",
+    }
+)  # fmt: skip
 """Diagnoses whose hints fit a value of the forward pass as well as a gradient."""
 _MOST_PARTS = 6
 """Of how many parts of a result the mistakes are explained, if not all together."""
@@ -43,7 +47,8 @@ def diagnose(
         scope: What the function reads from outside itself; its reads have been confirmed.
 
     Returns:
-        The best explanation first; nothing if nothing is wrong, or if no explanation is certain enough.
+        The best explanation first, or that of most parts; nothing if nothing is wrong, or if no explanation is certain
+        enough.
     """
     if outcome not in DIAGNOSED:
         return ()
@@ -69,7 +74,9 @@ def diagnose(
     explained = [diagnosis for part in wrong for diagnosis in _explained(part)[:1]]
     if exercise.is_lines:
         return tuple(explained)
-    return tuple({diagnosis.id: diagnosis for diagnosis in reversed(explained)}.values())[::-1]
+    parts_with = Counter(diagnosis.id for diagnosis in explained)
+    first_of_kind = {diagnosis.id: diagnosis for diagnosis in reversed(explained)}
+    return tuple(first_of_kind[diagnosis_id] for diagnosis_id, _ in parts_with.most_common())
 
 
 def _explained(evidence: Evidence, *, together: bool = False) -> tuple[Diagnosis, ...]:
@@ -100,10 +107,13 @@ def _facts_for_hints(evidence: Evidence) -> dict[str, str]:
     """What the placeholders in hints stand for: names, and the shapes of the first case."""
     exercise, wrong = evidence.exercise, evidence.wrong_target
     call = evidence.returned[0] if evidence.returned else None
+    target = target_of(evidence.parts[wrong], exercise)
+    is_one_number = call is not None and evidence.own(call.case.expected)[wrong].ndim == 0
     return {
+        "entry": target if is_one_number else f"one entry of {target}",
         "function": exercise.name,
         "part": called(evidence.parts[wrong], exercise),
-        "target": target_of(evidence.parts[wrong], exercise),
+        "target": target,
         "expected": str(tuple(evidence.own(call.case.expected)[wrong].shape)) if call else "",
         "got": str(evidence.own(call.shapes)[wrong]) if call and len(call.shapes) == len(exercise.parts) else "",
         "arguments": ", ".join(exercise.arguments),

@@ -135,8 +135,17 @@ class Evidence:
         part = self.parts[self.wrong_target]
         said, target = called(part, self.exercise), target_of(part, self.exercise)
         known = {"function": self.exercise.name, "part": said, "target": target}
-        rows = self.assignment.data.get("rows", "rows")
-        return observation(key, is_gradient=self.is_gradient, rows=rows, **known, **facts)
+        return observation(key, is_gradient=self.is_gradient, rows=self.rows, **known, **facts)
+
+    @property
+    def rows(self) -> str:
+        """What the rows of a batch are called."""
+        return self.assignment.data.get("rows", "rows")
+
+    def has_examples_in_rows(self, argument: str) -> bool:
+        """Whether an argument has one row for each example of the batch. Examples may also be columns."""
+        found = [(output.case.tensors.get(argument), output.case.rows) for output in self.outputs]
+        return all(tensor is not None and tensor.ndim > 0 and len(tensor) == rows for tensor, rows in found)
 
     @property
     def is_gradient(self) -> bool:

@@ -5,8 +5,9 @@ Gives a constant factor a name: from the number of rows, the sizes of the argume
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
 
 __all__ = ["Factor", "name_factor"]
@@ -19,6 +20,14 @@ _SMALLEST_SIZE = 5
 _LARGEST_SIMPLE = 16
 _LARGEST = 1e30
 """A larger factor, or a smaller one than its inverse, has no name. Computing with it could overflow."""
+_CONSTANTS = {
+    "1/ln 2": 1 / math.log(2),
+    "ln 2": math.log(2),
+    "1/ln 10": 1 / math.log(10),
+    "ln 10": math.log(10),
+    "√2": 2**0.5,
+    "1/√2": 2**-0.5,
+}
 _LIKELY_DENOMINATORS = (100, 255, 1000)
 
 
@@ -39,6 +48,11 @@ class Factor:
     text: str
     is_likely: bool
     hard_coded: int | None = None
+
+    @property
+    def logarithm(self) -> bool:
+        """Whether it is the factor between the slopes of a natural logarithm and of another."""
+        return "ln" in self.text
 
     @property
     def is_sign(self) -> bool:
@@ -102,15 +116,27 @@ def _describe(scale: float, power: float, sizes: Mapping[str, Iterable[int]]) ->
 
 def _describe_number(number: float, sizes: Mapping[str, Iterable[int]]) -> tuple[str, bool]:
     sign, magnitude = ("−" if number < 0 else ""), abs(number)
-    for name, argument_sizes in sizes.items():
-        for size in argument_sizes:
-            if size >= _SMALLEST_SIZE and math.isclose(magnitude, size, rel_tol=_CLOSE):
-                return f"{sign}{size} (a size of {name})", True
-            if size >= _SMALLEST_SIZE and math.isclose(magnitude * size, 1, rel_tol=_CLOSE):
-                return f"{sign}1/{size} ({size} is a size of {name})", True
+
+    def is_close(value: float) -> bool:
+        return math.isclose(magnitude, value, rel_tol=_CLOSE)
+
+    for text, value in itertools.chain(_named_sizes(sizes), _CONSTANTS.items()):
+        if is_close(value):
+            return f"{sign}{text}", True
     fraction = Fraction(magnitude).limit_denominator(1000)
-    is_close = fraction > 0 and math.isclose(magnitude, float(fraction), rel_tol=_CLOSE)
-    if is_close and 1 in (fraction.numerator, fraction.denominator):
+    if fraction > 0 and is_close(float(fraction)) and 1 in (fraction.numerator, fraction.denominator):
         is_small = max(fraction.numerator, fraction.denominator) <= _LARGEST_SIMPLE
         return f"{sign}{fraction}", is_small or fraction.denominator in _LIKELY_DENOMINATORS
     return f"{sign}{magnitude:.4g}", False
+
+
+def _named_sizes(sizes: Mapping[str, Iterable[int]]) -> Iterator[tuple[str, float]]:
+    """What a factor may be called that has to do with a size: the size, its root, and the inverse of both."""
+    named = [(name, size) for name, of_argument in sizes.items() for size in of_argument if size >= _SMALLEST_SIZE]
+    for name, size in named:
+        yield f"{size} (a size of {name})", size
+        yield f"1/{size} ({size} is a size of {name})", 1 / size
+    for name, size in named:
+        if not (size**0.5).is_integer():
+            yield f"√{size} ({size} is a size of {name})", size**0.5
+            yield f"1/√{size} ({size} is a size of {name})", size**-0.5

@@ -1,40 +1,29 @@
 """
-Recognises mistakes in the form of an answer: its type, shape and precision, and the part of it that is wrong.
+Recognises mistakes in the form of an answer: its type, shape and size.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator
 
 import torch
 
 from grader.compare import same_but_for_ones
 from grader.diagnosis.evidence import Evidence, Explanation
-from grader.diagnosis.projection import is_uniform
 from grader.model import Outcome
 
 __all__ = [
     "broadcast_shape",
-    "low_precision",
-    "nearly_right",
     "not_finite",
     "rescaled",
     "right_numbers_in_another_shape",
-    "rounded",
     "wrong_dtype",
-    "wrong_region",
     "wrong_type",
 ]
 
 _BringBack = Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None]
 """Gives a tensor the shape of the expected one by undoing one mistake; returns None if that is not possible."""
 
-_HALF_PRECISION = 5e-5
-"""Numbers that went through half precision are off by more than this, relative to the largest one."""
-_NEARLY = 1e-3
-_THREE_DIGITS = 4e-3
-_BOUNDARY_SHARE = 0.01
 _FEWEST_CLIPPED = 3
 """How many entries must be at the bound: one or two may be there by chance."""
 
@@ -158,63 +147,6 @@ def broadcast_shape(evidence: Evidence) -> Iterator[Explanation]:
     yield Explanation(id="broadcast_shape", message=evidence.say("broadcast_shape", got=got))
 
 
-def nearly_right(evidence: Evidence) -> Iterator[Explanation]:
-    """The numbers are right to three digits or more, relative to the largest one."""
-    error = _relative_error(evidence)
-    if 0 < error <= _NEARLY:
-        digits = math.floor(-math.log10(error))
-        yield Explanation(id="nearly_right", message=evidence.say("nearly_right", digits=digits))
-
-
-def _relative_error(evidence: Evidence) -> float:
-    """The largest error on any case, relative to the largest entry there; infinite if that has no meaning."""
-    target = evidence.wrong_target
-    compared = [
-        output.case.compare(output.tensors[target], target=target, argument_dtype=output.argument_dtype)
-        for output in evidence.outputs
-    ]
-    return max(math.inf if found.max_rel_error is None else found.max_rel_error for found in compared)
-
-
-def low_precision(evidence: Evidence) -> Iterator[Explanation]:
-    """The numbers are right to about three digits, with errors in both directions."""
-    target = evidence.wrong_target
-    if _relative_error(evidence) < _HALF_PRECISION:
-        return
-    for output in evidence.outputs:
-        got, expected = output.tensors[target].double(), output.case.expected[target]
-        if got.shape != expected.shape:
-            return
-        error = got - expected
-        if not bool((error.abs() <= _THREE_DIGITS * (expected.abs() + expected.abs().mean())).all()):
-            return
-        if abs(float((error * expected.sign()).sum())) > float(error.abs().sum()) / 2:
-            return  # rounding goes in both directions; this is a factor
-    yield Explanation(id="low_precision", message=evidence.say("low_precision"))
-
-
-def rounded(evidence: Evidence) -> Iterator[Explanation]:
-    """The answer is the right gradient, rounded to whole numbers or to a few decimals."""
-    target = evidence.wrong_target
-    pairs = [(output.tensors[target].double(), output.case.expected[target]) for output in evidence.outputs]
-    if any(got.shape != expected.shape or is_uniform(got) for got, expected in pairs):
-        return
-    for description, places, rounding in (
-        ("whole numbers", 0, torch.round),
-        ("the next smaller whole number", 0, torch.floor),
-        ("whole numbers, towards zero", 0, torch.trunc),
-        ("one decimal", 1, torch.round),
-        *((f"{places} decimals", places, torch.round) for places in range(2, 5)),
-    ):
-        # An entry on the boundary between two rounded numbers may have been rounded the other way.
-        if all(
-            float(((rounding(expected * 10**places) / 10**places - got).abs() > 1e-6).double().mean()) < _BOUNDARY_SHARE
-            for got, expected in pairs
-        ):
-            yield Explanation(id="low_precision", message=evidence.say("rounded", what=description))
-            return
-
-
 def rescaled(evidence: Evidence) -> Iterator[Explanation]:
     """The answer is the right gradient, clipped to a bound or normalised to length 1."""
     target = evidence.wrong_target
@@ -234,52 +166,3 @@ def rescaled(evidence: Evidence) -> Iterator[Explanation]:
     at_bound = sum(int((got.abs() >= bound * (1 - 1e-6)).sum()) for got, _ in pairs)
     if bound and at_bound >= _FEWEST_CLIPPED and returned(lambda expected: expected.clamp(-bound, bound)):
         yield Explanation(id="rescaled", message=evidence.say("clipped", bound=f"{bound:.3g}"))
-
-
-def wrong_region(evidence: Evidence) -> Iterator[Explanation]:
-    """The answer is wrong in exactly one part that has a name, such as the last row, or the entries where z1 ≤ 0."""
-    target = evidence.wrong_target
-    wrong = []
-    for output in evidence.outputs:
-        got, expected = output.tensors[target], output.case.expected[target]
-        if got.shape != expected.shape:
-            return
-        compared = output.case.compare(got, target=target, argument_dtype=output.argument_dtype)
-        wrong.append((got.double() - expected).abs() > (compared.tolerance or 0.0))
-    # Where both are zero, being right proves nothing.
-    matters = [(output.tensors[target] != 0) | (output.case.expected[target] != 0) for output in evidence.outputs]
-    for key, facts, regions in _named_regions(evidence, target):
-        if all(map(_is_wrong_exactly_in, regions, wrong, matters)):
-            yield Explanation(id="wrong_region", message=evidence.say(key, **facts))
-            return
-
-
-def _is_wrong_exactly_in(region: torch.Tensor, wrong: torch.Tensor, matters: torch.Tensor) -> bool:
-    """Whether a part of a tensor, which is not all of it, has all the wrong entries and no right one that matters."""
-    is_right_outside = bool((~wrong | region).all())
-    is_wrong_inside = bool((wrong | ~region | ~matters).all())
-    return is_right_outside and is_wrong_inside and bool(wrong.any()) and not bool(region.all())
-
-
-def _named_regions(evidence: Evidence, target: int) -> Iterator[tuple[str, dict[str, str], list[torch.Tensor]]]:
-    """The parts of a gradient that have a name: the key of an observation, its facts, and a mask for each case."""
-    shapes = [output.case.expected[target].shape for output in evidence.outputs]
-    for name in evidence.outputs[0].case.tensors:
-        arguments = [output.case.tensors[name] for output in evidence.outputs]
-        if name in evidence.upstream or [argument.shape for argument in arguments] != shapes:
-            continue
-        right_where = {"argument": name, "sign": "positive", "opposite": "not"}
-        yield "region_of_sign", right_where, [argument <= 0 for argument in arguments]
-        right_where = {"argument": name, "sign": "not positive", "opposite": "positive"}
-        yield "region_of_sign", right_where, [argument > 0 for argument in arguments]
-    if all(len(shape) == 2 for shape in shapes):
-        for place, index in (
-            ("the first row", (0, slice(None))),
-            ("the last row", (-1, slice(None))),
-            ("the first column", (slice(None), 0)),
-            ("the last column", (slice(None), -1)),
-        ):
-            masks = [torch.zeros(tuple(shape), dtype=torch.bool) for shape in shapes]
-            for mask in masks:
-                mask[index] = True
-            yield "region_of_rows", {"place": place}, masks

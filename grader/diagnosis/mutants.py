@@ -37,8 +37,13 @@ EVERYWHERE = (
     "overwrite",
     "drop_call",
     "flip_term",
+    "sum_of_everything",
+    "size_off_by_one",
 )
 """Edits that are also made in all places at once: people who mix up two axes do so more than once."""
+
+_IN_TERMS = {"drop_sum": "own_entry_only", "drop_keepdim": "keepdim_in_term"}
+"""What some edits are called inside of a sum, where they have other consequences."""
 
 ONCE_MORE = ("sigmoid_once_more", "tanh_once_more")
 """Edits that are made wherever an argument occurs: students who take an output for the input do so everywhere."""
@@ -56,7 +61,9 @@ class Edit:
         diagnosis: The id of the diagnosis that reports it.
         observation: What students read if their gradient equals the mutant's.
         of_value: The same for a part of a result that is no gradient; empty if the observation fits that, too.
+        of_other: The same where the rows of the edited argument are not the examples of the batch, if that matters.
         rank: Its position in the table. If several edits have the same effect, the first one is reported.
+        alone: Whether it is made only alone, and not as one of a pair.
     """
 
     name: str
@@ -64,6 +71,8 @@ class Edit:
     observation: str
     rank: int
     of_value: str = ""
+    of_other: str = ""
+    alone: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,9 +156,9 @@ def make_pairs(
     singles = make_mutants(code, name, upstream, arrays=arrays)
     drafts = [
         (first, second)
-        for first in singles[:MUTANTS_TO_EDIT_AGAIN]
+        for first in [single for single in singles if not single.edits[0].alone][:MUTANTS_TO_EDIT_AGAIN]
         for second in _drafts(_root(first.code, name), upstream, arrays)
-        if second.edit.diagnosis != first.edits[0].diagnosis
+        if not second.edit.alone and second.edit.diagnosis != first.edits[0].diagnosis
     ]
     drafts.sort(key=lambda pair: pair[0].edits[0].rank + pair[1].edit.rank)
     known = {mutant.code for mutant in singles}
@@ -266,7 +275,7 @@ class _Drafter:
                 if id(node) in around_upstream:
                     with _replaced(place, node, instead):
                         loads = names_read(function)
-                name = "own_entry_only" if kind == "drop_sum" and id(node) in terms else kind
+                name = _IN_TERMS.get(kind, kind) if id(node) in terms else kind
                 write = functools.partial(_written, self._root, place, node, instead)
                 draft = self._draft(name, node, operand, loads, write)
                 line = next((n.lineno for n in _with_parents(node, places) if hasattr(n, "lineno")), 0)
@@ -290,6 +299,8 @@ class _Drafter:
     ) -> _Draft:
         """A draft; where an upstream gradient is no longer used, that is what the edit is about."""
         dropped = [name for name in self._upstream if name in self._loads and name not in loads]
+        if kind == "wrong_operand" and operand in self._upstream:
+            dropped = []  # another upstream gradient in its place
         if kind == "operand_of_ones" and operand in self._upstream and self._loads.count(operand) == 1:
             dropped = [operand]
         return _Draft(

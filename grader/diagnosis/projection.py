@@ -17,7 +17,17 @@ from grader.compare import allowed_error
 from grader.model import Outcome
 from grader.reference.cases import Case
 
-__all__ = ["CaseOutput", "Projection", "Tensors", "agrees", "fits", "is_uniform", "project", "ratio"]
+__all__ = [
+    "CaseOutput",
+    "Projection",
+    "Tensors",
+    "agrees",
+    "different_numbers",
+    "fits",
+    "is_uniform",
+    "project",
+    "ratio",
+]
 
 PROJECTIONS = 3
 _MAX_NUMEL = 400_000
@@ -76,6 +86,11 @@ def agrees(got: Tensors, case: Case, expected: Tensors, *, argument_dtype: torch
 def is_uniform(tensor: torch.Tensor) -> bool:
     """Whether all entries of a tensor are the same number, or it has none."""
     return tensor.numel() == 0 or bool((tensor == tensor.flatten()[0]).all())
+
+
+def different_numbers(tensor: torch.Tensor) -> int:
+    """How many different numbers a tensor has in it."""
+    return int(torch.unique(tensor).numel())
 
 
 def fits(output: CaseOutput, student: tuple[Projection, ...], mutant: tuple[Projection, ...] | None) -> bool:

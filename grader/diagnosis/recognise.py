@@ -8,7 +8,10 @@ the student's numbers exactly, on every case, comes before one that only fits. W
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Sequence
+
+import torch
 
 from grader.diagnosis.bank import bank, evaluate
 from grader.diagnosis.context import (
@@ -19,28 +22,28 @@ from grader.diagnosis.context import (
     reads_global,
     reads_global_and_fails,
     reads_network_global,
+    redefined_helper,
     unused_argument,
 )
 from grader.diagnosis.evidence import Evidence, Explanation, called, target_of
 from grader.diagnosis.factors import Factor, name_factor
 from grader.diagnosis.form import (
     broadcast_shape,
-    low_precision,
-    nearly_right,
     not_finite,
     rescaled,
     right_numbers_in_another_shape,
-    rounded,
     wrong_dtype,
-    wrong_region,
     wrong_type,
 )
 from grader.diagnosis.mutants import Mutant, as_mutant
+from grader.diagnosis.places import rearranged, reordered, swapped_outputs, wrong_region
+from grader.diagnosis.precision import arguments_rounded, low_precision, nearly_right, rounded
 from grader.diagnosis.projection import agrees, fits, is_uniform, ratio
+from grader.model import Outcome
 
 __all__ = ["recognise"]
 
-_EDITS_THAT_SCALE = ("mean_not_sum", "sum_not_mean")
+_EDITS_THAT_SCALE = ("mean_not_sum", "sum_not_mean", "off_by_one_size")
 """Diagnoses of edits that multiply the gradient by a constant, and say more about it than its value."""
 
 Recogniser = Callable[[Evidence], Iterable[Explanation]]
@@ -55,19 +58,20 @@ def recognise(evidence: Evidence, *, together: bool = False) -> tuple[Explanatio
     """
     if together:
         recognisers: tuple[Recogniser, ...] = (
-            _named_misconception, _one_mistake, reads_network_global, keeps_state, ignores_upstream,
+            _named_misconception, swapped_outputs, _one_mistake, reads_network_global, keeps_state, ignores_upstream,
         )  # fmt: skip
     elif evidence.is_complete:
         recognisers = (
-            _named_misconception, not_finite, wrong_dtype, right_numbers_in_another_shape, _constant_factor,
-            _one_mistake, reads_network_global, keeps_state, ignores_upstream, low_precision, rounded, rescaled,
-            nearly_right, _mistake_and_factor, wrong_region, _two_mistakes, broadcast_shape, reads_global,
-            unused_argument,
+            _named_misconception, not_finite, _mask_of_everything, wrong_dtype, swapped_outputs,
+            right_numbers_in_another_shape, _constant_factor, rearranged, _one_mistake, reads_network_global,
+            keeps_state, ignores_upstream,
+            arguments_rounded, low_precision, rounded, rescaled, nearly_right, reordered, _mistake_and_factor,
+            wrong_region, redefined_helper, _two_mistakes, broadcast_shape, reads_global, unused_argument,
         )  # fmt: skip
     else:
         recognisers = (
-            _named_misconception, not_finite, wrong_dtype, wrong_type, hard_coded_literal, reads_global_and_fails,
-            unused_argument,
+            _named_misconception, not_finite, wrong_dtype, redefined_helper, wrong_type, hard_coded_literal,
+            reads_global_and_fails, unused_argument,
         )  # fmt: skip
     for recogniser in recognisers:
         explanations = tuple(recogniser(evidence))
@@ -103,9 +107,12 @@ def _constant_factor(evidence: Evidence) -> Iterator[Explanation]:
         yield Explanation(id="sign", message=evidence.say("sign"))
         return
     scaling = next((m for m in _matching_mutants(evidence) if m.edits[0].diagnosis in _EDITS_THAT_SCALE), None)
-    if scaling is not None and factor.is_likely:
+    if scaling is not None and (factor.is_likely or scaling.edits[0].diagnosis == "off_by_one_size"):
         yield _explain_edit(evidence, scaling)
-    if factor.power and evidence.scope.reads:
+        return
+    if factor.logarithm:
+        yield Explanation(id="wrong_slope", message=evidence.say("factor_of_logarithm", factor=factor.text))
+    elif factor.power and evidence.scope.reads:
         yield explain_reads(evidence, evidence.scope.reads)
     elif factor.hard_coded:
         yield Explanation(id="hard_coded_size", message=evidence.say("hard_coded_size", size=factor.hard_coded))
@@ -154,6 +161,22 @@ def _one_mistake(evidence: Evidence) -> Iterator[Explanation]:
         yield _explain_edit(evidence, mutant)
 
 
+def _mask_of_everything(evidence: Evidence) -> Iterator[Explanation]:
+    """The answer is the truth of a comparison that took in more than was meant: `d * z > 0`."""
+    if evidence.outcome is not Outcome.WRONG_DTYPE or any(
+        tensor.dtype is not torch.bool for output in evidence.outputs for tensor in output.tensors
+    ):
+        return
+    outputs = tuple(
+        dataclasses.replace(output, tensors=tuple(tensor.to(output.argument_dtype) for tensor in output.tensors))
+        for output in evidence.outputs
+    )
+    as_numbers = dataclasses.replace(evidence, outputs=outputs)
+    mutant = next(_matching_mutants(as_numbers), None)
+    if mutant is not None and mutant.edits[0].diagnosis == "precedence":
+        yield Explanation(id="precedence", message=evidence.say("mask_of_everything"))
+
+
 def _two_mistakes(evidence: Evidence) -> Iterator[Explanation]:
     """The answer is that of the solution with two mistakes in it."""
     mutant = next(_matching_mutants(evidence, pairs=True), None)
@@ -176,16 +199,18 @@ def _mistake_and_factor(evidence: Evidence) -> Iterator[Explanation]:
     if any(is_uniform(output.tensors[0]) for output in evidence.outputs):
         return  # any two numbers have a ratio
     sizes = _fixed_sizes(evidence)
+    rows = [output.case.rows for output in evidence.outputs]
     for entry in bank(evidence.assignment, evidence.exercise):
+        evaluated = slice(-len(entry.projections), None)
         of_mutant = [None if found is None else evidence.own(found) for found in entry.projections]
-        ratios = [found for found in map(ratio, evidence.projections, of_mutant) if found is not None]
+        ratios = [found for found in map(ratio, evidence.projections[evaluated], of_mutant) if found is not None]
         if len(ratios) != len(entry.projections):
             continue
-        rows = [output.case.rows for output in evidence.outputs]
-        factor = name_factor(list(zip(ratios, rows, strict=True)), sizes)
+        factor = name_factor(list(zip(ratios, rows[evaluated], strict=True)), sizes)
         if factor is None or not factor.is_likely or (factor.power and factor.text not in ("N", "1/N")):
             continue
-        if _reproduces(evidence, entry.mutant, ratios):
+        of_others = [factor.scale * count**factor.power for count in rows[: -len(ratios)]]
+        if _reproduces(evidence, entry.mutant, of_others + ratios):
             yield _explain_edit(evidence, entry.mutant)
             if factor.is_sign:
                 yield Explanation(id="sign", message=evidence.say("sign"))
@@ -222,10 +247,14 @@ def _explain_edit(evidence: Evidence, mutant: Mutant, number: int = 0) -> Explan
     edit = mutant.edits[number]
     wrong = evidence.wrong_targets if len(mutant.edits) > 1 else (evidence.wrong_target,)
     text = edit.observation if evidence.is_gradient or not edit.of_value else edit.of_value
+    operand = mutant.operands[number]
+    if edit.of_other and not evidence.has_examples_in_rows(operand):
+        text = edit.of_other
     message = text.format(
         function=evidence.exercise.name,
         part=" or ".join(called(evidence.parts[part], evidence.exercise) for part in wrong),
         target=target_of(evidence.parts[wrong[0]], evidence.exercise),
-        operand=mutant.operands[number] or "an argument",
+        operand=operand or "an argument",
+        rows=evidence.rows,
     )
     return Explanation(id=edit.diagnosis, message=message)

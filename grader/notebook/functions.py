@@ -19,7 +19,7 @@ from grader.notebook.autograd import Autograd
 from grader.notebook.magics import as_python
 from grader.notebook.parsing import TooComplexError, defined_in, parse_code
 from grader.notebook.read import Notebook
-from grader.notebook.scope import Scope, notebook_data, scope_of
+from grader.notebook.scope import Scope, called_in, notebook_data, scope_of
 from grader.notebook.syntax import why_not_python
 
 __all__ = ["Definition", "Finder", "FunctionIndex", "Place", "find_functions", "find_functions_in"]
@@ -31,6 +31,7 @@ _DEFINES = re.compile(
 )
 _STILL_BLANK = " is still blank"
 _MOST_DEFINITIONS = 8
+_MOST_REDEFINED = 3
 """How many definitions of one name are kept: the last ones."""
 
 
@@ -100,6 +101,12 @@ class _Cell:
         return frozenset(name for name, _ in defined_in(self.tree))
 
     @functools.cached_property
+    def helpers(self) -> dict[str, str]:
+        """The functions that the cell defines, with their code."""
+        found = defined_in(self.tree)
+        return {name: self.text(node) for name, node in found if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+
+    @functools.cached_property
     def blanks(self) -> frozenset[str]:
         """The exercises that a statement of the cell says are still blank, as released cells do."""
         raised = (node.exc for node in ast.walk(self.tree) if isinstance(node, ast.Raise))
@@ -137,8 +144,20 @@ class _Cells:
             is_blank=isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and _is_blank(node),
             has_blank=name in cell.blanks,
             autograd=self.autograd.evidence(node, cell.number) if in_full else (),
-            scope=scope_of(node, self.data) if in_full else Scope(),
+            scope=self._scope(node, cell) if in_full else Scope(),
         )
+
+    def _scope(self, node: ast.stmt, cell: _Cell) -> Scope:
+        called = {name: self._again(name, cell) for name in called_in(node)}
+        redefined = [(name, *cells) for name, cells in called.items() if cells is not None]
+        return dataclasses.replace(scope_of(node, self.data), redefined=tuple(redefined[:_MOST_REDEFINED]))
+
+    def _again(self, name: str, caller: _Cell) -> tuple[int, int] | None:
+        """If a cell after the caller's defines a function again: the last up to it, and the last one."""
+        texts = {number: cell.helpers[name] for number, cell in self.by_number.items() if name in cell.helpers}
+        meant = max((number for number in texts if number <= caller.number), default=None)
+        last = max(texts, default=0)
+        return (meant, last) if meant is not None and last > caller.number and texts[last] != texts[meant] else None
 
     def at(self, name: str, place: Place) -> Definition | None:
         """The function that begins at a place, also within another one or in a class, as the definition of a name."""

@@ -8,7 +8,7 @@ import ast
 import dataclasses
 from collections.abc import Iterable
 
-__all__ = ["Scope", "notebook_data", "scope_of"]
+__all__ = ["Scope", "called_in", "notebook_data", "scope_of"]
 
 _SMALLEST_SIZE = 8
 _OWN_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.comprehension)
@@ -24,12 +24,15 @@ class Scope:
         frozen: Those that its default arguments read, when the function is defined.
         unused: Arguments that it never reads.
         numbers: Whole numbers in its code that are large enough to be the size of a tensor.
+        redefined: Functions that it calls and that a later cell defines again: the name, the cell whose function it was
+            written with, and the cell whose function runs.
     """
 
     reads: tuple[str, ...] = ()
     frozen: tuple[str, ...] = ()
     unused: tuple[str, ...] = ()
     numbers: tuple[int, ...] = ()
+    redefined: tuple[tuple[str, int, int], ...] = ()
 
 
 def notebook_data(trees: Iterable[ast.Module]) -> frozenset[str]:
@@ -53,7 +56,7 @@ def scope_of(node: ast.stmt, data: frozenset[str]) -> Scope:
 
     >>> tree = ast.parse("N = len(x)" + chr(10) + "def f(a, b): return a / N / 256")
     >>> scope_of(tree.body[1], notebook_data([tree]))
-    Scope(reads=('N',), frozen=(), unused=('b',), numbers=(256,))
+    Scope(reads=('N',), frozen=(), unused=('b',), numbers=(256,), redefined=())
     """
     if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
         return Scope()
@@ -83,6 +86,21 @@ def scope_of(node: ast.stmt, data: frozenset[str]) -> Scope:
         unused=tuple(name for name in arguments if name not in loaded),
         numbers=tuple(sorted(numbers)),
     )
+
+
+def called_in(node: ast.stmt) -> tuple[str, ...]:
+    """
+    The names that a definition calls and does not define itself, sorted.
+
+    >>> called_in(ast.parse("def f(a): return g(h(a.sum()), a)").body[0])
+    ('g', 'h')
+    """
+    nodes = list(ast.walk(node))
+    local = {inner.arg for inner in nodes if isinstance(inner, ast.arg)}
+    local |= {inner.id for inner in nodes if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)}
+    local |= {inner.name for inner in nodes if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))}
+    functions = {inner.func.id for inner in nodes if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)}
+    return tuple(sorted(functions - local))
 
 
 def _by_key(nodes: list[ast.AST]) -> set[str]:

@@ -91,11 +91,15 @@ def test_the_level_decides_how_many_hints_there_are(level: int) -> None:
         ([(64.0, 64), (48.0, 48), (17.0, 17)], "N", None),
         ([(1 / 64, 64), (1 / 48, 48), (1 / 17, 17)], "1/N", None),
         ([(1.0, 64), (0.75, 48), (17 / 64, 17)], "1/64 · N", 64),
+        ([(5**0.5, 64), (5**0.5, 48), (5**0.5, 17)], "√5 (5 is a size of x)", None),
+        ([(5**-0.5, 64), (5**-0.5, 48), (5**-0.5, 17)], "1/√5 (5 is a size of x)", None),
+        ([(6**0.5, 64), (6**0.5, 48), (6**0.5, 17)], "2.449", None),
+        ([(2**0.5, 64), (2**0.5, 48), (2**0.5, 17)], "√2", None),
         ([(1 / 784, 64), (1 / 784, 48), (1 / 784, 17)], "1/784 (784 is a size of x)", None),
     ],
 )
 def test_a_constant_factor_gets_a_name(observed: list[tuple[float, int]], text: str, hard_coded: int | None) -> None:
-    factor = name_factor(observed, {"x": [784]})
+    factor = name_factor(observed, {"x": [784, 5]})
 
     assert factor is not None
     assert (factor.text, factor.hard_coded) == (text, hard_coded)
@@ -121,6 +125,22 @@ def test_a_factor_that_differs_between_cases_gets_no_name() -> None:
         ("dt = d * mask", "drop_mask", "dt = d"),
         ("dt = d + -t", "flip_term", "dt = d + t"),
         ("dt = t.sum(dim=-1)", "change_constant", "dt = t.sum(dim=1)"),
+        ("dt = d - t / d.sum(1, keepdim=True)", "keepdim_in_term", "dt = d - t / d.sum(1)"),
+        ("dt = d * (t > 0)", "other_brackets", "dt = d * t > 0"),
+        ("dt = (d - t) / len(d)", "other_brackets", "dt = d - t / len(d)"),
+        ("dt = d.T @ t", "reshaped_operand", "dt = d.reshape(d.T.shape) @ t"),
+        ("dt = d * (1 - t ** 2)", "slope_of_output", "dt = d * (t * (1 - t))"),
+        ("dt = d * t * (1 - t)", "mask_for_slope", "dt = d * (t > 0)"),
+        ("dt = d / len(t)", "size_off_by_one", "dt = d / (len(t) - 1)"),
+        ("dt = d / (n - 1)", "size_off_by_one", "dt = d / n"),
+        ("dt = d / 25", "size_off_by_one", "dt = d / 24"),
+        ("dt = hs[step - 1] * d", "other_step", "dt = hs[step] * d"),
+        ("dt = hs[-2] * d", "other_step", "dt = hs[-1] * d"),
+        ("dt[t, i] -= t.sum(1)", "one_for_count", "dt[t, i] -= 1"),
+        ("dt[t, i] -= 1", "count_for_one", "dt[t, i] -= len(dt)"),
+        ("dt += d[:, a, b]", "index_flipped", "dt += d[:, -1 - a, -1 - b]"),
+        ("dt += d[:, a, b]", "indices_swapped", "dt += d[:, b, a]"),
+        ("dt = torch.where(t > 0, d, 0.1 * d)", "other_leak", "dt = torch.where(t > 0, d, 0.01 * d)"),
     ],
 )
 def test_each_statement_has_the_expected_edit(statement: str, edit: str, mutated: str) -> None:
@@ -155,7 +175,7 @@ def test_solutions_in_numpy_have_the_mutants_of_those_in_torch() -> None:
     arrays = [generator.standard_normal(shape) for shape in shapes]
 
     made = {mutant.edits[0].name for mutant in mutants}
-    assert {"drop_transpose", "mean_for_sum", "sum_for_mean", "other_axis", "drop_mask", "drop_keepdim"} <= made
+    assert {"drop_transpose", "mean_for_sum", "sum_for_mean", "other_axis", "drop_mask", "keepdim_in_term"} <= made
     ran = 0
     for mutant in mutants:
         function = mutant.compile("layer_backward", {"np": np})["layer_backward"]
@@ -166,6 +186,17 @@ def test_solutions_in_numpy_have_the_mutants_of_those_in_torch() -> None:
         except (ValueError, IndexError, TypeError):  # shapes that do not fit
             continue
     assert ran > len(mutants) / 2
+
+
+def test_arguments_may_have_the_letters_of_templates() -> None:
+    code = "def backward(A_prev, R, L):\n    return (A_prev * (R > L)) @ L.T - f(R)"
+
+    mutants = make_mutants(code, "backward", ("L",), arrays="numpy")
+
+    assert {m.code.splitlines()[1].strip() for m in mutants} >= {
+        "return np.flip(A_prev, 0) * (R > L) @ L.T - f(R)",
+        "return A_prev * R @ L.T - f(R)",
+    }
 
 
 def test_a_mutant_that_works_in_place_does_not_change_the_cases(assignment: Assignment) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import pytest
@@ -88,6 +89,20 @@ def off_in_one_entry(like: torch.Tensor) -> torch.Tensor:
     return changed
 
 
+def reshaped_mostly(like: torch.Tensor) -> torch.Tensor:
+    changed = like.T.reshape(like.shape).clone()
+    changed[-1] += 1
+    return changed
+
+
+def with_column(like: torch.Tensor, value: float, *, and_one_entry: bool = False) -> torch.Tensor:
+    changed = like.clone()
+    changed[:, -2:] = value
+    if and_one_entry:
+        changed[0, 0] += changed.abs().max()
+    return changed
+
+
 TABLE: dict[str, tuple[str, Function, str | None]] = {
     "factor": ("grad_w1", lambda x, dz1: 3 * grad_w1(x, dz1), "constant_factor"),
     "factor, of rows": ("grad_w1", lambda x, dz1: grad_w1(x, dz1) / len(x), "constant_factor"),
@@ -124,6 +139,48 @@ TABLE: dict[str, tuple[str, Function, str | None]] = {
     "region": ("grad_z1", lambda da1, z1: torch.where(z1 > 0, da1, z1.sin() + 2), "wrong_region"),
     "region, only part of it": ("grad_z1", lambda da1, z1: wrong_in_odd_columns(da1, z1), None),
     "ignores upstream": ("grad_z1", lambda da1, z1: z1.cos() + 2, "ignores_upstream"),
+    "reshaped": ("grad_w1", lambda x, dz1: (dz1.T @ x).reshape(784, 50), "reshaped"),
+    "reshaped, with other numbers": ("grad_w1", lambda x, dz1: reshaped_mostly(x.T @ dz1), None),
+    "operand reshaped": ("grad_w1", lambda x, dz1: x.reshape(784, -1) @ dz1, "reshaped"),
+    "operand reshaped, with some noise": ("grad_w1", lambda x, dz1: noise(x, 0.1).reshape(784, -1) @ dz1, None),
+    "upside down": ("grad_w1", lambda x, dz1: grad_w1(x, dz1).flip(0), "misplaced"),
+    "one place too far": ("grad_w1", lambda x, dz1: grad_w1(x, dz1).roll(1, 0), "misplaced"),
+    "in order of size": ("grad_w1", lambda x, dz1: grad_w1(x, dz1).sort(0).values, "misplaced"),
+    "in order of size, some twice": ("grad_w1", lambda x, dz1: grad_w1(x, dz1)[torch.arange(784) // 2], None),
+    "one row for all": ("grad_z1", lambda da1, z1: da1[0] * (z1 > 0), "one_row"),
+    "one row for half of them": (
+        "grad_z1", lambda da1, z1: torch.cat([da1[:1].expand_as(da1)[::2], da1[1::2]]) * (z1 > 0), None,
+    ),
+    "slope of an output": ("grad_z1", lambda da1, z1: da1 * z1 * (1 - z1), "wrong_slope"),
+    "slope of half an output": ("grad_z1", lambda da1, z1: da1 * z1 * (0.7 - z1), None),
+    "a tenth": ("grad_z1", lambda da1, z1: torch.where(z1 > 0, da1, 0.1 * da1), "wrong_slope"),
+    "a seventh": ("grad_z1", lambda da1, z1: torch.where(z1 > 0, da1, da1 / 7), "wrong_region"),
+    "mask of the product": ("grad_z1", lambda da1, z1: (da1 * z1 > 0).to(z1.dtype), "precedence"),
+    "truth of the product": ("grad_z1", lambda da1, z1: da1 * z1 > 0, "precedence"),
+    "truth of something else": ("grad_z1", lambda da1, z1: da1 > z1, "wrong_dtype"),
+    "brackets": ("grad_yhat", lambda yhat, y: 2 * yhat - y / len(y), "precedence"),
+    "brackets, and something else": ("grad_yhat", lambda yhat, y: 2 * yhat.sin() - y / len(y), None),
+    "bfloat16 inside": ("grad_w1", lambda x, dz1: x.bfloat16().to(x.dtype).T @ dz1, "low_precision"),
+    "bfloat16, and something else": ("grad_w1", lambda x, dz1: x.sin().bfloat16().to(x.dtype).T @ dz1, None),
+    "columns of zeros": ("grad_a1", lambda dyhat, w2: with_column(dyhat @ w2.T, 0.0), "wrong_region"),
+    "columns of ones": ("grad_a1", lambda dyhat, w2: with_column(dyhat @ w2.T, 1.0), "wrong_region"),
+    "columns of zeros, and one entry": (
+        "grad_a1", lambda dyhat, w2: with_column(dyhat @ w2.T, 0.0, and_one_entry=True), None,
+    ),
+    "all columns of ones but two": (
+        "grad_a1", lambda dyhat, w2: torch.cat([(dyhat @ w2.T)[:, :2], dyhat.expand(-1, 48).cos()], 1), None,
+    ),
+    "all columns of zeros but two": (
+        "grad_a1", lambda dyhat, w2: torch.cat([(dyhat @ w2.T)[:, :2], dyhat.expand(-1, 48) * 0], 1), "wrong_region",
+    ),
+    "sum of the weights": ("grad_a1", lambda dyhat, w2: (dyhat * w2.sum()).expand(-1, len(w2)), "wrong_operand"),
+    "sum of other weights": ("grad_a1", lambda dyhat, w2: (dyhat * w2.exp().sum()).expand(-1, len(w2)), None),
+    "N − 1": ("grad_yhat", lambda yhat, y: 2 * (yhat - y) / (len(y) - 1), "off_by_one_size"),
+    "N − 3": ("grad_yhat", lambda yhat, y: 2 * (yhat - y) / (len(y) - 3), None),
+    "all terms but one": ("grad_b1", lambda dz1: dz1[:-1].sum(0, keepdim=True), "missing_term"),
+    "another logarithm": ("grad_w1", lambda x, dz1: grad_w1(x, dz1) / math.log(2), "wrong_slope"),
+    "nearly another logarithm": ("grad_w1", lambda x, dz1: grad_w1(x, dz1) / math.log(2.01), "constant_factor"),
+    "squeezed on the left": ("grad_yhat", lambda yhat, y: 2 * (yhat.squeeze() - y) / len(y), "broadcast_shape"),
     "nearly ignores upstream": ("grad_z1", lambda da1, z1: z1.cos() + 2 + da1 / 1000, None),
 }  # fmt: skip
 
@@ -133,6 +190,37 @@ def test_a_mistake_is_recognised_and_a_similar_answer_is_not(assignment: Assignm
     exercise, function, expected = TABLE[name]
 
     assert first_id(assignment, exercise, function) == expected
+
+
+def messages(assignment: Assignment, name: str, function: Function, scope: Scope | None = None) -> list[str]:
+    exercise = next(e for e in assignment.exercises if e.name == name)
+    returned = [call(case, function) for case in build_cases(assignment)[name]]
+    return [found.message for found in diagnose(assignment, exercise, Outcome.MISMATCH, returned, scope or Scope())]
+
+
+def test_one_cause_is_said_once(assignment: Assignment) -> None:
+    """A mean in place of a sum is 1/N times it, and that is all that it is."""
+    assert len(messages(assignment, "grad_b1", lambda dz1: dz1.mean(0, keepdim=True))) == 1
+    assert len(messages(assignment, "grad_yhat", lambda yhat, y: 2 * (yhat - y) / (len(y) - 1))) == 1
+    assert len(messages(assignment, "grad_z1", lambda da1, z1: 5 * da1 * (z1 <= 0))) == 2, "these are two causes"
+
+
+def test_a_part_that_was_left_at_zero_is_told_from_one_that_is_wrong(assignment: Assignment) -> None:
+    (zeros,) = messages(assignment, "grad_a1", lambda dyhat, w2: with_column(dyhat @ w2.T, 0.0))
+    (ones,) = messages(assignment, "grad_a1", lambda dyhat, w2: with_column(dyhat @ w2.T, 1.0))
+
+    assert "the last 2 columns: there it is 0" in zeros
+    assert ones.endswith("the last 2 columns.")
+
+
+def test_a_helper_that_is_defined_again_is_named_with_both_cells(assignment: Assignment) -> None:
+    """But not if something explains the numbers."""
+    scope = Scope(redefined=(("backward", 3, 30),))
+
+    (message,) = messages(assignment, "grad_w1", lambda x, dz1: noise(x, 0.1).T @ dz1, scope)
+    assert "In [3]" in message
+    assert "In [30]" in message
+    assert first_id(assignment, "grad_w1", lambda x, dz1: -grad_w1(x, dz1), scope) == "sign"
 
 
 def test_a_right_answer_gets_no_diagnosis(assignment: Assignment) -> None:
@@ -146,6 +234,9 @@ def test_a_right_answer_gets_no_diagnosis(assignment: Assignment) -> None:
         (Scope(reads=("dz1",), unused=("x",)), "reads_global"),  # the network has a dz1
         (Scope(reads=("my_list",), unused=("x",)), "reads_global"),
         (Scope(reads=("my_list",)), None),
+        (Scope(reads=("batch_size",)), "reads_global"),
+        (Scope(reads=("n",)), "reads_global"),
+        (Scope(reads=("noise",)), None),
         (Scope(unused=("x",)), "ignores_argument"),
         (Scope(unused=("dz1",)), "ignores_upstream"),
         (Scope(unused=("x", "dz1")), None),

@@ -1,0 +1,103 @@
+"""
+Edits of one operand: an argument of the function, or a part of a tensor, where its value is read.
+"""
+
+from __future__ import annotations
+
+import ast
+import itertools
+from collections.abc import Iterator, Sequence
+
+from grader.diagnosis.syntax import Alternative, first_name, integer_in, number
+
+__all__ = ["edits_of_argument", "edits_of_subscript", "other_sizes"]
+
+ONCE_MORE = ("sigmoid", "tanh")
+"""Functions that an operand has been through already, and that the edit applies again."""
+
+_CHANGES = (
+    ("add_transpose", "X.mT"),
+    ("operand_abs", "X.abs()"),
+    ("operand_sign", "X.sign()"),
+    ("operand_rounded", "X.round()"),
+    ("operand_clamped", "X.clamp(min=0)"),
+    ("operand_to_mask", "(X > 0)"),
+    ("first_row_for_all", "X[:1].expand_as(X)"),
+    ("last_row_for_all", "X[-1:].expand_as(X)"),
+    ("mean_row_for_all", "X.mean(0, keepdim=True).expand_as(X)"),
+    ("drop_last_row", "X[:-1]"),
+    ("only_first_row", "X[:1]"),
+    ("only_last_row", "X[-1:]"),
+    ("operand_of_ones", "(X * 0 + 1)"),
+    *((f"{function}_once_more", f"X.{function}()") for function in ONCE_MORE),
+    ("operand_summed", "X.sum().expand_as(X)"),
+    ("operand_summed", "X.sum(0, keepdim=True).expand_as(X)"),
+    ("operand_summed", "X.sum(-1, keepdim=True).expand_as(X)"),
+    ("operand_flipped", "X.flip(0)"),
+    ("operand_flipped", "X.flip(-1)"),
+)
+"""What people write in place of an operand X."""
+
+
+def edits_of_argument(node: ast.Name, arguments: Sequence[str]) -> Iterator[Alternative]:
+    """Edits of an argument that is read."""
+    for name in arguments:
+        if name != node.id:
+            yield "wrong_operand", ast.Name(name, ast.Load()), name
+    for kind, code in _CHANGES:
+        yield kind, ast.parse(code.replace("X", node.id), mode="eval").body, node.id
+
+
+def edits_of_subscript(node: ast.Subscript) -> Iterator[Alternative]:
+    """Edits of an index, or of a size."""
+    if not isinstance(node.ctx, ast.Load):
+        return
+    index = integer_in(node.slice)
+    if isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
+        if index is not None:
+            yield "other_size", ast.Subscript(node.value, ast.Constant(1 if index == 0 else 0), ast.Load()), ""
+            yield "other_size", ast.Call(ast.Attribute(node.value.value, "numel", ast.Load()), [], []), ""
+        yield from other_sizes(node)
+        return
+    for other in _neighbours(node.slice):
+        yield "other_step", ast.Subscript(node.value, other, ast.Load()), first_name(node.value)
+    if isinstance(node.slice, ast.Tuple):
+        yield from _flipped(node, node.slice)
+    if isinstance(node.slice, (ast.Tuple, ast.Slice)):
+        yield "drop_index", node.value, ""
+
+
+def other_sizes(size: ast.expr) -> Iterator[Alternative]:
+    """A size that is off by one."""
+    for operation in (ast.Sub(), ast.Add()):
+        yield "size_off_by_one", ast.BinOp(size, operation, ast.Constant(1)), first_name(size)
+
+
+def _neighbours(index: ast.expr) -> Iterator[ast.expr]:
+    """The steps before and after the one that an index means: `t` is one, `t - 1` and `-1`."""
+    if isinstance(index, ast.BinOp) and isinstance(index.right, ast.Constant):
+        yield index.left
+    if isinstance(index, ast.UnaryOp) and (value := integer_in(index)) is not None:
+        yield from (number(other) for other in (value - 1, value + 1))
+    elif isinstance(index, (ast.BinOp, ast.UnaryOp, ast.Name)):
+        for operation in (ast.Sub(), ast.Add()):
+            yield ast.BinOp(index, operation, ast.Constant(1))
+
+
+def _flipped(node: ast.Subscript, indices: ast.Tuple) -> Iterator[Alternative]:
+    """Indices that count from the other end; or two of them swapped."""
+    names = [place for place, index in enumerate(indices.elts) if isinstance(index, ast.Name)]
+    for chosen in (names, *([place] for place in names)):
+        elements = [
+            ast.BinOp(number(-1), ast.Sub(), index) if place in chosen else index
+            for place, index in enumerate(indices.elts)
+        ]
+        yield "index_flipped", _with_indices(node, elements), first_name(node.value)
+    for first, second in itertools.pairwise(names):
+        elements = list(indices.elts)
+        elements[first], elements[second] = elements[second], elements[first]
+        yield "indices_swapped", _with_indices(node, elements), first_name(node.value)
+
+
+def _with_indices(node: ast.Subscript, elements: list[ast.expr]) -> ast.Subscript:
+    return ast.Subscript(node.value, ast.Tuple(elements, ast.Load()), ast.Load())

@@ -1,0 +1,3 @@
+def grad_s(da, a):
+    along = (da * a).sum(dim=-1, keepdim=True)
+    return a * da - along

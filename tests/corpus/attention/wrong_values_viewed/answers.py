@@ -1,0 +1,3 @@
+def grad_a(do, v):
+    n, tokens, size = v.shape
+    return do @ v.reshape(n, size, tokens)

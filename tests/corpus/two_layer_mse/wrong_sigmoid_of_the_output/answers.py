@@ -1,0 +1,2 @@
+def grad_z1(da1, z1):
+    return da1 * z1 * (1 - z1)

@@ -1,0 +1,3 @@
+def grad_yhat(yhat, y):
+    difference = yhat.squeeze() - y
+    return 2 * difference / len(y)

@@ -8,7 +8,9 @@ style earn all points; and if the cases catch every realistic mistake and every 
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import dataclasses
+import gc
 import hashlib
 import itertools
 import json
@@ -130,6 +132,23 @@ class Validation:
         return {why: lines for why, lines in changes.items() if lines}
 
 
+@contextlib.contextmanager
+def without_collections() -> Iterator[None]:
+    """
+    Within the context, garbage is only collected when it is asked for.
+
+    Until Python 3.12, two threads may not parse code at the same time: `ast.parse` of the one fails with "AST constructor
+    recursion depth mismatch". They do so only if a collection lets go of the interpreter while one of them parses.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
+
+
 @ordinary()
 def validate(path: Path, *, tell: Tell = lambda *_: None, known: Known | None = None) -> Validation:
     """
@@ -159,7 +178,7 @@ def validate(path: Path, *, tell: Tell = lambda *_: None, known: Known | None = 
     cases = build_cases(assignment)  # raises if autograd and a solution disagree
     traced = Traced(assignment)
     exercises = []
-    with concurrent.futures.ThreadPoolExecutor(1) as aside:
+    with without_collections(), concurrent.futures.ThreadPoolExecutor(1) as aside:
         grading = aside.submit(problems_of_submissions, assignment, source, styles)
         for number, exercise in enumerate(assignment.exercises):
             tell(exercise.name, number, total)
@@ -167,6 +186,7 @@ def validate(path: Path, *, tell: Tell = lambda *_: None, known: Known | None = 
             if key not in known:
                 known[key] = _check(assignment, exercise, cases[exercise.name], traced, source)
             exercises.append(known[key])
+            gc.collect()
         tell("misconceptions", total - 1, total)
         misconceptions = tuple(problems_of_misconceptions(assignment))
         tell("the blanks, the solutions and the styles, as students hand them in", total - 1, total)

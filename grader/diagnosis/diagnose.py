@@ -58,7 +58,7 @@ def diagnose(
         outcome=outcome,
         returned=tuple(returned),
         outputs=tuple(
-            CaseOutput(case=call.case, argument_dtype=call.argument_dtype, tensors=call.tensors)
+            CaseOutput.of(call.case, call.argument_dtype, call.tensors)
             for call in returned
             if call.outcome is None and not any(tensor.is_complex() for tensor in call.tensors)
         ),

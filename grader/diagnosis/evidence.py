@@ -78,7 +78,7 @@ class Evidence:
             self,
             place=place,
             outputs=tuple(
-                CaseOutput(case=call.case.of_part(place), argument_dtype=call.argument_dtype, tensors=(tensors[place],))
+                CaseOutput.of(call.case.of_part(place), call.argument_dtype, (tensors[place],))
                 for call, tensors in zip(self.returned, found, strict=True)
                 if place in tensors and not tensors[place].is_complex()
             ),

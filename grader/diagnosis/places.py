@@ -153,13 +153,13 @@ def wrong_region(evidence: Evidence) -> Iterator[Explanation]:
         tolerance = compared.tolerance or 0.0
         wrong.append((got.double() - expected).abs() > tolerance)
         # Where both are zero, being right proves nothing.
-        matters.append((got.abs() > tolerance) | (expected.abs() > tolerance))
+        matters.append((got.double().abs() > tolerance) | (expected.abs() > tolerance))
     for key, facts, regions in (*_signs(evidence, target), *_slabs(wrong)):
         if all(map(_is_wrong_exactly_in, regions, wrong, matters)):
             if key == "region_of_sign" and _are_multiples(evidence, target, regions):
                 yield Explanation(id="wrong_slope", message=evidence.say("region_of_another_slope", **facts))
                 return
-            are_zeros = all(bool((got[region] == 0).all()) for got, region in zip(every, regions, strict=True))
+            are_zeros = all(bool((got.double()[region] == 0).all()) for got, region in zip(every, regions, strict=True))
             is_most = any(2 * int(region.sum()) > region.numel() for region in regions)
             if key == "region_of_rows" and is_most and not are_zeros:
                 continue  # a little of it may be right by chance

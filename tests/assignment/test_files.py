@@ -208,7 +208,7 @@ def test_solutions_stay_in_other_forms(source: Path, content: bytes) -> None:
     """A notebook as JSON, another encoding, another tool."""
     (source.parent / "data" / "more").write_bytes(content)
 
-    with pytest.raises(SourceError, match=r"There is a solution region in .*more"):
+    with pytest.raises(SourceError, match=r"here is a solution region in .*more"):
         read_source(source)
 
 

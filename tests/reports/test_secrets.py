@@ -154,7 +154,7 @@ def test_no_report_reveals_a_secret(assignment_id: str) -> None:
 
 def test_levels_nest() -> None:
     """The highest level of hints contains the texts of all levels, so that scanning it is enough."""
-    facts = {key: f"<{key}>" for key in ("function", "part", "target", "expected", "got", "arguments")}
+    facts = {key: f"<{key}>" for key in ("function", "part", "target", "expected", "got", "arguments", "entry")}
     custom = Misconception(id="custom", observation="", hints=("one", "two", "three"), analogy="four")
     for diagnosis_id, misconception in [*((name, None) for name in table("hints")), ("custom", custom)]:
         diagnoses = [

@@ -137,7 +137,7 @@ def without_collections() -> Iterator[None]:
     """
     Within the context, garbage is only collected when it is asked for.
 
-    Until Python 3.12, two threads may not parse code at the same time: `ast.parse` of the one fails with "AST constructor
+    Until Python 3.12, two threads must not parse code at the same time: `ast.parse` fails with "AST constructor
     recursion depth mismatch". They do so only if a collection lets go of the interpreter while one of them parses.
     """
     was_enabled = gc.isenabled()

@@ -14,6 +14,7 @@ import copy
 import dataclasses
 import functools
 import itertools
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from types import CodeType
@@ -102,7 +103,9 @@ class Mutant:
 
 @functools.lru_cache(maxsize=4096)
 def _compiled(code: str, name: str) -> CodeType:
-    return compile(code, f"<mutant of {name}>", "exec")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of what no person would write, such as 2[0]
+        return compile(code, f"<mutant of {name}>", "exec")
 
 
 EDITS = {name: Edit(name=name, rank=rank, **entry) for rank, (name, entry) in enumerate(table("edits").items())}

@@ -68,10 +68,14 @@ def requests_for(
     if chain.returned:
         yield chain_request(assignment, done, chain, limits)
     for exercise in done:
+        scope = functions.scope(exercise.name, place_in(replies[exercise.name]))
+        evidence = rebind_request(assignment, exercise, cases[exercise.name], scope)
+        # Who is right on the largest and the smallest batch is wrong elsewhere only by what a variable holds.
+        if not evidence and _outcome(exercise, cases[exercise.name], practice[exercise.name][-1:], replies).passed:
+            continue
         outcome = _outcome(exercise, cases[exercise.name], practice[exercise.name], replies)
         if not outcome.passed:
-            scope = functions.scope(exercise.name, place_in(replies[exercise.name]))
-            yield from rebind_request(assignment, exercise, cases[exercise.name], scope)
+            yield from evidence
             yield from small_requests(assignment, exercise, outcome)
     safe = [exercise for exercise in done if not replies[practice_key(exercise)].is_fatal]
     hidden = {exercise.name: [case for case in cases[exercise.name] if not case.public] for exercise in safe}

@@ -120,9 +120,8 @@ def _explained(
     small = replies.get(small_key(exercise))
     if ask is not None:
         small = next(map(ask, small_requests(assignment, exercise, outcome)), None)
-    is_wanted = assignment.counterexample and assignment.hints > 0
     called = read_call(small_cases(assignment, exercise), small) if small is not None else ()
-    example = counterexample_of(exercise, outcome, called) if is_wanted else None
+    example = counterexample_of(exercise, outcome, called) if assignment.gives_numbers else None
     if example is not None and not example.reason:
         example = dataclasses.replace(example, partway=partway(assignment, exercise, called))
     if before is not None and not before.passed:

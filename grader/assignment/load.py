@@ -99,6 +99,11 @@ class Assignment:
     steps: int = 30
     visibility: Visibility = EVERYTHING
 
+    @property
+    def gives_numbers(self) -> bool:
+        """Whether a wrong gradient gets a counterexample: it closes the ladder of hints."""
+        return self.counterexample and self.hints > 0
+
     def called(self, exercise: str, setting: str = "") -> str:
         """What messages call an exercise: its name, its assignment, and its place, or that of one of its settings."""
         place = self.places.get(f"{exercise}.{setting}") or self.places.get(exercise)

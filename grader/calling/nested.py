@@ -21,14 +21,7 @@ def tensors_in(name: str, value: Any) -> Iterator[tuple[str, torch.Tensor]]:
     >>> [name for name, _ in tensors_in("cache", (torch.ones(1), 3, {"w": torch.ones(2)}))]
     ['cache[0]', "cache[2]['w']"]
     """
-    if isinstance(value, torch.Tensor):
-        yield name, value
-    elif isinstance(value, (tuple, list)):
-        for number, part in enumerate(value):
-            yield from tensors_in(f"{name}[{number}]", part)
-    elif isinstance(value, dict):
-        for key, part in value.items():
-            yield from tensors_in(f"{name}[{key!r}]", part)
+    yield from ((each, leaf) for each, leaf in _leaves(name, value) if isinstance(leaf, torch.Tensor))
 
 
 def constants_in(name: str, value: Any) -> Iterator[tuple[str, Any]]:
@@ -38,14 +31,19 @@ def constants_in(name: str, value: Any) -> Iterator[tuple[str, Any]]:
     >>> list(constants_in("cache", (torch.ones(1), {"stride": 2})))
     [("cache[1]['stride']", 2)]
     """
-    if isinstance(value, _PLAIN):
-        yield name, value
-    elif isinstance(value, (tuple, list)):
+    yield from ((each, leaf) for each, leaf in _leaves(name, value) if isinstance(leaf, _PLAIN))
+
+
+def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """What is in a value and is no collection, each with its own name."""
+    if isinstance(value, (tuple, list)):
         for number, part in enumerate(value):
-            yield from constants_in(f"{name}[{number}]", part)
+            yield from _leaves(f"{name}[{number}]", part)
     elif isinstance(value, dict):
         for key, part in value.items():
-            yield from constants_in(f"{name}[{key!r}]", part)
+            yield from _leaves(f"{name}[{key!r}]", part)
+    else:
+        yield name, value
 
 
 def with_tensors(value: Any, change: Callable[[torch.Tensor], Any]) -> Any:

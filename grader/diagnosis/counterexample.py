@@ -14,7 +14,7 @@ import torch
 from grader.calling.exercise import Exercise
 from grader.calling.nested import constants_in
 from grader.calling.tables import Answer, Counterexample, Table
-from grader.execution.calls import Returned, compared, outcome_of
+from grader.execution.calls import Returned, outcome_of
 from grader.execution.requests import WRONG_IN_NUMBERS
 from grader.model import Outcome
 
@@ -78,7 +78,7 @@ def _are_few_numbers(call: Returned) -> bool:
 def _differs(call: Returned, place: int) -> list[bool]:
     """Which entries of a part of the result are wrong, by so much that it can be seen."""
     got, right = call.tensors[place], call.case.expected[place].double()
-    comparison = compared(call)[place]
+    comparison = call.case.compare(call.tensors[place], target=place, argument_dtype=call.argument_dtype)
     if comparison.outcome is Outcome.MATCH:
         return [False] * got.numel()
     if got.shape != right.shape:

@@ -21,8 +21,7 @@ from grader.calling.exercise import Exercise
 from grader.calling.nested import with_tensors
 from grader.diagnosis.mutants import plain_code
 from grader.diagnosis.wording import observation
-from grader.execution.calls import Returned, compared
-from grader.model import Outcome
+from grader.execution.calls import Returned
 from grader.reference.answers import answer_of, in_float64
 from grader.reference.cases import Case
 
@@ -161,4 +160,7 @@ def _are_close(got: torch.Tensor, value: torch.Tensor) -> bool:
 
 
 def _is_wrong(calls: Sequence[Returned], place: int) -> bool:
-    return any(compared(call)[place].outcome is not Outcome.MATCH for call in calls)
+    return any(
+        not call.case.compare(call.tensors[place], target=place, argument_dtype=call.argument_dtype).outcome.passed
+        for call in calls
+    )

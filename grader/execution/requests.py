@@ -92,7 +92,7 @@ def small_requests(assignment: Assignment, exercise: Exercise, outcome: Outcome)
     Returns:
         Nothing if its numbers are not what is wrong, if its author wants none, or if there are no such cases.
     """
-    is_wanted = assignment.counterexample and assignment.hints > 0 and outcome in WRONG_IN_NUMBERS
+    is_wanted = assignment.gives_numbers and outcome in WRONG_IN_NUMBERS
     cases = small_cases(assignment, exercise) if is_wanted else ()
     return (small_request(exercise, cases, assignment.limits, autograd=assignment.autograd),) if cases else ()
 

@@ -19,12 +19,14 @@ from grader.commands.adjust import adjust
 from grader.commands.authoring import new, release, validate
 from grader.commands.batch import batch
 from grader.commands.check import check
+from grader.commands.course import course
 from grader.commands.export import export
 from grader.commands.grade import grade
 from grader.commands.gradescope import gradescope_run, gradescope_zip
 from grader.commands.installation import demo, doctor
 from grader.commands.options import EXIT_FULL_MARKS, EXIT_USAGE, say
 from grader.commands.publishing import leaks, strip
+from grader.commands.serve import serve
 from grader.errors import as_fault
 from grader.reports.terminal import for_terminal
 from grader.version import __version__
@@ -32,8 +34,8 @@ from grader.version import __version__
 __all__ = ["main"]
 
 COMMANDS = (
-    *(adjust, batch, check, demo, doctor, export, grade, gradescope_run, gradescope_zip, leaks, new, release, strip),
-    validate,
+    *(adjust, batch, check, course, demo, doctor, export, grade, gradescope_run, gradescope_zip, leaks, new, release),
+    *(serve, strip, validate),
 )
 
 

@@ -38,6 +38,7 @@ from grader.portal.results import changes_since, is_held, result_for
 from grader.portal.served import Served
 from grader.portal.web.limits import allow
 from grader.portal.web.visit import Visit, visit_of
+from grader.visibility import is_released
 
 __all__ = ["attempt_for", "hand_in", "offered", "routes"]
 
@@ -51,7 +52,14 @@ REPORT_POLICY = (
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How a student stands with an assignment."""
+    """
+    How a student stands with an assignment.
+
+    Attributes:
+        why_not: Why the student cannot hand in now; empty if nothing keeps them from it.
+        is_withheld: Whether the student may not see marks yet.
+        places: Places in the queue, by attempt.
+    """
 
     served: Served
     due: dt.datetime | None
@@ -260,7 +268,7 @@ def standing(connection: sa.Connection, served: Served, person: Person, now: dt.
         attempts=attempts,
         mark=mark_of(attempts, served.offer, extension),
         why_not=why_not(connection, person, served.offer, attempts, now),
-        is_withheld=None in from_whom or person.id in from_whom,
+        is_withheld=None in from_whom or person.id in from_whom or not is_released(served.visibility, now),
         places=places_in_queue(connection),
     )
 

@@ -37,6 +37,7 @@ from grader.portal.receipts import receipt
 from grader.portal.results import changes_since, is_held, result_for
 from grader.portal.served import Served
 from grader.portal.web.limits import allow
+from grader.portal.web.paths import register_paths
 from grader.portal.web.visit import Visit, visit_of
 from grader.visibility import is_released
 
@@ -181,7 +182,7 @@ def report(request: Request) -> Response:
     result = result_for(visit.portal.gradebook, found, visit.person, withheld=withheld)
     if result is None:
         raise HTTPException(404)
-    if request.path_params["kind"] == "report.json":
+    if request.url.path.endswith(".json"):
         return _download(result.text.encode("utf-8"), f"{found.assignment}-{found.number}.json", "application/json")
     return Response(
         result.page, media_type="text/html; charset=utf-8", headers={"content-security-policy": REPORT_POLICY}
@@ -282,14 +283,16 @@ def _download(content: bytes, name: str, media_type: str) -> Response:
     return Response(content, media_type=media_type, headers={"content-disposition": disposition})
 
 
+register_paths()
 routes = [
     Route("/", home),
     Route("/assignments/{assignment}", assignment),
     Route("/assignments/{assignment}", upload, methods=["POST"]),
     Route("/assignments/{assignment}/notebook.{kind}", handout),
-    Route("/attempts/{attempt:int}", attempt),
-    Route("/attempts/{attempt:int}/file", file),
-    Route("/attempts/{attempt:int}/receipt", proof),
-    Route("/attempts/{attempt:int}/{kind:str}", report),
+    Route("/attempts/{attempt:number}", attempt),
+    Route("/attempts/{attempt:number}/file", file),
+    Route("/attempts/{attempt:number}/receipt", proof),
+    Route("/attempts/{attempt:number}/report.html", report),
+    Route("/attempts/{attempt:number}/report.json", report),
     Route("/key", key, methods=["POST"]),
 ]

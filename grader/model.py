@@ -260,6 +260,7 @@ class ExerciseResult:
         fingerprint: Equal for submissions with the same wrong answer; None if the answer is not wrong.
         views: One per target, for pictures; public batch only.
         parts: The parts that have points of their own, which then add up.
+        shares: The points of each of these parts, also if nothing was called; empty if there are none.
         adjustment: What an instructor decided; `points` already include it.
         before_hidden: The result as if there were no hidden cases; None if this one does not depend on any.
     """
@@ -281,6 +282,7 @@ class ExerciseResult:
     question: str = ""
     views: tuple[BatchView, ...] = ()
     parts: tuple[PartResult, ...] = ()
+    shares: tuple[float, ...] = ()
     adjustment: Adjustment | None = None
     before_hidden: ExerciseResult | None = dataclasses.field(default=None, repr=False)
 
@@ -295,6 +297,7 @@ class ExerciseResult:
             max_points=exercise.points,
             arguments=exercise.arguments,
             targets=exercise.targets,
+            shares=exercise.shares,
             message=message,
             question=exercise.question,
             **details,

@@ -34,6 +34,7 @@ from grader.reports.reading import read_report
 from grader.visibility import Visibility, is_released, read_moment, released_at, views_of
 from tests.conftest import ROOT, raw_submission
 from tests.exports.readers import validate_gradescope
+from tests.exports.rendering import rendered
 
 SCHEMA = json.loads((ROOT / "grader" / "schemas" / "report-1.json").read_text())
 LATER = Visibility(release="2030-01-01T12:00:00+01:00", hints=1)
@@ -116,7 +117,7 @@ def documents_for_students(report: Report) -> dict[str, str]:
     content = report_to_dict(shown)
     jsonschema.validate(content, SCHEMA)
     documents = {"html": render_html(shown), "json": render_json(shown)}
-    documents |= {form.value: render([read_report(content)], form) for form in Format if form not in OF_MARKS}
+    documents |= {form.value: rendered(read_report(content), form) for form in Format if form not in OF_MARKS}
     results = json.loads(gradescope_results(report_to_dict(whole), content))
     validate_gradescope(results)
     visible = {name: results[name] for name in results if name not in ("score", "extra_data")}

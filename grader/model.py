@@ -40,11 +40,7 @@ __all__ = [
 
 
 class Outcome(enum.Enum):
-    """
-    What became of one exercise, or of one of its cases.
-
-    They stand in the order of display: if several apply, the first one says most.
-    """
+    """What became of an exercise or of one of its cases, in the order of display: the first one says most."""
 
     GRADER_ERROR = "grader_error"
     FORBIDDEN = "forbidden"

@@ -14,7 +14,6 @@ from grader.classroom.adjustments import adjust_report
 from grader.errors import UsageError
 from grader.exports.formats import OF_MARKS, Format
 from grader.exports.gradescope import render_gradescope
-from grader.exports.render import render
 from grader.exports.words import harmless
 from grader.model import (
     Adjustment,
@@ -212,8 +211,8 @@ def test_each_format_refuses_the_wrong_copy(form: Format) -> None:
     refused, taken = (shown, whole) if form in OF_MARKS else (whole, shown)
 
     with pytest.raises(UsageError, match="2030-01-01T12:00:00"):
-        render([refused], form)
-    assert render([taken], form)
+        rendered(refused, form)
+    assert rendered(taken, form)
 
 
 def test_gradescope_shows_the_rest_after_publication() -> None:

@@ -104,7 +104,7 @@ def classroom50(code: int, folder: Path, outputs: str, variables: Mapping[str, s
     try:
         result = classroom50_result((folder / "result.json").read_bytes(), variables)
         assert code == 0
-    except (AssertionError, OSError, ValueError):
+    except (AssertionError, LookupError, OSError, TypeError, ValueError):
         return Published(status="error", result={"score": 0, "max-score": 0, "tests": []}, body="", summary=summary)
     status = "success" if all(test["passed"] for test in result["tests"]) else "failure"
     body = folder / "release-body.md"

@@ -33,6 +33,7 @@ from grader.visibility import Visibility, views_of
 from tests import report_samples as samples
 from tests.exports.readers import (
     CODE_QUALITY,
+    classroom50,
     classroom50_result,
     gitlab_junit,
     read_commands,
@@ -200,6 +201,33 @@ def test_classroom50_gets_no_points_before_the_release() -> None:
 def test_a_result_of_nobody_is_refused(wrong: dict[str, str]) -> None:
     with pytest.raises(UsageError, match=next(iter(wrong))):
         rendered(read_back(samples.mixed()), Format.CLASSROOM50, **wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"score": 2.5},
+        {"score": 3.0},
+        {"score": True},
+        {"score": 11},
+        {"score": -1},
+        {"score": float("nan")},
+        {"owner": "ada"},
+        {"commit": ""},
+        {"assignment": "another"},
+        {"tests": [{"test-name": "grad_w1", "passed": 1, "score": 0, "max-score": 1}]},
+        {"tests": [{"test-name": "grad_w1", "passed": True, "score": 2, "max-score": 1}]},
+    ],
+)
+def test_classroom50_s_reader_refuses_errors(wrong: dict[str, Any], tmp_path: Path) -> None:
+    """Then it is an error, and there is no release."""
+    result = classroom50_of(read_back(samples.perfect()))
+    (tmp_path / "result.json").write_text(json.dumps(result | wrong))
+
+    assert classroom50(0, tmp_path, "", CLASSROOM50_VARIABLES).status == "error"
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    assert classroom50(0, tmp_path, "", CLASSROOM50_VARIABLES).status == "success"
+    assert classroom50(1, tmp_path, "", CLASSROOM50_VARIABLES).status == "error"
 
 
 @EVERY

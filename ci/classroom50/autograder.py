@@ -141,16 +141,18 @@ def grade(checkout: Path, scratch: Path, deadline: float) -> Graded:
     return Graded(
         result=result,
         body=f"{problem}\n\n{body}" if problem else body,
-        summary=problem or summary_of(json.loads(report.read_text(encoding="utf-8")), statuses),
+        summary=summary_of(json.loads(report.read_text(encoding="utf-8")), statuses, problem),
         is_fault="error" in statuses,
         annotations=exported("github"),
     )
 
 
-def summary_of(report: dict[str, Any], statuses: list[str]) -> str:
-    """The verdict in one line."""
+def summary_of(report: dict[str, Any], statuses: list[str], problem: str) -> str:
+    """The verdict in one line, or why there is none."""
     if "error" in statuses:
         return f"{statuses.count('error')} of {len(statuses)} gradients could not be graded. This costs no points."
+    if problem:
+        return problem
     points = f"{report['score']:g} of {report['max_score']:g} points: " if report["max_score"] else ""
     return f"{points}{statuses.count('pass')} of {len(statuses)} gradients are right."
 

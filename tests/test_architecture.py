@@ -34,7 +34,7 @@ LAYERS = [
     ["reports"],
     ["exports", "checking", "authoring"],
     ["classroom", "demo", "doctor"],
-    ["gradescope", "pytest_plugin"],
+    ["gradescope", "pytest_plugin", "portal"],
     ["commands"],
     ["cli", "__main__"],
 ]

@@ -45,5 +45,5 @@ $(LAB)/.installed: $(STAMP)
 
 $(LTI)/.installed: $(STAMP) tests/portal/lti/constraints.txt
 	$(PYTHON) -m venv $(LTI)
-	$(LTI)/bin/python -m pip install --quiet --constraint tests/portal/lti/constraints.txt lti-consumer-xblock
+	$(LTI)/bin/python -m pip install --quiet --constraint tests/portal/lti/constraints.txt lti-consumer-xblock cryptography
 	touch $(LTI)/.installed

@@ -8,7 +8,7 @@ stays for two days after its successor began to sign.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -23,6 +23,9 @@ __all__ = ["KEPT_FOR", "PUBLISHED_BEFORE", "make_key", "public_keys", "remove_ol
 PUBLISHED_BEFORE = timedelta(days=1)
 KEPT_FOR = timedelta(days=2)
 BITS = 2048
+VALID_FOR_S = 300
+CLOCKS_DIFFER_S = 30
+"""Some platforms refuse what their own clock thinks of as made in the future."""
 
 
 def make_key(tool: Tool) -> str:
@@ -81,17 +84,15 @@ def _published(key: RSAKey) -> dict[str, Any]:
 
 
 def sign(tool: Tool, claims: Mapping[str, Any]) -> str:
-    """A signed JWT with these claims, by the key whose turn it is."""
+    """A JWT with these claims, signed now by the key whose turn it is, and valid for five minutes."""
+    now = tool.clock()
     with tool.database.begin() as connection:
-        ready = sa.select(KEYS).where(KEYS.c.signs_from <= tool.clock())
+        ready = sa.select(KEYS).where(KEYS.c.signs_from <= now)
         row = connection.execute(ready.order_by(KEYS.c.signs_from.desc(), KEYS.c.kid).limit(1)).one_or_none()
     if row is None:
         make_key(tool)
         return sign(tool, claims)
+    seconds = int(now.timestamp())
+    times = {"iat": seconds - CLOCKS_DIFFER_S, "exp": seconds + VALID_FOR_S}
     header = {"alg": "RS256", "typ": "JWT", "kid": row.kid}
-    return jwt.encode(header, dict(claims), RSAKey.import_key(row.private_key), algorithms=["RS256"])
-
-
-def signed_at(now: datetime) -> int:
-    """The whole seconds of a time, as JWTs have them."""
-    return int(now.timestamp())
+    return jwt.encode(header, {**times, **claims}, RSAKey.import_key(row.private_key), algorithms=["RS256"])

@@ -165,11 +165,9 @@ def resend(tool: Tool, number: int) -> bool:
         "due_at": now,
         "offered_at": now,
     }
+    again = sa.update(SCORES).where(chosen).values(**fresh)
     with tool.database.begin() as connection:
-        return (
-            connection.execute(sa.update(SCORES).where(chosen).values(**fresh, due_at=now, offered_at=now)).rowcount
-            == 1
-        )
+        return connection.execute(again).rowcount == 1
 
 
 def entries(tool: Tool, states: Collection[State] = tuple(State), *, item: int | None = None) -> list[Entry]:

@@ -17,6 +17,7 @@ from urllib.parse import urlsplit
 import sqlalchemy as sa
 from joserfc.errors import JoseError
 from joserfc.jwk import RSAKey
+from joserfc.util import urlsafe_b64decode
 
 from grader.errors import UsageError
 from grader.portal.lti.refusals import PlatformFailure, Refused
@@ -41,6 +42,7 @@ USED_WITHOUT_PLATFORM = timedelta(days=1)
 LEAST_PAUSE = timedelta(seconds=10)
 KEYS_LIMIT = 64 * 1024
 FEWEST_BITS = 2048
+MOST_BITS = 8192
 LONGEST = 255
 
 
@@ -252,9 +254,8 @@ def _read_keys(text: str) -> dict[str, RSAKey]:
         if entry.get("use", "sig") != "sig" or entry.get("alg", "RS256") != "RS256":
             continue
         try:
-            key = RSAKey.import_key({name: entry[name] for name in ("kty", "n", "e")})
-            if key.raw_value.key_size >= FEWEST_BITS:
-                found[entry["kid"]] = key
-        except (JoseError, ValueError, TypeError, KeyError):
+            if FEWEST_BITS <= int.from_bytes(urlsafe_b64decode(entry["n"].encode()), "big").bit_length() <= MOST_BITS:
+                found[entry["kid"]] = RSAKey.import_key({name: entry[name] for name in ("kty", "n", "e")})
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError):
             continue
     return found

@@ -25,7 +25,7 @@ import uvicorn
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
-from joserfc import jwt
+from joserfc import jws
 from joserfc.jwk import RSAKey
 from starlette.applications import Starlette
 from starlette.requests import Request
@@ -86,7 +86,7 @@ def serve(app: Callable[[int], Starlette], certificates: Certificates) -> Iterat
         bound.bind(("127.0.0.1", 0))
         port = bound.getsockname()[1]
         config = uvicorn.Config(
-            app(port), log_level="critical", ssl_certfile=str(certificates.chain), lifespan="off", ws="none"
+            app(port), log_level="error", ssl_certfile=str(certificates.chain), lifespan="off", ws="none"
         )
         server = uvicorn.Server(config)
         thread = threading.Thread(target=server.run, kwargs={"sockets": [bound]})
@@ -97,7 +97,7 @@ def serve(app: Callable[[int], Starlette], certificates: Certificates) -> Iterat
                 time.sleep(0.01)
             yield port
         finally:
-            server.should_exit = True
+            server.should_exit = server.force_exit = True  # connections that clients keep are not waited for
             thread.join()
 
 
@@ -265,8 +265,9 @@ class FakePlatform:
             NRPS: {"context_memberships_url": f"{self.base}/members", "service_versions": ["2.0"]},
         }
 
-    def sign(self, claims: dict[str, Any], **header: Any) -> str:
-        return jwt.encode({"alg": "RS256", "kid": self.key.kid, **header}, claims, self.key)
+    def sign(self, claims: dict[str, Any] | bytes, **header: Any) -> str:
+        payload = claims if isinstance(claims, bytes) else json.dumps(claims).encode()
+        return jws.serialize_compact({"alg": "RS256", "kid": self.key.kid, **header}, payload, self.key)
 
 
 SCOPES = ["lineitem", "score", "result.readonly"]

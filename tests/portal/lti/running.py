@@ -97,7 +97,7 @@ def serve(app: Callable[[int], Starlette], certificates: Certificates) -> Iterat
                 time.sleep(0.01)
             yield port
         finally:
-            server.should_exit = server.force_exit = True  # connections that clients keep are not waited for
+            server.should_exit = True
             thread.join()
 
 
@@ -225,7 +225,9 @@ class FakePlatform:
             )
             self.asked.append(asked)
             known = self.answers.get(asked.path)
-            return known(asked) if known else PlainTextResponse("nothing here", status_code=404)
+            response = known(asked) if known else PlainTextResponse("nothing here", status_code=404)
+            response.headers["Connection"] = "close"  # so that the server does not wait for it when it ends
+            return response
 
         return Starlette(routes=[Route("/{path:path}", answer, methods=["GET", "POST"])])
 

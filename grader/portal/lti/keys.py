@@ -87,11 +87,11 @@ def sign(tool: Tool, claims: Mapping[str, Any]) -> str:
     """A JWT with these claims, signed now by the key whose turn it is, and valid for five minutes."""
     now = tool.clock()
     with tool.database.begin() as connection:
-        ready = sa.select(KEYS).where(KEYS.c.signs_from <= now)
-        row = connection.execute(ready.order_by(KEYS.c.signs_from.desc(), KEYS.c.kid).limit(1)).one_or_none()
-    if row is None:
+        rows = connection.execute(sa.select(KEYS).order_by(KEYS.c.signs_from, KEYS.c.kid)).all()
+    if not rows:
         make_key(tool)
         return sign(tool, claims)
+    row = next((row for row in reversed(rows) if row.signs_from <= now), rows[0])
     seconds = int(now.timestamp())
     times = {"iat": seconds - CLOCKS_DIFFER_S, "exp": seconds + VALID_FOR_S}
     header = {"alg": "RS256", "typ": "JWT", "kid": row.kid}

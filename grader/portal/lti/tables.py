@@ -202,5 +202,5 @@ def insert_if_new(connection: sa.Connection, table: sa.Table, unique: Sequence[s
         Whether it was inserted.
     """
     insert = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
-    added = connection.execute(insert(table).values(**values).on_conflict_do_nothing(index_elements=unique))
-    return added.rowcount == 1
+    added = insert(table).values(**values).on_conflict_do_nothing(index_elements=unique)
+    return connection.execute(added.returning(sa.literal(1))).first() is not None

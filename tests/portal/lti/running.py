@@ -48,6 +48,9 @@ AGS = "https://purl.imsglobal.org/spec/lti-ags/claim/endpoint"
 NRPS = "https://purl.imsglobal.org/spec/lti-nrps/claim/namesroleservice"
 
 
+Claims = dict[str, Any]
+
+
 @dataclass(frozen=True)
 class Certificates:
     """A server's certificate, and the authority that signed it."""
@@ -310,6 +313,19 @@ def finish(browser: httpx.Client, served: Served, id_token: str, state: str, **m
     """The platform's page posts its answer."""
     sent = {"id_token": id_token, "state": state, **more}
     return browser.post(f"{served.tool.base}/lti/launch", data=sent, headers={"Origin": "https://localhost"})
+
+
+def as_it_is(claims: Claims) -> None:
+    pass
+
+
+def launch(served: Served, platform: FakePlatform, change: Callable[[Claims], Any] = as_it_is) -> httpx.Response:
+    """A whole launch, with changed claims."""
+    with served.browser() as browser:
+        started = redirected(start(browser, served, platform))
+        claims = platform.claims(started, served.tool, served.clock().timestamp())
+        change(claims)
+        return finish(browser, served, platform.sign(claims), started["state"])
 
 
 class Forms(html.parser.HTMLParser):

@@ -19,20 +19,18 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from grader.portal.lti.platforms import platforms
 from grader.portal.lti.tables import LOGINS
 from grader.portal.lti.tool import CLAIM, DEEP_LINKING
-from tests.portal.lti.running import ROLE, Asked, FakePlatform, Served, finish, form_of, redirected, start
-
-Claims = dict[str, Any]
-
-
-def launch(
-    served: Served, platform: FakePlatform, change: Callable[[Claims], Any] = lambda claims: None
-) -> httpx.Response:
-    """A whole launch, with changed claims."""
-    with served.browser() as browser:
-        started = redirected(start(browser, served, platform))
-        claims = platform.claims(started, served.tool, served.clock().timestamp())
-        change(claims)
-        return finish(browser, served, platform.sign(claims), started["state"])
+from tests.portal.lti.running import (
+    ROLE,
+    Asked,
+    Claims,
+    FakePlatform,
+    Served,
+    finish,
+    form_of,
+    launch,
+    redirected,
+    start,
+)
 
 
 def assert_refused(served: Served, response: httpx.Response, words: str) -> None:

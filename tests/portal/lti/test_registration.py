@@ -18,6 +18,7 @@ from grader.portal.lti.tool import Tool
 from grader.portal.lti.web import Web, is_public, open_client, wait_of
 from tests.portal.lti.running import (
     LMS,
+    Asked,
     FakePlatform,
     Served,
     finish,

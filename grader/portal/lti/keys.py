@@ -8,7 +8,7 @@ stays for two days after its successor began to sign.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,7 +18,7 @@ from joserfc.jwk import RSAKey
 from grader.portal.lti.tables import KEYS, insert_if_new
 from grader.portal.lti.tool import Tool
 
-__all__ = ["KEPT_FOR", "PUBLISHED_BEFORE", "make_key", "public_keys", "remove_old_keys", "sign"]
+__all__ = ["KEPT_FOR", "PUBLISHED_BEFORE", "key_dates", "make_key", "public_keys", "remove_old_keys", "sign"]
 
 PUBLISHED_BEFORE = timedelta(days=1)
 KEPT_FOR = timedelta(days=2)
@@ -67,6 +67,13 @@ def remove_old_keys(tool: Tool) -> list[str]:
         old = connection.execute(sa.select(KEYS.c.kid).where(KEYS.c.signs_from < newest)).scalars().all()
         connection.execute(sa.delete(KEYS).where(KEYS.c.kid.in_(old)))
     return list(old)
+
+
+def key_dates(tool: Tool) -> list[tuple[str, datetime]]:
+    """The names of the keys, and from when on each signs."""
+    with tool.database.begin() as connection:
+        rows = connection.execute(sa.select(KEYS.c.kid, KEYS.c.signs_from).order_by(KEYS.c.signs_from)).all()
+    return [(row.kid, row.signs_from) for row in rows]
 
 
 def public_keys(tool: Tool) -> dict[str, Any]:

@@ -52,6 +52,8 @@ def deliver_due(tool: Tool, *, most: int = 100) -> int:
     """
     Send the scores that are due, the oldest first. Several processes may do this at once.
 
+    A platform that fails is left alone until the next time, so that its time-outs do not add up.
+
     Args:
         tool: This portal.
         most: How many to send.
@@ -61,13 +63,19 @@ def deliver_due(tool: Tool, *, most: int = 100) -> int:
     """
     states = [State.WAITING.value, State.SENDING.value]
     due = sa.and_(SCORES.c.state.in_(states), SCORES.c.due_at <= tool.clock())
+    query = sa.select(SCORES, ITEMS.c.platform).join(CELLS, CELLS.c.number == SCORES.c.cell)
+    query = query.join(ITEMS, ITEMS.c.number == CELLS.c.item)
     with tool.database.begin() as connection:
-        rows = connection.execute(sa.select(SCORES).where(due).order_by(SCORES.c.number).limit(most)).all()
+        rows = connection.execute(query.where(due).order_by(SCORES.c.number).limit(most)).all()
     handled = 0
+    failing: set[int] = set()
     for row in rows:
-        claimed = _claim(tool, row)
+        claimed = None if row.platform in failing else _claim(tool, row)
         if claimed is not None:
-            _settle(tool, claimed, _send(tool, claimed))
+            outcome = _send(tool, claimed)
+            if outcome.state is State.WAITING:
+                failing.add(row.platform)
+            _settle(tool, claimed, outcome)
             handled += 1
     return handled
 

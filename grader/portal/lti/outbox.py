@@ -31,6 +31,7 @@ __all__ = ["Entry", "Offer", "State", "entries", "offer", "resend"]
 LONGEST_MARK = 200
 LONGEST_COMMENT = 2000
 LONGEST_SUBJECT = 255
+MOST_SHOWN = 10_000
 
 
 class State(str, enum.Enum):
@@ -170,14 +171,16 @@ def resend(tool: Tool, number: int) -> bool:
         return connection.execute(again).rowcount == 1
 
 
-def entries(tool: Tool, states: Collection[State] = tuple(State), *, item: int | None = None) -> list[Entry]:
-    """The scores in these states, the newest first."""
+def entries(
+    tool: Tool, states: Collection[State] = tuple(State), *, item: int | None = None, most: int = MOST_SHOWN
+) -> list[Entry]:
+    """The newest scores in these states, the newest first."""
     wanted: sa.ColumnElement[bool] = SCORES.c.state.in_([state.value for state in states])
     if item is not None:
         wanted = sa.and_(wanted, CELLS.c.item == item)
     query = sa.select(SCORES, CELLS.c.item, CELLS.c.subject).join(CELLS, CELLS.c.number == SCORES.c.cell)
     with tool.database.begin() as connection:
-        rows = connection.execute(query.where(wanted).order_by(SCORES.c.number.desc())).all()
+        rows = connection.execute(query.where(wanted).order_by(SCORES.c.number.desc()).limit(most)).all()
     return [
         Entry(
             number=row.number,

@@ -39,6 +39,9 @@ LONGEST = 2000
 ANSWER_LIMIT = 64 * 1024
 LTI = "https://purl.imsglobal.org/spec/lti-tool-configuration"
 NOT_INVITED = "This address has no valid invitation. Ask the people who run the portal for one."
+DEEP_LINKING = "LtiDeepLinkingRequest"
+PLACEMENTS = ["assignment_selection", "link_selection"]
+"""Where Canvas offers tools to teachers: in an assignment, and in a module."""
 CLAIMS = ["iss", "sub", "name", "email"]
 
 
@@ -136,7 +139,7 @@ def _exchange(tool: Tool, address: str, token: str) -> Platform:
         if not token.isascii() or not token.isprintable() or " " in token:
             raise Refused("The learning platform's registration token cannot be sent back.")
         headers["Authorization"] = f"Bearer {token}"
-    content = json.dumps(_description(tool)).encode()
+    content = json.dumps(_description(tool, _placements(found))).encode()
     answer = tool.web.expect(
         "POST", registration, is_guarded=True, headers=headers, content=content, limit=ANSWER_LIMIT
     ).object()
@@ -156,7 +159,18 @@ def _exchange(tool: Tool, address: str, token: str) -> Platform:
     )
 
 
-def _description(tool: Tool) -> dict[str, Any]:
+def _placements(found: Mapping[str, Any]) -> list[str]:
+    """Where the platform can show the choice of an assignment, of the places that suit us."""
+    offered = found.get("https://purl.imsglobal.org/spec/lti-platform-configuration")
+    messages = offered.get("messages_supported") if isinstance(offered, dict) else None
+    places: list[Any] = []
+    for each in messages if isinstance(messages, list) else []:
+        if isinstance(each, dict) and each.get("type") == DEEP_LINKING and isinstance(each.get("placements"), list):
+            places += each["placements"]
+    return [place for place in PLACEMENTS if place in places]
+
+
+def _description(tool: Tool, placements: list[str]) -> dict[str, Any]:
     """What a platform has to know about us."""
     launch = tool.launch_address
     return {
@@ -175,7 +189,8 @@ def _description(tool: Tool) -> dict[str, Any]:
             "claims": CLAIMS,
             "messages": [
                 {"type": "LtiResourceLinkRequest", "target_link_uri": launch, "label": tool.title},
-                {"type": "LtiDeepLinkingRequest", "target_link_uri": launch, "label": tool.title},
+                {"type": DEEP_LINKING, "target_link_uri": launch, "label": tool.title}
+                | ({"placements": placements} if placements else {}),
             ],
         },
     }

@@ -201,6 +201,19 @@ def test_a_platform_that_is_away(column: Column) -> None:
     assert column.entry(number).reason == "localhost answered with status 503."
 
 
+def test_a_platform_that_fails_is_asked_once_at_a_time(served: Served, column: Column) -> None:
+    """So that the time-outs of many scores do not add up; and all come when it is back."""
+    for n in range(3):
+        column.offer("m", subject=f"s{n}")
+    column.answer(status(503))
+
+    assert [deliver_due(column.tool), deliver_due(column.tool)] == [1, 1]
+    column.answer(status(200))
+    served.clock.move(minutes=1)
+    assert deliver_due(column.tool) == 3
+    assert {state for _, state in column.states()} == {State.DELIVERED}
+
+
 def result(given: Any, maximum: Any = 4, subject: str = "s") -> dict[str, Any]:
     return {"userId": subject, "resultScore": given, "resultMaximum": maximum}
 

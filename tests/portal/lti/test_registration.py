@@ -105,6 +105,19 @@ def test_a_platform_registers(served: Served, lms: FakePlatform) -> None:
     assert "is known already" in known_already.text
 
 
+def test_a_platform_says_where_it_shows_a_choice(served: Served, lms: FakePlatform) -> None:
+    """We ask for the places that suit us, and for none if it names none."""
+    supported = {"type": "LtiDeepLinkingRequest", "placements": ["editor_button", "link_selection", 7]}
+    offered = {"https://purl.imsglobal.org/spec/lti-platform-configuration": {"messages_supported": [8, supported]}}
+    lms.answers["/configuration"] = lambda asked: JSONResponse(configuration(lms, **offered))
+    lms.answers["/registration"] = lambda asked: JSONResponse({"client_id": "with placements"})
+
+    assert register(served, lms).status_code == 200
+
+    sent = json_of(next(each for each in lms.asked if each.path == "/registration"))
+    assert [message.get("placements") for message in sent[LTI]["messages"]] == [None, ["link_selection"]]
+
+
 def test_without_an_invitation_nothing_is_fetched(served: Served, lms: FakePlatform) -> None:
     """Nor with one that has expired, or after five attempts."""
     old = invite(served.tool)

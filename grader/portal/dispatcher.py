@@ -12,7 +12,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from grader.classroom.decisions import adjustments_by_owner
 from grader.classroom.documents import Handling
@@ -47,17 +47,29 @@ class Dispatcher:
     """
     The thread between the queue and the workers.
 
+    Args:
+        warm_up: Let each worker grade a blank notebook before it is needed.
+        finished: Called whenever an attempt has a result.
+
     Attributes:
         is_ready: Set once the workers have graded something.
         fault: Why nothing is being graded, in a sentence; empty if all is well.
     """
 
-    def __init__(self, portal: Portal, workers: Workers, *, warm_up: bool = True) -> None:
+    def __init__(
+        self,
+        portal: Portal,
+        workers: Workers,
+        *,
+        warm_up: bool = True,
+        finished: Callable[[], object] = lambda: None,
+    ) -> None:
         self.is_ready = threading.Event()
         self.fault = ""
         self._portal = portal
         self._workers = workers
         self._warm_up = warm_up
+        self._finished = finished
         self._holder = secrets.token_hex(16)
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -217,6 +229,7 @@ class Dispatcher:
                     now=portal.clock(),
                 )
         portal.tell(attempt.person)
+        self._finished()
 
     def _prolong(self) -> None:
         if time.monotonic() - self._prolonged > PROLONG_S:

@@ -133,8 +133,7 @@ class Dispatcher:
     def _grade(self) -> None:
         self._busy.clear()
         with Pool[Label | None](self._workers) as pool:
-            if self._warm_up:
-                self._add_warm_up(pool)
+            cold = list(self._portal.served.values()) if self._warm_up else []
             while not self._stop.is_set():
                 self._look_at_releases()
                 self._wake.clear()
@@ -142,19 +141,20 @@ class Dispatcher:
                     pass
                 if len(pool):
                     self._take(pool)
+                elif cold:
+                    self._warm(cold.pop(0), pool)
                 else:
                     self._wake.wait(LOOK_S)
                 self._prolong()
             with self._portal.begin() as connection:
                 give_back(connection, self._holder)
 
-    def _add_warm_up(self, pool: Pool[Label | None]) -> None:
-        """Let each worker grade the blank notebook of an assignment: the first one of a worker takes seconds."""
-        for served in list(self._portal.served.values())[:1]:
-            handout = served.handouts["ipynb"]
-            blank = Submission.of(handout.content, name=handout.name, student="")
-            for _ in range(self._workers.jobs):
-                pool.add(None, self._task(served, blank, Handling(now=self._portal.clock())))
+    def _warm(self, served: Served, pool: Pool[Label | None]) -> None:
+        """Let each worker grade the blank notebook: the first one of an assignment takes a worker seconds."""
+        handout = served.handouts["ipynb"]
+        blank = Submission.of(handout.content, name=handout.name, student="")
+        for _ in range(self._workers.jobs):
+            pool.add(None, self._task(served, blank, Handling(now=self._portal.clock())))
 
     def _add_next(self, pool: Pool[Label | None]) -> bool:
         portal = self._portal

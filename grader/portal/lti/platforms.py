@@ -8,6 +8,7 @@ deployments.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -40,7 +41,10 @@ FETCHED_AGAIN_AFTER = timedelta(hours=1)
 USED_WITHOUT_PLATFORM = timedelta(days=1)
 """How long keys are trusted while their platform does not answer."""
 LEAST_PAUSE = timedelta(seconds=10)
+LONGEST_WAIT_S = 2.0
+POLL_S = 0.1
 KEYS_LIMIT = 64 * 1024
+NOT_PUBLISHED = "The learning platform signed with a key that it has not published."
 FEWEST_BITS = 2048
 MOST_BITS = 8192
 LONGEST = 255
@@ -76,9 +80,10 @@ def add_platform(
     token_audience: str = "",
     deployments: Iterable[str] = (),
     is_registered_by_itself: bool = False,
+    is_change: bool = False,
 ) -> Platform:
     """
-    Add a platform.
+    Add a platform, or change the addresses of one.
 
     Args:
         tool: This portal.
@@ -91,6 +96,7 @@ def add_platform(
         token_audience: Whom a request for a token addresses, if not the token's address.
         deployments: Those that may open the portal. Without any, the first launch decides.
         is_registered_by_itself: Whether the platform itself named its addresses.
+        is_change: Whether it may be known already. Deployments that are known stay so.
 
     Raises:
         UsageError: An address is not https, something is too long, or the platform is known already.
@@ -111,16 +117,21 @@ def add_platform(
         "is_registered_by_itself": is_registered_by_itself,
         "expects_deployment": not found,
     }
+    chosen = sa.and_(PLATFORMS.c.issuer == issuer, PLATFORMS.c.client_id == client_id)
     with tool.database.begin() as connection:
         if not insert_if_new(connection, PLATFORMS, ["issuer", "client_id"], **values, added_at=tool.clock()):
-            raise UsageError(
-                f"The client {client_id} of {issuer} is known already.", "Remove it first, or register a new client."
-            )
-        chosen = sa.and_(PLATFORMS.c.issuer == issuer, PLATFORMS.c.client_id == client_id)
+            if not is_change:
+                raise UsageError(
+                    f"The client {client_id} of {issuer} is known already.",
+                    "Use `grader lti add --change` to enter other addresses for it.",
+                )
+            del values["expects_deployment"]
+            fetched = {"keys": None, "keys_fetched_at": None, "keys_tried_at": None}
+            connection.execute(sa.update(PLATFORMS).where(chosen).values(values | fetched))
         number = connection.execute(sa.select(PLATFORMS.c.number).where(chosen)).scalar_one()
         for deployment in found:
             _insert_deployment(connection, number, deployment)
-    return Platform(number=number, **values)  # type: ignore[arg-type]  # the columns are the fields
+    return find_platform(tool, number)
 
 
 def _check_address(address: str) -> None:
@@ -218,12 +229,14 @@ def key_of(tool: Tool, platform: Platform, kid: str) -> RSAKey:
         return known
     fallback = known if age is not None and age < USED_WITHOUT_PLATFORM else None
     with tool.database.begin() as connection:
-        recently = sa.or_(PLATFORMS.c.keys_tried_at.is_(None), PLATFORMS.c.keys_tried_at <= now - LEAST_PAUSE)
-        turn = connection.execute(sa.update(PLATFORMS).where(chosen, recently).values(keys_tried_at=now)).rowcount == 1
+        tried = PLATFORMS.c.keys_tried_at  # later than now, if the clock was set back
+        long_ago = sa.or_(tried.is_(None), tried <= now - LEAST_PAUSE, tried > now + LEAST_PAUSE)
+        turn = connection.execute(sa.update(PLATFORMS).where(chosen, long_ago).values(keys_tried_at=now)).rowcount == 1
     if not turn:
-        if fallback:
-            return fallback
-        raise Refused("The learning platform signed with a key that it has not published.")
+        found = fallback or _wait_for_key(tool, platform, kid)
+        if found is None:
+            raise Refused(NOT_PUBLISHED)
+        return found
     try:
         answer = tool.web.expect(
             "GET", platform.keys_address, is_guarded=platform.is_registered_by_itself, limit=KEYS_LIMIT
@@ -237,8 +250,22 @@ def key_of(tool: Tool, platform: Platform, kid: str) -> RSAKey:
         connection.execute(sa.update(PLATFORMS).where(chosen).values(keys=text, keys_fetched_at=now))
     found = _read_keys(text).get(kid)
     if found is None:
-        raise Refused("The learning platform signed with a key that it has not published.")
+        raise Refused(NOT_PUBLISHED)
     return found
+
+
+def _wait_for_key(tool: Tool, platform: Platform, kid: str) -> RSAKey | None:
+    """The key that somebody else is fetching just now, for another launch."""
+    columns = (PLATFORMS.c["keys"], PLATFORMS.c.keys_fetched_at, PLATFORMS.c.keys_tried_at)
+    until = time.monotonic() + LONGEST_WAIT_S
+    while True:
+        with tool.database.begin() as connection:
+            row = connection.execute(sa.select(*columns).where(PLATFORMS.c.number == platform.number)).one()
+        found = _read_keys(row[0] or "").get(kid)
+        is_over = row.keys_fetched_at is not None and row.keys_fetched_at >= row.keys_tried_at
+        if found or is_over or time.monotonic() > until:
+            return found
+        time.sleep(POLL_S)
 
 
 def _read_keys(text: str) -> dict[str, RSAKey]:

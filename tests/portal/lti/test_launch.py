@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -342,6 +343,30 @@ def test_a_new_key_of_a_platform_is_fetched(served: Served, platform: FakePlatfo
     assert launch(served, platform).text == "welcome student-1"
 
 
+def test_launches_at_the_same_time_wait_for_the_keys(served: Served, platform: FakePlatform) -> None:
+    """Only one of them fetches them, and none is refused."""
+    served.clock.move(days=5)
+    usual, old = platform.answers["/jwks"], platform.key
+    platform.key = RSAKey.generate_key(2048, auto_kid=True)
+    platform.asked.clear()
+
+    def take_time(asked: Asked) -> Response:
+        time.sleep(0.4)
+        return JSONResponse(platform.keys(platform.key))
+
+    platform.answers["/jwks"] = take_time
+    texts: list[str] = []
+    threads = [threading.Thread(target=lambda: texts.append(launch(served, platform).text)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    platform.key, platform.answers["/jwks"] = old, usual
+
+    assert texts == ["welcome student-1"] * 4
+    assert platform.count("/jwks") == 1
+
+
 def slow(asked: Asked) -> Response:
     time.sleep(1.5)
     return JSONResponse({"keys": []})
@@ -478,6 +503,10 @@ DEEP_LINKS: dict[str, tuple[Callable[[Claims], Any], str]] = {
     ),
     "no address": (deep(deep_link_return_url=None), "where the new link"),
     "a script as an address": (deep(deep_link_return_url="javascript:alert(1)"), "where the new link"),
+    "an address that is more than one": (
+        deep(deep_link_return_url="https://a;script-src 'unsafe-inline'/"),
+        "where the new link",
+    ),
     "an address without https": (deep(deep_link_return_url="http://lms.test/"), "where the new link"),
     "no links": (deep(accept_types=["html"]), "does not accept"),
     "too much data": (deep(data="x" * 20_001), "cannot be sent back"),

@@ -24,7 +24,7 @@ from grader.errors import UsageError
 from grader.portal.lti.refusals import PlatformFailure, Refused
 from grader.portal.lti.tables import DEPLOYMENTS, PLATFORMS, insert_if_new
 from grader.portal.lti.tool import Tool
-from grader.portal.lti.web import is_loopback, origin_of
+from grader.portal.lti.web import is_service_address
 
 __all__ = [
     "Platform",
@@ -135,14 +135,8 @@ def add_platform(
 
 
 def _check_address(address: str) -> None:
-    try:
-        origin_of(address)
-        parts = urlsplit(address)
-        if parts.scheme == "https" or is_loopback(parts.hostname or ""):
-            return
-    except ValueError:
-        pass
-    raise UsageError(f"{address[:200]!r} is not an https address.", "Copy it from the platform once more.")
+    if not is_service_address(address):
+        raise UsageError(f"{address[:200]!r} is not an https address.", "Copy it from the platform once more.")
 
 
 def add_deployment(tool: Tool, platform: int, deployment_id: str) -> None:
@@ -224,7 +218,7 @@ def key_of(tool: Tool, platform: Platform, kid: str) -> RSAKey:
         columns = (PLATFORMS.c["keys"], PLATFORMS.c.keys_fetched_at, PLATFORMS.c.keys_tried_at)
         row = connection.execute(sa.select(*columns).where(chosen)).one()
     age = now - row.keys_fetched_at if row.keys_fetched_at else None
-    known = _read_keys(row[0] or "").get(kid)
+    known = _read_key(row[0] or "", kid)
     if known and age is not None and age < FETCHED_AGAIN_AFTER:
         return known
     fallback = known if age is not None and age < USED_WITHOUT_PLATFORM else None
@@ -248,7 +242,7 @@ def key_of(tool: Tool, platform: Platform, kid: str) -> RSAKey:
         raise
     with tool.database.begin() as connection:
         connection.execute(sa.update(PLATFORMS).where(chosen).values(keys=text, keys_fetched_at=now))
-    found = _read_keys(text).get(kid)
+    found = _read_key(text, kid)
     if found is None:
         raise Refused(NOT_PUBLISHED)
     return found
@@ -261,28 +255,27 @@ def _wait_for_key(tool: Tool, platform: Platform, kid: str) -> RSAKey | None:
     while True:
         with tool.database.begin() as connection:
             row = connection.execute(sa.select(*columns).where(PLATFORMS.c.number == platform.number)).one()
-        found = _read_keys(row[0] or "").get(kid)
+        found = _read_key(row[0] or "", kid)
         is_over = row.keys_fetched_at is not None and row.keys_fetched_at >= row.keys_tried_at
         if found or is_over or time.monotonic() > until:
             return found
         time.sleep(POLL_S)
 
 
-def _read_keys(text: str) -> dict[str, RSAKey]:
-    """The usable keys of a set, by name: RSA, for RS256 and for signatures, and not too short."""
+def _read_key(text: str, kid: str) -> RSAKey | None:
+    """The key of this name in a set, if it is usable: RSA, for RS256 and for signatures, and not too short."""
     try:
         entries: Any = json.loads(text)["keys"] if text else []
     except (ValueError, KeyError, TypeError, RecursionError):
-        return {}
-    found: dict[str, RSAKey] = {}
+        return None
     for entry in entries if isinstance(entries, list) else []:
-        if not isinstance(entry, dict) or entry.get("kty") != "RSA" or not isinstance(entry.get("kid"), str):
+        if not isinstance(entry, dict) or entry.get("kid") != kid or entry.get("kty") != "RSA":
             continue
         if entry.get("use", "sig") != "sig" or entry.get("alg", "RS256") != "RS256":
             continue
         try:
             if FEWEST_BITS <= int.from_bytes(urlsafe_b64decode(entry["n"].encode()), "big").bit_length() <= MOST_BITS:
-                found[entry["kid"]] = RSAKey.import_key({name: entry[name] for name in ("kty", "n", "e")})
+                return RSAKey.import_key({name: entry[name] for name in ("kty", "n", "e")})
         except (JoseError, ValueError, TypeError, KeyError, AttributeError):
             continue
-    return found
+    return None

@@ -30,6 +30,7 @@ __all__ = [
     "Web",
     "is_loopback",
     "is_public",
+    "is_service_address",
     "open_client",
     "origin_of",
     "resolve",
@@ -146,6 +147,16 @@ def origin_of(address: str) -> str:
     host = f"[{host}]" if ":" in host else host
     port = "" if parts.port in (None, PORTS[parts.scheme]) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"
+
+
+def is_service_address(address: str) -> bool:
+    """Whether requests may go to an address: by https, or on this machine."""
+    try:
+        origin_of(address)
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")
 
 
 def shown(address: str) -> str:

@@ -107,9 +107,9 @@ CLAIMS = {
     "made in the future": (of_claim("iat", time.time() + 3600), "clocks"),
     "no time": (of_claim("iat", None), "when it was made"),
     "not valid yet": (of_claim("nbf", time.time() + 3600), "clocks"),
-    "another nonce": (of_claim("nonce", "x" * 43), "belongs to another one"),
-    "no nonce": (of_claim("nonce", None), "belongs to another one"),
-    "a nonce that is no text": (of_claim("nonce", "\ud800"), "belongs to another one"),
+    "another nonce": (of_claim("nonce", "x" * 43), "answers another login"),
+    "no nonce": (of_claim("nonce", None), "answers another login"),
+    "a nonce that is no text": (of_claim("nonce", "\ud800"), "answers another login"),
     "another version": (of_claim(f"{CLAIM}version", "1.1.0"), "another version"),
     "no version": (of_claim(f"{CLAIM}version", None), "another version"),
     "another deployment": (of_claim(f"{CLAIM}deployment_id", "deployment-2"), "not connected to this part"),
@@ -231,7 +231,7 @@ def test_a_login_is_used_once(served: Served, platform: FakePlatform) -> None:
 
     assert first.text == "welcome student-1"
     assert_refused(served, again, "used already")
-    assert_refused(served, replayed, "belongs to another one")
+    assert_refused(served, replayed, "answers another login")
 
 
 def test_a_login_belongs_to_one_browser(served: Served, platform: FakePlatform) -> None:

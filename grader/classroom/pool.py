@@ -97,9 +97,12 @@ class Pool(Generic[Label]):
         self._queue.append(_Item(label, task))
         self._start()
 
-    def take(self) -> Iterator[tuple[Label, Task, Graded | GraderFault]]:
+    def take(self, timeout: float | None = None) -> Iterator[tuple[Label, Task, Graded | GraderFault]]:
         """
         Wait until at least one task is finished.
+
+        Args:
+            timeout: After how many seconds not to wait any longer; None for never.
 
         Yields:
             tuple: The label, the task, and its result; or why there is none: the task keeps killing workers, or its
@@ -109,7 +112,7 @@ class Pool(Generic[Label]):
             GraderFault: No worker works any more, whatever the task.
         """
         self._start()
-        done, _ = concurrent.futures.wait(self._running, return_when=concurrent.futures.FIRST_COMPLETED)
+        done, _ = concurrent.futures.wait(self._running, timeout, return_when=concurrent.futures.FIRST_COMPLETED)
         for future in done:
             item = self._running.pop(future)
             result = self._result_of(future, item)

@@ -1,0 +1,3 @@
+"""
+Alembic's migrations of the portal's tables.
+"""

@@ -1,0 +1,298 @@
+"""
+A student's pages: the assignments, an assignment with its attempts, an attempt with its report.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+import datetime as dt
+from pathlib import PurePosixPath
+from urllib.parse import quote
+
+import sqlalchemy as sa
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from grader.notebook.read import NOTEBOOK_SUFFIXES, USED_LIMIT_BYTES
+from grader.portal.access import make_key
+from grader.portal.arrangements import extension_of, held
+from grader.portal.attempts import (
+    Attempt,
+    Refusal,
+    accept,
+    attempts_of,
+    content_of,
+    find_attempt,
+    places_in_queue,
+    why_not,
+)
+from grader.portal.course import Offer
+from grader.portal.marks import Mark, due_for, lateness, mark_of
+from grader.portal.people import Person
+from grader.portal.receipts import receipt
+from grader.portal.results import changes_since, is_held, result_for
+from grader.portal.served import Served
+from grader.portal.web.limits import allow
+from grader.portal.web.paths import register_paths
+from grader.portal.web.visit import Visit, visit_of
+from grader.visibility import is_released
+
+__all__ = ["attempt_for", "hand_in", "offered", "routes"]
+
+NAME_LIMIT = 200
+REPORT_POLICY = (
+    "sandbox allow-same-origin; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
+    "form-action 'none'; frame-ancestors "
+)
+"""A report runs no script, even if one got into it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """
+    How a student stands with an assignment.
+
+    Attributes:
+        why_not: Why the student cannot hand in now; empty if nothing keeps them from it.
+        is_withheld: Whether the student may not see marks yet.
+        places: Places in the queue, by attempt.
+    """
+
+    served: Served
+    due: dt.datetime | None
+    attempts: list[Attempt]
+    mark: Mark | None
+    why_not: str
+    is_withheld: bool
+    places: dict[int, int]
+
+    @property
+    def offer(self) -> Offer:
+        """The rules."""
+        return self.served.offer
+
+    def late(self, attempt: Attempt) -> dt.timedelta:
+        """By how much an attempt is late."""
+        return dt.timedelta(0) if self.due is None else max(dt.timedelta(0), attempt.received_at - self.due)
+
+
+def home(request: Request) -> Response:
+    """All assignments that are open, or the class for an instructor."""
+    visit = visit_of(request)
+    if visit.person.is_staff:
+        return RedirectResponse("/class", 303)
+    with visit.portal.begin() as connection:
+        standings = [
+            standing(connection, served, visit.person, visit.now)
+            for served in visit.portal.served.values()
+            if _is_visible(served.offer, visit)
+        ]
+    return visit.render("home.html.jinja", standings=standings)
+
+
+def assignment(request: Request) -> Response:
+    """An assignment: the notebook to download, the form, and the attempts."""
+    visit = visit_of(request)
+    return _assignment(visit, offered(visit))
+
+
+def _assignment(visit: Visit, served: Served, *, refusal: str = "", status: int = 200) -> Response:
+    with visit.portal.begin() as connection:
+        found = standing(connection, served, visit.person, visit.now)
+    return visit.render("assignment.html.jinja", status=status, standing=found, refusal=refusal)
+
+
+async def upload(request: Request) -> Response:
+    """Hand in a file by the form."""
+    visit = await asyncio.to_thread(visit_of, request)
+    allow(request, "hand in", str(visit.person.id))  # before the body is read
+    async with request.form(max_files=1, max_fields=5) as form:
+        return await asyncio.to_thread(_upload, visit, form)
+
+
+def _upload(visit: Visit, form: FormData) -> Response:
+    visit.check_form(form)
+    served = offered(visit)
+    file = form.get("file")
+    if not isinstance(file, UploadFile) or not file.filename:
+        return _assignment(visit, served, refusal="Choose a file first.", status=400)
+    taken = hand_in(visit, visit.person, served, file.filename, file.file.read(USED_LIMIT_BYTES + 1))
+    if isinstance(taken, Refusal):
+        return _assignment(visit, served, refusal=taken.reason, status=409)
+    return RedirectResponse(f"/attempts/{taken.id}", 303)
+
+
+def hand_in(visit: Visit, person: Person, served: Served, filename: str, content: bytes) -> Attempt | Refusal:
+    """Accept a file, and put it into the queue."""
+    name = PurePosixPath(filename.replace("\\", "/")).name[-NAME_LIMIT:]
+    if not name.endswith(NOTEBOOK_SUFFIXES) or not name.isprintable():
+        return Refusal(f"This is not a notebook. Hand in a file that ends in {', '.join(NOTEBOOK_SUFFIXES)}.")
+    if len(content) > USED_LIMIT_BYTES:
+        return Refusal(f"The file has more than {USED_LIMIT_BYTES >> 20} MiB. Clear the outputs, and hand it in again.")
+    if not content:
+        return Refusal("The file is empty. Save the notebook, and hand it in again.")
+    with visit.portal.begin() as connection:
+        taken = accept(connection, person, served.offer, file=name, content=content, now=visit.portal.clock())
+    if isinstance(taken, Attempt):
+        visit.portal.tell(person.id)
+        visit.site.dispatcher.wake()
+    return taken
+
+
+def attempt(request: Request) -> Response:
+    """An attempt: where it is in the queue, or its report."""
+    visit = visit_of(request)
+    found, withheld = attempt_for(visit)
+    served = visit.portal.served.get(found.assignment)
+    with visit.portal.begin() as connection:
+        earlier = [
+            each
+            for each in attempts_of(connection, assignment=found.assignment, person=found.person)
+            if each.id < found.id and each.status == "graded"
+        ]
+        place = places_in_queue(connection).get(found.id)
+        late = dt.timedelta(0)
+        if served is not None:
+            owner = Person(found.person, found.student, found.name, "", is_staff=False, is_active=True)
+            late = lateness(found, served.offer, extension_of(connection, owner, served.id))
+    result = result_for(visit.portal.gradebook, found, visit.person, withheld=withheld)
+    before = result_for(visit.portal.gradebook, earlier[-1], visit.person, withheld=withheld) if earlier else None
+    changes = changes_since(before.report if before else None, result.report) if result else []
+    return visit.render(
+        "attempt.html.jinja",
+        attempt=found,
+        served=served,
+        result=result,
+        changes=changes,
+        before=earlier[-1] if before else None,
+        place=place,
+        late=late,
+        is_withheld=withheld and not visit.person.is_staff,
+    )
+
+
+def report(request: Request) -> Response:
+    """The report itself, which `grader grade` would write."""
+    visit = visit_of(request)
+    found, withheld = attempt_for(visit)
+    result = result_for(visit.portal.gradebook, found, visit.person, withheld=withheld)
+    if result is None:
+        raise HTTPException(404)
+    if request.url.path.endswith(".json"):
+        return _download(result.text.encode("utf-8"), f"{found.assignment}-{found.number}.json", "application/json")
+    ancestors = visit.ancestors if visit.ancestors != "'none'" else "'self'"
+    headers = {"content-security-policy": REPORT_POLICY + ancestors}
+    return Response(result.page, media_type="text/html; charset=utf-8", headers=headers)
+
+
+def file(request: Request) -> Response:
+    """The file that was handed in, as data."""
+    visit = visit_of(request)
+    found, _ = attempt_for(visit)
+    with visit.portal.begin() as connection:
+        content = content_of(connection, found)
+    return _download(content, found.file, "application/octet-stream")
+
+
+def proof(request: Request) -> Response:
+    """The receipt of an attempt."""
+    visit = visit_of(request)
+    found, _ = attempt_for(visit)
+    text = receipt(found, visit.portal.secret)
+    return _download(text.encode("utf-8"), f"receipt-{found.assignment}-{found.number}.txt", "text/plain")
+
+
+def handout(request: Request) -> Response:
+    """The notebook to fill in."""
+    visit = visit_of(request)
+    served = offered(visit)
+    found = served.handouts.get(request.path_params["kind"])
+    if found is None:
+        raise HTTPException(404)
+    return _download(found.content, found.name, found.media_type)
+
+
+async def key(request: Request) -> Response:
+    """Make a key for handing in from a notebook or a terminal, and show it once."""
+    visit = await asyncio.to_thread(visit_of, request)
+    form = await request.form(max_files=0, max_fields=5)
+    return await asyncio.to_thread(_key, visit, form)
+
+
+def _key(visit: Visit, form: FormData) -> Response:
+    visit.check_form(form)
+    with visit.portal.begin() as connection:
+        made = make_key(connection, visit.person, visit.now)
+    return visit.render("key.html.jinja", key=made, address=str(visit.request.base_url).rstrip("/"))
+
+
+def offered(visit: Visit) -> Served:
+    """
+    The assignment that the address names.
+
+    Raises:
+        HTTPException: There is none, or it is not open yet.
+    """
+    served = visit.portal.served.get(visit.request.path_params["assignment"])
+    if served is None or not _is_visible(served.offer, visit):
+        raise HTTPException(404)
+    return served
+
+
+def attempt_for(visit: Visit) -> tuple[Attempt, bool]:
+    """
+    The attempt that the address names, and whether its result is withheld from its student.
+
+    Raises:
+        HTTPException: There is none, or it is somebody else's: both look the same.
+    """
+    person = visit.person
+    with visit.portal.begin() as connection:
+        found = find_attempt(connection, visit.request.path_params["attempt"])
+        if found is None or not (person.is_staff or found.person == person.id):
+            raise HTTPException(404)
+        return found, is_held(connection, found)
+
+
+def standing(connection: sa.Connection, served: Served, person: Person, now: dt.datetime) -> Standing:
+    """How a student stands with an assignment."""
+    attempts = attempts_of(connection, assignment=served.id, person=person.id)
+    extension = extension_of(connection, person, served.id)
+    from_whom = held(connection, served.id)
+    return Standing(
+        served=served,
+        due=due_for(served.offer, extension),
+        attempts=attempts,
+        mark=mark_of(attempts, served.offer, extension),
+        why_not=why_not(connection, person, served.offer, attempts, now),
+        is_withheld=None in from_whom or person.id in from_whom or not is_released(served.visibility, now),
+        places=places_in_queue(connection),
+    )
+
+
+def _is_visible(offer: Offer, visit: Visit) -> bool:
+    return offer.opens is None or offer.opens <= visit.now or visit.person.is_staff
+
+
+def _download(content: bytes, name: str, media_type: str) -> Response:
+    disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
+    return Response(content, media_type=media_type, headers={"content-disposition": disposition})
+
+
+register_paths()
+routes = [
+    Route("/", home),
+    Route("/assignments/{assignment}", assignment),
+    Route("/assignments/{assignment}", upload, methods=["POST"]),
+    Route("/assignments/{assignment}/notebook.{kind}", handout),
+    Route("/attempts/{attempt:number}", attempt),
+    Route("/attempts/{attempt:number}/file", file),
+    Route("/attempts/{attempt:number}/receipt", proof),
+    Route("/attempts/{attempt:number}/report.html", report),
+    Route("/attempts/{attempt:number}/report.json", report),
+    Route("/key", key, methods=["POST"]),
+]

@@ -37,6 +37,10 @@ __all__ = [
 QUEUED, RUNNING, DONE = "queued", "running", "done"
 FAULT = "grader_error"
 UNREADABLE = "unreadable"
+MOST_WAITING = 3
+"""How many attempts of one student may wait at the same time, so that nobody keeps the others waiting."""
+MOST_BYTES = 256 << 20
+"""How much of one student's files is kept."""
 LEASE = dt.timedelta(seconds=15)
 """How long a server that does not say that it lives keeps what it grades."""
 
@@ -98,7 +102,7 @@ def accept(
     digest = hashlib.sha256(content).hexdigest()
     if earlier and earlier[-1].sha256 == digest and earlier[-1].file == file and earlier[-1].status != FAULT:
         return earlier[-1]
-    reason = why_not(connection, person, offer, earlier, now)
+    reason = why_not(connection, person, offer, earlier, now) or _too_much(connection, person, content)
     if reason:
         return Refusal(reason)
     values = {
@@ -138,6 +142,19 @@ def why_not(
     if counted and now < counted[-1].received_at + wait:
         left = counted[-1].received_at + wait - now
         return f"The next attempt is possible in {_minutes(left)}."
+    return ""
+
+
+def _too_much(connection: sa.Connection, person: Person, content: bytes) -> str:
+    """Whether somebody fills the queue or the disk: why not, in a sentence, or nothing."""
+    waits = (ATTEMPTS.c.person == person.id) & (ATTEMPTS.c.state != DONE) & ATTEMPTS.c.result.is_(None)
+    waiting = connection.execute(sa.select(sa.func.count()).select_from(ATTEMPTS).where(waits)).scalar_one()
+    if waiting >= MOST_WAITING:
+        return f"{MOST_WAITING} of your attempts are still waiting. Hand in again when one of them is done."
+    sizes = sa.select(sa.func.coalesce(sa.func.sum(sa.func.length(UPLOADS.c.content)), 0))
+    kept = connection.execute(sizes.join(ATTEMPTS).where(ATTEMPTS.c.person == person.id)).scalar_one()
+    if kept + len(content) > MOST_BYTES:
+        return f"Your files have more than {MOST_BYTES >> 20} MiB in all. Clear the outputs of the notebook."
     return ""
 
 

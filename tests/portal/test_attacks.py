@@ -271,6 +271,28 @@ def test_slow_browsers(portal: Portal) -> None:
             connection.close()
 
 
+def test_too_many_open_pages(portal: Portal, ben: httpx.Client) -> None:
+    """Somebody who opens many leaves room for others, and may open new ones when old ones are closed."""
+    cookie = f"grader={next(iter(ben.cookies.jar)).value}"
+    head = f"GET /events HTTP/1.1\r\nhost: 127.0.0.1:{portal.port}\r\ncookie: {cookie}\r\n\r\n".encode()
+    streams = [socket.create_connection(("127.0.0.1", portal.port), timeout=20) for _ in range(20)]
+    try:
+        for stream in streams:
+            stream.sendall(head)
+            assert b" 200 " in stream.recv(100)
+        assert ben.get("/events").status_code == 429
+    finally:
+        for stream in streams:
+            stream.close()
+    deadline = time.monotonic() + 20
+    while True:
+        with ben.stream("GET", "/events") as answer:
+            if answer.status_code == 200:
+                break
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 def test_too_often(portal: Portal) -> None:
     """Trying links by chance ends soon. Those who are signed in do not notice."""
     with contextlib.closing(portal.signed_in("prof")) as prof:

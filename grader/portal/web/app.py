@@ -4,6 +4,7 @@ Assembles the portal's pages into one application.
 
 from __future__ import annotations
 
+from collections import Counter
 from pathlib import Path
 
 from starlette.applications import Starlette
@@ -46,6 +47,7 @@ def build_app(site: Site, tool: Tool, passback: Passback) -> Starlette:
         exception_handlers={SignInNeeded: _sign_in, HTTPException: _refused, GraderError: _failed, 500: _failed},
     )
     app.state.site = site
+    app.state.streams = Counter[int]()
     return app
 
 

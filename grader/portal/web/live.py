@@ -5,9 +5,11 @@ Tells a page that something on it has changed, by server-sent events.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 
 from sse_starlette import EventSourceResponse, ServerSentEvent
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -19,19 +21,28 @@ from grader.portal.web.visit import Visit, visit_of
 __all__ = ["routes"]
 
 PING_S = 20
+MOST_STREAMS = 20
+"""How many pages one person may have open that are told of changes. Others look by themselves, once a minute."""
 STUDENT_PAUSE_S, STAFF_PAUSE_S = 0.1, 1.0
 
 
 async def events(request: Request) -> Response:
     """A stream of events without content: the page then loads itself again, and shows what is new."""
     visit = await asyncio.to_thread(visit_of, request)
-    return EventSourceResponse(_changes(visit, visit.person), ping=PING_S, headers={"x-accel-buffering": "no"})
+    streams: Counter[int] = request.app.state.streams
+    if streams[visit.person.id] >= MOST_STREAMS:
+        raise HTTPException(429, "Too many pages are open.")
+    return EventSourceResponse(_changes(visit, visit.person, streams), ping=PING_S, headers={"x-accel-buffering": "no"})
 
 
-async def _changes(visit: Visit, person: Person) -> AsyncIterator[ServerSentEvent]:
+async def _changes(visit: Visit, person: Person, streams: Counter[int]) -> AsyncIterator[ServerSentEvent]:
     topic, pause = (EVERYTHING, STAFF_PAUSE_S) if person.is_staff else (topic_of(person.id), STUDENT_PAUSE_S)
-    async for _ in visit.portal.changes.subscribe(topic, pause_s=pause):
-        yield ServerSentEvent(event="changed", data="")
+    streams[person.id] += 1
+    try:
+        async for _ in visit.portal.changes.subscribe(topic, pause_s=pause):
+            yield ServerSentEvent(event="changed", data="")
+    finally:
+        streams[person.id] -= 1
 
 
 routes = [Route("/events", events)]

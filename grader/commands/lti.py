@@ -83,6 +83,7 @@ def _add(open_tool: OpenTool) -> click.Command:
     @click.option("--audience", default="", help="Whom requests for tokens address. [default: --token]")
     @click.option("--deployment", multiple=True, help="Repeatable. [default: that of the first launch]")
     @click.option("--title", default="", help="Its name for people. [default: its host]")
+    @click.option("--change", is_flag=True, help="It is known, and has other addresses now.")
     @debug_option
     @for_grading
     def add(
@@ -95,6 +96,7 @@ def _add(open_tool: OpenTool) -> click.Command:
         audience: str,
         deployment: tuple[str, ...],
         title: str,
+        change: bool,
     ) -> int:
         """Add a learning platform with the values that it shows."""
         from grader.portal.lti.platforms import add_platform
@@ -110,6 +112,7 @@ def _add(open_tool: OpenTool) -> click.Command:
                 keys_address=keys,
                 deployments=deployment,
                 title=title,
+                is_change=change,
             )
         say(f"{added.title} is platform number {added.number}.")
         return EXIT_FULL_MARKS

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 from grader.commands.lti import lti_commands
 from grader.errors import UsageError
 from grader.portal.lti.outbox import Offer, State, entries, offer
+from grader.portal.lti.platforms import find_platform
 from grader.portal.lti.tables import ITEMS, METADATA, SCORES
 from grader.portal.lti.tool import Tool
 from grader.portal.lti.web import Web, open_client
@@ -50,6 +51,11 @@ def test_a_platform_is_added(tmp_path: Path) -> None:
     again = run(tmp_path, *ADD)
 
     assert isinstance(again.exception, UsageError)
+    assert "--change" in str(again.exception)
+    changed = [word.replace("org/keys", "org/other-keys") for word in ADD]
+    assert "is platform number 1." in said(tmp_path, *changed, "--change")
+    with open_tool(tmp_path) as tool:
+        assert find_platform(tool, 1).keys_address == "https://lms.example.org/other-keys"
     listed = said(tmp_path, "platforms")
     assert "1. lms.example.org: client c1 of https://lms.example.org, and the first launch says" in listed
     said(tmp_path, "deployment", "1", "d1")

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
 
 import sqlalchemy as sa
 from joserfc import jws, jwt
@@ -21,9 +20,9 @@ from grader.portal.lti.platforms import Platform, key_of, knows_deployment
 from grader.portal.lti.refusals import PlatformFailure, Refused
 from grader.portal.lti.tables import PEOPLE, insert_if_new
 from grader.portal.lti.tool import CLAIM, DEEP_LINKING, Tool, is_writable
-from grader.portal.lti.web import is_loopback, origin_of
+from grader.portal.lti.web import is_service_address
 
-__all__ = ["DeepLink", "Launch", "accept_launch", "is_service_address", "roles_of"]
+__all__ = ["DeepLink", "Launch", "accept_launch", "roles_of"]
 
 ALGORITHM = "RS256"
 CLOCKS_DIFFER_S = 60
@@ -142,16 +141,6 @@ def roles_of(roles: Any) -> tuple[bool, bool]:
     return f"{ROLE}Instructor" in found, f"{ROLE}Learner" in found
 
 
-def is_service_address(address: str) -> bool:
-    """Whether requests may go to an address: by https, or on this machine."""
-    try:
-        origin_of(address)
-        parts = urlsplit(address)
-    except ValueError:
-        return False
-    return parts.scheme == "https" or is_loopback(parts.hostname or "")
-
-
 def _verified(tool: Tool, platform: Platform, id_token: str) -> dict[str, Any]:
     """The claims of a message that the platform signed, with the one algorithm that is allowed."""
     try:
@@ -182,7 +171,7 @@ def _check_envelope(claims: Mapping[str, Any], login: Login, now: datetime) -> N
     if not max(_time(claims, "iat"), _time(claims, "nbf", 0)) < seconds + CLOCKS_DIFFER_S:
         raise Refused("The clocks of the learning platform and of the portal differ.")
     if not hmac.compare_digest(_text(claims, "nonce").encode(), login.nonce.encode()):
-        raise Refused("The login belongs to another one that was started.")
+        raise Refused("The learning platform answers another login than this one.")
 
 
 def _time(claims: Mapping[str, Any], name: str, otherwise: float | None = None) -> float:

@@ -13,13 +13,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from grader.portal.lti.launch import Launch, is_service_address
+from grader.portal.lti.launch import Launch
 from grader.portal.lti.platforms import Platform, find_platform
 from grader.portal.lti.refusals import PlatformFailure
 from grader.portal.lti.services import call, pages, with_query
 from grader.portal.lti.tables import ITEMS, insert_if_new
 from grader.portal.lti.tool import ITEM_READ_SCOPE, ITEM_SCOPE, SCORE_SCOPE, Tool, digest
-from grader.portal.lti.web import origin_of
+from grader.portal.lti.web import is_service_address, origin_of
 
 __all__ = ["TAG", "find_item", "whole_maximum"]
 

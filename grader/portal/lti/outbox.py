@@ -17,9 +17,10 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -101,6 +102,8 @@ def offer(tool: Tool, offered: Offer) -> int:
     """
     Put a mark into the outbox, unless it is the one that was offered last for this student and column.
 
+    That one may be offered as often as one likes: it is only looked at.
+
     Returns:
         The number of the score.
 
@@ -117,13 +120,17 @@ def offer(tool: Tool, offered: Offer) -> int:
         "submitted_at": offered.submitted_at,
     }
     with tool.database.begin() as connection:
+        latest = _latest(connection, key)
+        if _is_same(latest, values):
+            return int(latest.number)
         if connection.execute(sa.select(ITEMS.c.number).where(ITEMS.c.number == offered.item)).one_or_none() is None:
             raise ValueError(f"there is no column number {offered.item}")
+    with tool.database.begin() as connection:
         insert_if_new(connection, CELLS, ["item", "subject"], item=offered.item, subject=offered.subject)
         connection.execute(sa.update(CELLS).where(key).values(subject=offered.subject))  # from here on it is locked
         cell = connection.execute(sa.select(CELLS).where(key)).one()
-        latest = connection.execute(sa.select(SCORES).where(SCORES.c.number == cell.latest_score)).one_or_none()
-        if latest is not None and all(getattr(latest, name) == value for name, value in values.items()):
+        latest = _latest(connection, key)
+        if _is_same(latest, values):
             return int(latest.number)
         state, reason = State.WAITING, ""
         if latest is not None and latest.state == State.CONFLICT:
@@ -145,6 +152,16 @@ def offer(tool: Tool, offered: Offer) -> int:
         ).scalar_one()
         connection.execute(sa.update(CELLS).where(key).values(latest_score=number))
     return int(number)
+
+
+def _latest(connection: sa.Connection, key: sa.ColumnElement[bool]) -> Any:
+    """The row of the score that was offered last to a cell, or nothing."""
+    joined = sa.select(SCORES).join(CELLS, CELLS.c.latest_score == SCORES.c.number)
+    return connection.execute(joined.where(key)).one_or_none()
+
+
+def _is_same(latest: Any, values: Mapping[str, Any]) -> bool:
+    return latest is not None and all(getattr(latest, name) == value for name, value in values.items())
 
 
 def resend(tool: Tool, number: int) -> bool:

@@ -13,6 +13,8 @@ from urllib.parse import quote, urlsplit
 import jinja2
 from starlette.responses import HTMLResponse
 
+from grader.portal.lti.web import origin_of
+
 __all__ = ["form_target", "show"]
 
 TEMPLATES = Path(__file__).parent / "templates"
@@ -31,8 +33,7 @@ def _templates() -> jinja2.Environment:
 
 def form_target(address: str) -> str:
     """An address as Content-Security-Policy names it: without a query, and without what separates its parts."""
-    parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc}{quote(parts.path, safe='/%:@!$&()*+=~-._')}"
+    return origin_of(address) + quote(urlsplit(address).path, safe="/%:@!$&()*+=~-._")
 
 
 def show(name: str, *, status: int = 200, form_action: str = "'none'", **values: Any) -> HTMLResponse:

@@ -8,6 +8,7 @@ deployments.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
@@ -23,7 +24,7 @@ from grader.errors import UsageError
 from grader.portal.lti.refusals import PlatformFailure, Refused
 from grader.portal.lti.tables import DEPLOYMENTS, PLATFORMS, insert_if_new
 from grader.portal.lti.tool import Tool
-from grader.portal.lti.web import is_loopback, origin_of
+from grader.portal.lti.web import is_service_address
 
 __all__ = [
     "Platform",
@@ -40,7 +41,10 @@ FETCHED_AGAIN_AFTER = timedelta(hours=1)
 USED_WITHOUT_PLATFORM = timedelta(days=1)
 """How long keys are trusted while their platform does not answer."""
 LEAST_PAUSE = timedelta(seconds=10)
+LONGEST_WAIT_S = 2.0
+POLL_S = 0.1
 KEYS_LIMIT = 64 * 1024
+NOT_PUBLISHED = "The learning platform signed with a key that it has not published."
 FEWEST_BITS = 2048
 MOST_BITS = 8192
 LONGEST = 255
@@ -76,9 +80,10 @@ def add_platform(
     token_audience: str = "",
     deployments: Iterable[str] = (),
     is_registered_by_itself: bool = False,
+    is_change: bool = False,
 ) -> Platform:
     """
-    Add a platform.
+    Add a platform, or change the addresses of one.
 
     Args:
         tool: This portal.
@@ -91,6 +96,7 @@ def add_platform(
         token_audience: Whom a request for a token addresses, if not the token's address.
         deployments: Those that may open the portal. Without any, the first launch decides.
         is_registered_by_itself: Whether the platform itself named its addresses.
+        is_change: Whether it may be known already. Deployments that are known stay so.
 
     Raises:
         UsageError: An address is not https, something is too long, or the platform is known already.
@@ -111,27 +117,26 @@ def add_platform(
         "is_registered_by_itself": is_registered_by_itself,
         "expects_deployment": not found,
     }
+    chosen = sa.and_(PLATFORMS.c.issuer == issuer, PLATFORMS.c.client_id == client_id)
     with tool.database.begin() as connection:
         if not insert_if_new(connection, PLATFORMS, ["issuer", "client_id"], **values, added_at=tool.clock()):
-            raise UsageError(
-                f"The client {client_id} of {issuer} is known already.", "Remove it first, or register a new client."
-            )
-        chosen = sa.and_(PLATFORMS.c.issuer == issuer, PLATFORMS.c.client_id == client_id)
+            if not is_change:
+                raise UsageError(
+                    f"The client {client_id} of {issuer} is known already.",
+                    "Use `grader lti add --change` to enter other addresses for it.",
+                )
+            del values["expects_deployment"]
+            fetched = {"keys": None, "keys_fetched_at": None, "keys_tried_at": None}
+            connection.execute(sa.update(PLATFORMS).where(chosen).values(values | fetched))
         number = connection.execute(sa.select(PLATFORMS.c.number).where(chosen)).scalar_one()
         for deployment in found:
             _insert_deployment(connection, number, deployment)
-    return Platform(number=number, **values)  # type: ignore[arg-type]  # the columns are the fields
+    return find_platform(tool, number)
 
 
 def _check_address(address: str) -> None:
-    try:
-        origin_of(address)
-        parts = urlsplit(address)
-        if parts.scheme == "https" or is_loopback(parts.hostname or ""):
-            return
-    except ValueError:
-        pass
-    raise UsageError(f"{address[:200]!r} is not an https address.", "Copy it from the platform once more.")
+    if not is_service_address(address):
+        raise UsageError(f"{address[:200]!r} is not an https address.", "Copy it from the platform once more.")
 
 
 def add_deployment(tool: Tool, platform: int, deployment_id: str) -> None:
@@ -213,17 +218,19 @@ def key_of(tool: Tool, platform: Platform, kid: str) -> RSAKey:
         columns = (PLATFORMS.c["keys"], PLATFORMS.c.keys_fetched_at, PLATFORMS.c.keys_tried_at)
         row = connection.execute(sa.select(*columns).where(chosen)).one()
     age = now - row.keys_fetched_at if row.keys_fetched_at else None
-    known = _read_keys(row[0] or "").get(kid)
+    known = _read_key(row[0] or "", kid)
     if known and age is not None and age < FETCHED_AGAIN_AFTER:
         return known
     fallback = known if age is not None and age < USED_WITHOUT_PLATFORM else None
     with tool.database.begin() as connection:
-        recently = sa.or_(PLATFORMS.c.keys_tried_at.is_(None), PLATFORMS.c.keys_tried_at <= now - LEAST_PAUSE)
-        turn = connection.execute(sa.update(PLATFORMS).where(chosen, recently).values(keys_tried_at=now)).rowcount == 1
+        tried = PLATFORMS.c.keys_tried_at  # later than now, if the clock was set back
+        long_ago = sa.or_(tried.is_(None), tried <= now - LEAST_PAUSE, tried > now + LEAST_PAUSE)
+        turn = connection.execute(sa.update(PLATFORMS).where(chosen, long_ago).values(keys_tried_at=now)).rowcount == 1
     if not turn:
-        if fallback:
-            return fallback
-        raise Refused("The learning platform signed with a key that it has not published.")
+        found = fallback or _wait_for_key(tool, platform, kid)
+        if found is None:
+            raise Refused(NOT_PUBLISHED)
+        return found
     try:
         answer = tool.web.expect(
             "GET", platform.keys_address, is_guarded=platform.is_registered_by_itself, limit=KEYS_LIMIT
@@ -235,27 +242,40 @@ def key_of(tool: Tool, platform: Platform, kid: str) -> RSAKey:
         raise
     with tool.database.begin() as connection:
         connection.execute(sa.update(PLATFORMS).where(chosen).values(keys=text, keys_fetched_at=now))
-    found = _read_keys(text).get(kid)
+    found = _read_key(text, kid)
     if found is None:
-        raise Refused("The learning platform signed with a key that it has not published.")
+        raise Refused(NOT_PUBLISHED)
     return found
 
 
-def _read_keys(text: str) -> dict[str, RSAKey]:
-    """The usable keys of a set, by name: RSA, for RS256 and for signatures, and not too short."""
+def _wait_for_key(tool: Tool, platform: Platform, kid: str) -> RSAKey | None:
+    """The key that somebody else is fetching just now, for another launch."""
+    columns = (PLATFORMS.c["keys"], PLATFORMS.c.keys_fetched_at, PLATFORMS.c.keys_tried_at)
+    until = time.monotonic() + LONGEST_WAIT_S
+    while True:
+        with tool.database.begin() as connection:
+            row = connection.execute(sa.select(*columns).where(PLATFORMS.c.number == platform.number)).one()
+        found = _read_key(row[0] or "", kid)
+        is_over = row.keys_fetched_at is not None and row.keys_fetched_at >= row.keys_tried_at
+        if found or is_over or time.monotonic() > until:
+            return found
+        time.sleep(POLL_S)
+
+
+def _read_key(text: str, kid: str) -> RSAKey | None:
+    """The key of this name in a set, if it is usable: RSA, for RS256 and for signatures, and not too short."""
     try:
         entries: Any = json.loads(text)["keys"] if text else []
     except (ValueError, KeyError, TypeError, RecursionError):
-        return {}
-    found: dict[str, RSAKey] = {}
+        return None
     for entry in entries if isinstance(entries, list) else []:
-        if not isinstance(entry, dict) or entry.get("kty") != "RSA" or not isinstance(entry.get("kid"), str):
+        if not isinstance(entry, dict) or entry.get("kid") != kid or entry.get("kty") != "RSA":
             continue
         if entry.get("use", "sig") != "sig" or entry.get("alg", "RS256") != "RS256":
             continue
         try:
             if FEWEST_BITS <= int.from_bytes(urlsafe_b64decode(entry["n"].encode()), "big").bit_length() <= MOST_BITS:
-                found[entry["kid"]] = RSAKey.import_key({name: entry[name] for name in ("kty", "n", "e")})
+                return RSAKey.import_key({name: entry[name] for name in ("kty", "n", "e")})
         except (JoseError, ValueError, TypeError, KeyError, AttributeError):
             continue
-    return found
+    return None

@@ -11,6 +11,7 @@ import contextlib
 import email.utils
 import ipaddress
 import json
+import re
 import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,7 @@ __all__ = [
     "Web",
     "is_loopback",
     "is_public",
+    "is_service_address",
     "open_client",
     "origin_of",
     "resolve",
@@ -45,8 +47,12 @@ SIZE_LIMIT = 256 * 1024
 LONGEST_WAIT_S = 24 * 3600.0
 PORTS = {"https": 443, "http": 80}
 
+HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
+"""A name or an address. Names in other letters are written as `xn--…`."""
 TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 """Addresses of version 6 that a network turns into ones of version 4."""
+HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
+"""A name or an address. Names in other letters are written as `xn--…`."""
 TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 """The addresses of version 6 that a network turns into ones of version 4."""
 
@@ -135,11 +141,22 @@ def origin_of(address: str) -> str:
         ValueError: It is not the address of a web page.
     """
     parts = urlsplit(address)
-    if parts.scheme not in PORTS or not parts.hostname or parts.username is not None or parts.password is not None:
+    host = parts.hostname or ""
+    if parts.scheme not in PORTS or not HOST.fullmatch(host) or parts.username is not None:
         raise ValueError("not a web address")
-    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    host = f"[{host}]" if ":" in host else host
     port = "" if parts.port in (None, PORTS[parts.scheme]) else f":{parts.port}"
     return f"{parts.scheme}://{host}{port}"
+
+
+def is_service_address(address: str) -> bool:
+    """Whether requests may go to an address: by https, or on this machine."""
+    try:
+        origin_of(address)
+        parts = urlsplit(address)
+    except ValueError:
+        return False
+    return parts.scheme == "https" or is_loopback(parts.hostname or "")
 
 
 def shown(address: str) -> str:

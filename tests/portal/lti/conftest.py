@@ -28,7 +28,7 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
 
 @pytest.fixture(scope="module")
 def running(certificates: Certificates, database: sa.Engine) -> Iterator[Served]:
-    with served_tool(certificates, database, timeout=1) as made:
+    with served_tool(certificates, database) as made:
         yield made
 
 

@@ -152,6 +152,7 @@ class Served:
     clock: Clock
     network: Network
     certificates: Certificates
+    client: httpx.Client
     launches: list[Launch] = field(default_factory=list)
 
     def browser(self) -> httpx.Client:
@@ -159,19 +160,16 @@ class Served:
 
 
 @contextlib.contextmanager
-def served_tool(
-    certificates: Certificates, database: sa.Engine, *, title: str = "Gradients", timeout: float = 10
-) -> Iterator[Served]:
+def served_tool(certificates: Certificates, database: sa.Engine, *, title: str = "Gradients") -> Iterator[Served]:
     METADATA.create_all(database)
     clock, network = Clock(), Network()
     with open_client(verify=certificates.trusting()) as client:
-        client.timeout = httpx.Timeout(timeout)
         web = Web(client, find_addresses=network.find, allows=network.allows)
         running: list[Served] = []
 
         def app(port: int) -> Starlette:
             tool = Tool(base=f"https://127.0.0.1:{port}", title=title, database=database, web=web, clock=clock)
-            made = Served(tool, clock, network, certificates)
+            made = Served(tool, clock, network, certificates, client)
             running.append(made)
 
             def on_launch(request: Request, launch: Launch) -> Response:

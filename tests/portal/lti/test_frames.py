@@ -148,8 +148,8 @@ def test_nobody_is_signed_in_as_somebody_else(page: Any, lms: Lms) -> None:
     assert taken.text == "welcome student-1", "nothing else was wrong with it"
 
 
-def test_a_choice_goes_back_to_the_platform(page: Any, lms: Lms) -> None:
-    """Through the form that the page's policy allows, by itself."""
+def makes_a_link(lms: Lms) -> None:
+    """From now on, a teacher comes to choose an assignment."""
     lms.changes = {
         f"{CLAIM}message_type": "LtiDeepLinkingRequest",
         f"{CLAIM}roles": [f"{ROLE}Instructor"],
@@ -158,7 +158,13 @@ def test_a_choice_goes_back_to_the_platform(page: Any, lms: Lms) -> None:
             "accept_types": ["ltiResourceLink"],
         },
     }
+    lms.platform.asked.clear()
     lms.platform.answers["/return"] = lambda asked: HTMLResponse("<!doctype html>thank you")
+
+
+def test_a_choice_goes_back_to_the_platform(page: Any, lms: Lms) -> None:
+    """Through the form that the page's policy allows, by itself."""
+    makes_a_link(lms)
     page.goto(f"{lms.platform.base}/course")
     frame = page.frame_locator("iframe")
     frame.get_by_role("button", name="Go on").click()
@@ -171,8 +177,8 @@ def test_a_choice_goes_back_to_the_platform(page: Any, lms: Lms) -> None:
     assert list(parse_qs(asked.body.decode())) == ["JWT"]
 
 
-def test_without_scripts_a_launch_works(chromium: Any, lms: Lms) -> None:
-    """And so does the answer to a deep link, by a button."""
+def test_everything_works_without_scripts(chromium: Any, lms: Lms) -> None:
+    """Wherever a script would go on by itself, there is something to press."""
     context = chromium.new_context(ignore_https_errors=True, java_script_enabled=False)
     page = context.new_page()
     page.goto(f"{lms.platform.base}/course?target=_parent")
@@ -180,4 +186,12 @@ def test_without_scripts_a_launch_works(chromium: Any, lms: Lms) -> None:
     frame.get_by_role("link", name="Continue").click()
     frame.get_by_role("button", name="Go on").click()
     frame.get_by_text("welcome student-1").wait_for()
+
+    makes_a_link(lms)
+    page.goto(f"{lms.platform.base}/course")
+    frame.get_by_role("button", name="Go on").click()
+    frame.get_by_label("Week 2").check()
+    frame.get_by_role("button", name="Make the link").click()
+    frame.get_by_role("button", name="Continue").click()
+    frame.get_by_text("thank you").wait_for()
     context.close()

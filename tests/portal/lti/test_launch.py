@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -106,9 +107,9 @@ CLAIMS = {
     "made in the future": (of_claim("iat", time.time() + 3600), "clocks"),
     "no time": (of_claim("iat", None), "when it was made"),
     "not valid yet": (of_claim("nbf", time.time() + 3600), "clocks"),
-    "another nonce": (of_claim("nonce", "x" * 43), "belongs to another one"),
-    "no nonce": (of_claim("nonce", None), "belongs to another one"),
-    "a nonce that is no text": (of_claim("nonce", "\ud800"), "belongs to another one"),
+    "another nonce": (of_claim("nonce", "x" * 43), "answers another login"),
+    "no nonce": (of_claim("nonce", None), "answers another login"),
+    "a nonce that is no text": (of_claim("nonce", "\ud800"), "answers another login"),
     "another version": (of_claim(f"{CLAIM}version", "1.1.0"), "another version"),
     "no version": (of_claim(f"{CLAIM}version", None), "another version"),
     "another deployment": (of_claim(f"{CLAIM}deployment_id", "deployment-2"), "not connected to this part"),
@@ -230,7 +231,7 @@ def test_a_login_is_used_once(served: Served, platform: FakePlatform) -> None:
 
     assert first.text == "welcome student-1"
     assert_refused(served, again, "used already")
-    assert_refused(served, replayed, "belongs to another one")
+    assert_refused(served, replayed, "answers another login")
 
 
 def test_a_login_belongs_to_one_browser(served: Served, platform: FakePlatform) -> None:
@@ -342,8 +343,32 @@ def test_a_new_key_of_a_platform_is_fetched(served: Served, platform: FakePlatfo
     assert launch(served, platform).text == "welcome student-1"
 
 
+def test_launches_at_the_same_time_wait_for_the_keys(served: Served, platform: FakePlatform) -> None:
+    """Only one of them fetches them, and none is refused."""
+    served.clock.move(days=5)
+    usual, old = platform.answers["/jwks"], platform.key
+    platform.key = RSAKey.generate_key(2048, auto_kid=True)
+    platform.asked.clear()
+
+    def take_time(asked: Asked) -> Response:
+        time.sleep(0.4)
+        return JSONResponse(platform.keys(platform.key))
+
+    platform.answers["/jwks"] = take_time
+    texts: list[str] = []
+    threads = [threading.Thread(target=lambda: texts.append(launch(served, platform).text)) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    platform.key, platform.answers["/jwks"] = old, usual
+
+    assert texts == ["welcome student-1"] * 4
+    assert platform.count("/jwks") == 1
+
+
 def slow(asked: Asked) -> Response:
-    time.sleep(1.5)
+    time.sleep(1)
     return JSONResponse({"keys": []})
 
 
@@ -376,10 +401,13 @@ def test_keys_that_cannot_be_had(served: Served, platform: FakePlatform, name: s
     served.clock.move(hours=2 * (list(KEYS).index(name) + 1))
     platform.key = RSAKey.generate_key(2048, auto_kid=True)
     platform.answers["/jwks"] = answer(platform)
+    patience = served.client.timeout
+    served.client.timeout = 0.5 if name == "slow" else patience
     try:
         assert_refused(served, launch(served, platform), words)
     finally:
         platform.key, platform.answers["/jwks"] = key, usual
+        served.client.timeout = patience
 
 
 def test_a_short_key_is_none(served: Served, platform: FakePlatform) -> None:
@@ -478,6 +506,10 @@ DEEP_LINKS: dict[str, tuple[Callable[[Claims], Any], str]] = {
     ),
     "no address": (deep(deep_link_return_url=None), "where the new link"),
     "a script as an address": (deep(deep_link_return_url="javascript:alert(1)"), "where the new link"),
+    "an address that is more than one": (
+        deep(deep_link_return_url="https://a;script-src 'unsafe-inline'/"),
+        "where the new link",
+    ),
     "an address without https": (deep(deep_link_return_url="http://lms.test/"), "where the new link"),
     "no links": (deep(accept_types=["html"]), "does not accept"),
     "too much data": (deep(data="x" * 20_001), "cannot be sent back"),

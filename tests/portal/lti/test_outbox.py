@@ -17,7 +17,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from grader.portal.lti.delivery import deliver_due
 from grader.portal.lti.lineitems import find_item
 from grader.portal.lti.outbox import Entry, Offer, State, entries, offer, resend
-from grader.portal.lti.tables import SCORES
+from grader.portal.lti.tables import CELLS, SCORES
 from grader.portal.lti.tokens import TokenCache
 from grader.portal.lti.tool import SCORE_SCOPE, Tool
 from tests.classroom.test_postgresql import PROGRAMS, Server
@@ -133,6 +133,15 @@ def test_the_same_mark_is_offered_once(column: Column) -> None:
 
     assert column.states() == [("a", State.DELIVERED), ("b", State.SUPERSEDED), ("a", State.DELIVERED)]
     assert [json_of(asked)["scoreGiven"] for asked in column.posted()] == [1, 1]
+
+
+def test_the_same_mark_again_waits_for_nobody(column: Column) -> None:
+    """It changes nothing, so that all marks may be offered all the time, also while others write."""
+    number = column.offer("a", 1)
+    with column.tool.database.begin() as writing:
+        writing.execute(sa.update(CELLS).values(subject=CELLS.c.subject))
+
+        assert column.offer("a", 1) == number
 
 
 def test_timestamps_grow(served: Served, column: Column) -> None:

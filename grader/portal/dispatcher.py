@@ -12,7 +12,9 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+
+import sqlalchemy as sa
 
 from grader.classroom.decisions import adjustments_by_owner
 from grader.classroom.documents import Handling
@@ -104,6 +106,18 @@ class Dispatcher:
             number = judge_again(connection, stale)
         self.wake()
         return number
+
+    def execute_again(self, connection: sa.Connection, served: Served, attempts: Iterable[Attempt]) -> int:
+        """
+        Put finished attempts into the queue again, to be executed anew. After the transaction, `wake` has to be called.
+
+        Returns:
+            int: How many.
+        """
+        basis, chosen = served.basis(self._portal.clock()), list(attempts)
+        for attempt in chosen:
+            self._portal.gradebook.forget_execution(connection, Keys.of(*_owned(attempt), basis).execution)
+        return judge_again(connection, [attempt.id for attempt in chosen])
 
     def _run(self) -> None:
         while not self._stop.is_set():

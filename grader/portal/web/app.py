@@ -17,6 +17,7 @@ from starlette.staticfiles import StaticFiles
 from grader.errors import GraderError
 from grader.portal.web import health, live, signin, student
 from grader.portal.web.guard import Guard
+from grader.portal.web.staff.routes import routes as staff_routes
 from grader.portal.web.visit import SignInNeeded, Site, visit_of
 from grader.reports.html import STYLE
 
@@ -33,6 +34,7 @@ def build_app(site: Site) -> Starlette:
         routes=[
             *signin.routes,
             *student.routes,
+            *staff_routes,
             *live.routes,
             *health.routes,
             Route("/static/report.css", _style),

@@ -110,13 +110,14 @@ def act(visit: Visit, form: FormData) -> Response:
 def mistake(visit: Visit, *, problem: str = "", status: int = 200, filled: Mapping[str, str] | None = None) -> Response:
     """A wrong answer that students share, and how to name the mistake in it."""
     served = offered(visit)
-    group = _group(visit, served)
+    group, names = _group(visit, served)
     path = source_to_write(visit.portal, served)
     return visit.render(
         "staff/mistake.html.jinja",
         status=status,
         served=served,
         group=group,
+        names=names,
         file=path.name if path else "",
         filled=filled or {},
         said=said(visit),
@@ -169,8 +170,8 @@ def _reload(visit: Visit) -> tuple[list[Served], int]:
     return changed, number
 
 
-def _group(visit: Visit, served: Served) -> Group:
-    """The shared answer that the address names."""
+def _group(visit: Visit, served: Served) -> tuple[Group, dict[str, str]]:
+    """The shared answer that the address names, and the names of students by the addresses of their reports."""
     with visit.portal.begin() as connection:
         places = places_of(connection, served)
         keys = (place.shown.result for place in places if place.shown is not None)
@@ -180,7 +181,7 @@ def _group(visit: Visit, served: Served) -> Group:
     found = next((group for where, group in _shared(served, places, readings) if where == address), None)
     if found is None:
         raise HTTPException(404)
-    return found
+    return found, {entry.file: place.person.display for place, entry in entries_of(places, readings, served)}
 
 
 def _shared(served: Served, places: Sequence[Place], readings: Mapping[str, Reading]) -> list[tuple[str, Group]]:

@@ -40,11 +40,7 @@ __all__ = [
 
 
 class Outcome(enum.Enum):
-    """
-    What became of one exercise, or of one of its cases.
-
-    They stand in the order of display: if several apply, the first one says most.
-    """
+    """What became of an exercise or of one of its cases, in the order of display: the first one says most."""
 
     GRADER_ERROR = "grader_error"
     FORBIDDEN = "forbidden"
@@ -260,6 +256,7 @@ class ExerciseResult:
         fingerprint: Equal for submissions with the same wrong answer; None if the answer is not wrong.
         views: One per target, for pictures; public batch only.
         parts: The parts that have points of their own, which then add up.
+        shares: The points of each of these parts, also if nothing was called; empty if there are none.
         adjustment: What an instructor decided; `points` already include it.
         before_hidden: The result as if there were no hidden cases; None if this one does not depend on any.
     """
@@ -281,6 +278,7 @@ class ExerciseResult:
     question: str = ""
     views: tuple[BatchView, ...] = ()
     parts: tuple[PartResult, ...] = ()
+    shares: tuple[float, ...] = ()
     adjustment: Adjustment | None = None
     before_hidden: ExerciseResult | None = dataclasses.field(default=None, repr=False)
 
@@ -295,6 +293,7 @@ class ExerciseResult:
             max_points=exercise.points,
             arguments=exercise.arguments,
             targets=exercise.targets,
+            shares=exercise.shares,
             message=message,
             question=exercise.question,
             **details,

@@ -114,6 +114,7 @@ def _shown(result: ExerciseResult, visibility: Visibility) -> ExerciseResult:
         visible,
         points=0.0,
         max_points=0.0,
+        shares=(),
         adjustment=None,
         counterexample=visible.counterexample if visibility.hints >= _ALL_HINTS else None,
         diagnoses=tuple(_with_fewer_hints(diagnosis, visibility.hints) for diagnosis in visible.diagnoses),

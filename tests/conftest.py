@@ -51,6 +51,7 @@ LONGEST = (
     "reports/test_secrets.py",
     "ci/test_gradescope.py",
     "ci/test_github.py",
+    "ci/test_classroom50.py",
     "authoring/test_validate.py",
     "classroom/test_rescoring.py",
     "test_pipeline.py",

@@ -32,7 +32,6 @@ from grader.execution.asking import CHAIN
 from grader.execution.channel import Reply, reply_from
 from grader.execution.packed import pack_execution, unpack_execution
 from grader.exports.formats import Format
-from grader.exports.render import render
 from grader.harness.wire import PREFIX
 from grader.model import CallError, Outcome, Report
 from grader.reports.html import render_html
@@ -41,6 +40,7 @@ from grader.reports.reading import parse_report
 from tests.case_samples import payload_of
 from tests.classroom.class_samples import received_of
 from tests.conftest import ROOT, assignment_called
+from tests.exports.rendering import rendered
 from tests.fuzz.values import TENSORS
 from tests.inprocess import InProcessRun
 
@@ -129,7 +129,7 @@ def written(report: Report) -> Iterator[str]:
     yield render_html(report)
     read = parse_report(text)
     for form in Format:
-        yield render([read], form)
+        yield rendered(read, form)
 
 
 def all_is_well(assignment_id: str, report: Report, changed: set[str]) -> None:
@@ -356,4 +356,4 @@ def written_anyhow(report: Report) -> Iterator[tuple[str, str]]:
     read = parse_report(render_json(report))
     for form in Format:
         with contextlib.suppress(UsageError):
-            yield form.value, render([read], form)
+            yield form.value, rendered(read, form)

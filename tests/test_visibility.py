@@ -14,7 +14,6 @@ from grader.classroom.adjustments import adjust_report
 from grader.errors import UsageError
 from grader.exports.formats import OF_MARKS, Format
 from grader.exports.gradescope import render_gradescope
-from grader.exports.render import render
 from grader.exports.words import harmless
 from grader.model import (
     Adjustment,
@@ -34,6 +33,7 @@ from grader.reports.reading import read_report
 from grader.visibility import Visibility, is_released, read_moment, released_at, views_of
 from tests.conftest import ROOT, raw_submission
 from tests.exports.readers import validate_gradescope
+from tests.exports.rendering import rendered
 
 SCHEMA = json.loads((ROOT / "grader" / "schemas" / "report-1.json").read_text())
 LATER = Visibility(release="2030-01-01T12:00:00+01:00", hints=1)
@@ -116,7 +116,7 @@ def documents_for_students(report: Report) -> dict[str, str]:
     content = report_to_dict(shown)
     jsonschema.validate(content, SCHEMA)
     documents = {"html": render_html(shown), "json": render_json(shown)}
-    documents |= {form.value: render([read_report(content)], form) for form in Format if form not in OF_MARKS}
+    documents |= {form.value: rendered(read_report(content), form) for form in Format if form not in OF_MARKS}
     results = json.loads(gradescope_results(report_to_dict(whole), content))
     validate_gradescope(results)
     visible = {name: results[name] for name in results if name not in ("score", "extra_data")}
@@ -211,8 +211,8 @@ def test_each_format_refuses_the_wrong_copy(form: Format) -> None:
     refused, taken = (shown, whole) if form in OF_MARKS else (whole, shown)
 
     with pytest.raises(UsageError, match="2030-01-01T12:00:00"):
-        render([refused], form)
-    assert render([taken], form)
+        rendered(refused, form)
+    assert rendered(taken, form)
 
 
 def test_gradescope_shows_the_rest_after_publication() -> None:

@@ -35,7 +35,7 @@ def export(reports: tuple[Path, ...], name: str, notebooks: tuple[Path, ...], ou
 
     \b
     junit       JUnit XML                        gradescope  results.json
-    github      annotations, on stdout           classroom   lines for GITHUB_ENV
+    github      annotations, on stdout           classroom50 result.json
     markdown    a step summary                   gitlab      Code Quality
     canvas      a gradebook                      moodle      a grading worksheet
     csv         a row for each exercise

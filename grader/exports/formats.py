@@ -16,7 +16,7 @@ class Format(enum.Enum):
     GRADESCOPE = "gradescope"
     GITHUB = "github"
     MARKDOWN = "markdown"
-    CLASSROOM = "classroom"
+    CLASSROOM50 = "classroom50"
     GITLAB = "gitlab"
     CANVAS = "canvas"
     MOODLE = "moodle"

@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from grader.errors import UsageError
-from grader.exports.classroom import render_classroom
+from grader.exports.classroom50 import render_classroom50
 from grader.exports.formats import OF_MARKS, Format
 from grader.exports.github import render_annotations
 from grader.exports.gitlab import render_code_quality
@@ -36,7 +36,7 @@ RENDERERS: Mapping[Format, Callable[[Sequence[Harmless]], str]] = {
     Format.GRADESCOPE: _single(Format.GRADESCOPE, render_gradescope),
     Format.GITHUB: render_annotations,
     Format.MARKDOWN: render_markdown,
-    Format.CLASSROOM: _single(Format.CLASSROOM, render_classroom),
+    Format.CLASSROOM50: _single(Format.CLASSROOM50, render_classroom50),
     Format.GITLAB: render_code_quality,
     Format.CANVAS: render_canvas,
     Format.MOODLE: render_moodle,

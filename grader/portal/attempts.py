@@ -175,15 +175,19 @@ def places_in_queue(connection: sa.Connection) -> dict[int, int]:
 # ------------------------------------------------------------------------------------------------------------ queue
 
 
-def claim(connection: sa.Connection, holder: str, assignments: Iterable[str], now: dt.datetime) -> Attempt | None:
+def claim(
+    connection: sa.Connection, holder: str, assignments: Iterable[str], now: dt.datetime, *, busy: Iterable[int] = ()
+) -> Attempt | None:
     """
     Take the next attempt to grade: those without a result first, then those to judge again, each in their order.
 
     Args:
         holder: A name that no other server ever had.
         assignments: The ids of those that this server has. Attempts at others stay in the queue.
+        busy: The numbers of attempts that this server still grades, although it may have been too slow to keep them.
     """
-    is_free = (ATTEMPTS.c.state == QUEUED) | ((ATTEMPTS.c.state == RUNNING) & (ATTEMPTS.c.held_until < now))
+    is_given_up = (ATTEMPTS.c.state == RUNNING) & (ATTEMPTS.c.held_until < now)
+    is_free = ((ATTEMPTS.c.state == QUEUED) | is_given_up) & ATTEMPTS.c.id.not_in(list(busy))
     is_free &= ATTEMPTS.c.assignment.in_(list(assignments))
     order = (ATTEMPTS.c.result.is_not(None), ATTEMPTS.c.id)
     first = sa.select(ATTEMPTS.c.id).where(is_free).order_by(*order).limit(1).with_for_update(skip_locked=True)

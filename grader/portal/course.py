@@ -25,6 +25,11 @@ __all__ = ["FILE", "Course", "Late", "Offer", "course_schema", "open_course"]
 FILE = "course.toml"
 SCHEMA = "grader.course/1"
 
+PLAIN = {
+    "Object contains unknown field": "There is no setting",
+    "Object missing required field": "There is no",
+}
+
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
@@ -201,11 +206,11 @@ def _line(text: str, where: str, message: str = "") -> int:
 
 
 def _plainly(message: str, where: str) -> str:
-    name = where.strip("`").rpartition(".")[2]
-    plain = message.replace("Object contains unknown field", "There is no setting").replace(
-        "Object missing required field", "There is no"
-    )
-    return plain if "`" in plain or not name or name == "$" else f"`{name}`: {plain[0].lower()}{plain[1:]}"
+    for theirs, ours in PLAIN.items():
+        if message.startswith(theirs):
+            return message.replace(theirs, ours)
+    name = re.sub(r"^\$\.?|^assignment\[\d+\]\.?", "", where.strip("`").removeprefix("$."))
+    return f"`{name}` is not right: {message[0].lower()}{message[1:]}" if name else message
 
 
 def _suggestion(message: str) -> str:

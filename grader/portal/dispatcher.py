@@ -65,6 +65,7 @@ class Dispatcher:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
         self._prolonged = time.monotonic()
+        self._busy = set[int]()
         self._released: frozenset[str] | None = None
 
     def start(self) -> None:
@@ -132,6 +133,7 @@ class Dispatcher:
                 self._stop.wait(PAUSE_AFTER_FAULT_S)
 
     def _grade(self) -> None:
+        self._busy.clear()
         with Pool[Label | None](self._workers) as pool:
             if self._warm_up:
                 self._add_warm_up(pool)
@@ -159,7 +161,7 @@ class Dispatcher:
     def _add_next(self, pool: Pool[Label | None]) -> bool:
         portal = self._portal
         with portal.begin() as connection:
-            attempt = claim(connection, self._holder, portal.served, portal.clock())
+            attempt = claim(connection, self._holder, portal.served, portal.clock(), busy=self._busy)
             if attempt is None:
                 return False
             content = content_of(connection, attempt)
@@ -179,6 +181,7 @@ class Dispatcher:
             visibility=served.visibility,
             now=portal.clock(),
         )
+        self._busy.add(attempt.id)
         pool.add((attempt, served, keys), self._task(served, submission, handling))
         return True
 
@@ -200,6 +203,7 @@ class Dispatcher:
             if label is None:
                 continue
             attempt, served, keys = label
+            self._busy.discard(attempt.id)
             graded = set_aside(task, finished) if isinstance(finished, GraderFault) else finished
             owner, _ = _owned(attempt)
             basis = served.basis(task.handling.now)

@@ -95,6 +95,7 @@ def _exercise(exercise: ExerciseResult) -> dict[str, Any]:
         "arguments": list(exercise.arguments),
         "targets": list(exercise.targets),
         **({"parts": [_part(part) for part in exercise.parts]} if exercise.parts else {}),
+        **({"shares": list(exercise.shares)} if exercise.shares else {}),
         "fingerprint": exercise.fingerprint,
         "notices": [{"id": notice.id, "message": notice.message} for notice in exercise.notices],
         "error": _error(exercise.error),

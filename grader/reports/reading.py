@@ -45,7 +45,8 @@ class Finding:
         adjustment: The instructor's decision; `points` already includes it.
         cell, line: Where to look in the notebook: the line that raised, or else the start of the function.
         place: The same line in the student's file; see `grader.reports.places`.
-        parts: The parts that have points of their own.
+        parts: The parts that have points of their own, if the exercise was called.
+        shares: The points of each of these parts, in any case.
     """
 
     name: str
@@ -61,6 +62,7 @@ class Finding:
     line: int | None = None
     place: Place | None = None
     parts: tuple[PartResult, ...] = ()
+    shares: tuple[float, ...] = ()
 
     @property
     def is_adjusted(self) -> bool:
@@ -225,6 +227,7 @@ def _finding(exercise: Mapping[str, Any]) -> Finding:
         cell=_whole(where.get("cell")),
         line=_whole(where.get("line")),
         parts=tuple(map(_part, exercise.get("parts", ()))),
+        shares=tuple(map(_number, exercise.get("shares", ()))),
     )
 
 

@@ -1,11 +1,13 @@
-"""Readers of the exports, written from the documentation of GitHub, GitHub Classroom, GitLab and Gradescope."""
+"""Readers of the exports, written from the documentation of GitHub, Classroom 50, GitLab and Gradescope."""
 
 from __future__ import annotations
 
-import base64
+import dataclasses
 import json
 import re
 import xml.etree.ElementTree as ET
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 GITHUB_COMMAND = re.compile(r"^\s*::(?P<name>[\w-]+)(?: (?P<properties>[^:]*(?:(?<!:):(?!:)[^:]*)*))?::(?P<data>.*)$")
@@ -60,22 +62,104 @@ def read_environment(text: str) -> dict[str, str]:
     return values
 
 
-def classroom(environment: dict[str, str]) -> dict[str, Any]:
-    """What Classroom's reporter reads: the points in its table, the points that it sends, and whether it fails."""
-    shown = sent = most = 0.0
-    failed = False
-    for runner in environment["GRADER_RUNNERS"].split(","):
-        result = json.loads(base64.b64decode(environment[f"{runner.upper()}_RESULTS"]))
-        assert result["version"] == 1
-        assert result["status"] in ("pass", "fail", "error")
-        assert all(test["status"] in ("pass", "fail", "error") for test in result["tests"])
-        passed = [test["status"] for test in result["tests"]].count("pass")
-        failed = failed or result["status"] != "pass"
-        if result["max_score"]:
-            shown += passed / len(result["tests"]) * result["max_score"]
-            most += result["max_score"]
-        sent += sum(test["score"] for test in result["tests"])
-    return {"shown": shown, "sent": sent, "most": most, "failed": failed}
+CLASSROOM50_IDENTITY = {
+    "classroom": "CLASSROOM",
+    "assignment": "ASSIGNMENT",
+    "submission": "SUBMISSION_TAG",
+    "commit": "COMMIT_URL",
+    "release": "RELEASE_URL",
+    "review": "REVIEW_URL",
+}
+CLASSROOM50_MOST_BYTES = 10 * 1024 * 1024
+
+
+@dataclasses.dataclass
+class Published:
+    """What Classroom 50 makes of a run: its status, the result that it keeps, and whether it publishes a release."""
+
+    status: str
+    result: dict[str, Any]
+    body: str
+    summary: str
+
+    @property
+    def is_released(self) -> bool:
+        return self.status != "error"
+
+
+def classroom50(code: int, folder: Path, outputs: str, variables: Mapping[str, str]) -> Published:
+    """
+    What Classroom 50's runner does when an autograder has ended.
+
+    Args:
+        code: Its exit code.
+        folder: Where it ran.
+        outputs: What it has written to the file GITHUB_OUTPUT.
+        variables: Those that it was given.
+    """
+    told = read_environment(outputs)
+    summary = told.get("summary", "")
+    assert "\n" not in summary
+    assert len(summary) <= 140
+    try:
+        result = classroom50_result((folder / "result.json").read_bytes(), variables)
+        assert code == 0
+    except (AssertionError, LookupError, OSError, TypeError, ValueError):
+        return Published(status="error", result={"score": 0, "max-score": 0, "tests": []}, body="", summary=summary)
+    status = "success" if all(test["passed"] for test in result["tests"]) else "failure"
+    body = folder / "release-body.md"
+    return Published(
+        status=told.get("status", status),
+        result=result,
+        body=body.read_text(encoding="utf-8") if body.is_file() else "",
+        summary=summary,
+    )
+
+
+def classroom50_result(content: bytes, variables: Mapping[str, str]) -> dict[str, Any]:
+    """Read a `result.json` as the strictest of Classroom 50's readers does. No field is one that the runner writes."""
+    assert len(content) <= CLASSROOM50_MOST_BYTES
+    result = json.loads(content.decode("utf-8"), parse_constant=_no_number)
+    assert isinstance(result, dict)
+    assert result.keys() == {"schema", *CLASSROOM50_IDENTITY, "score", "max-score", "tests"}
+    assert result["schema"] == "classroom50/result/v1"
+    for field, variable in CLASSROOM50_IDENTITY.items():
+        assert result[field], field
+        assert result[field] == variables[variable], field
+    assert result["submission"].startswith("submit/")
+    assert isinstance(result["tests"], list)
+    for test in result["tests"]:
+        assert isinstance(test["test-name"], str)
+        assert test["test-name"]
+        assert type(test["passed"]) is bool
+    for part in (result, *result["tests"]):
+        assert type(part["score"]) is int
+        assert type(part["max-score"]) is int
+        assert 0 <= part["score"] <= part["max-score"]
+    return result
+
+
+def _no_number(name: str) -> None:
+    raise ValueError(f"{name} is not a number in JSON")
+
+
+CLASSROOM50_RUNTIME = {"runs-on", "python", "node", "java", "go", "rust", "apt", "container"}
+
+
+def validate_classroom50_entry(entry: Any) -> None:
+    """Check what Classroom 50 wants of `release_assets` and `runtime` in the entry of an assignment."""
+    paths = entry["release_assets"]
+    names = [path.rpartition("/")[2] for path in paths]
+    assert 0 < len(paths) <= 50
+    assert len(set(names)) == len(names)
+    for name in names:
+        assert re.fullmatch(r"[A-Za-z0-9_-]([A-Za-z0-9._-]*[A-Za-z0-9_-])?", name), name
+        assert name != "result.json"
+    runtime = entry["runtime"]
+    assert runtime.keys() <= CLASSROOM50_RUNTIME
+    assert all(isinstance(runtime[name], str) for name in runtime.keys() & {"python", "runs-on"})
+    assert not {"apt", "container"} <= runtime.keys()
+    assert runtime.get("container", {}).keys() <= {"image", "user"}
 
 
 def gitlab_junit(text: str) -> list[dict[str, Any]]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import datetime as dt
 import io
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import jsonschema
 import junitparser
@@ -15,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
+from grader.calling.exercise import Exercise
 from grader.cli import main
 from grader.errors import UsageError
 from grader.exports.formats import Format
@@ -22,18 +26,20 @@ from grader.exports.github import LIMIT
 from grader.exports.gradescope import render_failure
 from grader.exports.markdown import MAX_BYTES
 from grader.exports.render import RENDERERS, render
-from grader.model import Diagnosis, Outcome, Report
+from grader.model import Diagnosis, ExerciseResult, Outcome, Report
 from grader.reports.json import render_json, report_to_dict
 from grader.reports.reading import ReadReport, read_report
+from grader.visibility import Visibility, views_of
 from tests import report_samples as samples
 from tests.exports.readers import (
     CODE_QUALITY,
-    classroom,
+    classroom50,
+    classroom50_result,
     gitlab_junit,
     read_commands,
-    read_environment,
     validate_gradescope,
 )
+from tests.exports.rendering import CLASSROOM50_VARIABLES, rendered
 
 EVERY = pytest.mark.parametrize("sample", samples.SAMPLES)
 
@@ -41,6 +47,11 @@ EVERY = pytest.mark.parametrize("sample", samples.SAMPLES)
 def read_back(report: Report) -> ReadReport:
     """The report as it is read back from JSON."""
     return read_report(json.loads(json.dumps(report_to_dict(report))))
+
+
+def classroom50_of(report: ReadReport) -> dict[str, Any]:
+    """What Classroom 50 reads."""
+    return classroom50_result(rendered(report, Format.CLASSROOM50).encode(), CLASSROOM50_VARIABLES)
 
 
 def test_each_format_can_be_rendered() -> None:
@@ -128,15 +139,95 @@ def test_no_more_annotations_than_github_shows() -> None:
 
 
 @EVERY
-def test_points_in_classroom_add_up(sample: str) -> None:
+def test_classroom50_accepts_the_points(sample: str) -> None:
+    """They are those of the report. What could not be graded is worth its points, has none, and is marked."""
     report = samples.SAMPLES[sample]()
 
-    read = classroom(read_environment(render([read_back(report)], Format.CLASSROOM))) if report.exercises else None
+    result = classroom50_of(read_back(report))
 
-    if read is not None:
-        assert read["shown"] == read["sent"] == report.score
-        assert read["most"] == report.max_score
-        assert read["failed"] is not all(exercise.passed for exercise in report.exercises)
+    assert result["score"] == report.score == sum(test["score"] for test in result["tests"])
+    assert result["max-score"] == sum(exercise.max_points for exercise in report.exercises)
+    for exercise, test in zip(report.exercises, result["tests"], strict=True):
+        assert (test["test-name"], test["passed"]) == (exercise.name, exercise.passed is True)
+        assert test["status"] == {True: "pass", False: "fail", None: "error"}[exercise.passed]
+        assert all(diagnosis.hint in test["message"] for diagnosis in exercise.diagnoses)
+
+
+@pytest.mark.parametrize(
+    ("shares", "worth", "earned", "score", "most"),
+    [
+        ((), 1.0, 1.0, 1, 1),
+        ((), 0.25, 0.0, 0, 25),
+        ((2.0, 1.0), 3.0, 2.0, 2, 3),
+        ((0.5, 0.5), 1.0, 0.0, 0, 100),
+        ((0.5, 0.5), 1.0, 0.5, 50, 100),
+        ((0.5, 0.5), 1.0, 1.0, 100, 100),
+    ],
+)
+def test_fractions_of_points_are_hundredths_for_the_whole_class(
+    shares: tuple[float, ...], worth: float, earned: float, score: int, most: int
+) -> None:
+    """That depends on what the parts of a result are worth, not on what somebody earned."""
+    outcome = Outcome.MATCH if earned == worth else Outcome.MISMATCH
+    exercise = samples.graded("grad_b1", outcome=outcome, points=earned, max_points=worth, shares=shares)
+
+    result = classroom50_of(read_back(samples.report(exercise)))
+
+    assert (result["score"], result["max-score"]) == (score, most)
+
+
+def test_a_blank_exercise_tells_the_points_of_its_parts() -> None:
+    """It was not called, so its report has no results of parts."""
+    exercise = Exercise(name="layer", targets=("w", "b"), arguments=("dz",), shares=(0.5, 0.5))
+
+    report = samples.report(ExerciseResult.of(exercise, Outcome.BLANK, "layer is still blank."))
+
+    assert read_back(report).findings[0].shares == (0.5, 0.5)
+
+
+def test_classroom50_gets_no_points_before_the_release() -> None:
+    """Neither what somebody earned nor what could be earned; the complete report is refused."""
+    moment = dt.datetime(2026, 12, 1, tzinfo=dt.timezone.utc)
+    whole, shown = views_of(samples.mixed(), Visibility(release="2026-12-04T18:00+01:00"), moment)
+
+    result = classroom50_of(read_back(shown))
+
+    assert {(part["score"], part["max-score"]) for part in (result, *result["tests"])} == {(0, 0)}
+    with pytest.raises(UsageError, match="Students see less"):
+        classroom50_of(read_back(whole))
+
+
+@pytest.mark.parametrize("wrong", [{"COMMIT_URL": ""}, {"SUBMISSION_TAG": "v1"}])
+def test_a_result_of_nobody_is_refused(wrong: dict[str, str]) -> None:
+    with pytest.raises(UsageError, match=next(iter(wrong))):
+        rendered(read_back(samples.mixed()), Format.CLASSROOM50, **wrong)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"score": 2.5},
+        {"score": 3.0},
+        {"score": True},
+        {"score": 11},
+        {"score": -1},
+        {"score": float("nan")},
+        {"owner": "ada"},
+        {"commit": ""},
+        {"assignment": "another"},
+        {"tests": [{"test-name": "grad_w1", "passed": 1, "score": 0, "max-score": 1}]},
+        {"tests": [{"test-name": "grad_w1", "passed": True, "score": 2, "max-score": 1}]},
+    ],
+)
+def test_classroom50_s_reader_refuses_errors(wrong: dict[str, Any], tmp_path: Path) -> None:
+    """Then it is an error, and there is no release."""
+    result = classroom50_of(read_back(samples.perfect()))
+    (tmp_path / "result.json").write_text(json.dumps(result | wrong))
+
+    assert classroom50(0, tmp_path, "", CLASSROOM50_VARIABLES).status == "error"
+    (tmp_path / "result.json").write_text(json.dumps(result))
+    assert classroom50(0, tmp_path, "", CLASSROOM50_VARIABLES).status == "success"
+    assert classroom50(1, tmp_path, "", CLASSROOM50_VARIABLES).status == "error"
 
 
 @EVERY
@@ -238,7 +329,9 @@ def test_text_of_students_is_only_text(text: str, hint: str) -> None:
     assert not rows[1][-1].startswith(("=", "+", "-", "@"))
     validate_gradescope(json.loads(render([hostile], Format.GRADESCOPE)))
     jsonschema.validate(json.loads(render([hostile], Format.GITLAB)), CODE_QUALITY)
-    assert classroom(read_environment(render([hostile], Format.CLASSROOM)))["failed"]
+    (test,) = classroom50_of(hostile)["tests"]
+    assert not read_commands(test["message"])
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f\u2028\ud800]", test["message"])
 
 
 def test_a_summary_has_a_size_limit() -> None:

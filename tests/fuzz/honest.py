@@ -22,12 +22,12 @@ from grader.execution.kept import pack_attempt, unpack_attempt
 from grader.execution.rebinding import rebind_key
 from grader.execution.record import Attempt
 from grader.exports.formats import Format
-from grader.exports.render import render
 from grader.model import Limits, Outcome, Report, Submission
 from grader.reports.html import render_html
 from grader.reports.json import render_json, report_to_dict
 from grader.reports.reading import parse_report
 from tests.conftest import ROOT, assignment_called, raw_submission, source_called
+from tests.exports.rendering import rendered
 from tests.fuzz.values import Record
 from tests.inprocess import InProcessRun
 
@@ -154,7 +154,7 @@ def check_report(report: Report, graded_by: Assignment, *, thoroughly: bool) -> 
     read = parse_report(text)
     if thoroughly:
         _SCHEMA.validate(report_to_dict(report))
-        written |= {form.value: render([read], form) for form in Format}
+        written |= {form.value: rendered(read, form) for form in Format}
     for name, content in written.items():
         assert content.encode("utf-8"), name
         assert "\x1b" not in content, name

@@ -31,7 +31,6 @@ from grader.execution.asking import hidden_keys
 from grader.execution.channel import Reply
 from grader.execution.warm import forkserver
 from grader.exports.formats import OF_MARKS, Format
-from grader.exports.render import render
 from grader.model import Outcome, Report
 from grader.pipeline import grade
 from grader.reference.cases import Case, build_cases
@@ -42,6 +41,7 @@ from grader.reports.reading import read_report
 from grader.visibility import Visibility, views_of
 from tests.case_samples import payload_of
 from tests.conftest import SOURCE, handed_in, raw_submission
+from tests.exports.rendering import rendered
 from tests.inprocess import InProcessRun
 
 LATER = Visibility(release="2030-01-01T12:00:00+01:00")
@@ -63,7 +63,7 @@ def documents(report: Report) -> Iterator[tuple[str, str]]:
         read = read_report(report_to_dict(view))
         for form in Format:
             if (form not in OF_MARKS) if view.is_shown else (form in OF_MARKS):
-                yield form.value, render([read], form)
+                yield form.value, rendered(read, form)
 
 
 # -------------------------------------------------------------------------------------------------- real gradings

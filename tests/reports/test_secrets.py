@@ -24,13 +24,13 @@ from grader.assignment.misconceptions import Misconception
 from grader.checking.check import check
 from grader.diagnosis.wording import table, worded
 from grader.exports.formats import Format
-from grader.exports.render import render
 from grader.model import Diagnosis, Report
 from grader.reference.cases import build_cases
 from grader.reports.html import render_html
 from grader.reports.json import render_json
 from grader.reports.reading import read_report
 from tests.conftest import SOURCES, handed_in
+from tests.exports.rendering import rendered
 from tests.inprocess import InProcessRun
 from tests.test_corpus import ASSIGNMENTS, CORPUS, tomllib
 
@@ -96,7 +96,7 @@ def documents(report: Report) -> Iterator[tuple[str, str]]:
     written = render_json(report)
     yield "json", written
     for form in Format:
-        yield form.value, render([read_report(json.loads(written))], form)
+        yield form.value, rendered(read_report(json.loads(written)), form)
 
 
 def at_level(assignment: Assignment, level: int) -> Assignment:

@@ -8,6 +8,7 @@ get a strict Content-Security-Policy.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import time
 from collections.abc import Callable
@@ -23,6 +24,8 @@ __all__ = ["Guard", "Hosts", "policy"]
 KIB, MIB = 1 << 10, 1 << 20
 OTHER_FORMS_BYTES = 256 * KIB
 UPLOAD_BYTES = 33 * MIB
+DRAINED_BYTES = 256 * MIB
+"""How much of a body that is too large is read: browsers show no answer before they have sent all of it."""
 BODY_S = 120.0
 """How long the body of a request may take, in seconds."""
 OPEN_PATHS = ("/api/", "/lti/")
@@ -81,6 +84,7 @@ class Guard:
             return
         limit = UPLOAD_BYTES if path.startswith(LARGE_PATHS) else OTHER_FORMS_BYTES
         if int(headers.get("content-length") or 0) > limit:
+            await _drain(_Bounded(receive, DRAINED_BYTES))
             answer = PlainTextResponse("The file is too large.\n", 413, {"connection": "close"})
             await answer(scope, receive, self._with_headers(send))
             return
@@ -115,6 +119,12 @@ class Guard:
             await send(message)
 
         return sent
+
+
+async def _drain(receive: Receive) -> None:
+    with contextlib.suppress(HTTPException):
+        while (await receive()).get("more_body", False):
+            pass
 
 
 class _Bounded:

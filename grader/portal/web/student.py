@@ -37,7 +37,9 @@ from grader.portal.receipts import receipt
 from grader.portal.results import changes_since, is_held, result_for
 from grader.portal.served import Served
 from grader.portal.web.limits import allow
+from grader.portal.web.paths import register_paths
 from grader.portal.web.visit import Visit, visit_of
+from grader.visibility import is_released
 
 __all__ = ["attempt_for", "hand_in", "offered", "routes"]
 
@@ -51,7 +53,14 @@ REPORT_POLICY = (
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """How a student stands with an assignment."""
+    """
+    How a student stands with an assignment.
+
+    Attributes:
+        why_not: Why the student cannot hand in now; empty if nothing keeps them from it.
+        is_withheld: Whether the student may not see marks yet.
+        places: Places in the queue, by attempt.
+    """
 
     served: Served
     due: dt.datetime | None
@@ -173,7 +182,7 @@ def report(request: Request) -> Response:
     result = result_for(visit.portal.gradebook, found, visit.person, withheld=withheld)
     if result is None:
         raise HTTPException(404)
-    if request.path_params["kind"] == "report.json":
+    if request.url.path.endswith(".json"):
         return _download(result.text.encode("utf-8"), f"{found.assignment}-{found.number}.json", "application/json")
     return Response(
         result.page, media_type="text/html; charset=utf-8", headers={"content-security-policy": REPORT_POLICY}
@@ -260,7 +269,7 @@ def standing(connection: sa.Connection, served: Served, person: Person, now: dt.
         attempts=attempts,
         mark=mark_of(attempts, served.offer, extension),
         why_not=why_not(connection, person, served.offer, attempts, now),
-        is_withheld=None in from_whom or person.id in from_whom,
+        is_withheld=None in from_whom or person.id in from_whom or not is_released(served.visibility, now),
         places=places_in_queue(connection),
     )
 
@@ -274,14 +283,16 @@ def _download(content: bytes, name: str, media_type: str) -> Response:
     return Response(content, media_type=media_type, headers={"content-disposition": disposition})
 
 
+register_paths()
 routes = [
     Route("/", home),
     Route("/assignments/{assignment}", assignment),
     Route("/assignments/{assignment}", upload, methods=["POST"]),
     Route("/assignments/{assignment}/notebook.{kind}", handout),
-    Route("/attempts/{attempt:int}", attempt),
-    Route("/attempts/{attempt:int}/file", file),
-    Route("/attempts/{attempt:int}/receipt", proof),
-    Route("/attempts/{attempt:int}/{kind:str}", report),
+    Route("/attempts/{attempt:number}", attempt),
+    Route("/attempts/{attempt:number}/file", file),
+    Route("/attempts/{attempt:number}/receipt", proof),
+    Route("/attempts/{attempt:number}/report.html", report),
+    Route("/attempts/{attempt:number}/report.json", report),
     Route("/key", key, methods=["POST"]),
 ]

@@ -1,0 +1,107 @@
+"""The file of a course: its rules, and what it says about mistakes in it."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from grader.cli import main
+from grader.errors import UsageError
+from grader.portal.course import Late, Offer, course_schema, open_course
+from grader.portal.people import read_roster
+from tests.portal.server import write_course
+
+
+@pytest.mark.parametrize(
+    ("settings", "rules", "line", "says"),
+    [
+        ("titel = 3", "", 3, "There is no setting `titel`"),
+        ("", "dew = 2026-10-01T00:00:00Z", 6, "Do you mean `due`?"),
+        ("", "due = 2026-10-01T00:00:00", 6, "no time zone"),
+        ("", "opens = 2026-10-02T00:00:00Z\ndue = 2026-10-01T00:00:00Z", 7, "`due` is before `opens`"),
+        ("", "attempts = -1", 6, "`attempts`"),
+        ("", 'counts = "newest"', 6, "`counts`"),
+        ("", "late = { percent_per_day = 120 }", 6, "percent_per_day"),
+        ("", '[[assignment]]\nid = "two_layer_mse"', 7, "stands twice"),
+        ("", "[[assignment]]\nattempts = 3", 6, "There is no `id`"),
+        ('address = "grader.school.example"', "", 3, "is not an address"),
+        ('address = "https://school.example/grader"', "", 3, "is not an address"),
+        ("a = = 3", "", 3, "is not TOML"),
+    ],
+)
+def test_mistakes_name_their_line(tmp_path: Path, settings: str, rules: str, line: int, says: str) -> None:
+    """Each is one sentence, which says where."""
+    folder = write_course(tmp_path, settings, rules=rules)
+
+    with pytest.raises(UsageError) as raised:
+        open_course(folder)
+
+    assert f"line {line}" in str(raised.value)
+    assert says in str(raised.value)
+
+
+def test_a_new_course_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What `grader course new` writes passes `grader course check`, and links are made for its instructor."""
+    folder = tmp_path / "course"
+
+    assert main(["course", "new", str(folder), "--staff", "prof", "--title", 'Say "hello"']) == 0
+    assert main(["course", "check", str(folder)]) == 0
+    assert main(["course", "links", str(folder), "--staff"]) == 0
+    assert main(["course", "new", str(folder)]) == 2
+
+    out, said = capsys.readouterr()
+    assert out.splitlines()[1].startswith("prof,Instructor,,http://127.0.0.1:8642/sign-in/")
+    assert "0 students, 1 staff" in said
+    assert open_course(folder).title == 'Say "hello"'
+    assert {"title", "assignment"} <= set(course_schema()["$defs"]["Course"]["properties"])
+
+
+def test_lateness_costs_by_the_day() -> None:
+    """Each day that has begun costs; not more than the limit."""
+    late = Late(percent_per_day=10, at_most_percent=25)
+
+    hours = {0: 1.0, 1: 0.9, 24: 0.9, 25: 0.8, 49: 0.75, 1000: 0.75, -5: 1.0}
+
+    assert {hour: late.factor(dt.timedelta(hours=hour)) for hour in hours} == pytest.approx(hours)
+    assert Offer(id="a").late.factor(dt.timedelta(days=3)) == 1.0
+
+
+@given(st.floats(0, 100), st.floats(0, 100), st.timedeltas(dt.timedelta(0), dt.timedelta(days=900)), st.timedeltas())
+def test_being_later_is_never_cheaper(rate: float, most: float, first: dt.timedelta, more: dt.timedelta) -> None:
+    """What is left falls with lateness, and stays between 0 and 1."""
+    late = Late(percent_per_day=rate, at_most_percent=most)
+    later = first + abs(more) % dt.timedelta(days=900)
+
+    assert 0 <= late.factor(later) <= late.factor(first) <= 1
+
+
+def test_rosters_of_platforms_are_read() -> None:
+    """Canvas, Moodle and our own: the ids, names and roles are found."""
+    ours = read_roster("student,name,email,role\nada,Ada,a@b.example,ta\n\n")
+    moodle = read_roster("First name;Last name;ID number;Email address\nAda;Lovelace;17;ada@school.example\n")
+    canvas = read_roster("\ufeffName,SIS Login ID\nAda,ada7\n")
+
+    assert (ours[0].student, ours[0].is_staff) == ("ada", True)
+    assert (moodle[0].student, moodle[0].name, moodle[0].email) == ("17", "Ada Lovelace", "ada@school.example")
+    assert (canvas[0].student, canvas[0].name) == ("ada7", "Ada")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("name\nAda\n", "no column `student`"),
+        ("student,role\nada,king\n", "line 2: there is no role 'king'"),
+        ("student\nada\nada\n", "line 3: 'ada' stands twice"),
+        ("student,name\n,Ada\n", "line 2: there is no id"),
+        (f"student\n{'a' * 300}\n", "too long"),
+        ("student\na\x07b\n", "unprintable"),
+    ],
+)
+def test_mistakes_in_a_roster(text: str, says: str) -> None:
+    """Each names its line."""
+    with pytest.raises(UsageError, match=says):
+        read_roster(text)

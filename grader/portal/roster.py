@@ -83,7 +83,8 @@ def read_roster(text: str, *, where: str = "The roster") -> list[Listed]:
     """
     scan = scan_roster(text)
     if scan.problems:
-        raise UsageError(f"{where}: {scan.problems[0]}", f"The columns are {', '.join(COLUMNS)}.")
+        first = scan.problems[0]
+        raise UsageError(f"{where}, {first[0].lower()}{first[1:]}", f"The columns are {', '.join(COLUMNS)}.")
     return list(scan.listed)
 
 
@@ -98,7 +99,7 @@ def scan_roster(text: str) -> Scan:
     except csv.Error as error:
         return Scan("", (), (f"Line {rows.line_num} is not CSV: {error}.",))
     if len(lines) > MOST_LINES:
-        return Scan("", (), (f"There are more than {MOST_LINES:,} lines.",))
+        return Scan("", (), (f"The table has more than {MOST_LINES:,} lines.",))
     kind = _kind(heading)
     if kind == "Canvas":
         heading[0] = "name"
@@ -107,14 +108,13 @@ def scan_roster(text: str) -> Scan:
     ids = [name for name in IDS if name in columns]
     filled = [name for name in ids if any(_cell(cells, columns, name) for _, cells in lines)]
     if not ids:
-        known = "Call the column with the ids `student`."
-        return Scan(kind, (), (f"Line 1 has no column with ids. {known}",))
+        return Scan(kind, (), ("Line 1: there is no column `student` with the ids.",))
     by_line: dict[str, int] = {}
     listed, problems = [], []
     for number, cells in lines:
         entry = _listed(cells, columns, (filled or ids)[0])
         if isinstance(entry, Listed) and entry.student in by_line:
-            entry = f"{entry.student!r} stands in line {by_line[entry.student]}, too."
+            entry = f"{entry.student!r} stands twice: line {by_line[entry.student]} has it, too."
         if isinstance(entry, str):
             problems.append(f"Line {number}: {entry}")
             continue
@@ -187,7 +187,7 @@ def _listed(cells: Sequence[str], columns: dict[str, int], id_column: str) -> Li
     if role not in ROLES:
         return f"there is no role {role!r}. Write `student` or `staff`."
     if max(map(len, (student, name, email))) > TEXT_LIMIT:
-        return f"a text has more than {TEXT_LIMIT} characters."
+        return f"a text is too long: it has more than {TEXT_LIMIT} characters."
     if not (student + name + email).isprintable():
         return "a text contains unprintable characters."
     return Listed(student, name, email, role in STAFF)

@@ -13,6 +13,7 @@ from grader.cli import main
 from tests.conftest import SOURCE
 from tests.postgresql import PROGRAMS, Server
 
+
 @pytest.fixture
 def server() -> Iterator[Server]:
     if PROGRAMS is None:

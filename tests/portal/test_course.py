@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from grader.cli import main
 from grader.errors import UsageError
 from grader.portal.course import Late, Offer, course_schema, open_course
-from grader.portal.people import read_roster
+from grader.portal.roster import read_roster
 from tests.portal.server import write_course
 
 

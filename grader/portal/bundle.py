@@ -10,9 +10,9 @@ import io
 import tempfile
 import zipfile
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any
 
 from grader.classroom.gradebook import Gradebook
 from grader.classroom.outputs import WITHHELD, name_reports, write_gradebook
@@ -26,7 +26,7 @@ from grader.portal.readings import Reading
 from grader.portal.served import Served
 from grader.reports.cells import inert, points
 
-__all__ = ["entries_of", "nothing_from", "write_bundle"]
+__all__ = ["bundle", "entries_of", "nothing_from"]
 
 REPORTS, SUBMISSIONS, OTHERS = "reports", "submissions", "other-attempts"
 MARKS = (
@@ -44,6 +44,8 @@ MARKS = (
     "withheld",
 )
 EPOCH = (1980, 1, 1, 0, 0, 0)
+FAST = 1
+"""A level of compression: pages and JSON become small at any."""
 
 
 def entries_of(places: Sequence[Place], readings: Mapping[str, Reading], served: Served) -> list[tuple[Place, Entry]]:
@@ -68,46 +70,74 @@ def nothing_from(places: Sequence[Place]) -> list[Problem]:
     ]
 
 
-def write_bundle(
-    file: BinaryIO, gradebook: Gradebook, served: Served, places: Sequence[Place], readings: Mapping[str, Reading]
-) -> None:
+def bundle(
+    gradebook: Gradebook, served: Served, places: Sequence[Place], readings: Mapping[str, Reading]
+) -> Iterator[bytes]:
     """
-    Write the archive. Only one submission and one report at a time is in memory.
+    The archive, piece by piece. Only one submission and its report at a time are in memory.
 
     In the folder `submissions` is the attempt of each student that counts, named after the student, so that
     `grader batch` can grade it; in `other-attempts` are all others. Reports are as students may see them; if something
     is withheld from them until a release date, the complete ones are in `withheld`.
     """
+    written = _Written()
+    with zipfile.ZipFile(written, "w") as archive:
+        for name, content in _files(gradebook, served, places, readings):
+            member = zipfile.ZipInfo(name, EPOCH)
+            member.compress_type = zipfile.ZIP_DEFLATED
+            member.external_attr = 0o644 << 16
+            archive.writestr(member, content, compresslevel=FAST)
+            yield written.taken()
+    yield written.taken()
+
+
+class _Written(io.RawIOBase):
+    """A file that gives away what was written to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._parts: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, part: Any) -> int:
+        self._parts.append(bytes(part))
+        return len(self._parts[-1])
+
+    def taken(self) -> bytes:
+        """What was written since the last time."""
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+
+def _files(
+    gradebook: Gradebook, served: Served, places: Sequence[Place], readings: Mapping[str, Reading]
+) -> Iterator[tuple[str, bytes]]:
+    """The names and contents of the archive's files."""
+    yield "marks.csv", _marks(places, served).encode("utf-8")
     received = [_received(place.attempts[0], is_late=False) for place in places if place.attempts]
     stems = {owner.student: stem for owner, stem in name_reports(received).items()}
     entries = {place.person.id: entry for place, entry in entries_of(places, readings, served)}
     in_files = []
-    with zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED) as archive:
-        for place in places:
-            chosen = place.shown or place.newest
-            for attempt in place.attempts:
-                stem, suffix = stems[attempt.student], notebook_suffix(attempt.file)
-                reports = _reports(gradebook, attempt)
-                other = f"{OTHERS}/{stem}/{attempt.number}"
-                with gradebook.begin() as connection:
-                    content = content_of(connection, attempt)
-                if attempt is not chosen:
-                    _add(archive, f"{other}{suffix}", content)
-                    for (folder, kind), page in reports.items():
-                        _add(archive, f"{other}-{folder}.{kind}", page)
-                    continue
-                _add(archive, f"{SUBMISSIONS}/{stem}{suffix}", content)
-                for (folder, kind), page in reports.items():
-                    _add(archive, f"{folder}/{stem}.{kind}", page)
-                if place.person.id in entries:
-                    complete = WITHHELD if (WITHHELD, "html") in reports else REPORTS
-                    entry = entries[place.person.id]
-                    in_files.append(dataclasses.replace(entry, file=f"{complete}/{stem}.html"))
-        with tempfile.TemporaryDirectory() as tables:
-            write_gradebook(Path(tables), in_files, nothing_from(places))
-            for path in sorted(Path(tables).iterdir()):
-                _add(archive, path.name, path.read_bytes())
-        _add(archive, "marks.csv", _marks(places, served).encode("utf-8"))
+    for place in places:
+        chosen = place.shown or place.newest
+        for attempt in place.attempts:
+            stem, suffix = stems[attempt.student], notebook_suffix(attempt.file)
+            reports = _reports(gradebook, attempt)
+            is_chosen, other = attempt is chosen, f"{OTHERS}/{stem}/{attempt.number}"
+            with gradebook.begin() as connection:
+                content = content_of(connection, attempt)
+            yield (f"{SUBMISSIONS}/{stem}{suffix}" if is_chosen else f"{other}{suffix}"), content
+            for (folder, kind), page in reports.items():
+                yield (f"{folder}/{stem}.{kind}" if is_chosen else f"{other}-{folder}.{kind}"), page
+            if is_chosen and place.person.id in entries:
+                complete = WITHHELD if (WITHHELD, "html") in reports else REPORTS
+                in_files.append(dataclasses.replace(entries[place.person.id], file=f"{complete}/{stem}.html"))
+    with tempfile.TemporaryDirectory() as tables:
+        write_gradebook(Path(tables), in_files, nothing_from(places))
+        for path in sorted(Path(tables).iterdir()):
+            yield path.name, path.read_bytes()
 
 
 def _reports(gradebook: Gradebook, attempt: Attempt) -> dict[tuple[str, str], bytes]:
@@ -151,10 +181,3 @@ def _marks(places: Sequence[Place], served: Served) -> str:
         row += [due.isoformat() if due else "", hours_late, *rest, "withheld" if place.is_held else ""]
         table.writerow([inert(cell) for cell in row])
     return text.getvalue()
-
-
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    member = zipfile.ZipInfo(name, EPOCH)
-    member.compress_type = zipfile.ZIP_DEFLATED
-    member.external_attr = 0o644 << 16
-    archive.writestr(member, content)

@@ -4,25 +4,18 @@ The class at a glance as `grader batch` shows it, and everything about a class a
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterator
-from typing import BinaryIO
-
-from starlette.background import BackgroundTask
 from starlette.responses import Response, StreamingResponse
 
 from grader.classroom.overview import build_overview
 from grader.classroom.page import overview_policy, render_overview
 from grader.portal.audit import note
-from grader.portal.bundle import entries_of, nothing_from, write_bundle
+from grader.portal.bundle import bundle, entries_of, nothing_from
 from grader.portal.classbook import places_of
 from grader.portal.web.staff.forms import attached, offered
 from grader.portal.web.visit import Visit
 from grader.version import __version__
 
 __all__ = ["download", "overview"]
-
-CHUNK_BYTES = 1 << 18
 
 
 def overview(visit: Visit) -> Response:
@@ -52,18 +45,5 @@ def download(visit: Visit) -> Response:
         keys = (place.shown.result for place in places if place.shown is not None)
         readings = visit.portal.readings.of(connection, keys)
         note(connection, by=visit.staff.student, what="download", about=served.id, now=visit.now)
-    file = tempfile.TemporaryFile()  # noqa: SIM115 -- closed after the answer
-    try:
-        write_bundle(file, visit.portal.gradebook, served, places, readings)
-        size = file.tell()
-        file.seek(0)
-    except BaseException:
-        file.close()
-        raise
-    headers = {**attached(f"{served.id}.zip", "application/zip"), "content-length": str(size)}
-    return StreamingResponse(_chunks(file), headers=headers, background=BackgroundTask(file.close))
-
-
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    while chunk := file.read(CHUNK_BYTES):
-        yield chunk
+    pieces = bundle(visit.portal.gradebook, served, places, readings)
+    return StreamingResponse(pieces, headers=attached(f"{served.id}.zip", "application/zip"))

@@ -3,6 +3,8 @@ VENV := .venv
 STAMP := $(VENV)/.installed
 # JupyterLab has a separate environment: its dependencies make each import of nbformat a second slower.
 LAB := $(VENV)/jupyterlab
+# So has the learning platform that the portal's tests run against: Open edX's plugin needs its own versions of things.
+LTI := $(VENV)/lti-platform
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test check docs format clean
@@ -13,7 +15,7 @@ help: ## List these commands
 demo: $(STAMP) ## Grade the sample submissions and print where the reports are
 	$(VENV)/bin/grader demo
 
-test: $(STAMP) $(LAB)/.installed ## Run the whole suite
+test: $(STAMP) $(LAB)/.installed $(LTI)/.installed ## Run the whole suite
 	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 check: $(STAMP) ## Check style, format and types
@@ -40,3 +42,8 @@ $(LAB)/.installed: $(STAMP)
 	$(PYTHON) -m venv $(LAB)
 	$(LAB)/bin/python -m pip install --quiet --constraint constraints.txt jupyterlab
 	touch $(LAB)/.installed
+
+$(LTI)/.installed: $(STAMP) tests/portal/lti/constraints.txt
+	$(PYTHON) -m venv $(LTI)
+	$(LTI)/bin/python -m pip install --quiet --constraint tests/portal/lti/constraints.txt lti-consumer-xblock cryptography
+	touch $(LTI)/.installed

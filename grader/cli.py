@@ -12,6 +12,9 @@ import io
 import sys
 import traceback
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -24,6 +27,7 @@ from grader.commands.export import export
 from grader.commands.grade import grade
 from grader.commands.gradescope import gradescope_run, gradescope_zip
 from grader.commands.installation import demo, doctor
+from grader.commands.lti import lti_commands
 from grader.commands.options import EXIT_FULL_MARKS, EXIT_USAGE, say
 from grader.commands.publishing import leaks, strip
 from grader.commands.serve import serve
@@ -31,11 +35,25 @@ from grader.errors import as_fault
 from grader.reports.terminal import for_terminal
 from grader.version import __version__
 
+if TYPE_CHECKING:
+    from grader.portal.lti.tool import Tool
+
 __all__ = ["main"]
+
+
+def _tool_of(folder: Path) -> AbstractContextManager[Tool]:
+    """The portal as a tool. Nothing of it is imported before a command needs it."""
+    from grader.portal.installed import require_for_portal
+
+    require_for_portal("`grader lti`")
+    from grader.portal.platforms import tool_of
+
+    return tool_of(folder)
+
 
 COMMANDS = (
     *(adjust, batch, check, course, demo, doctor, export, grade, gradescope_run, gradescope_zip, leaks, new, release),
-    *(serve, strip, validate),
+    *(lti_commands(_tool_of), serve, strip, validate),
 )
 
 

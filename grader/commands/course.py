@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from grader.commands.options import EXIT_FULL_MARKS, debug_option, for_grading, say
+from grader.commands.options import EXIT_FULL_MARKS, debug_option, say
 
 __all__ = ["course"]
 
@@ -26,7 +26,6 @@ def course() -> None:
 @click.option("--staff", help="The id of the instructor in the roster. [default: your login]")
 @click.option("--solutions", type=click.Path(path_type=Path), help="Your source notebooks. [default: the grader's]")
 @debug_option
-@for_grading
 def new(folder: Path, title: str, staff: str | None, solutions: Path | None) -> int:
     """Write the files of a new course into FOLDER."""
     _require()
@@ -41,7 +40,6 @@ def new(folder: Path, title: str, staff: str | None, solutions: Path | None) -> 
 @course.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @debug_option
-@for_grading
 def check(folder: Path) -> int:
     """Check the course in FOLDER: its file, its roster, its assignments, its database."""
     _require()
@@ -69,7 +67,6 @@ def check(folder: Path) -> int:
 @click.option("--days", type=click.IntRange(1, 365), default=7, show_default=True, help="How long the links work.")
 @click.option("--address", help="The portal's address. [default: `address` in course.toml, or this machine]")
 @debug_option
-@for_grading
 def links(folder: Path, students: tuple[str, ...], is_staff: bool, is_all: bool, days: int, address: str | None) -> int:
     """
     Make personal links for signing in, and print them as CSV: student, name, email, link.
@@ -109,8 +106,24 @@ def links(folder: Path, students: tuple[str, ...], is_staff: bool, is_all: bool,
 
 
 @course.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
 @debug_option
-@for_grading
+def backup(folder: Path, archive: Path) -> int:
+    """
+    Copy the course in FOLDER into the zip file ARCHIVE, also while it is served.
+
+    To restore it, unpack the file into an empty folder and serve that.
+    """
+    _require()
+    from grader.portal.backup import back_up
+
+    say(f"  {archive}: {', '.join(back_up(folder, archive))}")
+    return EXIT_FULL_MARKS
+
+
+@course.command()
+@debug_option
 def schema() -> int:
     """Print the JSON schema of course.toml, for editors."""
     _require()

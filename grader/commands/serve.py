@@ -16,7 +16,6 @@ from grader.commands.options import (
     EXIT_FULL_MARKS,
     LEVELS,
     debug_option,
-    for_grading,
     quiet_option,
     say,
 )
@@ -45,7 +44,6 @@ DEMO = Path("grader-demo") / "course"
 )
 @quiet_option
 @debug_option
-@for_grading
 def serve(
     course: Path | None,
     demo: bool,

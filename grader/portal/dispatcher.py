@@ -12,7 +12,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import sqlalchemy as sa
 
@@ -49,17 +49,29 @@ class Dispatcher:
     """
     The thread between the queue and the workers.
 
+    Args:
+        warm_up: Let each worker grade a blank notebook before it is needed.
+        finished: Called whenever an attempt has a result.
+
     Attributes:
         is_ready: Set once the workers have graded something.
         fault: Why nothing is being graded, in a sentence; empty if all is well.
     """
 
-    def __init__(self, portal: Portal, workers: Workers, *, warm_up: bool = True) -> None:
+    def __init__(
+        self,
+        portal: Portal,
+        workers: Workers,
+        *,
+        warm_up: bool = True,
+        finished: Callable[[], object] = lambda: None,
+    ) -> None:
         self.is_ready = threading.Event()
         self.fault = ""
         self._portal = portal
         self._workers = workers
         self._warm_up = warm_up
+        self._finished = finished
         self._holder = secrets.token_hex(16)
         self._wake = threading.Event()
         self._stop = threading.Event()
@@ -135,8 +147,7 @@ class Dispatcher:
     def _grade(self) -> None:
         self._busy.clear()
         with Pool[Label | None](self._workers) as pool:
-            if self._warm_up:
-                self._add_warm_up(pool)
+            cold = list(self._portal.served.values()) if self._warm_up else []
             while not self._stop.is_set():
                 self._look_at_releases()
                 self._wake.clear()
@@ -144,19 +155,20 @@ class Dispatcher:
                     pass
                 if len(pool):
                     self._take(pool)
+                elif cold:
+                    self._warm(cold.pop(0), pool)
                 else:
                     self._wake.wait(LOOK_S)
                 self._prolong()
             with self._portal.begin() as connection:
                 give_back(connection, self._holder)
 
-    def _add_warm_up(self, pool: Pool[Label | None]) -> None:
-        """Let each worker grade the blank notebook of an assignment: the first one of a worker takes seconds."""
-        for served in list(self._portal.served.values())[:1]:
-            handout = served.handouts["ipynb"]
-            blank = Submission.of(handout.content, name=handout.name, student="")
-            for _ in range(self._workers.jobs):
-                pool.add(None, self._task(served, blank, Handling(now=self._portal.clock())))
+    def _warm(self, served: Served, pool: Pool[Label | None]) -> None:
+        """Let each worker grade the blank notebook: the first one of an assignment takes a worker seconds."""
+        handout = served.handouts["ipynb"]
+        blank = Submission.of(handout.content, name=handout.name, student="")
+        for _ in range(self._workers.jobs):
+            pool.add(None, self._task(served, blank, Handling(now=self._portal.clock())))
 
     def _add_next(self, pool: Pool[Label | None]) -> bool:
         portal = self._portal
@@ -230,7 +242,18 @@ class Dispatcher:
                     max_score=report.max_score if is_graded else None,
                     now=portal.clock(),
                 )
+        self._look_again(attempt, keys)
         portal.tell(attempt.person)
+        self._finished()
+
+    def _look_again(self, attempt: Attempt, keys: Keys) -> None:
+        """Judge an attempt again if something that its result depends on has changed in the meantime."""
+        portal = self._portal
+        served = portal.served[attempt.assignment]
+        adjustments = adjustments_by_owner(portal.gradebook, served.id)
+        if Keys.of(*_owned(attempt), served.basis(portal.clock()), _counting(attempt, adjustments)) != keys:
+            with portal.begin() as connection:
+                judge_again(connection, [attempt.id])
 
     def _prolong(self) -> None:
         if time.monotonic() - self._prolonged > PROLONG_S:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import importlib.util
 
 from grader.errors import UsageError
+from grader.execution.installed import require_for_grading
 
 __all__ = ["require_for_portal"]
 
@@ -34,6 +35,7 @@ def require_for_portal(what: str) -> None:
     Raises:
         UsageError: Something is missing; the message says what, and how to install it.
     """
+    require_for_grading(what)
     if missing := [name for name in PORTAL if importlib.util.find_spec(name) is None]:
         raise UsageError(
             f"{what} needs more than grading, and {', '.join(missing)} cannot be found here.",

@@ -134,18 +134,16 @@ def write_roster(listed: Iterable[Listed]) -> str:
 
 def plan_roster(connection: sa.Connection, listed: Sequence[Listed]) -> tuple[Plan, tuple[Listed, ...]]:
     """
-    What a roster would change. It takes no rights from staff: platforms list them as they list students.
+    What a roster would change.
+
+    It takes no rights from staff, since platforms list them as they list students. A name or an address that the roster
+    does not have stays as it is.
 
     Returns:
-        tuple: The plan, and the roster with those rights.
+        tuple: The plan, and the roster completed by what is known.
     """
     known = {person.student: person for person in people(connection)}
-    entries = [
-        dataclasses.replace(entry, is_staff=True)
-        if entry.student in known and known[entry.student].is_staff and known[entry.student].is_active
-        else entry
-        for entry in listed
-    ]
+    entries = [_completed(entry, known.get(entry.student)) for entry in listed]
     names = {entry.student for entry in entries}
     changed = [(known[entry.student], entry) for entry in entries if entry.student in known]
     changed = [(person, entry) for person, entry in changed if not person.is_active or _differs(person, entry)]
@@ -157,6 +155,13 @@ def plan_roster(connection: sa.Connection, listed: Sequence[Listed]) -> tuple[Pl
         same=len(entries) - len(added) - len(changed),
     )
     return plan, tuple(entries)
+
+
+def _completed(entry: Listed, known: Person | None) -> Listed:
+    if known is None:
+        return entry
+    is_staff = entry.is_staff or (known.is_staff and known.is_active)
+    return Listed(entry.student, entry.name or known.name, entry.email or known.email, is_staff)
 
 
 def _differs(person: Person, entry: Listed) -> bool:

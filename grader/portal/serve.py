@@ -14,6 +14,8 @@ import uvicorn
 from grader.classroom.pool import Workers
 from grader.errors import UsageError
 from grader.portal.dispatcher import Dispatcher
+from grader.portal.passback import Passback
+from grader.portal.platforms import open_tool
 from grader.portal.portal import Portal, open_portal
 from grader.portal.web.app import build_app
 from grader.portal.web.guard import Hosts
@@ -41,10 +43,12 @@ def serve(folder: Path, workers: Workers, *, host: str, port: int, ready: Callab
         listener = stack.enter_context(contextlib.closing(_listen(host, port)))
         portal = stack.enter_context(open_portal(folder))
         number = listener.getsockname()[1]
-        dispatcher = Dispatcher(portal, workers)
+        tool = stack.enter_context(open_tool(portal, port=number))
+        passback = Passback(portal, tool)
+        dispatcher = Dispatcher(portal, workers, finished=passback.wake)
         site = Site(portal=portal, dispatcher=dispatcher, hosts=Hosts.of(portal.course.address, port=number))
         config = uvicorn.Config(
-            build_app(site),
+            build_app(site, tool, passback),
             http=PatientProtocol,
             loop="asyncio",
             lifespan="off",
@@ -56,8 +60,9 @@ def serve(folder: Path, workers: Workers, *, host: str, port: int, ready: Callab
             proxy_headers=True,
             forwarded_allow_ips="127.0.0.1",
         )
-        dispatcher.start()
-        stack.callback(dispatcher.stop)
+        for thread in (dispatcher, passback):
+            thread.start()
+            stack.callback(thread.stop)
         ready(portal, portal.course.address or f"http://{host if host != '0.0.0.0' else '127.0.0.1'}:{number}")  # noqa: S104
         uvicorn.Server(config).run(sockets=[listener])
 

@@ -12,10 +12,13 @@ import sqlalchemy as sa
 __all__ = [
     "ATTEMPTS",
     "AUDIT",
+    "COLUMNS",
+    "CONTEXTS",
     "EXTENSIONS",
     "HOLDS",
     "KEYS",
     "LINKS",
+    "MEMBERS",
     "METADATA",
     "PEOPLE",
     "SECRETS",
@@ -168,3 +171,37 @@ AUDIT = sa.Table(
     sa.Column("about", sa.Text, nullable=False),
 )
 """Who did what, in the order in which it happened. Rows are only added."""
+
+# Since version 2: learning platforms, whose own tables are those of `grader.portal.lti.tables`.
+MEMBERS = sa.Table(
+    "portal_members",
+    METADATA,
+    sa.Column("platform", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("subject", sa.String(255), primary_key=True),
+    _person(),
+    sa.Column("is_ours", sa.Boolean, nullable=False),
+)
+"""Who somebody of a platform is. `is_ours` if the platform brought them, and not the roster."""
+
+COLUMNS = sa.Table(
+    "portal_columns",
+    METADATA,
+    sa.Column("item", sa.Integer, primary_key=True, autoincrement=False),
+    _person(),
+    sa.Column("subject", sa.String(255), primary_key=True),
+    sa.Column("assignment", sa.Text, nullable=False),
+)
+"""Into which column of a platform's gradebook the mark of a person goes."""
+
+CONTEXTS = sa.Table(
+    "portal_contexts",
+    METADATA,
+    sa.Column("id", sa.Integer, primary_key=True),
+    sa.Column("platform", sa.Integer, nullable=False),
+    sa.Column("context", sa.String(255), nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("roster_address", sa.Text, nullable=False),
+    sa.Column("is_allowed", sa.Boolean, nullable=False),
+    sa.UniqueConstraint("platform", "context"),
+)
+"""The courses of platforms from which somebody came. From those that are not allowed, nobody gets in."""

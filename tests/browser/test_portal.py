@@ -67,7 +67,9 @@ def upload(page: Any, content: bytes, tmp_path: Path) -> None:
 
 
 def examine(page: Any) -> None:
-    """axe-core finds nothing to complain about."""
+    """axe-core finds nothing to complain about. In a report it could not run: nothing can."""
+    for frame in page.locator("iframe.report").element_handles():
+        frame.evaluate("frame => frame.remove()")
     found = axe.Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
 
@@ -102,10 +104,14 @@ def test_nothing_keeps_anybody_out(visit: Any, tmp_path: Path, look: tuple[str, 
     upload(page, notebook(WRONG, mark=scheme), tmp_path)
     page.wait_for_selector("iframe.report", timeout=SECONDS)
     attempt = page.url
-    for path in ("/", PAGE, attempt, f"{attempt}/report.html", "/attempts/999999"):
+    for path in ("/", PAGE, attempt, "/attempts/999999"):
         page.goto(path)
         examine(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+    report = page.context.browser.new_page(bypass_csp=True, color_scheme=scheme)
+    report.set_content(page.request.get(f"{attempt}/report.html").text())
+    examine(report)
+    report.close()
     page.goto("/")
     page.get_by_role("button", name="Make a key").click()
     page.wait_for_selector("text=Your key")
@@ -120,9 +126,8 @@ def test_by_keyboard(visit: Any, tmp_path: Path) -> None:
     page = visit("ada")
     for _ in range(12):
         page.keyboard.press("Tab")
-        if "Backpropagation by hand" in str(page.evaluate("document.activeElement.textContent")):
-            if "assignments" in str(page.evaluate("document.activeElement.href")):
-                break
+        if "/assignments/" in str(page.evaluate("document.activeElement.href")):
+            break
     page.keyboard.press("Enter")
     page.wait_for_url(f"**{PAGE}")
     path = tmp_path / "my.ipynb"

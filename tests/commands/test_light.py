@@ -41,6 +41,7 @@ def test_each_command_works_or_says_what_it_needs(tmp_path: Path) -> None:
     arguments = {
         "batch": [str(tmp_path), "-o", str(tmp_path)],
         "check": [str(notebook)],
+        "course": ["check", str(tmp_path)],
         "export": ["--format", "junit", str(report)],
         "grade": [str(notebook)],
         "gradescope-run": [str(tmp_path)],
@@ -80,8 +81,9 @@ def test_the_extra_is_what_is_looked_for() -> None:
 
     assert extra == {*installed.GRADING, "ipython"}
     assert extra & names(project["dependencies"]) == {"ipython"}
-    for others in ("cluster", "dev", "postgresql"):
+    for others in ("cluster", "portal", "postgresql"):
         assert "backprop-grader[grading]" in project["optional-dependencies"][others]
+    assert "backprop-grader[grading,portal]" in project["optional-dependencies"]["dev"]
 
 
 def test_nothing_is_missing_here() -> None:

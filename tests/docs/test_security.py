@@ -12,6 +12,8 @@ OTHERS = {
     "authoring/leaks.py": "an author's own files",
     "authoring/wheel.py": "it writes an archive",
     "classroom/outputs.py": "it writes archives",
+    "portal/backup.py": "it writes an archive",
+    "portal/served.py": "it writes an archive",
     "execution/packed.py": "a part of what `kept.py` reads",
     "gradescope/package.py": "it writes an archive",
     "gradescope/run.py": "what the instructor has packed",

@@ -49,12 +49,12 @@ def notebook(answers: str, *, mark: str = "") -> bytes:
 class Portal:
     """A running `grader serve`."""
 
-    def __init__(self, folder: Path, *, jobs: int = 1, variables: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, *, jobs: int = 1, port: int = 0, variables: dict[str, str] | None = None) -> None:
         self.folder = folder
         self._jobs = jobs
         self._variables = variables or {}
         self._log = folder / "server.log"
-        self.start()
+        self.start(port)
 
     def start(self, port: int = 0) -> None:
         """Start it, and wait until it answers."""
@@ -68,12 +68,12 @@ class Portal:
                 start_new_session=True,
             )
         self.address = self._wait(r"The portal is at (\S+?)\.? Press")
-        self.port = int(self.address.rpartition(":")[2])
+        self.port = port or int(self.address.rpartition(":")[2])
 
     def wait_ready(self) -> None:
         """Wait until the workers are warm."""
         deadline = time.monotonic() + READY_S
-        while httpx.get(f"{self.address}/health").json()["status"] != "ok":
+        while httpx.get(f"http://127.0.0.1:{self.port}/health").json()["status"] != "ok":
             assert time.monotonic() < deadline, self.log
             time.sleep(0.1)
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import socket
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,10 @@ from hypothesis import strategies as st
 
 from grader.cli import main
 from grader.errors import UsageError
+from grader.portal.attempts import accept, attempts_of
 from grader.portal.course import Late, Offer, course_schema, open_course
+from grader.portal.people import find_student, lock_person
+from grader.portal.portal import open_portal
 from grader.portal.roster import read_roster
 from tests.portal.server import write_course
 
@@ -105,3 +110,56 @@ def test_mistakes_in_a_roster(text: str, says: str) -> None:
     """Each names its line."""
     with pytest.raises(UsageError, match=says):
         read_roster(text)
+
+
+def test_a_course_that_cannot_be_served(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each reason is a sentence, with exit code 2."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        course = str(write_course(tmp_path / "course"))
+        reasons = {
+            "There is no course to serve": ["serve"],
+            "`grader course new": ["serve", str(tmp_path / "nowhere")],
+            "cannot be used (Address already in use). Choose one with --port": ["serve", course, "--port", port],
+            "There is no assignment": ["serve", str(write_course(tmp_path / "b", rules='[[assignment]]\nid = "none"'))],
+        }
+        for reason, command in reasons.items():
+            assert main(command) == 2
+            assert reason in capsys.readouterr().err
+
+
+def test_a_backup_is_a_course(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Unpacked into an empty folder, it is the same course, with what was handed in, also while somebody writes."""
+    course, archive = write_course(tmp_path / "course"), tmp_path / "backup.zip"
+    assert main(["course", "backup", str(course), str(archive)]) == 2
+    with open_portal(course) as portal, portal.begin() as connection:
+        ada = find_student(connection, "ada")
+        assert ada is not None
+        accept(connection, ada, portal.course.assignment[0], file="a.ipynb", content=b"{}", now=portal.clock())
+    with open_portal(course) as portal, portal.begin() as connection:
+        lock_person(connection, ada)
+        assert main(["course", "backup", str(course), str(archive)]) == 0
+    zipfile.ZipFile(archive).extractall(tmp_path / "restored")
+    with open_portal(tmp_path / "restored") as portal, portal.begin() as connection:
+        restored = attempts_of(connection)
+
+    assert [(each.student, each.file, each.state) for each in restored] == [("ada", "a.ipynb", "queued")]
+    assert "course.toml, roster.csv, gradebook.db" in capsys.readouterr().err
+
+
+def test_a_gradebook_of_a_class_becomes_the_portals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What `grader batch` saved stays, and what it ran is not run again."""
+    folder, course = tmp_path / "class", write_course(tmp_path / "course")
+    folder.mkdir()
+    (folder / "ada.ipynb").write_bytes(b"no notebook")
+    batch = ["batch", str(folder), "-a", "two_layer_mse", "--jobs", "1", "-o", str(tmp_path / "out")]
+    batch += ["--gradebook", str(course / "gradebook.db")]
+    assert main(batch) == 2
+    assert main(["course", "check", str(course)]) == 0
+    capsys.readouterr()
+
+    assert main(batch) == 2
+
+    assert "1 known already" in capsys.readouterr().err

@@ -226,6 +226,8 @@ def test_an_extension(prof: Browser) -> None:
     assert "<strong>8</strong> of 10" in prof.text(page)
     early, later = "2020-01-01T10:00", (dt.datetime.now() + dt.timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
 
+    utc = (dt.datetime.fromisoformat(later) - dt.timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M")
+
     refused = prof.send(page, do="extend", due=early, offset="+01:00", attempts="2")
     assert refused.status_code == 409
     assert "not later than the due date of the class" in refused.text
@@ -236,6 +238,7 @@ def test_an_extension(prof: Browser) -> None:
     assert "The extension is saved." in prof.done(page, do="extend", due=later, offset="+01:00", attempts="2")
     assert f"{later}:00+01:00, 2 more attempts" in prof.audit()
     assert "<strong>10</strong> of 10" in prof.text(page)
+    assert f'value="{utc}"' in prof.text(page)  # in the time zone of the course's own due date
     assert "extension" in prof.text(CLASS)
 
     prof.done(page, do="extend", due="", offset="+01:00", attempts="0")
@@ -377,6 +380,7 @@ def test_importing_a_roster(prof: Browser) -> None:
     assert "Line 6: 'grace' stands twice" in text
     assert re.search(r"New</dt><dd>1<", text)
     assert "was Ada Lovelace" in text
+    assert "was ada@school.example" not in text  # what the table does not say stays
     assert "/roster/" not in re.sub(r"<nav.*?</nav>", "", text, flags=re.DOTALL)
     assert "Hopper" not in prof.text("/roster")
     table = re.search(r'name="table" value="([^"]*)"', answer.text)

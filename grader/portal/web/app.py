@@ -15,8 +15,11 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
 from grader.errors import GraderError
+from grader.portal.lti.tool import Tool
+from grader.portal.passback import Passback
 from grader.portal.web import health, live, signin, student
 from grader.portal.web.guard import Guard
+from grader.portal.web.platform import platform_routes
 from grader.portal.web.staff.routes import routes as staff_routes
 from grader.portal.web.visit import SignInNeeded, Site, visit_of
 from grader.reports.html import STYLE
@@ -28,7 +31,7 @@ TITLES = {404: "There is no such page", 429: "Too often"}
 MESSAGES = {404: "Go back to the start, and choose from there.", 405: "This page cannot do that."}
 
 
-def build_app(site: Site) -> Starlette:
+def build_app(site: Site, tool: Tool, passback: Passback) -> Starlette:
     """The application for a server."""
     app = Starlette(
         routes=[
@@ -37,6 +40,7 @@ def build_app(site: Site) -> Starlette:
             *staff_routes,
             *live.routes,
             *health.routes,
+            *platform_routes(lambda: site, tool, passback.wake),
             Route("/static/report.css", _style),
             Mount("/static", StaticFiles(directory=STATIC)),
         ],

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import asyncio
 
-from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from grader.portal.access import end_session, look_at_link, start_session, use_link
 from grader.portal.web.limits import allow
-from grader.portal.web.visit import set_session, visit_of
+from grader.portal.web.visit import Visit, set_session, visit_of
 
 __all__ = ["routes"]
 
@@ -30,13 +29,12 @@ def sign_in(request: Request) -> Response:
 
 def link(request: Request) -> Response:
     """Show the button that uses a link up; opening the link itself does nothing."""
-    allow(request, "sign in")
     visit = visit_of(request)
     secret = request.path_params["secret"]
     with visit.portal.begin() as connection:
         person = look_at_link(connection, secret, visit.now)
     if person is None:
-        return visit.render("message.html.jinja", status=404, title="This link does not work", message=NO_LINK)
+        return _no_link(visit)
     return visit.render("link.html.jinja", person=person, secret=secret)
 
 
@@ -47,18 +45,23 @@ async def use(request: Request) -> Response:
 
 
 def _use(request: Request, secret: str) -> Response:
-    allow(request, "sign in")
     visit = visit_of(request)
     with visit.portal.begin() as connection:
         person = use_link(connection, secret, visit.now)
         if person is None:
-            return visit.render("message.html.jinja", status=404, title="This link does not work", message=NO_LINK)
+            return _no_link(visit)
         if visit.session is not None:
             end_session(connection, visit.session)
         made, session = start_session(connection, person, visit.now)
     answer = RedirectResponse("/", 303)
     set_session(answer, visit.site, made, session, visit.now)
     return answer
+
+
+def _no_link(visit: Visit) -> Response:
+    """Whoever tries links by chance has to stop soon. A link that works always does: a class may share an address."""
+    allow(visit.request, "sign in")
+    return visit.render("message.html.jinja", status=404, title="This link does not work", message=NO_LINK)
 
 
 async def sign_out(request: Request) -> Response:
@@ -77,11 +80,6 @@ def _sign_out(request: Request, form: object) -> Response:
     answer = RedirectResponse("/sign-in", 303)
     answer.delete_cookie(visit.site.cookie, secure=visit.site.hosts.is_secure, httponly=True)
     return answer
-
-
-def missing(_: Request) -> Response:
-    """There is no such page."""
-    raise HTTPException(404)
 
 
 routes = [

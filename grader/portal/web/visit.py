@@ -21,7 +21,7 @@ from grader.portal.access import Session, session_of
 from grader.portal.dispatcher import Dispatcher
 from grader.portal.people import Person
 from grader.portal.portal import Portal
-from grader.portal.web.guard import Hosts
+from grader.portal.web.guard import Hosts, policy
 from grader.reports.cells import amount
 from grader.reports.html import open_templates
 
@@ -88,6 +88,15 @@ class Visit:
             raise HTTPException(404)
         return self.person
 
+    @property
+    def ancestors(self) -> str:
+        """
+        Which pages may show ours in a frame, for a Content-Security-Policy.
+
+        The cookie of a session that began in a frame is sent nowhere but below the page that the frame is in.
+        """
+        return "'self' https:" if self.session is not None and self.session.is_framed else "'none'"
+
     def check_form(self, form: FormData) -> None:
         """
         Make sure that a form comes from one of our pages, and from this session.
@@ -105,7 +114,9 @@ class Visit:
     def render(self, template: str, *, status: int = 200, **values: Any) -> Response:
         """A page."""
         text = _templates().get_template(template)
-        return HTMLResponse(text.render(visit=self, course=self.portal.course, **values), status)
+        answer = HTMLResponse(text.render(visit=self, course=self.portal.course, **values), status)
+        answer.headers["content-security-policy"] = policy(frame_ancestors=self.ancestors)
+        return answer
 
 
 def visit_of(request: Request) -> Visit:

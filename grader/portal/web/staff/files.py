@@ -33,7 +33,7 @@ def overview(visit: Visit) -> Response:
     )
     page = build_overview(entries, nothing_from(places), title=served.title, facts=facts)
     text = render_overview(page, back=f"/class/{served.id}")
-    headers = {"content-security-policy": f"{overview_policy()}; frame-ancestors 'none'"}
+    headers = {"content-security-policy": f"{overview_policy()}; frame-ancestors {visit.ancestors}"}
     return Response(text, media_type="text/html; charset=utf-8", headers=headers)
 
 

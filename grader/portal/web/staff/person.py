@@ -58,7 +58,8 @@ def student(visit: Visit, *, problem: str = "", status: int = 200, filled: Mappi
         due=due_for(served.offer, place.extension),
         late={attempt.id: lateness(attempt, served.offer, place.extension) for attempt in place.attempts},
         marks={a.id: points_of(a, served.offer, place.extension) for a in place.attempts if a.is_graded},
-        offset=_offset(place.extension.due or served.offer.due or visit.now),
+        granted=_in_zone_of_course(place.extension.due, served),
+        offset=_offset(served.offer.due or visit.now),
         queue=queue,
         access=access,
         filled=filled or {},
@@ -172,6 +173,14 @@ def _place(connection: sa.Connection, served: Served, person: Person) -> Place:
     if not found:
         raise HTTPException(404)
     return found[0]
+
+
+def _in_zone_of_course(moment: dt.datetime | None, served: Served) -> str:
+    """A moment as an input for moments has it, with the offset that the course uses."""
+    if moment is None:
+        return ""
+    zone = served.offer.due.tzinfo if served.offer.due is not None else dt.timezone.utc
+    return moment.astimezone(zone).strftime("%Y-%m-%dT%H:%M")
 
 
 def _offset(moment: dt.datetime) -> str:

@@ -1,0 +1,261 @@
+"""
+The platforms that may open the portal, known by issuer and client, and their public keys.
+
+All of hosted Canvas has one issuer, so that the issuer alone says nothing. Each platform may use the portal in several
+deployments.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlsplit
+
+import sqlalchemy as sa
+from joserfc.errors import JoseError
+from joserfc.jwk import RSAKey
+from joserfc.util import urlsafe_b64decode
+
+from grader.errors import UsageError
+from grader.portal.lti.refusals import PlatformFailure, Refused
+from grader.portal.lti.tables import DEPLOYMENTS, PLATFORMS, insert_if_new
+from grader.portal.lti.tool import Tool
+from grader.portal.lti.web import is_loopback, origin_of
+
+__all__ = [
+    "Platform",
+    "add_deployment",
+    "add_platform",
+    "find_platform",
+    "key_of",
+    "knows_deployment",
+    "platform_of_login",
+    "platforms",
+]
+
+FETCHED_AGAIN_AFTER = timedelta(hours=1)
+USED_WITHOUT_PLATFORM = timedelta(days=1)
+"""How long keys are trusted while their platform does not answer."""
+LEAST_PAUSE = timedelta(seconds=10)
+KEYS_LIMIT = 64 * 1024
+FEWEST_BITS = 2048
+MOST_BITS = 8192
+LONGEST = 255
+
+
+@dataclass(frozen=True)
+class Platform:
+    """A learning platform, as one client of it was registered."""
+
+    number: int
+    issuer: str
+    client_id: str
+    title: str
+    authorization_address: str
+    token_address: str
+    token_audience: str
+    keys_address: str
+    is_registered_by_itself: bool
+    """Then a stranger named its addresses, and they must be public ones."""
+    expects_deployment: bool
+    """Whether the first launch says which deployment it is."""
+
+
+def add_platform(
+    tool: Tool,
+    *,
+    issuer: str,
+    client_id: str,
+    authorization_address: str,
+    token_address: str,
+    keys_address: str,
+    title: str = "",
+    token_audience: str = "",
+    deployments: Iterable[str] = (),
+    is_registered_by_itself: bool = False,
+) -> Platform:
+    """
+    Add a platform.
+
+    Args:
+        tool: This portal.
+        issuer: What the platform calls itself.
+        client_id: What it calls this registration of the portal.
+        authorization_address: Where a login goes on.
+        token_address: Where access tokens come from.
+        keys_address: Where its public keys are.
+        title: Its name for people; its host if empty.
+        token_audience: Whom a request for a token addresses, if not the token's address.
+        deployments: Those that may open the portal. Without any, the first launch decides.
+        is_registered_by_itself: Whether the platform itself named its addresses.
+
+    Raises:
+        UsageError: An address is not https, something is too long, or the platform is known already.
+    """
+    for address in (authorization_address, token_address, keys_address):
+        _check_address(address)
+    found = list(deployments)
+    if not all(0 < len(text) <= LONGEST for text in (issuer, client_id, *found)):
+        raise UsageError(f"Issuer, client and deployment have 1 to {LONGEST} characters.", "Copy them once more.")
+    values = {
+        "issuer": issuer,
+        "client_id": client_id,
+        "title": title or urlsplit(authorization_address).hostname or issuer,
+        "authorization_address": authorization_address,
+        "token_address": token_address,
+        "token_audience": token_audience or token_address,
+        "keys_address": keys_address,
+        "is_registered_by_itself": is_registered_by_itself,
+        "expects_deployment": not found,
+    }
+    with tool.database.begin() as connection:
+        if not insert_if_new(connection, PLATFORMS, ["issuer", "client_id"], **values, added_at=tool.clock()):
+            raise UsageError(
+                f"The client {client_id} of {issuer} is known already.", "Remove it first, or register a new client."
+            )
+        chosen = sa.and_(PLATFORMS.c.issuer == issuer, PLATFORMS.c.client_id == client_id)
+        number = connection.execute(sa.select(PLATFORMS.c.number).where(chosen)).scalar_one()
+        for deployment in found:
+            _insert_deployment(connection, number, deployment)
+    return Platform(number=number, **values)  # type: ignore[arg-type]  # the columns are the fields
+
+
+def _check_address(address: str) -> None:
+    try:
+        origin_of(address)
+        parts = urlsplit(address)
+        if parts.scheme == "https" or is_loopback(parts.hostname or ""):
+            return
+    except ValueError:
+        pass
+    raise UsageError(f"{address[:200]!r} is not an https address.", "Copy it from the platform once more.")
+
+
+def add_deployment(tool: Tool, platform: int, deployment_id: str) -> None:
+    """Allow a deployment of a platform to open the portal."""
+    with tool.database.begin() as connection:
+        _insert_deployment(connection, platform, deployment_id)
+
+
+def _insert_deployment(connection: sa.Connection, platform: int, deployment_id: str) -> None:
+    unique = ["platform", "deployment_id"]
+    insert_if_new(connection, DEPLOYMENTS, unique, platform=platform, deployment_id=deployment_id)
+
+
+def knows_deployment(tool: Tool, platform: Platform, deployment_id: str) -> bool:
+    """Whether a deployment may open the portal. The first one of a platform that expects one is remembered."""
+    known = sa.and_(DEPLOYMENTS.c.platform == platform.number, DEPLOYMENTS.c.deployment_id == deployment_id)
+    with tool.database.begin() as connection:
+        if connection.execute(sa.select(DEPLOYMENTS.c.number).where(known)).one_or_none() is not None:
+            return True
+        expecting = sa.and_(PLATFORMS.c.number == platform.number, PLATFORMS.c.expects_deployment)
+        if connection.execute(sa.update(PLATFORMS).where(expecting).values(expects_deployment=False)).rowcount != 1:
+            return False
+        _insert_deployment(connection, platform.number, deployment_id)
+        return True
+
+
+_FIELDS = [PLATFORMS.c[name] for name in Platform.__dataclass_fields__]
+
+
+def platforms(tool: Tool) -> list[Platform]:
+    """All platforms, in the order in which they were added."""
+    with tool.database.begin() as connection:
+        rows = connection.execute(sa.select(*_FIELDS).order_by(PLATFORMS.c.number)).mappings().all()
+    return [Platform(**row) for row in rows]
+
+
+def find_platform(tool: Tool, number: int) -> Platform:
+    """
+    The platform with this number.
+
+    Raises:
+        UsageError: There is none.
+    """
+    with tool.database.begin() as connection:
+        row = connection.execute(sa.select(*_FIELDS).where(PLATFORMS.c.number == number)).mappings().one_or_none()
+    if row is None:
+        raise UsageError(f"There is no learning platform number {number}.", "Look at the list of platforms.")
+    return Platform(**row)
+
+
+def platform_of_login(tool: Tool, issuer: str, client_id: str) -> Platform:
+    """
+    The platform that starts a login. Without a client, the issuer must be that of one platform only.
+
+    Raises:
+        Refused: It is not known.
+    """
+    wanted = PLATFORMS.c.issuer == issuer
+    if client_id:
+        wanted = sa.and_(wanted, PLATFORMS.c.client_id == client_id)
+    with tool.database.begin() as connection:
+        rows = connection.execute(sa.select(*_FIELDS).where(wanted).limit(2)).mappings().all()
+    if len(rows) != 1:
+        raise Refused("This learning platform is not connected to the portal.", status=403)
+    return Platform(**rows[0])
+
+
+def key_of(tool: Tool, platform: Platform, kid: str) -> RSAKey:
+    """
+    The public key with which a platform signed. For an unknown one its keys are fetched, at most every 10 seconds.
+
+    Raises:
+        Refused: It has no such key.
+        PlatformFailure: Its keys cannot be fetched.
+    """
+    now = tool.clock()
+    chosen = PLATFORMS.c.number == platform.number
+    with tool.database.begin() as connection:
+        columns = (PLATFORMS.c["keys"], PLATFORMS.c.keys_fetched_at, PLATFORMS.c.keys_tried_at)
+        row = connection.execute(sa.select(*columns).where(chosen)).one()
+    age = now - row.keys_fetched_at if row.keys_fetched_at else None
+    known = _read_keys(row[0] or "").get(kid)
+    if known and age is not None and age < FETCHED_AGAIN_AFTER:
+        return known
+    fallback = known if age is not None and age < USED_WITHOUT_PLATFORM else None
+    with tool.database.begin() as connection:
+        recently = sa.or_(PLATFORMS.c.keys_tried_at.is_(None), PLATFORMS.c.keys_tried_at <= now - LEAST_PAUSE)
+        turn = connection.execute(sa.update(PLATFORMS).where(chosen, recently).values(keys_tried_at=now)).rowcount == 1
+    if not turn:
+        if fallback:
+            return fallback
+        raise Refused("The learning platform signed with a key that it has not published.")
+    try:
+        answer = tool.web.expect(
+            "GET", platform.keys_address, is_guarded=platform.is_registered_by_itself, limit=KEYS_LIMIT
+        )
+        text = json.dumps(answer.object())
+    except PlatformFailure:
+        if fallback:
+            return fallback
+        raise
+    with tool.database.begin() as connection:
+        connection.execute(sa.update(PLATFORMS).where(chosen).values(keys=text, keys_fetched_at=now))
+    found = _read_keys(text).get(kid)
+    if found is None:
+        raise Refused("The learning platform signed with a key that it has not published.")
+    return found
+
+
+def _read_keys(text: str) -> dict[str, RSAKey]:
+    """The usable keys of a set, by name: RSA, for RS256 and for signatures, and not too short."""
+    try:
+        entries: Any = json.loads(text)["keys"] if text else []
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    found: dict[str, RSAKey] = {}
+    for entry in entries if isinstance(entries, list) else []:
+        if not isinstance(entry, dict) or entry.get("kty") != "RSA" or not isinstance(entry.get("kid"), str):
+            continue
+        if entry.get("use", "sig") != "sig" or entry.get("alg", "RS256") != "RS256":
+            continue
+        try:
+            if FEWEST_BITS <= int.from_bytes(urlsafe_b64decode(entry["n"].encode()), "big").bit_length() <= MOST_BITS:
+                found[entry["kid"]] = RSAKey.import_key({name: entry[name] for name in ("kty", "n", "e")})
+        except (JoseError, ValueError, TypeError, KeyError, AttributeError):
+            continue
+    return found

@@ -1,0 +1,154 @@
+"""
+People whom a learning platform vouches for, as people of this course.
+
+The first time, somebody is the person of the roster with the same email address and the same role, if there is exactly
+one; otherwise somebody new. From then on, the platform's name for them decides.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+from collections.abc import Iterable
+
+import sqlalchemy as sa
+
+from grader.portal.audit import note
+from grader.portal.lti.tables import insert_if_new
+from grader.portal.people import Listed, Person, enrol, find_person, find_student, people
+from grader.portal.tables import CONTEXTS, MEMBERS, PEOPLE
+
+__all__ = ["Context", "Vouched", "allow_context", "contexts", "is_allowed", "person_for", "take_over"]
+
+TEXT_LIMIT = 200
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Vouched:
+    """
+    Somebody, as a platform describes them.
+
+    Attributes:
+        platform: The platform's number.
+        subject: What it calls the person.
+        name, email: Empty if it does not share them.
+    """
+
+    platform: int
+    subject: str
+    name: str
+    email: str
+    is_staff: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Context:
+    """A course of a platform; its teachers are staff here, once it is allowed."""
+
+    id: int
+    platform: int
+    context: str
+    title: str
+    roster_address: str
+    is_allowed: bool
+
+
+def is_allowed(connection: sa.Connection, platform: int, context: str, *, title: str, roster_address: str) -> bool:
+    """
+    Whether those who come from a course of a platform get in. If it is new, it is noted, and nobody does.
+
+    Whoever teaches any course of a platform is an instructor there, so that alone means nothing here.
+    """
+    values = {"title": _text(title), "roster_address": roster_address, "is_allowed": False}
+    insert_if_new(connection, CONTEXTS, ["platform", "context"], platform=platform, context=context, **values)
+    is_it = (CONTEXTS.c.platform == platform) & (CONTEXTS.c.context == context)
+    if roster_address:
+        connection.execute(sa.update(CONTEXTS).where(is_it).values(roster_address=roster_address))
+    return bool(connection.execute(sa.select(CONTEXTS.c.is_allowed).where(is_it)).scalar_one())
+
+
+def contexts(connection: sa.Connection) -> list[Context]:
+    """The courses of platforms from which somebody came."""
+    rows = connection.execute(sa.select(CONTEXTS).order_by(CONTEXTS.c.id))
+    return [Context(row.id, row.platform, row.context, row.title, row.roster_address, row.is_allowed) for row in rows]
+
+
+def allow_context(connection: sa.Connection, number: int, allowed: bool, *, by: str, now: dt.datetime) -> bool:
+    """
+    Let those in who come from a course of a platform, or no longer.
+
+    Returns:
+        bool: Whether there is such a course.
+    """
+    changed = sa.update(CONTEXTS).where(CONTEXTS.c.id == number).values(is_allowed=allowed)
+    if connection.execute(changed).rowcount != 1:
+        return False
+    note(connection, by=by, what="course allowed" if allowed else "course refused", about=f"course {number}", now=now)
+    return True
+
+
+def person_for(connection: sa.Connection, vouched: Vouched, *, by: str, now: dt.datetime) -> Person | None:
+    """The person, added if unknown; None if the person has left the course."""
+    is_it = (MEMBERS.c.platform == vouched.platform) & (MEMBERS.c.subject == vouched.subject)
+    known = connection.execute(sa.select(MEMBERS).where(is_it)).one_or_none()
+    if known is not None:
+        person = find_person(connection, known.person)
+        if person is not None and known.is_ours:
+            _update(connection, person, vouched)
+        return None if person is None else find_person(connection, person.id)
+    listed = _in_roster(connection, vouched)
+    person = listed or _added(connection, vouched, by=by, now=now)
+    values = {"platform": vouched.platform, "subject": vouched.subject, "person": person.id, "is_ours": listed is None}
+    connection.execute(sa.insert(MEMBERS).values(values))
+    note(connection, by=by, what="platform", about=f"{vouched.subject} is {person.student}", now=now)
+    return person
+
+
+def take_over(connection: sa.Connection, everybody: Iterable[Vouched], *, by: str, now: dt.datetime) -> int:
+    """
+    Add everybody of a platform's roster.
+
+    Returns:
+        int: How many were not known before.
+    """
+    before = len(people(connection))
+    for vouched in everybody:
+        person_for(connection, vouched, by=by, now=now)
+    return len(people(connection)) - before
+
+
+def _in_roster(connection: sa.Connection, vouched: Vouched) -> Person | None:
+    """Whoever has this address and this role, if it is one person whom no platform has named yet."""
+    if not vouched.email:
+        return None
+    named = sa.select(MEMBERS.c.person)
+    found = connection.execute(
+        sa.select(PEOPLE.c.id).where(
+            sa.func.lower(PEOPLE.c.email) == vouched.email.lower(),
+            PEOPLE.c.is_staff == vouched.is_staff,
+            PEOPLE.c.is_active,
+            PEOPLE.c.id.not_in(named),
+        )
+    ).scalars()
+    numbers = list(found)
+    return find_person(connection, numbers[0]) if len(numbers) == 1 else None
+
+
+def _added(connection: sa.Connection, vouched: Vouched, *, by: str, now: dt.datetime) -> Person:
+    plain = "".join(character for character in vouched.subject if character.isprintable())[:TEXT_LIMIT]
+    taken = connection.execute(sa.select(PEOPLE.c.id).where(PEOPLE.c.student == plain)).one_or_none()
+    student = plain if plain and taken is None else f"{vouched.platform}:{plain}"[:TEXT_LIMIT]
+    enrol(connection, [Listed(student, _text(vouched.name), _text(vouched.email), vouched.is_staff)], by=by, now=now)
+    person = find_student(connection, student)
+    assert person is not None
+    return person
+
+
+def _update(connection: sa.Connection, person: Person, vouched: Vouched) -> None:
+    """Names and roles of those whom the platform brought may change there."""
+    values = {"name": _text(vouched.name), "email": _text(vouched.email), "is_staff": vouched.is_staff}
+    connection.execute(sa.update(PEOPLE).where(PEOPLE.c.id == person.id).values(values))
+
+
+def _text(text: str) -> str:
+    return "".join(character for character in text if character.isprintable())[:TEXT_LIMIT]

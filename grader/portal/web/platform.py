@@ -1,0 +1,202 @@
+"""
+Those who come from a learning platform, and what instructors see of the marks that go there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import threading
+from collections.abc import Callable, Sequence
+
+import sqlalchemy as sa
+from starlette.datastructures import FormData
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+from starlette.routing import Route
+
+from grader.errors import GraderError
+from grader.portal.access import start_session
+from grader.portal.audit import note
+from grader.portal.lti.deeplinks import Choice
+from grader.portal.lti.launch import Launch
+from grader.portal.lti.lineitems import find_item
+from grader.portal.lti.outbox import State, entries, resend
+from grader.portal.lti.platforms import find_platform, platforms
+from grader.portal.lti.refusals import PlatformFailure
+from grader.portal.lti.roster import read_roster
+from grader.portal.lti.routes import lti_routes
+from grader.portal.lti.tool import Tool
+from grader.portal.members import Vouched, allow_context, contexts, is_allowed, person_for, take_over
+from grader.portal.passback import connect_column
+from grader.portal.people import Person
+from grader.portal.served import Served
+from grader.portal.tables import COLUMNS, PEOPLE
+from grader.portal.web.visit import Site, Visit, set_session, visit_of
+
+__all__ = ["platform_routes"]
+
+MOST_SHOWN = 500
+NOT_ALLOWED = (
+    "This course of your learning platform is not connected to the portal yet. An instructor who is signed in by a "
+    "personal link allows it on the page Platforms."
+)
+
+_log = logging.getLogger("grader.portal")
+
+
+def platform_routes(site: Callable[[], Site], tool: Tool, wake: Callable[[], None]) -> list[Route]:
+    """
+    The routes of the protocol, and those of instructors.
+
+    Args:
+        wake: Called when there may be a mark to send.
+    """
+    pages = _Pages(site, tool, wake)
+    return [
+        *lti_routes(tool, pages.launched, pages.offered),
+        Route("/platforms", pages.overview),
+        Route("/platforms/scores", pages.send_again, methods=["POST"]),
+        Route("/platforms/courses", pages.allow, methods=["POST"]),
+        Route("/platforms/roster", pages.roster, methods=["POST"]),
+    ]
+
+
+class _Pages:
+    def __init__(self, site: Callable[[], Site], tool: Tool, wake: Callable[[], None]) -> None:
+        self._site = site
+        self._tool = tool
+        self._wake = wake
+
+    def offered(self) -> Sequence[Choice]:
+        """The assignments that a link may open."""
+        served = self._site().portal.served.values()
+        return [Choice(each.id, each.title, each.max_points) for each in served]
+
+    def launched(self, request: Request, launch: Launch) -> Response:
+        """Sign in whom a platform vouches for, and show what the link opens."""
+        visit = visit_of(request)
+        portal, by = visit.portal, f"platform {launch.platform}"
+        vouched = Vouched(
+            platform=launch.platform,
+            subject=launch.subject,
+            name=launch.name,
+            email=launch.email,
+            is_staff=launch.is_staff,
+        )
+        with portal.begin() as connection:
+            is_known = is_allowed(
+                connection,
+                launch.platform,
+                launch.context,
+                title=launch.context_title,
+                roster_address=launch.roster_address,
+            )
+        if not is_known:
+            return visit.render("message.html.jinja", status=403, title="Not connected yet", message=NOT_ALLOWED)
+        with portal.begin() as connection:
+            person = person_for(connection, vouched, by=by, now=visit.now)
+            if person is None:
+                message = "You are no longer in this course. Ask your instructor."
+                return visit.render("message.html.jinja", status=403, title="You cannot sign in", message=message)
+            is_framed = request.headers.get("sec-fetch-dest") in ("iframe", "frame")
+            secret, session = start_session(connection, person, visit.now, is_framed=is_framed)
+        served = portal.served.get(launch.assignment)
+        if served is not None and not person.is_staff and launch.grade_scopes:
+            threading.Thread(target=self._connect, args=(launch, served, person), daemon=True).start()
+        path = "/" if served is None else f"/{'class' if person.is_staff else 'assignments'}/{served.id}"
+        answer = RedirectResponse(path, 303)
+        set_session(answer, visit.site, secret, session, visit.now)
+        return answer
+
+    def _connect(self, launch: Launch, served: Served, person: Person) -> None:
+        """Find the column for the mark, which may ask the platform. The next launch tries again if it fails."""
+        try:
+            item = find_item(self._tool, launch, assignment=served.id, title=served.title, maximum=served.max_points)
+            with self._site().portal.begin() as connection:
+                connect_column(connection, item=item, subject=launch.subject, person=person.id, assignment=served.id)
+            self._wake()
+        except (PlatformFailure, GraderError) as failure:
+            _log.warning("No column was found for marks of %s: %s", served.id, failure)
+
+    def overview(self, request: Request) -> Response:
+        """The courses of platforms, and what became of marks that were sent to them."""
+        visit = visit_of(request)
+        visit.staff  # noqa: B018 -- raises for others
+        with visit.portal.begin() as connection:
+            joined = sa.select(COLUMNS, PEOPLE.c.student, PEOPLE.c.name).join(PEOPLE, PEOPLE.c.id == COLUMNS.c.person)
+            owners = {(row.item, row.subject): row for row in connection.execute(joined)}
+            courses = contexts(connection)
+        titles = {each.number: each.title for each in platforms(self._tool)}
+        scores = [(each, owners.get((each.item, each.subject))) for each in entries(self._tool, most=MOST_SHOWN)]
+        return visit.render("platforms.html.jinja", scores=scores, courses=courses, titles=titles, states=State)
+
+    async def allow(self, request: Request) -> Response:
+        """Let those in who come from a course of a platform, or no longer."""
+        visit = await asyncio.to_thread(visit_of, request)
+        form = await request.form(max_files=0, max_fields=5)
+        return await asyncio.to_thread(self._allow, visit, form)
+
+    def _allow(self, visit: Visit, form: FormData) -> Response:
+        staff = visit.staff
+        visit.check_form(form)
+        with visit.portal.begin() as connection:
+            allowed = form.get("allowed") == "yes"
+            allow_context(connection, _number(form), allowed, by=staff.student, now=visit.now)
+        return RedirectResponse("/platforms", 303)
+
+    async def send_again(self, request: Request) -> Response:
+        """Send a mark although the platform has another one: somebody looked at it."""
+        visit = await asyncio.to_thread(visit_of, request)
+        form = await request.form(max_files=0, max_fields=5)
+        return await asyncio.to_thread(self._send_again, visit, form)
+
+    def _send_again(self, visit: Visit, form: FormData) -> Response:
+        staff = visit.staff
+        visit.check_form(form)
+        number = _number(form)
+        if resend(self._tool, number):
+            with visit.portal.begin() as connection:
+                note(connection, by=staff.student, what="sent again", about=f"score {number}", now=visit.now)
+            self._wake()
+        return RedirectResponse("/platforms", 303)
+
+    async def roster(self, request: Request) -> Response:
+        """Read the rosters of the platforms from which an instructor came."""
+        visit = await asyncio.to_thread(visit_of, request)
+        form = await request.form(max_files=0, max_fields=5)
+        return await asyncio.to_thread(self._roster, visit, form)
+
+    def _roster(self, visit: Visit, form: FormData) -> Response:
+        staff = visit.staff
+        visit.check_form(form)
+        with visit.portal.begin() as connection:
+            rosters = [each for each in contexts(connection) if each.is_allowed and each.roster_address]
+        try:
+            members = [
+                (row.platform, member)
+                for row in rosters
+                for member in read_roster(self._tool, find_platform(self._tool, row.platform), row.roster_address)
+            ]
+        except PlatformFailure as failure:
+            return visit.render("message.html.jinja", status=502, title="The roster was not read", message=str(failure))
+        everybody = [
+            Vouched(
+                platform=platform,
+                subject=member.subject,
+                name=member.name,
+                email=member.email,
+                is_staff=member.is_staff,
+            )
+            for platform, member in members
+            if member.is_active and (member.is_staff or member.is_learner)
+        ]
+        with visit.portal.begin() as connection:
+            take_over(connection, everybody, by=staff.student, now=visit.now)
+        return RedirectResponse("/roster", 303)
+
+
+def _number(form: FormData) -> int:
+    """The number in a form, or one that nothing has."""
+    sent = str(form.get("number", ""))
+    return int(sent) if sent.isascii() and sent.isdigit() and len(sent) < 10 else -1

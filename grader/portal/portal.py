@@ -128,7 +128,8 @@ def _enrol_file(connection: sa.Connection, path: Path, now: dt.datetime) -> None
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not in UTF-8.", "Save it as CSV UTF-8.") from error
     digest, is_it = hashlib.sha256(content).digest(), SECRETS.c.name == "roster"
-    if connection.execute(sa.select(SECRETS.c.value).where(is_it)).scalar_one_or_none() != digest:
+    before = connection.execute(sa.select(SECRETS.c.value).where(is_it)).scalar_one_or_none()
+    if before is None or bytes(before) != digest:
         enrol(connection, listed, by=path.name, now=now)
         connection.execute(sa.delete(SECRETS).where(is_it))
         connection.execute(sa.insert(SECRETS).values(name="roster", value=digest))

@@ -147,8 +147,8 @@ def gradebook_of(portal: Portal) -> Iterator[sa.Connection]:
 def executions(portal: Portal) -> set[tuple[object, ...]]:
     """How the notebooks ran, as the gradebook keeps it: it is saved anew at each execution."""
     with gradebook_of(portal) as connection:
-        rows = connection.exec_driver_sql("SELECT rowid, key, executed_at, answers FROM grader_executions")
-        return {tuple(row) for row in rows}
+        rows = connection.exec_driver_sql("SELECT key, executed_at, answers FROM grader_executions")
+        return {(key, str(moment), bytes(answers)) for key, moment, answers in rows}
 
 
 @pytest.mark.parametrize("path", PAGES)
@@ -189,6 +189,22 @@ def test_the_class(prof: Browser) -> None:
     assert "6.4 of 10" in rows[1][1]
     assert "late by 1 day" in rows[1][1]
     assert [rows[3][1].count("✓"), rows[1][1].count("✗"), rows[4][1].count("no result")] == [7, 1, 7]
+
+
+@pytest.mark.parametrize(
+    ("show", "names"),
+    [
+        ("nothing", ["Eve"]),
+        ("stuck", ["Ada Lovelace"]),
+        ("late", ["=Cleo", "Ada Lovelace", "Ben", "Dan"]),
+        ("failed", []),
+    ],
+)
+def test_a_part_of_the_class(prof: Browser, show: str, names: list[str]) -> None:
+    """The table can show some students only."""
+    table = prof.text(f"{CLASS}?show={show}").partition('<table class="overview class"')[2]
+
+    assert re.findall(r'<th scope="row"><a [^>]*>(.*?)</a>', table) == names
 
 
 def test_an_adjustment_executes_nothing(portal: Portal, prof: Browser, ben: httpx.Client) -> None:

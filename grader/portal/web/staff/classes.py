@@ -5,7 +5,7 @@ The class: all assignments, and one assignment with who is stuck and where every
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from urllib.parse import quote
 
 from starlette.datastructures import FormData
@@ -28,6 +28,18 @@ from grader.portal.web.visit import Visit
 from grader.visibility import is_released, read_moment
 
 __all__ = ["act", "act_on_mistake", "act_on_sources", "classes", "mistake", "one_class"]
+
+
+FILTERS = {
+    "": "everybody",
+    "nothing": "who have handed in nothing",
+    "stuck": "who are stuck",
+    "waiting": "who wait for a result",
+    "late": "whose mark is late",
+    "arranged": "with an extension, or withheld",
+    "failed": "at whose attempts the grader failed",
+}
+"""Which students the table can show."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,13 +81,18 @@ def one_class(visit: Visit, *, problem: str = "", status: int = 200) -> Response
         readings = visit.portal.readings.of(connection, (attempt.result for attempt in attempts))
         is_held = None in held(connection, served.id)
         queue = places_in_queue(connection)
+    stuck = stuck_on(places, readings)
+    show = visit.request.query_params.get("show", "")
+    ids = {each.person.id for group in stuck for each in group.students}
     return visit.render(
         "staff/class.html.jinja",
         status=status,
         served=served,
-        places=places,
+        listed=[place for place in places if _is_listed(place, show, ids)],
+        filters=FILTERS.items(),
+        show=show,
         totals=totals_of(places),
-        stuck=stuck_on(places, readings),
+        stuck=stuck,
         shared=_shared(served, places, readings),
         readings=readings,
         exercises=[exercise.name for exercise in served.assignment.exercises],
@@ -158,6 +175,19 @@ def act_on_mistake(visit: Visit, form: FormData) -> Response:
         return mistake(visit, problem=f"{before} was read again. {told(error)}", status=409, filled=texts)
     what = "unchanged" if not changed else "named" if is_named else "reloaded"
     return done(f"/class/{served.id}", what, number)
+
+
+def _is_listed(place: Place, show: str, stuck: Collection[int]) -> bool:
+    """Whether the table of students shows this one."""
+    shown = {
+        "nothing": not place.attempts,
+        "stuck": place.person.id in stuck,
+        "waiting": any(attempt.state != "done" for attempt in place.attempts),
+        "late": place.mark is not None and bool(place.mark.late),
+        "arranged": place.is_held or place.extension.due is not None or place.extension.attempts > 0,
+        "failed": bool(place.failed),
+    }
+    return shown.get(show, True)
 
 
 def _reload(visit: Visit) -> tuple[list[Served], int]:

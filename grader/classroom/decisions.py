@@ -30,10 +30,13 @@ __all__ = [
     "Proposal",
     "adjustments_by_owner",
     "decide",
+    "decide_in",
+    "decisions_of",
     "list_decisions",
     "read_proposals",
     "stale",
     "withdraw",
+    "withdraw_in",
 ]
 
 TEXT_LIMIT = 2_000
@@ -86,26 +89,33 @@ def decide(gradebook: Gradebook, proposals: Sequence[Proposal], *, assignment_id
         UsageError: A student or an exercise does not exist, points are out of range, or a proposal has no reason or
             decides nothing.
     """
+    with gradebook.begin() as connection:
+        return decide_in(connection, proposals, assignment_id=assignment_id)
+
+
+def decide_in(
+    connection: sa.Connection, proposals: Sequence[Proposal], *, assignment_id: str | None = None
+) -> list[Decision]:
+    """`decide`, in a transaction that does more."""
     now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None, microsecond=0)
     made = []
-    with gradebook.begin() as connection:
-        for proposal in proposals:
-            platform, assignment, report = _newest_report(connection, proposal, assignment_id)
-            _check(proposal, report)
-            adjustment = proposal.adjustment
-            row = {
-                "platform": platform,
-                "student": proposal.student,
-                "assignment_id": assignment,
-                "exercise": adjustment.exercise,
-                "points": adjustment.points,
-                "comment": adjustment.comment,
-                "reason": adjustment.reason,
-                "made_by": proposal.by,
-                "made_at": now,
-            }
-            number = connection.execute(sa.insert(ADJUSTMENTS).values(row).returning(ADJUSTMENTS.c.number)).scalar_one()
-            made.append(_decision({**row, "number": number, "withdrawn_at": None}))
+    for proposal in proposals:
+        platform, assignment, report = _newest_report(connection, proposal, assignment_id)
+        _check(proposal, report)
+        adjustment = proposal.adjustment
+        row = {
+            "platform": platform,
+            "student": proposal.student,
+            "assignment_id": assignment,
+            "exercise": adjustment.exercise,
+            "points": adjustment.points,
+            "comment": adjustment.comment,
+            "reason": adjustment.reason,
+            "made_by": proposal.by,
+            "made_at": now,
+        }
+        number = connection.execute(sa.insert(ADJUSTMENTS).values(row).returning(ADJUSTMENTS.c.number)).scalar_one()
+        made.append(_decision({**row, "number": number, "withdrawn_at": None}))
     return made
 
 
@@ -116,6 +126,14 @@ def list_decisions(gradebook: Gradebook) -> list[Decision]:
     return [_decision(row) for row in rows]
 
 
+def decisions_of(connection: sa.Connection, owner: Owner, assignment_id: str) -> list[Decision]:
+    """All decisions that were ever made about a student's work, in that order."""
+    is_it = (ADJUSTMENTS.c.platform == owner.platform) & (ADJUSTMENTS.c.student == owner.student)
+    found = sa.select(ADJUSTMENTS).where(is_it, ADJUSTMENTS.c.assignment_id == assignment_id)
+    rows = connection.execute(found.order_by(ADJUSTMENTS.c.number)).mappings().all()
+    return [_decision(row) for row in rows]
+
+
 def withdraw(gradebook: Gradebook, number: int, *, by: str, reason: str) -> Decision:
     """
     Withdraw a decision. It stays in the gradebook, but no longer counts.
@@ -123,16 +141,21 @@ def withdraw(gradebook: Gradebook, number: int, *, by: str, reason: str) -> Deci
     Raises:
         UsageError: There is no decision with this number that counts, or no reason is given.
     """
+    with gradebook.begin() as connection:
+        return withdraw_in(connection, number, by=by, reason=reason)
+
+
+def withdraw_in(connection: sa.Connection, number: int, *, by: str, reason: str) -> Decision:
+    """`withdraw`, in a transaction that does more."""
     if not reason.strip():
         raise UsageError("There is no reason.", "Say why with --reason.")
     now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None, microsecond=0)
     is_it = (ADJUSTMENTS.c.number == number) & ADJUSTMENTS.c.withdrawn_at.is_(None)
-    with gradebook.begin() as connection:
-        taken = sa.update(ADJUSTMENTS).where(is_it).values(withdrawn_by=by, withdrawn_for=reason, withdrawn_at=now)
-        if connection.execute(taken).rowcount != 1:
-            raise UsageError(f"There is no adjustment {number} that counts.", "List them with --list.")
-        found = sa.select(ADJUSTMENTS).where(ADJUSTMENTS.c.number == number)
-        return _decision(connection.execute(found).mappings().one())
+    taken = sa.update(ADJUSTMENTS).where(is_it).values(withdrawn_by=by, withdrawn_for=reason, withdrawn_at=now)
+    if connection.execute(taken).rowcount != 1:
+        raise UsageError(f"There is no adjustment {number} that counts.", "List them with --list.")
+    found = sa.select(ADJUSTMENTS).where(ADJUSTMENTS.c.number == number)
+    return _decision(connection.execute(found).mappings().one())
 
 
 def adjustments_by_owner(gradebook: Gradebook, assignment_id: str) -> dict[Owner, tuple[Adjustment, ...]]:

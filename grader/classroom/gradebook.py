@@ -141,6 +141,10 @@ class Gradebook:
             found = sa.select(_executions.c.answers).where(_executions.c.key == key)
             return connection.execute(found).scalar_one_or_none()
 
+    def forget_execution(self, connection: sa.Connection, key: str) -> None:
+        """Forget how a notebook ran, so that it is executed again."""
+        connection.execute(sa.delete(_executions).where(_executions.c.key == key))
+
     def keep(self, keys: Keys, owner: Owner, submission_sha256: str, basis: Basis, graded: Graded) -> None:
         """
         Save a result, and how the notebook ran if it was executed. Both replace what was saved under these keys.

@@ -65,6 +65,7 @@ class Group:
         note: What it means, or how these students' points compare with those of the others.
         numbers: A call with few numbers on which one of them is wrong.
         cell: A cell for the source notebook that would name this wrong answer.
+        exercise, fingerprint: The exercise of this wrong answer, and what is equal for equal answers.
     """
 
     tag: str
@@ -76,6 +77,8 @@ class Group:
     note: str = ""
     numbers: CounterexampleView | None = None
     cell: str = ""
+    exercise: str = ""
+    fingerprint: str = ""
 
 
 class Tags:
@@ -177,6 +180,8 @@ def clusters(entries: Sequence[Entry], tags: Tags) -> tuple[Group, ...]:
                 students=_students(entry for entry, _ in pairs),
                 numbers=_numbers(finding for _, finding in pairs),
                 cell=cell_to_name(exercise, fingerprint),
+                exercise=exercise,
+                fingerprint=fingerprint,
                 example=_example(*pairs[0]),
             )
         )

@@ -15,16 +15,26 @@ from grader.classroom.overview import Overview
 from grader.reports.html import STYLE, content_policy, open_templates
 from grader.reports.html import TEMPLATES as REPORTS
 
-__all__ = ["render_overview"]
+__all__ = ["overview_policy", "render_overview"]
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 
-def render_overview(overview: Overview) -> str:
-    """Render the class at a glance as one self-contained page."""
+def render_overview(overview: Overview, *, back: str = "") -> str:
+    """
+    Render the class at a glance as one self-contained page.
+
+    Args:
+        back: The address of the page to go back to, if this one is part of a site.
+    """
     style, script, policy = _parts()
     template = open_templates(TEMPLATES, REPORTS).get_template("index.html.jinja")
-    return template.render(page=overview, style=style, script=script, policy=policy)
+    return template.render(page=overview, style=style, script=script, policy=policy, back=back)
+
+
+def overview_policy() -> str:
+    """The Content-Security-Policy that the page itself contains."""
+    return _parts()[2]
 
 
 @functools.cache

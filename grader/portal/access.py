@@ -18,7 +18,9 @@ from grader.portal.people import Person, find_person
 from grader.portal.tables import KEYS, LINKS, SESSIONS
 
 __all__ = [
+    "Access",
     "Session",
+    "accesses",
     "end_session",
     "look_at_link",
     "make_key",
@@ -51,6 +53,36 @@ class Session:
     form_secret: str
     is_framed: bool
     expires_at: dt.datetime
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Access:
+    """
+    How somebody gets in.
+
+    Attributes:
+        sessions: In how many browsers they are signed in.
+        open_links: How many personal links wait to be used.
+        was_here: Whether they ever used a link, or are signed in.
+    """
+
+    sessions: int = 0
+    open_links: int = 0
+    was_here: bool = False
+
+
+def accesses(connection: sa.Connection, now: dt.datetime) -> dict[int, Access]:
+    """How each person gets in, by the numbers of persons; those who never had a link or a session are left out."""
+    count = sa.func.count()
+    lasting = sa.select(SESSIONS.c.person, count).where(SESSIONS.c.expires_at > now).group_by(SESSIONS.c.person)
+    is_waiting = LINKS.c.used_at.is_(None) & LINKS.c.revoked_at.is_(None) & (LINKS.c.expires_at > now)
+    waiting = sa.select(LINKS.c.person, count).where(is_waiting).group_by(LINKS.c.person)
+    used = sa.select(LINKS.c.person).where(LINKS.c.used_at.is_not(None)).distinct()
+    sessions = {row.person: row[1] for row in connection.execute(lasting)}
+    links = {row.person: row[1] for row in connection.execute(waiting)}
+    were_here = {*connection.execute(used).scalars(), *sessions}
+    everybody = {*sessions, *links, *were_here}
+    return {each: Access(sessions.get(each, 0), links.get(each, 0), each in were_here) for each in everybody}
 
 
 def make_link(

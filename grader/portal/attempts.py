@@ -11,6 +11,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -266,13 +267,17 @@ def judge_again(connection: sa.Connection, numbers: Iterable[int]) -> int:
     return connection.execute(sa.update(ATTEMPTS).where(is_done).values(state=QUEUED, tries=0)).rowcount
 
 
+_FIELDS = tuple(field.name for field in dataclasses.fields(Attempt))
+
+
 def _select() -> sa.Select[tuple[object, ...]]:
-    return sa.select(ATTEMPTS, PEOPLE.c.student, PEOPLE.c.name).join(PEOPLE, PEOPLE.c.id == ATTEMPTS.c.person)
+    columns = [PEOPLE.c[name] if name in ("student", "name") else ATTEMPTS.c[name] for name in _FIELDS]
+    return sa.select(*columns).join_from(ATTEMPTS, PEOPLE, PEOPLE.c.id == ATTEMPTS.c.person)
 
 
 def _attempt(row: sa.Row[tuple[object, ...]]) -> Attempt:
-    values = row._mapping
-    return Attempt(**{field.name: values[field.name] for field in dataclasses.fields(Attempt)})
+    values: dict[str, Any] = dict(zip(_FIELDS, row, strict=True))
+    return Attempt(**values)
 
 
 def _minutes(duration: dt.timedelta) -> str:

@@ -12,7 +12,9 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+
+import sqlalchemy as sa
 
 from grader.classroom.decisions import adjustments_by_owner
 from grader.classroom.documents import Handling
@@ -117,6 +119,18 @@ class Dispatcher:
             number = judge_again(connection, stale)
         self.wake()
         return number
+
+    def execute_again(self, connection: sa.Connection, served: Served, attempts: Iterable[Attempt]) -> int:
+        """
+        Put finished attempts into the queue again, to be executed anew. After the transaction, `wake` has to be called.
+
+        Returns:
+            int: How many.
+        """
+        basis, chosen = served.basis(self._portal.clock()), list(attempts)
+        for attempt in chosen:
+            self._portal.gradebook.forget_execution(connection, Keys.of(*_owned(attempt), basis).execution)
+        return judge_again(connection, [attempt.id for attempt in chosen])
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -228,8 +242,18 @@ class Dispatcher:
                     max_score=report.max_score if is_graded else None,
                     now=portal.clock(),
                 )
+        self._look_again(attempt, keys)
         portal.tell(attempt.person)
         self._finished()
+
+    def _look_again(self, attempt: Attempt, keys: Keys) -> None:
+        """Judge an attempt again if something that its result depends on has changed in the meantime."""
+        portal = self._portal
+        served = portal.served[attempt.assignment]
+        adjustments = adjustments_by_owner(portal.gradebook, served.id)
+        if Keys.of(*_owned(attempt), served.basis(portal.clock()), _counting(attempt, adjustments)) != keys:
+            with portal.begin() as connection:
+                judge_again(connection, [attempt.id])
 
     def _prolong(self) -> None:
         if time.monotonic() - self._prolonged > PROLONG_S:

@@ -1,18 +1,15 @@
 """
-The people of a course, and the roster that they come from.
+The people of a course.
 """
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import datetime as dt
-import io
 from collections.abc import Iterable
 
 import sqlalchemy as sa
 
-from grader.errors import UsageError
 from grader.portal.audit import note
 from grader.portal.tables import PEOPLE
 
@@ -25,28 +22,14 @@ __all__ = [
     "find_student",
     "lock_person",
     "people",
-    "read_roster",
+    "remove_person",
+    "set_staff",
 ]
 
 PLATFORM = "portal"
 """What the gradebook calls the platform of those who hand in here."""
-TEXT_LIMIT = 200
-COLUMNS = ("student", "name", "email", "role")
-FROM_PLATFORMS = {
-    "sis user id": "student",
-    "sis id": "student",
-    "sis login id": "student",
-    "username": "student",
-    "id number": "student",
-    "user": "student",
-    "id": "student",
-    "full name": "name",
-    "email address": "email",
-    "e-mail": "email",
-}
-"""What learning platforms call these columns when they export a roster."""
-STAFF = ("staff", "instructor", "teacher", "ta")
-ROLES = ("", "student", "learner", *STAFF)
+MOST_NAMES = 50
+"""How many people a line of the audit trail names."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,44 +59,6 @@ class Listed:
     is_staff: bool = False
 
 
-def read_roster(text: str, *, where: str = "The roster") -> list[Listed]:
-    """
-    Read a roster: a CSV with a heading. Besides our own names of columns, those of Canvas and Moodle are known.
-
-    Raises:
-        UsageError: A column is missing, an id is missing or stands twice, or a role is unknown; it names the line.
-    """
-    text = text.removeprefix("\ufeff")
-    first = text.partition("\n")[0]
-    rows = csv.reader(io.StringIO(text), delimiter=max(",;\t", key=first.count))
-    heading = [FROM_PLATFORMS.get(name.strip().lower(), name.strip().lower()) for name in next(rows, [])]
-    if "student" not in heading:
-        raise UsageError(f"{where} has no column `student`.", f"The columns are {', '.join(COLUMNS)}.")
-    listed: dict[str, Listed] = {}
-    for cells in rows:
-        if not any(cell.strip() for cell in cells):
-            continue
-        row = dict(zip(reversed(heading), reversed([*cells, *[""] * (len(heading) - len(cells))]), strict=False))
-        entry = _listed(row, f"{where}, line {rows.line_num}")
-        if entry.student in listed:
-            raise UsageError(f"{where}, line {rows.line_num}: {entry.student!r} stands twice.", "Remove one line.")
-        listed[entry.student] = entry
-    return list(listed.values())
-
-
-def _listed(row: dict[str, str], where: str) -> Listed:
-    student, role = row["student"].strip(), row.get("role", "").strip().lower()
-    first_and_last = " ".join(row.get(key, "").strip() for key in ("first name", "last name")).strip()
-    name = row.get("name", "").strip() or first_and_last
-    if not student:
-        raise UsageError(f"{where}: there is no id.", "Fill in the column `student`.")
-    if role not in ROLES:
-        raise UsageError(f"{where}: there is no role {role!r}.", "Write `student` or `staff`.")
-    if max(map(len, (student, name, row.get("email", "")))) > TEXT_LIMIT or not (student + name).isprintable():
-        raise UsageError(f"{where}: a text is too long or contains unprintable characters.", "Correct that line.")
-    return Listed(student, name, row.get("email", "").strip(), role in STAFF)
-
-
 def enrol(
     connection: sa.Connection, listed: Iterable[Listed], *, by: str, now: dt.datetime, is_whole: bool = False
 ) -> tuple[int, int, int]:
@@ -127,7 +72,7 @@ def enrol(
         tuple: How many were added, changed, and removed.
     """
     known = {person.student: person for person in people(connection)}
-    added, changed = [], 0
+    added, changed = [], []
     entries = list(listed)
     for entry in entries:
         values = {**dataclasses.asdict(entry), "is_active": True}
@@ -136,19 +81,39 @@ def enrol(
             added.append({**values, "added_at": now})
         elif any(getattr(before, name) != value for name, value in values.items()):
             connection.execute(sa.update(PEOPLE).where(PEOPLE.c.id == before.id).values(values))
-            changed += 1
+            changed.append(entry.student)
     if added:
         connection.execute(sa.insert(PEOPLE), added)
-    removed = 0
+    gone: list[Person] = []
     if is_whole:
         names = {entry.student for entry in entries}
-        gone = [person.id for person in known.values() if person.is_active and not person.is_staff]
-        gone = [number for number in gone if next(p for p in known.values() if p.id == number).student not in names]
-        removed = len(gone)
-        connection.execute(sa.update(PEOPLE).where(PEOPLE.c.id.in_(gone)).values(is_active=False))
-    if added or changed or removed:
-        note(connection, by=by, what="roster", about=f"{len(added)} added, {changed} changed, {removed} left", now=now)
-    return len(added), changed, removed
+        gone = [each for each in known.values() if each.is_active and not each.is_staff and each.student not in names]
+        numbers = [person.id for person in gone]
+        connection.execute(sa.update(PEOPLE).where(PEOPLE.c.id.in_(numbers)).values(is_active=False))
+    if added or changed or gone:
+        about = (
+            f"{_counted([str(each['student']) for each in added])} added, {_counted(changed)} changed, "
+            f"{_counted([person.student for person in gone])} left"
+        )
+        note(connection, by=by, what="roster", about=about, now=now)
+    return len(added), len(changed), len(gone)
+
+
+def remove_person(connection: sa.Connection, person: Person, *, by: str, now: dt.datetime) -> None:
+    """Let somebody no longer sign in. Their attempts stay, and the roster may bring them back."""
+    connection.execute(sa.update(PEOPLE).where(PEOPLE.c.id == person.id).values(is_active=False))
+    note(connection, by=by, what="remove", about=person.student, now=now)
+
+
+def set_staff(connection: sa.Connection, person: Person, is_staff: bool, *, by: str, now: dt.datetime) -> None:
+    """Make somebody staff, or a student."""
+    connection.execute(sa.update(PEOPLE).where(PEOPLE.c.id == person.id).values(is_staff=is_staff))
+    note(connection, by=by, what="role", about=f"{person.student}: {'staff' if is_staff else 'student'}", now=now)
+
+
+def _counted(names: list[str]) -> str:
+    more = ", …" if len(names) > MOST_NAMES else ""
+    return f"{len(names)}" + (f" ({', '.join(names[:MOST_NAMES])}{more})" if names else "")
 
 
 def people(connection: sa.Connection, *, only_active: bool = False) -> list[Person]:

@@ -7,18 +7,23 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import hashlib
 import secrets
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import sqlalchemy as sa
 
+from grader.authoring.misconceptions import problems_of_misconceptions
 from grader.classroom.gradebook import Gradebook
 from grader.errors import UsageError
 from grader.portal.changes import Changes
 from grader.portal.course import Course, open_course
 from grader.portal.database import open_database
-from grader.portal.people import Listed, enrol, read_roster
+from grader.portal.people import enrol
+from grader.portal.readings import Readings
+from grader.portal.roster import read_roster
 from grader.portal.served import Served, load_assignments
 from grader.portal.tables import SECRETS
 
@@ -46,6 +51,7 @@ class Portal:
     Attributes:
         clock: Returns the moment; tests set it.
         secret: Signs receipts; it is in the database.
+        readings: The reports that were read lately.
     """
 
     folder: Path
@@ -55,6 +61,8 @@ class Portal:
     secret: bytes
     clock: Callable[[], dt.datetime] = now_utc
     changes: Changes = dataclasses.field(default_factory=Changes)
+    readings: Readings = dataclasses.field(default_factory=Readings)
+    reloading: threading.Lock = dataclasses.field(default_factory=threading.Lock)
 
     @property
     def secrets(self) -> tuple[Path, ...]:
@@ -65,6 +73,26 @@ class Portal:
     def begin(self) -> contextlib.AbstractContextManager[sa.Connection]:
         """A transaction in the database."""
         return self.gradebook.begin()
+
+    def reload(self) -> list[Served]:
+        """
+        Read the source notebooks again, and use them from now on.
+
+        Returns:
+            list: The assignments that have changed. Their results have to be judged again.
+
+        Raises:
+            GraderError: One cannot be used, or a mistake is named in it that would never be recognised. Then all
+                assignments stay as they were.
+        """
+        with self.reloading:
+            fresh = load_assignments(self.course, self.folder)
+            changed = [each for each in fresh.values() if each.differs_from(self.served[each.id])]
+            for each in changed:
+                for problem in problems_of_misconceptions(each.assignment):
+                    raise UsageError(f"{each.source.name}: {problem}", "Correct the source notebook.")
+            self.served.update({each.id: each for each in changed})
+        return changed
 
     def tell(self, *people: int) -> None:
         """Say that something of these people has changed."""
@@ -79,23 +107,32 @@ def open_portal(folder: Path, *, clock: Callable[[], dt.datetime] = now_utc) -> 
     Raises:
         UsageError: Something of it cannot be used.
     """
+    folder = folder.absolute()  # while an assignment with data is loaded, the working directory is another one
     course = open_course(folder)
     served = load_assignments(course, folder)
     with contextlib.closing(open_database(course, folder)) as gradebook:
         with gradebook.begin() as connection:
             secret = _secret(connection)
             if course.roster:
-                enrol(connection, _roster(folder / course.roster), by=course.roster, now=clock(), is_whole=False)
+                _enrol_file(connection, folder / course.roster, clock())
         yield Portal(folder=folder, course=course, gradebook=gradebook, served=served, secret=secret, clock=clock)
 
 
-def _roster(path: Path) -> list[Listed]:
+def _enrol_file(connection: sa.Connection, path: Path, now: dt.datetime) -> None:
+    """Enrol the people in a file, unless it was done with the same file before: since then the portal may know more."""
     try:
-        return read_roster(path.read_text(encoding="utf-8-sig"), where=str(path))
+        content = path.read_bytes()
+        listed = read_roster(content.decode("utf-8-sig"), where=str(path))
     except OSError as error:
         raise UsageError(f"{path} cannot be read ({error.strerror}).", "Correct `roster` in course.toml.") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"{path} is not in UTF-8.", "Save it as CSV UTF-8.") from error
+    digest, is_it = hashlib.sha256(content).digest(), SECRETS.c.name == "roster"
+    before = connection.execute(sa.select(SECRETS.c.value).where(is_it)).scalar_one_or_none()
+    if before is None or bytes(before) != digest:
+        enrol(connection, listed, by=path.name, now=now)
+        connection.execute(sa.delete(SECRETS).where(is_it))
+        connection.execute(sa.insert(SECRETS).values(name="roster", value=digest))
 
 
 def _secret(connection: sa.Connection) -> bytes:

@@ -10,7 +10,7 @@ import re
 
 from grader.portal.attempts import Attempt
 
-__all__ = ["receipt", "verify"]
+__all__ = ["fields_of", "receipt", "verify"]
 
 FIELDS = ("assignment", "student", "attempt", "file", "sha256", "received")
 PROOF = "proof"
@@ -41,6 +41,12 @@ def verify(text: str, secret: bytes) -> bool:
         return False
     said = "".join(f"{line}\n" for line in lines[:-1])
     return hmac.compare_digest(lines[-1].removeprefix(f"{PROOF}: ").encode(), _proof(said, secret).encode())
+
+
+def fields_of(text: str) -> dict[str, str]:
+    """What a receipt says, by the names of its fields; those that it does not have are empty."""
+    said = dict(line.strip().partition(": ")[::2] for line in text.strip().splitlines())
+    return {name: said.get(name, "") for name in FIELDS}
 
 
 def _proof(lines: str, secret: bytes) -> str:

@@ -72,6 +72,10 @@ class Served:
         moment = self.offer.release
         return released_at(self.assignment.visibility, None if moment is None else moment.isoformat())
 
+    def differs_from(self, other: Served) -> bool:
+        """Whether the source notebook, or its data, is another one."""
+        return self.assignment.revision != other.assignment.revision
+
     def basis(self, now: dt.datetime) -> Basis:
         """What results depend on at this moment."""
         return _basis(self.assignment, None if is_released(self.visibility, now) else self.visibility)

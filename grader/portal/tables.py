@@ -159,6 +159,7 @@ SECRETS = sa.Table(
     sa.Column("name", sa.String(40), primary_key=True),
     sa.Column("value", sa.LargeBinary, nullable=False),
 )
+"""The key that signs receipts, and the digest of the roster's file that was read last."""
 
 AUDIT = sa.Table(
     "portal_audit",

@@ -15,8 +15,9 @@ from grader.cli import main
 from grader.errors import UsageError
 from grader.portal.attempts import accept, attempts_of
 from grader.portal.course import Late, Offer, course_schema, open_course
-from grader.portal.people import find_student, lock_person, read_roster
+from grader.portal.people import find_student, lock_person
 from grader.portal.portal import open_portal
+from grader.portal.roster import read_roster
 from tests.portal.server import write_course
 
 

@@ -21,6 +21,7 @@ from grader.portal.passback import Passback
 from grader.portal.web import health, live, signin, student
 from grader.portal.web.guard import Guard
 from grader.portal.web.platform import platform_routes
+from grader.portal.web.staff.routes import routes as staff_routes
 from grader.portal.web.visit import SignInNeeded, Site, visit_of
 from grader.reports.html import STYLE
 
@@ -37,6 +38,7 @@ def build_app(site: Site, tool: Tool, passback: Passback) -> Starlette:
         routes=[
             *signin.routes,
             *student.routes,
+            *staff_routes,
             *live.routes,
             *health.routes,
             *platform_routes(lambda: site, tool, passback.wake),

@@ -30,7 +30,7 @@ BODY_S = 120.0
 """How long the body of a request may take, in seconds."""
 OPEN_PATHS = ("/api/", "/lti/")
 """Programs and learning platforms send requests to these from elsewhere; they have checks of their own."""
-LARGE_PATHS = ("/assignments/", "/api/submissions", "/class/")
+LARGE_PATHS = ("/assignments/", "/api/submissions", "/roster")
 SAFE = ("GET", "HEAD", "OPTIONS")
 
 

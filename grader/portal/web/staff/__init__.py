@@ -1,0 +1,3 @@
+"""
+The instructor's pages. For students, there are no such pages.
+"""

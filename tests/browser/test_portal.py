@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.portal.server import Portal, notebook, write_course
+from tests.portal.server import ROSTER, Portal, notebook, write_course
 from tests.postgresql import PROGRAMS, Server
 
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
@@ -25,7 +25,8 @@ def portal(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             pytest.skip("no PostgreSQL is installed")
         server = Server()
         variables = {"GRADER_GRADEBOOK": server.url}
-    made = Portal(write_course(tmp_path_factory.mktemp("course")), variables=variables)
+    roster = f"{ROSTER}zoe,Zoë,zoe@school.example,student\n"
+    made = Portal(write_course(tmp_path_factory.mktemp("course"), roster=roster), variables=variables)
     try:
         made.wait_ready()
         yield made
@@ -160,3 +161,39 @@ def test_a_dropped_file_is_handed_in(visit: Any) -> None:
 
     page.wait_for_url("**/attempts/*")
     assert "dropped.ipynb" in page.locator("main").inner_text()
+
+
+def test_an_instructor_sees_it_without_reloading(visit: Any, portal: Portal, tmp_path: Path) -> None:
+    """While a student hands in a wrong notebook and then a better one in another browser."""
+    student, instructor = visit("zoe"), visit("prof")
+    instructor.goto("/class/two_layer_mse")
+    row = instructor.locator("tr", has_text="Zoë")
+
+    upload(student, notebook(WRONG, mark="watched"), tmp_path)
+    instructor.wait_for_function(
+        "[...document.querySelectorAll('tr')].some(r => r.textContent.includes('Zoë') && r.textContent.includes('9'))",
+        timeout=SECONDS,
+    )
+    assert row.count() >= 1
+    upload(student, notebook("", mark="watched"), tmp_path)
+    instructor.wait_for_function(
+        "[...document.querySelectorAll('tr')].some(r => r.textContent.includes('Zoë') && r.textContent.includes('10'))",
+        timeout=SECONDS,
+    )
+
+
+@pytest.mark.parametrize("look", [("light", 1200), ("dark", 390)], ids=["wide and light", "phone and dark"])
+def test_the_instructors_pages(visit: Any, portal: Portal, tmp_path: Path, look: tuple[str, int]) -> None:
+    """axe-core finds nothing on any of them, and none is wider than its window."""
+    scheme, width = look
+    student = visit("zoe")
+    upload(student, notebook(WRONG, mark=f"for {scheme}"), tmp_path)
+    student.wait_for_selector("iframe.report", timeout=SECONDS)
+    page = visit("prof", color_scheme=scheme, viewport={"width": width, "height": 800})
+    page.goto("/class/two_layer_mse")
+    person = page.locator("a[href^='/class/two_layer_mse/']", has_text="Zoë").first.get_attribute("href")
+    paths = ["/class", "/class/two_layer_mse", person, student.url, "/roster", "/audit", "/receipts", "/platforms"]
+    for path in paths:
+        page.goto(path)
+        examine(page)
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, path

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 __all__ = ["Changes"]
 
@@ -31,7 +31,7 @@ class Changes:
             if not loop.is_closed():
                 loop.call_soon_threadsafe(event.set)
 
-    async def subscribe(self, topic: str, *, pause_s: float) -> AsyncIterator[None]:
+    async def subscribe(self, topic: str, *, pause_s: float) -> AsyncGenerator[None, None]:
         """
         Yields whenever something has changed, at most once in `pause_s` seconds.
 

@@ -41,9 +41,11 @@ from grader.portal.web.paths import register_paths
 from grader.portal.web.visit import Visit, visit_of
 from grader.visibility import is_released
 
-__all__ = ["attempt_for", "hand_in", "offered", "routes"]
+__all__ = ["Standing", "attempt_for", "hand_in", "is_visible", "offered", "routes", "standing"]
 
 NAME_LIMIT = 200
+MOST_ATTEMPTS = 2**31 - 1
+"""No database has a larger number for one."""
 REPORT_POLICY = (
     "sandbox allow-same-origin; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors "
@@ -89,7 +91,7 @@ def home(request: Request) -> Response:
         standings = [
             standing(connection, served, visit.person, visit.now)
             for served in visit.portal.served.values()
-            if _is_visible(served.offer, visit)
+            if is_visible(served.offer, visit)
         ]
     return visit.render("home.html.jinja", standings=standings)
 
@@ -238,7 +240,7 @@ def offered(visit: Visit) -> Served:
         HTTPException: There is none, or it is not open yet.
     """
     served = visit.portal.served.get(visit.request.path_params["assignment"])
-    if served is None or not _is_visible(served.offer, visit):
+    if served is None or not is_visible(served.offer, visit):
         raise HTTPException(404)
     return served
 
@@ -250,9 +252,11 @@ def attempt_for(visit: Visit) -> tuple[Attempt, bool]:
     Raises:
         HTTPException: There is none, or it is somebody else's: both look the same.
     """
-    person = visit.person
+    person, number = visit.person, visit.request.path_params["attempt"]
+    if number > MOST_ATTEMPTS:
+        raise HTTPException(404)
     with visit.portal.begin() as connection:
-        found = find_attempt(connection, visit.request.path_params["attempt"])
+        found = find_attempt(connection, number)
         if found is None or not (person.is_staff or found.person == person.id):
             raise HTTPException(404)
         return found, is_held(connection, found)
@@ -274,7 +278,8 @@ def standing(connection: sa.Connection, served: Served, person: Person, now: dt.
     )
 
 
-def _is_visible(offer: Offer, visit: Visit) -> bool:
+def is_visible(offer: Offer, visit: Visit) -> bool:
+    """Whether the assignment is open for who asks, or they may see it before it is."""
     return offer.opens is None or offer.opens <= visit.now or visit.person.is_staff
 
 

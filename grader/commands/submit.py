@@ -70,10 +70,13 @@ def _save(client: Client) -> None:
 def _hand_in(client: Client, file: Path, assignment: str | None, *, waits: bool) -> int:
     from grader.notebook.read import read_submission
     from grader.submitting import words
-    from grader.submitting.handing_in import assignment_of, follow, hand_in
+    from grader.submitting.handing_in import follow, hand_in, read_whole
 
     submission = read_submission(file)
-    progress = hand_in(client, submission, assignment_of(submission, assignment))
+    chosen = assignment or read_whole(submission).assignment_id
+    if not chosen:
+        raise UsageError(f"{file} does not say which assignment it is for.", "Name the assignment's id with -a.")
+    progress = hand_in(client, submission, chosen)
     say(words.handed_in(progress))
     say(f"  Page: {client.page(progress.id)}")
     say(f"  Receipt: {words.receipt_of(progress)}")

@@ -10,11 +10,11 @@ from collections.abc import Iterator
 
 from grader.errors import GraderFault, UsageError
 from grader.model import Submission
-from grader.notebook.read import USED_LIMIT_BYTES, Unreadable, read_notebook
+from grader.notebook.read import USED_LIMIT_BYTES, Notebook, Unreadable, read_notebook
 from grader.submitting.client import Client, NotThere, Unreachable
 from grader.submitting.progress import Progress
 
-__all__ = ["assignment_of", "follow", "hand_in"]
+__all__ = ["follow", "hand_in", "read_whole"]
 
 PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """How long to wait each time that the portal cannot be reached: it may be starting again."""
@@ -22,15 +22,12 @@ SHORTEST_S = 1.0
 """A portal that does not wait is asked no more often than this, in seconds."""
 
 
-def assignment_of(submission: Submission, named: str | None) -> str:
+def read_whole(submission: Submission) -> Notebook:
     """
-    The assignment to hand a file in for.
-
-    Args:
-        named: What the user says; the notebook's own word counts less.
+    The notebook in a file that is to be handed in.
 
     Raises:
-        UsageError: The file is no notebook, or nobody says which assignment it is for.
+        UsageError: It is no notebook, or too large: the portal would refuse it, or the grader could not read it.
     """
     if len(submission.content) > USED_LIMIT_BYTES:
         raise UsageError(
@@ -39,13 +36,8 @@ def assignment_of(submission: Submission, named: str | None) -> str:
         )
     notebook = read_notebook(submission)
     if isinstance(notebook, Unreadable):
-        raise UsageError(f"{submission.name} was not handed in. {notebook.problem}")
-    chosen = named or notebook.assignment_id
-    if not chosen:
-        raise UsageError(
-            f"{submission.name} does not say which assignment it is for.", "Name the assignment's id with -a."
-        )
-    return chosen
+        raise UsageError(f"{submission.name} cannot be handed in. {notebook.problem}")
+    return notebook
 
 
 def hand_in(client: Client, submission: Submission, assignment: str) -> Progress:

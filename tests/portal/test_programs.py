@@ -341,7 +341,7 @@ def test_what_cannot_be_handed_in_is_said_in_a_sentence(idle: ServedPortal, desk
         assert (done.returncode, says in done.stderr) == (2, True), done.stderr
 
     desk.run("--portal", idle.address, "--key", idle.key("ada"))
-    assert "was not handed in" in desk.run("picture.ipynb").stderr
+    assert "cannot be handed in" in desk.run("picture.ipynb").stderr
     assert "There is no file" in desk.run("none.ipynb").stderr
 
 

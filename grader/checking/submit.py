@@ -1,0 +1,126 @@
+"""
+Hands in the notebook that runs: `check.submit()`, and the button beside it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from grader.assignment.declared import Declared
+from grader.checking.here import this_notebook, unsaved
+from grader.checking.submitted import Submitted
+from grader.errors import GraderError, UsageError
+from grader.model import Submission
+from grader.submitting.client import Client
+from grader.submitting.handing_in import follow, hand_in, read_whole
+from grader.submitting.saved import load_portal
+from grader.submitting.words import STILL_WAITING
+
+__all__ = ["HandIn", "prepare", "show_submitting"]
+
+PATIENCE_S = 600.0
+"""How long a notebook waits for a result, in seconds."""
+NOT_WAITED = "You stopped waiting. It is handed in all the same: its page will show the result."
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class HandIn:
+    """A notebook's file as it is handed in, and where."""
+
+    client: Client
+    submission: Submission
+    assignment: str
+
+    def run(self) -> Iterator[Submitted]:
+        """Hand it in. Yields what to show, whenever that changes; an error is shown, too."""
+        try:
+            first = last = hand_in(self.client, self.submission, self.assignment)
+        except UsageError as error:
+            yield Submitted.failed(error)
+            return
+        except GraderError as error:
+            yield Submitted.failed(error, lead="Handing in has failed.")
+            return
+        page = self.client.page(first.id)
+        yield Submitted.of(first, page, first=first)
+        try:
+            for last in follow(self.client, first, seconds=PATIENCE_S):
+                yield Submitted.of(last, page, first=first)
+        except GraderError as error:
+            yield Submitted.of(first, page, first=first, note=f"{error} Its page will show the result.")
+        except KeyboardInterrupt:
+            yield Submitted.of(first, page, first=first, note=NOT_WAITED)
+        else:
+            if not last.is_done:
+                yield Submitted.of(last, page, first=first, note=STILL_WAITING)
+
+
+def prepare(
+    path: str | os.PathLike[str] | None,
+    assignment: str | None,
+    declared: Declared,
+    namespace: Mapping[str, Any],
+    *,
+    with_current: bool,
+) -> HandIn:
+    """
+    Find the notebook's file, the assignment and the portal. Nothing is sent.
+
+    Args:
+        path: The file, if the user names it.
+        with_current: Whether the cell that is running has to be in the file, too.
+
+    Raises:
+        UsageError: One of them is not known, or the notebook was not saved.
+    """
+    portal = load_portal()
+    submission = this_notebook(path, namespace)
+    notebook = read_whole(submission)
+    missing = unsaved(notebook, _names(declared, namespace), namespace, with_current=with_current)
+    if missing:
+        raise UsageError(
+            f"{submission.name} does not contain {missing} as it ran.",
+            "Save the notebook first. If you have changed a cell since you ran it, run it again, too.",
+        )
+    chosen = assignment or notebook.assignment_id or (declared.assignment_id if declared.exercises else "")
+    if not chosen:
+        raise UsageError(
+            f"{submission.name} does not say which assignment it is for.", 'Name it: check.submit(assignment="…")'
+        )
+    return HandIn(client=Client(portal), submission=submission, assignment=chosen)
+
+
+def show_submitting(prepared: HandIn) -> None:
+    """Hand in, and show below the cell that is running how that goes; elsewhere, print each new sentence."""
+    from IPython.core.getipython import get_ipython
+
+    if getattr(get_ipython(), "kernel", None) is None:
+        shown = None
+        for shown in prepared.run():
+            if shown.kind == "working":
+                write(shown.closing)
+        write(repr(shown))
+        return
+    from IPython.display import display
+
+    handle = None
+    for shown in prepared.run():
+        if handle is None:
+            handle = display(shown, display_id=True)
+        else:
+            handle.update(shown)
+
+
+def write(text: str) -> None:
+    """Print a text; a terminal may not have all of its characters."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(f"{text}\n".encode(encoding, "replace").decode(encoding))
+
+
+def _names(declared: Declared, namespace: Mapping[str, Any]) -> list[str]:
+    declared_names = [exercise.name for exercise in declared.exercises]
+    return declared_names or [name for name, value in namespace.items() if name.startswith("grad_") and callable(value)]

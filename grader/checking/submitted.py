@@ -20,12 +20,11 @@ from grader.submitting.progress import Progress
 __all__ = ["Row", "Submitted"]
 
 LINE_LIMIT = 300
-KINDS = {True: "right", False: "wrong", None: "unknown"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """An exercise: its `kind` is `right`, `wrong` or `unknown`."""
+    """An exercise: its `kind` is `right`, `wrong`, `open` or `unknown`."""
 
     kind: str
     symbol: str
@@ -70,7 +69,7 @@ class Submitted:
             lead=words.handed_in(first),
             rows=tuple(
                 Row(
-                    kind=KINDS[each.passed],
+                    kind=each.kind,
                     symbol=words.symbol_of(each),
                     name=each.name,
                     verdict=each.verdict,

@@ -16,6 +16,7 @@ __all__ = ["Observed", "Progress", "progress_of", "text_in"]
 TEXT_LIMIT = 600
 RECEIPT_LIMIT = 2_000
 EXERCISE_LIMIT = 1_000
+KINDS = ("right", "wrong", "open", "unknown")
 STATES = ("queued", "running", "done")
 
 
@@ -26,11 +27,13 @@ class Observed:
 
     Attributes:
         passed: Whether it is right; None if it could not be decided.
+        kind: `right`, `wrong`, `open` for what is not written yet, or `unknown`.
         message: What was observed first, if it is not right.
     """
 
     name: str
     passed: bool | None
+    kind: str
     verdict: str
     message: str
 
@@ -108,10 +111,11 @@ def text_in(values: Mapping[str, Any], name: str) -> str:
 
 
 def _observed(values: Mapping[str, Any]) -> Observed:
-    passed = values.get("passed")
+    passed, kind = values.get("passed"), text_in(values, "kind")
     return Observed(
         name=text_in(values, "name"),
         passed=passed if isinstance(passed, bool) else None,
+        kind=kind if kind in KINDS else "unknown",
         verdict=text_in(values, "verdict"),
         message=text_in(values, "message"),
     )

@@ -10,6 +10,7 @@ from grader.submitting.progress import Observed, Progress
 __all__ = ["STILL_WAITING", "handed_in", "lines_of", "outcome", "receipt_of", "symbol_of", "whereabouts"]
 
 LINE_LIMIT = 200
+SYMBOLS = {"right": "✓", "wrong": "✗", "open": "○", "unknown": "?"}
 STILL_WAITING = "It is not graded yet. You need not wait: its page will show the result."
 
 
@@ -51,8 +52,8 @@ def outcome(progress: Progress) -> str:
 
 
 def symbol_of(exercise: Observed) -> str:
-    """A symbol for whether an exercise is right."""
-    return {True: "✓", False: "✗", None: "?"}[exercise.passed]
+    """A symbol for how an exercise is."""
+    return SYMBOLS[exercise.kind]
 
 
 def lines_of(progress: Progress) -> list[str]:

@@ -25,6 +25,7 @@ from grader.portal.portal import EVERYTHING, topic_of
 from grader.portal.receipts import receipt
 from grader.portal.results import changes_since, result_for
 from grader.portal.web.limits import allow
+from grader.portal.web.paths import register_paths
 from grader.portal.web.student import Standing, attempt_for, hand_in, is_visible, offered, standing
 from grader.portal.web.visit import Visit
 
@@ -179,7 +180,13 @@ def _found(visit: Visit) -> dict[str, Any]:
     if result.report.gives_marks and attempt.is_graded:
         answer["score"], answer["max_score"] = attempt.score, attempt.max_score
     answer["exercises"] = [
-        {"name": change.name, "passed": finding.passed, "verdict": change.now.word, "message": change.message}
+        {
+            "name": change.name,
+            "passed": finding.passed,
+            "kind": change.now.kind,
+            "verdict": change.now.word,
+            "message": change.message,
+        }
         | ({"points": change.points, "max_points": change.max_points} if result.report.gives_marks else {})
         for change, finding in zip(changes_since(None, result.report), result.report.findings, strict=True)
     ]
@@ -217,8 +224,9 @@ def _address(visit: Visit) -> str:
     return str(visit.request.base_url).rstrip("/")
 
 
+register_paths()
 routes = [
     Route("/api/assignments", assignments),
     Route("/api/submissions/{assignment}", submit, methods=["POST"]),
-    Route("/api/submissions/{attempt:int}", submission),
+    Route("/api/submissions/{attempt:number}", submission),
 ]

@@ -133,6 +133,20 @@ class Check:
         if not os.environ.get(GRADING):
             _import_all()
 
+    def portal(self, address: str) -> None:
+        """
+        Save the portal at which `submit` hands in. It asks for the key, so that the key is not in the notebook.
+
+        Args:
+            address: Such as `https://grader.school.example`.
+        """
+        if os.environ.get(GRADING):
+            sys.stdout.write(NOT_NOW)
+            return
+        from grader.checking.submit import ask_for_key
+
+        ask_for_key(address)
+
     def submit(self, path: str | os.PathLike[str] | None = None, *, assignment: str | None = None) -> None:
         """
         Hand in this notebook at the course's portal, and show the result. Save the notebook first.

@@ -5,6 +5,7 @@ Hands in the notebook that runs: `check.submit()`, and the button beside it.
 from __future__ import annotations
 
 import dataclasses
+import getpass
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -16,11 +17,11 @@ from grader.checking.submitted import Submitted
 from grader.errors import GraderError, UsageError
 from grader.model import Submission
 from grader.submitting.client import Client
-from grader.submitting.handing_in import follow, hand_in, read_whole
+from grader.submitting.handing_in import follow, hand_in, keep_portal, read_whole
 from grader.submitting.saved import load_portal
 from grader.submitting.words import STILL_WAITING
 
-__all__ = ["HandIn", "prepare", "show_submitting"]
+__all__ = ["HandIn", "ask_for_key", "prepare", "show_submitting"]
 
 PATIENCE_S = 600.0
 """How long a notebook waits for a result, in seconds."""
@@ -92,6 +93,16 @@ def prepare(
             f"{submission.name} does not say which assignment it is for.", 'Name it: check.submit(assignment="…")'
         )
     return HandIn(client=Client(portal), submission=submission, assignment=chosen)
+
+
+def ask_for_key(address: str) -> None:
+    """Ask for the user's key, and save it with the portal's address; print how that went."""
+    try:
+        write(keep_portal(address, getpass.getpass("The key that the portal's home page shows: ").strip()))
+    except GraderError as error:
+        write(str(error))
+    except (EOFError, NotImplementedError):
+        write("Here you cannot be asked for a key. Run `grader submit --portal ADDRESS --key KEY` in a terminal.")
 
 
 def show_submitting(prepared: HandIn) -> None:

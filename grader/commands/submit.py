@@ -16,7 +16,6 @@ from grader.errors import UsageError
 if TYPE_CHECKING:
     from grader.submitting.client import Client
     from grader.submitting.progress import Progress
-    from grader.submitting.saved import UserPortal
 
 __all__ = ["submit"]
 
@@ -41,30 +40,19 @@ def submit(file: Path | None, assignment: str | None, portal: str | None, key: s
     if file is None and portal is None and key is None:
         raise UsageError("There is nothing to hand in.", "Name a notebook: grader submit my.ipynb")
     if portal is not None or key is not None:
-        client = Client(_chosen(portal, key))
-        _save(client)
-    else:
-        client = Client(load_portal())
-    return EXIT_FULL_MARKS if file is None else _hand_in(client, file, assignment, waits=not no_wait)
+        _save(portal, key)
+    return EXIT_FULL_MARKS if file is None else _hand_in(Client(load_portal()), file, assignment, waits=not no_wait)
 
 
-def _chosen(portal: str | None, key: str | None) -> UserPortal:
-    from grader.submitting.saved import UserPortal, load_portal
+def _save(portal: str | None, key: str | None) -> None:
+    from grader.submitting.handing_in import keep_portal
+    from grader.submitting.saved import load_portal
 
     if key is None:
         if not sys.stdin.isatty():
             raise UsageError("There is no key.", "Add --key, with the key that the portal's home page shows.")
         key = click.prompt("The key (it is not shown)", hide_input=True, err=True)
-    return UserPortal.of(load_portal().address if portal is None else portal, key)
-
-
-def _save(client: Client) -> None:
-    from grader.submitting.saved import save_portal
-
-    student, assignments = client.assignments()
-    path = save_portal(client.portal)
-    say(f"The portal knows you as {student}. Its address and your key are saved in {path}.")
-    say(f"You can hand in for: {', '.join(assignments)}." if assignments else "No assignment is open yet.")
+    say(keep_portal(load_portal().address if portal is None else portal, key))
 
 
 def _hand_in(client: Client, file: Path, assignment: str | None, *, waits: bool) -> int:

@@ -163,7 +163,7 @@ class Client:
         if status == 401:
             return UsageError(
                 "The portal does not accept your key: it was replaced or revoked.",
-                "Make a new one on the portal's home page, and run the command that it shows.",
+                "Make a new one on the portal's home page, and follow what it says.",
             )
         if 300 <= status < 400:
             try:

@@ -13,8 +13,9 @@ from grader.model import Submission
 from grader.notebook.read import USED_LIMIT_BYTES, Notebook, Unreadable, read_notebook
 from grader.submitting.client import Client, NotThere, Unreachable
 from grader.submitting.progress import Progress
+from grader.submitting.saved import UserPortal, save_portal
 
-__all__ = ["follow", "hand_in", "read_whole"]
+__all__ = ["follow", "hand_in", "keep_portal", "read_whole"]
 
 PAUSES_S = (1.0, 2.0, 5.0, 10.0, 20.0, 30.0)
 """How long to wait each time that the portal cannot be reached: it may be starting again."""
@@ -40,14 +41,37 @@ def read_whole(submission: Submission) -> Notebook:
     return notebook
 
 
+def keep_portal(address: str, key: str) -> str:
+    """
+    Save the user's portal, if it accepts the key.
+
+    Returns:
+        str: What to tell the user.
+
+    Raises:
+        UsageError: The address or the key is wrong, or the file cannot be written.
+        GraderFault: The portal cannot be reached.
+    """
+    portal = UserPortal.of(address, key)
+    student, assignments = Client(portal).assignments()
+    path = save_portal(portal)
+    are_open = f"You can hand in for: {', '.join(assignments)}." if assignments else "No assignment is open yet."
+    return f"The portal knows you as {student}. Its address and your key are saved in {path}.\n{are_open}"
+
+
 def hand_in(client: Client, submission: Submission, assignment: str) -> Progress:
     """
     Hand a file in.
 
     Raises:
-        UsageError: It was refused.
+        UsageError: It was refused, or the key is in it.
         GraderFault: The portal cannot be reached, or received something else.
     """
+    if client.portal.key.encode("ascii") in submission.content:
+        raise UsageError(
+            f"{submission.name} contains your key, with which others could hand in for you.",
+            "Delete it there, save the notebook, and make a new key on the portal's home page.",
+        )
     try:
         progress = client.hand_in(assignment, submission.name, submission.content)
     except NotThere as error:

@@ -19,7 +19,7 @@ __all__ = ["UserPortal", "load_portal", "portal_file", "save_portal"]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 KEY = re.compile(r"[A-Za-z0-9_-]{20,200}")
 LIMIT_BYTES = 10_000
-HOW_TO = "Make a key on the portal's home page, and run the command that it shows."
+HOW_TO = "Make a key on the portal's home page, and follow what it says."
 NAME_A_FOLDER = "Set the variable XDG_CONFIG_HOME to a folder of yours."
 
 

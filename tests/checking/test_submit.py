@@ -40,6 +40,7 @@ class Lab:
 
     client: Any
     file: Path
+    typed: str = ""
 
     def save(self, *cells: str, answers: str = "") -> list[str]:
         """Save the released notebook with these cells at its end. Returns the code of all cells."""
@@ -63,7 +64,13 @@ class Lab:
             if during is not None:
                 during(content)
 
-        self.client.execute_interactive(code, timeout=120, output_hook=keep, store_history=True)
+        self.client.execute_interactive(
+            code,
+            timeout=120,
+            output_hook=keep,
+            stdin_hook=lambda _: self.client.input(self.typed),
+            store_history=True,
+        )
         return shown
 
     def define(self, codes: list[str]) -> None:
@@ -180,6 +187,22 @@ def test_a_file_that_is_not_found_can_be_named(
     assert "renamed.ipynb cannot be handed in." in no_notebook["text/plain"]
     assert "began as code.ipynb" in in_code["text/plain"]
     assert arrived(idle, "bob") == 0
+
+
+def test_a_key_is_asked_for_in_the_notebook(idle: ServedPortal, tmp_path: Path) -> None:
+    """Where there is no terminal. It stands neither in the notebook nor in what ran."""
+    key = idle.key("bob")
+    with lab(tmp_path) as student:
+        student.run("from grader import check")
+        student.typed = f" {key}\n"
+        [saved] = student.run(f"check.portal({idle.address!r})")
+        student.typed = "wrong"
+        [refused] = student.run(f"check.portal({idle.address!r})")
+
+    assert saved["text/plain"].startswith("The portal knows you as bob.")
+    assert key not in saved["text/plain"]
+    assert json.loads((tmp_path / "settings" / "grader" / "portal.json").read_text())["key"] == key
+    assert "This is not a key of a portal." in refused["text/plain"]
 
 
 def test_without_a_key_it_says_what_to_do(tmp_path: Path) -> None:

@@ -337,6 +337,17 @@ def test_what_cannot_be_handed_in_is_said_in_a_sentence(idle: ServedPortal, desk
     assert "There is no file" in desk.run("none.ipynb").stderr
 
 
+def test_a_notebook_with_the_key_in_it_is_not_handed_in(idle: ServedPortal, desk: Desk) -> None:
+    key = idle.key("ada")
+    (desk.folder / "a.ipynb").write_bytes(notebook(extra=f"!grader submit --key {key}"))
+    desk.run("--portal", idle.address, "--key", key)
+
+    done = desk.run("a.ipynb", "--no-wait")
+
+    assert (done.returncode, "a.ipynb contains your key" in done.stderr) == (2, True)
+    assert key not in done.stderr
+
+
 def test_a_portal_that_is_off_is_a_fault(desk: Desk) -> None:
     with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as taken:
         port = taken.getsockname()[1]

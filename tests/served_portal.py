@@ -18,6 +18,7 @@ from grader.portal.access import make_key, make_link
 from grader.portal.dispatcher import Dispatcher
 from grader.portal.people import Person, find_student
 from grader.portal.portal import Portal, open_portal
+from grader.portal.serve import Server
 from grader.portal.web.app import build_app
 from grader.portal.web.guard import Hosts
 from grader.portal.web.visit import Site
@@ -81,8 +82,8 @@ def served_portal(folder: Path, *, grades: bool = True) -> Iterator[ServedPortal
         workers = Workers(open=local_workers, jobs=1, require=Level.NONE)
         dispatcher = Dispatcher(portal, workers, warm_up=False)
         site = Site(portal=portal, dispatcher=dispatcher, hosts=Hosts.of("", port=port))
-        config = uvicorn.Config(build_app(site), lifespan="off", log_config=None, timeout_graceful_shutdown=1)
-        server = uvicorn.Server(config)
+        config = uvicorn.Config(build_app(site), lifespan="off", log_config=None, timeout_graceful_shutdown=30)
+        server = Server(config, portal)
         if grades:
             dispatcher.start()
             stack.callback(dispatcher.stop)

@@ -47,14 +47,11 @@ class HandIn:
             yield Submitted.failed(error, lead="Handing in has failed.")
             return
         page = self.client.page(first.id)
-        yield Submitted.of(first, page, first=first)
         try:
             for last in follow(self.client, first, seconds=PATIENCE_S):
                 yield Submitted.of(last, page, first=first)
         except GraderError as error:
             yield Submitted.of(first, page, first=first, note=f"{error} Its page will show the result.")
-        except KeyboardInterrupt:
-            yield Submitted.of(first, page, first=first, note=NOT_WAITED)
         else:
             if not last.is_done:
                 yield Submitted.of(last, page, first=first, note=STILL_WAITING)
@@ -109,21 +106,37 @@ def show_submitting(prepared: HandIn) -> None:
     """Hand in, and show below the cell that is running how that goes; elsewhere, print each new sentence."""
     from IPython.core.getipython import get_ipython
 
-    if getattr(get_ipython(), "kernel", None) is None:
-        shown = None
+    is_notebook = getattr(get_ipython(), "kernel", None) is not None
+    show = Below().show if is_notebook else show_in_terminal
+    shown = None
+    try:
         for shown in prepared.run():
-            if shown.kind == "working":
-                write(shown.closing)
-        write(repr(shown))
-        return
-    from IPython.display import display
+            show(shown)
+    except KeyboardInterrupt:
+        if shown is None:
+            raise
+        show(dataclasses.replace(shown, kind="done", closing=NOT_WAITED))
 
-    handle = None
-    for shown in prepared.run():
-        if handle is None:
-            handle = display(shown, display_id=True)
+
+class Below:
+    """Shows something below the cell that is running, and then other things in its place."""
+
+    def __init__(self) -> None:
+        self._handle: Any = None
+
+    def show(self, shown: Submitted) -> None:
+        """Show it."""
+        from IPython.display import display
+
+        if self._handle is None:
+            self._handle = display(shown, display_id=True)
         else:
-            handle.update(shown)
+            self._handle.update(shown)
+
+
+def show_in_terminal(shown: Submitted) -> None:
+    """Print what is new."""
+    write(shown.closing if shown.kind == "working" else repr(shown))
 
 
 def write(text: str) -> None:

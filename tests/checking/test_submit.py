@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -161,7 +162,7 @@ def interrupt_when_queued(student: Lab) -> Any:
     def look(content: dict[str, Any]) -> None:
         if "It waits in the queue" in content.get("data", {}).get("text/plain", ""):
             message = student.client.session.msg("interrupt_request", {})
-            student.client.control_channel.send(message)
+            threading.Timer(0.5, student.client.control_channel.send, [message]).start()
 
     return look
 

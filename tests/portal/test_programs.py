@@ -200,6 +200,24 @@ def test_waiting_ends_with_the_time_and_with_a_change(idle: ServedPortal) -> Non
     assert time.monotonic() - began < 15
 
 
+def test_a_server_that_stops_answers_those_who_wait(tmp_path: Path) -> None:
+    with contextlib.ExitStack() as stack:
+        served = stack.enter_context(served_portal(tmp_path / "course", grades=False))
+        key = served.key("ada")
+        attempt = post(served, key, notebook()).json()["id"]
+        address = f"{served.address}/api/submissions/{attempt}?wait=25"
+        answers: list[httpx.Response] = []
+        waiting = threading.Thread(target=lambda: answers.append(httpx.get(address, headers=with_key(key), timeout=60)))
+        waiting.start()
+        time.sleep(0.5)
+        began = time.monotonic()
+        stack.pop_all().close()
+        waiting.join()
+
+    assert time.monotonic() - began < 15
+    assert [answer.json()["state"] for answer in answers] == ["queued"]
+
+
 def test_too_many_requests_are_refused(tmp_path: Path) -> None:
     with served_portal(tmp_path / "course", grades=False) as served:
         headers = with_key(served.key("ada"))

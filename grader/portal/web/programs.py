@@ -80,20 +80,18 @@ async def submission(request: Request) -> Response:
     answer = await asyncio.to_thread(_found, visit)
     if seconds > 0 and _is_awaited(answer, state):
         with contextlib.suppress(asyncio.TimeoutError, TimeoutError):
-            answer = await asyncio.wait_for(_changed(visit, state), seconds)
-        if _is_awaited(answer, state):
-            answer = await asyncio.to_thread(_found, visit)
+            await asyncio.wait_for(_change(visit, state), seconds)
+        answer = await asyncio.to_thread(_found, visit)
     return JSONResponse(answer)
 
 
-async def _changed(visit: Visit, state: str) -> dict[str, Any]:
+async def _change(visit: Visit, state: str) -> None:
+    """Wait until the attempt is no longer in a state, or the server stops."""
     topic = EVERYTHING if visit.person.is_staff else topic_of(visit.person.id)
     async with contextlib.aclosing(visit.portal.changes.subscribe(topic, pause_s=PAUSE_S)) as changes:
         async for _ in changes:
-            answer = await asyncio.to_thread(_found, visit)
-            if not _is_awaited(answer, state):
-                return answer
-    raise AssertionError("a subscription never ends by itself")
+            if not _is_awaited(await asyncio.to_thread(_found, visit), state):
+                break
 
 
 def _is_awaited(answer: dict[str, Any], state: str) -> bool:

@@ -31,6 +31,7 @@ from grader.commands.lti import lti_commands
 from grader.commands.options import EXIT_FULL_MARKS, EXIT_USAGE, say
 from grader.commands.publishing import leaks, strip
 from grader.commands.serve import serve
+from grader.commands.submit import submit
 from grader.errors import as_fault
 from grader.reports.terminal import for_terminal
 from grader.version import __version__
@@ -53,7 +54,7 @@ def _tool_of(folder: Path) -> AbstractContextManager[Tool]:
 
 COMMANDS = (
     *(adjust, batch, check, course, demo, doctor, export, grade, gradescope_run, gradescope_zip, leaks, new, release),
-    *(lti_commands(_tool_of), serve, strip, validate),
+    *(lti_commands(_tool_of), serve, strip, submit, validate),
 )
 
 

@@ -18,23 +18,24 @@ PARTIAL = ".partial"
 LEFT_OVER_S = 600
 
 
-def write_atomically(path: Path, content: bytes | str) -> None:
+def write_atomically(path: Path, content: bytes | str, *, is_private: bool = False) -> None:
     """
     Write a file so that nobody ever sees half of it, not even after a crash: under a temporary name, then renamed.
 
     Args:
         path: The file to write. It is replaced if it exists.
         content: Text is written as UTF-8.
+        is_private: Whether nobody but the user may read it, at no moment.
 
     Raises:
         OSError: The folder does not exist or cannot be written to. Nothing has changed then.
     """
-    with replace_atomically(path) as file:
+    with replace_atomically(path, is_private=is_private) as file:
         file.write(content.encode("utf-8") if isinstance(content, str) else content)
 
 
 @contextlib.contextmanager
-def replace_atomically(path: Path) -> Iterator[BinaryIO]:
+def replace_atomically(path: Path, *, is_private: bool = False) -> Iterator[BinaryIO]:
     """
     A file to write to. It gets its name when the context ends, and is deleted if the context raises.
 
@@ -47,9 +48,10 @@ def replace_atomically(path: Path) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-        umask = os.umask(0)
-        os.umask(umask)
-        Path(temporary).chmod(0o666 & ~umask)
+        if not is_private:  # as `mkstemp` makes it
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(temporary).chmod(0o666 & ~umask)
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

@@ -86,6 +86,15 @@ def warm_grader(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WarmGrader
 
 
 @pytest.fixture(scope="session")
+def graded_portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """A portal that grades. Its first attempt waits for a worker to start."""
+    from tests.served_portal import served_portal  # few tests need the packages of a portal
+
+    with served_portal(tmp_path_factory.mktemp("portal") / "course") as served:
+        yield served
+
+
+@pytest.fixture(scope="session")
 def assignment() -> Assignment:
     """`two_layer_mse`, with limits short enough for tests of endless loops."""
     return assignment_called("two_layer_mse")

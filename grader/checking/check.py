@@ -9,6 +9,7 @@ the student's process, where nothing can be trusted. Nothing heavy is imported b
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 import os
 import sys
 from collections.abc import Iterable
@@ -25,6 +26,12 @@ __all__ = ["IS_RIGHT", "Check", "Checked", "check"]
 GRADING = CHANNEL_VARIABLE
 """The environment variable that is set while a notebook is being graded."""
 
+
+NOT_NOW = "Nothing is handed in while a notebook is being graded or checked.\n"
+NO_WIDGETS = (
+    "The button needs a package that is not installed here, anywidget. Install it, and start the kernel again: "
+    "%pip install anywidget. Or hand in without a button: check.submit()\n"
+)
 
 IS_RIGHT = "application/vnd.grader.right"
 """The MIME type of the output that tells `grader check` whether everything is right: yes or no."""
@@ -65,7 +72,7 @@ class Smallest(Checked):
 
 
 class Check:
-    """`check(function)`, `check.smallest(function)`, `check.all()` and `check.assignment(…)`, for a notebook."""
+    """`check(function)`, `check.smallest(function)`, `check.all()`, `check.submit()` and others, for a notebook."""
 
     def __init__(self) -> None:
         self._declared = Declared()
@@ -126,6 +133,64 @@ class Check:
         if not os.environ.get(GRADING):
             _import_all()
 
+    def portal(self, address: str) -> None:
+        """
+        Save the portal at which `submit` hands in. It asks for the key, so that the key is not in the notebook.
+
+        Args:
+            address: Such as `https://grader.school.example`.
+        """
+        if os.environ.get(GRADING):
+            sys.stdout.write(NOT_NOW)
+            return
+        from grader.checking.submit import ask_for_key
+
+        ask_for_key(address)
+
+    def submit(self, path: str | os.PathLike[str] | None = None, *, assignment: str | None = None) -> None:
+        """
+        Hand in this notebook at the course's portal, and show the result. Save the notebook first.
+
+        Args:
+            path: The notebook's file, if `check` cannot find it.
+            assignment: The id, if neither the notebook nor `check.assignment` names it.
+        """
+        if os.environ.get(GRADING):
+            sys.stdout.write(NOT_NOW)
+            return
+        from grader.checking.submit import prepare, show_submitting
+        from grader.checking.submitted import Submitted
+        from grader.errors import GraderError
+
+        try:
+            prepared = prepare(path, assignment, self._declared, sys._getframe(1).f_globals, with_current=True)
+        except GraderError as error:
+            show(Submitted.failed(error))
+        else:
+            show_submitting(prepared)
+
+    def submit_button(self, path: str | os.PathLike[str] | None = None, *, assignment: str | None = None) -> None:
+        """
+        Show a button that hands this notebook in. It needs the package anywidget.
+
+        Args:
+            path, assignment: As for `submit`.
+        """
+        if os.environ.get(GRADING):
+            sys.stdout.write(NOT_NOW)
+            return
+        if importlib.util.find_spec("anywidget") is None:
+            sys.stdout.write(NO_WIDGETS)
+            return
+        from IPython.display import display
+
+        from grader.checking.button import SubmitButton
+        from grader.checking.submit import prepare
+
+        namespace = sys._getframe(1).f_globals
+        ready = lambda: prepare(path, assignment, self._declared, namespace, with_current=False)  # noqa: E731
+        display(SubmitButton(ready))
+
     def report(self, name: str) -> None:
         """Publish what `all` finds as a whole page, for `grader check`; `name` is the notebook's file name."""
         from IPython.display import publish_display_data
@@ -178,7 +243,7 @@ def name_of(function: Any, namespace: dict[str, Any]) -> str:
     return names[0] if names else str(getattr(function, "__name__", "function"))
 
 
-def show(checked: Checked) -> None:
+def show(checked: object) -> None:
     """Show a result below the cell that is running, or print it as text outside of a notebook."""
     from IPython.core.getipython import get_ipython
 

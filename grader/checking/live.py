@@ -15,12 +15,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
-from IPython.core.getipython import get_ipython
 
 from grader.assignment.declared import Declared
 from grader.assignment.load import Assignment, default_inputs
 from grader.calling.exercise import Exercise
 from grader.chain import judge_chain
+from grader.checking.cells import file_names, typed_codes
 from grader.errors import GraderError, SourceError
 from grader.execution.asking import call_request, chain_request
 from grader.execution.border import add_record, within_bounds
@@ -173,7 +173,7 @@ class Live:
                 if (header.get("error") or {}).get("type") == "KeyboardInterrupt":
                     raise KeyboardInterrupt  # from the student, who does not want to wait for the other cases
 
-        state = NotebookState(self._namespace, _file_names(), self.assignment.forward, self._default_dtype)
+        state = NotebookState(self._namespace, file_names(), self.assignment.forward, self._default_dtype)
         perform((request.header, request.payload), keep, state=state)
         return Reply(status="done", records=records)
 
@@ -189,27 +189,15 @@ def _parts_of(namespace: Mapping[str, Any]) -> tuple[Any, ...]:
 # ----------------------------------------------------------------------------------------------- the notebook's code
 
 
-def _file_names() -> dict[str, int]:
-    """The number of each cell that ran, `In [number]`, by the file name that IPython gave to the cell."""
-    shell = get_ipython()
-    return dict(getattr(shell.compile, "_filename_map", {})) if shell is not None else {}
-
-
-def _codes() -> list[str]:
-    """The code of every cell that ran, as it was typed; a cell's number is its index here."""
-    history = getattr(get_ipython(), "history_manager", None)
-    return list(history.input_hist_raw) if history is not None else []
-
-
 def _notebook() -> Notebook:
     """The cells that ran, as a notebook."""
-    return Notebook.of(code if code.strip() else "pass" for code in _codes()[1:])
+    return Notebook.of(code if code.strip() else "pass" for code in typed_codes()[1:])
 
 
 def _functions(function: Any, exercise: Exercise, namespace: Mapping[str, Any]) -> FunctionIndex:
     """The function index of the cells that define a function and the notebook's functions that it calls."""
     name = exercise.name
-    numbers, codes = _file_names(), _codes()
+    numbers, codes = file_names(), typed_codes()
     code_by_number: dict[int, str] = dict(enumerate(codes)) if exercise.is_lines else {}
     waiting, known = [code_of(function, name)], set()
     while waiting:

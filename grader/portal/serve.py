@@ -22,7 +22,7 @@ from grader.portal.web.guard import Hosts
 from grader.portal.web.protocol import PatientProtocol
 from grader.portal.web.visit import Site
 
-__all__ = ["serve"]
+__all__ = ["Server", "serve"]
 
 MOST_CONNECTIONS = 4_000
 STOP_S = 5
@@ -64,7 +64,20 @@ def serve(folder: Path, workers: Workers, *, host: str, port: int, ready: Callab
             thread.start()
             stack.callback(thread.stop)
         ready(portal, portal.course.address or f"http://{host if host != '0.0.0.0' else '127.0.0.1'}:{number}")  # noqa: S104
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config, portal).run(sockets=[listener])
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server. When it stops, requests that wait for a change are answered at once."""
+
+    def __init__(self, config: uvicorn.Config, portal: Portal) -> None:
+        super().__init__(config)
+        self._portal = portal
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Stop."""
+        self._portal.changes.close()
+        await super().shutdown(sockets)
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -50,6 +50,7 @@ def test_each_command_works_or_says_what_it_needs(tmp_path: Path) -> None:
         "new": ["mine", *sources],
         "release": ["mine", *sources, "-o", str(tmp_path / "released")],
         "strip": [str(notebook)],
+        "submit": [str(notebook)],
     }
     commands = [[name, *arguments.get(name, [])] for name in sorted(str(command.name) for command in COMMANDS)]
 
@@ -59,13 +60,15 @@ def test_each_command_works_or_says_what_it_needs(tmp_path: Path) -> None:
         text=True,
         check=True,
         cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT), "PATH": ""},
+        env={"PYTHONPATH": str(ROOT), "PATH": "", "XDG_CONFIG_HOME": str(tmp_path)},
     )
 
     answers = {command[0]: json.loads(line) for command, line in zip(commands, done.stdout.splitlines(), strict=True)}
     for name, (code, said) in answers.items():
         if name in WITHOUT_GRADING:
             assert (name, code) == (name, 0), said
+        elif name == "submit":
+            assert (code, "No key for handing in is saved" in said) == (2, True), said
         else:
             assert code == 2, (name, said)
             assert said.startswith(f"grader: `grader {name}` needs more than a check in a notebook, and ipykernel, ")
@@ -83,7 +86,7 @@ def test_the_extra_is_what_is_looked_for() -> None:
     assert extra & names(project["dependencies"]) == {"ipython"}
     for others in ("cluster", "portal", "postgresql"):
         assert "backprop-grader[grading]" in project["optional-dependencies"][others]
-    assert "backprop-grader[grading,portal]" in project["optional-dependencies"]["dev"]
+    assert "backprop-grader[grading,portal,widget]" in project["optional-dependencies"]["dev"]
 
 
 def test_nothing_is_missing_here() -> None:

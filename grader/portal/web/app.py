@@ -18,7 +18,7 @@ from starlette.staticfiles import StaticFiles
 from grader.errors import GraderError
 from grader.portal.lti.tool import Tool
 from grader.portal.passback import Passback
-from grader.portal.web import health, live, signin, student
+from grader.portal.web import health, live, programs, signin, student
 from grader.portal.web.guard import Guard
 from grader.portal.web.platform import platform_routes
 from grader.portal.web.staff.routes import routes as staff_routes
@@ -40,6 +40,7 @@ def build_app(site: Site, tool: Tool, passback: Passback) -> Starlette:
             *student.routes,
             *staff_routes,
             *live.routes,
+            *programs.routes,
             *health.routes,
             *platform_routes(lambda: site, tool, passback.wake),
             Route("/static/report.css", _style),

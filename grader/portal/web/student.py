@@ -41,7 +41,7 @@ from grader.portal.web.paths import register_paths
 from grader.portal.web.visit import Visit, visit_of
 from grader.visibility import is_released
 
-__all__ = ["attempt_for", "hand_in", "offered", "routes"]
+__all__ = ["Standing", "attempt_for", "hand_in", "is_visible", "offered", "routes", "standing"]
 
 NAME_LIMIT = 200
 REPORT_POLICY = (
@@ -89,7 +89,7 @@ def home(request: Request) -> Response:
         standings = [
             standing(connection, served, visit.person, visit.now)
             for served in visit.portal.served.values()
-            if _is_visible(served.offer, visit)
+            if is_visible(served.offer, visit)
         ]
     return visit.render("home.html.jinja", standings=standings)
 
@@ -238,7 +238,7 @@ def offered(visit: Visit) -> Served:
         HTTPException: There is none, or it is not open yet.
     """
     served = visit.portal.served.get(visit.request.path_params["assignment"])
-    if served is None or not _is_visible(served.offer, visit):
+    if served is None or not is_visible(served.offer, visit):
         raise HTTPException(404)
     return served
 
@@ -274,7 +274,8 @@ def standing(connection: sa.Connection, served: Served, person: Person, now: dt.
     )
 
 
-def _is_visible(offer: Offer, visit: Visit) -> bool:
+def is_visible(offer: Offer, visit: Visit) -> bool:
+    """Whether the assignment is open for who asks, or they may see it before it is."""
     return offer.opens is None or offer.opens <= visit.now or visit.person.is_staff
 
 

@@ -51,12 +51,19 @@ class Site:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class Visit:
-    """A request, and who made it."""
+    """
+    A request, and who made it.
+
+    Attributes:
+        session: That of a browser.
+        by_key: For whom a program with a key asks; such a visit has no session.
+    """
 
     request: Request
     site: Site
     session: Session | None
     now: dt.datetime
+    by_key: Person | None = None
 
     @property
     def portal(self) -> Portal:
@@ -66,11 +73,13 @@ class Visit:
     @property
     def person(self) -> Person:
         """
-        Who is signed in.
+        Who is signed in, or whose key a program has.
 
         Raises:
             SignInNeeded: Nobody.
         """
+        if self.by_key is not None:
+            return self.by_key
         if self.session is None:
             raise SignInNeeded
         return self.session.person

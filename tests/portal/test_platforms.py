@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import random
 import re
 import subprocess
 import sys
@@ -175,3 +176,25 @@ def test_in_a_frame(world: World) -> None:
 
     assert "SameSite=None; Partitioned; Secure" in opened.headers["set-cookie"]
     assert "frame-ancestors 'self' https:" in page.headers["content-security-policy"]
+
+
+def test_a_killed_server_sends_each_mark_once(world: World) -> None:
+    """It is killed while it grades and sends; whatever it had done, the platform gets each better mark once."""
+    worse = WRONG + "def grad_b2(dyhat):\n    return dyhat.mean(0, keepdim=True)\n"
+    dice = random.Random(5)
+
+    def published() -> list[float]:
+        return [entry["score"] for entry in world.state()["gradebook"] if entry["user"] == "subject-4"]
+
+    with world.browser() as student:
+        world.launch(student, user="4", role="student", made="yes")
+        for count, (answers, score) in enumerate([(worse, 0.8), (WRONG, 0.9), ("", 1.0)], start=1):
+            assert world.portal.hand_in(student, notebook(answers, mark="killed")).status_code == 303
+            time.sleep(dice.uniform(0.3, 3.0))
+            world.portal.kill()
+            world.portal.start(world.portal.port)
+            wait_for(lambda count=count: len(published()) >= count)
+            assert published()[-1] == score
+    time.sleep(3)
+
+    assert published() == [0.8, 0.9, 1.0]

@@ -16,7 +16,9 @@ from grader.classroom.pool import Workers
 from grader.classroom.workers import local_workers
 from grader.portal.access import make_key, make_link
 from grader.portal.dispatcher import Dispatcher
+from grader.portal.passback import Passback
 from grader.portal.people import Person, find_student
+from grader.portal.platforms import open_tool
 from grader.portal.portal import Portal, open_portal
 from grader.portal.serve import Server
 from grader.portal.web.app import build_app
@@ -38,7 +40,7 @@ attempts = 1
 id = "attention"
 opens = 2999-01-01T00:00:00Z
 """
-ROSTER = "student,name,email,role\nada,Ada,,\nbob,Bob,,\neve,Eve,,\nmax,Max,,staff\n"
+ROSTER = "student,name,email,role\nada,Ada,,\nbob,Bob,,\neve,Eve,,\nfay,Fay,,\ngil,Gil,,\nmax,Max,,staff\n"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,9 +82,13 @@ def served_portal(folder: Path, *, grades: bool = True) -> Iterator[ServedPortal
         listener = stack.enter_context(contextlib.closing(socket.create_server(("127.0.0.1", 0))))
         port = listener.getsockname()[1]
         workers = Workers(open=local_workers, jobs=1, require=Level.NONE)
-        dispatcher = Dispatcher(portal, workers, warm_up=False)
+        tool = stack.enter_context(open_tool(portal, port=port))
+        passback = Passback(portal, tool)
+        dispatcher = Dispatcher(portal, workers, warm_up=False, finished=passback.wake)
         site = Site(portal=portal, dispatcher=dispatcher, hosts=Hosts.of("", port=port))
-        config = uvicorn.Config(build_app(site), lifespan="off", log_config=None, timeout_graceful_shutdown=30)
+        config = uvicorn.Config(
+            build_app(site, tool, passback), lifespan="off", log_config=None, timeout_graceful_shutdown=30
+        )
         server = Server(config, portal)
         if grades:
             dispatcher.start()

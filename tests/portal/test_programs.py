@@ -313,7 +313,7 @@ def test_what_is_withheld_is_not_said(graded_portal: ServedPortal, desk: Desk) -
 
 def test_without_a_wait_or_an_assignment(idle: ServedPortal, desk: Desk) -> None:
     (desk.folder / "mine.py").write_text("# %%\na = 1\n")
-    desk.run("--portal", idle.address, "--key", idle.key("ada"))
+    desk.run("--portal", idle.address, "--key", idle.key("fay"))
 
     unnamed = desk.run("mine.py")
     assert (unnamed.returncode, "-a" in unnamed.stderr) == (2, True)
@@ -454,7 +454,7 @@ def test_handing_in_needs_neither_torch_nor_what_grading_needs(idle: ServedPorta
         "from grader.execution.installed import GRADING\n"
         "sys.modules.update(dict.fromkeys((*GRADING, 'torch', 'httpx', 'starlette')))\n"
         "from grader.cli import main\n"
-        f"assert main(['submit', '--portal', {idle.address!r}, '--key', {idle.key('ada')!r}]) == 0\n"
+        f"assert main(['submit', '--portal', {idle.address!r}, '--key', {idle.key('gil')!r}]) == 0\n"
         "assert main(['submit', 'a.ipynb', '--no-wait']) == 0\n"
     )
     environment = os.environ | {"XDG_CONFIG_HOME": str(desk.folder / "settings"), "PYTHONPATH": str(ROOT)}

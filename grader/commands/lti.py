@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader.commands.options import EXIT_FULL_MARKS, debug_option, for_grading, say
+from grader.commands.options import EXIT_FULL_MARKS, debug_option, say
 from grader.errors import UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +42,6 @@ def _addresses(open_tool: OpenTool) -> click.Command:
     @click.command()
     @_folder
     @debug_option
-    @for_grading
     def addresses(folder: Path) -> int:
         """Print the addresses to enter in a learning platform."""
         with open_tool(folder) as tool:
@@ -60,7 +59,6 @@ def _invite(open_tool: OpenTool) -> click.Command:
     @_folder
     @click.option("--days", type=click.IntRange(1, 30), default=3, show_default=True, help="How long it is valid.")
     @debug_option
-    @for_grading
     def invite(folder: Path, days: int) -> int:
         """Print an address with which one learning platform can register by itself."""
         from grader.portal.lti.registration import invite as make
@@ -85,7 +83,6 @@ def _add(open_tool: OpenTool) -> click.Command:
     @click.option("--title", default="", help="Its name for people. [default: its host]")
     @click.option("--change", is_flag=True, help="It is known, and has other addresses now.")
     @debug_option
-    @for_grading
     def add(
         folder: Path,
         issuer: str,
@@ -124,7 +121,6 @@ def _platforms(open_tool: OpenTool) -> click.Command:
     @click.command()
     @_folder
     @debug_option
-    @for_grading
     def platforms(folder: Path) -> int:
         """List the learning platforms."""
         from grader.portal.lti.platforms import platforms as find
@@ -144,7 +140,6 @@ def _deployment(open_tool: OpenTool) -> click.Command:
     @click.argument("number", type=int)
     @click.argument("deployment_id")
     @debug_option
-    @for_grading
     def deployment(folder: Path, number: int, deployment_id: str) -> int:
         """Let one more deployment of platform NUMBER open the portal."""
         from grader.portal.lti.platforms import add_deployment, find_platform
@@ -162,7 +157,6 @@ def _keys(open_tool: OpenTool) -> click.Command:
     @click.option("--new", "is_new", is_flag=True, help="Publish one more key, which signs from tomorrow on.")
     @click.option("--remove-old", is_flag=True, help="Remove the keys that have been replaced for two days.")
     @debug_option
-    @for_grading
     def keys(folder: Path, is_new: bool, remove_old: bool) -> int:
         """List the keys that the portal signs with, or change them."""
         from grader.portal.lti.keys import key_dates, make_key, public_keys, remove_old_keys
@@ -185,7 +179,6 @@ def _scores(open_tool: OpenTool) -> click.Command:
     @_folder
     @click.option("--resend", type=int, metavar="NUMBER", help="Send this score, whatever the platform has.")
     @debug_option
-    @for_grading
     def scores(folder: Path, resend: int | None) -> int:
         """List the scores that platforms did not take, and why; or send one of them again."""
         from grader.portal.lti.outbox import State, entries

@@ -47,6 +47,7 @@ def test_each_command_works_or_says_what_it_needs(tmp_path: Path) -> None:
         "gradescope-run": [str(tmp_path)],
         "gradescope-zip": ["two_layer_mse"],
         "leaks": [str(notebook)],
+        "lti": ["addresses", str(tmp_path)],
         "new": ["mine", *sources],
         "release": ["mine", *sources, "-o", str(tmp_path / "released")],
         "strip": [str(notebook)],

@@ -13,6 +13,7 @@ OTHERS = {
     "authoring/wheel.py": "it writes an archive",
     "classroom/outputs.py": "it writes archives",
     "portal/backup.py": "it writes an archive",
+    "portal/bundle.py": "it writes an archive",
     "portal/served.py": "it writes an archive",
     "execution/packed.py": "a part of what `kept.py` reads",
     "gradescope/package.py": "it writes an archive",

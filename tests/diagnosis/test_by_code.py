@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
 from grader.diagnosis.diagnose import diagnose
 from grader.execution.calls import Returned
 from grader.model import Outcome
-from grader.notebook.scope import Scope
+from grader.notebook.scope import scope_of
 from grader.reference.cases import build_cases
 from tests.conftest import assignment_called
 
@@ -41,13 +43,15 @@ MISTAKES: dict[str, tuple[str, str, str | None]] = {
     ),
     "only the entry of the label": (
         "convnet",
-        "def grad_logits(logits, y):\n    p = logits.softmax(1)\n    d = torch.zeros_like(p)\n    rows = torch.arange(len(y))\n"
+        "def grad_logits(logits, y):\n    p = logits.softmax(1)\n    d = torch.zeros_like(p)\n"
+        "    rows = torch.arange(len(y))\n"
         "    d[rows, y] = (p[rows, y] - 1) / len(y)\n    return d",
         "wrong_region",
     ),
     "only the entry of the label, scaled": (
         "convnet",
-        "def grad_logits(logits, y):\n    p = logits.softmax(1)\n    d = torch.zeros_like(p)\n    rows = torch.arange(len(y))\n"
+        "def grad_logits(logits, y):\n    p = logits.softmax(1)\n    d = torch.zeros_like(p)\n"
+        "    rows = torch.arange(len(y))\n"
         "    d[rows, y] = (p[rows, y] - 1).sin()\n    return d",
         None,
     ),
@@ -59,7 +63,8 @@ MISTAKES: dict[str, tuple[str, str, str | None]] = {
     ),
     "slope of a softmax for that of its logarithm": (
         "softmax_cross_entropy",
-        "def grad_logits(logits, dlogp):\n    p = logits.softmax(1)\n    return p * (dlogp - (p * dlogp).sum(1, keepdim=True))",
+        "def grad_logits(logits, dlogp):\n    p = logits.softmax(1)\n"
+        "    return p * (dlogp - (p * dlogp).sum(1, keepdim=True))",
         "wrong_slope",
     ),
     "slope of the logarithm of a softmax": (
@@ -114,7 +119,8 @@ MISTAKES: dict[str, tuple[str, str, str | None]] = {
     ),
     "average of what overlaps": (
         "convnet",
-        "def grad_x(dcols):\n    fold = torch.nn.Fold(output_size=(12, 12), kernel_size=3)\n    d = dcols.transpose(1, 2)\n"
+        "def grad_x(dcols):\n    fold = torch.nn.Fold(output_size=(12, 12), kernel_size=3)\n"
+        "    d = dcols.transpose(1, 2)\n"
         "    return (fold(d) / fold(torch.ones_like(d))).squeeze(1)",
         "mean_not_sum",
     ),
@@ -127,7 +133,8 @@ MISTAKES: dict[str, tuple[str, str, str | None]] = {
     "a step too few": (
         "convnet",
         "def grad_x(dcols):\n    parts = dcols.view(-1, 10, 10, 3, 3)\n    dx = dcols.new_zeros(len(parts), 12, 12)\n"
-        "    for a in range(2):\n        for b in range(2):\n            dx[:, a:a+10, b:b+10] += parts[:, :, :, a, b]\n"
+        "    for a in range(2):\n        for b in range(2):\n"
+        "            dx[:, a:a+10, b:b+10] += parts[:, :, :, a, b]\n"
         "    return dx",
         "off_by_one_size",
     ),
@@ -229,5 +236,6 @@ def first_id(assignment_id: str, code: str) -> str | None:
         )
         returned.append(found)
     own = code[code.rindex("def ") :]
-    diagnoses = diagnose(assignment, exercise, Outcome.MISMATCH, returned, Scope(), own)
+    scope = scope_of(ast.parse(own).body[0], frozenset())
+    diagnoses = diagnose(assignment, exercise, Outcome.MISMATCH, returned, scope, own)
     return diagnoses[0].id if diagnoses else None

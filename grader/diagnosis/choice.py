@@ -27,15 +27,20 @@ _BY_INDEX = ("one_hot", "scatter", "scatter_", "index_add_", "index_put_", "eye"
 _WEAK = ("operand_summed", "another_logarithm", "pass_through")
 """Edits that are hardly what a student did if another one explains the same numbers."""
 
+
+def _has(*words: str) -> Callable[[Written], bool]:
+    """Whether one of these words stands in the code."""
+    return lambda written: not written.words.isdisjoint(words)
+
+
 _NEEDS: dict[str, Callable[[Written], bool]] = {
     "size_off_by_one": lambda written: written.may_be_off_by_one,
     "operand_summed": lambda written: not written.words.isdisjoint(_SUMS) or "MatMult" in written.operators,
     "another_logarithm": lambda written: "Div" in written.operators or not written.words.isdisjoint(_DIVIDES),
     "set_in_every_row": lambda written: written.takes_parts or not written.words.isdisjoint(_BY_INDEX),
     "short_range": lambda written: written.has_loop,
-    "operand_rounded": lambda written: (
-        not written.words.isdisjoint(("round", "round_", "floor", "int", "long", "rint"))
-    ),
+    "operand_rounded": _has("round", "round_", "floor", "int", "long", "rint"),
+    **{f"{function}_once_more": _has(function, "exp") for function in ("sigmoid", "tanh", "softmax")},
     **dict.fromkeys(_TAKES_PARTS, lambda written: written.takes_parts or "flip" in written.words),
 }
 """What must stand in the code, if it is known, for an edit to be what the student did."""
@@ -62,8 +67,10 @@ def best_of(mutants: Iterable[Mutant], written: Written) -> Mutant | None:
 
 
 def is_possible(mutant: Mutant, written: Written) -> bool:
-    """Whether the code does not speak against the edits."""
-    return not written.is_known or all(_NEEDS[edit.name](written) for edit in mutant.edits if edit.name in _NEEDS)
+    """Whether the code does not speak against the edits. What a helper of the student's does is not known."""
+    if not written.is_known or written.calls_helpers:
+        return True
+    return all(_NEEDS[edit.name](written) for edit in mutant.edits if edit.name in _NEEDS)
 
 
 def as_written(name: str, written: Written) -> tuple[str, str] | None:

@@ -216,7 +216,7 @@ def _labels(evidence: Evidence, target: int) -> Iterator[tuple[str, dict[str, st
     rights = [output.case.expected[target] for output in evidence.outputs]
     for name in evidence.outputs[0].case.tensors:
         arguments = [output.case.tensors[name] for output in evidence.outputs]
-        if any(
+        if name in evidence.scope.unused or any(
             argument.dtype is not torch.int64 or right.ndim != 2 or argument.shape != right.shape[:1]
             for argument, right in zip(arguments, rights, strict=True)
         ):

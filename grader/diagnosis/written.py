@@ -7,6 +7,7 @@ The code is read and never executed. Where it is not known, or is no Python, it 
 from __future__ import annotations
 
 import ast
+import builtins
 import dataclasses
 import functools
 from collections import Counter
@@ -62,6 +63,15 @@ class Written:
     def operators(self) -> frozenset[str]:
         """The names of the operators in the code, such as `MatMult`."""
         return frozenset(type(node).__name__ for node in self._nodes if isinstance(node, ast.operator))
+
+    @property
+    def calls_helpers(self) -> bool:
+        """Whether a function is called that the code does not define, and that is none of Python's."""
+        called = {
+            node.func.id for node in self._nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+        }
+        own = {node.name for node in self._nodes if isinstance(node, ast.FunctionDef)}
+        return any(name not in own and not hasattr(builtins, name) for name in called)
 
     @property
     def takes_a_mean(self) -> bool:

@@ -48,6 +48,11 @@ def test_the_nearest_code_is_the_one_with_the_same_operations() -> None:
     )
 
 
+def test_a_helper_may_do_anything() -> None:
+    assert Written("def f(a):\n    return softmax(a) * 2").calls_helpers
+    assert not Written("def f(a):\n    return torch.softmax(a, len(a.shape) - 1) * 2").calls_helpers
+
+
 @pytest.mark.parametrize("code", ["", "def f(:", "%%time\nx = 1", "(" * 5000])
 def test_what_is_no_code_is_evidence_for_nothing(code: str) -> None:
     written = Written(code)

@@ -108,6 +108,7 @@ def test_signing_out_ends_the_session(portal: Portal) -> None:
     [
         {"origin": "https://evil.example"},
         {"origin": "null"},
+        {"origin": "http://["},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
     ],
@@ -220,6 +221,23 @@ def test_a_page_that_was_handed_in(portal: Portal, ben: httpx.Client) -> None:
     assert "allow-scripts" not in report.headers["content-security-policy"]
     assert "script-src 'self'" in ben.get(path).headers["content-security-policy"]
     assert "unsafe" not in ben.get(path).headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("codec", ["punycode", "undefined", "raw_unicode_escape", "utf-16"])
+def test_forms_in_other_encodings(portal: Portal, ada: httpx.Client, codec: str) -> None:
+    """Some take minutes for a long text, fail, or give texts that cannot be saved. Browsers send UTF-8."""
+    part = b"--x\r\ncontent-disposition: form-data; name=%s\r\n\r\n-\\ud800%s\r\n--x--\r\n"
+    headers = {"content-type": f"multipart/form-data; boundary=x; charset={codec}"}
+    started = time.monotonic()
+
+    outside = httpx.post(f"{portal.address}/sign-in", content=part % (b"secret", b"a" * 200_000), headers=headers)
+    assert (outside.status_code, ada.post(PAGE, content=part % (b"form_secret", b""), headers=headers).status_code) == (
+        415,
+        415,
+    )
+    assert time.monotonic() - started < 4
+    headers["content-type"] = "multipart/form-data; boundary=x; charset=UTF-8"
+    assert ada.post(PAGE, content=part % (b"form_secret", b""), headers=headers).status_code == 403
 
 
 def test_too_much(portal: Portal, ada: httpx.Client) -> None:

@@ -13,6 +13,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from grader.classroom.gradebook import Gradebook
+from grader.portal.arrangements import hold, let_go
+from grader.portal.portal import now_utc
 from tests.portal.server import Portal, form_secret, notebook, wait_until_done
 
 PAGE = "/assignments/two_layer_mse"
@@ -53,6 +56,24 @@ def test_reports_of_others(attempt: str, ada: httpx.Client, ben: httpx.Client, p
     assert (other.status_code, other.text) == (none.status_code, none.text) == (404, none.text)
     assert httpx.get(f"{portal.address}{attempt}{part}").headers["location"] == "/sign-in"
     assert httpx.get(f"{portal.address}{attempt}{part}", cookies={"grader": "a" * 43}).status_code == 303
+
+
+def test_a_withheld_mark_shows_in_nothing(portal: Portal, attempt: str, ada: httpx.Client) -> None:
+    """Not even in the colour of a badge."""
+    pages, shown = ("/", PAGE, attempt), 'badge right">Done'
+    assert all(shown in ada.get(page).text for page in pages)
+
+    with contextlib.closing(Gradebook(str(portal.folder / "gradebook.db"))) as gradebook:
+        with gradebook.begin() as connection:
+            hold(connection, "two_layer_mse", None, by="test", now=now_utc())
+        try:
+            withheld = [ada.get(page).text for page in pages]
+        finally:
+            with gradebook.begin() as connection:
+                let_go(connection, "two_layer_mse", None, by="test", now=now_utc())
+
+    assert all("Done" in page and "badge right" not in page for page in withheld)
+    assert [ada.get(f"{attempt}/report.{kind}").status_code for kind in ("html", "json")] == [200, 200]
 
 
 @pytest.mark.parametrize("path", ["/class", "/roster", "/audit", "/class/two_layer_mse", "/receipts"])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import hashlib
 from collections.abc import Iterable
 
 import sqlalchemy as sa
@@ -119,8 +120,8 @@ def take_over(connection: sa.Connection, everybody: Iterable[Vouched], *, by: st
 
 def _in_roster(connection: sa.Connection, vouched: Vouched) -> Person | None:
     """Whoever has this address and this role, if it is one person whom no platform has named yet."""
-    if not vouched.email:
-        return None
+    if not vouched.email.isascii() or not vouched.email.isprintable() or not vouched.email:
+        return None  # letters that only look like others, or become them in lower case, are no match
     named = sa.select(MEMBERS.c.person)
     found = connection.execute(
         sa.select(PEOPLE.c.id).where(
@@ -135,13 +136,24 @@ def _in_roster(connection: sa.Connection, vouched: Vouched) -> Person | None:
 
 
 def _added(connection: sa.Connection, vouched: Vouched, *, by: str, now: dt.datetime) -> Person:
-    plain = "".join(character for character in vouched.subject if character.isprintable())[:TEXT_LIMIT]
-    taken = connection.execute(sa.select(PEOPLE.c.id).where(PEOPLE.c.student == plain)).one_or_none()
-    student = plain if plain and taken is None else f"{vouched.platform}:{plain}"[:TEXT_LIMIT]
+    student = _new_name(connection, vouched)
     enrol(connection, [Listed(student, _text(vouched.name), _text(vouched.email), vouched.is_staff)], by=by, now=now)
     person = find_student(connection, student)
     assert person is not None
     return person
+
+
+def _new_name(connection: sa.Connection, vouched: Vouched) -> str:
+    """
+    An id that nobody has, and that no roster will give to somebody else.
+
+    Platforms count their people, and schools count theirs: the same number is not the same person.
+    """
+    name = f"{vouched.platform}:{_text(vouched.subject)}"[:TEXT_LIMIT]
+    if connection.execute(sa.select(PEOPLE.c.id).where(PEOPLE.c.student == name)).one_or_none() is None:
+        return name
+    digest = hashlib.sha256(vouched.subject.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{name[: TEXT_LIMIT - len(digest) - 1]}:{digest}"
 
 
 def _update(connection: sa.Connection, person: Person, vouched: Vouched) -> None:

@@ -34,6 +34,10 @@ from tests.portal.server import write_course
         ("", "[[assignment]]\nattempts = 3", 6, "There is no `id`"),
         ('address = "grader.school.example"', "", 3, "is not an address"),
         ('address = "https://school.example/grader"', "", 3, "is not an address"),
+        ('address = "https://["', "", 3, "is not an address"),
+        ('address = "http://grader.school.example"', "", 3, "is not an address"),
+        ('address = "https://Grader.School.example"', "", 3, "is not an address"),
+        ('address = "https://grader.school.example:443"', "", 3, "is not an address"),
         ("a = = 3", "", 3, "is not TOML"),
     ],
 )

@@ -11,6 +11,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -90,8 +91,11 @@ def allow_context(connection: sa.Connection, number: int, allowed: bool, *, by: 
 
 def person_for(connection: sa.Connection, vouched: Vouched, *, by: str, now: dt.datetime) -> Person | None:
     """The person, added if unknown; None if the person has left the course."""
-    is_it = (MEMBERS.c.platform == vouched.platform) & (MEMBERS.c.subject == vouched.subject)
-    known = connection.execute(sa.select(MEMBERS).where(is_it)).one_or_none()
+    known = _known(connection, vouched)
+    if known is None:  # whoever opens a link twice comes twice at the same time
+        is_from = CONTEXTS.c.platform == vouched.platform
+        connection.execute(sa.update(CONTEXTS).where(is_from).values(platform=CONTEXTS.c.platform))
+        known = _known(connection, vouched)
     if known is not None:
         person = find_person(connection, known.person)
         if person is not None and known.is_ours:
@@ -116,6 +120,11 @@ def take_over(connection: sa.Connection, everybody: Iterable[Vouched], *, by: st
     for vouched in everybody:
         person_for(connection, vouched, by=by, now=now)
     return len(people(connection)) - before
+
+
+def _known(connection: sa.Connection, vouched: Vouched) -> sa.Row[Any] | None:
+    is_it = (MEMBERS.c.platform == vouched.platform) & (MEMBERS.c.subject == vouched.subject)
+    return connection.execute(sa.select(MEMBERS).where(is_it)).one_or_none()
 
 
 def _in_roster(connection: sa.Connection, vouched: Vouched) -> Person | None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from grader.classroom.gradebook import Gradebook
 from grader.portal.database import migrate
-from grader.portal.members import Vouched, person_for
+from grader.portal.members import Vouched, is_allowed, person_for
 from grader.portal.people import Listed, Person, enrol, find_student
 
 NOW = dt.datetime(2026, 10, 1, 12, tzinfo=dt.timezone.utc)
@@ -69,3 +70,14 @@ def test_the_address_of_the_roster(gradebook: Gradebook) -> None:
 
     assert come(gradebook, "first", "Lea@School.example").id == lea.id
     assert come(gradebook, "second", "lea@school.example").id != lea.id
+
+
+def test_opening_a_link_twice(gradebook: Gradebook) -> None:
+    """Somebody who comes several times at the same moment is one person, and gets in each time."""
+    with gradebook.begin() as connection:
+        is_allowed(connection, 1, "course", title="Course", roster_address="")
+
+    for number in range(3):
+        with ThreadPoolExecutor(8) as threads:
+            came = list(threads.map(lambda _, number=number: come(gradebook, f"twice {number}"), range(8)))
+        assert len({person.id for person in came}) == 1

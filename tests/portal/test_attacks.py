@@ -261,6 +261,13 @@ def test_forms_in_other_encodings(portal: Portal, ada: httpx.Client, codec: str)
     assert ada.post(PAGE, content=part % (b"form_secret", b""), headers=headers).status_code == 403
 
 
+def test_bodies_where_none_belong(ada: httpx.Client) -> None:
+    """A stream would wait for the rest of the body, and fail in the middle."""
+    assert ada.request("GET", "/events", content=b"a").status_code == 400
+    assert ada.request("GET", "/", content=iter([b"a"])).status_code == 400
+    assert ada.request("GET", "/", headers={"content-length": "0"}).status_code == 200
+
+
 def test_too_much(portal: Portal, ada: httpx.Client) -> None:
     """A file, a form, a head that is too large, and one that does not say how large it is."""
 

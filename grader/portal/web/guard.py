@@ -97,6 +97,11 @@ class Guard:
         length = headers.get("content-length")
         if length is not None and not (length.isascii() and length.isdigit()):
             return 400, "The length of the request is not a number."
+        if method in SAFE and ("transfer-encoding" in headers or (length or "0").strip("0")):
+            return (
+                400,
+                "Only forms have a body.",
+            )  # a stream would wait for it, and fail in the middle
         if not _is_utf8(headers.get("content-type", "")):
             return 415, "The form is not in UTF-8."
         if method in SAFE or path.startswith(OPEN_PATHS):

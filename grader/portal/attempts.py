@@ -21,6 +21,8 @@ from grader.portal.people import Person, lock_person
 from grader.portal.tables import ATTEMPTS, PEOPLE, UPLOADS
 
 __all__ = [
+    "FAULT",
+    "UNREADABLE",
     "Attempt",
     "Refusal",
     "accept",
@@ -230,7 +232,7 @@ def finish(
     attempt: Attempt,
     holder: str,
     *,
-    result: str,
+    result: str | None,
     status: str,
     score: float | None,
     max_score: float | None,

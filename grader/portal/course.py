@@ -9,6 +9,7 @@ import re
 import sys
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
 
@@ -24,6 +25,8 @@ __all__ = ["FILE", "Course", "Late", "Offer", "course_schema", "open_course"]
 
 FILE = "course.toml"
 SCHEMA = "grader.course/1"
+PORTS = {"http": 80, "https": 443}
+"""The ports that browsers leave out."""
 
 PLAIN = {
     "Object contains unknown field": "There is no setting",
@@ -174,11 +177,27 @@ def _check(course: Course, path: Path, text: str) -> None:
                     f"{path}, line {_line(text, f'{place}.{second}')}: `{second}` is before `{first}`.",
                     "Change one of the two.",
                 )
-    if course.address and not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+", course.address):
+    if course.address and not _is_address(course.address):
         raise UsageError(
             f"{path}, line {_line(text, '$.address')}: {course.address!r} is not an address of a portal.",
-            "Write it without a path, as in https://grader.school.example.",
+            "Write it as in https://grader.school.example: in small letters, without a path or the usual port.",
         )
+
+
+def _is_address(address: str) -> bool:
+    """Whether browsers and learning platforms can use an address, and write it like this."""
+    if not re.fullmatch(r"https?://[A-Za-z0-9.:\[\]-]+", address):
+        return False
+    try:
+        parts = urlsplit(address)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        return False
+    is_here = host in ("localhost", "::1") or host.startswith("127.")
+    written = f"[{host}]" if ":" in host else host
+    if port not in (None, PORTS[parts.scheme]):
+        written += f":{port}"
+    return bool(host) and address == f"{parts.scheme}://{written}" and (parts.scheme == "https" or is_here)
 
 
 def _line(text: str, where: str, message: str = "") -> int:

@@ -12,7 +12,7 @@ import logging
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import sqlalchemy as sa
 
@@ -24,7 +24,18 @@ from grader.classroom.records import Graded, Owner
 from grader.classroom.tasks import Task, deadline_of, set_aside
 from grader.errors import GraderError, GraderFault
 from grader.model import Adjustment, Submission
-from grader.portal.attempts import Attempt, attempts_of, claim, content_of, finish, give_back, judge_again, prolong
+from grader.portal.attempts import (
+    FAULT,
+    UNREADABLE,
+    Attempt,
+    attempts_of,
+    claim,
+    content_of,
+    finish,
+    give_back,
+    judge_again,
+    prolong,
+)
 from grader.portal.people import PLATFORM
 from grader.portal.portal import Portal
 from grader.portal.served import Served
@@ -40,6 +51,8 @@ POLL_S = 0.02
 PAUSE_AFTER_FAULT_S = 10.0
 MOST_TRIES = 2
 """How often the grader may fail at an attempt before it is shown as one that could not be graded."""
+ABOUT_DATA = (sa.exc.DataError, sa.exc.IntegrityError)
+"""Errors of a database that works, but does not take what it was given."""
 
 _log = logging.getLogger("grader.portal")
 Label = tuple[Attempt, Served, Keys]
@@ -77,7 +90,8 @@ class Dispatcher:
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="dispatcher", daemon=True)
         self._prolonged = time.monotonic()
-        self._busy = set[int]()
+        self._busy = dict[int, Attempt]()
+        self._suspects = set[int]()
         self._released: frozenset[str] | None = None
 
     def start(self) -> None:
@@ -140,9 +154,23 @@ class Dispatcher:
                 # Whatever it was, the server goes on: uploads are still accepted, and kept.
                 self.fault = str(error) if isinstance(error, GraderError) else "The grader failed."
                 _log.exception("Grading has stopped, and starts again in %g seconds.", PAUSE_AFTER_FAULT_S)
-                with contextlib.suppress(GraderError), self._portal.begin() as connection:
-                    give_back(connection, self._holder)
+                with contextlib.suppress(Exception):  # what is held is free again after a while in any case
+                    self._recover(error)
                 self._stop.wait(PAUSE_AFTER_FAULT_S)
+
+    def _recover(self, error: Exception) -> None:
+        """
+        Give back what was being graded.
+
+        If it was none of our own errors, one of these attempts may cause it: they are tried again one by one, and what
+        fails alone is given up. So nothing that somebody hands in keeps the others waiting for ever.
+        """
+        with self._portal.begin() as connection:
+            if not isinstance(error, GraderError):
+                if len(self._busy) == 1:
+                    self._give_up(connection, *self._busy.values(), result=None)
+                self._suspects = set(self._busy)
+            give_back(connection, self._holder)
 
     def _grade(self) -> None:
         self._busy.clear()
@@ -151,7 +179,7 @@ class Dispatcher:
             while not self._stop.is_set():
                 self._look_at_releases()
                 self._wake.clear()
-                while len(pool) < pool.room and self._add_next(pool):
+                while len(pool) < (1 if self._suspects else pool.room) and self._add_next(pool):
                     pass
                 if len(pool):
                     self._take(pool)
@@ -174,10 +202,19 @@ class Dispatcher:
         portal = self._portal
         with portal.begin() as connection:
             attempt = claim(connection, self._holder, portal.served, portal.clock(), busy=self._busy)
-            if attempt is None:
-                return False
-            content = content_of(connection, attempt)
+        if attempt is None:
+            self._suspects.intersection_update(self._busy)  # others have them, or nobody
+            return False
         portal.tell(attempt.person)
+        with self._isolated(attempt):
+            self._add(attempt, pool)
+        return True
+
+    def _add(self, attempt: Attempt, pool: Pool[Label | None]) -> None:
+        """Have an attempt graded, or take the result that it has already."""
+        portal = self._portal
+        with portal.begin() as connection:
+            content = content_of(connection, attempt)
         served = portal.served[attempt.assignment]
         owner, _ = _owned(attempt)
         submission = Submission.of(content, name=attempt.file, student=attempt.student)
@@ -186,16 +223,30 @@ class Dispatcher:
         known = portal.gradebook.find(keys.result)
         if known is not None and not parse_report(known.report).is_undecided:
             self._finish((attempt, served, keys), known)
-            return True
+            return
         handling = Handling(
             packed=portal.gradebook.find_execution(keys.execution),
             adjustments=adjustments,
             visibility=served.visibility,
             now=portal.clock(),
         )
-        self._busy.add(attempt.id)
-        pool.add((attempt, served, keys), self._task(served, submission, handling))
-        return True
+        task = self._task(served, submission, handling)
+        self._busy[attempt.id] = attempt
+        pool.add((attempt, served, keys), task)
+
+    @contextlib.contextmanager
+    def _isolated(self, attempt: Attempt) -> Iterator[None]:
+        """An error within is one of this attempt, unless it is one of the database or of the workers."""
+        try:
+            yield
+        except Exception as error:
+            if isinstance(error, GraderError) and not isinstance(error.__cause__, ABOUT_DATA):
+                raise
+            _log.exception("The grader failed at attempt %d.", attempt.id)
+            self._busy.pop(attempt.id, None)
+            with self._portal.begin() as connection:
+                self._give_up(connection, attempt, result=None)
+            self._portal.tell(attempt.person)
 
     def _task(self, served: Served, submission: Submission, handling: Handling) -> Task:
         return Task(
@@ -215,31 +266,31 @@ class Dispatcher:
             if label is None:
                 continue
             attempt, served, keys = label
-            self._busy.discard(attempt.id)
-            graded = set_aside(task, finished) if isinstance(finished, GraderFault) else finished
-            owner, _ = _owned(attempt)
-            basis = served.basis(task.handling.now)
-            self._portal.gradebook.keep(keys, owner, task.submission.sha256, basis, graded)
-            self._finish(label, graded)
+            self._busy.pop(attempt.id, None)
+            self._suspects.discard(attempt.id)
+            with self._isolated(attempt):
+                graded = set_aside(task, finished) if isinstance(finished, GraderFault) else finished
+                owner, _ = _owned(attempt)
+                basis = served.basis(task.handling.now)
+                self._portal.gradebook.keep(keys, owner, task.submission.sha256, basis, graded)
+                self._finish(label, graded)
 
     def _finish(self, label: Label, graded: Graded) -> None:
         attempt, _, keys = label
         portal = self._portal
         report = parse_report(graded.report)
         with portal.begin() as connection:
-            if report.is_undecided and attempt.tries < MOST_TRIES:
-                give_back(connection, self._holder, attempt)
+            if report.is_undecided:
+                self._give_up(connection, attempt, result=keys.result)
             else:
-                is_graded = not (report.is_undecided or report.problem)
-                status = "grader_error" if report.is_undecided else "unreadable" if report.problem else "graded"
                 finish(
                     connection,
                     attempt,
                     self._holder,
                     result=keys.result,
-                    status=status,
-                    score=report.score if is_graded else None,
-                    max_score=report.max_score if is_graded else None,
+                    status=UNREADABLE if report.problem else "graded",
+                    score=None if report.problem else report.score,
+                    max_score=None if report.problem else report.max_score,
                     now=portal.clock(),
                 )
         self._look_again(attempt, keys)
@@ -255,6 +306,25 @@ class Dispatcher:
             with portal.begin() as connection:
                 judge_again(connection, [attempt.id])
 
+    def _give_up(self, connection: sa.Connection, attempt: Attempt, *, result: str | None) -> None:
+        """Try an attempt again at which the grader failed, or say that it failed. An earlier mark stays as it was."""
+        if attempt.tries < MOST_TRIES:
+            give_back(connection, self._holder, attempt)
+            return
+        stays = attempt.is_graded
+        finish(
+            connection,
+            attempt,
+            self._holder,
+            result=attempt.result if stays else result,
+            status=attempt.status if stays else FAULT,
+            score=attempt.score if stays else None,
+            max_score=attempt.max_score if stays else None,
+            now=self._portal.clock(),
+        )
+        if stays:
+            _log.warning("Attempt %d could not be judged again, and keeps its mark.", attempt.id)
+
     def _prolong(self) -> None:
         if time.monotonic() - self._prolonged > PROLONG_S:
             self._prolonged = time.monotonic()
@@ -267,9 +337,9 @@ class Dispatcher:
         served = self._portal.served.values()
         released = frozenset(each.id for each in served if is_released(each.visibility, now))
         if released != self._released:
-            self._released = released
             for each in served:
                 self.refresh(each)
+            self._released = released
 
 
 def _owned(attempt: Attempt) -> tuple[Owner, Submission]:

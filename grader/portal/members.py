@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import sqlalchemy as sa
 
 from grader.portal.audit import note
 from grader.portal.lti.tables import insert_if_new
 from grader.portal.people import Listed, Person, enrol, find_person, find_student, people
-from grader.portal.tables import CONTEXTS, MEMBERS, PEOPLE
+from grader.portal.tables import ATTEMPTS, CONTEXTS, MEMBERS, PEOPLE
 
 __all__ = ["Context", "Vouched", "allow_context", "contexts", "is_allowed", "person_for", "take_over"]
 
@@ -89,8 +91,11 @@ def allow_context(connection: sa.Connection, number: int, allowed: bool, *, by: 
 
 def person_for(connection: sa.Connection, vouched: Vouched, *, by: str, now: dt.datetime) -> Person | None:
     """The person, added if unknown; None if the person has left the course."""
-    is_it = (MEMBERS.c.platform == vouched.platform) & (MEMBERS.c.subject == vouched.subject)
-    known = connection.execute(sa.select(MEMBERS).where(is_it)).one_or_none()
+    known = _known(connection, vouched)
+    if known is None:  # whoever opens a link twice comes twice at the same time
+        is_from = CONTEXTS.c.platform == vouched.platform
+        connection.execute(sa.update(CONTEXTS).where(is_from).values(platform=CONTEXTS.c.platform))
+        known = _known(connection, vouched)
     if known is not None:
         person = find_person(connection, known.person)
         if person is not None and known.is_ours:
@@ -117,10 +122,19 @@ def take_over(connection: sa.Connection, everybody: Iterable[Vouched], *, by: st
     return len(people(connection)) - before
 
 
+def _known(connection: sa.Connection, vouched: Vouched) -> sa.Row[Any] | None:
+    is_it = (MEMBERS.c.platform == vouched.platform) & (MEMBERS.c.subject == vouched.subject)
+    return connection.execute(sa.select(MEMBERS).where(is_it)).one_or_none()
+
+
 def _in_roster(connection: sa.Connection, vouched: Vouched) -> Person | None:
-    """Whoever has this address and this role, if it is one person whom no platform has named yet."""
-    if not vouched.email:
-        return None
+    """
+    Whoever has this address and this role, if it is one person whom no platform has named yet.
+
+    Who has handed in already is not meant: where people can enter any address, that would give their work away.
+    """
+    if not vouched.email.isascii() or not vouched.email.isprintable() or not vouched.email:
+        return None  # letters that only look like others, or become them in lower case, are no match
     named = sa.select(MEMBERS.c.person)
     found = connection.execute(
         sa.select(PEOPLE.c.id).where(
@@ -128,6 +142,7 @@ def _in_roster(connection: sa.Connection, vouched: Vouched) -> Person | None:
             PEOPLE.c.is_staff == vouched.is_staff,
             PEOPLE.c.is_active,
             PEOPLE.c.id.not_in(named),
+            PEOPLE.c.id.not_in(sa.select(ATTEMPTS.c.person)),
         )
     ).scalars()
     numbers = list(found)
@@ -135,13 +150,24 @@ def _in_roster(connection: sa.Connection, vouched: Vouched) -> Person | None:
 
 
 def _added(connection: sa.Connection, vouched: Vouched, *, by: str, now: dt.datetime) -> Person:
-    plain = "".join(character for character in vouched.subject if character.isprintable())[:TEXT_LIMIT]
-    taken = connection.execute(sa.select(PEOPLE.c.id).where(PEOPLE.c.student == plain)).one_or_none()
-    student = plain if plain and taken is None else f"{vouched.platform}:{plain}"[:TEXT_LIMIT]
+    student = _new_name(connection, vouched)
     enrol(connection, [Listed(student, _text(vouched.name), _text(vouched.email), vouched.is_staff)], by=by, now=now)
     person = find_student(connection, student)
     assert person is not None
     return person
+
+
+def _new_name(connection: sa.Connection, vouched: Vouched) -> str:
+    """
+    An id that nobody has, and that no roster will give to somebody else.
+
+    Platforms count their people, and schools count theirs: the same number is not the same person.
+    """
+    name = f"{vouched.platform}:{_text(vouched.subject)}"[:TEXT_LIMIT]
+    if connection.execute(sa.select(PEOPLE.c.id).where(PEOPLE.c.student == name)).one_or_none() is None:
+        return name
+    digest = hashlib.sha256(vouched.subject.encode("utf-8", "surrogatepass")).hexdigest()
+    return f"{name[: TEXT_LIMIT - len(digest) - 1]}:{digest}"
 
 
 def _update(connection: sa.Connection, person: Person, vouched: Vouched) -> None:

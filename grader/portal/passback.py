@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections import defaultdict
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -66,9 +67,18 @@ def offer_marks(portal: Portal, tool: Tool) -> int:
         for row in columns:
             mark = mark_of(by_person[row.person], served.offer, extended.get(row.person, Extension()))
             if mark is not None and row.person not in from_whom and mark.max_points > 0:
-                offer(tool, _offer(row.item, row.subject, mark, served))
-                number += 1
+                number += _is_offered(tool, row, mark, served)
     return number
+
+
+def _is_offered(tool: Tool, row: sa.Row[Any], mark: Mark, served: Served) -> bool:
+    """Offer a mark; one that is no score, such as one below 0 points, keeps no other mark back."""
+    try:
+        offer(tool, _offer(row.item, row.subject, mark, served))
+    except ValueError as error:
+        _log.warning("The mark of attempt %d is not sent: %s.", mark.attempt.id, error)
+        return False
+    return True
 
 
 def _offer(item: int, subject: str, mark: Mark, served: Served) -> Offer:
@@ -111,10 +121,16 @@ class Passback:
     def _run(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
-            try:
-                offer_marks(self._portal, self._tool)
-                deliver_due(self._tool)
-            except Exception:  # platforms and databases may fail; marks are still there the next time
-                _log.exception("Marks could not be sent, and are tried again in %g seconds.", LOOK_S)
+            for step in (self._offer, self._deliver):
+                try:
+                    step()
+                except Exception:  # platforms and databases may fail; marks are still there the next time
+                    _log.exception("Marks could not be sent, and are tried again in %g seconds.", LOOK_S)
             self._stop.wait(PAUSE_S)
             self._wake.wait(LOOK_S)
+
+    def _offer(self) -> None:
+        offer_marks(self._portal, self._tool)
+
+    def _deliver(self) -> None:
+        deliver_due(self._tool)

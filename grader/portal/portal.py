@@ -67,8 +67,10 @@ class Portal:
     @property
     def secrets(self) -> tuple[Path, ...]:
         """Files and folders that no notebook may see."""
-        solutions = self.folder / self.course.solutions if self.course.solutions else self.folder
-        return (self.folder.absolute(), solutions.absolute())
+        named = [self.folder / name for name in (self.course.solutions, self.course.roster) if name]
+        place = self.gradebook.place
+        files = [] if "://" in place else [Path(f"{place}{suffix}") for suffix in ("", "-wal", "-shm")]
+        return tuple(path.absolute() for path in (self.folder, *named, *files))
 
     def begin(self) -> contextlib.AbstractContextManager[sa.Connection]:
         """A transaction in the database."""

@@ -5,6 +5,7 @@ Runs a portal: the pages, and the workers that grade, until somebody stops it.
 from __future__ import annotations
 
 import contextlib
+import resource
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -22,9 +23,11 @@ from grader.portal.web.guard import Hosts
 from grader.portal.web.protocol import PatientProtocol
 from grader.portal.web.visit import Site
 
-__all__ = ["Server", "serve"]
+__all__ = ["Server", "make_room", "serve"]
 
 MOST_CONNECTIONS = 4_000
+OTHER_FILES = 200
+"""How many files a server needs besides its connections."""
 STOP_S = 5
 
 
@@ -55,7 +58,7 @@ def serve(folder: Path, workers: Workers, *, host: str, port: int, ready: Callab
             log_config=None,
             access_log=False,
             server_header=False,
-            limit_concurrency=MOST_CONNECTIONS,
+            limit_concurrency=make_room(MOST_CONNECTIONS),
             timeout_graceful_shutdown=STOP_S,
             proxy_headers=True,
             forwarded_allow_ips="127.0.0.1",
@@ -78,6 +81,25 @@ class Server(uvicorn.Server):
         """Stop."""
         self._portal.changes.close()
         await super().shutdown(sockets)
+
+
+def make_room(connections: int) -> int:
+    """
+    Let this process open as many connections, or as many as the system lets it.
+
+    Services get room for 1,024 files, unless they ask. A class that has its pages open needs more, and a server without
+    room would not even open its database.
+
+    Returns:
+        int: How many connections there is room for.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = connections + OTHER_FILES
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return connections
+    room = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (room, hard))
+    return max(room - OTHER_FILES, 1)
 
 
 def _listen(host: str, port: int) -> socket.socket:

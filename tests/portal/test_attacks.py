@@ -13,6 +13,9 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
+from grader.classroom.gradebook import Gradebook
+from grader.portal.arrangements import hold, let_go
+from grader.portal.portal import now_utc
 from tests.portal.server import Portal, form_secret, notebook, wait_until_done
 
 PAGE = "/assignments/two_layer_mse"
@@ -53,6 +56,24 @@ def test_reports_of_others(attempt: str, ada: httpx.Client, ben: httpx.Client, p
     assert (other.status_code, other.text) == (none.status_code, none.text) == (404, none.text)
     assert httpx.get(f"{portal.address}{attempt}{part}").headers["location"] == "/sign-in"
     assert httpx.get(f"{portal.address}{attempt}{part}", cookies={"grader": "a" * 43}).status_code == 303
+
+
+def test_a_withheld_mark_shows_in_nothing(portal: Portal, attempt: str, ada: httpx.Client) -> None:
+    """Not even in the colour of a badge."""
+    pages, shown = ("/", PAGE, attempt), 'badge right">Done'
+    assert all(shown in ada.get(page).text for page in pages)
+
+    with contextlib.closing(Gradebook(str(portal.folder / "gradebook.db"))) as gradebook:
+        with gradebook.begin() as connection:
+            hold(connection, "two_layer_mse", None, by="test", now=now_utc())
+        try:
+            withheld = [ada.get(page).text for page in pages]
+        finally:
+            with gradebook.begin() as connection:
+                let_go(connection, "two_layer_mse", None, by="test", now=now_utc())
+
+    assert all("Done" in page and "badge right" not in page for page in withheld)
+    assert [ada.get(f"{attempt}/report.{kind}").status_code for kind in ("html", "json")] == [200, 200]
 
 
 @pytest.mark.parametrize("path", ["/class", "/roster", "/audit", "/class/two_layer_mse", "/receipts"])
@@ -108,6 +129,7 @@ def test_signing_out_ends_the_session(portal: Portal) -> None:
     [
         {"origin": "https://evil.example"},
         {"origin": "null"},
+        {"origin": "http://["},
         {"sec-fetch-site": "cross-site"},
         {"sec-fetch-site": "same-site"},
     ],
@@ -220,6 +242,30 @@ def test_a_page_that_was_handed_in(portal: Portal, ben: httpx.Client) -> None:
     assert "allow-scripts" not in report.headers["content-security-policy"]
     assert "script-src 'self'" in ben.get(path).headers["content-security-policy"]
     assert "unsafe" not in ben.get(path).headers["content-security-policy"]
+
+
+@pytest.mark.parametrize("codec", ["punycode", "undefined", "raw_unicode_escape", "utf-16"])
+def test_forms_in_other_encodings(portal: Portal, ada: httpx.Client, codec: str) -> None:
+    """Some take minutes for a long text, fail, or give texts that cannot be saved. Browsers send UTF-8."""
+    part = b"--x\r\ncontent-disposition: form-data; name=%s\r\n\r\n-\\ud800%s\r\n--x--\r\n"
+    headers = {"content-type": f"multipart/form-data; boundary=x; charset={codec}"}
+    started = time.monotonic()
+
+    outside = httpx.post(f"{portal.address}/sign-in", content=part % (b"secret", b"a" * 200_000), headers=headers)
+    assert (outside.status_code, ada.post(PAGE, content=part % (b"form_secret", b""), headers=headers).status_code) == (
+        415,
+        415,
+    )
+    assert time.monotonic() - started < 4
+    headers["content-type"] = "multipart/form-data; boundary=x; charset=UTF-8"
+    assert ada.post(PAGE, content=part % (b"form_secret", b""), headers=headers).status_code == 403
+
+
+def test_bodies_where_none_belong(ada: httpx.Client) -> None:
+    """A stream would wait for the rest of the body, and fail in the middle."""
+    assert ada.request("GET", "/events", content=b"a").status_code == 400
+    assert ada.request("GET", "/", content=iter([b"a"])).status_code == 400
+    assert ada.request("GET", "/", headers={"content-length": "0"}).status_code == 200
 
 
 def test_too_much(portal: Portal, ada: httpx.Client) -> None:

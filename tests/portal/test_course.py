@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime as dt
 import socket
+import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -18,6 +20,7 @@ from grader.portal.course import Late, Offer, course_schema, open_course
 from grader.portal.people import find_student, lock_person
 from grader.portal.portal import open_portal
 from grader.portal.roster import read_roster
+from tests.conftest import ROOT
 from tests.portal.server import write_course
 
 
@@ -35,6 +38,10 @@ from tests.portal.server import write_course
         ("", "[[assignment]]\nattempts = 3", 6, "There is no `id`"),
         ('address = "grader.school.example"', "", 3, "is not an address"),
         ('address = "https://school.example/grader"', "", 3, "is not an address"),
+        ('address = "https://["', "", 3, "is not an address"),
+        ('address = "http://grader.school.example"', "", 3, "is not an address"),
+        ('address = "https://Grader.School.example"', "", 3, "is not an address"),
+        ('address = "https://grader.school.example:443"', "", 3, "is not an address"),
         ("a = = 3", "", 3, "is not TOML"),
     ],
 )
@@ -128,6 +135,25 @@ def test_a_course_that_cannot_be_served(tmp_path: Path, capsys: pytest.CaptureFi
         for reason, command in reasons.items():
             assert main(command) == 2
             assert reason in capsys.readouterr().err
+
+
+def test_files_beside_the_course_are_secret(tmp_path: Path) -> None:
+    """A gradebook or a roster that stands elsewhere is hidden from notebooks, too."""
+    folder = write_course(tmp_path / "course", 'gradebook = "../marks/gradebook.db"')
+    with open_portal(folder) as portal:
+        hidden = {path.resolve() for path in portal.secrets}
+
+    assert {folder, folder / "roster.csv", tmp_path / "marks" / "gradebook.db"} <= hidden
+
+
+@pytest.mark.parametrize(("limits", "room"), [("(300, 900)", "700 900"), ("(300, 600)", "400 600")])
+def test_room_for_connections(limits: str, room: str) -> None:
+    """The server asks the system for as many files as it needs, and takes no more connections than it gets."""
+    code = f"import resource as r; r.setrlimit(r.RLIMIT_NOFILE, {limits}); from grader.portal.serve import make_room; "
+    code += "print(make_room(700), r.getrlimit(r.RLIMIT_NOFILE)[0])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+
+    assert done.stdout.strip() == room
 
 
 def test_a_backup_is_a_course(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

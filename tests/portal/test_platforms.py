@@ -167,6 +167,18 @@ def test_what_is_withheld_is_not_sent(world: World) -> None:
         wait_for(lambda: len(world.state()["scores"]) == before + 1)
 
 
+def test_keys_travel_by_https(world: World) -> None:
+    """The command with a key names the course's address, even if a proxy does not say that browsers use https."""
+    with world.browser() as student:
+        secret = world.portal.link("ada").rpartition("/")[2]
+        assert student.post("/sign-in", data={"secret": secret}).status_code == 303
+        values = {"form_secret": form_secret(student, "/")}
+        cookie = f"__Host-grader={next(iter(student.cookies.jar)).value}"
+    answer = httpx.post(f"http://127.0.0.1:{world.portal.port}/key", data=values, headers={"cookie": cookie})
+
+    assert f"--portal {world.address} --key " in answer.text
+
+
 def test_in_a_frame(world: World) -> None:
     """The cookie and the pages work in a frame of the platform's, and the report in a frame of theirs."""
     with world.browser() as student:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import PlainTextResponse
@@ -96,10 +97,17 @@ class Guard:
         length = headers.get("content-length")
         if length is not None and not (length.isascii() and length.isdigit()):
             return 400, "The length of the request is not a number."
+        if method in SAFE and ("transfer-encoding" in headers or (length or "0").strip("0")):
+            return (
+                400,
+                "Only forms have a body.",
+            )  # a stream would wait for it, and fail in the middle
+        if not _is_utf8(headers.get("content-type", "")):
+            return 415, "The form is not in UTF-8."
         if method in SAFE or path.startswith(OPEN_PATHS):
             return None
         origin, site = headers.get("origin"), headers.get("sec-fetch-site")
-        is_ours = origin is None or urlsplit(origin).netloc.lower() in self._hosts.names
+        is_ours = origin is None or _host_of(origin) in self._hosts.names
         if not is_ours or site not in (None, "same-origin", "none"):
             return 403, "This form was sent from another site."
         return None
@@ -119,6 +127,24 @@ class Guard:
             await send(message)
 
         return sent
+
+
+def _host_of(origin: str) -> str:
+    """The host of an origin; empty if it has none."""
+    try:
+        return urlsplit(origin).netloc.lower()
+    except ValueError:
+        return ""
+
+
+def _is_utf8(content_type: str) -> bool:
+    """
+    Whether a form with parts is in UTF-8, as browsers send it.
+
+    Forms may name any codec of Python, and some take minutes for a long text, or give texts that nothing can save.
+    """
+    kind, options = parse_options_header(content_type)
+    return kind != b"multipart/form-data" or options.get(b"charset", b"utf-8").lower() in (b"utf-8", b"utf8")
 
 
 async def _drain(receive: Receive) -> None:

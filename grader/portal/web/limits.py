@@ -17,6 +17,7 @@ __all__ = ["allow"]
 RATES = {
     "sign in": parse("30 per minute"),
     "hand in": parse("20 per minute"),
+    "launch": parse("600 per minute"),
     "program": parse("60 per minute"),
 }
 

@@ -32,6 +32,7 @@ from grader.portal.passback import connect_column
 from grader.portal.people import Person
 from grader.portal.served import Served
 from grader.portal.tables import COLUMNS, PEOPLE
+from grader.portal.web.limits import allow
 from grader.portal.web.visit import Site, Visit, set_session, visit_of
 
 __all__ = ["platform_routes"]
@@ -53,13 +54,25 @@ def platform_routes(site: Callable[[], Site], tool: Tool, wake: Callable[[], Non
         wake: Called when there may be a mark to send.
     """
     pages = _Pages(site, tool, wake)
+    protocol = lti_routes(tool, pages.launched, pages.offered)
     return [
-        *lti_routes(tool, pages.launched, pages.offered),
+        *(_counted(route) if route.path == "/lti/login" else route for route in protocol),
         Route("/platforms", pages.overview),
         Route("/platforms/scores", pages.send_again, methods=["POST"]),
         Route("/platforms/courses", pages.allow, methods=["POST"]),
         Route("/platforms/roster", pages.roster, methods=["POST"]),
     ]
+
+
+def _counted(route: Route) -> Route:
+    """A route at which each request is saved: one network address, of a whole school perhaps, may do so only so often."""
+
+    async def counted(request: Request) -> Response:
+        allow(request, "launch")
+        answer: Response = await route.endpoint(request)
+        return answer
+
+    return Route(route.path, counted, methods=list(route.methods or ()))
 
 
 class _Pages:

@@ -227,7 +227,8 @@ def _key(visit: Visit, form: FormData) -> Response:
     visit.check_form(form)
     with visit.portal.begin() as connection:
         made = make_key(connection, visit.person, visit.now)
-    return visit.render("key.html.jinja", key=made, address=str(visit.request.base_url).rstrip("/"))
+    address = visit.portal.course.address or str(visit.request.base_url).rstrip("/")
+    return visit.render("key.html.jinja", key=made, address=address)
 
 
 def offered(visit: Visit) -> Served:

@@ -65,7 +65,7 @@ def platform_routes(site: Callable[[], Site], tool: Tool, wake: Callable[[], Non
 
 
 def _counted(route: Route) -> Route:
-    """A route at which each request is saved: one network address, of a whole school perhaps, may do so only so often."""
+    """A route at which each request is saved. A network address, perhaps of a whole school, may do so only so often."""
 
     async def counted(request: Request) -> Response:
         allow(request, "launch")

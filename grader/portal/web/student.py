@@ -130,7 +130,7 @@ def hand_in(visit: Visit, person: Person, served: Served, filename: str, content
     """Accept a file, and put it into the queue."""
     name = PurePosixPath(filename.replace("\\", "/")).name[-NAME_LIMIT:]
     if not name.endswith(NOTEBOOK_SUFFIXES) or not name.isprintable():
-        return Refusal(f"This is not a notebook. Hand in a file that ends in {', '.join(NOTEBOOK_SUFFIXES)}.")
+        return Refusal(f"This is not a notebook. Hand in a file that ends in {' or '.join(NOTEBOOK_SUFFIXES)}.")
     if len(content) > USED_LIMIT_BYTES:
         return Refusal(f"The file has more than {USED_LIMIT_BYTES >> 20} MiB. Clear the outputs, and hand it in again.")
     if not content:

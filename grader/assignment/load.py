@@ -149,7 +149,7 @@ def find_assignment(assignment_id: str, directory: Path) -> Path:
             )
         raise UsageError(
             f"There is no assignment {assignment_id!r} in {directory}.",
-            f"Known: {known}. Name one of these, or another folder with --solutions.",
+            f"Known: {known}. Name one of these, or another folder: --solutions, or `solutions` in course.toml.",
         )
     return sources[assignment_id]
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,7 +95,11 @@ def serve(
         if not quiet:
             say(f"The portal is at {address}. Press Ctrl-C to stop it.")
 
-    run(course, workers, host=host, port=port, ready=ready)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # a service is stopped as properly as by Ctrl-C
+    try:
+        run(course, workers, host=host, port=port, ready=ready)
+    except KeyboardInterrupt:
+        say("Stopped. What waits in the queue is graded the next time.")
     return EXIT_FULL_MARKS
 
 

@@ -29,6 +29,7 @@ from grader.reports.cells import inert, points
 __all__ = ["bundle", "entries_of", "nothing_from"]
 
 REPORTS, SUBMISSIONS, OTHERS = "reports", "submissions", "other-attempts"
+SINGULAR = {REPORTS: "report", WITHHELD: "withheld"}
 MARKS = (
     "student",
     "name",
@@ -130,7 +131,7 @@ def _files(
                 content = content_of(connection, attempt)
             yield (f"{SUBMISSIONS}/{stem}{suffix}" if is_chosen else f"{other}{suffix}"), content
             for (folder, kind), page in reports.items():
-                yield (f"{folder}/{stem}.{kind}" if is_chosen else f"{other}-{folder}.{kind}"), page
+                yield (f"{folder}/{stem}.{kind}" if is_chosen else f"{other}-{SINGULAR[folder]}.{kind}"), page
             if is_chosen and place.person.id in entries:
                 complete = WITHHELD if (WITHHELD, "html") in reports else REPORTS
                 in_files.append(dataclasses.replace(entries[place.person.id], file=f"{complete}/{stem}.html"))

@@ -117,6 +117,8 @@ class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             UsageError: One of them does not exist.
         """
         directory = folder / self.solutions if self.solutions else solutions_directory(None)
+        if not directory.is_dir():
+            raise UsageError(f"There is no folder {directory}.", f"Correct `solutions` in {folder / FILE}.")
         return {offer.id: find_assignment(offer.id, solutions_directory(directory)) for offer in self.assignment}
 
 

@@ -112,15 +112,16 @@ class Portal:
         self.process.wait()
 
     def stop(self) -> None:
-        """Ctrl-C."""
+        """As a service is stopped; nobody is left behind, and no error is said."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
+            self.process.send_signal(signal.SIGTERM)
             try:
                 self.process.wait(30)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 self.process.wait()
                 raise
+            assert self.process.returncode == 0, self.log
 
     @property
     def log(self) -> str:

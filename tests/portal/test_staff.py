@@ -92,7 +92,7 @@ def portal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portal]:
     for suffix in ("md", "svg"):
         shutil.copy(ROOT / "solutions" / f"two_layer_mse.{suffix}", folder / "solutions")
     due = (dt.datetime.now(dt.timezone.utc) - dt.timedelta(hours=30)).isoformat(timespec="seconds")
-    rules = f"due = {due}\nlate = {{ percent_per_day = 10 }}"
+    rules = f"due = {due}\nlate = {{ percent_per_day = 10 }}\nattempts = 5"
     made = Portal(write_course(folder, "solutions = 'solutions'", rules=rules, roster=ROSTER))
     handed_in = (("ada", NO_MASK), ("ada", NO_MASK), ("ben", ODD), ("cleo", ODD), ("../dan", ""))
     try:
@@ -236,8 +236,10 @@ def test_an_adjustment_executes_nothing(portal: Portal, prof: Browser, ben: http
     assert executions(portal) == ran
 
 
-def test_an_extension(prof: Browser) -> None:
+def test_an_extension(prof: Browser, sign_in: Callable[[str], httpx.Client]) -> None:
     """A later due date costs nothing any more; a wrong one is not accepted, and stays in the form."""
+    dan = sign_in("../dan")
+    assert "1 of 5" in dan.get("/").text
     page = f"{CLASS}/{prof.person('Dan')}"
     assert "<strong>8</strong> of 10" in prof.text(page)
     early, later = "2020-01-01T10:00", (dt.datetime.now() + dt.timedelta(days=2)).strftime("%Y-%m-%dT%H:%M")
@@ -256,6 +258,7 @@ def test_an_extension(prof: Browser) -> None:
     assert "<strong>10</strong> of 10" in prof.text(page)
     assert f'value="{utc}"' in prof.text(page)  # in the time zone of the course's own due date
     assert "extension" in prof.text(CLASS)
+    assert ["1 of 7" in dan.get(path).text for path in ("/", "/assignments/two_layer_mse")] == [True, True]
 
     prof.done(page, do="extend", due="", offset="+01:00", attempts="0")
     assert "<strong>8</strong> of 10" in prof.text(page)
@@ -367,7 +370,7 @@ def test_the_download(prof: Browser, tmp_path: Path) -> None:
         book = list(csv.DictReader(io.StringIO(archive.read("gradebook.csv").decode())))
 
     assert {"submissions/ada.ipynb", "reports/ada.html", "reports/ada.json", "gradebook.json"} <= set(names)
-    assert {"other-attempts/ada/2.ipynb", "other-attempts/ada/2-reports.html"} <= set(names)
+    assert {"other-attempts/ada/2.ipynb", "other-attempts/ada/2-report.html"} <= set(names)
     assert not [name for name in names if ".." in name or name.startswith("/")]
     ada, dan = (next(row for row in marks if row["student"] == who) for who in ("ada", "../dan"))
     assert (ada["attempts"], ada["counting_attempt"], ada["score"], ada["mark"]) == ("2", "1", "8.00", "6.40")

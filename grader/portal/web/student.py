@@ -57,6 +57,7 @@ class Standing:
     How a student stands with an assignment.
 
     Attributes:
+        allowed: How many attempts the student has, with an extension; 0 for any number.
         why_not: Why the student cannot hand in now; empty if nothing keeps them from it.
         is_withheld: Whether the student may not see marks yet.
         places: Places in the queue, by attempt.
@@ -65,6 +66,7 @@ class Standing:
     served: Served
     due: dt.datetime | None
     attempts: list[Attempt]
+    allowed: int
     mark: Mark | None
     why_not: str
     is_withheld: bool
@@ -130,7 +132,7 @@ def hand_in(visit: Visit, person: Person, served: Served, filename: str, content
     """Accept a file, and put it into the queue."""
     name = PurePosixPath(filename.replace("\\", "/")).name[-NAME_LIMIT:]
     if not name.endswith(NOTEBOOK_SUFFIXES) or not name.isprintable():
-        return Refusal(f"This is not a notebook. Hand in a file that ends in {', '.join(NOTEBOOK_SUFFIXES)}.")
+        return Refusal(f"This is not a notebook. Hand in a file that ends in {' or '.join(NOTEBOOK_SUFFIXES)}.")
     if len(content) > USED_LIMIT_BYTES:
         return Refusal(f"The file has more than {USED_LIMIT_BYTES >> 20} MiB. Clear the outputs, and hand it in again.")
     if not content:
@@ -268,6 +270,7 @@ def standing(connection: sa.Connection, served: Served, person: Person, now: dt.
         served=served,
         due=due_for(served.offer, extension),
         attempts=attempts,
+        allowed=served.offer.attempts and served.offer.attempts + extension.attempts,
         mark=mark_of(attempts, served.offer, extension),
         why_not=why_not(connection, person, served.offer, attempts, now),
         is_withheld=None in from_whom or person.id in from_whom or not is_released(served.visibility, now),

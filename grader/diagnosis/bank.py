@@ -19,8 +19,7 @@ from grader.calling.equation import Equation
 from grader.calling.exercise import Exercise
 from grader.calling.lines import Lines
 from grader.calling.nested import with_tensors
-from grader.diagnosis.mutants import Mutant, make_mutants, make_pairs
-from grader.diagnosis.plain import plain_code
+from grader.diagnosis.mutants import Mutant, make_mutants, make_pairs, plain_code
 from grader.diagnosis.projection import Projection, Tensors, agrees, project
 from grader.reference.answers import answer_of, in_float64
 from grader.reference.cases import Case, build_cases
@@ -29,8 +28,7 @@ __all__ = ["EvaluatedMutant", "bank", "evaluate", "mutants_of", "solution_of", "
 
 
 BUDGET_S = 10.0
-"""How long the mutants of an exercise may take in a grading, those with one edit and those with two: of the processor's
-time, so that the same mutants are tried on a busy machine."""
+"""How long the mutants of an exercise may take in a grading, those with one edit and those with two."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,9 +64,9 @@ def bank(assignment: Assignment, exercise: Exercise, *, pairs: bool = False) -> 
     few = pairs or len(mutants) * _seconds(assignment, exercise, cases) > BUDGET_S / 2
     others, kept = (cases[:-1], cases[-1:]) if few else ((), cases)
     evaluated = []
-    end = time.thread_time() + BUDGET_S
+    end = time.monotonic() + BUDGET_S
     for mutant in mutants:
-        if time.thread_time() > end:
+        if time.monotonic() > end:
             break
         results = tuple(evaluate(assignment, exercise, mutant, kept))
         if _are_right(results, kept) and survives(assignment, exercise, mutant, others):
@@ -80,9 +78,9 @@ def bank(assignment: Assignment, exercise: Exercise, *, pairs: bool = False) -> 
 
 def _seconds(assignment: Assignment, exercise: Exercise, cases: Sequence[Case]) -> float:
     """How long the solution takes for all cases; only the last one is tried if that takes long."""
-    started = time.thread_time()
+    started = time.monotonic()
     next(evaluate(assignment, exercise, solution_of(assignment, exercise), cases[-1:]))
-    of_last = time.thread_time() - started
+    of_last = time.monotonic() - started
     return of_last * sum(case.rows for case in cases) / cases[-1].rows
 
 

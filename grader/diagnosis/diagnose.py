@@ -14,7 +14,6 @@ from grader.diagnosis.fingerprint import DIAGNOSED
 from grader.diagnosis.projection import CaseOutput
 from grader.diagnosis.recognise import recognise
 from grader.diagnosis.wording import worded
-from grader.diagnosis.written import Written
 from grader.execution.calls import Returned
 from grader.model import Diagnosis, Outcome
 from grader.notebook.scope import Scope
@@ -39,7 +38,6 @@ def diagnose(
     outcome: Outcome,
     returned: Sequence[Returned],
     scope: Scope,
-    code: str = "",
 ) -> tuple[Diagnosis, ...]:
     """
     Explain why an exercise is wrong.
@@ -47,7 +45,6 @@ def diagnose(
     Args:
         returned: What became of the call on each case.
         scope: What the function reads from outside itself; its reads have been confirmed.
-        code: The code of the function, if it is known: evidence where several mistakes have the same effect.
 
     Returns:
         The best explanation first, or that of most parts; nothing if nothing is wrong, or if no explanation is certain
@@ -66,7 +63,6 @@ def diagnose(
             if call.outcome is None and not any(tensor.is_complex() for tensor in call.tensors)
         ),
         scope=scope,
-        written=Written(code),
     )
     # Where parts have points of their own, several that are wrong may be so for several reasons.
     are_apart = bool(exercise.shares) and evidence.is_complete and len(evidence.wrong_targets) > 1

@@ -15,7 +15,6 @@ from grader.calling.exercise import Exercise
 from grader.diagnosis.fingerprint import fingerprint
 from grader.diagnosis.projection import CaseOutput, Projection, project
 from grader.diagnosis.wording import observation
-from grader.diagnosis.written import Written
 from grader.execution.calls import Returned
 from grader.model import Outcome
 from grader.notebook.scope import Scope
@@ -61,7 +60,6 @@ class Evidence:
         returned: What became of the call on each case.
         outputs: The tensors that were returned, for each case on which tensors were returned.
         scope: What the function reads from outside itself.
-        written: The student's own code.
         place: The number of the only part of the result that this is about; None if it is about all of them.
     """
 
@@ -71,7 +69,6 @@ class Evidence:
     returned: tuple[Returned, ...]
     outputs: tuple[CaseOutput, ...]
     scope: Scope
-    written: Written = dataclasses.field(default_factory=lambda: Written(""))
     place: int | None = None
 
     def of_part(self, place: int) -> Evidence:

@@ -15,7 +15,7 @@ import torch
 
 from grader.assignment.declared import Declared
 from grader.assignment.load import Assignment, load_assignment
-from grader.checking import live
+from grader.checking import cells
 from grader.checking.live import Live
 from grader.execution.channel import Reply, Request
 from grader.execution.record import Attempt, Execution
@@ -100,8 +100,8 @@ def examined(assignment: Assignment, answers: str, monkeypatch: pytest.MonkeyPat
     namespace: dict[str, Any] = {"__name__": "__main__"}
     filenames: dict[str, int] = {}
     typed = [""]
-    cells = handed_in(answers, assignment_id=assignment.id).cells
-    for code in (cell.source for cell in cells if cell.cell_type == "code"):
+    handed = handed_in(answers, assignment_id=assignment.id).cells
+    for code in (cell.source for cell in handed if cell.cell_type == "code"):
         filename = f"<typed {len(typed)}>"
         filenames[filename] = len(typed)
         if "plt." not in code and "range(40)" not in code:
@@ -109,7 +109,7 @@ def examined(assignment: Assignment, answers: str, monkeypatch: pytest.MonkeyPat
                 exec(compile(TRANSFORMER.transform_cell(code), filename, "exec"), namespace)
         typed.append(code)
     compiler, history = type("", (), {"_filename_map": filenames}), type("", (), {"input_hist_raw": typed})
-    monkeypatch.setattr(live, "get_ipython", lambda: Shell(compiler, history))
+    monkeypatch.setattr(cells, "get_ipython", lambda: Shell(compiler, history))
     declared = Declared(assignment_id=assignment.id, exercises=assignment.exercises)
     return Live(declared, namespace).examine_all()
 

@@ -97,7 +97,10 @@ def wait_for(condition: Callable[[], Any]) -> Any:
 
 
 def allow_course(world: World) -> None:
-    """An instructor who signed in by a link allows the platform's course."""
+    """An instructor who signed in by a link allows the platform's course, unless that was done."""
+    with world.browser() as teacher:
+        if world.launch(teacher, user="0", role="staff").status_code == 303:
+            return
     with world.browser() as prof:
         secret = world.portal.link("prof").rpartition("/")[2]
         assert prof.post("/sign-in", data={"secret": secret}).status_code == 303
@@ -109,6 +112,19 @@ def allow_course(world: World) -> None:
         assert prof.post("/platforms/courses", data=values).status_code == 303
 
 
+def connect(world: World) -> None:
+    """The course is allowed, and a teacher makes a link to the assignment, unless that was done."""
+    allow_course(world)
+    if world.state()["links"]:
+        return
+    with world.browser() as teacher:
+        page = world.launch(teacher, user="0", role="staff", makes_link="yes")
+        address, fields = form_of(page)
+        answer = teacher.post(f"{world.address}{address}", data={**fields, "assignment": "two_layer_mse"})
+        address, fields = form_of(answer)
+        assert teacher.post(address, data=fields).status_code == 200
+
+
 def test_from_the_platform_and_back(world: World) -> None:
     """
     Nobody gets in before the course is allowed.
@@ -118,13 +134,8 @@ def test_from_the_platform_and_back(world: World) -> None:
     with world.browser() as browser:
         refused = world.launch(browser, user="0", role="staff")
         assert (refused.status_code, "not connected" in refused.text) == (403, True)
-    allow_course(world)
+    connect(world)
     with world.browser() as teacher:
-        page = world.launch(teacher, user="0", role="staff", makes_link="yes")
-        address, fields = form_of(page)
-        answer = teacher.post(f"{world.address}{address}", data={**fields, "assignment": "two_layer_mse"})
-        address, fields = form_of(answer)
-        assert teacher.post(address, data=fields).status_code == 200
         assert world.launch(teacher, user="0", role="staff", made="yes").headers["location"] == "/class/two_layer_mse"
         assert "Learning platforms" in teacher.get("/platforms").text
 
@@ -151,6 +162,7 @@ def test_from_the_platform_and_back(world: World) -> None:
 
 def test_what_is_withheld_is_not_sent(world: World) -> None:
     """It is sent when it is released, with the time of the hand-in."""
+    connect(world)
     before = len(world.state()["scores"])
     with world.browser() as prof, world.browser() as student:
         prof.post("/sign-in", data={"secret": world.portal.link("prof").rpartition("/")[2]})
@@ -181,6 +193,7 @@ def test_keys_travel_by_https(world: World) -> None:
 
 def test_in_a_frame(world: World) -> None:
     """The cookie and the pages work in a frame of the platform's, and the report in a frame of theirs."""
+    connect(world)
     with world.browser() as student:
         student.headers["sec-fetch-dest"] = "iframe"
         opened = world.launch(student, user="3", role="student", made="yes")
@@ -193,6 +206,7 @@ def test_in_a_frame(world: World) -> None:
 def test_a_killed_server_sends_each_mark_once(world: World) -> None:
     """It is killed while it grades and sends; whatever it had done, the platform gets each better mark once."""
     worse = WRONG + "def grad_b2(dyhat):\n    return dyhat.mean(0, keepdim=True)\n"
+    connect(world)
     dice = random.Random(5)
 
     def published() -> list[float]:

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime, timezone
 from typing import Any, Protocol
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql, sqlite
+
+from grader.portal.tables import Moment
 
 __all__ = [
     "CELLS",
@@ -25,7 +26,6 @@ __all__ = [
     "SCORES",
     "TICKETS",
     "Database",
-    "UtcDateTime",
     "insert_if_new",
 ]
 
@@ -35,25 +35,6 @@ class Database(Protocol):
 
     def begin(self) -> AbstractContextManager[sa.Connection]:
         """A transaction, committed unless its context is left by an exception."""
-
-
-class UtcDateTime(sa.types.TypeDecorator[datetime]):
-    """A time that knows its zone on our side, and is UTC in the database."""
-
-    impl = sa.DateTime
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
-        """The time in UTC, without a zone. A time that has no zone is refused, since nobody knows what it means."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time needs its zone")
-        return value.astimezone(timezone.utc).replace(tzinfo=None)
-
-    def process_result_value(self, value: Any, dialect: sa.Dialect) -> datetime | None:  # noqa: ARG002
-        """The same time, with its zone."""
-        return None if value is None else value.replace(tzinfo=timezone.utc)
 
 
 METADATA = sa.MetaData()
@@ -81,9 +62,9 @@ PLATFORMS = sa.Table(
     sa.Column("is_registered_by_itself", sa.Boolean, nullable=False),
     sa.Column("expects_deployment", sa.Boolean, nullable=False),
     sa.Column("keys", sa.Text),
-    sa.Column("keys_fetched_at", UtcDateTime),
-    sa.Column("keys_tried_at", UtcDateTime),
-    sa.Column("added_at", UtcDateTime, nullable=False),
+    sa.Column("keys_fetched_at", Moment),
+    sa.Column("keys_tried_at", Moment),
+    sa.Column("added_at", Moment, nullable=False),
     sa.UniqueConstraint("issuer", "client_id"),
 )
 DEPLOYMENTS = sa.Table(
@@ -99,8 +80,8 @@ KEYS = sa.Table(
     METADATA,
     sa.Column("kid", sa.String(64), primary_key=True),
     sa.Column("private_key", sa.Text, nullable=False),
-    sa.Column("signs_from", UtcDateTime, nullable=False),
-    sa.Column("made_at", UtcDateTime, nullable=False),
+    sa.Column("signs_from", Moment, nullable=False),
+    sa.Column("made_at", Moment, nullable=False),
 )
 LOGINS = sa.Table(
     "portal_lti_logins",
@@ -114,9 +95,9 @@ LOGINS = sa.Table(
     sa.Column("login_hint", sa.Text, nullable=False),
     sa.Column("message_hint", sa.Text),
     sa.Column("storage_target", sa.String(100)),
-    sa.Column("started_at", UtcDateTime, nullable=False),
-    sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
-    sa.Column("used_at", UtcDateTime),
+    sa.Column("started_at", Moment, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False, index=True),
+    sa.Column("used_at", Moment),
 )
 PEOPLE = sa.Table(
     "portal_lti_people",
@@ -126,16 +107,16 @@ PEOPLE = sa.Table(
     sa.Column("subject", sa.String(255), nullable=False),
     sa.Column("name", sa.Text, nullable=False),
     sa.Column("email", sa.Text, nullable=False),
-    sa.Column("seen_at", UtcDateTime, nullable=False),
+    sa.Column("seen_at", Moment, nullable=False),
     sa.UniqueConstraint("platform", "subject"),
 )
 INVITATIONS = sa.Table(
     "portal_lti_invitations",
     METADATA,
     sa.Column("code_sha256", sa.String(64), primary_key=True),
-    sa.Column("expires_at", UtcDateTime, nullable=False),
+    sa.Column("expires_at", Moment, nullable=False),
     sa.Column("tries", sa.Integer, nullable=False),
-    sa.Column("used_at", UtcDateTime),
+    sa.Column("used_at", Moment),
 )
 TICKETS = sa.Table(
     "portal_lti_tickets",
@@ -146,8 +127,8 @@ TICKETS = sa.Table(
     sa.Column("return_address", sa.Text, nullable=False),
     sa.Column("data", sa.Text),
     sa.Column("accepts_several", sa.Boolean, nullable=False),
-    sa.Column("expires_at", UtcDateTime, nullable=False, index=True),
-    sa.Column("used_at", UtcDateTime),
+    sa.Column("expires_at", Moment, nullable=False, index=True),
+    sa.Column("used_at", Moment),
 )
 ITEMS = sa.Table(
     "portal_lti_items",
@@ -157,7 +138,7 @@ ITEMS = sa.Table(
     sa.Column("place", sa.String(64), nullable=False),
     sa.Column("address", sa.Text),
     sa.Column("scopes", sa.Text, nullable=False),
-    sa.Column("reserved_until", UtcDateTime, nullable=False),
+    sa.Column("reserved_until", Moment, nullable=False),
     sa.UniqueConstraint("platform", "place"),
 )
 """A line item is a column in a platform's gradebook. Its place is a hash of what it belongs to."""
@@ -169,7 +150,7 @@ CELLS = sa.Table(
     sa.Column("subject", sa.String(255), nullable=False),
     sa.Column("latest_score", sa.Integer),
     sa.Column("score_on_its_way", sa.Integer),
-    sa.Column("latest_timestamp", UtcDateTime),
+    sa.Column("latest_timestamp", Moment),
     sa.UniqueConstraint("item", "subject"),
 )
 """One student's cell in such a column. At most one score is on its way to it."""
@@ -182,14 +163,14 @@ SCORES = sa.Table(
     sa.Column("given", sa.Float, nullable=False),
     sa.Column("maximum", sa.Float, nullable=False),
     sa.Column("comment", sa.Text, nullable=False),
-    sa.Column("submitted_at", UtcDateTime, nullable=False),
+    sa.Column("submitted_at", Moment, nullable=False),
     sa.Column("state", sa.String(20), nullable=False),
     sa.Column("reason", sa.Text, nullable=False),
     sa.Column("tries", sa.Integer, nullable=False),
-    sa.Column("timestamp", UtcDateTime),
-    sa.Column("due_at", UtcDateTime, nullable=False),
-    sa.Column("offered_at", UtcDateTime, nullable=False),
-    sa.Column("delivered_at", UtcDateTime),
+    sa.Column("timestamp", Moment),
+    sa.Column("due_at", Moment, nullable=False),
+    sa.Column("offered_at", Moment, nullable=False),
+    sa.Column("delivered_at", Moment),
     sa.Index("portal_lti_scores_due", "state", "due_at"),
 )
 

@@ -4,7 +4,6 @@ Those who come from a learning platform, and what instructors see of the marks t
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import threading
 from collections.abc import Callable, Sequence
@@ -33,11 +32,13 @@ from grader.portal.people import Person
 from grader.portal.served import Served
 from grader.portal.tables import COLUMNS, PEOPLE
 from grader.portal.web.limits import allow
+from grader.portal.web.staff.forms import pages, posts
 from grader.portal.web.visit import Site, Visit, set_session, visit_of
 
 __all__ = ["platform_routes"]
 
 MOST_SHOWN = 500
+MOST_FIELDS = 5
 NOT_ALLOWED = (
     "This course of your learning platform is not connected to the portal yet. An instructor who is signed in by a "
     "personal link allows it on the page Platforms."
@@ -53,14 +54,14 @@ def platform_routes(site: Callable[[], Site], tool: Tool, wake: Callable[[], Non
     Args:
         wake: Called when there may be a mark to send.
     """
-    pages = _Pages(site, tool, wake)
-    protocol = lti_routes(tool, pages.launched, pages.offered)
+    own = _Pages(site, tool, wake)
+    protocol = lti_routes(tool, own.launched, own.offered)
     return [
         *(_counted(route) if route.path == "/lti/login" else route for route in protocol),
-        Route("/platforms", pages.overview),
-        Route("/platforms/scores", pages.send_again, methods=["POST"]),
-        Route("/platforms/courses", pages.allow, methods=["POST"]),
-        Route("/platforms/roster", pages.roster, methods=["POST"]),
+        Route("/platforms", pages(own.overview)),
+        Route("/platforms/scores", posts(own.send_again, fields=MOST_FIELDS), methods=["POST"]),
+        Route("/platforms/courses", posts(own.allow, fields=MOST_FIELDS), methods=["POST"]),
+        Route("/platforms/roster", posts(own.roster, fields=MOST_FIELDS), methods=["POST"]),
     ]
 
 
@@ -132,10 +133,8 @@ class _Pages:
         except (PlatformFailure, GraderError) as failure:
             _log.warning("No column was found for marks of %s: %s", served.id, failure)
 
-    def overview(self, request: Request) -> Response:
+    def overview(self, visit: Visit) -> Response:
         """The courses of platforms, and what became of marks that were sent to them."""
-        visit = visit_of(request)
-        visit.staff  # noqa: B018 -- raises for others
         with visit.portal.begin() as connection:
             joined = sa.select(COLUMNS, PEOPLE.c.student, PEOPLE.c.name).join(PEOPLE, PEOPLE.c.id == COLUMNS.c.person)
             owners = {(row.item, row.subject): row for row in connection.execute(joined)}
@@ -144,45 +143,24 @@ class _Pages:
         scores = [(each, owners.get((each.item, each.subject))) for each in entries(self._tool, most=MOST_SHOWN)]
         return visit.render("platforms.html.jinja", scores=scores, courses=courses, titles=titles, states=State)
 
-    async def allow(self, request: Request) -> Response:
+    def allow(self, visit: Visit, form: FormData) -> Response:
         """Let those in who come from a course of a platform, or no longer."""
-        visit = await asyncio.to_thread(visit_of, request)
-        form = await request.form(max_files=0, max_fields=5)
-        return await asyncio.to_thread(self._allow, visit, form)
-
-    def _allow(self, visit: Visit, form: FormData) -> Response:
-        staff = visit.staff
-        visit.check_form(form)
         with visit.portal.begin() as connection:
             allowed = form.get("allowed") == "yes"
-            allow_context(connection, _number(form), allowed, by=staff.student, now=visit.now)
+            allow_context(connection, _number(form), allowed, by=visit.staff.student, now=visit.now)
         return RedirectResponse("/platforms", 303)
 
-    async def send_again(self, request: Request) -> Response:
+    def send_again(self, visit: Visit, form: FormData) -> Response:
         """Send a mark although the platform has another one: somebody looked at it."""
-        visit = await asyncio.to_thread(visit_of, request)
-        form = await request.form(max_files=0, max_fields=5)
-        return await asyncio.to_thread(self._send_again, visit, form)
-
-    def _send_again(self, visit: Visit, form: FormData) -> Response:
-        staff = visit.staff
-        visit.check_form(form)
         number = _number(form)
         if resend(self._tool, number):
             with visit.portal.begin() as connection:
-                note(connection, by=staff.student, what="sent again", about=f"score {number}", now=visit.now)
+                note(connection, by=visit.staff.student, what="sent again", about=f"score {number}", now=visit.now)
             self._wake()
         return RedirectResponse("/platforms", 303)
 
-    async def roster(self, request: Request) -> Response:
+    def roster(self, visit: Visit, _: FormData) -> Response:
         """Read the rosters of the platforms from which an instructor came."""
-        visit = await asyncio.to_thread(visit_of, request)
-        form = await request.form(max_files=0, max_fields=5)
-        return await asyncio.to_thread(self._roster, visit, form)
-
-    def _roster(self, visit: Visit, form: FormData) -> Response:
-        staff = visit.staff
-        visit.check_form(form)
         with visit.portal.begin() as connection:
             rosters = [each for each in contexts(connection) if each.is_allowed and each.roster_address]
         try:
@@ -205,7 +183,7 @@ class _Pages:
             if member.is_active and (member.is_staff or member.is_learner)
         ]
         with visit.portal.begin() as connection:
-            take_over(connection, everybody, by=staff.student, now=visit.now)
+            take_over(connection, everybody, by=visit.staff.student, now=visit.now)
         return RedirectResponse("/roster", 303)
 
 

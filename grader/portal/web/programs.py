@@ -196,7 +196,7 @@ def _about(visit: Visit, attempt: Attempt, place: int | None) -> dict[str, Any]:
         "id": attempt.id,
         "assignment": attempt.assignment,
         "number": attempt.number,
-        "page": f"{_address(visit)}/attempts/{attempt.id}",
+        "page": f"{visit.address}/attempts/{attempt.id}",
         "file": attempt.file,
         "sha256": attempt.sha256,
         "received": attempt.received_at.isoformat(),
@@ -211,15 +211,11 @@ def _standing(visit: Visit, found: Standing) -> dict[str, Any]:
     return {
         "id": found.served.id,
         "title": found.served.title,
-        "page": f"{_address(visit)}/assignments/{found.served.id}",
+        "page": f"{visit.address}/assignments/{found.served.id}",
         "attempts": len(found.attempts),
         "why_not": found.why_not,
         **{name: moment and moment.isoformat() for name, moment in moments.items()},
     }
-
-
-def _address(visit: Visit) -> str:
-    return str(visit.request.base_url).rstrip("/")
 
 
 register_paths()

@@ -229,8 +229,7 @@ def _key(visit: Visit, form: FormData) -> Response:
     visit.check_form(form)
     with visit.portal.begin() as connection:
         made = make_key(connection, visit.person, visit.now)
-    address = visit.portal.course.address or str(visit.request.base_url).rstrip("/")
-    return visit.render("key.html.jinja", key=made, address=address)
+    return visit.render("key.html.jinja", key=made, address=visit.address)
 
 
 def offered(visit: Visit) -> Served:

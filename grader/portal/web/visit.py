@@ -98,6 +98,11 @@ class Visit:
         return self.person
 
     @property
+    def address(self) -> str:
+        """The portal's address, for links that leave it: the course's, since a proxy may not say how it was reached."""
+        return self.portal.course.address or str(self.request.base_url).rstrip("/")
+
+    @property
     def ancestors(self) -> str:
         """
         Which pages may show ours in a frame, for a Content-Security-Policy.

@@ -56,13 +56,15 @@ def pages(handle: Callable[[Visit], Response]) -> Callable[[Request], Response]:
     return endpoint
 
 
-def posts(handle: Callable[[Visit, FormData], Response], *, files: int = 0) -> Callable[[Request], Awaitable[Response]]:
+def posts(
+    handle: Callable[[Visit, FormData], Response], *, files: int = 0, fields: int = MOST_FIELDS
+) -> Callable[[Request], Awaitable[Response]]:
     """An endpoint that takes a form from instructors."""
 
     async def endpoint(request: Request) -> Response:
         visit = await asyncio.to_thread(visit_of, request)
         assert visit.staff  # before the body is read
-        async with request.form(max_files=files, max_fields=MOST_FIELDS) as form:
+        async with request.form(max_files=files, max_fields=fields) as form:
             return await asyncio.to_thread(taken, visit, form)
 
     def taken(visit: Visit, form: FormData) -> Response:

@@ -80,7 +80,7 @@ def act_on_person(visit: Visit, form: FormData) -> Response:
     if what == "link":
         with visit.portal.begin() as connection:
             secret = make_link(connection, found, by=by, now=visit.now)
-        return person(visit, link=f"{_address(visit)}/sign-in/{secret}")
+        return person(visit, link=f"{visit.address}/sign-in/{secret}")
     if what not in ("revoke", "remove", "staff", "student"):
         raise HTTPException(400, "The form does not say what to do.")
     if found.id == visit.staff.id:
@@ -169,7 +169,7 @@ def _links(visit: Visit, form: FormData) -> Response:
             raise UsageError("There is nobody to make a link for.")
         for each in chosen:
             secret = make_link(connection, each, by=visit.staff.student, now=visit.now)
-            link = f"{_address(visit)}/sign-in/{secret}"
+            link = f"{visit.address}/sign-in/{secret}"
             table.writerow([*map(inert, (each.student, each.name, each.email)), link])
     visit.portal.tell()
     return Response(text.getvalue(), headers=attached("links.csv", "text/csv; charset=utf-8"))
@@ -177,7 +177,3 @@ def _links(visit: Visit, form: FormData) -> Response:
 
 def _was_here(each: Person, access: dict[int, Access]) -> bool:
     return access.get(each.id, Access()).was_here
-
-
-def _address(visit: Visit) -> str:
-    return visit.portal.course.address or str(visit.request.base_url).rstrip("/")

@@ -178,7 +178,8 @@ class _Crowd:
 
 async def _crowd(address: str, cookies: list[str], seconds: float) -> _Crowd:
     crowd, notebooks, dice = _Crowd(), _notebooks(), random.Random(1)
-    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    # The server closes idle connections after 5 s; a browser then sends its request again, and httpx fails.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None, keepalive_expiry=2)
     async with httpx.AsyncClient(base_url=address, timeout=60, limits=limits) as client:
         tasks = []
         for number, cookie in enumerate(cookies):

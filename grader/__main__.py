@@ -15,7 +15,7 @@ __all__ = ["judge", "run"]
 
 def run() -> NoReturn:
     """Run a command, then exit at once: tearing down the interpreter would keep the caller waiting."""
-    if sys.argv[1:2] == ["grade"] and not {"-h", "--help"} & set(sys.argv):
+    if sys.argv[1:2] in (["grade"], ["validate"]) and not {"-h", "--help"} & set(sys.argv):
         from grader.commands.front import run_in_judge
 
         code = run_in_judge()

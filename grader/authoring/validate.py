@@ -12,40 +12,36 @@ import contextlib
 import dataclasses
 import gc
 import hashlib
-import itertools
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import nbformat
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from grader.assignment.cells import ExerciseCell, regions_in
 from grader.assignment.load import Assignment, load_assignment
 from grader.assignment.source import SourceNotebook, read_source
-from grader.assignment.styles import Style, read_styles
+from grader.assignment.styles import read_styles
 from grader.authoring.differences import CLOSE, Traced, central_difference
 from grader.authoring.exposed import exposed, refuse_stubs, unfinished
 from grader.authoring.holes import describe_hole, line_of
 from grader.authoring.misconceptions import problems_of_misconceptions
 from grader.authoring.regions import describe_ungraded, ungraded_regions
-from grader.authoring.release import fill_blanks, release_notebook
+from grader.authoring.submissions import problems_of_submissions
 from grader.authoring.survivors import Survivor, Why, find_survivors
 from grader.calling.exercise import Exercise
 from grader.calling.nested import with_tensors
 from grader.diagnosis.bank import mutants_of
 from grader.errors import SourceError
-from grader.model import Outcome, Report, Submission
 from grader.modes import ordinary
-from grader.pipeline import grade
 from grader.reference.answers import answer_of
 from grader.reference.cases import Case, build_cases
 from grader.reference.chain import build_chain
 
-__all__ = ["ExerciseCheck", "Known", "Validation", "problems_of_styles", "problems_of_submissions", "validate"]
+__all__ = ["ExerciseCheck", "Known", "Validation", "validate"]
 
 _TIMED_CALLS = 5
 
@@ -104,8 +100,12 @@ class ExerciseCheck:
         return len(self.survivors) - len(self.holes)
 
 
-Known = dict[str, ExerciseCheck]
-"""The results of checks, by a hash of all that they depend on."""
+@dataclasses.dataclass(frozen=True, slots=True)
+class Known:
+    """The results of checks, by a hash of all that they depend on: of exercises, and of notebooks that were graded."""
+
+    exercises: dict[str, ExerciseCheck] = dataclasses.field(default_factory=dict)
+    submissions: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +156,7 @@ def validate(path: Path, *, tell: Tell = lambda *_: None, known: Known | None = 
     """
     Check an assignment. Like a grading, it computes with one thread, which is several times faster here.
 
-    Submissions are graded in another thread, since that waits for other processes most of the time.
+    Submissions are graded in other threads, since that waits for other processes most of the time.
 
     Args:
         path: Its source notebook.
@@ -174,20 +174,20 @@ def validate(path: Path, *, tell: Tell = lambda *_: None, known: Known | None = 
     source = read_source(path)
     refuse_stubs(source)
     styles = read_styles(source)
-    known = {} if known is None else known
+    known = Known() if known is None else known
     total = len(assignment.exercises) + 1
     tell("autograd and the solutions", 0, total)
     cases = build_cases(assignment)  # raises if autograd and a solution disagree
     traced = Traced(assignment)
     exercises = []
     with without_collections(), concurrent.futures.ThreadPoolExecutor(1) as aside:
-        grading = aside.submit(problems_of_submissions, assignment, source, styles)
+        grading = aside.submit(problems_of_submissions, assignment, source, styles, known.submissions)
         for number, exercise in enumerate(assignment.exercises):
             tell(exercise.name, number, total)
             key = _key(assignment, exercise, source)
-            if key not in known:
-                known[key] = _check(assignment, exercise, cases[exercise.name], traced, source)
-            exercises.append(known[key])
+            if key not in known.exercises:
+                known.exercises[key] = _check(assignment, exercise, cases[exercise.name], traced, source)
+            exercises.append(known.exercises[key])
             gc.collect()
         tell("misconceptions", total - 1, total)
         misconceptions = tuple(problems_of_misconceptions(assignment))
@@ -293,57 +293,3 @@ class _Allocated(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if isinstance(result, torch.Tensor) and result.untyped_storage().data_ptr() not in existing:
             self.bytes += result.untyped_storage().nbytes()
         return result
-
-
-# ------------------------------------------------------------------------------------------------------------ grading
-
-
-def problems_of_submissions(assignment: Assignment, source: SourceNotebook, styles: Sequence[Style]) -> tuple[str, ...]:
-    """Grades the blanks, the solutions and the styles as students hand them in: what is wrong, a sentence each."""
-    return (*_problems_of_grading(assignment, source), *problems_of_styles(assignment, source, styles))
-
-
-def _problems_of_grading(assignment: Assignment, source: SourceNotebook) -> Iterator[str]:
-    """Grades the released blanks and the solution as submissions: the blanks must earn nothing, the solution all."""
-    blank = _grade(assignment, release_notebook(source))
-    if blank.score or any(exercise.outcome is not Outcome.BLANK for exercise in blank.exercises):
-        yield f"The released blanks earn {blank.score:g} points: they should be recognised as blanks and earn none."
-    solved = _grade(assignment, _answered(source, assignment.solution_code))
-    if solved.notebook.first_error is not None:
-        yield (
-            f"With the solution filled in, the students' notebook does not run: {solved.notebook.first_error}. "
-            "Run the source notebook from its first cell."
-        )
-    for exercise in solved.exercises:
-        if exercise.outcome is not Outcome.MATCH:
-            yield f"The solution does not get full marks from the grader: {exercise.message}"
-
-
-def problems_of_styles(assignment: Assignment, source: SourceNotebook, styles: Sequence[Style]) -> Iterator[str]:
-    """
-    Grades every style in place of the solution, and describes those that do not get full marks, a sentence each.
-
-    One submission holds one style of each exercise: first the first ones, then the second ones, and so on.
-    """
-    by_exercise = [[style for style in styles if style.exercise == exercise.name] for exercise in assignment.exercises]
-    for round_of_styles in itertools.zip_longest(*by_exercise):
-        chosen = {style.exercise: style for style in round_of_styles if style is not None}
-        codes = {**assignment.solution_code, **{name: style.code for name, style in chosen.items()}}
-        for result in _grade(assignment, _answered(source, codes)).exercises:
-            if result.name in chosen and result.outcome is not Outcome.MATCH:
-                yield (
-                    f"{result.name}: the style {chosen[result.name].name} does not get full marks from the grader: "
-                    f"{result.message}"
-                )
-
-
-def _answered(source: SourceNotebook, codes: Mapping[str, str]) -> nbformat.NotebookNode:
-    """The students' notebook with answers in it; `codes` are their code by exercise."""
-    return fill_blanks(
-        release_notebook(source), "\n".join(f"# %% answers: {name}\n{code}" for name, code in codes.items())
-    )
-
-
-def _grade(assignment: Assignment, notebook: nbformat.NotebookNode) -> Report:
-    content = nbformat.writes(notebook).encode()
-    return grade(Submission.of(content, name=f"{assignment.id}.ipynb", student=assignment.id), assignment)

@@ -220,7 +220,7 @@ def validate(ids: tuple[str, ...], page: Path | None, watch: bool, solutions: Pa
         except KeyboardInterrupt:
             say("Stopped.")
         return EXIT_FULL_MARKS
-    validations = [_validated(assignment_id, directory, {}) for assignment_id in ids or find_sources(directory)]
+    validations = [_validated(assignment_id, directory) for assignment_id in ids or find_sources(directory)]
     if page is not None:
         try:
             write_atomically(page, render_validations(validations))
@@ -231,7 +231,7 @@ def validate(ids: tuple[str, ...], page: Path | None, watch: bool, solutions: Pa
     return EXIT_FULL_MARKS if is_sound else EXIT_NOT_ALL
 
 
-def _validated(assignment_id: str, directory: Path, known: Known) -> Validation:
+def _validated(assignment_id: str, directory: Path, known: Known | None = None) -> Validation:
     """Check an assignment, with a progress bar where there is a terminal, and show the result."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
@@ -256,9 +256,10 @@ def _validated(assignment_id: str, directory: Path, known: Known) -> Validation:
 def _validate_again(ids: Sequence[str], directory: Path) -> None:
     """Check assignments, and those that are saved again; of these, only what the change can have changed."""
     from grader.assignment.source import find_sources
+    from grader.authoring.validate import Known
     from grader.authoring.watch import changes
 
-    known: Known = {}
+    known = Known()
 
     def check_those(names: Iterable[str]) -> None:
         for name in names:

@@ -69,6 +69,7 @@ OWN = (
     "reference",
     "reports",
     "shipped",
+    "submitting",
     "verdict",
     "version",
     "visibility",

@@ -97,7 +97,7 @@ def test_the_cell_that_the_class_s_page_offers_names_a_mistake(tmp_path: Path) -
     assert nothing == ()
     entries = [entry_of(student, f"grad_z1:#{shared}") for student in ("ada", "ben")]
     page = render_overview(build_overview(entries, [], title="Halves", facts=[]))
-    offered = html.unescape(re.findall(r"<pre>(.*?)</pre>", page, re.DOTALL)[0])
+    offered = html.unescape(re.findall(r"<pre[^>]*>(.*?)</pre>", page, re.DOTALL)[0])
     cell = offered.replace("#", "").replace("grad_z1", "grad_z").replace("A question?", "What is strange here?")
 
     assignment = load_assignment(written(tmp_path, "\n", cell))

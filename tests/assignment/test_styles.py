@@ -13,7 +13,7 @@ from grader.assignment.source import read_source, without_kept_back
 from grader.assignment.styles import read_styles
 from grader.authoring.leaks import find_leaks, solution_bodies
 from grader.authoring.release import release_notebook
-from grader.authoring.validate import problems_of_styles
+from grader.authoring.submissions import problems_of_submissions
 from grader.errors import SourceError
 
 ROOT = Path(__file__).parents[2]
@@ -34,7 +34,7 @@ def styled(folder: Path, *cells: tuple[str, str]) -> Path:
 def test_every_style_is_graded_and_a_wrong_one_is_named(tmp_path: Path) -> None:
     path = styled(tmp_path, ("{exercise: grad_yhat}", RIGHT), ("{exercise: grad_yhat}", WRONG))
     source = read_source(path)
-    problems = problems_of_styles(load_assignment(path), source, read_styles(source))
+    problems = problems_of_submissions(load_assignment(path), source, read_styles(source))
     assert [problem.split(" from ")[0] for problem in problems] == [
         "grad_yhat: the style by_sum does not get full marks"
     ]

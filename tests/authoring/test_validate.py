@@ -42,7 +42,7 @@ def test_only_what_may_have_changed_is_checked_again(tmp_path: Path, monkeypatch
     path = tmp_path / "forms.md"
     text = (ROOT / "docs" / "examples" / "forms.md").read_text(encoding="utf-8")
     path.write_text(text, encoding="utf-8")
-    known: Known = {}
+    known = Known()
     monkeypatch.setattr("grader.authoring.validate.problems_of_submissions", lambda *_: ())
     told: list[str] = []
     first = validate(path, known=known, tell=lambda what, done, total: told.append(f"{what} {done}/{total}"))

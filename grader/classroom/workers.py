@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import multiprocessing
+import os
 import queue
 import threading
 import time
@@ -57,9 +58,14 @@ class Executor(Protocol):
 
 
 @contextlib.contextmanager
-def local_workers(jobs: int) -> Iterator[Executor]:
-    """Worker processes on this machine. When the context is left, all of them and their kernels have ended."""
-    workers = [_Worker() for _ in range(jobs)]
+def local_workers(jobs: int, *, niceness: int = 0) -> Iterator[Executor]:
+    """
+    Worker processes on this machine. When the context is left, all of them and their kernels have ended.
+
+    Args:
+        niceness: By how much they and their kernels give way to other processes: see nice(2).
+    """
+    workers = [_Worker(niceness) for _ in range(jobs)]
     executor = _Local(workers)
     has_ended = threading.Event()
     watch = threading.Thread(target=_watch, args=(workers, has_ended), daemon=True)
@@ -106,12 +112,13 @@ class _Local(ThreadPoolExecutor):
 class _Worker:
     """A process, and the one that replaces it when it has died."""
 
-    def __init__(self) -> None:
+    def __init__(self, niceness: int) -> None:
+        self._niceness = niceness
         self._lock = threading.Lock()
         self._deadline: float | None = None
         self._reason: str | None = None
         self._leaving = threading.Event()
-        self.process, self._connection = _start()
+        self.process, self._connection = _start(self._niceness)
 
     def do(self, work: Work, task: Task) -> Graded:
         """
@@ -176,21 +183,22 @@ class _Worker:
     def _replace(self) -> None:
         self._connection.close()
         try:
-            self.process, self._connection = _start()
+            self.process, self._connection = _start(self._niceness)
         except OSError as error:
             raise BrokenExecutor("A worker could not be started.") from error
 
 
-def _start() -> tuple[BaseProcess, Connection]:
+def _start(niceness: int) -> tuple[BaseProcess, Connection]:
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     with theirs:  # the process has the only copy, so that the end of the process is the end of the pipe
-        process = context.Process(target=_work, args=(theirs,), daemon=False)
+        process = context.Process(target=_work, args=(theirs, niceness), daemon=False)
         process.start()
     return process, ours
 
 
-def _work(connection: Connection) -> None:
+def _work(connection: Connection, niceness: int) -> None:
+    os.nice(niceness)
     prepare_worker()
     while True:
         try:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 __all__ = ["serve"]
 
 DEMO = Path("grader-demo") / "course"
+NICENESS = 10
+"""By how much grading gives way to the pages, of which a class looks at many while it waits."""
 
 
 @click.command()
@@ -85,7 +87,8 @@ def serve(
         workers = Workers(open=open_workers, jobs=jobs or IN_FLIGHT, require=require)
     else:
         check_sandbox(require)
-        workers = Workers(open=local_workers, jobs=jobs or os.cpu_count() or 1, require=require)
+        open_workers = functools.partial(local_workers, niceness=NICENESS)
+        workers = Workers(open=open_workers, jobs=jobs or os.cpu_count() or 1, require=require)
     logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level=logging.WARNING)
 
     def ready(portal: Portal, address: str) -> None:

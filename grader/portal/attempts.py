@@ -21,6 +21,7 @@ from grader.portal.people import Person, lock_person
 from grader.portal.tables import ATTEMPTS, PEOPLE, UPLOADS
 
 __all__ = [
+    "DONE",
     "FAULT",
     "UNREADABLE",
     "Attempt",

@@ -23,7 +23,7 @@ from grader.portal.web.guard import Hosts
 from grader.portal.web.protocol import PatientProtocol
 from grader.portal.web.visit import Site
 
-__all__ = ["Server", "make_room", "serve"]
+__all__ = ["Server", "listen", "make_room", "serve"]
 
 MOST_CONNECTIONS = 4_000
 OTHER_FILES = 200
@@ -43,7 +43,7 @@ def serve(folder: Path, workers: Workers, *, host: str, port: int, ready: Callab
         UsageError: The course cannot be used, or the port is taken.
     """
     with contextlib.ExitStack() as stack:
-        listener = stack.enter_context(contextlib.closing(_listen(host, port)))
+        listener = stack.enter_context(contextlib.closing(listen(host, port)))
         portal = stack.enter_context(open_portal(folder))
         number = listener.getsockname()[1]
         tool = stack.enter_context(open_tool(portal, port=number))
@@ -102,9 +102,15 @@ def make_room(connections: int) -> int:
     return max(room - OTHER_FILES, 1)
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """
+    A socket that accepts connections.
+
+    Raises:
+        UsageError: The port is taken, or the host is not one of this machine's.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # only then asyncio sets TCP_NODELAY
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listener.bind((host, port))

@@ -21,6 +21,7 @@ from grader.notebook.read import NOTEBOOK_SUFFIXES, USED_LIMIT_BYTES
 from grader.portal.access import make_key
 from grader.portal.arrangements import extension_of, held
 from grader.portal.attempts import (
+    DONE,
     Attempt,
     Refusal,
     accept,
@@ -44,6 +45,11 @@ from grader.visibility import is_released
 __all__ = ["Standing", "attempt_for", "hand_in", "is_visible", "offered", "routes", "standing"]
 
 NAME_LIMIT = 200
+MIN_LOOK_S, MAX_LOOK_S = 3, 15
+"""
+How often a page looks for its place in the queue, in seconds: the further back, the less often, so that a class that
+waits does not keep the server busy. A result is told at once in any case.
+"""
 REPORT_POLICY = (
     "sandbox allow-same-origin; default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; "
     "form-action 'none'; frame-ancestors "
@@ -172,6 +178,7 @@ def attempt(request: Request) -> Response:
         changes=changes,
         before=earlier[-1] if before else None,
         place=place,
+        look_s=0 if found.state == DONE else min(max(place or 0, MIN_LOOK_S), MAX_LOOK_S),
         late=late,
         is_withheld=withheld and not visit.person.is_staff,
     )

@@ -32,8 +32,8 @@ class Meter:
     def sees_memory(self) -> bool:
         """Whether there is a `/proc` that shows what the processes have, also what they hide."""
         processes = list(self._processes())
-        return all(memory_mib(process, exact=False) and most_hidden_mib(process) for process in processes) and bool(
-            processes
+        return bool(processes) and all(
+            memory_mib(process, exact=False) and most_hidden_mib(process, len(processes)) for process in processes
         )
 
     def has_more_memory(self, limit_mib: float) -> bool:
@@ -45,7 +45,7 @@ class Meter:
         """
         processes = list(self._processes())
         seen = sum(memory_mib(process, exact=False) for process in processes)
-        if seen + sum(map(most_hidden_mib, processes)) <= limit_mib:
+        if seen + sum(most_hidden_mib(process, len(processes)) for process in processes) <= limit_mib:
             return False
         hidden = hidden_mib(processes)
         if seen + hidden <= limit_mib:

@@ -18,7 +18,7 @@ __all__ = ["Scratch"]
 
 _MOST_FILES = 16 << 10  # as many as there can be in a private root
 _BLOCK = 512
-_MAPPED = re.compile(r"^\S+ \S+ \S+ (\S+) ([1-9]\d*) +/(?!dev/zero).*\(deleted\)$", re.MULTILINE)
+_MAPPED = re.compile(r"^\S+ \S+ \S+ (\S+) ([1-9]\d*) +/.*\(deleted\)$", re.MULTILINE)
 
 
 class Scratch:

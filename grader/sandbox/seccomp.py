@@ -55,12 +55,12 @@ _PRCTL = (157, 167)
 _IOCTL = (16, 29)
 _SECCOMP = (317, 277)
 _SETSOCKOPT, _SO_SNDBUFFORCE = (54, 208), 32
+_MMAP, _MAP_SHARED, _MAP_ANONYMOUS = (9, 222), 0x01, 0x20  # the other kind of sharing, MAP_SHARED_VALIDATE, is 0x03
 _CLOSE_RANGE = 436
 _CLONE_FILES, _CLONE_THREAD = 0x400, 0x10000
 _NEW_NAMESPACES = 0x7E020080  # CLONE_NEW{NS,CGROUP,UTS,IPC,USER,PID,NET} and NEWTIME
 _PR_SET_PDEATHSIG, _PR_SET_DUMPABLE = 1, 4
 _PR_SCHED_CORE = 62
-_PR_SET_VMA = 0x53564D41  # a shared mapping with a name of its own would not be known for one
 _OPENING = {(2, None): 1, (257, 56): 2}  # the argument with the flags
 _WRITES, _TRUNCATES = os.O_WRONLY | os.O_RDWR, os.O_TRUNC
 _KIND_OF_SOCKET = 0xF
@@ -141,7 +141,7 @@ def build_filter(machine: str | None = None, *, unix_sockets: bool, outsiders: O
         _allow_value(0, socket.AF_UNIX, no_family) if unix_sockets else _returning(_error(no_family)),
     )
     when(_JUMP_EQUAL, _SOCKETPAIR[column], _allow_value(0, socket.AF_UNIX, no_family))
-    forbidden = (_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SCHED_CORE, _PR_SET_VMA)
+    forbidden = (_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SCHED_CORE)
     when(_JUMP_EQUAL, _PRCTL[column], _refuse_values(0, forbidden, errno.EPERM))
     # Who gets the signals of a descriptor is behind a pointer in these, but not in F_SETOWN.
     commands = (_TIOCSTI, _TIOCLINUX, _FIOSETOWN, _SIOCSPGRP)
@@ -171,7 +171,7 @@ def _allow_value(index: int, value: int, error: int) -> list[tuple[int, int, int
 
 
 def _bounded(column: int) -> Iterator[tuple[int, list[tuple[int, int, int, int]]]]:
-    """What keeps hidden buffers at their usual sizes, their descriptors in sight, and disks calm."""
+    """What keeps hidden buffers at their usual sizes, their descriptors and all memory in sight, and disks calm."""
     for numbers in PRETENDED.values():
         yield numbers[column], _returning(_error(0))
     # As if the machine allowed no more, of which Linux does not tell either.
@@ -186,6 +186,15 @@ def _bounded(column: int) -> Iterator[tuple[int, list[tuple[int, int, int, int]]
         (_RETURN, 0, 0, _ALLOW),
     ]
     yield _SETSOCKOPT[column], size_of_buffer
+    # Pages of such a mapping stay as long as any part of it is mapped, and nothing tells how many these are.
+    shared_without_a_file = [
+        (_LOAD, 0, 0, _argument(3)),
+        (_AND, 0, 0, _MAP_SHARED | _MAP_ANONYMOUS),
+        (_JUMP_EQUAL, 0, 1, _MAP_SHARED | _MAP_ANONYMOUS),
+        (_RETURN, 0, 0, _error(errno.EPERM)),
+        (_RETURN, 0, 0, _ALLOW),
+    ]
+    yield _MMAP[column], shared_without_a_file
     yield _CLOSE_RANGE, _refuse_values(2, (2, 6), errno.EPERM)  # CLOSE_RANGE_UNSHARE, with and without CLOEXEC
 
 

@@ -148,7 +148,7 @@ def test_the_filter_closes_what_landlock_does_not_confine(machine: str, outsider
         if number is not None:
             assert verdict(number) == (allowed if is_free else 0x50000 | error)
     assert {verdict(numbers[column]) for numbers in PRETENDED.values()} == {ignored}
-    openat, socketpair, prctl = ((257, 53, 157), (56, 199, 167))[column]
+    openat, socketpair, mmap = ((257, 53, 9), (56, 199, 222))[column]
     read, write, both, truncate, create = 0, 1, 2, 0x200, 0x40
     assert {verdict(openat, 0, 0, mode) for mode in (read, write, both, write | truncate | create)} == {allowed}
     assert verdict(openat, 0, 0, both | truncate) == allowed
@@ -158,7 +158,10 @@ def test_the_filter_closes_what_landlock_does_not_confine(machine: str, outsider
     others = {verdict(socketpair, 1, kind | more) for kind in (2, 3) for more in (0, flags)}
     assert others == {allowed if is_free else no_protocol}
     assert verdict(socketpair, 2, 1) == no_family
-    assert verdict(prctl, 0x53564D41) == refused
+    shared, private, validated, without_file, more = 0x01, 0x02, 0x03, 0x20, 0x8000
+    assert {verdict(mmap, 0, 0, 0, kind | without_file | more) for kind in (shared, validated)} == {refused}
+    assert {verdict(mmap, 0, 0, 0, kind | more) for kind in (shared, private, validated)} == {allowed}
+    assert verdict(mmap, 0, 0, 0, private | without_file) == allowed
 
 
 def _run(program: bytes, number: int, architecture: int, arguments: tuple[int, ...]) -> int:

@@ -157,7 +157,9 @@ def test_from_the_platform_and_back(world: World) -> None:
     assert published in ([0.9, 1.0], [1.0])
     with world.browser() as prof:
         prof.post("/sign-in", data={"secret": world.portal.link("prof").rpartition("/")[2]})
-        assert "delivered" in prof.get("/platforms").text
+        page = prof.get("/platforms").text
+        assert "delivered" in page
+        assert f"client {world.state()['client_id']}" in page
 
 
 def test_what_is_withheld_is_not_sent(world: World) -> None:

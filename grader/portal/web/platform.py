@@ -134,14 +134,17 @@ class _Pages:
             _log.warning("No column was found for marks of %s: %s", served.id, failure)
 
     def overview(self, visit: Visit) -> Response:
-        """The courses of platforms, and what became of marks that were sent to them."""
+        """The platforms, their courses, and what became of marks that were sent to them."""
         with visit.portal.begin() as connection:
             joined = sa.select(COLUMNS, PEOPLE.c.student, PEOPLE.c.name).join(PEOPLE, PEOPLE.c.id == COLUMNS.c.person)
             owners = {(row.item, row.subject): row for row in connection.execute(joined)}
             courses = contexts(connection)
-        titles = {each.number: each.title for each in platforms(self._tool)}
+        connected = platforms(self._tool)
+        titles = {each.number: each.title for each in connected}
         scores = [(each, owners.get((each.item, each.subject))) for each in entries(self._tool, most=MOST_SHOWN)]
-        return visit.render("platforms.html.jinja", scores=scores, courses=courses, titles=titles, states=State)
+        return visit.render(
+            "platforms.html.jinja", platforms=connected, scores=scores, courses=courses, titles=titles, states=State
+        )
 
     def allow(self, visit: Visit, form: FormData) -> Response:
         """Let those in who come from a course of a platform, or no longer."""

@@ -127,13 +127,15 @@ def connect(world: World) -> None:
 
 def test_from_the_platform_and_back(world: World) -> None:
     """
-    Nobody gets in before the course is allowed.
+    Nobody gets in before the course is allowed, nor learns what a link could open.
 
     Then a teacher makes a link, a student opens it and hands in, and the best mark is in the platform's gradebook.
     """
     with world.browser() as browser:
-        refused = world.launch(browser, user="0", role="staff")
-        assert (refused.status_code, "not connected" in refused.text) == (403, True)
+        for to_make_a_link in ({}, {"makes_link": "yes"}):
+            refused = world.launch(browser, user="0", role="staff", **to_make_a_link)
+            assert (refused.status_code, "not connected" in refused.text) == (403, True)
+            assert "two_layer_mse" not in refused.text
     connect(world)
     with world.browser() as teacher:
         assert world.launch(teacher, user="0", role="staff", made="yes").headers["location"] == "/class/two_layer_mse"

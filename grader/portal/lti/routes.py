@@ -33,19 +33,23 @@ KEYS_MAY_BE_KEPT_S = 3600
 ERROR = re.compile(r"[a-zA-Z_]{1,40}")
 
 OnLaunch = Callable[[Request, Launch], Response]
+KeepOut = Callable[[Request, Launch], Response | None]
 Fields = Sequence[tuple[str, str]]
 
 
-def lti_routes(tool: Tool, on_launch: OnLaunch, offered: Callable[[], Sequence[Choice]]) -> list[Route]:
+def lti_routes(
+    tool: Tool, keep_out: KeepOut, on_launch: OnLaunch, offered: Callable[[], Sequence[Choice]]
+) -> list[Route]:
     """
     The routes of the protocol.
 
     Args:
         tool: This portal.
+        keep_out: The page for those who do not get in, nor make a link; None for all others. It runs in a thread, too.
         on_launch: Signs the person in whom a platform vouches for, and shows what the link opens. It runs in a thread.
         offered: The assignments that a link may open.
     """
-    steps = _Steps(tool, on_launch, offered)
+    steps = _Steps(tool, keep_out, on_launch, offered)
     return [
         Route("/lti/login", _page(steps.login), methods=["GET", "POST"]),
         Route("/lti/launch", _page(steps.launch), methods=["POST"]),
@@ -60,6 +64,7 @@ class _Steps:
     """What each route does, in a thread, with the fields that were sent."""
 
     tool: Tool
+    keep_out: KeepOut
     on_launch: OnLaunch
     offered: Callable[[], Sequence[Choice]]
 
@@ -93,6 +98,9 @@ class _Steps:
         if found.storage_target and "stored" not in form and not found.is_of(cookie):
             return _checking(found, form)
         accepted = accept_launch(self.tool, found, form.get("id_token", ""), cookie=cookie, stored=stored)
+        kept_out = self.keep_out(request, accepted)
+        if kept_out is not None:
+            return kept_out
         if accepted.deep_link is None:
             return self.on_launch(request, accepted)
         return pages.show(

@@ -55,7 +55,7 @@ def platform_routes(site: Callable[[], Site], tool: Tool, wake: Callable[[], Non
         wake: Called when there may be a mark to send.
     """
     own = _Pages(site, tool, wake)
-    protocol = lti_routes(tool, own.launched, own.offered)
+    protocol = lti_routes(tool, own.keep_out, own.launched, own.offered)
     return [
         *(_counted(route) if route.path == "/lti/login" else route for route in protocol),
         Route("/platforms", pages(own.overview)),
@@ -87,6 +87,21 @@ class _Pages:
         served = self._site().portal.served.values()
         return [Choice(each.id, each.title, each.max_points) for each in served]
 
+    def keep_out(self, request: Request, launch: Launch) -> Response | None:
+        """A page for those who come from a course that no instructor has allowed; the course is noted."""
+        visit = visit_of(request)
+        with visit.portal.begin() as connection:
+            is_known = is_allowed(
+                connection,
+                launch.platform,
+                launch.context,
+                title=launch.context_title,
+                roster_address=launch.roster_address,
+            )
+        if is_known:
+            return None
+        return visit.render("message.html.jinja", status=403, title="Not connected yet", message=NOT_ALLOWED)
+
     def launched(self, request: Request, launch: Launch) -> Response:
         """Sign in whom a platform vouches for, and show what the link opens."""
         visit = visit_of(request)
@@ -98,16 +113,6 @@ class _Pages:
             email=launch.email,
             is_staff=launch.is_staff,
         )
-        with portal.begin() as connection:
-            is_known = is_allowed(
-                connection,
-                launch.platform,
-                launch.context,
-                title=launch.context_title,
-                roster_address=launch.roster_address,
-            )
-        if not is_known:
-            return visit.render("message.html.jinja", status=403, title="Not connected yet", message=NOT_ALLOWED)
         with portal.begin() as connection:
             person = person_for(connection, vouched, by=by, now=visit.now)
             if person is None:

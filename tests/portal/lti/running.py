@@ -176,7 +176,7 @@ def served_tool(certificates: Certificates, database: sa.Engine, *, title: str =
                 made.launches.append(launch)
                 return PlainTextResponse(f"welcome {launch.subject}")
 
-            return Starlette(routes=lti_routes(tool, on_launch, lambda: CHOICES))
+            return Starlette(routes=lti_routes(tool, lambda *_: None, on_launch, lambda: CHOICES))
 
         with serve(app, certificates):
             yield running[0]

@@ -5,18 +5,22 @@ STAMP := $(VENV)/.installed
 LAB := $(VENV)/jupyterlab
 # So has the learning platform that the portal's tests run against: Open edX's plugin needs its own versions of things.
 LTI := $(VENV)/lti-platform
+TEST := $(VENV)/bin/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check docs format clean
+.PHONY: help demo test test-slow check docs format clean
 
 help: ## List these commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 demo: $(STAMP) ## Grade the sample submissions and print where the reports are
 	$(VENV)/bin/grader demo
 
-test: $(STAMP) $(LAB)/.installed $(LTI)/.installed ## Run the whole suite
-	$(VENV)/bin/python -m pytest --numprocesses 2 --dist loadgroup --no-loadscope-reorder
+test: $(STAMP) ## Run the tests
+	$(TEST) -m "not slow"
+
+test-slow: $(STAMP) $(LAB)/.installed $(LTI)/.installed ## Run the tests that take long
+	$(TEST) -m slow
 
 check: $(STAMP) ## Check style, format and types
 	$(VENV)/bin/ruff check

@@ -23,7 +23,7 @@ from tests.served_portal import ServedPortal
 
 LAB = Path(sys.prefix) / "jupyterlab" / "bin" / "python"
 pytestmark = [
-    pytest.mark.skipif(not LAB.exists(), reason="`make test` installs JupyterLab, in its own environment"),
+    pytest.mark.skipif(not LAB.exists(), reason="`make test-slow` installs JupyterLab, in its own environment"),
     pytest.mark.xdist_group("served portal"),
 ]
 

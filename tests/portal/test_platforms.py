@@ -29,7 +29,9 @@ PAGE = "/assignments/two_layer_mse"
 WRONG = "def grad_b1(dz1):\n    return dz1.mean(0, keepdim=True)\n"
 SECONDS = 180
 
-pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="the platform is not installed: make test installs it")
+pytestmark = pytest.mark.skipif(
+    not PYTHON.exists(), reason="the platform is not installed: `make test-slow` installs it"
+)
 
 
 @dataclass(frozen=True)

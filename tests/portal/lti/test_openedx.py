@@ -31,7 +31,7 @@ PYTHON = HOME / "bin" / "python"
 IS_INSTALLED = any(HOME.glob("lib/python*/site-packages/lti_consumer"))
 SCRIPT = Path(__file__).parent / "openedx_platform.py"
 
-pytestmark = pytest.mark.skipif(not IS_INSTALLED, reason="the platform is not installed: make test installs it")
+pytestmark = pytest.mark.skipif(not IS_INSTALLED, reason="the platform is not installed: `make test-slow` installs it")
 
 
 @dataclass(frozen=True)

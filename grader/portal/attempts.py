@@ -186,9 +186,14 @@ def content_of(connection: sa.Connection, attempt: Attempt) -> bytes:
     return bytes(connection.execute(found).scalar_one())
 
 
-def places_in_queue(connection: sa.Connection) -> dict[int, int]:
-    """The place of each attempt that waits for its first result, from 1."""
-    waits = (ATTEMPTS.c.state == QUEUED) & ATTEMPTS.c.result.is_(None)
+def places_in_queue(connection: sa.Connection, assignments: Iterable[str]) -> dict[int, int]:
+    """
+    The place of each attempt that waits for its first result, from 1.
+
+    Args:
+        assignments: The ids of those that are served. Attempts at others wait until they are served again.
+    """
+    waits = (ATTEMPTS.c.state == QUEUED) & ATTEMPTS.c.result.is_(None) & ATTEMPTS.c.assignment.in_(list(assignments))
     waiting = connection.execute(sa.select(ATTEMPTS.c.id).where(waits).order_by(ATTEMPTS.c.id)).scalars()
     return {number: place for place, number in enumerate(waiting, 1)}
 

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import tempfile
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 from grader.errors import UsageError
@@ -21,10 +22,12 @@ __all__ = ["back_up"]
 
 def back_up(folder: Path, archive: Path) -> list[str]:
     """
-    Write `course.toml`, the roster and the database into a zip archive, as they are at one moment.
+    Write `course.toml`, the roster, the source notebooks and the database into a zip archive.
+
+    The database is as it is at one moment. Source notebooks are only in it if they are in the course's folder.
 
     Returns:
-        list: The names in the archive. To restore, unpack it into an empty folder.
+        list: The files and folders in the archive. To restore, unpack it into an empty folder.
 
     Raises:
         UsageError: The course cannot be read, its database is not a file, or the archive cannot be written.
@@ -33,7 +36,10 @@ def back_up(folder: Path, archive: Path) -> list[str]:
     place = os.environ.get(VARIABLE) or course.gradebook
     if "://" in place:
         raise UsageError("The database is not a file in the course's folder.", "Back it up with pg_dump.")
-    database = folder / place
+    database, home = folder / place, folder.resolve()
+    sources = (folder / course.solutions).resolve() if course.solutions else None
+    if sources is not None and home not in sources.parents:
+        sources = None
     if not database.is_file():
         raise UsageError(f"There is no {database} yet.", "It is made when the course is served or checked.")
     try:
@@ -49,7 +55,23 @@ def back_up(folder: Path, archive: Path) -> list[str]:
                 if course.roster:
                     packed.write(folder / course.roster, course.roster)
                 packed.write(copy, place)
-                return packed.namelist()
+                names = packed.namelist()
+                if sources is not None:
+                    for path in _visible_in(sources):
+                        packed.write(path, path.relative_to(home))
+                    names.append(f"{sources.relative_to(home).as_posix()}/")
+                return names
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"The course cannot be copied to {archive} ({reason}).", "Name another file.") from error
+
+
+def _visible_in(directory: Path) -> Iterator[Path]:
+    """All files in a folder and in the folders in it, but hidden ones."""
+    for path in sorted(directory.iterdir()):
+        if path.name.startswith("."):
+            continue
+        if path.is_dir() and not path.is_symlink():
+            yield from _visible_in(path)
+        elif path.is_file():
+            yield path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 import socket
 import subprocess
 import sys
@@ -158,7 +159,9 @@ def test_room_for_connections(limits: str, room: str) -> None:
 
 def test_a_backup_is_a_course(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Unpacked into an empty folder, it is the same course, with what was handed in, also while somebody writes."""
-    course, archive = write_course(tmp_path / "course"), tmp_path / "backup.zip"
+    course, archive = write_course(tmp_path / "course", 'solutions = "own"'), tmp_path / "backup.zip"
+    shutil.copytree(ROOT / "solutions", course / "own")
+    (course / "own" / ".hidden").touch()
     assert main(["course", "backup", str(course), str(archive)]) == 2
     with open_portal(course) as portal, portal.begin() as connection:
         ada = find_student(connection, "ada")
@@ -172,7 +175,9 @@ def test_a_backup_is_a_course(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         restored = attempts_of(connection)
 
     assert [(each.student, each.file, each.state) for each in restored] == [("ada", "a.ipynb", "queued")]
-    assert "course.toml, roster.csv, gradebook.db" in capsys.readouterr().err
+    assert "course.toml, roster.csv, gradebook.db, own/" in capsys.readouterr().err
+    copied = sorted(path.name for path in (tmp_path / "restored" / "own").iterdir())
+    assert copied == sorted(path.name for path in (ROOT / "solutions").iterdir())
 
 
 def test_a_gradebook_of_a_class_becomes_the_portals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -44,7 +44,7 @@ def assignments(request: Request) -> Response:
     visit = _visit(request)
     with visit.portal.begin() as connection:
         standings = [
-            standing(connection, served, visit.person, visit.now)
+            standing(connection, visit, served)
             for served in visit.portal.served.values()
             if is_visible(served.offer, visit)
         ]
@@ -159,7 +159,7 @@ def _visit(request: Request) -> Visit:
 
 def _accepted(visit: Visit, attempt: Attempt) -> dict[str, Any]:
     with visit.portal.begin() as connection:
-        place = places_in_queue(connection).get(attempt.id)
+        place = places_in_queue(connection, visit.portal.served).get(attempt.id)
     is_new = attempt.received_at >= visit.now
     return {**_about(visit, attempt, place), "is_new": is_new, "receipt": receipt(attempt, visit.portal.secret)}
 
@@ -167,7 +167,7 @@ def _accepted(visit: Visit, attempt: Attempt) -> dict[str, Any]:
 def _found(visit: Visit) -> dict[str, Any]:
     attempt, withheld = attempt_for(visit)
     with visit.portal.begin() as connection:
-        place = places_in_queue(connection).get(attempt.id)
+        place = places_in_queue(connection, visit.portal.served).get(attempt.id)
     answer = _about(visit, attempt, place)
     result = result_for(visit.portal.gradebook, attempt, visit.person, withheld=withheld)
     answer["is_withheld"] = withheld and not visit.person.is_staff

@@ -95,7 +95,7 @@ def home(request: Request) -> Response:
         return RedirectResponse("/class", 303)
     with visit.portal.begin() as connection:
         standings = [
-            standing(connection, served, visit.person, visit.now)
+            standing(connection, visit, served)
             for served in visit.portal.served.values()
             if is_visible(served.offer, visit)
         ]
@@ -110,7 +110,7 @@ def assignment(request: Request) -> Response:
 
 def _assignment(visit: Visit, served: Served, *, refusal: str = "", status: int = 200) -> Response:
     with visit.portal.begin() as connection:
-        found = standing(connection, served, visit.person, visit.now)
+        found = standing(connection, visit, served)
     return visit.render("assignment.html.jinja", status=status, standing=found, refusal=refusal)
 
 
@@ -162,7 +162,7 @@ def attempt(request: Request) -> Response:
             for each in attempts_of(connection, assignment=found.assignment, person=found.person)
             if each.id < found.id and each.status == "graded"
         ]
-        place = places_in_queue(connection).get(found.id)
+        place = places_in_queue(connection, visit.portal.served).get(found.id)
         late = dt.timedelta(0)
         if served is not None:
             owner = Person(found.person, found.student, found.name, "", is_staff=False, is_active=True)
@@ -267,8 +267,9 @@ def attempt_for(visit: Visit) -> tuple[Attempt, bool]:
         return found, is_held(connection, found)
 
 
-def standing(connection: sa.Connection, served: Served, person: Person, now: dt.datetime) -> Standing:
-    """How a student stands with an assignment."""
+def standing(connection: sa.Connection, visit: Visit, served: Served) -> Standing:
+    """How the student who visits stands with an assignment."""
+    person, now = visit.person, visit.now
     attempts = attempts_of(connection, assignment=served.id, person=person.id)
     extension = extension_of(connection, person, served.id)
     from_whom = held(connection, served.id)
@@ -280,7 +281,7 @@ def standing(connection: sa.Connection, served: Served, person: Person, now: dt.
         mark=mark_of(attempts, served.offer, extension),
         why_not=why_not(connection, person, served.offer, attempts, now),
         is_withheld=None in from_whom or person.id in from_whom or not is_released(served.visibility, now),
-        places=places_in_queue(connection),
+        places=places_in_queue(connection, visit.portal.served),
     )
 
 

@@ -80,7 +80,7 @@ def one_class(visit: Visit, *, problem: str = "", status: int = 200) -> Response
         attempts = [attempt for place in places for attempt in place.attempts]
         readings = visit.portal.readings.of(connection, (attempt.result for attempt in attempts))
         is_held = None in held(connection, served.id)
-        queue = places_in_queue(connection)
+        queue = places_in_queue(connection, visit.portal.served)
     stuck = stuck_on(places, readings)
     show = visit.request.query_params.get("show", "")
     ids = {each.person.id for group in stuck for each in group.students}

@@ -42,7 +42,7 @@ def student(visit: Visit, *, problem: str = "", status: int = 200, filled: Mappi
         readings = visit.portal.readings.of(connection, [place.shown.result] if place.shown else [])
         decisions = decisions_of(connection, Owner(PLATFORM, person.student), served.id)
         from_whom = held(connection, served.id)
-        queue = places_in_queue(connection)
+        queue = places_in_queue(connection, visit.portal.served)
         access = accesses(connection, visit.now).get(person.id, Access())
     reading = readings.get(place.shown.result or "") if place.shown else None
     return visit.render(

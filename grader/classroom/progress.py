@@ -80,7 +80,8 @@ class _Lines(Tally):
         self._said = time.monotonic()
 
     def __enter__(self) -> None:
-        self._console.print(f"Grading {self.total} submissions of {self._assignment_id}.", soft_wrap=True)
+        what = "one submission" if self.total == 1 else f"{self.total} submissions"
+        self._console.print(f"Grading {what} of {self._assignment_id}.", soft_wrap=True)
 
     def __exit__(self, *_: object) -> None:
         self._console.print(f"{self}.", soft_wrap=True)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import csv
 import dataclasses
+import datetime as dt
 import io
 import tempfile
 import zipfile
@@ -166,7 +167,7 @@ def _received(attempt: Attempt, is_late: bool) -> Received:
 
 
 def _marks(places: Sequence[Place], served: Served) -> str:
-    """The marks, after what lateness costs."""
+    """The marks, after what lateness costs. All times are in UTC."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(MARKS)
@@ -176,9 +177,13 @@ def _marks(places: Sequence[Place], served: Served) -> str:
         if mark is not None:
             hours = mark.late.total_seconds() / 3_600
             scores = [points(mark.attempt.score or 0.0), points(mark.max_points), points(mark.points)]
-            counting = [str(mark.attempt.number), mark.attempt.received_at.isoformat(), f"{hours:.2f}", *scores]
+            counting = [str(mark.attempt.number), _utc(mark.attempt.received_at), f"{hours:.2f}", *scores]
         number, received, hours_late, *rest = counting
         row = [person.student, person.name, person.email, str(len(place.attempts)), number, received]
-        row += [due.isoformat() if due else "", hours_late, *rest, "withheld" if place.is_held else ""]
+        row += [_utc(due) if due else "", hours_late, *rest, "withheld" if place.is_held else ""]
         table.writerow([inert(cell) for cell in row])
     return text.getvalue()
+
+
+def _utc(moment: dt.datetime) -> str:
+    return moment.astimezone(dt.timezone.utc).isoformat(timespec="seconds")

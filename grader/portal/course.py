@@ -146,8 +146,9 @@ def open_course(folder: Path) -> Course:
         course = msgspec.convert(content, Course)
     except msgspec.ValidationError as error:
         message, _, where = str(error).partition(" - at ")
-        line = _line(text, where.strip("`"), message)
-        raise UsageError(f"{path}, line {line}: {_plainly(message, where)}.", _suggestion(message)) from error
+        is_of_the_whole = message.startswith("Object missing") and not where
+        place = f"{path}" if is_of_the_whole else f"{path}, line {_line(text, where.strip('`'), message)}"
+        raise UsageError(f"{place}: {_plainly(message, where)}.", _suggestion(message)) from error
     _check(course, path, text)
     return course
 
@@ -242,4 +243,5 @@ def _suggestion(message: str) -> str:
     if unknown:
         near = difflib.get_close_matches(unknown[1], known, n=1)
         return f"Do you mean `{near[0]}`?" if near else f"The settings are {', '.join(known)}."
-    return "Correct that line."
+    missing = re.search(r"missing required field `(\w+)`", message)
+    return f"Add it: {missing[1]} = …" if missing else "Correct that line."

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import zlib
+from collections.abc import Iterator
 
 import sqlalchemy as sa
 
@@ -17,6 +18,8 @@ from grader.reports.reading import Finding, ReadReport, parse_report
 from grader.reports.words import VERDICTS, Verdict, clip
 
 __all__ = ["Change", "Result", "changes_since", "is_held", "result_for"]
+
+LINE_LIMIT = 300
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,7 +45,7 @@ class Change:
     Attributes:
         before: The verdict of the earlier attempt; None if there is none.
         kind: `better`, `worse` or `same`.
-        message: What was observed this time, if the gradient is not right.
+        message: Points that were given by hand, and what was observed this time if the gradient is not right.
     """
 
     name: str
@@ -89,5 +92,12 @@ def _change(before: Finding | None, now: Finding) -> Change:
         kind=kind,
         points=now.points,
         max_points=now.max_points,
-        message="" if now.passed else clip(now.diagnoses[0].message if now.diagnoses else now.message, 300),
+        message=clip(" ".join(_sentences(now)), LINE_LIMIT),
     )
+
+
+def _sentences(now: Finding) -> Iterator[str]:
+    if now.is_adjusted:
+        yield f"{now.points:g} of {now.max_points:g} points were given by hand."
+    if not now.passed:
+        yield now.diagnoses[0].message if now.diagnoses else now.message

@@ -222,6 +222,7 @@ def test_an_adjustment_executes_nothing(portal: Portal, prof: Browser, ben: http
     prof.wait_until_judged()
     report = ben.get("/attempts/3/report.json").json()
     assert (report["score"], report["adjustments"][0]["comment"]) == (9.5, "<b>Nearly</b>")
+    assert "1.5 of 2 points were given by hand." in ben.get("/attempts/3").text
     assert "<strong>7.6</strong> of 10 (9.5 before the deduction for 1 day)" in prof.text(page)
     assert "<b>Nearly" not in prof.client.get(page).text
     number = re.search(r'name="number" value="(\d+)"', prof.text(page))

@@ -66,7 +66,7 @@ _WRITES, _TRUNCATES = os.O_WRONLY | os.O_RDWR, os.O_TRUNC
 _KIND_OF_SOCKET = 0xF
 _TIOCSTI, _TIOCLINUX = 0x5412, 0x541C
 _FIOSETOWN, _SIOCSPGRP = 0x8901, 0x8902
-_F_SETOWN, _F_SETOWN_EX = 8, 15
+_FCNTL, _F_SETOWN, _F_SETOWN_EX, _F_SETPIPE_SZ = (72, 25), 8, 15, 1031
 _X32_BIT = 0x40000000
 
 _ALLOW = 0x7FFF0000
@@ -237,8 +237,13 @@ def _unconfined(column: int, outsiders: Outsiders) -> Iterator[tuple[int, list[t
 
 
 def _other_processes(column: int, outsiders: Outsiders) -> Iterator[tuple[int, list[tuple[int, int, int, int]]]]:
-    """What to do on each call that starts or names another process, by its number."""
+    """
+    What to do on each call that starts or names another process, by its number.
+
+    One of them also makes a pipe's buffer larger, which nothing counts.
+    """
     if outsiders is Outsiders.ALLOWED:
+        yield _FCNTL[column], _refuse_values(1, (_F_SETPIPE_SZ,), errno.EPERM)
         return
     yield _PIDFD_SEND_SIGNAL[column], _returning(_error(errno.ENOSYS))  # the filter sees no process
     for x86, arm, naming in NAMING.values():
@@ -262,6 +267,7 @@ def _decide_on_outsiders(naming: Naming, outsiders: Outsiders) -> list[tuple[int
         index = 2
         block = [
             (_LOAD, 0, 0, _argument(1)),
+            (_JUMP_EQUAL, 1, 0, _F_SETPIPE_SZ),
             (_JUMP_EQUAL, 0, 1, _F_SETOWN_EX),
             refuse,
             (_JUMP_EQUAL, 1, 0, _F_SETOWN),

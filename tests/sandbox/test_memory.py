@@ -121,6 +121,18 @@ def test_no_memory_is_shared_without_a_file(sandbox_runner: SandboxRunner) -> No
     assert result == [True, True, True, "PermissionError", b"\x07"]
 
 
+def test_a_pipe_stays_as_large_as_it_is(sandbox_runner: SandboxRunner) -> None:
+    result = sandbox_runner.run(
+        "import fcntl, os\n"
+        "inside, outside = os.pipe()\n"
+        "try:\n"
+        "    fcntl.fcntl(outside, 1031, 1 << 20)\n"
+        "except PermissionError:\n"
+        "    result = fcntl.fcntl(outside, 1032), fcntl.fcntl(outside, fcntl.F_GETFL) & os.O_WRONLY"
+    )
+    assert result == (64 << 10, 1)
+
+
 def test_threads_have_the_descriptors_of_their_process(sandbox_runner: SandboxRunner) -> None:
     result = sandbox_runner.run(
         "import ctypes, os\n"

@@ -158,6 +158,8 @@ def test_the_filter_closes_what_landlock_does_not_confine(machine: str, outsider
     others = {verdict(socketpair, 1, kind | more) for kind in (2, 3) for more in (0, flags)}
     assert others == {allowed if is_free else no_protocol}
     assert verdict(socketpair, 2, 1) == no_family
+    fcntl = (72, 25)[column]
+    assert (verdict(fcntl, 3, 1031, 1 << 20), verdict(fcntl, 3, 1)) == (refused, allowed)
     shared, private, validated, without_file, more = 0x01, 0x02, 0x03, 0x20, 0x8000
     assert {verdict(mmap, 0, 0, 0, kind | without_file | more) for kind in (shared, validated)} == {refused}
     assert {verdict(mmap, 0, 0, 0, kind | more) for kind in (shared, private, validated)} == {allowed}

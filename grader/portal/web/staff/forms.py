@@ -37,7 +37,7 @@ DONE = {
     "withdrawn": "The adjustment is withdrawn. {n} will be judged again.",
     "revoked": "All sessions, links and keys of this person are ended.",
     "imported": "The roster is imported.",
-    "added": "The person is added. Now make a personal link on their page, and send it to them.",
+    "added": "The person is added. Now make a personal link below, and send it to them.",
     "removed": "The person can no longer sign in. What they handed in is kept.",
     "staff": "The person is staff now, and has to sign in again with a new link.",
     "student": "The person is a student now, and has to sign in again with a new link.",

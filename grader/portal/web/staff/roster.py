@@ -146,8 +146,10 @@ def _add(visit: Visit, form: FormData) -> Response:
         if find_student(connection, scan.listed[0].student) is not None:
             raise UsageError(f"There is a {scan.listed[0].student!r} already.")
         enrol(connection, scan.listed, by=visit.staff.student, now=visit.now)
+        added = find_student(connection, scan.listed[0].student)
+    assert added is not None
     visit.portal.tell()
-    return done("/roster", "added")
+    return done(f"/roster/{added.id}", "added")
 
 
 def _links(visit: Visit, form: FormData) -> Response:

@@ -57,6 +57,18 @@ def test_mistakes_name_their_line(tmp_path: Path, settings: str, rules: str, lin
     assert says in str(raised.value)
 
 
+def test_a_missing_title_is_on_no_line(tmp_path: Path) -> None:
+    """The error says what is missing and how to add it."""
+    (tmp_path / "course.toml").write_text('[[assignment]]\nid = "two_layer_mse"\n', encoding="utf-8")
+
+    with pytest.raises(UsageError) as raised:
+        open_course(tmp_path)
+
+    assert "`title`" in str(raised.value)
+    assert "Add it: title = …" in str(raised.value)
+    assert "line" not in str(raised.value)
+
+
 def test_a_new_course_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What `grader course new` writes passes `grader course check`, and links are made for its instructor."""
     folder = tmp_path / "course"

@@ -71,7 +71,8 @@ def links(folder: Path, students: tuple[str, ...], is_staff: bool, is_all: bool,
     """
     Make personal links for signing in, and print them as CSV: student, name, email, link.
 
-    STUDENTS are ids of the roster. Each link works once. Send each person only their own.
+    STUDENTS are ids of the roster. Each link works once, and replaces earlier ones that were not used. Send each
+    person only their own.
     """
     _require()
     import csv

@@ -89,12 +89,14 @@ def make_link(
     connection: sa.Connection, person: Person, *, by: str, now: dt.datetime, lasts: dt.timedelta = LINK_LASTS
 ) -> str:
     """
-    Make a personal link.
+    Make a personal link. It replaces earlier ones that were not used; sessions stay.
 
     Returns:
         str: Its secret, which is saved nowhere.
     """
     secret = secrets.token_urlsafe(SECRET_BYTES)
+    is_waiting = (LINKS.c.person == person.id) & LINKS.c.used_at.is_(None) & LINKS.c.revoked_at.is_(None)
+    connection.execute(sa.update(LINKS).where(is_waiting).values(revoked_at=now))
     values = {"digest": _digest(secret), "person": person.id, "made_at": now, "expires_at": now + lasts}
     connection.execute(sa.insert(LINKS).values(values))
     note(connection, by=by, what="link", about=person.student, now=now)

@@ -422,7 +422,9 @@ def test_people(portal: Portal, prof: Browser, sign_in: Callable[[str], httpx.Cl
     """Added, let in by a link that is shown once, locked out, made staff, removed."""
     assert prof.send("/roster", do="add", student="", name="x").status_code == 409
     assert prof.send("/roster", do="add", student="ada", name="x").status_code == 409
-    prof.done("/roster", do="add", student="mary", name="Mary", email="", role="student")
+    added = prof.done("/roster", do="add", student="mary", name="Mary", email="", role="student")
+    assert "Now make a personal link below" in added
+    assert 'value="link" class="button">Make a personal link' in added
     page = f"/roster/{prof.person('Mary')}"
 
     shown = prof.send(page, do="link")
@@ -444,6 +446,25 @@ def test_people(portal: Portal, prof: Browser, sign_in: Callable[[str], httpx.Cl
     assert "remove mary" in prof.audit()
     own = f"/roster/{prof.person('Instructor')}"
     assert [prof.send(own, do=what).status_code for what in ("remove", "student", "revoke")] == [409] * 3
+
+
+def test_a_new_link_replaces_those_that_were_not_used(portal: Portal, prof: Browser) -> None:
+    """Those of this person alone, whether the page or the command makes it; who is signed in stays so."""
+    page = f"/roster/{prof.person('Ben')}"
+    assert "Earlier links that were not used stop working" in prof.text(page)
+
+    def from_page() -> str:
+        shown = re.search(rf"{re.escape(portal.address)}/sign-in/[\w-]+", prof.send(page, do="link").text)
+        assert shown is not None
+        return shown[0]
+
+    with contextlib.closing(portal.signed_in("ben")) as ben:
+        other, links = portal.link("cleo"), [portal.link("ben"), from_page(), from_page(), portal.link("ben")]
+
+        assert [httpx.get(link).status_code for link in links] == [404, 404, 404, 200]
+        assert httpx.get(other).status_code == 200
+        assert ben.get("/").status_code == 200
+    assert "signed in, 1 open link" in prof.text(page)
 
 
 def test_links_as_a_table(portal: Portal, prof: Browser) -> None:

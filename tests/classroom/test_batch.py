@@ -24,6 +24,7 @@ import psutil
 import pytest
 
 from grader.classroom import tasks
+from grader.classroom.progress import show_progress
 from grader.cli import main
 from grader.errors import GraderFault
 from tests.conftest import ROOT, SOURCE
@@ -337,3 +338,11 @@ def test_workers_are_told_what_no_notebook_may_see(tmp_path: Path, monkeypatch: 
     batch(tmp_path / "marks", tmp_path / "class", "-a", "two_layer_mse", "--jobs", "1")
 
     assert {task.secrets for task in told} == {(SOURCE.parent, tmp_path / "class", tmp_path / "marks")}
+
+
+@pytest.mark.parametrize(("total", "says"), [(1, "Grading one submission of it."), (2, "Grading 2 submissions of it.")])
+def test_what_is_being_graded(total: int, says: str, capsys: Any) -> None:
+    with show_progress(total, assignment_id="it"):
+        pass
+
+    assert says in capsys.readouterr().err

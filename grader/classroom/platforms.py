@@ -6,12 +6,13 @@ Recognises what a course platform exports by the names in it, and finds out whos
     gradescope    submission_metadata.yml, submission_123456/notebook.ipynb
     nbgrader      submitted/ada/two_layer_mse/notebook.ipynb
     repositories  two-layer-ada/.git, two-layer-ada/notebook.ipynb
-    plain         anything else: notebooks, each named after its student
+    plain         anything else: notebooks, each named after its student; of a portal's download, those in `submissions`
 """
 
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import os
 import re
@@ -36,6 +37,10 @@ MOODLE = re.compile(
     r"(?P<prefix>(?P<name>[^/]*?)_(?P<user>\d+)_assignsubmission_(?P<plugin>[a-z]+)(?:_/|/|_))(?P<file>.+)"
 )
 GRADESCOPE = "submission_metadata.yml"
+DOWNLOAD = ("marks.csv", "gradebook.csv", "gradebook.json")
+"""What lies at the top of a portal's download, beside its folders."""
+COUNTING, OTHERS, PAGES = "submissions/", "other-attempts/", ("reports/", "withheld/")
+"""The folders of a portal's download: the attempt of each student that counts, all others, and reports."""
 DOCUMENTS = (".html", ".htm", ".pdf", ".docx", ".doc", ".odt", ".rar", ".7z", ".tar", ".gz", ".tgz", ".xz")
 """What people hand in by mistake. Other files in a plain folder are taken for data."""
 
@@ -86,7 +91,9 @@ def recognise(
             doubt = "" if platform else why_not_canvas(named)
             return [Problem(path.name, doubt, is_serious=False), *plain(files)] if doubt else _canvas(files)
     if "plain" in asked:
-        return plain(files)
+        names = {file.name for file in files}
+        places = [place for place in roots if {f"{place}{name}" for name in DOWNLOAD} <= names]
+        return _download(files, places[0]) if places else plain(files)
     raise UsageError(
         f"{path} does not look like a download for --platform {platform}.",
         "Choose another platform, or leave the option out.",
@@ -121,13 +128,30 @@ def _are_most(repositories: Sequence[str], files: Sequence[File], wrapper: str) 
     return len(repositories) > 1 and 2 * len(cloned) > len(units | cloned)
 
 
-def plain(files: Iterable[File]) -> Iterator[Received | Problem]:
+def plain(files: Iterable[File]) -> Iterator[Received]:
     """Each file is the work of the student whose name it bears; those with the same name but for the suffix belong."""
     for file in files:
         path = PurePosixPath(file.name)
         owner = Owner("plain", str(path.with_name(notebook_stem(path.name) or path.name)))
         if (_is_work(path.name) and path.name.lower() != "readme.md") or path.suffix.lower() in DOCUMENTS:
             yield Received(owner=owner, file=file, name=path.name, order=file.modified)
+
+
+def _download(files: Iterable[File], root: str) -> Iterator[Received | Problem]:
+    """Of a portal's download, the attempts that count; the portal has named everything in it."""
+    has_others = False
+    for file in files:
+        place = file.name[len(root) :]
+        if place.startswith(COUNTING):
+            for found in plain([file]):
+                student = PurePosixPath(found.owner.student).relative_to(f"{root}{COUNTING}")
+                yield dataclasses.replace(found, owner=Owner("plain", str(student)))
+        elif place.startswith(OTHERS):
+            has_others = True
+        elif not place.startswith(PAGES):
+            yield from _of_nobody(file, "The portal did not put it there, so its owner is unknown.")
+    if has_others:
+        yield Problem(f"{root}{OTHERS}", "These attempts do not count, and were not graded.", is_serious=False)
 
 
 def _canvas(files: Sequence[File]) -> Iterator[Received | Problem]:

@@ -365,9 +365,11 @@ def test_the_overview(prof: Browser) -> None:
 
 def test_the_download(prof: Browser, tmp_path: Path) -> None:
     """Safe names, all submissions and reports, marks after lateness; and `grader batch` knows the students."""
-    with zipfile.ZipFile(io.BytesIO(prof.client.get(f"{CLASS}/download").content)) as archive:
+    download, unpacked = tmp_path / "download.zip", tmp_path / "two_layer_mse"
+    download.write_bytes(prof.client.get(f"{CLASS}/download").content)
+    with zipfile.ZipFile(download) as archive:
         names = archive.namelist()
-        archive.extractall(tmp_path)
+        archive.extractall(unpacked)
         marks = list(csv.DictReader(io.StringIO(archive.read("marks.csv").decode())))
         book = list(csv.DictReader(io.StringIO(archive.read("gradebook.csv").decode())))
 
@@ -380,9 +382,19 @@ def test_the_download(prof: Browser, tmp_path: Path) -> None:
     assert [row[name][-6:] for row in (ada, dan) for name in ("due", "received")] == 4 * ["+00:00"]
     assert next(row for row in marks if row["student"] == "eve")["mark"] == ""
     assert next(row for row in marks if row["student"] == "cleo")["name"] == "'=Cleo"
-    assert all((tmp_path / row["report"]).is_file() for row in book)
-    owners = {received.owner for received in find_submissions([tmp_path / "submissions"]).received}
-    assert owners == {Owner("plain", name) for name in ("ada", "ben", "cleo", "_dan")}
+    assert all((unpacked / row["report"]).is_file() for row in book)
+    (tmp_path / "outside").mkdir()
+    shutil.copytree(unpacked, tmp_path / "outside" / "two_layer_mse")
+    for source in (unpacked / "submissions", unpacked, tmp_path / "outside", download):
+        found = find_submissions([source])
+        assert {each.owner for each in found.received} == {
+            Owner("plain", name) for name in ("ada", "ben", "cleo", "_dan")
+        }
+        assert len(found.received) == 4
+        assert [each.is_serious for each in found.problems] == ([] if source.name == "submissions" else [False])
+        assert all("other-attempts/" in each.where for each in found.problems)
+    (unpacked / "late.ipynb").write_bytes((unpacked / "submissions" / "ada.ipynb").read_bytes())
+    assert [each.where for each in find_submissions([unpacked]).problems if each.is_serious] == ["late.ipynb"]
 
 
 def test_importing_a_roster(prof: Browser) -> None:

@@ -10,6 +10,7 @@ import dataclasses
 import datetime as dt
 import hashlib
 import secrets
+from collections.abc import Sequence
 
 import sqlalchemy as sa
 
@@ -46,12 +47,14 @@ class Session:
     Attributes:
         form_secret: Every form of the session contains it; a form from elsewhere cannot.
         is_framed: Whether it began in a frame of a learning platform.
+        framed_by: The origins of the platform's pages, as far as they are known.
     """
 
     digest: str
     person: Person
     form_secret: str
     is_framed: bool
+    framed_by: tuple[str, ...]
     expires_at: dt.datetime
 
 
@@ -117,24 +120,34 @@ def use_link(connection: sa.Connection, secret: str, now: dt.datetime) -> Person
 
 
 def start_session(
-    connection: sa.Connection, person: Person, now: dt.datetime, *, is_framed: bool = False
+    connection: sa.Connection,
+    person: Person,
+    now: dt.datetime,
+    *,
+    is_framed: bool = False,
+    framed_by: Sequence[str] = (),
 ) -> tuple[str, Session]:
     """
     Sign somebody in.
+
+    Args:
+        is_framed, framed_by: Whether it is in a frame, and the origins of pages that may have such a frame, if known.
 
     Returns:
         tuple: The session's secret, for the cookie, and the session.
     """
     secret = secrets.token_urlsafe(SECRET_BYTES)
     lasts = STAFF_SESSION_LASTS if person.is_staff else SESSION_LASTS
-    session = Session(_digest(secret), person, secrets.token_urlsafe(SECRET_BYTES), is_framed, now + lasts)
+    form_secret = secrets.token_urlsafe(SECRET_BYTES)
+    session = Session(_digest(secret), person, form_secret, is_framed, tuple(framed_by), now + lasts)
     connection.execute(sa.delete(SESSIONS).where(SESSIONS.c.expires_at < now))
     connection.execute(
         sa.insert(SESSIONS).values(
             digest=session.digest,
             person=person.id,
-            form_secret=session.form_secret,
+            form_secret=form_secret,
             is_framed=is_framed,
+            framed_by=" ".join(framed_by),
             made_at=now,
             expires_at=session.expires_at,
         )
@@ -149,7 +162,7 @@ def session_of(connection: sa.Connection, secret: str, now: dt.datetime) -> Sess
     person = None if row is None else find_person(connection, row.person)
     if row is None or person is None:
         return None
-    return Session(row.digest, person, row.form_secret, row.is_framed, row.expires_at)
+    return Session(row.digest, person, row.form_secret, row.is_framed, tuple(row.framed_by.split()), row.expires_at)
 
 
 def end_session(connection: sa.Connection, session: Session) -> None:

@@ -85,6 +85,7 @@ SESSIONS = sa.Table(
     _person(),
     sa.Column("form_secret", sa.String(64), nullable=False),
     sa.Column("is_framed", sa.Boolean, nullable=False),
+    sa.Column("framed_by", sa.Text, nullable=False),  # since version 3
     sa.Column("made_at", Moment, nullable=False),
     sa.Column("expires_at", Moment, nullable=False),
 )

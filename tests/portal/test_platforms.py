@@ -206,7 +206,21 @@ def test_in_a_frame(world: World) -> None:
         page = student.get(PAGE)
 
     assert "SameSite=None; Partitioned; Secure" in opened.headers["set-cookie"]
-    assert "frame-ancestors 'self' https:" in page.headers["content-security-policy"]
+    assert "frame-ancestors 'self' https:;" in page.headers["content-security-policy"]
+
+
+def test_in_a_frame_of_the_platform_alone(world: World) -> None:
+    """If the platform says where its pages are, no others may show a session's pages and reports."""
+    connect(world)
+    with world.browser() as student:
+        student.headers["sec-fetch-dest"] = "iframe"
+        world.launch(student, user="3", role="student", made="yes", returns_to="https://school.example/courses/1?a=*")
+        path = world.portal.hand_in(student, notebook(WRONG, mark="framed")).headers["location"]
+        wait_until_done(student, path)
+        policies = [student.get(each).headers["content-security-policy"] for each in (PAGE, f"{path}/report.html")]
+
+    ancestors = [re.findall("frame-ancestors ([^;]+)", each) for each in policies]
+    assert ancestors == 2 * [["'self' https://school.example"]]
 
 
 def test_a_killed_server_sends_each_mark_once(world: World) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hmac
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +21,7 @@ from grader.portal.lti.platforms import Platform, key_of, knows_deployment
 from grader.portal.lti.refusals import PlatformFailure, Refused
 from grader.portal.lti.tables import PEOPLE, insert_if_new
 from grader.portal.lti.tool import CLAIM, DEEP_LINKING, Tool, is_writable
-from grader.portal.lti.web import is_service_address
+from grader.portal.lti.web import is_service_address, origin_of
 
 __all__ = ["DeepLink", "Launch", "accept_launch", "roles_of"]
 
@@ -31,6 +32,7 @@ LONGEST_TEXT = 1000
 LONGEST_DATA = 20_000
 MOST = 100
 """The roles, scopes and custom values that are read."""
+ORIGIN = re.compile(r"https://[a-z0-9.-]+(:[0-9]+)?")
 ROLE = "http://purl.imsglobal.org/vocab/lis/v2/membership#"
 AGS = "https://purl.imsglobal.org/spec/lti-ags/claim/endpoint"
 NRPS = "https://purl.imsglobal.org/spec/lti-nrps/claim/namesroleservice"
@@ -71,6 +73,8 @@ class Launch:
     items_address: str
     grade_scopes: tuple[str, ...]
     roster_address: str
+    framed_by: tuple[str, ...]
+    """The origins of the platform's pages, on which the portal may be in a frame; empty if they are not known."""
     deep_link: DeepLink | None
 
 
@@ -131,6 +135,7 @@ def accept_launch(tool: Tool, login: Login, id_token: str, *, cookie: str, store
         items_address=_address(services, "lineitems"),
         grade_scopes=_texts(services.get("scope")),
         roster_address=_address(roster, "context_memberships_url"),
+        framed_by=_pages_of(claims, login.platform),
         deep_link=deep_link,
     )
 
@@ -191,6 +196,20 @@ def _read_deep_link(claims: Mapping[str, Any]) -> DeepLink:
     if data is not None and (not isinstance(data, str) or len(data) > LONGEST_DATA):
         raise Refused("The learning platform sent data that cannot be sent back.")
     return DeepLink(return_address=address, data=data, accepts_several=settings.get("accept_multiple") is True)
+
+
+def _pages_of(claims: Mapping[str, Any], platform: Platform) -> tuple[str, ...]:
+    """
+    The origins of the platform's pages, by https, as Content-Security-Policy can name them.
+
+    The browser returns to the host of the page that has the frame. The login alone does not tell: that of Canvas is on
+    another host than its pages, and Open edX has pages on several hosts and says of none.
+    """
+    back = _address(_part(claims, f"{CLAIM}launch_presentation"), "return_url")
+    origins = [origin_of(address) for address in (back, platform.authorization_address) if address]
+    if not back or not ORIGIN.fullmatch(origins[0]):
+        return ()
+    return tuple(dict.fromkeys(origin for origin in origins if ORIGIN.fullmatch(origin)))
 
 
 def _remember(tool: Tool, platform: Platform, subject: str, name: str, email: str, now: datetime) -> int:

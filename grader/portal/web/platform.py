@@ -119,7 +119,8 @@ class _Pages:
                 message = "You are no longer in this course. Ask your instructor."
                 return visit.render("message.html.jinja", status=403, title="You cannot sign in", message=message)
             is_framed = request.headers.get("sec-fetch-dest") in ("iframe", "frame")
-            secret, session = start_session(connection, person, visit.now, is_framed=is_framed)
+            framed_by = launch.framed_by if is_framed else ()
+            secret, session = start_session(connection, person, visit.now, is_framed=is_framed, framed_by=framed_by)
         served = portal.served.get(launch.assignment)
         if served is not None and not person.is_staff and launch.grade_scopes:
             threading.Thread(target=self._connect, args=(launch, served, person), daemon=True).start()

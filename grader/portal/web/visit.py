@@ -107,9 +107,12 @@ class Visit:
         """
         Which pages may show ours in a frame, for a Content-Security-Policy.
 
-        The cookie of a session that began in a frame is sent nowhere but below the page that the frame is in.
+        The cookie of a session that began in a frame is sent nowhere but below the page that the frame is in. If it is
+        not known where the platform's pages are, all pages by https may.
         """
-        return "'self' https:" if self.session is not None and self.session.is_framed else "'none'"
+        if self.session is None or not self.session.is_framed:
+            return "'none'"
+        return " ".join(("'self'", *(self.session.framed_by or ("https:",))))
 
     def check_form(self, form: FormData) -> None:
         """

@@ -123,6 +123,7 @@ def click(request: Any) -> JsonResponse:
         context_id=str(LOCATION.course_key),
         context_type=["course_offering"],
         context_title="Gradients by hand",
+        launch_presentation_return_url=request.GET.get("returns_to"),
     )
     address = api.get_lti_1p3_launch_start_url(
         data, deep_link_launch=makes_link, dl_content_id=item.id if item else None

@@ -55,6 +55,27 @@ def test_a_launch(served: Served, platform: FakePlatform) -> None:
     assert len(found.grade_scopes) == 3
 
 
+RETURNS = {
+    "elsewhere": ("https://School.example/courses/1;frame-ancestors *", "https://school.example"),
+    "with a port": ("https://school.example:8443/", "https://school.example:8443"),
+    "without https": ("http://127.0.0.1/", None),
+    "not an address": ("https://*/", None),
+    "what a policy cannot name": ("https://[::1]/", None),
+    "no text": (["https://school.example"], None),
+    "nothing": (None, None),
+}
+
+
+@pytest.mark.parametrize(("address", "origin"), RETURNS.values(), ids=RETURNS)
+def test_whose_pages_may_have_the_frame(
+    served: Served, platform: FakePlatform, address: Any, origin: str | None
+) -> None:
+    """Those that the browser returns to, and those of the login; none is known if the platform does not say."""
+    launch(served, platform, lambda claims: claims.update({f"{CLAIM}launch_presentation": {"return_url": address}}))
+
+    assert served.launches[0].framed_by == (() if origin is None else (origin, platform.base))
+
+
 def test_a_login_asks_for_what_the_standard_says(served: Served, platform: FakePlatform) -> None:
     """And its cookie also works in a frame on another site, where a browser allows it."""
     with served.browser() as browser:

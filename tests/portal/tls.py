@@ -28,10 +28,14 @@ def proxy(port: int, chain: Path, target: int) -> Iterator[None]:
     loop, has_started = asyncio.new_event_loop(), threading.Event()
 
     async def pipe(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with contextlib.suppress(OSError):
-            while data := await reader.read(1 << 16):
-                writer.write(data)
-                await writer.drain()
+        try:
+            with contextlib.suppress(OSError):
+                while data := await reader.read(1 << 16):
+                    writer.write(data)
+                    await writer.drain()
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
         with contextlib.suppress(OSError):
             writer.close()
 
@@ -47,8 +51,11 @@ def proxy(port: int, chain: Path, target: int) -> Iterator[None]:
         async with await asyncio.start_server(connect, "127.0.0.1", port, ssl=context):
             has_started.set()
             await stopped.wait()
-        for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in left:
             task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.sleep(0.1)  # connections that were given up are closed
 
     stopped = asyncio.Event()
     thread = threading.Thread(target=loop.run_until_complete, args=(run(),), daemon=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 __all__ = ["Scope", "called_in", "notebook_data", "scope_of"]
 
 _SMALLEST_SIZE = 8
+_LARGEST_SIZE = 1 << 40
 _OWN_SCOPE = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.comprehension)
 
 
@@ -23,7 +24,7 @@ class Scope:
         reads: Variables of the notebook that hold data (not functions, modules or classes), sorted by name.
         frozen: Those that its default arguments read, when the function is defined.
         unused: Arguments that it never reads.
-        numbers: Whole numbers in its code that are large enough to be the size of a tensor.
+        numbers: Whole numbers in its code that may be the size of a tensor, and not one of the smallest.
         redefined: Functions that it calls and that a later cell defines again: the name, the cell whose function it was
             written with, and the cell whose function runs.
     """
@@ -74,17 +75,13 @@ def scope_of(node: ast.stmt, data: frozenset[str]) -> Scope:
         for inner in ast.walk(default)
         if isinstance(inner, ast.Name)
     }
-    numbers = {
-        inner.value
-        for statement in node.body
-        for inner in ast.walk(statement)
-        if isinstance(inner, ast.Constant) and type(inner.value) is int and inner.value >= _SMALLEST_SIZE
-    }
+    constants = [inner for statement in node.body for inner in ast.walk(statement) if isinstance(inner, ast.Constant)]
+    whole = {inner.value for inner in constants if type(inner.value) is int}
     return Scope(
         reads=tuple(sorted((loaded - local | in_defaults | _by_key(nodes)) & data)),
         frozen=tuple(sorted(in_defaults & data)),
         unused=tuple(name for name in arguments if name not in loaded),
-        numbers=tuple(sorted(numbers)),
+        numbers=tuple(sorted(number for number in whole if _SMALLEST_SIZE <= number <= _LARGEST_SIZE)),
     )
 
 

@@ -111,8 +111,9 @@ def test_arguments_that_are_never_read(code: str, unused: tuple[str, ...]) -> No
         ("def f(x):\n    return x[-64]", (64,)),
         ("def f(x, n=64):\n    return x / n", ()),
         ("def f(x):\n    for i in range(256):\n        pass", (256,)),
+        ("def f(x):\n    return x % 18446744073709551616 + 64", (64,)),
     ],
 )
 def test_numbers_that_may_be_a_size(code: str, numbers: tuple[int, ...]) -> None:
-    """These are whole numbers from 8 on, without repetition. Default arguments do not count."""
+    """These are whole numbers from 8 on that fit into a message, without repetition. Default arguments do not count."""
     assert scope(code).numbers == numbers

@@ -25,6 +25,8 @@ from grader.execution.record import Attempt
 from grader.execution.requests import small_requests
 from grader.judge import judge_exercise
 from grader.model import ExerciseResult, Flag, NotebookSummary, Outcome, Report, Submission, most_telling
+from grader.notebook.scope import Scope
+from grader.notebook.written import Written
 from grader.notices import flag_of_failure, flags_of_reply
 from grader.reference.cases import Case
 from grader.reference.practice import practising
@@ -109,14 +111,16 @@ def _explained(
         returned, tried: These calls, on public cases and on practice batches.
     """
     replies, seen = attempt.execution.replies, (*returned, *tried)
-    scope = attempt.functions.scope(exercise.name, place_in(replies[exercise.name]))
+    definition = attempt.functions.ran(exercise.name, place_in(replies[exercise.name]))
+    written, scope = (definition.written, definition.scope) if definition is not None else (Written(), Scope())
     rebound = replies.get(rebind_key(exercise))
     if ask is not None:
         rebound = next(map(ask, rebind_request(assignment, exercise, cases, scope)), None)
     scope = confirm_reads(assignment, scope, returned, rebound, attempt.notebook)
     before = result.before_hidden
     has_hidden = not all(case.public for case in cases)
-    diagnoses = diagnose(practising(assignment) if has_hidden else assignment, exercise, outcome, seen, scope)
+    shown = practising(assignment) if has_hidden else assignment
+    diagnoses = diagnose(shown, exercise, outcome, seen, scope, written)
     small = replies.get(small_key(exercise))
     if ask is not None:
         small = next(map(ask, small_requests(assignment, exercise, outcome)), None)

@@ -10,7 +10,8 @@ from grader.assignment.cells import ExerciseCell, blanked, regions_in
 from grader.assignment.load import Assignment
 from grader.calling.exercise import Exercise
 from grader.diagnosis.bank import survives
-from grader.diagnosis.mutants import Mutant, plain_code
+from grader.diagnosis.mutants import Mutant
+from grader.diagnosis.plain import plain_code
 from grader.reference.cases import Case
 
 __all__ = ["describe_ungraded", "ungraded_regions"]

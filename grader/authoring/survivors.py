@@ -19,7 +19,8 @@ from grader.assignment.load import Assignment
 from grader.calling.exercise import Exercise
 from grader.calling.nested import with_tensors
 from grader.diagnosis.bank import evaluate, survives
-from grader.diagnosis.mutants import Mutant, plain_code
+from grader.diagnosis.mutants import Mutant
+from grader.diagnosis.plain import plain_code
 from grader.diagnosis.projection import agrees
 from grader.reference.cases import Case, generic_arguments
 

@@ -99,12 +99,27 @@ def _called(template: str) -> Callable[[ast.expr, ast.Call], ast.expr]:
     return write
 
 
+def _with_two(template: str) -> Callable[[ast.expr, ast.Call], ast.expr]:
+    """The same with two arguments, A and B."""
+
+    def write(receiver: ast.expr, node: ast.Call) -> ast.expr:
+        first, second = node.args[:2]
+        parts = {"R": f"({ast.unparse(receiver)})", "A": ast.unparse(first), "B": ast.unparse(second)}
+        return ast.parse(re.sub(r"\b[RAB]\b", lambda found: parts[found[0]], template), mode="eval").body
+
+    return write
+
+
 _METHODS: dict[str, Callable[[ast.expr, ast.Call], ast.expr]] = {
     "clamp": lambda receiver, node: ast.Call(ast.Attribute(receiver, "clip", ast.Load()), node.args, node.keywords),
     "double": _called("R * 1.0"),
     "expand_as": _called("R + 0 * (A)"),
     "flip": _called("np.flip(R, A)"),
+    "amax": lambda receiver, node: ast.Call(ast.Attribute(receiver, "max", ast.Load()), node.args, node.keywords),
+    "gather": _with_two("np.take_along_axis(R, B, A)"),
+    "narrow": _with_two("np.take(R, [B], A)"),
     "numel": _called("R.size"),
+    "softmax": _called("np.exp(R) / np.exp(R).sum(A, keepdims=True)"),
     "permute": lambda receiver, node: ast.Call(
         ast.Attribute(receiver, "transpose", ast.Load()), node.args, node.keywords
     ),

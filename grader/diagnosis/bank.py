@@ -19,7 +19,9 @@ from grader.calling.equation import Equation
 from grader.calling.exercise import Exercise
 from grader.calling.lines import Lines
 from grader.calling.nested import with_tensors
-from grader.diagnosis.mutants import Mutant, make_mutants, make_pairs, plain_code
+from grader.diagnosis.mutants import Mutant, make_mutants, make_pairs
+from grader.diagnosis.operands import OF_TENSORS
+from grader.diagnosis.plain import plain_code
 from grader.diagnosis.projection import Projection, Tensors, agrees, project
 from grader.reference.answers import answer_of, in_float64
 from grader.reference.cases import Case, build_cases
@@ -28,7 +30,8 @@ __all__ = ["EvaluatedMutant", "bank", "evaluate", "mutants_of", "solution_of", "
 
 
 BUDGET_S = 10.0
-"""How long the mutants of an exercise may take in a grading, those with one edit and those with two."""
+"""How long the mutants of an exercise may take in a grading, those with one edit and those with two: of the processor's
+time, so that the same mutants are tried on a busy machine."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,9 +67,9 @@ def bank(assignment: Assignment, exercise: Exercise, *, pairs: bool = False) -> 
     few = pairs or len(mutants) * _seconds(assignment, exercise, cases) > BUDGET_S / 2
     others, kept = (cases[:-1], cases[-1:]) if few else ((), cases)
     evaluated = []
-    end = time.monotonic() + BUDGET_S
+    end = time.thread_time() + BUDGET_S
     for mutant in mutants:
-        if time.monotonic() > end:
+        if time.thread_time() > end:
             break
         results = tuple(evaluate(assignment, exercise, mutant, kept))
         if _are_right(results, kept) and survives(assignment, exercise, mutant, others):
@@ -78,9 +81,9 @@ def bank(assignment: Assignment, exercise: Exercise, *, pairs: bool = False) -> 
 
 def _seconds(assignment: Assignment, exercise: Exercise, cases: Sequence[Case]) -> float:
     """How long the solution takes for all cases; only the last one is tried if that takes long."""
-    started = time.monotonic()
+    started = time.thread_time()
     next(evaluate(assignment, exercise, solution_of(assignment, exercise), cases[-1:]))
-    of_last = time.monotonic() - started
+    of_last = time.thread_time() - started
     return of_last * sum(case.rows for case in cases) / cases[-1].rows
 
 
@@ -93,17 +96,25 @@ def solution_of(assignment: Assignment, exercise: Exercise) -> Mutant:
 def mutants_of(assignment: Assignment, exercise: Exercise, case: Case, *, pairs: bool = False) -> tuple[Mutant, ...]:
     """The mutants of an exercise's solution, with one edit or with `pairs` of edits."""
     code, name = assignment.solution_code[exercise.name], exercise.name
-    upstream = case.upstream
+    upstream, constant = case.upstream, frozenset[str]()
     if exercise.equation:
         equation = Equation.of(exercise.equation)
-        upstream = tuple(
-            parameter
+        given = [
+            (parameter, names)
             for function in ast.walk(ast.parse(code))
             if isinstance(function, ast.FunctionDef)
             for parameter, names in equation.given_to(function.name, _parameters(function)).items()
-            if set(names) & set(case.upstream)
-        )
-    return (make_pairs if pairs else make_mutants)(code, name, upstream, arrays=exercise.arrays)
+        ]
+        upstream = tuple(parameter for parameter, names in given if set(names) & set(case.upstream))
+        constant = frozenset(parameter for parameter, names in given if not names)
+    mutants = (make_pairs if pairs else make_mutants)(code, name, upstream, arrays=exercise.arrays)
+    return tuple(mutant for mutant in mutants if not _edits_as_tensor(mutant, constant))
+
+
+def _edits_as_tensor(mutant: Mutant, constant: frozenset[str]) -> bool:
+    """Whether an edit of tensors is made to a parameter that the call gives a constant, such as the text "relu"."""
+    edited = zip(mutant.edits, mutant.operands, strict=True)
+    return any(edit.name in OF_TENSORS and operand in constant for edit, operand in edited)
 
 
 def _parameters(function: ast.FunctionDef) -> list[str]:

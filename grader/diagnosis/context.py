@@ -9,11 +9,13 @@ from collections.abc import Iterator, Sequence
 
 import torch
 
+from grader.diagnosis.bank import mutants_of
 from grader.diagnosis.evidence import Evidence, Explanation
 from grader.diagnosis.syntax import is_called_like_a_size
 from grader.model import Outcome
 
 __all__ = [
+    "changes_outside",
     "explain_reads",
     "hard_coded_literal",
     "ignores_upstream",
@@ -100,6 +102,12 @@ def keeps_state(evidence: Evidence) -> Iterator[Explanation]:
         yield Explanation(id="keeps_state", message=evidence.say("keeps_state"))
 
 
+def changes_outside(evidence: Evidence) -> Iterator[Explanation]:
+    """The function changes a variable outside of it, and computes with it."""
+    for name in evidence.written.changed_outside[:1]:
+        yield Explanation(id="keeps_state", message=evidence.say("changes_outside", name=name))
+
+
 def _repeats_the_first(got: Sequence[torch.Tensor]) -> bool:
     """Whether all results are the same, and more than a constant or a mask."""
     is_repeated = all(_are_equal(got[0], later) for later in got[1:])
@@ -146,10 +154,22 @@ def unused_argument(evidence: Evidence) -> Iterator[Explanation]:
     unused = [name for name in evidence.scope.unused if name in evidence.exercise.arguments]
     upstream = [name for name in unused if name in evidence.upstream]
     if upstream:
-        yield _explain_ignored_upstream(evidence, upstream)
+        term = _term_with(evidence, upstream)
+        yield term or _explain_ignored_upstream(evidence, upstream)
     elif unused:
         message = evidence.say("ignores_argument", names=" and ".join(unused))
         yield Explanation(id="ignores_argument", message=message)
+
+
+def _term_with(evidence: Evidence, names: Sequence[str]) -> Explanation | None:
+    """The explanation that a term is left out, if the solution has one of these upstream gradients in one term only."""
+    if evidence.exercise.name not in evidence.assignment.solutions:
+        return None
+    for mutant in mutants_of(evidence.assignment, evidence.exercise, evidence.returned[0].case):
+        if mutant.edits[0].name == "drop_term_of_upstream" and mutant.operands[0] in names:
+            message = evidence.say("missing_term_of_upstream", name=mutant.operands[0])
+            return Explanation(id="missing_term", message=message)
+    return None
 
 
 def _explain_ignored_upstream(evidence: Evidence, names: Sequence[str]) -> Explanation:

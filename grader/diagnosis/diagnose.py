@@ -17,6 +17,7 @@ from grader.diagnosis.wording import worded
 from grader.execution.calls import Returned
 from grader.model import Diagnosis, Outcome
 from grader.notebook.scope import Scope
+from grader.notebook.written import Written
 
 __all__ = ["diagnose"]
 
@@ -38,6 +39,7 @@ def diagnose(
     outcome: Outcome,
     returned: Sequence[Returned],
     scope: Scope,
+    written: Written | None = None,
 ) -> tuple[Diagnosis, ...]:
     """
     Explain why an exercise is wrong.
@@ -45,6 +47,7 @@ def diagnose(
     Args:
         returned: What became of the call on each case.
         scope: What the function reads from outside itself; its reads have been confirmed.
+        written: What stands in the function's code, if it is known: evidence where several mistakes have one effect.
 
     Returns:
         The best explanation first, or that of most parts; nothing if nothing is wrong, or if no explanation is certain
@@ -63,6 +66,7 @@ def diagnose(
             if call.outcome is None and not any(tensor.is_complex() for tensor in call.tensors)
         ),
         scope=scope,
+        written=written or Written(),
     )
     # Where parts have points of their own, several that are wrong may be so for several reasons.
     are_apart = bool(exercise.shares) and evidence.is_complete and len(evidence.wrong_targets) > 1

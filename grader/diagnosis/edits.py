@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from grader.diagnosis.brackets import with_other_brackets
-from grader.diagnosis.operands import edits_of_argument, edits_of_subscript, other_sizes
+from grader.diagnosis.operands import edits_of_argument, edits_of_subscript, in_every_row, is_size, other_sizes
+from grader.diagnosis.reductions import REDUCTIONS, edits_of_reduction
 from grader.diagnosis.slopes import edits_of_comparison, edits_of_slope
+from grader.diagnosis.softmaxes import ALONG_AN_AXIS, edits_of_losses, edits_of_softmax, edits_of_softmax_slope
 from grader.diagnosis.syntax import (
     Alternative,
     filled,
@@ -25,13 +27,10 @@ from grader.diagnosis.syntax import (
     number,
     parsed,
 )
+from grader.diagnosis.terms import edits_of_sum, scaled
 
 __all__ = ["edited_everywhere", "edits_of", "replaced"]
 
-ALONG_AN_AXIS = ("softmax", "log_softmax", "logsumexp")
-OTHER_AXIS = {0: 1, -1: -2, -2: -1}
-KEEPS = ("keepdim", "keepdims")
-REDUCTIONS = ("sum", "mean", "amax", "amin", "prod")
 OVERWRITES = {
     "index_add_": "index_copy_",
     "index_add": "index_copy",
@@ -65,6 +64,9 @@ def edits_of(node: ast.AST, arguments: Sequence[str]) -> Iterator[Alternative]:
     edits = _EDITS.get(type(node))
     if edits is not None:
         yield from edits(node)
+        if isinstance(node, ast.Return) and node.value is not None and not isinstance(node.value, ast.Tuple):
+            for kind, value, operand in edits_of_losses(node.value, tuple(arguments)):
+                yield kind, ast.Return(value), operand
     elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in arguments:
         yield from edits_of_argument(node, arguments)
 
@@ -73,12 +75,16 @@ def _edits_of_addition(node: ast.AugAssign) -> Iterator[Alternative]:
     if isinstance(node.op, (ast.Add, ast.Sub)):
         yield "overwrite", ast.Assign([node.target], node.value), ""
         yield "drop_term", ast.Pass(), first_name(node.value)
+        for scaled_kind, value, operand in scaled(node.value):
+            yield scaled_kind, ast.AugAssign(node.target, node.op, value), operand
         if isinstance(node.target, ast.Subscript) and isinstance(node.target.slice, ast.Tuple):
             is_one = isinstance(node.value, ast.Constant) and node.value.value == 1
             kind, count = (
                 ("count_for_one", f"len({ast.unparse(node.target.value)})") if is_one else ("one_for_count", "1")
             )
             yield kind, ast.AugAssign(node.target, node.op, ast.parse(count, mode="eval").body), ""
+    for other in in_every_row(node.target):
+        yield "set_in_every_row", ast.AugAssign(other, node.op, node.value), first_name(node.target)
     yield from _edits_of_brackets(node)
 
 
@@ -93,6 +99,8 @@ def _edits_of_assignment(node: ast.Assign) -> Iterator[Alternative]:
     if isinstance(target, ast.Subscript) and isinstance(node.value, ast.Constant):
         stops = is_mask(target.slice) and node.value.value == 0
         yield "drop_mask" if stops else "drop_setting", ast.Pass(), first_name(target.slice)
+    for other in in_every_row(target):
+        yield "set_in_every_row", ast.Assign([other], node.value), first_name(target)
     yield from _edits_of_brackets(node)
 
 
@@ -152,7 +160,7 @@ def _edits_of_operation(node: ast.BinOp) -> Iterator[Alternative]:
         yield from _edits_of_factors(left, right)
         yield from edits_of_slope(node)
     elif isinstance(node.op, ast.Div):
-        yield "drop_divisor", left, ""
+        yield "drop_size" if is_size(right) else "drop_divisor", left, ""
         yield "multiply_not_divide", ast.BinOp(left, ast.Mult(), right), ""
         yield from _edits_of_divisor(left, right)
     elif isinstance(node.op, ast.MatMult):
@@ -161,16 +169,13 @@ def _edits_of_operation(node: ast.BinOp) -> Iterator[Alternative]:
             yield "drop_factor", kept, ""
         for kind, template in _PRODUCTS:
             yield kind, parsed(template, L=left, R=right), right.id if isinstance(right, ast.Name) else ""
-    elif isinstance(node.op, ast.Add):
-        yield from _edits_of_terms(node, left, right)
-        yield "flip_term", ast.BinOp(left, ast.Sub(), right), ""
-    elif isinstance(node.op, ast.Sub):
-        yield from _edits_of_terms(node, left, ast.UnaryOp(ast.USub(), right))
-        yield "flip_term", ast.BinOp(left, ast.Add(), right), ""
+    elif isinstance(node.op, (ast.Add, ast.Sub)):
+        yield from edits_of_sum(node)
     elif isinstance(node.op, ast.Pow):
         yield "drop_power", left, ""
         yield from _edits_of_power(node)
     yield from _edits_of_entrywise(node)
+    yield from edits_of_softmax_slope(node)
 
 
 def _edits_of_divisor(left: ast.expr, right: ast.expr) -> Iterator[Alternative]:
@@ -187,9 +192,16 @@ def _edits_of_divisor(left: ast.expr, right: ast.expr) -> Iterator[Alternative]:
 
 def _edits_of_factors(left: ast.expr, right: ast.expr) -> Iterator[Alternative]:
     for kept, dropped in ((left, right), (right, left)):
-        yield "drop_mask" if is_mask(dropped) else "drop_factor", kept, first_name(dropped)
+        kind = "change_constant" if _is_number(dropped) else "drop_mask" if is_mask(dropped) else "drop_factor"
+        yield kind, kept, first_name(dropped)
+        if isinstance(kept, (ast.BinOp, ast.Name)) and not _is_number(dropped):
+            yield "mask_selects", parsed("(L)[(R) != 0]", L=kept, R=dropped), first_name(dropped)
     if not is_mask(right) and not isinstance(right, ast.Constant):
         yield "divide_not_multiply", ast.BinOp(left, ast.Div(), right), first_name(right)
+
+
+def _is_number(node: ast.expr) -> bool:
+    return isinstance(node.operand if isinstance(node, ast.UnaryOp) else node, ast.Constant)
 
 
 def _edits_of_power(node: ast.BinOp) -> Iterator[Alternative]:
@@ -202,19 +214,6 @@ def _edits_of_power(node: ast.BinOp) -> Iterator[Alternative]:
             number = ast.Constant(abs(wrong))
             exponent = ast.UnaryOp(ast.USub(), number) if wrong < 0 else number
             yield "other_power", ast.BinOp(node.left, ast.Pow(), exponent), ""
-
-
-def _edits_of_terms(node: ast.BinOp, left: ast.expr, right: ast.expr) -> Iterator[Alternative]:
-    # If only 1 is left of `1 - h`, it is clearer to report that the whole factor is missing.
-    if not isinstance(left, ast.Constant):
-        yield "drop_term", left, first_name(node.right)
-    if not isinstance(right, ast.Constant):
-        yield "drop_term", right, first_name(node.left)
-    if isinstance(left, ast.BinOp) and isinstance(left.op, (ast.Add, ast.Sub)):
-        first: ast.expr = left
-        while isinstance(first, ast.BinOp) and isinstance(first.op, (ast.Add, ast.Sub)):
-            first = first.left
-        yield "drop_terms", first, ""
 
 
 def _edits_of_entrywise(node: ast.BinOp) -> Iterator[Alternative]:
@@ -233,6 +232,8 @@ def _edits_of_entrywise(node: ast.BinOp) -> Iterator[Alternative]:
         yield "power_of_difference", ast.BinOp(difference, ast.Pow(), right.right), first_name(right.left)
     if isinstance(node.op, ast.Sub) and not isinstance(left, ast.Constant):
         yield "sign_only", parsed("(L).sign()", L=node), ""
+        yield "clamped_difference", parsed("(L).clamp(-1, 1)", L=node), ""
+        yield "clamped_difference", parsed("(L).tanh()", L=node), ""
         yield "square_result", parsed("(L) ** 2", L=node), ""
         yield (
             "root_of_loss",
@@ -245,31 +246,35 @@ def _edits_of_call(node: ast.Call) -> Iterator[Alternative]:
     function = node.func
     if isinstance(function, ast.Name) and function.id == "len":
         yield from other_sizes(node)
+    if isinstance(function, ast.Name) and function.id == "range" and len(node.args) == 1:
+        shorter = ast.BinOp(node.args[0], ast.Sub(), ast.Constant(1))
+        yield "short_range", ast.Call(function, [shorter], []), ""
+        yield "short_range", ast.Call(function, [ast.Constant(1), node.args[0]], []), ""
     if isinstance(function, ast.Name) and not hasattr(builtins, function.id) and node.args:
         yield "drop_call", node.args[0], first_name(node.args[0])
     if not isinstance(function, ast.Attribute):
         return
     yield from _edits_of_method(node, function)
-    if not isinstance(function.value, ast.Name) or function.value.id not in ("torch", "F", "np"):
-        return
+    if function.attr == "one_hot" and node.args:
+        yield "set_in_every_row", parsed("(L).amax(0, keepdim=True)", L=node), first_name(node.args[0])
+    if isinstance(function.value, ast.Name) and function.value.id in ("torch", "F", "np"):
+        yield from _edits_of_function_call(node, function)
+
+
+def _edits_of_function_call(node: ast.Call, function: ast.Attribute) -> Iterator[Alternative]:
     if function.attr == "where" and len(node.args) == 3:
         condition, chosen, otherwise = node.args
         yield "drop_mask", chosen, first_name(condition)
         yield "flip_comparison", ast.Call(function, [condition, otherwise, chosen], node.keywords), ""
-    elif function.attr in ALONG_AN_AXIS:
-        yield from _edits_of_axis(ast.Call(function, node.args[1:], node.keywords), function, node.args[:1])
+    elif function.attr in ALONG_AN_AXIS and node.args:
+        yield from edits_of_softmax(node, function, is_method=False)
     elif len(node.args) == 1:
         yield "drop_function", node.args[0], first_name(node.args[0])
 
 
-def _edits_of_method(node: ast.Call, function: ast.Attribute) -> Iterator[Alternative]:
+def _overwrites(node: ast.Call, function: ast.Attribute) -> Iterator[Alternative]:
+    """What adds to entries, so that only the last number for each of them is kept."""
     receiver = function.value
-    if function.attr in ("sum", "mean"):
-        reduction = "mean" if function.attr == "sum" else "sum"
-        swapped = ast.Call(ast.Attribute(receiver, reduction, ast.Load()), node.args, node.keywords)
-        yield f"{reduction}_for_{function.attr}", swapped, ""
-    if function.attr == "mean":
-        yield from _edits_of_mean(node, receiver)
     if function.attr == "at" and isinstance(receiver, ast.Attribute) and receiver.attr == "add" and len(node.args) == 3:
         d, i, s = map(ast.unparse, node.args)  # d[i] += s, as an expression
         yield "overwrite", ast.parse(f"{d}.__setitem__({i}, {d}[{i}] + {s})", mode="eval").body, ""
@@ -281,16 +286,34 @@ def _edits_of_method(node: ast.Call, function: ast.Attribute) -> Iterator[Altern
             selected = ast.Call(ast.Attribute(receiver, "index_select", ast.Load()), [dim, index], [])
             yield "overwrite", ast.Call(instead, [dim, index, ast.BinOp(selected, ast.Add(), source)], []), ""
         yield "overwrite", ast.Call(instead, node.args, node.keywords), ""
+
+
+def _edits_of_method(node: ast.Call, function: ast.Attribute) -> Iterator[Alternative]:
+    receiver = function.value
+    yield from _overwrites(node, function)
     if function.attr in ("reshape", "view") and len(node.args) in (3, 5):
         yield "reshaped_operand", _filled_in_another_order(node, receiver), first_name(receiver)
     if function.attr in REDUCTIONS:
-        yield "drop_sum", receiver, ""
-        yield from _edits_of_axis(node, function)
+        yield from edits_of_reduction(node, function)
+    elif function.attr in ALONG_AN_AXIS:
+        if not (isinstance(receiver, ast.Name) and receiver.id in ("torch", "F")):
+            yield from edits_of_softmax(node, function, is_method=True)
+    elif function.attr == "repeat_interleave" and node.args:
+        yield "drop_function", receiver, first_name(receiver)
+        yield from _repeated(node, receiver)
     elif function.attr in ("t", "transpose", "permute"):
         yield "drop_transpose", receiver, ""
         yield "reshaped_operand", parsed("(X).reshape((L).shape)", X=receiver, L=node), first_name(receiver)
     elif function.attr not in ("size", "numel", "dim", "clone", "to", "type", "float", "double"):
         yield "drop_function", receiver, first_name(receiver)
+
+
+def _repeated(node: ast.Call, receiver: ast.expr) -> Iterator[Alternative]:
+    """`a b a b` where a repeat of each entry, `a a b b`, belongs."""
+    axes = [keyword.value for keyword in node.keywords if keyword.arg == "dim"] + node.args[1:2]
+    if axes:
+        code = f"torch.cat([(X)] * ({ast.unparse(node.args[0])}), dim={ast.unparse(axes[0])})"
+        yield "repeated_as_a_whole", parsed(code, X=receiver), first_name(receiver)
 
 
 def _filled_in_another_order(node: ast.Call, receiver: ast.expr) -> ast.expr:
@@ -300,39 +323,6 @@ def _filled_in_another_order(node: ast.Call, receiver: ast.expr) -> ast.expr:
     filled_by_columns = ast.Call(ast.Attribute(receiver, "reshape", ast.Load()), [rows, *second, *first], [])
     order = [0, *range(1 + half, 1 + 2 * half), *range(1, 1 + half)]
     return ast.Call(ast.Attribute(filled_by_columns, "permute", ast.Load()), [number(axis) for axis in order], [])
-
-
-def _edits_of_mean(node: ast.Call, receiver: ast.expr) -> Iterator[Alternative]:
-    """A mean that divides by a number that is one too small or too large."""
-    axes = [keyword.value for keyword in node.keywords if keyword.arg in ("dim", "axis")] + node.args[:1]
-    size = "(X).numel()" if not axes else f"(X).shape[{ast.unparse(axes[0])}]"
-    if not axes or integer_in(axes[0]) is not None:
-        for change in ("- 1", "+ 1"):
-            yield "size_off_by_one", parsed(f"(L) * {size} / ({size} {change})", L=node, X=receiver), ""
-
-
-def _edits_of_axis(node: ast.Call, function: ast.Attribute, before: Sequence[ast.expr] = ()) -> Iterator[Alternative]:
-    """
-    Edits of the axes of a reduction.
-
-    Args:
-        before: The arguments that come before the axis.
-    """
-    keepdim = [keyword for keyword in node.keywords if keyword.arg in KEEPS]
-    rest = [keyword for keyword in node.keywords if keyword.arg not in ("dim", "axis", *KEEPS)]
-    axes = [keyword.value for keyword in node.keywords if keyword.arg in ("dim", "axis")] + node.args[:1]
-    axis = next((integer_in(value) for value in axes), None)
-    if keepdim:
-        yield "drop_keepdim", ast.Call(function, node.args, [k for k in node.keywords if k.arg not in KEEPS]), ""
-    if axis is not None:
-        wrong_axis = ast.keyword("dim", number(OTHER_AXIS.get(axis, 0)))
-        yield "other_axis", ast.Call(function, list(before), [wrong_axis, *keepdim, *rest]), ""
-    for several in (value.elts for value in axes if isinstance(value, ast.Tuple)):
-        for left_out in several:
-            fewer = ast.Tuple([kept for kept in several if kept is not left_out], ast.Load())
-            yield "drop_axis", ast.Call(function, [], [ast.keyword("dim", fewer), *keepdim, *rest]), ""
-    if axes and not before:
-        yield "sum_of_everything", ast.Call(function, [], rest), ""
 
 
 _EDITS: dict[type[ast.AST], Callable[[Any], Iterator[Alternative]]] = {

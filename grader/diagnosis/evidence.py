@@ -18,6 +18,7 @@ from grader.diagnosis.wording import observation
 from grader.execution.calls import Returned
 from grader.model import Outcome
 from grader.notebook.scope import Scope
+from grader.notebook.written import Written
 from grader.reference.networks import network_names
 
 T = TypeVar("T")
@@ -60,6 +61,7 @@ class Evidence:
         returned: What became of the call on each case.
         outputs: The tensors that were returned, for each case on which tensors were returned.
         scope: What the function reads from outside itself.
+        written: What stands in the student's own code.
         place: The number of the only part of the result that this is about; None if it is about all of them.
     """
 
@@ -69,6 +71,7 @@ class Evidence:
     returned: tuple[Returned, ...]
     outputs: tuple[CaseOutput, ...]
     scope: Scope
+    written: Written = dataclasses.field(default_factory=Written)
     place: int | None = None
 
     def of_part(self, place: int) -> Evidence:

@@ -4,6 +4,7 @@ Recognises mistakes in the form of an answer: its type, shape and size.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 
 import torch
@@ -24,6 +25,7 @@ __all__ = [
 _BringBack = Callable[[torch.Tensor, torch.Tensor], torch.Tensor | None]
 """Gives a tensor the shape of the expected one by undoing one mistake; returns None if that is not possible."""
 
+_MOST_DIMENSIONS = 4
 _FEWEST_CLIPPED = 3
 """How many entries must be at the bound: one or two may be there by chance."""
 
@@ -77,8 +79,10 @@ def right_numbers_in_another_shape(evidence: Evidence) -> Iterator[Explanation]:
     got, expected = tuple(first.tensors[target].shape), tuple(first.case.expected[target].shape)
     for key, diagnosis_id, bring_back in (
         ("transposed", "transposed", _transposed),
+        ("dimensions_swapped", "transposed", _permuted),
         ("dropped_dim", "dropped_dim", _with_dimension),
         ("extra_dim", "wrong_dimension", _without_dimension),
+        ("other_shape", "wrong_dimension", _refilled),
         ("not_summed", "not_summed", _summed),
         ("repeated", "broadcast_shape", _first_of_repeated),
     ):
@@ -103,6 +107,22 @@ def _is_right_once(evidence: Evidence, bring_back: _BringBack) -> bool:
 
 def _transposed(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
     return got.mT if got.ndim == 2 and got.mT.shape == expected.shape else None
+
+
+def _permuted(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
+    """The only order of more than two dimensions in which the shapes are the same."""
+    if not 2 < got.ndim == expected.ndim <= _MOST_DIMENSIONS:
+        return None
+    orders = [
+        order
+        for order in itertools.permutations(range(got.ndim))
+        if [got.shape[axis] for axis in order] == list(expected.shape)
+    ]
+    return got.permute(orders[0]).contiguous() if len(orders) == 1 else None
+
+
+def _refilled(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
+    return got.reshape(expected.shape) if got.numel() == expected.numel() else None
 
 
 def _with_dimension(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:

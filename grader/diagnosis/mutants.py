@@ -22,12 +22,14 @@ from typing import Any
 
 from grader.assignment.cells import regions_in
 from grader.assignment.misconceptions import Misconception
-from grader.diagnosis.arrays import for_arrays, with_methods
+from grader.diagnosis.arrays import for_arrays
 from grader.diagnosis.edits import edited_everywhere, edits_of
+from grader.diagnosis.plain import Root, root_of
 from grader.diagnosis.roles import in_terms, names_read, no_numbers
+from grader.diagnosis.whole import edits_of_function
 from grader.diagnosis.wording import table
 
-__all__ = ["EDITS", "Edit", "Mutant", "as_mutant", "make_mutants", "make_pairs", "plain_code"]
+__all__ = ["EDITS", "Edit", "Mutant", "as_mutant", "make_mutants", "make_pairs"]
 
 EVERYWHERE = (
     "other_axis",
@@ -40,13 +42,28 @@ EVERYWHERE = (
     "flip_term",
     "sum_of_everything",
     "size_off_by_one",
+    "other_size",
+    "repeated_as_a_whole",
+    "short_range",
 )
 """Edits that are also made in all places at once: people who mix up two axes do so more than once."""
 
 _IN_TERMS = {"drop_sum": "own_entry_only", "drop_keepdim": "keepdim_in_term"}
+_LEFT_OUT = ("drop_term", "drop_terms", "drop_several")
 """What some edits are called inside of a sum, where they have other consequences."""
 
-ONCE_MORE = ("sigmoid_once_more", "tanh_once_more")
+OF_LOSSES = ("loss_without_logarithm", "another_logarithm")
+"""Edits that bring in the value that the loss is of, which is no gradient."""
+
+OF_ONE_ARGUMENT = (
+    "sigmoid_once_more",
+    "tanh_once_more",
+    "softmax_once_more",
+    "first_row_for_all",
+    "last_row_for_all",
+    "first_part_for_all",
+    "last_part_for_all",
+)
 """Edits that are made wherever an argument occurs: students who take an output for the input do so everywhere."""
 
 MUTANTS_TO_EDIT_AGAIN = 50
@@ -127,7 +144,7 @@ def make_mutants(code: str, name: str, upstream: tuple[str, ...], *, arrays: str
         upstream: The parameters that are upstream gradients.
         arrays: "torch" or "numpy": what it computes with.
     """
-    root = _root(code, name)
+    root = root_of(code, name)
     known = {ast.unparse(root)}
     mutants = []
     for draft in _drafts(root, upstream, arrays, frozenset[int]().union(*regions_in(code))):
@@ -160,7 +177,7 @@ def make_pairs(
     drafts = [
         (first, second)
         for first in [single for single in singles if not single.edits[0].alone][:MUTANTS_TO_EDIT_AGAIN]
-        for second in _drafts(_root(first.code, name), upstream, arrays)
+        for second in _drafts(root_of(first.code, name), upstream, arrays)
         if not second.edit.alone and second.edit.diagnosis != first.edits[0].diagnosis
     ]
     drafts.sort(key=lambda pair: pair[0].edits[0].rank + pair[1].edit.rank)
@@ -172,7 +189,8 @@ def make_pairs(
         text = second.write()
         if text in known:
             continue
-        if "drop_upstream" in (first.edits[0].name, second.edit.name) and set(upstream) <= set(second.loads):
+        names = {first.edits[0].name, second.edit.name}
+        if names & {"drop_upstream", "drop_term_of_upstream"} and set(upstream) <= set(second.loads):
             continue  # one edit restored the upstream gradient that the other had dropped
         known.add(text)
         both = [(first.edits[0], first.operands[0]), (second.edit, second.operand)]
@@ -213,7 +231,7 @@ class _Draft:
 
 
 def _drafts(
-    root: _Root, upstream: tuple[str, ...], arrays: str, written: frozenset[int] = frozenset()
+    root: Root, upstream: tuple[str, ...], arrays: str, written: frozenset[int] = frozenset()
 ) -> Iterator[_Draft]:
     """The drafts of a function, or of each one in a cell; `written` are the lines that students write, if known."""
     for function in ast.walk(root):
@@ -228,7 +246,7 @@ class _Drafter:
         self,
         function: ast.FunctionDef,
         upstream: tuple[str, ...],
-        root: _Root,
+        root: Root,
         arrays: str,
         written: frozenset[int],
     ) -> None:
@@ -249,8 +267,10 @@ class _Drafter:
             if self._kinds[kind] > 1:
                 yield self._edit_everywhere(kind, self._arguments)
         others = [name for name in self._arguments if name not in self._upstream]
-        for name, kind in itertools.product(others, ONCE_MORE):
+        for name, kind in itertools.product(others, OF_ONE_ARGUMENT):
             yield self._edit_everywhere(kind, (name,), operand=name)
+        for kind, edited, name in edits_of_function(self._function, self._upstream):
+            yield self._draft_of(kind, ast.fix_missing_locations(edited), operand=name)
         for name in self._upstream:
             if name in self._arguments:
                 passing = copy.copy(self._function)
@@ -272,6 +292,8 @@ class _Drafter:
                 continue
             place = places[id(node)]
             for kind, replacement, operand in edits_of(node, self._arguments):
+                if kind in OF_LOSSES and operand in self._upstream:
+                    continue
                 self._kinds[kind] += 1
                 instead = for_arrays(copy.deepcopy(replacement)) if self._arrays == "numpy" else replacement
                 loads = self._loads
@@ -307,7 +329,7 @@ class _Drafter:
         if kind == "operand_of_ones" and operand in self._upstream and self._loads.count(operand) == 1:
             dropped = [operand]
         return _Draft(
-            edit=EDITS["drop_upstream" if dropped else kind],
+            edit=EDITS[("drop_term_of_upstream" if kind in _LEFT_OUT else "drop_upstream") if dropped else kind],
             site=site,
             operand=dropped[0] if dropped else operand,
             loads=loads,
@@ -315,14 +337,11 @@ class _Drafter:
         )
 
 
-_Root = ast.FunctionDef | ast.Module
-"""What is written out: one function, or all of a cell."""
-
 _Place = tuple[ast.AST, str, int | None]
 """The place of a node in a tree: its parent, the field of the parent, and the position in it if that is a list."""
 
 
-def _places(root: _Root) -> dict[int, _Place]:
+def _places(root: Root) -> dict[int, _Place]:
     places: dict[int, _Place] = {id(root): (ast.Module([root] if isinstance(root, ast.stmt) else [], []), "body", 0)}
     for parent in ast.walk(root):
         for field, value in ast.iter_fields(parent):
@@ -362,38 +381,8 @@ def _replaced(place: _Place, node: ast.AST, replacement: ast.AST) -> Iterator[No
         put(node)
 
 
-def _written(root: _Root, place: _Place, node: ast.AST, replacement: ast.AST) -> str:
+def _written(root: Root, place: _Place, node: ast.AST, replacement: ast.AST) -> str:
     if node is root:
         return ast.unparse(replacement)
     with _replaced(place, node, replacement):
         return ast.unparse(root)
-
-
-# ------------------------------------------------------------------------------------------------- parts of functions
-
-
-def plain_code(code: str, name: str) -> str:
-    """The code of a solution as mutants have it: without docstrings, annotations and comments."""
-    return ast.unparse(_root(code, name))
-
-
-def _root(code: str, name: str) -> _Root:
-    """The syntax tree of a function, or of all functions and classes of a cell, without docstrings and annotations."""
-    module: ast.Module = with_methods(ast.parse(code))
-    definitions = [node for node in module.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
-    for node in ast.walk(module):
-        if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:] or [ast.Pass()]
-        if isinstance(node, ast.FunctionDef):
-            node.returns = None
-            for argument in node.args.args:
-                argument.annotation = None
-    if not definitions:  # straight lines
-        lines = module.body[1:] if ast.get_docstring(module) is not None else module.body
-        function = ast.parse(f"def {name}(): pass").body[0]
-        assert isinstance(function, ast.FunctionDef)
-        function.body = lines
-        return function
-    if [node.name for node in definitions] == [name] and isinstance(definitions[0], ast.FunctionDef):
-        return definitions[0]
-    return module

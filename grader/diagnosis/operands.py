@@ -8,11 +8,11 @@ import ast
 import itertools
 from collections.abc import Iterator, Sequence
 
-from grader.diagnosis.syntax import Alternative, first_name, integer_in, number
+from grader.diagnosis.syntax import Alternative, first_name, integer_in, is_called_like_a_size, number
 
-__all__ = ["edits_of_argument", "edits_of_subscript", "other_sizes"]
+__all__ = ["OF_TENSORS", "edits_of_argument", "edits_of_subscript", "in_every_row", "is_size", "other_sizes"]
 
-ONCE_MORE = ("sigmoid", "tanh")
+ONCE_MORE = {"sigmoid": "sigmoid()", "tanh": "tanh()", "softmax": "softmax(-1)"}
 """Functions that an operand has been through already, and that the edit applies again."""
 
 _CHANGES = (
@@ -24,13 +24,13 @@ _CHANGES = (
     ("operand_to_mask", "(X > 0)"),
     ("first_row_for_all", "X[:1].expand_as(X)"),
     ("last_row_for_all", "X[-1:].expand_as(X)"),
-    ("mean_row_for_all", "X.mean(0, keepdim=True).expand_as(X)"),
+    ("first_part_for_all", "X[:, :1].expand_as(X)"),
+    ("last_part_for_all", "X[:, -1:].expand_as(X)"),
     ("drop_last_row", "X[:-1]"),
     ("only_first_row", "X[:1]"),
     ("only_last_row", "X[-1:]"),
     ("operand_of_ones", "(X * 0 + 1)"),
-    *((f"{function}_once_more", f"X.{function}()") for function in ONCE_MORE),
-    ("operand_summed", "X.sum().expand_as(X)"),
+    *((f"{function}_once_more", f"X.{call}") for function, call in ONCE_MORE.items()),
     ("operand_summed", "X.sum(0, keepdim=True).expand_as(X)"),
     ("operand_summed", "X.sum(-1, keepdim=True).expand_as(X)"),
     ("operand_flipped", "X.flip(0)"),
@@ -38,12 +38,16 @@ _CHANGES = (
 )
 """What people write in place of an operand X."""
 
+OF_TENSORS = frozenset(kind for kind, _ in _CHANGES)
+"""Edits of what is a tensor. One of a text such as "relu" would only choose another branch of the solution."""
+
 
 def edits_of_argument(node: ast.Name, arguments: Sequence[str]) -> Iterator[Alternative]:
     """Edits of an argument that is read."""
     for name in arguments:
         if name != node.id:
             yield "wrong_operand", ast.Name(name, ast.Load()), name
+            yield "operand_added", ast.parse(f"({node.id} + {name})", mode="eval").body, name
     for kind, code in _CHANGES:
         yield kind, ast.parse(code.replace("X", node.id), mode="eval").body, node.id
 
@@ -55,7 +59,8 @@ def edits_of_subscript(node: ast.Subscript) -> Iterator[Alternative]:
     index = integer_in(node.slice)
     if isinstance(node.value, ast.Attribute) and node.value.attr == "shape":
         if index is not None:
-            yield "other_size", ast.Subscript(node.value, ast.Constant(1 if index == 0 else 0), ast.Load()), ""
+            for axis in sorted({0, 1, 2, -1} - {index}, key=abs):
+                yield "other_size", ast.Subscript(node.value, number(axis), ast.Load()), ""
             yield "other_size", ast.Call(ast.Attribute(node.value.value, "numel", ast.Load()), [], []), ""
         yield from other_sizes(node)
         return
@@ -65,6 +70,34 @@ def edits_of_subscript(node: ast.Subscript) -> Iterator[Alternative]:
         yield from _flipped(node, node.slice)
     if isinstance(node.slice, (ast.Tuple, ast.Slice)):
         yield "drop_index", node.value, ""
+
+
+def in_every_row(target: ast.expr) -> Iterator[ast.Subscript]:
+    """`d[:, y]` for `d[torch.arange(n), y]`."""
+    if not isinstance(target, ast.Subscript) or not isinstance(target.slice, ast.Tuple):
+        return
+    indices = target.slice.elts
+    everywhere = [ast.Slice() if _counts_rows(index) else index for index in indices]
+    if any(map(_counts_rows, indices)):
+        yield ast.Subscript(target.value, ast.Tuple(everywhere, ast.Load()), target.ctx)
+
+
+def _counts_rows(index: ast.expr) -> bool:
+    return isinstance(index, ast.Call) and isinstance(index.func, ast.Attribute) and index.func.attr == "arange"
+
+
+def is_size(node: ast.expr) -> bool:
+    """Whether an expression is the size of a tensor: `len(x)`, `x.shape[0]`, `n`, or products of such."""
+    if isinstance(node, ast.BinOp):
+        return isinstance(node.op, ast.Mult) and is_size(node.left) and is_size(node.right)
+    if isinstance(node, ast.Name):
+        return is_called_like_a_size(node.id)
+    if isinstance(node, ast.Subscript):
+        return isinstance(node.value, ast.Attribute) and node.value.attr == "shape"
+    function = node.func if isinstance(node, ast.Call) else None
+    if isinstance(function, ast.Name):
+        return function.id == "len"
+    return isinstance(function, ast.Attribute) and function.attr in ("size", "numel")
 
 
 def other_sizes(size: ast.expr) -> Iterator[Alternative]:

@@ -19,7 +19,7 @@ import torch
 from grader.assignment.load import Assignment
 from grader.calling.exercise import Exercise
 from grader.calling.nested import with_tensors
-from grader.diagnosis.mutants import plain_code
+from grader.diagnosis.plain import plain_code
 from grader.diagnosis.wording import observation
 from grader.execution.calls import Returned
 from grader.reference.answers import answer_of, in_float64

@@ -15,7 +15,7 @@ from grader.diagnosis.evidence import Evidence, Explanation
 from grader.diagnosis.projection import CaseOutput, different_numbers
 from grader.model import Outcome
 
-__all__ = ["rearranged", "reordered", "swapped_outputs", "wrong_region"]
+__all__ = ["extra_term", "rearranged", "reordered", "swapped_outputs", "wrong_region"]
 
 _MOST_DIMENSIONS = 4
 _FEWEST_NUMBERS = 3
@@ -25,6 +25,9 @@ _NEARLY_ALL = 0.98
 """A few numbers in a part that is wrong may be right by chance."""
 
 _CLOSE = 1e-4
+_SMALLEST_IMAGE = 3
+_CLEARLY = 20
+"""How many times larger than what rounding explains a difference must be, to be compared with an argument."""
 
 _Change = Callable[[torch.Tensor], torch.Tensor]
 
@@ -154,7 +157,12 @@ def wrong_region(evidence: Evidence) -> Iterator[Explanation]:
         wrong.append((got.double() - expected).abs() > tolerance)
         # Where both are zero, being right proves nothing.
         matters.append((got.double().abs() > tolerance) | (expected.abs() > tolerance))
-    for key, facts, regions in (*_signs(evidence, target), *_slabs(wrong)):
+    for key, facts, regions in (
+        *_signs(evidence, target),
+        *_labels(evidence, target),
+        *_slabs(wrong),
+        *_borders(wrong),
+    ):
         if all(map(_is_wrong_exactly_in, regions, wrong, matters)):
             if key == "region_of_sign" and _are_multiples(evidence, target, regions):
                 yield Explanation(id="wrong_slope", message=evidence.say("region_of_another_slope", **facts))
@@ -203,6 +211,41 @@ def _signs(evidence: Evidence, target: int) -> Iterator[tuple[str, dict[str, str
         yield "region_of_sign", right_where, [argument > 0 for argument in arguments]
 
 
+def _labels(evidence: Evidence, target: int) -> Iterator[tuple[str, dict[str, str], list[torch.Tensor]]]:
+    """The entry of each row that an argument of whole numbers names; and all the others."""
+    rights = [output.case.expected[target] for output in evidence.outputs]
+    for name in evidence.outputs[0].case.tensors:
+        arguments = [output.case.tensors[name] for output in evidence.outputs]
+        if name in evidence.scope.unused or any(
+            argument.dtype is not torch.int64 or right.ndim != 2 or argument.shape != right.shape[:1]
+            for argument, right in zip(arguments, rights, strict=True)
+        ):
+            continue
+        named = [
+            torch.arange(right.shape[1]) == argument[:, None] for argument, right in zip(arguments, rights, strict=True)
+        ]
+        yield "region_of_labels", {"argument": name, "where": "in all the others"}, [~mask for mask in named]
+        yield "region_of_labels", {"argument": name, "where": "there"}, named
+
+
+def _borders(wrong: Sequence[torch.Tensor]) -> Iterator[tuple[str, dict[str, str], list[torch.Tensor]]]:
+    """The border of images, and their inside; the diagonal of square matrices, and what is not on it."""
+    if any(tensor.ndim < 2 or min(tensor.shape[-2:]) < _SMALLEST_IMAGE for tensor in wrong):
+        return
+    edges, diagonals = [], []
+    for tensor in wrong:
+        edge = torch.ones(tensor.shape[-2:], dtype=torch.bool)
+        edge[1:-1, 1:-1] = False
+        edges.append(edge.expand_as(tensor))
+        diagonals.append(torch.eye(*tensor.shape[-2:], dtype=torch.bool).expand_as(tensor))
+    if all(tensor.ndim > 2 for tensor in wrong):
+        yield "region_of_rows", {"place": "its border"}, edges
+        yield "region_of_rows", {"place": "its inside, away from the border"}, [~edge for edge in edges]
+    if all(tensor.shape[-1] == tensor.shape[-2] for tensor in wrong):
+        yield "region_of_rows", {"place": "its diagonal"}, diagonals
+        yield "region_of_rows", {"place": "the entries that are not on its diagonal"}, [~each for each in diagonals]
+
+
 def _slabs(wrong: Sequence[torch.Tensor]) -> Iterator[tuple[str, dict[str, str], list[torch.Tensor]]]:
     """The rows that have wrong entries, or the columns, or the parts along another dimension, if they have a name."""
     dimensions = {tensor.ndim for tensor in wrong}
@@ -240,3 +283,37 @@ def _names_of(chosen: torch.Tensor, axis: int, ndim: int) -> list[str]:
     if count == 1:
         names.append(f"{one} {indices[0]}{where}")
     return sorted(names, key=lambda name: name.startswith("all ") != (2 * count > size))
+
+
+# --------------------------------------------------------------------------------------------------------- extra terms
+
+
+def extra_term(evidence: Evidence) -> Iterator[Explanation]:
+    """The answer is the right gradient and a multiple of an argument, which the student's code reads."""
+    target = evidence.wrong_target
+    for name in evidence.outputs[0].case.tensors:
+        if name in evidence.written.words and _differs_by(evidence, target, name):
+            yield Explanation(id="extra_term", message=evidence.say("extra_term", name=name))
+            return
+
+
+def _differs_by(evidence: Evidence, target: int, name: str) -> bool:
+    """Whether an answer and the right one differ by an argument times a number: the same one, or that over N."""
+    factors = []
+    for output in evidence.outputs:
+        got, right, argument = output.tensors[target].double(), output.case.expected[target], output.case.tensors[name]
+        if not got.shape == right.shape == argument.shape or not argument.is_floating_point():
+            return False
+        argument, rest = argument.double(), got - right
+        compared = output.case.compare(output.tensors[target], target=target, argument_dtype=output.argument_dtype)
+        largest, tolerance = float(rest.abs().max()), compared.tolerance or 0.0
+        factor = float((rest * argument).sum()) / max(float((argument * argument).sum()), 1e-30)
+        if largest < _CLEARLY * tolerance or different_numbers(argument) < _FEWEST_NUMBERS:
+            return False
+        if not bool(((rest - factor * argument).abs() <= tolerance + _CLOSE * largest).all()):
+            return False
+        factors.append((factor, output.case.rows))
+    (first, rows), *others = factors
+    return all(math.isclose(factor, first, rel_tol=1e-3) for factor, _ in others) or all(
+        math.isclose(factor * count, first * rows, rel_tol=1e-3) for factor, count in others
+    )

@@ -49,6 +49,11 @@ class CaseOutput:
         computable = (t.half() if t.is_floating_point() and t.itemsize == 1 else t for t in tensors)
         return CaseOutput(case=case, argument_dtype=argument_dtype, tensors=tuple(computable))
 
+    @property
+    def size_of_terms(self) -> float:
+        """The largest number that arrives from upstream: what is left of such numbers is rounding if they cancel."""
+        return max((float(d.abs().max()) for d in self.case.cotangents.values() if d.numel()), default=0.0)
+
     def equals(self, expected: torch.Tensor, *, target: int) -> bool:
         """Whether the tensor of a target is the expected one (any shape, float64), except for rounding."""
         compared = self.case.compare(
@@ -80,10 +85,24 @@ def _directions(size: int) -> torch.Tensor:
     return torch.from_numpy(2 * signs - 1)
 
 
-def agrees(got: Tensors, case: Case, expected: Tensors, *, argument_dtype: torch.dtype = torch.float64) -> bool:
-    """Whether two answers to a case are the same, except for rounding."""
+def agrees(
+    got: Tensors,
+    case: Case,
+    expected: Tensors,
+    *,
+    argument_dtype: torch.dtype = torch.float64,
+    size_of_terms: float = 0.0,
+) -> bool:
+    """
+    Whether two answers to a case are the same, except for rounding.
+
+    Args:
+        size_of_terms: The size of the terms of which they are sums, if these may cancel.
+    """
     return len(got) == len(expected) and all(
-        case.compare(tensor, target=target, argument_dtype=argument_dtype, expected=right.double()).outcome
+        case.compare(
+            tensor, target=target, argument_dtype=argument_dtype, expected=right.double(), scale=size_of_terms
+        ).outcome
         is Outcome.MATCH
         for target, (tensor, right) in enumerate(zip(got, expected, strict=True))
     )
@@ -120,7 +139,7 @@ def fits(output: CaseOutput, student: tuple[Projection, ...], mutant: tuple[Proj
             tensor.double(),
             dtype=_coarser(output, tensor),
             terms=case.terms,
-            scale=case.scale_of(target),
+            scale=max(case.scale_of(target), output.size_of_terms),
             factor=case.tolerance,
         )
         distance = (observed.values - candidate.values).abs()

@@ -8,13 +8,18 @@ the student's numbers exactly, on every case, comes before one that only fits. W
 
 from __future__ import annotations
 
+import ast
 import dataclasses
+import itertools
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
 import torch
 
 from grader.diagnosis.bank import bank, evaluate
+from grader.diagnosis.choice import as_written, best_of, is_possible
 from grader.diagnosis.context import (
+    changes_outside,
     explain_reads,
     hard_coded_literal,
     ignores_upstream,
@@ -36,15 +41,21 @@ from grader.diagnosis.form import (
     wrong_type,
 )
 from grader.diagnosis.mutants import Mutant, as_mutant
-from grader.diagnosis.places import rearranged, reordered, swapped_outputs, wrong_region
+from grader.diagnosis.places import extra_term, rearranged, reordered, swapped_outputs, wrong_region
 from grader.diagnosis.precision import arguments_rounded, low_precision, nearly_right, rounded
 from grader.diagnosis.projection import agrees, fits, is_uniform, ratio
 from grader.model import Outcome
+from grader.notebook.written import written_in
 
 __all__ = ["recognise"]
 
 _EDITS_THAT_SCALE = ("mean_not_sum", "sum_not_mean", "off_by_one_size")
 """Diagnoses of edits that multiply the gradient by a constant, and say more about it than its value."""
+
+_MOST_ALIKE = 12
+"""Of how many mutants that return the student's numbers the best one is chosen, at most."""
+_ALIKE_S = 3.0
+"""How long others are looked for once one is found, of the processor's time."""
 
 Recogniser = Callable[[Evidence], Iterable[Explanation]]
 
@@ -58,15 +69,17 @@ def recognise(evidence: Evidence, *, together: bool = False) -> tuple[Explanatio
     """
     if together:
         recognisers: tuple[Recogniser, ...] = (
-            _named_misconception, swapped_outputs, _one_mistake, reads_network_global, keeps_state, ignores_upstream,
+            _named_misconception, swapped_outputs, _one_mistake, changes_outside, reads_network_global, keeps_state,
+            ignores_upstream,
         )  # fmt: skip
     elif evidence.is_complete:
         recognisers = (
             _named_misconception, not_finite, _mask_of_everything, wrong_dtype, swapped_outputs,
-            right_numbers_in_another_shape, _constant_factor, rearranged, _one_mistake, reads_network_global,
-            keeps_state, ignores_upstream,
-            arguments_rounded, low_precision, rounded, rescaled, nearly_right, reordered, _mistake_and_factor,
-            wrong_region, redefined_helper, _two_mistakes, broadcast_shape, reads_global, unused_argument,
+            right_numbers_in_another_shape, _constant_factor, rearranged, _one_mistake, changes_outside,
+            reads_network_global, keeps_state, ignores_upstream,
+            arguments_rounded, low_precision, rounded, rescaled, extra_term, nearly_right, reordered,
+            _mistake_and_factor, wrong_region, redefined_helper, _two_mistakes, broadcast_shape, reads_global,
+            unused_argument,
         )  # fmt: skip
     else:
         recognisers = (
@@ -103,24 +116,40 @@ def _constant_factor(evidence: Evidence) -> Iterator[Explanation]:
     factor = _factor_of(evidence)
     if factor is None:
         return
+    written = evidence.written
     if factor.is_sign:
         yield Explanation(id="sign", message=evidence.say("sign"))
         return
-    scaling = next((m for m in _matching_mutants(evidence) if m.edits[0].diagnosis in _EDITS_THAT_SCALE), None)
+    scaling = next(
+        (
+            mutant
+            for mutant in _matching_mutants(evidence)
+            if mutant.edits[0].diagnosis in _EDITS_THAT_SCALE and is_possible(mutant, written)
+        ),
+        None,
+    )
     if scaling is not None and (factor.is_likely or scaling.edits[0].diagnosis == "off_by_one_size"):
         yield _explain_edit(evidence, scaling)
         return
     if factor.logarithm:
         yield Explanation(id="wrong_slope", message=evidence.say("factor_of_logarithm", factor=factor.text))
+    elif factor.text.startswith("1/") and factor.is_likely and _averages_instead(evidence):
+        yield Explanation(id="mean_not_sum", message=evidence.say("averages_instead", factor=factor.text))
     elif factor.power and evidence.scope.reads:
         yield explain_reads(evidence, evidence.scope.reads)
-    elif factor.hard_coded:
+    elif factor.hard_coded and (not written.is_known or factor.hard_coded in written.numbers):
         yield Explanation(id="hard_coded_size", message=evidence.say("hard_coded_size", size=factor.hard_coded))
     elif factor.power:
         count = evidence.outputs[0].case.rows
         yield Explanation(id="constant_factor", message=evidence.say("factor_rows", factor=factor.text, count=count))
     else:
         yield Explanation(id="constant_factor", message=evidence.say("factor", factor=factor.text))
+
+
+def _averages_instead(evidence: Evidence) -> bool:
+    """Whether the student's code takes a mean and the solution takes none."""
+    solution = evidence.assignment.solution_code.get(evidence.exercise.name, "")
+    return bool(solution) and evidence.written.takes_a_mean and not written_in(ast.parse(solution)).takes_a_mean
 
 
 def _factor_of(evidence: Evidence) -> Factor | None:
@@ -156,7 +185,7 @@ def _fixed_sizes(evidence: Evidence) -> dict[str, list[int]]:
 
 def _one_mistake(evidence: Evidence) -> Iterator[Explanation]:
     """The answer is that of the solution with one mistake in it."""
-    mutant = next(_matching_mutants(evidence), None)
+    mutant = best_of(_alike(evidence), evidence.written)
     if mutant is not None:
         yield _explain_edit(evidence, mutant)
 
@@ -179,9 +208,21 @@ def _mask_of_everything(evidence: Evidence) -> Iterator[Explanation]:
 
 def _two_mistakes(evidence: Evidence) -> Iterator[Explanation]:
     """The answer is that of the solution with two mistakes in it."""
-    mutant = next(_matching_mutants(evidence, pairs=True), None)
+    if any(is_uniform(output.tensors[0]) for output in evidence.outputs):
+        return  # there are many ways to one number
+    mutant = best_of(_alike(evidence, pairs=True), evidence.written)
     if mutant is not None:
         yield from (_explain_edit(evidence, mutant, number) for number in range(len(mutant.edits)))
+
+
+def _alike(evidence: Evidence, *, pairs: bool = False) -> Iterator[Mutant]:
+    """The first mutants that match: one, and others as long as there is time."""
+    end = float("inf")
+    for mutant in itertools.islice(_matching_mutants(evidence, pairs=pairs), _MOST_ALIKE):
+        yield mutant
+        end = min(end, time.thread_time() + _ALIKE_S)
+        if time.thread_time() > end:
+            return
 
 
 def _matching_mutants(evidence: Evidence, *, pairs: bool = False) -> Iterator[Mutant]:
@@ -201,6 +242,8 @@ def _mistake_and_factor(evidence: Evidence) -> Iterator[Explanation]:
     sizes = _fixed_sizes(evidence)
     rows = [output.case.rows for output in evidence.outputs]
     for entry in bank(evidence.assignment, evidence.exercise):
+        if not is_possible(entry.mutant, evidence.written):
+            continue
         evaluated = slice(-len(entry.projections), None)
         of_mutant = [None if found is None else evidence.own(found) for found in entry.projections]
         ratios = [found for found in map(ratio, evidence.projections[evaluated], of_mutant) if found is not None]
@@ -237,6 +280,7 @@ def _reproduces(evidence: Evidence, mutant: Mutant, factors: Sequence[float] | N
             output.case,
             tuple(factor * tensor for tensor in evidence.own(result)),
             argument_dtype=output.argument_dtype,
+            size_of_terms=output.size_of_terms,
         )
         for result, factor, output in zip(results, factors, evidence.outputs, strict=True)
     )
@@ -245,6 +289,12 @@ def _reproduces(evidence: Evidence, mutant: Mutant, factors: Sequence[float] | N
 def _explain_edit(evidence: Evidence, mutant: Mutant, number: int = 0) -> Explanation:
     """The explanation for one of a mutant's edits. If two edits spoil two targets, either may be meant."""
     edit = mutant.edits[number]
+    if edit.name == "operand_sign" and mutant.operands[number] in evidence.exercise.targets:
+        return Explanation(id="other_loss", message=evidence.say("sign_of_target"))
+    part = evidence.parts[evidence.wrong_target] if len(evidence.exercise.parts) > 1 else ""
+    written = as_written(edit.name, evidence.written, part)
+    if written is not None:
+        return Explanation(id=written[0], message=evidence.say(written[1], name=written[2]))
     wrong = evidence.wrong_targets if len(mutant.edits) > 1 else (evidence.wrong_target,)
     text = edit.observation if evidence.is_gradient or not edit.of_value else edit.of_value
     operand = mutant.operands[number]

@@ -21,6 +21,7 @@ from grader.notebook.parsing import TooComplexError, defined_in, parse_code
 from grader.notebook.read import Notebook
 from grader.notebook.scope import Scope, called_in, notebook_data, scope_of
 from grader.notebook.syntax import why_not_python
+from grader.notebook.written import Written, written_in
 
 __all__ = ["Definition", "Finder", "FunctionIndex", "Place", "find_functions", "find_functions_in"]
 
@@ -58,6 +59,7 @@ class Definition:
         has_blank: Something in its cell raises, as a released cell does where an answer belongs.
         autograd: Uses of autograd that it mentions, or a function of the notebook that it calls: `In [5], line 3: …`.
         scope: What it uses besides its arguments.
+        written: What stands in its code, if it is that of an exercise.
     """
 
     name: str
@@ -66,6 +68,7 @@ class Definition:
     has_blank: bool = False
     autograd: tuple[str, ...] = ()
     scope: Scope = dataclasses.field(default_factory=Scope)
+    written: Written = dataclasses.field(default_factory=Written)
 
 
 class Finder(Protocol):
@@ -93,7 +96,8 @@ class _Cell:
     def whole(self, name: str) -> Definition:
         """The cell as straight lines, which define nothing."""
         code = Code(text=self.code.strip("\n"), cell=self.number, line=1 + _leading_blank_lines(self.code))
-        return Definition(name=name, code=code, is_blank=name in self.blanks, has_blank=name in self.blanks)
+        is_blank = name in self.blanks
+        return Definition(name=name, code=code, is_blank=is_blank, has_blank=is_blank, written=written_in(self.tree))
 
     @functools.cached_property
     def names(self) -> frozenset[str]:
@@ -145,6 +149,7 @@ class _Cells:
             has_blank=name in cell.blanks,
             autograd=self.autograd.evidence(node, cell.number) if in_full else (),
             scope=self._scope(node, cell) if in_full else Scope(),
+            written=written_in(node) if in_full else Written(),
         )
 
     def _scope(self, node: ast.stmt, cell: _Cell) -> Scope:

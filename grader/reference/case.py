@@ -85,8 +85,14 @@ class Case:
         target: int,
         argument_dtype: torch.dtype,
         expected: torch.Tensor | None = None,
+        scale: float = 0.0,
     ) -> Comparison:
-        """Compare a part of a result (its position) with the reference, or with another `expected` one."""
+        """
+        Compare a part of a result (its position) with the reference, or with another `expected` one.
+
+        Args:
+            scale: The size of the terms of the `expected` one, if it is larger than that of the reference's.
+        """
         right = self.expected[target] if expected is None else expected
         if self.is_squeezable and same_but_for_ones(got.shape, right.shape):
             got = got.reshape(right.shape)
@@ -100,6 +106,6 @@ class Case:
             right.double(),
             terms=self.terms,
             argument_dtype=argument_dtype,
-            scale=self.scale_of(target),
+            scale=max(self.scale_of(target), scale),
             factor=self.tolerance,
         )

@@ -177,7 +177,7 @@ TABLE: dict[str, tuple[str, Function, str | None]] = {
     "sum of other weights": ("grad_a1", lambda dyhat, w2: (dyhat * w2.exp().sum()).expand(-1, len(w2)), None),
     "N − 1": ("grad_yhat", lambda yhat, y: 2 * (yhat - y) / (len(y) - 1), "off_by_one_size"),
     "N − 3": ("grad_yhat", lambda yhat, y: 2 * (yhat - y) / (len(y) - 3), None),
-    "all terms but one": ("grad_b1", lambda dz1: dz1[:-1].sum(0, keepdim=True), "missing_term"),
+    "all terms but one": ("grad_b1", lambda dz1: dz1[:-1].sum(0, keepdim=True), "off_by_one_size"),
     "another logarithm": ("grad_w1", lambda x, dz1: grad_w1(x, dz1) / math.log(2), "wrong_slope"),
     "nearly another logarithm": ("grad_w1", lambda x, dz1: grad_w1(x, dz1) / math.log(2.01), "constant_factor"),
     "squeezed on the left": ("grad_yhat", lambda yhat, y: 2 * (yhat.squeeze() - y) / len(y), "broadcast_shape"),

@@ -1,0 +1,91 @@
+"""
+Chooses between mistakes that have the same effect on the numbers: by what stands in the student's own code.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from grader.diagnosis.mutants import Mutant
+from grader.notebook.written import Written
+
+__all__ = ["as_written", "best_of", "is_possible"]
+
+_TAKES_PARTS = (
+    "first_row_for_all", "last_row_for_all", "first_part_for_all", "last_part_for_all", "only_first_row",
+    "only_last_row", "drop_last_row", "first_of_sum", "last_of_sum", "operand_flipped", "index_flipped",
+)  # fmt: skip
+_LEFT_OUT = (
+    "drop_term", "drop_terms", "drop_several", "drop_term_of_upstream", "only_last_row", "last_of_sum",
+)  # fmt: skip
+"""Edits that leave out terms: so does code that replaces one by the next."""
+_SUMS = ("sum", "cumsum", "einsum", "ones", "new_ones", "ones_like", "dot", "mm", "matmul", "bmm")
+_BROADCAST = ("flatten_operand", "flat_then_averaged")
+"""Edits that say what a transpose does, too, where it turns a column into a row: it makes a table of two columns."""
+_DIVIDES = ("div", "div_", "true_divide", "reciprocal", "pow")
+_BY_INDEX = ("one_hot", "scatter", "scatter_", "index_add_", "index_put_", "eye")
+_WEAK = ("operand_summed", "another_logarithm", "pass_through")
+"""Edits that are hardly what a student did if another one explains the same numbers."""
+
+
+def _has(*words: str) -> Callable[[Written], bool]:
+    """Whether one of these words stands in the code."""
+    return lambda written: not written.words.isdisjoint(words)
+
+
+_NEEDS: dict[str, Callable[[Written], bool]] = {
+    "size_off_by_one": lambda written: written.may_be_off_by_one,
+    "operand_summed": lambda written: not written.words.isdisjoint(_SUMS) or "MatMult" in written.operators,
+    "another_logarithm": lambda written: "Div" in written.operators or not written.words.isdisjoint(_DIVIDES),
+    "set_in_every_row": lambda written: written.takes_parts or not written.words.isdisjoint(_BY_INDEX),
+    "short_range": lambda written: written.has_loop,
+    "operand_rounded": _has("round", "round_", "floor", "int", "long", "rint"),
+    **{f"{function}_once_more": _has(function, "exp") for function in ("sigmoid", "tanh", "softmax")},
+    **dict.fromkeys(_TAKES_PARTS, lambda written: written.takes_parts or "flip" in written.words),
+}
+"""What must stand in the code, if it is known, for an edit to be what the student did."""
+
+
+def best_of(mutants: Iterable[Mutant], written: Written) -> Mutant | None:
+    """
+    Of mutants that return the same numbers, the one that is most like what the student wrote.
+
+    Args:
+        mutants: The preferred ones first; where the code says nothing, the first one is the best.
+    """
+    possible = [mutant for mutant in mutants if is_possible(mutant, written)]
+    if not possible:
+        return None
+    possible = [mutant for mutant in possible if mutant.edits[0].name not in _WEAK] or possible
+    broadcast = next((mutant for mutant in possible if mutant.edits[0].name in _BROADCAST), None)
+    if broadcast is not None:
+        return broadcast
+    kinds = {edit.diagnosis for mutant in possible for edit in mutant.edits[:1]}
+    if len(kinds) == 1 or not written.is_known:
+        return possible[0]
+    return min(possible, key=lambda mutant: written.distance(mutant.code))
+
+
+def is_possible(mutant: Mutant, written: Written) -> bool:
+    """Whether the code does not speak against the edits. What a helper of the student's does is not known."""
+    if not written.is_known or written.calls_helpers:
+        return True
+    return all(_NEEDS[edit.name](written) for edit in mutant.edits if edit.name in _NEEDS)
+
+
+def as_written(name: str, written: Written, part: str = "") -> tuple[str, str, str] | None:
+    """
+    What an edit is called if the code shows how it came about: the diagnosis, the key of an observation, a variable.
+
+    Args:
+        name: The edit's name.
+        part: The part of the result that is wrong, if it is one of several: only a variable of this name may be it.
+    """
+    if not written.is_known:
+        return None
+    lost = next((each for each in written.lost if part in ("", each)), "")
+    if name in _LEFT_OUT and lost:
+        return "overwrites", "overwritten", lost
+    if name == "only_last_row" and not written.has_loop:
+        return "one_row", "only_last_row", ""
+    return None

@@ -1,0 +1,302 @@
+"""
+What stands in a student's own code: evidence to choose between explanations of the same numbers.
+
+The code is read and never executed, where it is parsed: in the conductor. The judge gets what is found, and no code of
+a student's is parsed there. Code that is longer than that of any exercise is evidence for nothing.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import dataclasses
+import functools
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Annotated, TypeGuard
+
+from msgspec import Meta
+
+__all__ = ["Written", "features_of", "written_in"]
+
+_MEANS = ("mean", "average", "AvgPool2d", "avg_pool2d")
+_EMPTY = ("zeros", "zeros_like", "new_zeros", "empty", "empty_like", "full", "full_like")
+_ONE_LESS = ("var", "std", "correction", "unbiased", "ddof")
+_SAME = {
+    "t": "T",
+    "mT": "T",
+    "transpose": "T",
+    "permute": "T",
+    "axis": "dim",
+    "keepdims": "keepdim",
+    "matmul": "MatMult",
+}
+_IN_PLACE = ("append", "extend", "update", "setdefault", "insert", "add")
+"""Methods that change what they are called on, besides those of tensors, whose names end with an underscore."""
+_FEWEST_TO_BE_A_SIZE = 3
+_MOST_NODES = 5_000
+"""How large a syntax tree may be. The solutions of the courses in the tests have fewer than 600 nodes."""
+_LARGEST = 1e9
+"""Numbers beyond this are not told apart."""
+_LONGEST = 100
+"""How many characters a name may have to be noted."""
+
+_Word = Annotated[str, Meta(max_length=_LONGEST)]
+_Name = Annotated[str, Meta(max_length=_LONGEST, pattern=r"^\w+$")]
+_Count = Annotated[int, Meta(ge=1, le=_MOST_NODES)]
+_Many = Meta(max_length=_MOST_NODES)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Written:
+    """
+    What stands in the code of a function, or of a cell of straight lines.
+
+    It crosses the border between conductor and judge, so its sizes are limited.
+
+    Attributes:
+        is_known: Whether it can be evidence for anything.
+        names: The names of everything that is read or called, and of keywords, sorted.
+        operators: The names of the operators in the code, such as `MatMult`, sorted.
+        numbers: The numbers in the code, sorted.
+        calls_helpers: Whether a function is called that the code does not define, and that is none of Python's.
+        has_loop: Whether something is done in a loop.
+        takes_parts: Whether a part of a tensor is taken by its place.
+        may_be_off_by_one: Whether one may be added to a size, or taken off: `n - 1`, a variance, a size as a number.
+        lost: The variables whose values are replaced before anything has read them, in a sequence or in a loop.
+        changed_outside: The variables outside of the function that it changes, and also uses for something else.
+        features: How often each operation, name and number stands in the code.
+    """
+
+    is_known: bool = False
+    names: Annotated[tuple[_Word, ...], _Many] = ()
+    operators: Annotated[tuple[_Name, ...], _Many] = ()
+    numbers: Annotated[tuple[float, ...], _Many] = ()
+    calls_helpers: bool = False
+    has_loop: bool = False
+    takes_parts: bool = False
+    may_be_off_by_one: bool = False
+    lost: Annotated[tuple[_Name, ...], _Many] = ()
+    changed_outside: Annotated[tuple[_Name, ...], _Many] = ()
+    features: Annotated[tuple[tuple[_Word, _Count], ...], _Many] = ()
+
+    @functools.cached_property
+    def words(self) -> frozenset[str]:
+        """The names of everything that is read or called, and of keywords."""
+        return frozenset(self.names)
+
+    @property
+    def takes_a_mean(self) -> bool:
+        """Whether a function that averages is called."""
+        return not self.words.isdisjoint(_MEANS)
+
+    def distance(self, code: str) -> int:
+        """How many operations, names and numbers stand in only one of this code and another."""
+        own, other = Counter(dict(self.features)), features_of(code)
+        return (own - other).total() + (other - own).total()
+
+
+@functools.lru_cache(maxsize=256)
+def features_of(code: str) -> Counter[str]:
+    """How often each operation, name and number stands in some code of the assignment's."""
+    return Counter(_features(ast.walk(ast.parse(code))))
+
+
+def written_in(node: ast.stmt | ast.Module) -> Written:
+    """
+    What stands in the code of a function, or of a cell of straight lines; nothing is known of what is too long.
+
+    >>> written_in(ast.parse("def f(a): return a.mean(0) / 4").body[0]).numbers
+    (0.0, 4.0)
+    """
+    nodes = tuple(itertools.islice(ast.walk(node), _MOST_NODES + 1))
+    if len(nodes) > _MOST_NODES:
+        return Written()
+    words = frozenset(_words(nodes))
+    constants = (each.value for each in nodes if isinstance(each, ast.Constant))
+    numbers = frozenset(float(value) for value in constants if _is_small(value))
+    has_loop = any(isinstance(each, (ast.For, ast.While, ast.comprehension)) for each in nodes)
+    body = node.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)) else [node]
+    return Written(
+        is_known=len(nodes) > 1,
+        names=tuple(sorted(words)),
+        operators=tuple(sorted({type(each).__name__ for each in nodes if isinstance(each, ast.operator)})),
+        numbers=tuple(sorted(numbers)),
+        calls_helpers=_calls_helpers(nodes),
+        has_loop=has_loop,
+        takes_parts=has_loop or _takes_parts(nodes) or not words.isdisjoint(_PARTS),
+        may_be_off_by_one=_adds_one(nodes)
+        or not words.isdisjoint(_ONE_LESS)
+        or any(number >= _FEWEST_TO_BE_A_SIZE for number in numbers),
+        lost=_short(dict.fromkeys(_lost_in(body))),
+        changed_outside=_short(_changed_outside(node, nodes)) if isinstance(node, ast.FunctionDef) else (),
+        features=tuple(Counter(_features(nodes)).items()),
+    )
+
+
+_PARTS = ("select", "narrow", "index_select", "diag")
+
+
+def _short(names: Iterable[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if len(name) <= _LONGEST)
+
+
+def _is_small(value: object) -> TypeGuard[int | float]:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and -_LARGEST <= value <= _LARGEST
+
+
+def _calls_helpers(nodes: Sequence[ast.AST]) -> bool:
+    called = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
+    own = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
+    return any(name not in own and not hasattr(builtins, name) for name in called)
+
+
+def _takes_parts(nodes: Sequence[ast.AST]) -> bool:
+    subscripts = (node for node in nodes if isinstance(node, ast.Subscript))
+    return any(not _is_size(node) and _has_a_place(node.slice) for node in subscripts)
+
+
+def _adds_one(nodes: Sequence[ast.AST]) -> bool:
+    return any(
+        isinstance(node, ast.BinOp)
+        and isinstance(node.op, (ast.Add, ast.Sub))
+        and any(isinstance(side, ast.Constant) and side.value == 1 for side in (node.left, node.right))
+        for node in nodes
+    )
+
+
+def _changed_outside(function: ast.FunctionDef, nodes: Sequence[ast.AST]) -> Iterator[str]:
+    defaults = _with_defaults(function)
+    declared = {name for node in nodes if isinstance(node, (ast.Global, ast.Nonlocal)) for name in node.names}
+    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
+    arguments = {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
+    local = (stored - declared) | (arguments - defaults)
+    updates = [found for node in nodes for found in _updates(node, declared | defaults)]
+    reads = Counter(_loads(nodes))
+    for name, reads_itself in updates:
+        reads[name] -= reads_itself
+    yield from dict.fromkeys(name for name, _ in updates if name not in local and reads[name] > 0)
+
+
+def _words(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        word = ""
+        if isinstance(node, ast.Name):
+            word = node.id
+        elif isinstance(node, ast.Attribute):
+            word = node.attr
+        elif isinstance(node, ast.keyword):
+            word = node.arg or ""
+        if 0 < len(word) <= _LONGEST:
+            yield word
+
+
+def _features(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    """What code is made of, whatever its variables are called and in whatever order its lines are."""
+    return (feature for feature in _each_feature(nodes) if len(feature) <= _LONGEST)
+
+
+def _each_feature(nodes: Iterable[ast.AST]) -> Iterator[str]:
+    for node in nodes:
+        if isinstance(node, (ast.operator, ast.unaryop, ast.cmpop)):
+            yield type(node).__name__
+        elif isinstance(node, ast.AugAssign):
+            yield "AugAssign"
+        elif isinstance(node, ast.Attribute) and node.attr not in ("shape", "dtype"):
+            yield _SAME.get(node.attr, node.attr)
+        elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id not in ("torch", "np", "F"):
+            yield node.id
+        elif isinstance(node, ast.keyword) and node.arg:
+            yield _SAME.get(node.arg, node.arg)
+        elif isinstance(node, ast.Constant) and (isinstance(node.value, bool) or _is_small(node.value)):
+            yield repr(node.value)
+
+
+def _is_size(node: ast.Subscript) -> bool:
+    return isinstance(node.value, ast.Attribute) and node.value.attr == "shape"
+
+
+def _has_a_place(index: ast.expr) -> bool:
+    """Whether an index says a place: a number, or a slice with an end."""
+    parts = index.elts if isinstance(index, ast.Tuple) else [index]
+    return any(
+        (isinstance(part, ast.Slice) and (part.lower is not None or part.upper is not None or part.step is not None))
+        or isinstance(part, ast.Name)
+        or (isinstance(part, (ast.Constant, ast.UnaryOp)) and not _is_none(part))
+        for part in parts
+    )
+
+
+def _is_none(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and (node.value is None or node.value is Ellipsis)
+
+
+def _lost_in(body: Sequence[ast.stmt]) -> Iterator[str]:
+    waiting: set[str] = set()
+    reads = [frozenset(_loads(ast.walk(statement))) for statement in body]
+    last_read = {name: place for place, read in enumerate(reads) for name in read}
+    for place, (statement, read) in enumerate(zip(body, reads, strict=True)):
+        waiting -= read
+        if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
+            waiting.discard(statement.target.id)
+        target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
+        if isinstance(target, ast.Name) and isinstance(statement, ast.Assign):
+            if target.id in waiting:
+                yield target.id
+            waiting.discard(target.id)
+            if target.id != "_" and not _is_empty(statement.value):
+                waiting.add(target.id)
+        if isinstance(statement, (ast.For, ast.While)):
+            added = (node.target for node in ast.walk(statement) if isinstance(node, ast.AugAssign))
+            kept = {target.id for target in added if isinstance(target, ast.Name)}
+            for inner in ast.walk(statement):
+                if isinstance(inner, ast.Assign) and isinstance(inner.targets[0], ast.Name):
+                    name = inner.targets[0].id
+                    if last_read.get(name, 0) > place and name not in read and name not in kept:
+                        yield name
+
+
+def _is_empty(value: ast.expr) -> bool:
+    """Whether a value is one to begin with, such as `torch.zeros(3)` or 0."""
+    if isinstance(value, ast.Constant):
+        return True
+    function = value.func if isinstance(value, ast.Call) else None
+    return isinstance(function, ast.Attribute) and function.attr in _EMPTY
+
+
+def _with_defaults(function: ast.FunctionDef) -> set[str]:
+    """The parameters that have a default value, which is made once."""
+    positional = [*function.args.posonlyargs, *function.args.args]
+    parameters = positional[len(positional) - len(function.args.defaults) :]
+    keyword_only = [
+        each
+        for each, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
+        if default is not None
+    ]
+    return {each.arg for each in (*parameters, *keyword_only)}
+
+
+def _updates(node: ast.AST, declared: set[str]) -> Iterator[tuple[str, bool]]:
+    """The variable that a statement or a call changes, and whether it reads it in doing so."""
+    if isinstance(node, (ast.AugAssign, ast.Assign)):
+        for target in [node.target] if isinstance(node, ast.AugAssign) else node.targets:
+            name = _base(target)
+            if name and (isinstance(target, (ast.Subscript, ast.Attribute)) or name in declared):
+                yield name, not isinstance(target, ast.Name) or name in _loads(ast.walk(node.value))
+    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+        method, name = node.func.attr, _base(node.func.value)
+        if name and (method in _IN_PLACE or (method.endswith("_") and not method.endswith("__"))):
+            yield name, True
+
+
+def _base(node: ast.expr) -> str:
+    """The variable that an expression such as `d[0].data` is a part of."""
+    while isinstance(node, (ast.Subscript, ast.Attribute)):
+        node = node.value
+    return node.id if isinstance(node, ast.Name) else ""
+
+
+def _loads(nodes: Iterable[ast.AST]) -> list[str]:
+    """The variables that are read: `log` in `log.append(x)`, but not `n` in `n += 1`."""
+    return [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]

@@ -1,0 +1,243 @@
+"""Mistakes of all networks are recognised from numbers and code together, and answers that are only similar are not."""
+
+from __future__ import annotations
+
+import ast
+
+import pytest
+
+from grader.diagnosis.diagnose import diagnose
+from grader.execution.calls import Returned
+from grader.model import Outcome
+from grader.notebook.scope import scope_of
+from grader.notebook.written import written_in
+from grader.reference.cases import build_cases
+from tests.conftest import assignment_called
+
+MISTAKES: dict[str, tuple[str, str, str | None]] = {
+    "two arguments in each other's place": (
+        "embedding_rnn",
+        "def grad_wh(h0, dz1, h1, dz2):\n    return h1.T @ dz1 + h0.T @ dz2.sum(0, keepdim=True)",
+        "wrong_operand",
+    ),
+    "two arguments in each other's place, and noise": (
+        "embedding_rnn",
+        "def grad_wh(h0, dz1, h1, dz2):\n    return h1.T @ dz1.cos() + h0.T @ dz2.sum(0, keepdim=True)",
+        None,
+    ),
+    "softmax over everything": (
+        "embedding_rnn",
+        "def grad_logits(logits, y):\n    e = logits.exp()\n    p = e / e.sum()\n"
+        "    p[torch.arange(len(y)), y] -= 1\n    return p / len(y)",
+        "wrong_axis",
+    ),
+    "softmax over something else": (
+        "embedding_rnn",
+        "def grad_logits(logits, y):\n    e = logits.exp()\n    p = e / e.max()\n"
+        "    p[torch.arange(len(y)), y] -= 1\n    return p / len(y)",
+        None,
+    ),
+    "the same columns in every row": (
+        "convnet",
+        "def grad_logits(logits, y):\n    p = logits.softmax(1)\n    p[:, y] -= 1\n    return p / len(y)",
+        "wrong_region",
+    ),
+    "only the entry of the label": (
+        "convnet",
+        "def grad_logits(logits, y):\n    p = logits.softmax(1)\n    d = torch.zeros_like(p)\n"
+        "    rows = torch.arange(len(y))\n"
+        "    d[rows, y] = (p[rows, y] - 1) / len(y)\n    return d",
+        "wrong_region",
+    ),
+    "only the entry of the label, scaled": (
+        "convnet",
+        "def grad_logits(logits, y):\n    p = logits.softmax(1)\n    d = torch.zeros_like(p)\n"
+        "    rows = torch.arange(len(y))\n"
+        "    d[rows, y] = (p[rows, y] - 1).sin()\n    return d",
+        None,
+    ),
+    "loss without a logarithm": (
+        "convnet",
+        "def grad_logits(logits, y):\n    p = logits.softmax(1)\n    rows = torch.arange(len(y))\n"
+        "    right = p[rows, y][:, None].clone()\n    p[rows, y] -= 1\n    return p * right / len(y)",
+        "other_loss",
+    ),
+    "slope of a softmax for that of its logarithm": (
+        "softmax_cross_entropy",
+        "def grad_logits(logits, dlogp):\n    p = logits.softmax(1)\n"
+        "    return p * (dlogp - (p * dlogp).sum(1, keepdim=True))",
+        "wrong_slope",
+    ),
+    "slope of the logarithm of a softmax": (
+        "attention",
+        "def grad_s(da, a):\n    return da - a * da.sum(-1, keepdim=True)",
+        "wrong_slope",
+    ),
+    "softmax once more": (
+        "attention",
+        "def grad_s(da, a):\n    p = a.softmax(-1)\n    return p * (da - (da * p).sum(-1, keepdim=True))",
+        "wrong_slope",
+    ),
+    "sigmoid once more": (
+        "attention",
+        "def grad_s(da, a):\n    p = a.cos()\n    return p * (da - (da * p).sum(-1, keepdim=True))",
+        None,
+    ),
+    "products of sums": (
+        "attention",
+        "def grad_x(dq, dk, dv, wq, wk, wv):\n    return (dq + dk + dv) @ (wq + wk + wv).T",
+        "extra_term",
+    ),
+    "overwritten": (
+        "attention",
+        "def grad_x(dq, dk, dv, wq, wk, wv):\n    d = dq @ wq.T\n    d = dk @ wk.T\n    d = dv @ wv.T\n    return d",
+        "overwrites",
+    ),
+    "left out, not overwritten": (
+        "attention",
+        "def grad_x(dq, dk, dv, wq, wk, wv):\n    d = dv @ wv.T\n    return d",
+        "missing_term",
+    ),
+    "another size, which is one more": (
+        "attention",
+        "def grad_o(dlogits, wo, o):\n    return (dlogits @ wo.T)[:, None].expand_as(o) / o.shape[-1]",
+        "constant_factor",
+    ),
+    "one more": (
+        "attention",
+        "def grad_o(dlogits, wo, o):\n    return (dlogits @ wo.T)[:, None].expand_as(o) / (o.shape[1] + 1)",
+        "off_by_one_size",
+    ),
+    "the last part in place of a mean": (
+        "attention",
+        "def grad_wo(o, dlogits):\n    return o[:, -1].T @ dlogits",
+        "wrong_region",
+    ),
+    "repeated as a whole": (
+        "convnet",
+        "def grad_z(dp, z, p):\n    return dp.repeat(1, 1, 2, 2) * (z == p.repeat(1, 1, 2, 2))",
+        "reshaped",
+    ),
+    "average of what overlaps": (
+        "convnet",
+        "def grad_x(dcols):\n    fold = torch.nn.Fold(output_size=(12, 12), kernel_size=3)\n"
+        "    d = dcols.transpose(1, 2)\n"
+        "    return (fold(d) / fold(torch.ones_like(d))).squeeze(1)",
+        "mean_not_sum",
+    ),
+    "overwritten in a loop": (
+        "convnet",
+        "def grad_b1(dz):\n    for i in range(10):\n        for j in range(10):\n"
+        "            d = dz[:, :, i, j].sum(0, keepdim=True)\n    return d",
+        "overwrites",
+    ),
+    "a step too few": (
+        "convnet",
+        "def grad_x(dcols):\n    parts = dcols.view(-1, 10, 10, 3, 3)\n    dx = dcols.new_zeros(len(parts), 12, 12)\n"
+        "    for a in range(2):\n        for b in range(2):\n"
+        "            dx[:, a:a+10, b:b+10] += parts[:, :, :, a, b]\n"
+        "    return dx",
+        "off_by_one_size",
+    ),
+    "own share of a mean": (
+        "layernorm",
+        "def grad_h(dcentred, dr):\n    return dr + dcentred * (1 - 1 / dcentred.shape[1])",
+        "own_entry_only",
+    ),
+    "a factor of all terms": (
+        "layernorm",
+        "def grad_h_fused(dr, dxhat, xhat, rstd):\n    m = dxhat.mean(1, keepdim=True)\n"
+        "    return rstd * (dr + dxhat - m - xhat * (dxhat * xhat).mean(1, keepdim=True))",
+        "precedence",
+    ),
+    "not divided in one term": (
+        "batchnorm",
+        "def grad_z(dxhat, dvar, dmean, z, mean, var):\n    n = len(z)\n"
+        "    return dxhat / (var + EPS).sqrt() + dvar * 2 * (z - mean) / n + dmean",
+        "constant_factor",
+    ),
+    "selected by the mask": (
+        "deep_mlp",
+        "def grad_h1(dz2, w2, mask):\n    return (dz2 @ w2.T)[mask] / KEEP",
+        "wrong_dimension",
+    ),
+    "the absolute value of the weights": (
+        "deep_mlp",
+        "def grad_w3(h2, dyhat, w3, dpenalty):\n    return h2.T @ dyhat + dpenalty * DECAY * w3.sign()",
+        "other_loss",
+    ),
+    "a term averaged": (
+        "deep_mlp",
+        "def grad_w3(h2, dyhat, w3, dpenalty):\n    return h2.T @ dyhat / len(h2) + dpenalty * DECAY * w3",
+        "constant_factor",
+    ),
+    "a term left out, and more": (
+        "deep_mlp",
+        "def grad_w3(h2, dyhat, w3, dpenalty):\n    return (h2.T @ dyhat).cos()",
+        "missing_term",
+    ),
+    "a multiple of an argument": (
+        "deep_mlp",
+        "def grad_w3(h2, dyhat, w3, dpenalty):\n    return h2.T @ dyhat + dpenalty * DECAY * w3 + 0.3 * w3",
+        "extra_term",
+    ),
+    "another size than the batch": (
+        "deep_mlp",
+        "def grad_yhat(yhat, t):\n    return 2 * (yhat - t) / yhat.shape[1]",
+        "constant_factor",
+    ),
+    "the sign where a mask belongs": (
+        "batchnorm",
+        "def grad_out(dyhat, w2, out):\n    return dyhat @ w2.T * out.sign()",
+        "wrong_slope",
+    ),
+    "kept from call to call": (
+        "softmax_cross_entropy",
+        "total = torch.zeros(784, 50, dtype=torch.float64)\n\n"
+        "def grad_w1(x, dz1):\n    global total\n    total += (x.T @ dz1 - total) / 3\n    return total",
+        "keeps_state",
+    ),
+    "counts its calls, and is wrong in another way": (
+        "softmax_cross_entropy",
+        "calls = 0\n\ndef grad_w1(x, dz1):\n    global calls\n    calls += 1\n    return (x.T @ dz1).cos()",
+        None,
+    ),
+    "sums that cancel": (
+        "softmax_cross_entropy",
+        "def grad_b2(dlogits):\n    return dlogits.sum(1, keepdim=True)",
+        "wrong_axis",
+    ),
+    "flat": ("two_layer_mse", "def grad_w1(x, dz1):\n    return (x.T @ dz1).flatten()", "wrong_dimension"),
+    "flat, in another order": ("two_layer_mse", "def grad_w1(x, dz1):\n    return (dz1.T @ x).cos().flatten()", None),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_numbers_and_code_together_name_a_mistake(name: str) -> None:
+    assignment_id, code, expected = MISTAKES[name]
+
+    assert first_id(assignment_id, code) == expected
+
+
+def first_id(assignment_id: str, code: str) -> str | None:
+    """The id of the first diagnosis of an answer, as if it were a student's."""
+    assignment = assignment_called(assignment_id)
+    name = code.rpartition("def ")[2].partition("(")[0]
+    exercise = next(each for each in assignment.exercises if each.name == name)
+    variables = dict(assignment.namespace)
+    exec(code, variables)
+    returned = []
+    for case in build_cases(assignment)[name]:
+        copies = {key: value.clone() for key, value in case.arguments.items()}
+        tensor = variables[name](**copies).clone()
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        shapes, dtypes = (tuple(tensor.shape),), (dtype,)
+        found = Returned(
+            case=case, outcome=None, argument_dtype=case.dtype, tensors=(tensor,), shapes=shapes, dtypes=dtypes
+        )
+        returned.append(found)
+    own = code[code.rindex("def ") :]
+    definition = ast.parse(own).body[0]
+    scope, written = scope_of(definition, frozenset()), written_in(definition)
+    diagnoses = diagnose(assignment, exercise, Outcome.MISMATCH, returned, scope, written)
+    return diagnoses[0].id if diagnoses else None

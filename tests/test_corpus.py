@@ -118,7 +118,7 @@ def report_on(*folders: Path) -> Report:
 def soon_ended(assignment_id: str) -> Assignment:
     """The assignment with limits that end soon what loops: on the processor's time, which no busy machine shortens."""
     assignment = assignment_called(assignment_id)
-    limits = dataclasses.replace(assignment.limits, cell_cpu_s=2.0, call_cpu_s=2.0, cell_s=20.0, call_s=10.0)
+    limits = dataclasses.replace(assignment.limits, cell_cpu_s=5.0, call_cpu_s=5.0, cell_s=30.0, call_s=30.0)
     return dataclasses.replace(assignment, limits=limits)
 
 

@@ -14,9 +14,7 @@ import functools
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Annotated, TypeGuard
-
-from msgspec import Meta
+from typing import TypeGuard
 
 __all__ = ["Written", "features_of", "written_in"]
 
@@ -42,18 +40,13 @@ _LARGEST = 1e9
 _LONGEST = 100
 """How many characters a name may have to be noted."""
 
-_Word = Annotated[str, Meta(max_length=_LONGEST)]
-_Name = Annotated[str, Meta(max_length=_LONGEST, pattern=r"^\w+$")]
-_Count = Annotated[int, Meta(ge=1, le=_MOST_NODES)]
-_Many = Meta(max_length=_MOST_NODES)
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Written:
     """
     What stands in the code of a function, or of a cell of straight lines.
 
-    It crosses the border between conductor and judge, so its sizes are limited.
+    It crosses the border between conductor and judge, so its sizes are limited: what is larger is a ValueError.
 
     Attributes:
         is_known: Whether it can be evidence for anything.
@@ -70,16 +63,28 @@ class Written:
     """
 
     is_known: bool = False
-    names: Annotated[tuple[_Word, ...], _Many] = ()
-    operators: Annotated[tuple[_Name, ...], _Many] = ()
-    numbers: Annotated[tuple[float, ...], _Many] = ()
+    names: tuple[str, ...] = ()
+    operators: tuple[str, ...] = ()
+    numbers: tuple[float, ...] = ()
     calls_helpers: bool = False
     has_loop: bool = False
     takes_parts: bool = False
     may_be_off_by_one: bool = False
-    lost: Annotated[tuple[_Name, ...], _Many] = ()
-    changed_outside: Annotated[tuple[_Name, ...], _Many] = ()
-    features: Annotated[tuple[tuple[_Word, _Count], ...], _Many] = ()
+    lost: tuple[str, ...] = ()
+    changed_outside: tuple[str, ...] = ()
+    features: tuple[tuple[str, int], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Check what a conductor has sent."""
+        identifiers = (*self.operators, *self.lost, *self.changed_outside)
+        words = (*self.names, *identifiers, *(word for word, _ in self.features))
+        if not (
+            max(map(len, (self.names, identifiers, self.numbers, self.features))) <= _MOST_NODES
+            and all(len(word) <= _LONGEST for word in words)
+            and all(word.isidentifier() for word in identifiers)
+            and all(1 <= count <= _MOST_NODES for _, count in self.features)
+        ):
+            raise ValueError("This is more than the code of an exercise has.")
 
     @functools.cached_property
     def words(self) -> frozenset[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import time
+from typing import Any
 
 import msgspec
 import pytest
@@ -133,3 +134,22 @@ def test_what_stands_in_code_is_found_in_a_moment(kind: str) -> None:
 def test_what_no_code_can_contain_does_not_arrive(fields: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(fields, type=Written)
+
+
+@pytest.mark.parametrize(
+    "sent",
+    [
+        {"names": ["a"] * 5_001},
+        {"names": ["a" * 101]},
+        {"numbers": [1.0] * 5_001},
+        {"lost": ["<b>"]},
+        {"changed_outside": ["a b"]},
+        {"features": [["a", 0]]},
+        {"features": [["a", 5_001]]},
+    ],
+    ids=lambda sent: next(iter(sent)),
+)
+def test_a_conductor_cannot_send_more_than_code_has(sent: dict[str, Any]) -> None:
+    assert msgspec.convert({"names": ["a" * 100], "lost": ["dh"], "features": [["a", 1]]}, Written).lost == ("dh",)
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(sent, Written)

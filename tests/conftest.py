@@ -52,6 +52,7 @@ SLOW = (
     "fuzz/test_fuzz.py",
     "checking/test_environments.py",
     "browser/test_jupyterlab.py",
+    "browser/test_portal.py",
 )
 """The files whose tests `make test` leaves to `make test-slow`, the longest first."""
 

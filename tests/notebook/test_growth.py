@@ -30,8 +30,8 @@ from tests.conftest import raw_submission
 
 EXERCISES = ("f", "g", "a")
 SMALLEST = 500
-MOST = 2.6
-"""What twice the size may cost, for each doubling."""
+MOST = 3.2
+"""What twice the size may cost, for each doubling: with the square of the size it would be four times as much."""
 
 
 def look(content: bytes, name: str) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import random
 import re
+import sqlite3
 import subprocess
 import sys
 import time
@@ -232,8 +233,15 @@ def test_a_killed_server_sends_each_mark_once(world: World) -> None:
     def published() -> list[float]:
         return [entry["score"] for entry in world.state()["gradebook"] if entry["user"] == "subject-4"]
 
+    def has_column() -> bool:
+        """Whether it is known where the mark goes: that is asked beside the launch, and by the next one if it fails."""
+        with contextlib.closing(sqlite3.connect(world.portal.folder / "gradebook.db")) as database:
+            found = database.execute("SELECT 1 FROM portal_columns WHERE subject = 'subject-4'").fetchone()
+        return found is not None
+
     with world.browser() as student:
         world.launch(student, user="4", role="student", made="yes")
+        wait_for(has_column)
         for count, (answers, score) in enumerate([(worse, 0.8), (WRONG, 0.9), ("", 1.0)], start=1):
             assert world.portal.hand_in(student, notebook(answers, mark="killed")).status_code == 303
             time.sleep(dice.uniform(0.3, 3.0))

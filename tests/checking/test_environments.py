@@ -120,7 +120,7 @@ def test_a_busy_kernel_shows_html_and_text() -> None:
     cells = [nbformat.v4.new_code_cell(BUSY), *source, nbformat.v4.new_code_cell(CHECKED)]
     run = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell.source) for cell in cells])
 
-    NotebookClient(run, kernel_name="python3", allow_errors=True, timeout=60).execute()
+    NotebookClient(run, kernel_name="python3", allow_errors=True, timeout=600).execute()
 
     output, last = run.cells[-1].outputs
     assert output.output_type == "display_data"

@@ -48,8 +48,8 @@ EVERYWHERE = (
 )
 """Edits that are also made in all places at once: people who mix up two axes do so more than once."""
 
-_IN_TERMS = {"drop_sum": "own_entry_only", "drop_keepdim": "keepdim_in_term"}
 _LEFT_OUT = ("drop_term", "drop_terms", "drop_several")
+_IN_TERMS = {"drop_sum": "own_entry_only", "drop_keepdim": "keepdim_in_term"}
 """What some edits are called inside of a sum, where they have other consequences."""
 
 OF_LOSSES = ("loss_without_logarithm", "another_logarithm")

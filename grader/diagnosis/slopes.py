@@ -7,7 +7,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator, Sequence
 
-from grader.diagnosis.syntax import Alternative, first_name, parsed
+from grader.diagnosis.syntax import Alternative, factors_of, first_name, parsed
 
 __all__ = ["edits_of_comparison", "edits_of_slope"]
 
@@ -51,7 +51,7 @@ def edits_of_comparison(node: ast.Compare) -> Iterator[Alternative]:
 
 def edits_of_slope(product: ast.BinOp) -> Iterator[Alternative]:
     """Edits of a product with the slope of a sigmoid or a tanh in it, given what came out: h (1 − h), 1 − h²."""
-    factors = list(_factors(product))
+    factors = list(factors_of(product))
     texts = [ast.unparse(factor) for factor in factors]
     for place, (factor, text) in enumerate(zip(factors, texts, strict=True)):
         if not (isinstance(factor, ast.BinOp) and isinstance(factor.op, ast.Sub) and text.startswith("1 - ")):
@@ -73,11 +73,3 @@ def _others(factors: Sequence[ast.expr], left_out: set[int], output: ast.expr, r
         for factor in rest:
             slope = ast.BinOp(factor, ast.Mult(), slope)
         yield kind, slope, first_name(output)
-
-
-def _factors(node: ast.expr) -> Iterator[ast.expr]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        yield from _factors(node.left)
-        yield from _factors(node.right)
-    else:
-        yield node

@@ -8,7 +8,7 @@ import ast
 from collections.abc import Iterator
 
 from grader.diagnosis.reductions import edits_of_axis
-from grader.diagnosis.syntax import Alternative, first_name, parsed
+from grader.diagnosis.syntax import Alternative, factors_of, first_name, parsed
 
 __all__ = ["ALONG_AN_AXIS", "edits_of_losses", "edits_of_softmax", "edits_of_softmax_slope"]
 
@@ -37,7 +37,7 @@ def edits_of_softmax_slope(node: ast.BinOp) -> Iterator[Alternative]:
         total = right.right
         if isinstance(total, ast.Call) and isinstance(total.func, ast.Attribute) and total.func.attr == "sum":
             product = total.func.value
-            factors = {ast.unparse(each) for each in _factors(product)}
+            factors = {ast.unparse(each) for each in factors_of(product)}
             if factors == {ast.unparse(left), ast.unparse(right.left)}:
                 plain = ast.Call(ast.Attribute(right.left, "sum", ast.Load()), total.args, total.keywords)
                 slope = parsed("(D) - (P) * (T)", P=left, D=right.left, T=plain)
@@ -58,14 +58,6 @@ def _sum_like(total: ast.expr, output: ast.expr, of: ast.expr) -> ast.expr:
     assert isinstance(total, ast.Call)
     product = ast.BinOp(output, ast.Mult(), of)
     return ast.Call(ast.Attribute(product, "sum", ast.Load()), total.args, total.keywords)
-
-
-def _factors(node: ast.expr) -> Iterator[ast.expr]:
-    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
-        yield from _factors(node.left)
-        yield from _factors(node.right)
-    else:
-        yield node
 
 
 def edits_of_losses(value: ast.expr, arguments: tuple[str, ...]) -> Iterator[tuple[str, ast.expr, str]]:

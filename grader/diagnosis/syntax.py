@@ -6,8 +6,19 @@ from __future__ import annotations
 
 import ast
 import re
+from collections.abc import Iterator
 
-__all__ = ["Alternative", "filled", "first_name", "integer_in", "is_called_like_a_size", "is_mask", "number", "parsed"]
+__all__ = [
+    "Alternative",
+    "factors_of",
+    "filled",
+    "first_name",
+    "integer_in",
+    "is_called_like_a_size",
+    "is_mask",
+    "number",
+    "parsed",
+]
 
 _A_SIZE = re.compile(r"n|m|b|bs|n_\w+|num\w*|batch_?\w*|\w*size|count|rows|samples", re.IGNORECASE)
 
@@ -70,3 +81,12 @@ def integer_in(node: ast.expr) -> int | None:
     except (ValueError, TypeError, SyntaxError):
         return None
     return value if type(value) is int else None
+
+
+def factors_of(node: ast.expr) -> Iterator[ast.expr]:
+    """The factors of a product, from left to right; the node itself if it is none."""
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        yield from factors_of(node.left)
+        yield from factors_of(node.right)
+    else:
+        yield node

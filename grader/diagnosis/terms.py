@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 import itertools
 from collections.abc import Iterator
+from typing import TypeGuard
 
 from grader.diagnosis.syntax import Alternative, first_name, parsed
 
@@ -58,13 +59,13 @@ def _left_out(node: ast.BinOp) -> Iterator[Alternative]:
                 yield "drop_several", _sum_of(kept), ""
 
 
-def _is_sum(node: ast.expr) -> bool:
+def _is_sum(node: ast.expr) -> TypeGuard[ast.BinOp]:
     return isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub))
 
 
 def _terms(node: ast.expr, *, is_added: bool = True) -> Iterator[tuple[bool, ast.expr]]:
     """The terms of a sum, each with whether it is added; that of a difference is subtracted."""
-    if isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Add, ast.Sub)):
+    if _is_sum(node):
         yield from _terms(node.left, is_added=is_added)
         yield from _terms(node.right, is_added=is_added == isinstance(node.op, ast.Add))
     else:

@@ -77,9 +77,11 @@ def read_handful(assignment_id: str, folder: Path) -> Handful:
         for case in (wrong, *(case for case in cases if case.parent.name.startswith("ok_"))):
             answers = case.read_text(encoding="utf-8")
             missing = [
-                code for name, code in assignment.solution_code.items() if not re.search(rf"\b{name}\b", answers)
+                f"# %%\n{code}"
+                for name, code in assignment.solution_code.items()
+                if not re.search(rf"\b{name}\b", answers)
             ]
-            notebook = fill_blanks(released, "\n".join((answers, *(f"# %%\n{code}" for code in missing))))
+            notebook = fill_blanks(fill_blanks(released, answers), "\n".join(missing))
             file = folder / f"{case.parent.name}.ipynb"
             nbformat.write(notebook, file)
             yield HandedIn(file.stem, file, {})

@@ -1,9 +1,9 @@
 """
 Sends marks to the gradebooks of learning platforms.
 
-A thread looks at all marks of those who came from a platform, puts what is new into the outbox, and sends what is due.
-It looks at everything anew each time: so a mark that changed while nobody looked is sent, too. A withheld mark, and an
-attempt at which the grader failed, put nothing into the outbox.
+A thread looks for the columns of those who came from a platform, puts into the outbox what is new among their marks,
+and sends what is due. It looks at everything anew each time: so a mark that changed while nobody looked is sent, too.
+A withheld mark, and an attempt at which the grader failed, put nothing into the outbox.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import sqlalchemy as sa
 from grader.portal.arrangements import Extension, extensions, held
 from grader.portal.attempts import Attempt, attempts_of
 from grader.portal.lti.delivery import deliver_due
+from grader.portal.lti.lineitems import find_addresses
 from grader.portal.lti.outbox import Offer, offer
 from grader.portal.lti.tables import insert_if_new
 from grader.portal.lti.tool import Tool
@@ -95,7 +96,7 @@ def _offer(item: int, subject: str, mark: Mark, served: Served) -> Offer:
 
 
 class Passback:
-    """The thread that offers and sends."""
+    """The thread that finds columns, offers and sends."""
 
     def __init__(self, portal: Portal, tool: Tool) -> None:
         self._portal = portal
@@ -121,13 +122,16 @@ class Passback:
     def _run(self) -> None:
         while not self._stop.is_set():
             self._wake.clear()
-            for step in (self._offer, self._deliver):
+            for step in (self._find, self._offer, self._deliver):
                 try:
                     step()
                 except Exception:  # platforms and databases may fail; marks are still there the next time
                     _log.exception("Marks could not be sent, and are tried again in %g seconds.", LOOK_S)
             self._stop.wait(PAUSE_S)
             self._wake.wait(LOOK_S)
+
+    def _find(self) -> None:
+        find_addresses(self._tool)
 
     def _offer(self) -> None:
         offer_marks(self._portal, self._tool)

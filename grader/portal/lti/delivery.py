@@ -24,8 +24,11 @@ __all__ = ["deliver_due"]
 
 SCORE = "application/vnd.ims.lis.v1.score+json"
 RESULTS = "application/vnd.ims.lis.v2.resultcontainer+json"
-LEASE = timedelta(minutes=5)
-"""After this time, whoever was sending a score has crashed."""
+LEASE = timedelta(minutes=2)
+"""
+After this time, whoever was sending a score has crashed. Two requests, each with one for a token, may take as long. If
+somebody is slower still, the score is sent twice with one timestamp, of which the platform refuses the second.
+"""
 TICK = timedelta(milliseconds=1)
 FIRST_PAUSE = timedelta(seconds=30)
 LONGEST_PAUSE = timedelta(hours=6)
@@ -50,7 +53,7 @@ class _Outcome:
 
 def deliver_due(tool: Tool, *, most: int = 100) -> int:
     """
-    Send the scores that are due, the oldest first. Several processes may do this at once.
+    Send the scores that are due and whose column is known, the oldest first. Several processes may do this at once.
 
     A platform that fails is left alone until the next time, so that its time-outs do not add up.
 
@@ -62,7 +65,7 @@ def deliver_due(tool: Tool, *, most: int = 100) -> int:
         How many were handled.
     """
     states = [State.WAITING.value, State.SENDING.value]
-    due = sa.and_(SCORES.c.state.in_(states), SCORES.c.due_at <= tool.clock())
+    due = sa.and_(SCORES.c.state.in_(states), SCORES.c.due_at <= tool.clock(), ITEMS.c.address.is_not(None))
     query = sa.select(SCORES, ITEMS.c.platform).join(CELLS, CELLS.c.number == SCORES.c.cell)
     query = query.join(ITEMS, ITEMS.c.number == CELLS.c.item)
     with tool.database.begin() as connection:
@@ -127,8 +130,6 @@ def _send(tool: Tool, row: sa.Row[Any]) -> _Outcome:
     }
     if row.comment:
         score["comment"] = row.comment
-    if row.address is None:
-        return _later(tool, row, "The column in the gradebook is not made yet.")
     try:
         answer = call(
             tool,

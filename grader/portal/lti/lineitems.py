@@ -2,12 +2,14 @@
 Line items: columns in a platform's gradebook (Assignment and Grade Services).
 
 A link may have one, which its launch names. Otherwise we look for the one that we made before, by tag and resource, and
-make it if there is none. A row of ours is reserved first, so that two launches at once do not make two columns.
+make it if there is none. A launch only notes what to look for, so that nothing is lost if the platform or the portal
+fails; whoever looks says so first, so that two of them do not make two columns.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 from datetime import timedelta
 from typing import Any
 
@@ -21,17 +23,22 @@ from grader.portal.lti.tables import ITEMS, insert_if_new
 from grader.portal.lti.tool import ITEM_READ_SCOPE, ITEM_SCOPE, SCORE_SCOPE, Tool, digest
 from grader.portal.lti.web import is_service_address, origin_of
 
-__all__ = ["TAG", "find_item", "whole_maximum"]
+__all__ = ["TAG", "find_addresses", "reserve_item", "whole_maximum"]
 
 TAG = "grade"
 ONE = "application/vnd.ims.lis.v2.lineitem+json"
 LIST = "application/vnd.ims.lis.v2.lineitemcontainer+json"
 RESERVED_FOR = timedelta(minutes=5)
+"""After this time, whoever was looking for a column has crashed."""
+FIRST_PAUSE = timedelta(seconds=15)
+LONGEST_PAUSE = timedelta(minutes=15)
 MOST_PAGES = 50
 PAGE_LIMIT = 1024 * 1024
 LONGEST_LABEL = 100
 PERCENT = 100
 """The maximum of a column if that of the assignment is not whole; each score brings its own maximum."""
+
+_log = logging.getLogger("grader.portal")
 
 
 def whole_maximum(maximum: float) -> int:
@@ -39,9 +46,9 @@ def whole_maximum(maximum: float) -> int:
     return int(maximum) if maximum == int(maximum) > 0 else PERCENT
 
 
-def find_item(tool: Tool, launch: Launch, *, assignment: str, title: str, maximum: float) -> int:
+def reserve_item(tool: Tool, launch: Launch, *, assignment: str, title: str, maximum: float) -> int:
     """
-    The column for an assignment in the gradebook of the platform, made if there is none.
+    The column for an assignment in the gradebook of the platform. `find_addresses` asks the platform for it later.
 
     Args:
         tool: This portal.
@@ -54,96 +61,125 @@ def find_item(tool: Tool, launch: Launch, *, assignment: str, title: str, maximu
         The number of the column, for the outbox.
 
     Raises:
-        PlatformFailure: The platform does not allow it, or does not answer.
+        PlatformFailure: The platform does not allow it.
     """
     if SCORE_SCOPE not in launch.grade_scopes or not (launch.item_address or launch.items_address):
         raise PlatformFailure("The learning platform does not let the portal send scores for this link.")
     if launch.item_address:
-        place, address = digest("link", launch.item_address), launch.item_address
+        place = digest("link", launch.item_address)
     else:
-        place, address = digest("made", launch.items_address, launch.resource_link, assignment), ""
-    number, known, is_ours = _reserve(tool, launch, place, address)
-    if known:
-        return number
-    if not is_ours:
-        raise PlatformFailure("The column in the gradebook is being made. Try again in a minute.")
-    platform = find_platform(tool, launch.platform)
-    try:
-        address = _search(tool, platform, launch, assignment)
-        address = address or _make(tool, platform, launch, assignment, title, maximum)
-    finally:
-        with tool.database.begin() as connection:
-            values: dict[str, Any] = {"address": address} if address else {"reserved_until": tool.clock()}
-            connection.execute(sa.update(ITEMS).where(ITEMS.c.number == number).values(**values))
-    return number
-
-
-def _reserve(tool: Tool, launch: Launch, place: str, address: str) -> tuple[int, bool, bool]:
-    """The row for a column, whether its address is known, and whether it is ours to find out."""
-    now = tool.clock()
-    scopes = " ".join(launch.grade_scopes)
-    values = {"address": address or None, "scopes": scopes, "reserved_until": now + RESERVED_FOR}
+        place = digest("made", launch.items_address, launch.resource_link, assignment)
+    key = {"platform": launch.platform, "place": place}
+    values = {
+        "scopes": " ".join(launch.grade_scopes),
+        "list_address": launch.items_address,
+        "resource_link": launch.resource_link,
+        "assignment": assignment,
+        "title": title,
+        "maximum": maximum,
+    }
+    fresh = {"address": launch.item_address or None, "reserved_until": tool.clock(), "tries": 0, "reason": ""}
     chosen = sa.and_(ITEMS.c.platform == launch.platform, ITEMS.c.place == place)
     with tool.database.begin() as connection:
-        is_new = insert_if_new(
-            connection, ITEMS, ["platform", "place"], platform=launch.platform, place=place, **values
-        )
-        connection.execute(sa.update(ITEMS).where(chosen).values(scopes=scopes))
-        row = connection.execute(sa.select(ITEMS).where(chosen)).one()
-        if is_new or row.address:
-            return row.number, bool(row.address), is_new
-        free = sa.and_(chosen, ITEMS.c.address.is_(None), ITEMS.c.reserved_until <= now)
-        taken = sa.update(ITEMS).where(free).values(reserved_until=now + RESERVED_FOR)
-        return row.number, False, connection.execute(taken).rowcount == 1
+        if not insert_if_new(connection, ITEMS, ["platform", "place"], **key, **values, **fresh):
+            connection.execute(sa.update(ITEMS).where(chosen).values(**values))
+        return int(connection.execute(sa.select(ITEMS.c.number).where(chosen)).scalar_one())
 
 
-def _search(tool: Tool, platform: Platform, launch: Launch, assignment: str) -> str:
-    scopes = [scope for scope in (ITEM_SCOPE, ITEM_READ_SCOPE) if scope in launch.grade_scopes][:1]
+def find_addresses(tool: Tool) -> int:
+    """
+    Ask platforms for the columns that have no address yet, and have them made. Several processes may do this at once.
+
+    What fails is tried again after a pause that grows, and its reason stands beside the scores that wait for it. A
+    platform that fails is left alone until the next time, so that its time-outs do not add up.
+
+    Returns:
+        How many columns were found or made.
+    """
+    missing = sa.and_(ITEMS.c.address.is_(None), ITEMS.c.list_address != "", ITEMS.c.reserved_until <= tool.clock())
+    with tool.database.begin() as connection:
+        rows = connection.execute(sa.select(ITEMS).where(missing).order_by(ITEMS.c.number)).all()
+    found = 0
+    failing: set[int] = set()
+    for row in rows:
+        if row.platform not in failing and _claim(tool, row):
+            if _find(tool, row):
+                found += 1
+            else:
+                failing.add(row.platform)
+    return found
+
+
+def _claim(tool: Tool, row: sa.Row[Any]) -> bool:
+    """Say that we are looking for a column; false if somebody else is, or has found it."""
+    now = tool.clock()
+    free = sa.and_(ITEMS.c.number == row.number, ITEMS.c.address.is_(None), ITEMS.c.reserved_until <= now)
+    with tool.database.begin() as connection:
+        claim = sa.update(ITEMS).where(free).values(reserved_until=now + RESERVED_FOR, tries=ITEMS.c.tries + 1)
+        return connection.execute(claim).rowcount == 1
+
+
+def _find(tool: Tool, row: sa.Row[Any]) -> bool:
+    values: dict[str, Any]
+    try:
+        platform = find_platform(tool, row.platform)
+        values = {"address": _search(tool, platform, row) or _make(tool, platform, row), "reason": ""}
+    except PlatformFailure as failure:
+        _log.warning("No column was found for marks of %s: %s", row.assignment, failure)
+        pause = min(FIRST_PAUSE * 2 ** min(row.tries, 20), LONGEST_PAUSE)
+        values = {"reserved_until": tool.clock() + pause, "reason": failure.sentence}
+    with tool.database.begin() as connection:
+        connection.execute(sa.update(ITEMS).where(ITEMS.c.number == row.number).values(**values))
+    return "address" in values
+
+
+def _search(tool: Tool, platform: Platform, item: sa.Row[Any]) -> str:
+    scopes = [scope for scope in (ITEM_SCOPE, ITEM_READ_SCOPE) if scope in item.scopes.split()][:1]
     if not scopes:
         raise PlatformFailure("The learning platform does not let the portal look into its gradebook.")
-    first = with_query(launch.items_address, tag=TAG, resource_id=assignment)
+    first = with_query(item.list_address, tag=TAG, resource_id=item.assignment)
     for page in pages(tool, platform, scopes, first, accept=LIST, most=MOST_PAGES, limit=PAGE_LIMIT):
         entries = page.json()
         if not isinstance(entries, list):
             raise PlatformFailure("The platform's list of columns is none.", status=page.status)
         for each in entries:
-            if not isinstance(each, dict) or each.get("tag") != TAG or each.get("resourceId") != assignment:
+            if not isinstance(each, dict) or each.get("tag") != TAG or each.get("resourceId") != item.assignment:
                 continue
-            if each.get("resourceLinkId") in (None, "", launch.resource_link):
-                return _checked(launch, each.get("id"))
+            if each.get("resourceLinkId") in (None, "", item.resource_link):
+                return _checked(item, each.get("id"))
     return ""
 
 
-def _make(tool: Tool, platform: Platform, launch: Launch, assignment: str, title: str, maximum: float) -> str:
-    if ITEM_SCOPE not in launch.grade_scopes:
+def _make(tool: Tool, platform: Platform, item: sa.Row[Any]) -> str:
+    if ITEM_SCOPE not in item.scopes.split():
         raise PlatformFailure("The learning platform does not let the portal make a column in its gradebook.")
-    item: dict[str, Any] = {
-        "scoreMaximum": whole_maximum(maximum),
-        "label": title[:LONGEST_LABEL],
-        "resourceId": assignment,
+    made: dict[str, Any] = {
+        "scoreMaximum": whole_maximum(item.maximum),
+        "label": item.title[:LONGEST_LABEL],
+        "resourceId": item.assignment,
         "tag": TAG,
     }
-    if launch.resource_link:
-        item["resourceLinkId"] = launch.resource_link
+    if item.resource_link:
+        made["resourceLinkId"] = item.resource_link
     answer = call(
         tool,
         platform,
         [ITEM_SCOPE],
         "POST",
-        launch.items_address,
+        item.list_address,
         accept=ONE,
         content_type=ONE,
-        content=json.dumps(item).encode(),
+        content=json.dumps(made).encode(),
     )
     if not 200 <= answer.status < 300:
         raise PlatformFailure(f"The platform made no column: status {answer.status}.", status=answer.status)
-    return _checked(launch, answer.object().get("id"))
+    return _checked(item, answer.object().get("id"))
 
 
-def _checked(launch: Launch, address: Any) -> str:
+def _checked(item: sa.Row[Any], address: Any) -> str:
     """The address of a column, which must be at the host of the list: the token goes there."""
     if not isinstance(address, str) or not is_service_address(address):
         raise PlatformFailure("The platform's column has no address.")
-    if origin_of(address) != origin_of(launch.items_address):
+    if origin_of(address) != origin_of(item.list_address):
         raise PlatformFailure("The platform's column is at another host.")
     return address

@@ -56,7 +56,7 @@ class Offer:
     """
 
     item: int
-    """The column, from `find_item`."""
+    """The column, from `reserve_item`."""
     subject: str
     """The student, as the platform calls them."""
     mark: str
@@ -195,7 +195,9 @@ def entries(
     wanted: sa.ColumnElement[bool] = SCORES.c.state.in_([state.value for state in states])
     if item is not None:
         wanted = sa.and_(wanted, CELLS.c.item == item)
-    query = sa.select(SCORES, CELLS.c.item, CELLS.c.subject).join(CELLS, CELLS.c.number == SCORES.c.cell)
+    about_column = [ITEMS.c.address, ITEMS.c.reason.label("why_no_column")]
+    query = sa.select(SCORES, CELLS.c.item, CELLS.c.subject, *about_column)
+    query = query.join(CELLS, CELLS.c.number == SCORES.c.cell).join(ITEMS, ITEMS.c.number == CELLS.c.item)
     with tool.database.begin() as connection:
         rows = connection.execute(query.where(wanted).order_by(SCORES.c.number.desc()).limit(most)).all()
     return [
@@ -207,7 +209,9 @@ def entries(
             given=row.given,
             maximum=row.maximum,
             state=State(row.state),
-            reason=row.reason,
+            reason=row.reason
+            if row.address
+            else f"The gradebook has no column for it yet. {row.why_no_column}".rstrip(),
             tries=row.tries,
             offered_at=row.offered_at,
             delivered_at=row.delivered_at,

@@ -139,9 +139,19 @@ ITEMS = sa.Table(
     sa.Column("address", sa.Text),
     sa.Column("scopes", sa.Text, nullable=False),
     sa.Column("reserved_until", Moment, nullable=False),
+    sa.Column("list_address", sa.Text, nullable=False),
+    sa.Column("resource_link", sa.Text, nullable=False),
+    sa.Column("assignment", sa.Text, nullable=False),
+    sa.Column("title", sa.Text, nullable=False),
+    sa.Column("maximum", sa.Float, nullable=False),
+    sa.Column("tries", sa.Integer, nullable=False),
+    sa.Column("reason", sa.Text, nullable=False),
     sa.UniqueConstraint("platform", "place"),
 )
-"""A line item is a column in a platform's gradebook. Its place is a hash of what it belongs to."""
+"""
+A line item is a column in a platform's gradebook. Its place is a hash of what it belongs to. Until it has an address,
+the other values say where to look for it, or what to make; nobody looks before `reserved_until`.
+"""
 CELLS = sa.Table(
     "portal_lti_cells",
     METADATA,

@@ -50,10 +50,6 @@ PORTS = {"https": 443, "http": 80}
 HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
 """A name or an address. Names in other letters are written as `xn--…`."""
 TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
-"""Addresses of version 6 that a network turns into ones of version 4."""
-HOST = re.compile(r"[a-z0-9._-]+|[0-9a-f:.]+")
-"""A name or an address. Names in other letters are written as `xn--…`."""
-TRANSLATED = ipaddress.ip_network("64:ff9b::/96")
 """The addresses of version 6 that a network turns into ones of version 4."""
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address

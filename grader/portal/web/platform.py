@@ -5,7 +5,6 @@ Those who come from a learning platform, and what instructors see of the marks t
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
@@ -14,12 +13,11 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from grader.errors import GraderError
 from grader.portal.access import start_session
 from grader.portal.audit import note
 from grader.portal.lti.deeplinks import Choice
 from grader.portal.lti.launch import Launch
-from grader.portal.lti.lineitems import find_item
+from grader.portal.lti.lineitems import reserve_item
 from grader.portal.lti.outbox import State, entries, resend
 from grader.portal.lti.platforms import find_platform, platforms
 from grader.portal.lti.refusals import PlatformFailure
@@ -123,21 +121,22 @@ class _Pages:
             secret, session = start_session(connection, person, visit.now, is_framed=is_framed, framed_by=framed_by)
         served = portal.served.get(launch.assignment)
         if served is not None and not person.is_staff and launch.grade_scopes:
-            threading.Thread(target=self._connect, args=(launch, served, person), daemon=True).start()
+            self._connect(launch, served, person)
         path = "/" if served is None else f"/{'class' if person.is_staff else 'assignments'}/{served.id}"
         answer = RedirectResponse(path, 303)
         set_session(answer, visit.site, secret, session, visit.now)
         return answer
 
     def _connect(self, launch: Launch, served: Served, person: Person) -> None:
-        """Find the column for the mark, which may ask the platform. The next launch tries again if it fails."""
+        """Note in which column of the platform's gradebook the mark belongs; the platform is asked later."""
         try:
-            item = find_item(self._tool, launch, assignment=served.id, title=served.title, maximum=served.max_points)
-            with self._site().portal.begin() as connection:
-                connect_column(connection, item=item, subject=launch.subject, person=person.id, assignment=served.id)
-            self._wake()
-        except (PlatformFailure, GraderError) as failure:
-            _log.warning("No column was found for marks of %s: %s", served.id, failure)
+            item = reserve_item(self._tool, launch, assignment=served.id, title=served.title, maximum=served.max_points)
+        except PlatformFailure as failure:
+            _log.warning("No marks of %s are sent: %s", served.id, failure)
+            return
+        with self._site().portal.begin() as connection:
+            connect_column(connection, item=item, subject=launch.subject, person=person.id, assignment=served.id)
+        self._wake()
 
     def overview(self, visit: Visit) -> Response:
         """The platforms, their courses, and what became of marks that were sent to them."""

@@ -132,14 +132,15 @@ class Network:
 
 
 class CrashingWeb(Web):
-    """Sends requests, and crashes when a score has arrived."""
+    """Sends requests, and crashes when one of a kind has arrived: by default a score."""
 
-    def __init__(self, web: Web) -> None:
+    def __init__(self, web: Web, at: str = "/scores") -> None:
         self.web = web
+        self.at = at
 
     def send(self, method: str, address: str, **options: Any) -> Answer:
         answer = self.web.send(method, address, **options)
-        if urlsplit(address).path.endswith("/scores"):
+        if urlsplit(address).path.endswith(self.at):
             raise KeyboardInterrupt
         return answer
 

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from grader.portal.lti.delivery import deliver_due
-from grader.portal.lti.lineitems import find_item
+from grader.portal.lti.lineitems import reserve_item
 from grader.portal.lti.outbox import Entry, Offer, State, entries, offer, resend
 from grader.portal.lti.tables import CELLS, SCORES
 from grader.portal.lti.tokens import TokenCache
@@ -91,7 +91,7 @@ def make_column(served: Served, platform: FakePlatform, name: str, **services: A
         connection.execute(sa.delete(SCORES))  # those of other tests
     address = f"{platform.base}/items/{name}?type=7"
     assert launch(served, platform, lambda claims: claims[AGS].update(lineitem=address, **services)).status_code == 200
-    number = find_item(served.tool, served.launches[-1], assignment="week1", title="Week 1", maximum=4)
+    number = reserve_item(served.tool, served.launches[-1], assignment="week1", title="Week 1", maximum=4)
     made = Column(served.tool, platform, number, name)
     made.answer(status(200))
     return made

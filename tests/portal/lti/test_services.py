@@ -11,25 +11,32 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
+import sqlalchemy as sa
 from joserfc import jwt
 from joserfc.jwk import KeySet
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from grader.portal.lti.delivery import deliver_due
 from grader.portal.lti.keys import make_key, public_keys, remove_old_keys, sign
 from grader.portal.lti.launch import Launch
-from grader.portal.lti.lineitems import find_item
+from grader.portal.lti.lineitems import RESERVED_FOR, find_addresses, reserve_item
+from grader.portal.lti.outbox import Offer, State, entries, offer
 from grader.portal.lti.platforms import Platform, platforms
 from grader.portal.lti.refusals import PlatformFailure
 from grader.portal.lti.roster import Member, read_roster
 from grader.portal.lti.services import pages
+from grader.portal.lti.tables import CELLS, ITEMS, SCORES
 from grader.portal.lti.tokens import TokenCache
 from grader.portal.lti.tool import SCORE_SCOPE, Tool
-from tests.portal.lti.running import AGS, ROLE, Asked, FakePlatform, Served, json_of, launch
+from tests.portal.lti.running import AGS, ROLE, Asked, CrashingWeb, FakePlatform, Served, json_of, launch
 
 
 @pytest.fixture
 def tool(served: Served) -> Tool:
-    """Without tokens of other tests."""
+    """Without tokens and columns of other tests."""
+    with served.tool.database.begin() as connection:
+        for table in (SCORES, CELLS, ITEMS):
+            connection.execute(sa.delete(table))
     return dataclasses.replace(served.tool, tokens=TokenCache())
 
 
@@ -204,7 +211,8 @@ def test_the_column_of_a_link_is_used(served: Served, tool: Tool, platform: Fake
     found = launched(served, platform, lineitem=f"{platform.base}/items/9?type=1")
     platform.asked.clear()
 
-    first, again = (find_item(tool, found, assignment=name, title="W", maximum=1) for name in ("week1", "week1"))
+    first, again = (reserve_item(tool, found, assignment=name, title="W", maximum=1) for name in ("week1", "week1"))
+    find_addresses(tool)
 
     assert first == again
     assert platform.asked == []
@@ -222,25 +230,24 @@ def test_a_column_is_found_again(served: Served, tool: Tool, platform: FakePlatf
         {**ours, "resourceLinkId": "link-1", "id": f"{platform.base}/items/4"},
     )
 
-    find_item(tool, found, assignment="week1", title="Week 1", maximum=10)
+    reserve_item(tool, found, assignment="week1", title="Week 1", maximum=10)
 
+    assert find_addresses(tool) == 1
     (asked,) = (asked for asked in platform.asked if asked.path == "/items")
     assert asked.query == {"type": "2", "tag": "grade", "resource_id": "week1"}
 
 
 def test_a_column_is_made_once(served: Served, tool: Tool, platform: FakePlatform, known: Platform) -> None:
-    """Also if several students open the assignment at the same time."""
+    """Also if several students open the assignment at the same time, at several servers."""
     found = launched(served, platform, lineitems=f"{platform.base}/items?type=3")
     items(platform, made={"id": f"{platform.base}/items/5?type=3"})
-    numbers, failures = set(), []
+    numbers = set()
     barrier = threading.Barrier(4)
 
     def find() -> None:
         barrier.wait()
-        try:
-            numbers.add(find_item(tool, found, assignment="week1", title="W" * 200, maximum=7.5))
-        except PlatformFailure as failure:
-            failures.append(failure.sentence)
+        numbers.add(reserve_item(tool, found, assignment="week1", title="W" * 200, maximum=7.5))
+        find_addresses(tool)
 
     threads = [threading.Thread(target=find) for _ in range(4)]
     for thread in threads:
@@ -249,7 +256,6 @@ def test_a_column_is_made_once(served: Served, tool: Tool, platform: FakePlatfor
         thread.join()
 
     assert len(numbers) == 1
-    assert all("Try again" in sentence for sentence in failures)
     (made,) = (asked for asked in platform.asked if asked.path == "/items" and asked.method == "POST")
     assert made.headers["content-type"] == "application/vnd.ims.lis.v2.lineitem+json"
     assert json_of(made) == {
@@ -262,7 +268,6 @@ def test_a_column_is_made_once(served: Served, tool: Tool, platform: FakePlatfor
 
 
 COLUMNS: dict[str, tuple[dict[str, Any], Any, str]] = {
-    "no scores allowed": ({"scope": []}, {}, "does not let the portal send"),
     "no columns allowed": ({"scope": [SCORE_SCOPE]}, {}, "look into"),
     "only to look": (
         {"scope": [SCORE_SCOPE, "https://purl.imsglobal.org/spec/lti-ags/scope/lineitem.readonly"]},
@@ -279,14 +284,40 @@ COLUMNS: dict[str, tuple[dict[str, Any], Any, str]] = {
 def test_a_column_that_cannot_be_had(
     served: Served, tool: Tool, platform: FakePlatform, known: Platform, name: str
 ) -> None:
-    """The next attempt is not kept waiting by it."""
+    """It is tried again after a while, and whoever looks at a score that waits for it reads why."""
     services, made, words = COLUMNS[name]
     found = launched(served, platform, lineitems=f"{platform.base}/items?case={len(name)}", **services)
     items(platform, made=made)
 
+    number = reserve_item(tool, found, assignment="week1", title="Week 1", maximum=10)
+    offer(tool, Offer(item=number, subject="s", mark="m", given=1, maximum=2, submitted_at=served.clock()))
     for _ in range(2):
-        with pytest.raises(PlatformFailure, match=words):
-            find_item(tool, found, assignment="week1", title="Week 1", maximum=10)
+        assert (find_addresses(tool), deliver_due(tool)) == (0, 0)
+        (waiting,) = entries(tool, item=number)
+        assert waiting.state is State.WAITING
+        assert words in waiting.reason
+        served.clock.move(minutes=16)
+
+
+def test_scores_that_nobody_wants(served: Served, tool: Tool, platform: FakePlatform, known: Platform) -> None:
+    found = launched(served, platform, lineitems=f"{platform.base}/items", scope=[])
+
+    with pytest.raises(PlatformFailure, match="does not let the portal send"):
+        reserve_item(tool, found, assignment="week1", title="Week 1", maximum=10)
+
+
+def test_a_search_that_was_cut_off(served: Served, tool: Tool, platform: FakePlatform, known: Platform) -> None:
+    """Whoever looked for the column was killed. Somebody else looks after a while, and no launch is needed."""
+    found = launched(served, platform, lineitems=f"{platform.base}/items?type=4")
+    items(platform, made={"id": f"{platform.base}/items/6?type=4"})
+    reserve_item(tool, found, assignment="week1", title="Week 1", maximum=10)
+
+    with pytest.raises(KeyboardInterrupt):
+        find_addresses(dataclasses.replace(tool, web=CrashingWeb(tool.web, at="/items")))
+    assert find_addresses(tool) == 0, "somebody may still be looking"
+    served.clock.move(seconds=RESERVED_FOR.total_seconds() + 1)
+
+    assert find_addresses(tool) == 1
 
 
 def test_our_keys_are_changed_without_a_gap(tool: Tool, served: Served) -> None:

@@ -1,0 +1,1 @@
+from own.sums import over_rows

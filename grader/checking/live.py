@@ -31,7 +31,7 @@ from grader.harness.origin import code_of
 from grader.harness.serve import perform
 from grader.harness.wire import Message, unpack_all
 from grader.model import Chain, ExerciseResult, Limits, NotebookSummary, Outcome, Report, Submission
-from grader.modes import ordinary
+from grader.modes import ordinary, short_turns
 from grader.notebook.functions import FunctionIndex, find_functions_in
 from grader.notebook.read import Notebook
 from grader.reference.cases import exercise_cases
@@ -100,7 +100,7 @@ class Live:
     def _ordinary(self) -> Iterator[None]:
         """Compute as a grading does, whatever the notebook has set; its functions get its default dtype."""
         self._default_dtype = torch.get_default_dtype()
-        with ordinary():
+        with ordinary(), short_turns():
             yield
 
     def _report(self, results: Sequence[ExerciseResult], *, problem: str | None = None) -> Report:

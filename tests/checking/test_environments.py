@@ -95,7 +95,7 @@ def test_the_text_says_what_the_html_says(shown: dict[str, Checked], name: str) 
 
 
 BUSY = """
-import threading
+import sys, threading
 import matplotlib.pyplot as plt
 import torch
 torch.set_num_threads(2)
@@ -108,13 +108,13 @@ plt.plot([1, 2]);
 CHECKED = """
 check(grad_w1)
 stop.set()
-torch.get_num_threads(), len(plt.get_fignums())
+torch.get_num_threads(), len(plt.get_fignums()), int(1000 * sys.getswitchinterval())
 """
 
 
 @pytest.mark.slow
 def test_a_busy_kernel_shows_html_and_text() -> None:
-    """`jupyter console`, VS Code and Colab get one output with both. Threads and figures stay as they were."""
+    """`jupyter console`, VS Code and Colab get one output with both. Threads, turns and figures stay as they were."""
     notebook = handed_in(WRONG)
     source = [cell for cell in notebook.cells if cell.cell_type == "code" and "plt." not in cell.source][:-2]
     cells = [nbformat.v4.new_code_cell(BUSY), *source, nbformat.v4.new_code_cell(CHECKED)]
@@ -126,8 +126,8 @@ def test_a_busy_kernel_shows_html_and_text() -> None:
     assert output.output_type == "display_data"
     assert set(output.data) == {"text/html", "text/plain"}
     assert output.data["text/plain"].startswith("✗ grad_w1: Wrong values")
-    threads, figures = (int(part) for part in last.data["text/plain"].strip("()").split(","))
-    assert (threads, figures) == (2, 0)
+    threads, figures, turn_ms = (int(part) for part in last.data["text/plain"].strip("()").split(","))
+    assert (threads, figures, turn_ms) == (2, 0, 5)
 
 
 WITHOUT_UNIX = """

@@ -12,6 +12,8 @@ from __future__ import annotations
 import gc
 import json
 import os
+import resource
+import signal
 import sys
 import tempfile
 import time
@@ -19,6 +21,10 @@ from pathlib import Path
 from typing import Any
 
 __all__: list[str] = []
+
+LONGEST_S = 60
+MOST_BYTES = 4 * 2**30
+"""Nothing else bounds what a notebook does here; those that need more are left out of the comparison."""
 
 
 def _serve(calls_path: Path) -> None:
@@ -62,6 +68,8 @@ def _serve(calls_path: Path) -> None:
 def _grade_and_exit(shell: Any, sources: list[str], calls: list[tuple[str, list[list[Any]]]]) -> None:
     status = 1
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a debugger that a student left in would wait, and eat our requests
+    resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
+    signal.alarm(LONGEST_S)
     try:
         for source in sources:
             shell.run_cell(source, store_history=True).raise_error()

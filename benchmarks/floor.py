@@ -70,6 +70,7 @@ def _grade_and_exit(shell: Any, sources: list[str], calls: list[tuple[str, list[
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)  # a debugger that a student left in would wait, and eat our requests
     resource.setrlimit(resource.RLIMIT_AS, (MOST_BYTES, MOST_BYTES))
     signal.alarm(LONGEST_S)
+    os.chdir(os.environ["IPYTHONDIR"])  # some notebooks write files
     try:
         for source in sources:
             shell.run_cell(source, store_history=True).raise_error()

@@ -1,1 +1,0 @@
-from own.sums import over_rows

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import dataclasses
 import os
-import re
 import statistics
 import sys
 import tempfile
@@ -21,13 +20,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
-from classroom import HandedIn
+from classroom import HandedIn, filled
 from peers import Floor, ThisGrader
 
 from grader import shipped
 from grader.assignment.load import Assignment, find_assignment, load_assignment
 from grader.assignment.source import find_sources, read_source
-from grader.authoring.release import fill_blanks, release_notebook
+from grader.authoring.release import release_notebook
 from grader.checking.check import GRADING
 
 CORPUS = Path(__file__).parent.parent / "tests" / "corpus"
@@ -75,13 +74,7 @@ def read_handful(assignment_id: str, folder: Path) -> Handful:
         cases = sorted((CORPUS / assignment_id).glob("*/answers.py"))
         wrong = next(case for case in cases if case.parent.name.startswith("wrong_"))
         for case in (wrong, *(case for case in cases if case.parent.name.startswith("ok_"))):
-            answers = case.read_text(encoding="utf-8")
-            missing = [
-                f"# %%\n{code}"
-                for name, code in assignment.solution_code.items()
-                if not re.search(rf"\b{name}\b", answers)
-            ]
-            notebook = fill_blanks(fill_blanks(released, answers), "\n".join(missing))
+            notebook = filled(released, case.read_text(encoding="utf-8"), assignment.solution_code)
             file = folder / f"{case.parent.name}.ipynb"
             nbformat.write(notebook, file)
             yield HandedIn(file.stem, file, {})

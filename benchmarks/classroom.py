@@ -5,7 +5,9 @@ The class that is graded: right submissions, each written a little differently, 
 from __future__ import annotations
 
 import dataclasses
+import re
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 
 import nbformat
@@ -17,7 +19,7 @@ from grader.assignment.load import Assignment, find_assignment, load_assignment
 from grader.assignment.source import SourceNotebook, read_source
 from grader.authoring.release import fill_blanks, release_notebook
 
-__all__ = ["ASSIGNMENT", "REFERENCE", "Classroom", "HandedIn"]
+__all__ = ["ASSIGNMENT", "REFERENCE", "Classroom", "HandedIn", "filled"]
 
 ASSIGNMENT = "two_layer_mse"
 RIGHT = {
@@ -46,6 +48,19 @@ def reference(init_parameters, forward):
     return known | {f"d{name}": gradient for name, gradient in zip(values, gradients)}
 """
 """The start of an instructor's tests: autograd's gradients on a fixed batch."""
+
+
+def filled(released: NotebookNode, answers: str, solved: Mapping[str, str]) -> NotebookNode:
+    """
+    A notebook with a student's answers in it. The solution fills in what they leave out.
+
+    Args:
+        released: The notebook with blanks.
+        answers: Cells, divided by lines that begin with `# %%`.
+        solved: The solution's code by exercise.
+    """
+    missing = [f"# %%\n{code}" for name, code in solved.items() if not re.search(rf"\b{name}\b", answers)]
+    return fill_blanks(fill_blanks(released, answers), "\n".join(missing))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

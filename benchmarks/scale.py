@@ -23,11 +23,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
-from classroom import ASSIGNMENT, Classroom, HandedIn
+from classroom import ASSIGNMENT, Classroom, HandedIn, filled
 from nbformat import NotebookNode
 from peers import Environment, Nbgrader
 
-from grader.authoring.release import fill_blanks, release_notebook
+from grader.authoring.release import release_notebook
 
 CORPUS = Path(__file__).parent.parent / "tests" / "corpus" / ASSIGNMENT
 CACHE = Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "grader-benchmarks"
@@ -119,12 +119,11 @@ def _hand_in(classroom: Classroom, size: int) -> Iterator[HandedIn]:
     """Submissions of the corpus, in turn, each with another comment, so that no two are equal."""
     released = release_notebook(classroom.source)
     solved = {exercise.name: exercise.code for exercise in classroom.source.exercises}
-    kinds = []
-    for case in sorted(CORPUS.iterdir()):
-        if case.name.startswith(("ok_", "wrong_")) and (case / "answers.py").is_file():
-            answers = (case / "answers.py").read_text(encoding="utf-8")
-            missing = "\n".join(f"# %%\n{code}" for name, code in solved.items() if name not in answers)
-            kinds.append(fill_blanks(fill_blanks(released, answers), missing))
+    kinds = [
+        filled(released, (case / "answers.py").read_text(encoding="utf-8"), solved)
+        for case in sorted(CORPUS.iterdir())
+        if case.name.startswith(("ok_", "wrong_")) and (case / "answers.py").is_file()
+    ]
     known = {cell.source for cell in released.cells}
     for number in range(size):
         notebook = nbformat.from_dict(kinds[number % len(kinds)])

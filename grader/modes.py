@@ -10,12 +10,15 @@ from __future__ import annotations
 
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from typing import TypeVar
 
 import torch
 
 __all__ = ["default_dtype", "one_thread", "ordinary", "short_turns"]
 
+T = TypeVar("T")
 TURN_S = 0.0001
 
 
@@ -42,46 +45,39 @@ def ordinary() -> Iterator[None]:
         yield
 
 
-@contextlib.contextmanager
-def one_thread() -> Iterator[None]:
+def one_thread() -> AbstractContextManager[None]:
     """
     Compute with one thread: sums then have one order, and the same machine always gets the same numbers.
 
     For small tensors, one thread is also faster than several.
     """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)
+    return _switched(1, torch.get_num_threads, torch.set_num_threads)
 
 
-@contextlib.contextmanager
-def short_turns() -> Iterator[None]:
+def short_turns() -> AbstractContextManager[None]:
     """
     Let threads that compute all the time take short turns.
 
-    Each operation of PyTorch hands over the interpreter's lock, and waits for a turn of whoever took it: beside
-    such a thread, thousands of small operations would otherwise wait 5 ms each.
+    Each operation of PyTorch hands over the interpreter's lock, and waits for a turn of whoever took it: beside such a
+    thread, thousands of small operations would otherwise wait 5 ms each.
     """
-    before = sys.getswitchinterval()
-    sys.setswitchinterval(TURN_S)
-    try:
-        yield
-    finally:
-        sys.setswitchinterval(before)
+    return _switched(TURN_S, sys.getswitchinterval, sys.setswitchinterval)
+
+
+def default_dtype(dtype: torch.dtype) -> AbstractContextManager[None]:
+    """Make tensors of this dtype where none is given."""
+    return _switched(dtype, torch.get_default_dtype, torch.set_default_dtype)
 
 
 @contextlib.contextmanager
-def default_dtype(dtype: torch.dtype) -> Iterator[None]:
-    """Make tensors of this dtype where none is given."""
-    before = torch.get_default_dtype()
-    torch.set_default_dtype(dtype)
+def _switched(value: T, read: Callable[[], T], turn: Callable[[T], object]) -> Iterator[None]:
+    """Turn a switch, and turn it back afterwards."""
+    before = read()
+    turn(value)
     try:
         yield
     finally:
-        torch.set_default_dtype(before)
+        turn(before)
 
 
 @contextlib.contextmanager
@@ -91,8 +87,5 @@ def _float32_products() -> Iterator[None]:
         before = torch.get_float32_matmul_precision()
     except RuntimeError:  # it was set for one backend alone: that cannot be asked for here, and is not restored
         before = "highest"
-    torch.set_float32_matmul_precision("highest")
-    try:
+    with _switched("highest", lambda: before, torch.set_float32_matmul_precision):
         yield
-    finally:
-        torch.set_float32_matmul_precision(before)

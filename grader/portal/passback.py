@@ -18,7 +18,7 @@ import sqlalchemy as sa
 from grader.portal.arrangements import Extension, extensions, held
 from grader.portal.attempts import Attempt, attempts_of
 from grader.portal.lti.delivery import deliver_due
-from grader.portal.lti.lineitems import find_addresses
+from grader.portal.lti.lineitems import find_items
 from grader.portal.lti.outbox import Offer, offer
 from grader.portal.lti.tables import insert_if_new
 from grader.portal.lti.tool import Tool
@@ -131,7 +131,7 @@ class Passback:
             self._wake.wait(LOOK_S)
 
     def _find(self) -> None:
-        find_addresses(self._tool)
+        find_items(self._tool)
 
     def _offer(self) -> None:
         offer_marks(self._portal, self._tool)

@@ -18,7 +18,7 @@ from grader.portal.lti.refusals import PlatformFailure
 from grader.portal.lti.services import call, pages, under, with_query
 from grader.portal.lti.tables import CELLS, ITEMS, SCORES
 from grader.portal.lti.tool import RESULT_SCOPE, SCORE_SCOPE, Tool
-from grader.portal.lti.web import Answer, wait_of
+from grader.portal.lti.web import Answer, pause_after, wait_of
 
 __all__ = ["deliver_due"]
 
@@ -155,7 +155,7 @@ def _send(tool: Tool, row: sa.Row[Any]) -> _Outcome:
 def _later(tool: Tool, row: sa.Row[Any], reason: str, wait: float = 0) -> _Outcome:
     if tool.clock() - row.offered_at > GIVEN_UP_AFTER:
         return _Outcome(State.REFUSED, f"Given up after {GIVEN_UP_AFTER.days} days. {reason}")
-    pause = min(FIRST_PAUSE * 2 ** min(row.tries - 1, 20), LONGEST_PAUSE)
+    pause = pause_after(row.tries, first=FIRST_PAUSE, longest=LONGEST_PAUSE)
     return _Outcome(State.WAITING, reason, max(pause, timedelta(seconds=wait)))
 
 

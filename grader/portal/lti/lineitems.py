@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,9 +21,9 @@ from grader.portal.lti.refusals import PlatformFailure
 from grader.portal.lti.services import call, pages, with_query
 from grader.portal.lti.tables import ITEMS, insert_if_new
 from grader.portal.lti.tool import ITEM_READ_SCOPE, ITEM_SCOPE, SCORE_SCOPE, Tool, digest
-from grader.portal.lti.web import is_service_address, origin_of
+from grader.portal.lti.web import is_service_address, origin_of, pause_after
 
-__all__ = ["TAG", "find_addresses", "reserve_item", "whole_maximum"]
+__all__ = ["TAG", "find_items", "reserve_item", "whole_maximum"]
 
 TAG = "grade"
 ONE = "application/vnd.ims.lis.v2.lineitem+json"
@@ -48,7 +48,7 @@ def whole_maximum(maximum: float) -> int:
 
 def reserve_item(tool: Tool, launch: Launch, *, assignment: str, title: str, maximum: float) -> int:
     """
-    The column for an assignment in the gradebook of the platform. `find_addresses` asks the platform for it later.
+    The column for an assignment in the gradebook of the platform. `find_items` asks the platform for it later.
 
     Args:
         tool: This portal.
@@ -86,7 +86,7 @@ def reserve_item(tool: Tool, launch: Launch, *, assignment: str, title: str, max
         return int(connection.execute(sa.select(ITEMS.c.number).where(chosen)).scalar_one())
 
 
-def find_addresses(tool: Tool) -> int:
+def find_items(tool: Tool) -> int:
     """
     Ask platforms for the columns that have no address yet, and have them made. Several processes may do this at once.
 
@@ -96,9 +96,8 @@ def find_addresses(tool: Tool) -> int:
     Returns:
         How many columns were found or made.
     """
-    missing = sa.and_(ITEMS.c.address.is_(None), ITEMS.c.list_address != "", ITEMS.c.reserved_until <= tool.clock())
     with tool.database.begin() as connection:
-        rows = connection.execute(sa.select(ITEMS).where(missing).order_by(ITEMS.c.number)).all()
+        rows = connection.execute(sa.select(ITEMS).where(_is_free(tool.clock())).order_by(ITEMS.c.number)).all()
     found = 0
     failing: set[int] = set()
     for row in rows:
@@ -110,12 +109,17 @@ def find_addresses(tool: Tool) -> int:
     return found
 
 
+def _is_free(now: datetime) -> sa.ColumnElement[bool]:
+    """Whether a column has no address, it is known where to look for one, and nobody is looking or pausing."""
+    return sa.and_(ITEMS.c.address.is_(None), ITEMS.c.list_address != "", ITEMS.c.reserved_until <= now)
+
+
 def _claim(tool: Tool, row: sa.Row[Any]) -> bool:
     """Say that we are looking for a column; false if somebody else is, or has found it."""
     now = tool.clock()
-    free = sa.and_(ITEMS.c.number == row.number, ITEMS.c.address.is_(None), ITEMS.c.reserved_until <= now)
+    claim = sa.update(ITEMS).where(ITEMS.c.number == row.number, _is_free(now))
+    claim = claim.values(reserved_until=now + RESERVED_FOR, tries=ITEMS.c.tries + 1)
     with tool.database.begin() as connection:
-        claim = sa.update(ITEMS).where(free).values(reserved_until=now + RESERVED_FOR, tries=ITEMS.c.tries + 1)
         return connection.execute(claim).rowcount == 1
 
 
@@ -126,7 +130,7 @@ def _find(tool: Tool, row: sa.Row[Any]) -> bool:
         values = {"address": _search(tool, platform, row) or _make(tool, platform, row), "reason": ""}
     except PlatformFailure as failure:
         _log.warning("No column was found for marks of %s: %s", row.assignment, failure)
-        pause = min(FIRST_PAUSE * 2 ** min(row.tries, 20), LONGEST_PAUSE)
+        pause = pause_after(row.tries + 1, first=FIRST_PAUSE, longest=LONGEST_PAUSE)
         values = {"reserved_until": tool.clock() + pause, "reason": failure.sentence}
     with tool.database.begin() as connection:
         connection.execute(sa.update(ITEMS).where(ITEMS.c.number == row.number).values(**values))

@@ -16,7 +16,7 @@ import socket
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -33,6 +33,7 @@ __all__ = [
     "is_service_address",
     "open_client",
     "origin_of",
+    "pause_after",
     "resolve",
     "shown",
     "wait_of",
@@ -283,6 +284,11 @@ def _translated(address: str) -> Iterator[None]:
         raise PlatformFailure(f"{shown(address)} did not answer in time.") from error
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
         raise PlatformFailure(f"{shown(address)} could not be reached.") from error
+
+
+def pause_after(tries: int, *, first: timedelta, longest: timedelta) -> timedelta:
+    """How long to wait after a number of tries, from 1 on, that failed in a row: each time twice as long."""
+    return min(first * 2.0 ** min(tries - 1, 20), longest)
 
 
 def wait_of(header: str, now: datetime) -> float:

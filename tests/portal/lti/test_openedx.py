@@ -19,7 +19,7 @@ import sqlalchemy as sa
 
 from grader.portal.lti.delivery import deliver_due
 from grader.portal.lti.launch import Launch
-from grader.portal.lti.lineitems import find_addresses, reserve_item
+from grader.portal.lti.lineitems import find_items, reserve_item
 from grader.portal.lti.outbox import Offer, State, entries, offer, resend
 from grader.portal.lti.platforms import Platform, add_platform
 from grader.portal.lti.roster import read_roster
@@ -154,7 +154,7 @@ def test_scores_arrive(served: Served, openedx: OpenEdx) -> None:
     tool, launch = served.tool, launched(served, openedx, user="2", role="student")
     item = reserve_item(tool, launch, assignment="week1", title="Week 1", maximum=7.5)
     assert reserve_item(tool, launch, assignment="week1", title="Week 1", maximum=7.5) == item
-    assert (find_addresses(tool), find_addresses(tool)) == (1, 0)
+    assert (find_items(tool), find_items(tool)) == (1, 0)
     common: dict[str, Any] = {"item": item, "subject": launch.subject, "maximum": 7.5, "submitted_at": tool.clock()}
 
     first = offer(tool, Offer(mark="one", given=3, comment="a sign is wrong", **common))
@@ -187,7 +187,7 @@ def test_a_repetition_after_a_crash_counts_as_delivered(served: Served, openedx:
     """The platform refuses the same timestamp, and shows that the score is there."""
     tool, launch = served.tool, launched(served, openedx, user="3", role="student")
     item = reserve_item(tool, launch, assignment="week1", title="Week 1", maximum=10)
-    find_addresses(tool)
+    find_items(tool)
     offer(tool, Offer(item=item, subject=launch.subject, mark="m", given=4, maximum=10, submitted_at=tool.clock()))
 
     with pytest.raises(KeyboardInterrupt):

@@ -19,7 +19,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from grader.portal.lti.delivery import deliver_due
 from grader.portal.lti.keys import make_key, public_keys, remove_old_keys, sign
 from grader.portal.lti.launch import Launch
-from grader.portal.lti.lineitems import RESERVED_FOR, find_addresses, reserve_item
+from grader.portal.lti.lineitems import RESERVED_FOR, find_items, reserve_item
 from grader.portal.lti.outbox import Offer, State, entries, offer
 from grader.portal.lti.platforms import Platform, platforms
 from grader.portal.lti.refusals import PlatformFailure
@@ -212,7 +212,7 @@ def test_the_column_of_a_link_is_used(served: Served, tool: Tool, platform: Fake
     platform.asked.clear()
 
     first, again = (reserve_item(tool, found, assignment=name, title="W", maximum=1) for name in ("week1", "week1"))
-    find_addresses(tool)
+    find_items(tool)
 
     assert first == again
     assert platform.asked == []
@@ -232,7 +232,7 @@ def test_a_column_is_found_again(served: Served, tool: Tool, platform: FakePlatf
 
     reserve_item(tool, found, assignment="week1", title="Week 1", maximum=10)
 
-    assert find_addresses(tool) == 1
+    assert find_items(tool) == 1
     (asked,) = (asked for asked in platform.asked if asked.path == "/items")
     assert asked.query == {"type": "2", "tag": "grade", "resource_id": "week1"}
 
@@ -247,7 +247,7 @@ def test_a_column_is_made_once(served: Served, tool: Tool, platform: FakePlatfor
     def find() -> None:
         barrier.wait()
         numbers.add(reserve_item(tool, found, assignment="week1", title="W" * 200, maximum=7.5))
-        find_addresses(tool)
+        find_items(tool)
 
     threads = [threading.Thread(target=find) for _ in range(4)]
     for thread in threads:
@@ -292,7 +292,7 @@ def test_a_column_that_cannot_be_had(
     number = reserve_item(tool, found, assignment="week1", title="Week 1", maximum=10)
     offer(tool, Offer(item=number, subject="s", mark="m", given=1, maximum=2, submitted_at=served.clock()))
     for _ in range(2):
-        assert (find_addresses(tool), deliver_due(tool)) == (0, 0)
+        assert (find_items(tool), deliver_due(tool)) == (0, 0)
         (waiting,) = entries(tool, item=number)
         assert waiting.state is State.WAITING
         assert words in waiting.reason
@@ -313,11 +313,11 @@ def test_a_search_that_was_cut_off(served: Served, tool: Tool, platform: FakePla
     reserve_item(tool, found, assignment="week1", title="Week 1", maximum=10)
 
     with pytest.raises(KeyboardInterrupt):
-        find_addresses(dataclasses.replace(tool, web=CrashingWeb(tool.web, at="/items")))
-    assert find_addresses(tool) == 0, "somebody may still be looking"
+        find_items(dataclasses.replace(tool, web=CrashingWeb(tool.web, at="/items")))
+    assert find_items(tool) == 0, "somebody may still be looking"
     served.clock.move(seconds=RESERVED_FOR.total_seconds() + 1)
 
-    assert find_addresses(tool) == 1
+    assert find_items(tool) == 1
 
 
 def test_our_keys_are_changed_without_a_gap(tool: Tool, served: Served) -> None:

@@ -94,8 +94,9 @@ def test_scores_that_are_not_delivered(tmp_path: Path) -> None:
     with open_tool(tmp_path) as tool:
         now = datetime.now(timezone.utc)
         with tool.database.begin() as connection:
-            row = {"platform": 1, "place": "p", "scopes": "", "reserved_until": now}
-            connection.execute(sa.insert(ITEMS).values(**row))
+            column = {"platform": 1, "place": "p", "scopes": "", "reserved_until": now, "tries": 0, "reason": ""}
+            sought = {"list_address": "", "resource_link": "r", "assignment": "m", "title": "M", "maximum": 4}
+            connection.execute(sa.insert(ITEMS).values(**column, **sought))
         offer(tool, Offer(item=1, subject="s-1", mark="m", given=2.5, maximum=4, submitted_at=now))
         with tool.database.begin() as connection:
             connection.execute(sa.update(SCORES).values(state=State.CONFLICT.value, reason="It has another one."))

@@ -22,9 +22,13 @@ _LEFT_OUT = (
 _SUMS = ("sum", "cumsum", "einsum", "ones", "new_ones", "ones_like", "dot", "mm", "matmul", "bmm")
 _BROADCAST = ("flatten_operand", "flat_then_averaged")
 """Edits that say what a transpose does, too, where it turns a column into a row: it makes a table of two columns."""
+_FLATTENS = (
+    "flatten", "ravel", "squeeze", "squeeze_", "reshape", "view", "T", "t", "mT", "transpose", "permute", "unsqueeze",
+)  # fmt: skip
+_TRANSPOSES = (*_FLATTENS, "einsum", "outer", "swapaxes", "movedim", "tensordot", "stack", "apply_along_axis")
 _DIVIDES = ("div", "div_", "true_divide", "reciprocal", "pow")
 _BY_INDEX = ("one_hot", "scatter", "scatter_", "index_add_", "index_put_", "eye")
-_WEAK = ("operand_summed", "another_logarithm", "pass_through")
+_WEAK = ("operand_summed", "another_logarithm", "pass_through", "reshaped_operand")
 """Edits that are hardly what a student did if another one explains the same numbers."""
 
 
@@ -38,6 +42,8 @@ _NEEDS: dict[str, Callable[[Written], bool]] = {
     "operand_summed": lambda written: not written.words.isdisjoint(_SUMS) or "MatMult" in written.operators,
     "another_logarithm": lambda written: "Div" in written.operators or not written.words.isdisjoint(_DIVIDES),
     "set_in_every_row": lambda written: written.takes_parts or not written.words.isdisjoint(_BY_INDEX),
+    **dict.fromkeys(_BROADCAST, lambda written: written.takes_parts or not written.words.isdisjoint(_FLATTENS)),
+    "add_transpose": lambda written: written.takes_parts or not written.words.isdisjoint(_TRANSPOSES),
     "short_range": lambda written: written.has_loop,
     "operand_rounded": _has("round", "round_", "floor", "int", "long", "rint"),
     **{f"{function}_once_more": _has(function, "exp") for function in ("sigmoid", "tanh", "softmax")},
@@ -57,6 +63,9 @@ def best_of(mutants: Iterable[Mutant], written: Written) -> Mutant | None:
     if not possible:
         return None
     possible = [mutant for mutant in possible if mutant.edits[0].name not in _WEAK] or possible
+    terms = [mutant for mutant in possible if mutant.edits[0].name == "drop_term_of_upstream"]
+    if terms:
+        return terms[0]
     broadcast = next((mutant for mutant in possible if mutant.edits[0].name in _BROADCAST), None)
     if broadcast is not None:
         return broadcast
@@ -88,4 +97,6 @@ def as_written(name: str, written: Written, part: str = "") -> tuple[str, str, s
         return "overwrites", "overwritten", lost
     if name == "only_last_row" and not written.has_loop:
         return "one_row", "only_last_row", ""
+    if name == "last_of_sum" and written.set_in_loop:
+        return "overwrites", "set_in_loop", written.set_in_loop[0]
     return None

@@ -4,6 +4,7 @@ Recognises mistakes in what a function depends on: data of the notebook, a fixed
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Iterator, Sequence
 
@@ -12,7 +13,9 @@ import torch
 from grader.diagnosis.bank import mutants_of
 from grader.diagnosis.evidence import Evidence, Explanation
 from grader.diagnosis.syntax import is_called_like_a_size
+from grader.diagnosis.whole import adds_to_entries
 from grader.model import Outcome
+from grader.notebook.written import features_of
 
 __all__ = [
     "changes_outside",
@@ -24,6 +27,7 @@ __all__ = [
     "reads_global_and_fails",
     "reads_network_global",
     "redefined_helper",
+    "set_in_loop",
     "unused_argument",
 ]
 
@@ -108,6 +112,18 @@ def changes_outside(evidence: Evidence) -> Iterator[Explanation]:
         yield Explanation(id="keeps_state", message=evidence.say("changes_outside", name=name))
 
 
+def set_in_loop(evidence: Evidence) -> Iterator[Explanation]:
+    """The function sets entries in a loop where the solution adds to them, and returns zeros where it should."""
+    solution = evidence.assignment.solution_code.get(evidence.exercise.name, "")
+    target = evidence.wrong_target
+    if not evidence.written.set_in_loop or not adds_to_entries(ast.parse(solution)):
+        return
+    pairs = [(output.tensors[target], output.case.expected[target]) for output in evidence.outputs]
+    if all(got.shape == right.shape and bool((got[right == 0] == 0).all()) and bool(got.any()) for got, right in pairs):
+        name = evidence.written.set_in_loop[0]
+        yield Explanation(id="overwrites", message=evidence.say("set_in_loop", name=name))
+
+
 def _repeats_the_first(got: Sequence[torch.Tensor]) -> bool:
     """Whether all results are the same, and more than a constant or a mask."""
     is_repeated = all(_are_equal(got[0], later) for later in got[1:])
@@ -162,13 +178,21 @@ def unused_argument(evidence: Evidence) -> Iterator[Explanation]:
 
 
 def _term_with(evidence: Evidence, names: Sequence[str]) -> Explanation | None:
-    """The explanation that a term is left out, if the solution has one of these upstream gradients in one term only."""
+    """
+    The explanation that a term is left out, if the solution has one of these upstream gradients in one term only.
+
+    If the student uses all that stands in no other term, the term is there, with something else in its place.
+    """
     if evidence.exercise.name not in evidence.assignment.solutions:
         return None
+    code = evidence.assignment.solution_code[evidence.exercise.name]
     for mutant in mutants_of(evidence.assignment, evidence.exercise, evidence.returned[0].case):
-        if mutant.edits[0].name == "drop_term_of_upstream" and mutant.operands[0] in names:
-            message = evidence.say("missing_term_of_upstream", name=mutant.operands[0])
-            return Explanation(id="missing_term", message=message)
+        name = mutant.operands[0] if mutant.operands else ""
+        if mutant.edits[0].name == "drop_term_of_upstream" and name in names:
+            left = features_of(mutant.code)
+            of_term = {each for each in evidence.exercise.arguments if each in features_of(code) and each not in left}
+            if of_term == {name} or not of_term <= evidence.written.words | {name}:
+                return Explanation(id="missing_term", message=evidence.say("missing_term_of_upstream", name=name))
     return None
 
 

@@ -13,10 +13,18 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from grader.diagnosis.brackets import with_other_brackets
-from grader.diagnosis.operands import edits_of_argument, edits_of_subscript, in_every_row, is_size, other_sizes
+from grader.diagnosis.losses import edits_of_difference, edits_of_losses
+from grader.diagnosis.operands import (
+    edits_before_sum,
+    edits_of_argument,
+    edits_of_subscript,
+    in_every_row,
+    is_size,
+    other_sizes,
+)
 from grader.diagnosis.reductions import REDUCTIONS, edits_of_reduction
 from grader.diagnosis.slopes import edits_of_comparison, edits_of_slope
-from grader.diagnosis.softmaxes import ALONG_AN_AXIS, edits_of_losses, edits_of_softmax, edits_of_softmax_slope
+from grader.diagnosis.softmaxes import ALONG_AN_AXIS, edits_of_softmax, edits_of_softmax_slope
 from grader.diagnosis.syntax import (
     Alternative,
     filled,
@@ -37,6 +45,8 @@ OVERWRITES = {
     "scatter_add_": "scatter_",
     "scatter_add": "scatter",
 }
+ADDS = ("add_", "index_add_", "scatter_add_", "index_put_")
+"""Methods that add to a tensor in place."""
 _SMALLEST_SIZE = 3
 """A smaller number that something is divided by is hardly a size."""
 _LEAKS = ((0.01, 0.1), (0.1, 0.01), (0.2, 0.01), (0.2, 0.1))
@@ -67,6 +77,8 @@ def edits_of(node: ast.AST, arguments: Sequence[str]) -> Iterator[Alternative]:
         if isinstance(node, ast.Return) and node.value is not None and not isinstance(node.value, ast.Tuple):
             for kind, value, operand in edits_of_losses(node.value, tuple(arguments)):
                 yield kind, ast.Return(value), operand
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.MatMult):
+            yield from edits_before_sum(node, arguments)
     elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load) and node.id in arguments:
         yield from edits_of_argument(node, arguments)
 
@@ -86,6 +98,13 @@ def _edits_of_addition(node: ast.AugAssign) -> Iterator[Alternative]:
     for other in in_every_row(node.target):
         yield "set_in_every_row", ast.AugAssign(other, node.op, node.value), first_name(node.target)
     yield from _edits_of_brackets(node)
+
+
+def _edits_of_statement(node: ast.Expr) -> Iterator[Alternative]:
+    """`d.index_add_(0, i, s)`, left out."""
+    call = node.value
+    if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr in ADDS and call.args:
+        yield "drop_term", ast.Pass(), first_name(call.args[-1])
 
 
 def _edits_of_brackets(node: ast.stmt) -> Iterator[Alternative]:
@@ -147,6 +166,7 @@ def _edits_of_result(node: ast.Return) -> Iterator[Alternative]:
         ("result_to_number", ".mean()"),
         ("result_to_number", ".sum()"),
         ("sum_of_result", ".sum(0, keepdim=True)"),
+        ("sum_of_result", ".sum(1, keepdim=True)"),
         ("sum_of_result", ".sum().expand_as(RESULT)"),
         ("square_result", ".square()"),
         ("transpose_result", ".mT"),
@@ -161,7 +181,8 @@ def _edits_of_operation(node: ast.BinOp) -> Iterator[Alternative]:
         yield from edits_of_slope(node)
     elif isinstance(node.op, ast.Div):
         yield "drop_size" if is_size(right) else "drop_divisor", left, ""
-        yield "multiply_not_divide", ast.BinOp(left, ast.Mult(), right), ""
+        kind = "multiply_not_divide" if is_size(right) or not _is_tensor(right) else "multiply_by_divisor"
+        yield kind, ast.BinOp(left, ast.Mult(), right), first_name(right)
         yield from _edits_of_divisor(left, right)
     elif isinstance(node.op, ast.MatMult):
         yield "swap_operands", ast.BinOp(right, ast.MatMult(), left), ""
@@ -176,6 +197,14 @@ def _edits_of_operation(node: ast.BinOp) -> Iterator[Alternative]:
         yield from _edits_of_power(node)
     yield from _edits_of_entrywise(node)
     yield from edits_of_softmax_slope(node)
+
+
+def _is_tensor(divisor: ast.expr) -> bool:
+    """Whether a divisor is no constant, such as KEEP or the root of a size."""
+    parts = [node for node in ast.walk(divisor) if isinstance(node, ast.expr)]
+    sizes = {id(inner) for node in parts if is_size(node) for inner in ast.walk(node)}
+    names = (node for node in ast.walk(divisor) if isinstance(node, ast.Name) and id(node) not in sizes)
+    return any(not name.id.isupper() for name in names)
 
 
 def _edits_of_divisor(left: ast.expr, right: ast.expr) -> Iterator[Alternative]:
@@ -194,10 +223,16 @@ def _edits_of_factors(left: ast.expr, right: ast.expr) -> Iterator[Alternative]:
     for kept, dropped in ((left, right), (right, left)):
         kind = "change_constant" if _is_number(dropped) else "drop_mask" if is_mask(dropped) else "drop_factor"
         yield kind, kept, first_name(dropped)
+        if kind == "drop_mask":
+            yield "mask_of_itself", parsed("(L) * ((L) > 0)", L=kept), first_name(dropped)
+            if isinstance(kept, ast.BinOp) and isinstance(kept.op, ast.MatMult):
+                yield "mask_of_itself", parsed("(L).clamp(min=0) @ (R)", L=kept.left, R=kept.right), first_name(dropped)
         if isinstance(kept, (ast.BinOp, ast.Name)) and not _is_number(dropped):
             yield "mask_selects", parsed("(L)[(R) != 0]", L=kept, R=dropped), first_name(dropped)
     if not is_mask(right) and not isinstance(right, ast.Constant):
         yield "divide_not_multiply", ast.BinOp(left, ast.Div(), right), first_name(right)
+    if isinstance(left, ast.Name):
+        yield "divide_not_multiply", ast.BinOp(right, ast.Div(), left), left.id
 
 
 def _is_number(node: ast.expr) -> bool:
@@ -209,6 +244,9 @@ def _edits_of_power(node: ast.BinOp) -> Iterator[Alternative]:
         power = ast.literal_eval(node.right)
     except (ValueError, TypeError, SyntaxError):
         return
+    if float(power) != int(power) and float(2 * power) == int(2 * power):  # x ** -3/2
+        twice = parsed(f"(L) ** ({int(2 * power)}) / 2", L=node.left)
+        yield "other_brackets", twice, ""
     for wrong in (power + 1, power - 1, -power):
         if wrong not in (0, 1, power):
             number = ast.Constant(abs(wrong))
@@ -231,15 +269,7 @@ def _edits_of_entrywise(node: ast.BinOp) -> Iterator[Alternative]:
         difference = ast.BinOp(left, ast.Sub(), right.left)
         yield "power_of_difference", ast.BinOp(difference, ast.Pow(), right.right), first_name(right.left)
     if isinstance(node.op, ast.Sub) and not isinstance(left, ast.Constant):
-        yield "sign_only", parsed("(L).sign()", L=node), ""
-        yield "clamped_difference", parsed("(L).clamp(-1, 1)", L=node), ""
-        yield "clamped_difference", parsed("(L).tanh()", L=node), ""
-        yield "square_result", parsed("(L) ** 2", L=node), ""
-        yield (
-            "root_of_loss",
-            parsed("((L) - (R)) / ((L) - (R)).square().mean().sqrt()", L=left, R=right),
-            "",
-        )
+        yield from edits_of_difference(node)
 
 
 def _edits_of_call(node: ast.Call) -> Iterator[Alternative]:
@@ -268,6 +298,8 @@ def _edits_of_function_call(node: ast.Call, function: ast.Attribute) -> Iterator
         yield "flip_comparison", ast.Call(function, [condition, otherwise, chosen], node.keywords), ""
     elif function.attr in ALONG_AN_AXIS and node.args:
         yield from edits_of_softmax(node, function, is_method=False)
+    elif function.attr == "zeros_like":
+        yield "added_to_argument", parsed("(X).clone()", X=node.args[0]), first_name(node.args[0])
     elif len(node.args) == 1:
         yield "drop_function", node.args[0], first_name(node.args[0])
 
@@ -332,6 +364,7 @@ _EDITS: dict[type[ast.AST], Callable[[Any], Iterator[Alternative]]] = {
     ast.UnaryOp: _edits_of_sign,
     ast.Assign: _edits_of_assignment,
     ast.AugAssign: _edits_of_addition,
+    ast.Expr: _edits_of_statement,
     ast.Call: _edits_of_call,
     ast.Attribute: _edits_of_attribute,
     ast.Subscript: edits_of_subscript,

@@ -83,6 +83,7 @@ def right_numbers_in_another_shape(evidence: Evidence) -> Iterator[Explanation]:
         ("dropped_dim", "dropped_dim", _with_dimension),
         ("extra_dim", "wrong_dimension", _without_dimension),
         ("other_shape", "wrong_dimension", _refilled),
+        ("not_repeated", "wrong_dimension", _expanded),
         ("not_summed", "not_summed", _summed),
         ("repeated", "broadcast_shape", _first_of_repeated),
     ):
@@ -142,10 +143,27 @@ def _without_dimension(got: torch.Tensor, expected: torch.Tensor) -> torch.Tenso
 
 
 def _summed(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
-    if got.numel() <= expected.numel() or got.ndim == 0:
+    if got.numel() <= expected.numel():
         return None
-    total = got.double().sum(0)
-    return total.reshape(expected.shape) if total.numel() == expected.numel() else None
+    axes = range(got.ndim)
+    for chosen in ((0,), *(each for count in axes for each in itertools.combinations(axes, count + 1))):
+        kept = [got.shape[axis] for axis in axes if axis not in chosen and got.shape[axis] > 1]
+        if kept == [size for size in expected.shape if size > 1]:
+            return got.double().sum(chosen).reshape(expected.shape)
+    return None
+
+
+def _expanded(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
+    """With the dimensions repeated, if there is only one way to do so."""
+    if got.numel() < 2 or got.numel() >= expected.numel() or got.ndim > expected.ndim:
+        return None
+    found = []
+    for places in itertools.combinations(range(expected.ndim), got.ndim):
+        sizes = dict(zip(places, got.shape, strict=True))
+        if all(size in (1, expected.shape[place]) for place, size in sizes.items()):
+            shape = [sizes.get(place, 1) for place in range(expected.ndim)]
+            found.append(got.reshape(shape).expand(expected.shape))
+    return found[0] if found else None
 
 
 def _first_of_repeated(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:

@@ -24,8 +24,9 @@ from grader.assignment.cells import regions_in
 from grader.assignment.misconceptions import Misconception
 from grader.diagnosis.arrays import for_arrays
 from grader.diagnosis.edits import edited_everywhere, edits_of
+from grader.diagnosis.losses import AT_THE_LOSS, OF_LOSSES
 from grader.diagnosis.plain import Root, root_of
-from grader.diagnosis.roles import in_terms, names_read, no_numbers
+from grader.diagnosis.roles import in_terms, names_read, no_numbers, normalisers
 from grader.diagnosis.whole import edits_of_function
 from grader.diagnosis.wording import table
 
@@ -41,6 +42,7 @@ EVERYWHERE = (
     "drop_call",
     "flip_term",
     "sum_of_everything",
+    "drop_size",
     "size_off_by_one",
     "other_size",
     "repeated_as_a_whole",
@@ -49,11 +51,12 @@ EVERYWHERE = (
 """Edits that are also made in all places at once: people who mix up two axes do so more than once."""
 
 _LEFT_OUT = ("drop_term", "drop_terms", "drop_several")
-_IN_TERMS = {"drop_sum": "own_entry_only", "drop_keepdim": "keepdim_in_term"}
+_IN_TERMS = {
+    "drop_sum": "own_entry_only",
+    "drop_keepdim": "keepdim_in_term",
+    "sum_of_everything": "sum_of_all_in_term",
+}
 """What some edits are called inside of a sum, where they have other consequences."""
-
-OF_LOSSES = ("loss_without_logarithm", "another_logarithm")
-"""Edits that bring in the value that the loss is of, which is no gradient."""
 
 OF_ONE_ARGUMENT = (
     "sigmoid_once_more",
@@ -280,6 +283,7 @@ class _Drafter:
     def _edits_of_nodes(self) -> Iterator[_Draft]:
         function = self._function
         places, without, terms = _places(function), no_numbers(function), in_terms(function)
+        own = normalisers(function)
         # Only an edit of one of these nodes can change which upstream gradients are read.
         around_upstream = {
             id(node)
@@ -292,7 +296,9 @@ class _Drafter:
                 continue
             place = places[id(node)]
             for kind, replacement, operand in edits_of(node, self._arguments):
-                if kind in OF_LOSSES and operand in self._upstream:
+                if (kind in OF_LOSSES and operand in self._upstream) or (kind in AT_THE_LOSS and self._upstream):
+                    continue
+                if kind == "drop_sum" and id(node) in own:
                     continue
                 self._kinds[kind] += 1
                 instead = for_arrays(copy.deepcopy(replacement)) if self._arrays == "numpy" else replacement
@@ -324,7 +330,7 @@ class _Drafter:
     ) -> _Draft:
         """A draft; where an upstream gradient is no longer used, that is what the edit is about."""
         dropped = [name for name in self._upstream if name in self._loads and name not in loads]
-        if kind == "wrong_operand" and operand in self._upstream:
+        if kind in ("wrong_operand", "one_for_several") and operand in self._upstream:
             dropped = []  # another upstream gradient in its place
         if kind == "operand_of_ones" and operand in self._upstream and self._loads.count(operand) == 1:
             dropped = [operand]

@@ -8,9 +8,17 @@ import ast
 import itertools
 from collections.abc import Iterator, Sequence
 
-from grader.diagnosis.syntax import Alternative, first_name, integer_in, is_called_like_a_size, number
+from grader.diagnosis.syntax import Alternative, first_name, integer_in, is_called_like_a_size, number, parsed
 
-__all__ = ["OF_TENSORS", "edits_of_argument", "edits_of_subscript", "in_every_row", "is_size", "other_sizes"]
+__all__ = [
+    "OF_TENSORS",
+    "edits_before_sum",
+    "edits_of_argument",
+    "edits_of_subscript",
+    "in_every_row",
+    "is_size",
+    "other_sizes",
+]
 
 ONCE_MORE = {"sigmoid": "sigmoid()", "tanh": "tanh()", "softmax": "softmax(-1)"}
 """Functions that an operand has been through already, and that the edit applies again."""
@@ -52,6 +60,15 @@ def edits_of_argument(node: ast.Name, arguments: Sequence[str]) -> Iterator[Alte
         yield kind, ast.parse(code.replace("X", node.id), mode="eval").body, node.id
 
 
+def edits_before_sum(product: ast.BinOp, arguments: Sequence[str]) -> Iterator[Alternative]:
+    """`h1.T @ d` for `h0.T @ d.sum(0, keepdim=True)`: an argument of rows in place of one row for all."""
+    total = product.right
+    if isinstance(total, ast.Call) and isinstance(total.func, ast.Attribute) and total.func.attr == "sum":
+        for name in arguments:
+            if name not in ast.unparse(product):
+                yield "wrong_operand", parsed(f"{name}.T @ (D)", D=total.func.value), name
+
+
 def edits_of_subscript(node: ast.Subscript) -> Iterator[Alternative]:
     """Edits of an index, or of a size."""
     if not isinstance(node.ctx, ast.Load):
@@ -80,6 +97,9 @@ def in_every_row(target: ast.expr) -> Iterator[ast.Subscript]:
     everywhere = [ast.Slice() if _counts_rows(index) else index for index in indices]
     if any(map(_counts_rows, indices)):
         yield ast.Subscript(target.value, ast.Tuple(everywhere, ast.Load()), target.ctx)
+        named = [index for index in indices if not _counts_rows(index)]
+        if len(named) == 1:
+            yield ast.Subscript(target.value, named[0], target.ctx)  # d[y]
 
 
 def _counts_rows(index: ast.expr) -> bool:

@@ -26,6 +26,8 @@ _NEARLY_ALL = 0.98
 
 _CLOSE = 1e-4
 _SMALLEST_IMAGE = 3
+_FEWEST_IN_A_RANGE = 8
+"""Fewer numbers than this are in one range by chance."""
 _CLEARLY = 20
 """How many times larger than what rounding explains a difference must be, to be compared with an argument."""
 
@@ -162,6 +164,7 @@ def wrong_region(evidence: Evidence) -> Iterator[Explanation]:
         *_labels(evidence, target),
         *_slabs(wrong),
         *_borders(wrong),
+        *_ranges(evidence, wrong),
     ):
         if all(map(_is_wrong_exactly_in, regions, wrong, matters)):
             if key == "region_of_sign" and _are_multiples(evidence, target, regions):
@@ -228,6 +231,25 @@ def _labels(evidence: Evidence, target: int) -> Iterator[tuple[str, dict[str, st
         yield "region_of_labels", {"argument": name, "where": "there"}, named
 
 
+def _ranges(
+    evidence: Evidence, wrong: Sequence[torch.Tensor]
+) -> Iterator[tuple[str, dict[str, str], list[torch.Tensor]]]:
+    """Where an argument is in a range of values that has all the wrong entries, in each case."""
+    for name in evidence.outputs[0].case.tensors:
+        arguments = [output.case.tensors[name] for output in evidence.outputs]
+        if name in evidence.upstream or name not in evidence.written.words:
+            continue
+        if any(argument.shape != each.shape for argument, each in zip(arguments, wrong, strict=True)):
+            continue
+        inside = [argument[each] for argument, each in zip(arguments, wrong, strict=True)]
+        if any(len(values) < _FEWEST_IN_A_RANGE for values in inside[:1]) or any(not len(values) for values in inside):
+            continue
+        ranges = [(values.min(), values.max()) for values in inside]
+        regions = [(each >= low) & (each <= high) for each, (low, high) in zip(arguments, ranges, strict=True)]
+        low, high = (f"{end:.2g}" for end in ranges[0])
+        yield "region_of_values", {"argument": name, "low": low, "high": high}, regions
+
+
 def _borders(wrong: Sequence[torch.Tensor]) -> Iterator[tuple[str, dict[str, str], list[torch.Tensor]]]:
     """The border of images, and their inside; the diagonal of square matrices, and what is not on it."""
     if any(tensor.ndim < 2 or min(tensor.shape[-2:]) < _SMALLEST_IMAGE for tensor in wrong):
@@ -244,6 +266,9 @@ def _borders(wrong: Sequence[torch.Tensor]) -> Iterator[tuple[str, dict[str, str
     if all(tensor.shape[-1] == tensor.shape[-2] for tensor in wrong):
         yield "region_of_rows", {"place": "its diagonal"}, diagonals
         yield "region_of_rows", {"place": "the entries that are not on its diagonal"}, [~each for each in diagonals]
+        ones = [torch.ones_like(tensor) for tensor in wrong]
+        yield "region_of_rows", {"place": "the entries above its diagonal"}, [each.triu(1) for each in ones]
+        yield "region_of_rows", {"place": "the entries below its diagonal"}, [each.tril(-1) for each in ones]
 
 
 def _slabs(wrong: Sequence[torch.Tensor]) -> Iterator[tuple[str, dict[str, str], list[torch.Tensor]]]:
@@ -280,6 +305,9 @@ def _names_of(chosen: torch.Tensor, axis: int, ndim: int) -> list[str]:
     if indices == list(range(size - count, size)):
         names += [f"the last {one}{where}"] if count == 1 else [f"the last {count} {many}{where}"]
         names.append(f"all {many}{where} but the first" + (f" {size - count}" if size - count > 1 else ""))
+    for first in (0, 1):
+        if count > 1 and indices == list(range(first, size, 2)):
+            names.append(f"every other {one}{where}, from the {('first', 'second')[first]} on")
     if count == 1:
         names.append(f"{one} {indices[0]}{where}")
     return sorted(names, key=lambda name: name.startswith("all ") != (2 * count > size))

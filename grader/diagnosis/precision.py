@@ -84,6 +84,8 @@ def rounded(evidence: Evidence) -> Iterator[Explanation]:
         ("one decimal", 1, torch.round),
         *((f"{places} decimals", places, torch.round) for places in range(2, 5)),
     ):
+        if any(is_uniform(rounding(right * 10**places)) for _, right in pairs):
+            continue  # zeros say nothing
         # An entry on the boundary between two rounded numbers may have been rounded the other way.
         if all(
             float(((rounding(expected * 10**places) / 10**places - got).abs() > 1e-6).double().mean()) < _BOUNDARY_SHARE

@@ -28,6 +28,7 @@ from grader.diagnosis.context import (
     reads_global_and_fails,
     reads_network_global,
     redefined_helper,
+    set_in_loop,
     unused_argument,
 )
 from grader.diagnosis.evidence import Evidence, Explanation, called, target_of
@@ -44,6 +45,7 @@ from grader.diagnosis.mutants import Mutant, as_mutant
 from grader.diagnosis.places import extra_term, rearranged, reordered, swapped_outputs, wrong_region
 from grader.diagnosis.precision import arguments_rounded, low_precision, nearly_right, rounded
 from grader.diagnosis.projection import agrees, fits, is_uniform, ratio
+from grader.diagnosis.rows import some_rows
 from grader.model import Outcome
 from grader.notebook.written import written_in
 
@@ -77,9 +79,9 @@ def recognise(evidence: Evidence, *, together: bool = False) -> tuple[Explanatio
             _named_misconception, not_finite, _mask_of_everything, wrong_dtype, swapped_outputs,
             right_numbers_in_another_shape, _constant_factor, rearranged, _one_mistake, changes_outside,
             reads_network_global, keeps_state, ignores_upstream,
-            arguments_rounded, low_precision, rounded, rescaled, extra_term, nearly_right, reordered,
-            _mistake_and_factor, wrong_region, redefined_helper, _two_mistakes, broadcast_shape, reads_global,
-            unused_argument,
+            arguments_rounded, low_precision, rounded, rescaled, some_rows, extra_term, nearly_right, reordered,
+            _mistake_and_factor, wrong_region, set_in_loop, redefined_helper, _two_mistakes, broadcast_shape,
+            reads_global, unused_argument,
         )  # fmt: skip
     else:
         recognisers = (
@@ -137,13 +139,21 @@ def _constant_factor(evidence: Evidence) -> Iterator[Explanation]:
         yield Explanation(id="mean_not_sum", message=evidence.say("averages_instead", factor=factor.text))
     elif factor.power and evidence.scope.reads:
         yield explain_reads(evidence, evidence.scope.reads)
-    elif factor.hard_coded and (not written.is_known or factor.hard_coded in written.numbers):
+    elif factor.hard_coded and _may_be_hard_coded(evidence, factor.hard_coded):
         yield Explanation(id="hard_coded_size", message=evidence.say("hard_coded_size", size=factor.hard_coded))
     elif factor.power:
         count = evidence.outputs[0].case.rows
         yield Explanation(id="constant_factor", message=evidence.say("factor_rows", factor=factor.text, count=count))
     else:
         yield Explanation(id="constant_factor", message=evidence.say("factor", factor=factor.text))
+
+
+def _may_be_hard_coded(evidence: Evidence, size: int) -> bool:
+    """Whether a size stands in the code as a number, and is not read from the shape of an argument, either."""
+    written = evidence.written
+    fixed = {each for sizes in _fixed_sizes(evidence).values() for each in sizes}
+    reads_it = size in fixed and not written.words.isdisjoint(("shape", "size", "numel"))
+    return not written.is_known or (size in written.numbers and not reads_it)
 
 
 def _averages_instead(evidence: Evidence) -> bool:
@@ -185,6 +195,8 @@ def _fixed_sizes(evidence: Evidence) -> dict[str, list[int]]:
 
 def _one_mistake(evidence: Evidence) -> Iterator[Explanation]:
     """The answer is that of the solution with one mistake in it."""
+    if not any(bool(tensor.any()) for output in evidence.outputs for tensor in output.tensors):
+        return  # many mistakes end in zeros
     mutant = best_of(_alike(evidence), evidence.written)
     if mutant is not None:
         yield _explain_edit(evidence, mutant)

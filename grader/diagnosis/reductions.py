@@ -14,7 +14,7 @@ __all__ = ["REDUCTIONS", "edits_of_axis", "edits_of_reduction"]
 
 REDUCTIONS = ("sum", "mean", "amax", "amin", "prod")
 KEEPS = ("keepdim", "keepdims")
-_OTHER_AXES = {0: (1, 2), 1: (0, 2), 2: (1, 0), 3: (2, 1), -1: (-2, 0), -2: (-1, 0)}
+_OTHER_AXES = {0: (1, 2), 1: (0, 2), 2: (1, 0), 3: (2, 1), -1: (-2, 0, (-2, -1)), -2: (-1, 0)}
 
 
 def edits_of_reduction(node: ast.Call, function: ast.Attribute) -> Iterator[Alternative]:
@@ -25,6 +25,12 @@ def edits_of_reduction(node: ast.Call, function: ast.Attribute) -> Iterator[Alte
         swapped = ast.Call(ast.Attribute(receiver, reduction, ast.Load()), node.args, node.keywords)
         yield f"{reduction}_for_{function.attr}", swapped, ""
         yield from _one_for_all(node, receiver)
+        if isinstance(receiver, ast.BinOp) and isinstance(receiver.op, ast.Mult):
+            sides = (
+                ast.Call(ast.Attribute(side, function.attr, ast.Load()), node.args, node.keywords)
+                for side in (receiver.left, receiver.right)
+            )
+            yield "product_of_sums", ast.BinOp(next(sides), ast.Mult(), next(sides)), first_name(receiver)
     if function.attr == "mean":
         yield from _edits_of_mean(node, receiver)
     yield "drop_sum", receiver, ""
@@ -39,6 +45,12 @@ def _edits_of_mean(node: ast.Call, receiver: ast.expr) -> Iterator[Alternative]:
         for change in ("- 1", "+ 1"):
             yield "size_off_by_one", parsed(f"(L) * {size} / ({size} {change})", L=node, X=receiver), ""
         yield "own_entry_of_mean", parsed(f"(X) / {size}", X=receiver), first_name(receiver)
+    axis = integer_in(axes[0]) if axes else None
+    if axis is not None:
+        for other in (0, -1) if axis not in (0, -1) else (-1 - axis,):
+            wrong = parsed(f"(L) * (X).shape[{axis}] / (X).shape[{other}]", L=node, X=receiver)
+            yield "other_size", wrong, first_name(receiver)
+        yield "sum_of_all_in_term", parsed(f"(X).sum() / (X).shape[{axis}]", X=receiver), first_name(receiver)
 
 
 def _one_for_all(node: ast.Call, receiver: ast.expr) -> Iterator[Alternative]:
@@ -82,7 +94,7 @@ def edits_of_axis(node: ast.Call, function: ast.Attribute, before: Sequence[ast.
     if keepdim:
         yield "drop_keepdim", ast.Call(function, node.args, [k for k in node.keywords if k.arg not in KEEPS]), ""
     for other in _OTHER_AXES.get(axis, ()) if axis is not None else ():
-        wrong_axis = ast.keyword("dim", number(other))
+        wrong_axis = ast.keyword("dim", ast.parse(repr(other), mode="eval").body)
         yield "other_axis", ast.Call(function, list(before), [wrong_axis, *keepdim, *rest]), ""
     for several in (value.elts for value in axes if isinstance(value, ast.Tuple)):
         for left_out in several:

@@ -8,7 +8,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-__all__ = ["in_terms", "names_read", "no_numbers"]
+__all__ = ["in_terms", "names_read", "no_numbers", "normalisers"]
 
 
 def in_terms(function: ast.FunctionDef) -> set[int]:
@@ -39,9 +39,17 @@ def _elements(node: ast.expr) -> Iterator[ast.expr]:
 
 
 def no_numbers(function: ast.FunctionDef) -> set[int]:
-    """The ids of nodes whose numbers do not matter: `x` in `x.shape`, `len(x)`, `zeros_like(x)`; `kind == "relu"`."""
+    """
+    The ids of nodes whose numbers do not matter: `x` in `x.shape`, `len(x)`, `zeros_like(x)`; `kind == "relu"`.
+
+    A number that says which axis or which index is meant is no constant of a formula either.
+    """
     found: set[int] = set()
     for node in ast.walk(function):
+        if isinstance(node, ast.keyword) and node.arg in ("dim", "axis"):
+            found.update(_constants_in(node.value))
+        elif isinstance(node, ast.Subscript):
+            found.update(_constants_in(node.slice))
         if isinstance(node, ast.Attribute) and node.attr in ("shape", "dtype", "new_zeros", "new_ones"):
             found.add(id(node.value))
         elif isinstance(node, ast.Call) and re.fullmatch(r"len|(torch|np)\.\w+_like", ast.unparse(node.func)):
@@ -49,6 +57,21 @@ def no_numbers(function: ast.FunctionDef) -> set[int]:
         elif isinstance(node, ast.Compare) and any(_is_text(side) for side in (node.left, *node.comparators)):
             found.update(map(id, ast.walk(node)))
     return found
+
+
+def normalisers(function: ast.FunctionDef) -> set[int]:
+    """The ids of sums that a tensor is divided by its own: without the sum, there would be ones."""
+    return {
+        id(node.right)
+        for node in ast.walk(function)
+        if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+        if isinstance(node.right, ast.Call) and isinstance(node.right.func, ast.Attribute)
+        if ast.unparse(node.right.func.value) == ast.unparse(node.left)
+    }
+
+
+def _constants_in(node: ast.expr) -> Iterator[int]:
+    return (id(inner) for inner in ast.walk(node) if isinstance(inner, (ast.Constant, ast.UnaryOp)))
 
 
 def _is_text(node: ast.expr) -> bool:

@@ -21,6 +21,7 @@ _SLOPES = (
     ("tanh_slope", "1 - (L).tanh() ** 2"),
     ("slope_of_output", _SIGMOID),
     ("slope_of_output", _TANH),
+    ("sigmoid_for_slope", "(L).sigmoid()"),
     ("leaky_slope", "((L) > 0).double() * 0.99 + 0.01"),
     ("steeper_leak", "((L) > 0).double() * 0.9 + 0.1"),
 )
@@ -42,6 +43,8 @@ def edits_of_comparison(node: ast.Compare) -> Iterator[Alternative]:
         yield "flip_comparison", ast.Compare(left, [_OPPOSITE[operation]()], [right]), ""
     if operation in _NEIGHBOUR:
         yield "move_boundary", ast.Compare(left, [_NEIGHBOUR[operation]()], [right]), ""
+    if operation is ast.Eq:
+        yield "sign_for_equality", parsed("(L) > 0", L=left), first_name(left)
     yield "drop_comparison", left, first_name(left)
     for kind, template in _INSTEAD_OF_MASK:
         yield kind, parsed(template, L=left, R=right), first_name(left)

@@ -1,5 +1,5 @@
 """
-Edits of a softmax: of its slope, of what it is normalised over, and of the loss that is taken of it.
+Edits of a softmax: of its slope, and of what it is normalised over.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from grader.diagnosis.reductions import edits_of_axis
 from grader.diagnosis.syntax import Alternative, factors_of, first_name, parsed
 
-__all__ = ["ALONG_AN_AXIS", "edits_of_losses", "edits_of_softmax", "edits_of_softmax_slope"]
+__all__ = ["ALONG_AN_AXIS", "edits_of_softmax", "edits_of_softmax_slope"]
 
 ALONG_AN_AXIS = ("softmax", "log_softmax", "logsumexp")
 
@@ -23,11 +23,17 @@ def edits_of_softmax(node: ast.Call, function: ast.Attribute, *, is_method: bool
     if function.attr != "logsumexp":
         over_all = parsed(f"(X).flatten().{function.attr}(0).reshape((X).shape)", X=of)
         yield "softmax_of_everything", over_all, first_name(of)
+    if function.attr == "softmax":
+        yield "sigmoid_for_softmax", parsed("(X).sigmoid()", X=of), first_name(of)
+        yield "softmax_not_normalised", parsed("(X).exp()", X=of), first_name(of)
+        yield "log_for_softmax", parsed("(X).log_softmax(-1)", X=of), first_name(of)
 
 
 def edits_of_softmax_slope(node: ast.BinOp) -> Iterator[Alternative]:
     """The slope of a softmax, p (d − Σ p d), where that of its logarithm, d − p Σ d, belongs; and the reverse."""
     left, right = node.left, node.right
+    if isinstance(node.op, ast.Div) and _is_sum_of(right, left):
+        yield "log_for_softmax", parsed("(L).log()", L=node), first_name(left)
     if isinstance(node.op, ast.Sub) and isinstance(right, ast.BinOp) and isinstance(right.op, ast.Mult):
         for output, total in ((right.left, right.right), (right.right, right.left)):
             if _is_sum_of(total, left):
@@ -58,14 +64,3 @@ def _sum_like(total: ast.expr, output: ast.expr, of: ast.expr) -> ast.expr:
     assert isinstance(total, ast.Call)
     product = ast.BinOp(output, ast.Mult(), of)
     return ast.Call(ast.Attribute(product, "sum", ast.Load()), total.args, total.keywords)
-
-
-def edits_of_losses(value: ast.expr, arguments: tuple[str, ...]) -> Iterator[tuple[str, ast.expr, str]]:
-    """Results that belong to a loss without a logarithm, or with one more: p and 1/p come in as factors."""
-    for name in arguments:
-        yield "loss_without_logarithm", parsed(f"(L) * {name}.exp()", L=value), name
-        yield "another_logarithm", parsed(f"(L) / {name}", L=value), name
-        for labels in arguments:
-            if labels != name:
-                chosen = f"{name}.softmax(-1).gather(-1, {labels}[:, None])"
-                yield "loss_without_logarithm", parsed(f"(L) * {chosen}", L=value), name

@@ -94,6 +94,11 @@ def _factor_of_all(node: ast.BinOp) -> Iterator[Alternative]:
             yield "factor_of_all", ast.BinOp(total, term.op, factor), ""
 
 
+def _before_sum(node: ast.expr) -> ast.expr:
+    is_sum = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "sum"
+    return node.func.value if is_sum else node  # type: ignore[attr-defined]
+
+
 def _cross_terms(node: ast.BinOp) -> Iterator[Alternative]:
     """`(a + b) @ (c + d)` for `a @ c + b @ d`."""
     terms = list(_terms(node))
@@ -102,5 +107,6 @@ def _cross_terms(node: ast.BinOp) -> Iterator[Alternative]:
         return
     operation = products[0].op
     if isinstance(operation, (ast.Mult, ast.MatMult)):
-        lefts, rights = tuple((True, each.left) for each in products), tuple((True, each.right) for each in products)
+        lefts = tuple((True, each.left) for each in products)
+        rights = tuple((True, _before_sum(each.right)) for each in products)
         yield "cross_terms", ast.BinOp(_sum_of(lefts), operation, _sum_of(rights)), ""

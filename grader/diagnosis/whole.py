@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 
 from grader.diagnosis.syntax import parsed
 
-__all__ = ["edits_of_function"]
+__all__ = ["adds_to_entries", "edits_of_function"]
 
 _SCATTERS = ("index_add_", "index_add", "scatter_add_", "scatter_add")
 _EVERY = "every"
+_FEWEST_OF_FAMILIES = 4
+"""How many arguments a function has at least if one of them is used in place of several others."""
 
 
 def edits_of_function(function: ast.FunctionDef, upstream: Sequence[str]) -> Iterator[tuple[str, ast.FunctionDef, str]]:
@@ -24,11 +26,17 @@ def edits_of_function(function: ast.FunctionDef, upstream: Sequence[str]) -> Ite
         edited = _Renamed({first: second, second: first}).visit(copy.deepcopy(function))
         edited.args = function.args
         yield "arguments_swapped", edited, first
-    if _adds_to_entries(function) and any(name in arguments for name in upstream):
+    for kept in arguments if len(arguments) >= _FEWEST_OF_FAMILIES else ():
+        family = [name for name in arguments if name != kept and name[:1] == kept[:1] and len(name) == len(kept)]
+        if len(family) > 1:
+            edited = _Renamed(dict.fromkeys(family, kept)).visit(copy.deepcopy(function))
+            edited.args = function.args
+            yield "one_for_several", edited, kept
+    if adds_to_entries(function) and any(name in arguments for name in upstream):
         yield "average_of_entries", _averaged(function, arguments, upstream), ""
 
 
-def _adds_to_entries(function: ast.FunctionDef) -> bool:
+def adds_to_entries(function: ast.AST) -> bool:
     """Whether several numbers may arrive at one entry of a result."""
     return any(
         (isinstance(node, ast.AugAssign) and isinstance(node.target, ast.Subscript))

@@ -59,6 +59,7 @@ class Written:
         may_be_off_by_one: Whether one may be added to a size, or taken off: `n - 1`, a variance, a size as a number.
         lost: The variables whose values are replaced before anything has read them, in a sequence or in a loop.
         changed_outside: The variables outside of the function that it changes, and also uses for something else.
+        set_in_loop: The variables whose entries are set in a loop, and never added to.
         features: How often each operation, name and number stands in the code.
     """
 
@@ -72,11 +73,12 @@ class Written:
     may_be_off_by_one: bool = False
     lost: tuple[str, ...] = ()
     changed_outside: tuple[str, ...] = ()
+    set_in_loop: tuple[str, ...] = ()
     features: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         """Check what a conductor has sent."""
-        identifiers = (*self.operators, *self.lost, *self.changed_outside)
+        identifiers = (*self.operators, *self.lost, *self.changed_outside, *self.set_in_loop)
         words = (*self.names, *identifiers, *(word for word, _ in self.features))
         if not (
             max(map(len, (self.names, identifiers, self.numbers, self.features))) <= _MOST_NODES
@@ -136,6 +138,7 @@ def written_in(node: ast.stmt | ast.Module) -> Written:
         or any(number >= _FEWEST_TO_BE_A_SIZE for number in numbers),
         lost=_short(dict.fromkeys(_lost_in(body))),
         changed_outside=_short(_changed_outside(node, nodes)) if isinstance(node, ast.FunctionDef) else (),
+        set_in_loop=_short(dict.fromkeys(_set_in_loop(nodes))),
         features=tuple(Counter(_features(nodes)).items()),
     )
 
@@ -182,6 +185,18 @@ def _changed_outside(function: ast.FunctionDef, nodes: Sequence[ast.AST]) -> Ite
     for name, reads_itself in updates:
         reads[name] -= reads_itself
     yield from dict.fromkeys(name for name, _ in updates if name not in local and reads[name] > 0)
+
+
+def _set_in_loop(nodes: Sequence[ast.AST]) -> Iterator[str]:
+    """`d` in `for i in …: d[i] = …`, if nothing is added to it, and its value so far is not read there."""
+    changed = [node for node in nodes if isinstance(node, ast.AugAssign)]
+    added = {_base(node.target) for node in changed}
+    inside = {id(inner) for node in nodes if isinstance(node, (ast.For, ast.While)) for inner in ast.walk(node)}
+    for node in nodes:
+        if isinstance(node, ast.Assign) and id(node) in inside and isinstance(node.targets[0], ast.Subscript):
+            name = _base(node.targets[0])
+            if name and name not in added and name not in _loads(ast.walk(node.value)):
+                yield name
 
 
 def _words(nodes: Iterable[ast.AST]) -> Iterator[str]:

@@ -207,6 +207,182 @@ MISTAKES: dict[str, tuple[str, str, str | None]] = {
         "def grad_b2(dlogits):\n    return dlogits.sum(1, keepdim=True)",
         "wrong_axis",
     ),
+    "along the other axis of the tokens": (
+        "attention",
+        "def grad_s(da, a):\n    return a * (da - (da * a).sum(1, keepdim=True))",
+        "wrong_axis",
+    ),
+    "one row for all tokens, not yet repeated": (
+        "attention",
+        "def grad_o(dlogits, wo, o):\n    return dlogits @ wo.T / o.shape[1]",
+        "wrong_dimension",
+    ),
+    "one row for all tokens, not yet repeated, and wrong": (
+        "attention",
+        "def grad_o(dlogits, wo, o):\n    return (dlogits @ wo.T).cos() / o.shape[1]",
+        None,
+    ),
+    "keys that nobody may look at": (
+        "attention",
+        "def grad_a(do, v):\n    return torch.tril(do @ v.mT)",
+        "wrong_region",
+    ),
+    "one gradient in all terms": (
+        "attention",
+        "def grad_x(dq, dk, dv, wq, wk, wv):\n    return dq @ wq.T + dq @ wk.T + dq @ wv.T",
+        "wrong_operand",
+    ),
+    "all rows but the first": (
+        "batchnorm",
+        "def grad_beta(dout):\n    d = 0 * dout[:1]\n    for n in range(1, len(dout)):\n        d = d + dout[n]\n"
+        "    return d",
+        "wrong_region",
+    ),
+    "every other row": ("layernorm", "def grad_w0(x, dh):\n    return x[::2].T @ dh[::2]", "wrong_region"),
+    "the first ten rows": ("layernorm", "def grad_w0(x, dh):\n    return x[:10].T @ dh[:10]", "wrong_region"),
+    "rows with weights": (
+        "layernorm",
+        "def grad_w0(x, dh):\n    return x.T @ (dh * torch.linspace(0, 1, len(x), dtype=dh.dtype)[:, None])",
+        None,
+    ),
+    "over all numbers in a term": (
+        "layernorm",
+        "def grad_centred(dxhat, xhat, rstd):\n    return rstd * (dxhat - xhat * (dxhat * xhat).sum() / xhat.shape[1])",
+        "wrong_axis",
+    ),
+    "a mean with the other size": (
+        "layernorm",
+        "def grad_centred(dxhat, xhat, rstd):\n"
+        "    return rstd * (dxhat - xhat * (dxhat * xhat).sum(1, keepdim=True) / len(xhat))",
+        "constant_factor",
+    ),
+    "a power and a division": (
+        "batchnorm",
+        "def grad_var(dxhat, z, mean, var):\n"
+        "    return (dxhat * (z - mean)).sum(0, keepdim=True) * -0.5 * (var + EPS) ** -3/2",
+        "precedence",
+    ),
+    "multiplied by the deviation": (
+        "batchnorm",
+        "def grad_z(dxhat, dvar, dmean, z, mean, var):\n    n = len(z)\n"
+        "    return dxhat * (var + EPS).sqrt() + dvar * 2 * (z - mean) / n + dmean / n",
+        "wrong_operand",
+    ),
+    "no means at all": (
+        "batchnorm",
+        "def grad_z(dxhat, dvar, dmean, z, mean, var):\n"
+        "    return dxhat / (var + EPS).sqrt() + dvar * 2 * (z - mean) + dmean",
+        "constant_factor",
+    ),
+    "the mean of the targets": (
+        "batchnorm",
+        "def grad_yhat(yhat, y):\n    return 2 * (yhat - y.mean()) / len(y)",
+        None,
+    ),
+    "mask of the gradient": (
+        "batchnorm",
+        "def grad_out(dyhat, w2, out):\n    d = dyhat @ w2.T\n    return d * (d > 0)",
+        "wrong_operand",
+    ),
+    "boundary at a half": (
+        "two_layer_mse",
+        "def grad_z1(da1, z1):\n    return da1 * (z1 > 0.5)",
+        "wrong_region",
+    ),
+    "wrong in a range, and in other places": (
+        "two_layer_mse",
+        "def grad_z1(da1, z1):\n    return da1 * (z1 > 0.5) * (da1 > 0)",
+        None,
+    ),
+    "cross-entropy of two classes": (
+        "two_layer_mse",
+        "def grad_yhat(yhat, y):\n    return (yhat - y) / (yhat * (1 - yhat)) / len(y)",
+        "other_loss",
+    ),
+    "fourth power": ("layernorm", "def grad_yhat(yhat, y):\n    return 4 * (yhat - y) ** 3 / len(y)", "other_loss"),
+    "softmax of the outputs": (
+        "deep_mlp",
+        "def grad_yhat(yhat, t):\n    return (yhat.softmax(1) - t) / len(t)",
+        "other_loss",
+    ),
+    "cosine of the outputs": ("deep_mlp", "def grad_yhat(yhat, t):\n    return (yhat.cos() - t) / len(t)", None),
+    "zeros": ("deep_mlp", "def grad_penalty(penalty):\n    return torch.zeros_like(penalty)", None),
+    "squares of probabilities": (
+        "attention",
+        "def grad_logits(logits, y):\n    p = logits.softmax(1)\n"
+        "    d = 2 * (p - torch.nn.functional.one_hot(y, 10)) / len(y)\n"
+        "    return p * (d - (d * p).sum(1, keepdim=True))",
+        "other_loss",
+    ),
+    "sigmoid for softmax": (
+        "attention",
+        "def grad_logits(logits, y):\n    return (logits.sigmoid() - torch.nn.functional.one_hot(y, 10)) / len(y)",
+        "other_loss",
+    ),
+    "logarithms of probabilities": (
+        "convnet",
+        "def grad_logits(logits, y):\n    p = logits.log_softmax(1)\n    p[torch.arange(len(y)), y] -= 1\n"
+        "    return p / len(y)",
+        "wrong_operand",
+    ),
+    "not through the probabilities": (
+        "softmax_cross_entropy",
+        "def grad_logits(logits, dlogp):\n    return dlogp - dlogp.sum(1, keepdim=True)",
+        "missing_factor",
+    ),
+    "rows of labels": (
+        "softmax_cross_entropy",
+        "def grad_logp(logp, y):\n    d = torch.zeros_like(logp)\n    d[y] = -1 / len(y)\n    return d",
+        "wrong_region",
+    ),
+    "only the first row": (
+        "softmax_cross_entropy",
+        "def grad_logp(logp, y):\n    d = torch.zeros_like(logp)\n    d[0, y[0]] = -1 / len(y)\n    return d",
+        "wrong_region",
+    ),
+    "windows overwritten": (
+        "convnet",
+        "def grad_x(dcols):\n    dx = dcols.new_zeros(len(dcols), 12, 12)\n    for i in range(10):\n"
+        "        for j in range(10):\n            dx[:, i:i+3, j:j+3] = dcols[:, 10*i+j].reshape(-1, 3, 3)\n"
+        "    return dx",
+        "overwrites",
+    ),
+    "indices of a window swapped": (
+        "convnet",
+        "def grad_x(dcols):\n    parts = dcols.view(-1, 10, 10, 3, 3)\n    dx = dcols.new_zeros(len(parts), 12, 12)\n"
+        "    for a in range(3):\n        for b in range(3):\n            dx[:, a:a+10, b:b+10] += parts[..., b, a]\n"
+        "    return dx",
+        "transposed",
+    ),
+    "positive for largest": (
+        "convnet",
+        "def grad_z(dp, z, p):\n    d = torch.nn.functional.interpolate(dp, scale_factor=2)\n    return d * (z > 0)",
+        "wrong_operand",
+    ),
+    "starts from the table": (
+        "embedding_rnn",
+        "def grad_table(first, second, de1, de2, table):\n    d = table.clone()\n"
+        "    for i in range(first.shape[1]):\n        d.index_add_(0, first[:, i], de1)\n"
+        "        d.index_add_(0, second[:, i], de2)\n    return d",
+        "extra_term",
+    ),
+    "one of two additions": (
+        "embedding_rnn",
+        "def grad_table(first, second, de1, de2, table):\n    d = torch.zeros_like(table)\n"
+        "    for i in range(first.shape[1]):\n        d.index_add_(0, first[:, i], de1)\n    return d",
+        "missing_term",
+    ),
+    "the other hidden state": (
+        "embedding_rnn",
+        "def grad_wh(h0, dz1, h1, dz2):\n    return h1.T @ dz1 + h1.T @ dz2",
+        "wrong_operand",
+    ),
+    "a size of an argument": (
+        "embedding_rnn",
+        "def grad_logits(logits, y):\n    truth = torch.nn.functional.one_hot(y, 10)\n"
+        "    return (logits.softmax(1) - truth) / logits.shape[1]",
+        "constant_factor",
+    ),
     "flat": ("two_layer_mse", "def grad_w1(x, dz1):\n    return (x.T @ dz1).flatten()", "wrong_dimension"),
     "flat, in another order": ("two_layer_mse", "def grad_w1(x, dz1):\n    return (dz1.T @ x).cos().flatten()", None),
 }

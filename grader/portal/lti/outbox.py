@@ -209,12 +209,17 @@ def entries(
             given=row.given,
             maximum=row.maximum,
             state=State(row.state),
-            reason=row.reason
-            if row.address
-            else f"The gradebook has no column for it yet. {row.why_no_column}".rstrip(),
+            reason=_why_it_waits(row) if row.state == State.WAITING.value else row.reason,
             tries=row.tries,
             offered_at=row.offered_at,
             delivered_at=row.delivered_at,
         )
         for row in rows
     ]
+
+
+def _why_it_waits(score: sa.Row[Any]) -> str:
+    """Why a score was not sent yet: the last try's reason, or that its column is not known."""
+    if score.address:
+        return str(score.reason)
+    return f"The gradebook has no column for it yet. {score.why_no_column}".rstrip()

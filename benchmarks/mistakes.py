@@ -1,14 +1,14 @@
 """
 Measures whether explanations of wrong gradients are true, on answers whose causes are known.
 
-    python benchmarks/mistakes.py                        the answers in benchmarks/mistakes
-    python benchmarks/mistakes.py FOLDER --list          answers of your own, and each one that is not named rightly
-    python benchmarks/mistakes.py --half odd --list      the half that recognisers may be improved by
+    python benchmarks/mistakes.py                               the answers in benchmarks/mistakes
+    python benchmarks/mistakes.py benchmarks/mistakes/second    answers that no recogniser was improved by
+    python benchmarks/mistakes.py FOLDER --list                 answers of your own, and each that is not named rightly
 
 A folder has a file `<assignment>.toml` for each assignment; benchmarks/mistakes/README.md describes the format. Each
 answer is graded in a notebook in which everything else is right. Its first diagnosis is true if it is the cause, or one
-of the names that are just as true. Intervals are those of Wilson (1927), for 95 %. Answers with even numbers are held
-out: once somebody has looked at what is said about them, they measure nothing.
+of the names that are just as true. Intervals are those of Wilson (1927), for 95 %. The second set is held out: once
+somebody has looked at what is said about its answers, it measures nothing.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ else:
 
 ROOT = Path(__file__).parent.parent
 SHIPPED = Path(__file__).with_suffix("")
+HELD_OUT = SHIPPED.resolve() / "second"
 RIGHT, OTHER = "right", "other"
 _QUANTILE = 1.959964
 """Of the normal distribution, for an interval of 95 %."""
@@ -91,19 +92,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("folder", nargs="?", type=Path, default=SHIPPED, help="with the answers")
     parser.add_argument("--solutions", type=Path, default=ROOT / "solutions", help="the folder of source notebooks")
     parser.add_argument("--assignment", action="append", help="only this one; may be repeated")
-    parser.add_argument(
-        "--half", choices=("odd", "even"), help="only answers whose number in their file is odd, or even"
-    )
     parser.add_argument("--strict", action="store_true", help="count only the cause itself, not what is just as true")
     parser.add_argument("--list", action="store_true", help="list each answer that is not named rightly")
     parser.add_argument("--json", type=Path, help="write every answer with its diagnosis to this file")
     options = parser.parse_args(arguments)
     try:
-        if options.list and options.folder == SHIPPED and options.half != "odd":
-            raise UsageError("Answers with even numbers are held out.", "To list the others, add --half odd.")
+        if options.list and options.folder.resolve() == HELD_OUT:
+            raise UsageError("The second set is held out.", "Only its totals may be looked at: leave --list out.")
         answers = read_answers(options.folder, options.assignment)
-        chosen = [answer for answer in answers if options.half in (None, ("even", "odd")[answer.number % 2])]
-        measured = list(measure(chosen, options.solutions, strict=options.strict))
+        measured = list(measure(answers, options.solutions, strict=options.strict))
     except GraderError as error:
         print(error, file=sys.stderr)
         return 2

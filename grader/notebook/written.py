@@ -46,7 +46,7 @@ class Written:
     """
     What stands in the code of a function, or of a cell of straight lines.
 
-    It crosses the border between conductor and judge, so its sizes are limited: what is larger is a ValueError.
+    It crosses the border between conductor and judge, so it is limited: what is more, or larger, is a ValueError.
 
     Attributes:
         is_known: Whether it can be evidence for anything.
@@ -85,6 +85,7 @@ class Written:
             and all(len(word) <= _LONGEST for word in words)
             and all(word.isidentifier() for word in identifiers)
             and all(1 <= count <= _MOST_NODES for _, count in self.features)
+            and all(map(_is_small, self.numbers))
         ):
             raise ValueError("This is more than the code of an exercise has.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import time
 
 import msgspec
@@ -135,3 +136,14 @@ def test_what_stands_in_code_is_found_in_a_moment(kind: str) -> None:
 def test_what_no_code_can_contain_does_not_arrive(fields: dict[str, object]) -> None:
     with pytest.raises(msgspec.ValidationError):
         msgspec.convert(fields, type=Written)
+
+
+@pytest.mark.parametrize("number", [math.inf, -math.inf, math.nan, 1e300])
+def test_a_number_that_no_code_was_read_for_is_not_received(number: float) -> None:
+    index = find_functions_in({1: "def f(a):\n    return a * 4"}, ("f",))
+    message = msgspec.msgpack.encode(Read(definitions={"f": index.definitions["f"]}))
+    assert msgspec.msgpack.encode(4.0) in message
+
+    sent = message.replace(msgspec.msgpack.encode(4.0), msgspec.msgpack.encode(number))
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.msgpack.decode(sent, type=FromConductor)

@@ -71,6 +71,7 @@ LONGEST = (
 """Of the other files, those that take longest. They run first, so that both processes end at about the same time."""
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Run the tests of a file in one process, so that they share what is cached, unless they are marked otherwise."""
     ranks = {ROOT / "tests" / name: rank for rank, name in enumerate((*SLOW, *LONGEST))}

@@ -94,19 +94,32 @@ class Refusal:
 
 
 def accept(
-    connection: sa.Connection, person: Person, offer: Offer, *, file: str, content: bytes, now: dt.datetime
+    connection: sa.Connection,
+    person: Person,
+    offer: Offer,
+    *,
+    file: str,
+    content: bytes,
+    now: dt.datetime,
+    served: Iterable[str] = (),
 ) -> Attempt | Refusal:
     """
     Put an upload into the queue. When the transaction is committed, nothing can lose it any more.
 
     The same file again is the same attempt, so a form that is sent twice does no harm.
+
+    Args:
+        served: The ids of all assignments that this server has, for what of this person waits. What waits at others may
+            wait for ever.
     """
     lock_person(connection, person)
     earlier = attempts_of(connection, assignment=offer.id, person=person.id)
     digest = hashlib.sha256(content).hexdigest()
     if earlier and earlier[-1].sha256 == digest and earlier[-1].file == file and earlier[-1].status != FAULT:
         return earlier[-1]
-    reason = why_not(connection, person, offer, earlier, now) or _too_much(connection, person, content)
+    reason = why_not(connection, person, offer, earlier, now) or _too_much(
+        connection, person, content, {offer.id, *served}
+    )
     if reason:
         return Refusal(reason)
     values = {
@@ -149,9 +162,10 @@ def why_not(
     return ""
 
 
-def _too_much(connection: sa.Connection, person: Person, content: bytes) -> str:
+def _too_much(connection: sa.Connection, person: Person, content: bytes, served: Iterable[str]) -> str:
     """Whether somebody fills the queue or the disk: why not, in a sentence, or nothing."""
     waits = (ATTEMPTS.c.person == person.id) & (ATTEMPTS.c.state != DONE) & ATTEMPTS.c.result.is_(None)
+    waits &= ATTEMPTS.c.assignment.in_(list(served))
     waiting = connection.execute(sa.select(sa.func.count()).select_from(ATTEMPTS).where(waits)).scalar_one()
     if waiting >= MOST_WAITING:
         return f"{MOST_WAITING} of your attempts are still waiting. Hand in again when one of them is done."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -67,10 +67,15 @@ def person(gradebook: Gradebook) -> Person:
 
 
 def hand_in(
-    gradebook: Gradebook, person: Person, offer: Offer, content: bytes, now: dt.datetime = NOW
+    gradebook: Gradebook,
+    person: Person,
+    offer: Offer,
+    content: bytes,
+    now: dt.datetime = NOW,
+    served: Sequence[str] = (),
 ) -> Attempt | Refusal:
     with gradebook.begin() as connection:
-        return accept(connection, person, offer, file="a.ipynb", content=content, now=now)
+        return accept(connection, person, offer, file="a.ipynb", content=content, now=now, served=served)
 
 
 def grade(
@@ -148,19 +153,24 @@ def test_rules_for_handing_in(gradebook: Gradebook, person: Person) -> None:
 def test_nobody_fills_the_queue_or_the_disk(
     gradebook: Gradebook, person: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three attempts may wait, at whatever assignments; and what is kept of one student has a limit."""
-    offer, other = offer_of(), offer_of()
+    """Three attempts may wait, at whatever assignments are served; and what is kept of one student has a limit."""
+    offer, other, removed = offer_of(), offer_of(), offer_of()
     for number in range(3):
-        assert isinstance(hand_in(gradebook, person, other if number else offer, b"%d" % number), Attempt)
+        assert isinstance(hand_in(gradebook, person, removed, b"%d" % number), Attempt)
+    served = [offer.id, other.id]
+    for number in range(3):
+        assert isinstance(
+            hand_in(gradebook, person, other if number else offer, b"%d" % number, served=served), Attempt
+        )
 
-    answer = hand_in(gradebook, person, offer, b"fourth")
+    answer = hand_in(gradebook, person, offer, b"fourth", served=served)
 
     assert isinstance(answer, Refusal)
     assert "still waiting" in answer.reason
     grade(gradebook, offer, score=1.0)
     assert isinstance(hand_in(gradebook, person, offer, b"fourth"), Attempt)
     grade(gradebook, offer, score=1.0)
-    monkeypatch.setattr(attempts, "MOST_BYTES", 20)
+    monkeypatch.setattr(attempts, "MOST_BYTES", 23)
     answer = hand_in(gradebook, person, offer, b"0" * 12)
     assert isinstance(answer, Refusal)
     assert "in all" in answer.reason

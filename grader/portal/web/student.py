@@ -143,8 +143,11 @@ def hand_in(visit: Visit, person: Person, served: Served, filename: str, content
         return Refusal(f"The file has more than {USED_LIMIT_BYTES >> 20} MiB. Clear the outputs, and hand it in again.")
     if not content:
         return Refusal("The file is empty. Save the notebook, and hand it in again.")
-    with visit.portal.begin() as connection:
-        taken = accept(connection, person, served.offer, file=name, content=content, now=visit.portal.clock())
+    portal = visit.portal
+    with portal.begin() as connection:
+        taken = accept(
+            connection, person, served.offer, file=name, content=content, now=portal.clock(), served=portal.served
+        )
     if isinstance(taken, Attempt):
         visit.portal.tell(person.id)
         visit.site.dispatcher.wake()

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from grader.portal.audit import note
-from grader.portal.people import Person, find_person
+from grader.portal.people import Person, find_person, lock_person
 from grader.portal.tables import KEYS, LINKS, SESSIONS
 
 __all__ = [
@@ -97,6 +97,7 @@ def make_link(
     Returns:
         str: Its secret, which is saved nowhere.
     """
+    lock_person(connection, person)
     secret = secrets.token_urlsafe(SECRET_BYTES)
     is_waiting = (LINKS.c.person == person.id) & LINKS.c.used_at.is_(None) & LINKS.c.revoked_at.is_(None)
     connection.execute(sa.update(LINKS).where(is_waiting).values(revoked_at=now))
@@ -172,6 +173,7 @@ def end_session(connection: sa.Connection, session: Session) -> None:
 
 def revoke(connection: sa.Connection, person: Person, *, by: str, now: dt.datetime) -> None:
     """End all sessions, links and keys of somebody."""
+    lock_person(connection, person)
     for table in (LINKS, KEYS):
         is_open = (table.c.person == person.id) & table.c.revoked_at.is_(None)
         connection.execute(sa.update(table).where(is_open).values(revoked_at=now))
@@ -186,6 +188,7 @@ def make_key(connection: sa.Connection, person: Person, now: dt.datetime) -> str
     Returns:
         str: The key, which is saved nowhere.
     """
+    lock_person(connection, person)
     key = secrets.token_urlsafe(SECRET_BYTES)
     is_open = (KEYS.c.person == person.id) & KEYS.c.revoked_at.is_(None)
     connection.execute(sa.update(KEYS).where(is_open).values(revoked_at=now))

@@ -29,6 +29,7 @@ __all__ = [
     "Decision",
     "Proposal",
     "adjustments_by_owner",
+    "count_decisions",
     "decide",
     "decide_in",
     "decisions_of",
@@ -124,6 +125,14 @@ def list_decisions(gradebook: Gradebook) -> list[Decision]:
     with gradebook.begin() as connection:
         rows = connection.execute(sa.select(ADJUSTMENTS).order_by(ADJUSTMENTS.c.number)).mappings().all()
     return [_decision(row) for row in rows]
+
+
+def count_decisions(gradebook: Gradebook) -> tuple[int, int]:
+    """How many decisions were ever made, and how many of them are withdrawn: whenever one changes, so does this."""
+    found = sa.select(sa.func.count(), sa.func.count(ADJUSTMENTS.c.withdrawn_at)).select_from(ADJUSTMENTS)
+    with gradebook.begin() as connection:
+        made, withdrawn = connection.execute(found).one()
+    return made, withdrawn
 
 
 def decisions_of(connection: sa.Connection, owner: Owner, assignment_id: str) -> list[Decision]:

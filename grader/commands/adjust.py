@@ -94,7 +94,10 @@ def adjust(
                 ]
             made = decisions.decide(gradebook, proposals, assignment_id=assignment_id)
     _show(made)
-    say("Grade the class again to put this into reports and tables. Nothing is executed for it.")
+    say(
+        "Grade the class again to put this into reports and tables. Nothing is executed for it. "
+        "A portal that uses this gradebook does so by itself."
+    )
     return EXIT_FULL_MARKS
 
 

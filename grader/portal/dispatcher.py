@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 import sqlalchemy as sa
 
-from grader.classroom.decisions import adjustments_by_owner
+from grader.classroom.decisions import adjustments_by_owner, count_decisions
 from grader.classroom.documents import Handling
 from grader.classroom.keys import Keys
 from grader.classroom.pool import Pool, Workers
@@ -92,7 +92,8 @@ class Dispatcher:
         self._prolonged = time.monotonic()
         self._busy = dict[int, Attempt]()
         self._suspects = set[int]()
-        self._released: frozenset[str] | None = None
+        self._basis: tuple[frozenset[str], tuple[int, int]] | None = None
+        self._looked = -LOOK_S
 
     def start(self) -> None:
         """Start the thread."""
@@ -177,7 +178,7 @@ class Dispatcher:
         with Pool[Label | None](self._workers) as pool:
             cold = list(self._portal.served.values()) if self._warm_up else []
             while not self._stop.is_set():
-                self._look_at_releases()
+                self._look_for_changes()
                 self._wake.clear()
                 while len(pool) < (1 if self._suspects else pool.room) and self._add_next(pool):
                     pass
@@ -331,15 +332,24 @@ class Dispatcher:
             with self._portal.begin() as connection:
                 prolong(connection, self._holder, self._portal.clock())
 
-    def _look_at_releases(self) -> None:
-        """When an assignment's release date has passed, and at the start, judge again what depends on it."""
+    def _look_for_changes(self) -> None:
+        """
+        Judge again what depends on something that has changed.
+
+        This is so at the start, when a release date has passed, and when somebody has decided something by hand, also
+        with `grader adjust`.
+        """
+        if time.monotonic() - self._looked < LOOK_S:
+            return
+        self._looked = time.monotonic()
         now = self._portal.clock()
         served = self._portal.served.values()
         released = frozenset(each.id for each in served if is_released(each.visibility, now))
-        if released != self._released:
+        basis = (released, count_decisions(self._portal.gradebook))
+        if basis != self._basis:
             for each in served:
                 self.refresh(each)
-            self._released = released
+            self._basis = basis
 
 
 def _owned(attempt: Attempt) -> tuple[Owner, Submission]:

@@ -9,6 +9,8 @@ import html
 import io
 import re
 import shutil
+import subprocess
+import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterator
@@ -18,6 +20,7 @@ import httpx
 import pytest
 import sqlalchemy as sa
 
+from grader.classroom.decisions import list_decisions
 from grader.classroom.records import Owner
 from grader.classroom.submissions import find_submissions
 from grader.portal.audit import note
@@ -236,6 +239,29 @@ def test_an_adjustment_executes_nothing(portal: Portal, prof: Browser, ben: http
     assert ben.get("/attempts/3/report.json").json()["score"] == 8
     assert "Withdrawn by prof" in prof.text(page)
     assert executions(portal) == ran
+
+
+def test_grader_adjust_on_the_portals_gradebook(portal: Portal, ben: httpx.Client) -> None:
+    """A running portal judges again by itself what somebody has decided, or withdrawn, in a terminal."""
+
+    def adjust(*words: str) -> None:
+        command = [sys.executable, "-m", "grader", "adjust", "-g", str(portal.folder / "gradebook.db"), *words]
+        subprocess.run([*command, "--reason", "On paper."], cwd=ROOT, check=True, capture_output=True, text=True)
+
+    def wait_for(score: float) -> None:
+        deadline = time.monotonic() + 90
+        while ben.get("/attempts/3/report.json").json()["score"] != score:
+            assert time.monotonic() < deadline, portal.log
+            time.sleep(0.2)
+
+    adjust("ben", "--platform", "portal", "--exercise", "grad_w2", "--points", "1.5")
+    wait_for(9.5)
+
+    database = open_database(open_course(portal.folder), portal.folder)
+    with contextlib.closing(database):
+        newest = list_decisions(database)[-1].number
+    adjust("--withdraw", str(newest))
+    wait_for(8)
 
 
 def test_an_extension(prof: Browser, sign_in: Callable[[str], httpx.Client]) -> None:

@@ -45,6 +45,7 @@ def _addresses(open_tool: OpenTool) -> click.Command:
     def addresses(folder: Path) -> int:
         """Print the addresses to enter in a learning platform."""
         with open_tool(folder) as tool:
+            _say_if_out_of_reach(tool)
             say(f"  Login initiation:  {tool.base}/lti/login")
             say(f"  Launch, redirect:  {tool.launch_address}")
             say(f"  Deep linking:      {tool.launch_address}")
@@ -64,6 +65,7 @@ def _invite(open_tool: OpenTool) -> click.Command:
         from grader.portal.lti.registration import invite as make
 
         with open_tool(folder) as tool:
+            _say_if_out_of_reach(tool)
             click.echo(make(tool, valid_for=dt.timedelta(days=days)))
         return EXIT_FULL_MARKS
 
@@ -123,12 +125,14 @@ def _platforms(open_tool: OpenTool) -> click.Command:
     @debug_option
     def platforms(folder: Path) -> int:
         """List the learning platforms."""
+        from grader.portal.lti.platforms import deployments_of
         from grader.portal.lti.platforms import platforms as find
 
         with open_tool(folder) as tool:
             for each in find(tool):
+                known = "".join(f", deployment {name}" for name in deployments_of(tool, each))
                 waiting = ", and the first launch says which deployment" if each.expects_deployment else ""
-                say(f"  {each.number}. {each.title}: client {each.client_id} of {each.issuer}{waiting}")
+                say(f"  {each.number}. {each.title}: client {each.client_id} of {each.issuer}{known}{waiting}")
         return EXIT_FULL_MARKS
 
     return platforms
@@ -145,7 +149,9 @@ def _deployment(open_tool: OpenTool) -> click.Command:
         from grader.portal.lti.platforms import add_deployment, find_platform
 
         with open_tool(folder) as tool:
-            add_deployment(tool, find_platform(tool, number).number, deployment_id)
+            found = find_platform(tool, number)
+            add_deployment(tool, found.number, deployment_id)
+        say(f"The deployment {deployment_id} of {found.title} may open the portal.")
         return EXIT_FULL_MARKS
 
     return deployment
@@ -165,8 +171,8 @@ def _keys(open_tool: OpenTool) -> click.Command:
             public_keys(tool)
             if is_new:
                 make_key(tool)
-            if remove_old:
-                remove_old_keys(tool)
+            if remove_old and not remove_old_keys(tool):
+                say("No key is old enough: one is removed when its successor has signed for two days.")
             for kid, signs_from in key_dates(tool):
                 say(f"  {kid} signs from {signs_from:%Y-%m-%d %H:%M} UTC")
         return EXIT_FULL_MARKS
@@ -199,3 +205,8 @@ def _scores(open_tool: OpenTool) -> click.Command:
         return EXIT_FULL_MARKS
 
     return scores
+
+
+def _say_if_out_of_reach(tool: Tool) -> None:
+    if not tool.base.startswith("https://"):
+        say(f"No learning platform can use {tool.base}. Write the portal's https address into course.toml: `address`.")

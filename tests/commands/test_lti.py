@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from collections.abc import Iterator
 from datetime import datetime, timezone
@@ -26,11 +27,11 @@ ADD += ["--token", "https://lms.example.org/token", "--keys", "https://lms.examp
 
 
 @contextlib.contextmanager
-def open_tool(folder: Path) -> Iterator[Tool]:
+def open_tool(folder: Path, base: str = "https://grader.example.org") -> Iterator[Tool]:
     engine = sa.create_engine(f"sqlite:///{folder / 'portal.db'}")
     METADATA.create_all(engine)
     with open_client() as client:
-        yield Tool(base="https://grader.example.org", title="Gradients", database=engine, web=Web(client))
+        yield Tool(base=base, title="Gradients", database=engine, web=Web(client))
     engine.dispose()
 
 
@@ -58,7 +59,8 @@ def test_a_platform_is_added(tmp_path: Path) -> None:
         assert find_platform(tool, 1).keys_address == "https://lms.example.org/other-keys"
     listed = said(tmp_path, "platforms")
     assert "1. lms.example.org: client c1 of https://lms.example.org, and the first launch says" in listed
-    said(tmp_path, "deployment", "1", "d1")
+    assert "The deployment d1 of lms.example.org may open the portal." in said(tmp_path, "deployment", "1", "d1")
+    assert "of https://lms.example.org, deployment d1, and the first" in said(tmp_path, "platforms")
     assert isinstance(run(tmp_path, "deployment", "2", "d1").exception, UsageError)
 
 
@@ -78,6 +80,14 @@ def test_an_invitation_is_printed_alone(tmp_path: Path) -> None:
     assert re.fullmatch(r"https://grader\.example\.org/lti/register\?code=[\w-]{43}\n", output)
 
 
+@pytest.mark.parametrize("command", ["addresses", "invite"])
+def test_a_course_without_an_address(tmp_path: Path, command: str) -> None:
+    """A platform could not use what is printed, and the command says what to do."""
+    commands = lti_commands(functools.partial(open_tool, base="http://127.0.0.1:8642"))
+
+    assert "into course.toml: `address`" in CliRunner().invoke(commands, [command, str(tmp_path)]).output
+
+
 def test_keys_are_changed(tmp_path: Path) -> None:
     first = said(tmp_path, "keys")
     both = said(tmp_path, "keys", "--new")
@@ -85,7 +95,9 @@ def test_keys_are_changed(tmp_path: Path) -> None:
     assert len(first.splitlines()) == 1
     assert len(both.splitlines()) == 2
     assert first in both
-    assert said(tmp_path, "keys", "--remove-old") == both
+    assert said(tmp_path, "keys", "--remove-old") == (
+        f"No key is old enough: one is removed when its successor has signed for two days.\n{both}"
+    )
 
 
 def test_scores_that_are_not_delivered(tmp_path: Path) -> None:

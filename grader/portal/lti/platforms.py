@@ -30,6 +30,7 @@ __all__ = [
     "Platform",
     "add_deployment",
     "add_platform",
+    "deployments_of",
     "find_platform",
     "key_of",
     "knows_deployment",
@@ -148,6 +149,13 @@ def add_deployment(tool: Tool, platform: int, deployment_id: str) -> None:
 def _insert_deployment(connection: sa.Connection, platform: int, deployment_id: str) -> None:
     unique = ["platform", "deployment_id"]
     insert_if_new(connection, DEPLOYMENTS, unique, platform=platform, deployment_id=deployment_id)
+
+
+def deployments_of(tool: Tool, platform: Platform) -> list[str]:
+    """The deployments of a platform that may open the portal, in the order in which they were added."""
+    found = sa.select(DEPLOYMENTS.c.deployment_id).where(DEPLOYMENTS.c.platform == platform.number)
+    with tool.database.begin() as connection:
+        return list(connection.execute(found.order_by(DEPLOYMENTS.c.number)).scalars())
 
 
 def knows_deployment(tool: Tool, platform: Platform, deployment_id: str) -> bool:

@@ -117,9 +117,12 @@ def backup(folder: Path, archive: Path) -> int:
     To restore it, unpack the file into an empty folder and serve that.
     """
     _require()
-    from grader.portal.backup import back_up
+    from grader.portal.backup import back_up, sources_elsewhere
 
     say(f"  {archive}: {', '.join(back_up(folder, archive))}")
+    elsewhere = sources_elsewhere(folder)
+    if elsewhere is not None:
+        say(f"The source notebooks are not in it. Copy {elsewhere}, too.")
     return EXIT_FULL_MARKS
 
 

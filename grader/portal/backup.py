@@ -17,7 +17,7 @@ from grader.files import replace_atomically
 from grader.portal.course import FILE, open_course
 from grader.portal.database import VARIABLE
 
-__all__ = ["back_up"]
+__all__ = ["back_up", "sources_elsewhere"]
 
 
 def back_up(folder: Path, archive: Path) -> list[str]:
@@ -37,9 +37,7 @@ def back_up(folder: Path, archive: Path) -> list[str]:
     if "://" in place:
         raise UsageError("The database is not a file in the course's folder.", "Back it up with pg_dump.")
     database, home = folder / place, folder.resolve()
-    sources = (folder / course.solutions).resolve() if course.solutions else None
-    if sources is not None and home not in sources.parents:
-        sources = None
+    sources = (folder / course.solutions).resolve() if course.solutions and not sources_elsewhere(folder) else None
     if not database.is_file():
         raise UsageError(f"There is no {database} yet.", "It is made when the course is served or checked.")
     try:
@@ -64,6 +62,18 @@ def back_up(folder: Path, archive: Path) -> list[str]:
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise UsageError(f"The course cannot be copied to {archive} ({reason}).", "Name another file.") from error
+
+
+def sources_elsewhere(folder: Path) -> Path | None:
+    """
+    The folder of source notebooks, if a backup of the course does not contain it.
+
+    Raises:
+        UsageError: The course cannot be read.
+    """
+    named = open_course(folder).solutions
+    sources = (folder / named).resolve() if named else None
+    return sources if sources is not None and folder.resolve() not in sources.parents else None
 
 
 def _visible_in(directory: Path) -> Iterator[Path]:

@@ -187,9 +187,22 @@ def test_a_backup_is_a_course(tmp_path: Path, capsys: pytest.CaptureFixture[str]
         restored = attempts_of(connection)
 
     assert [(each.student, each.file, each.state) for each in restored] == [("ada", "a.ipynb", "queued")]
-    assert "course.toml, roster.csv, gradebook.db, own/" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "course.toml, roster.csv, gradebook.db, own/" in said
+    assert "are not in it" not in said
     copied = sorted(path.name for path in (tmp_path / "restored" / "own").iterdir())
     assert copied == sorted(path.name for path in (ROOT / "solutions").iterdir())
+
+
+def test_a_backup_says_what_it_lacks(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Source notebooks outside of the course's folder."""
+    course = write_course(tmp_path / "course", f"solutions = '{ROOT / 'solutions'}'")
+    with open_portal(course):
+        pass
+
+    assert main(["course", "backup", str(course), str(tmp_path / "backup.zip")]) == 0
+
+    assert f"The source notebooks are not in it. Copy {ROOT / 'solutions'}, too." in capsys.readouterr().err
 
 
 def test_a_gradebook_of_a_class_becomes_the_portals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -49,6 +49,7 @@ class Progress:
         status: `graded`, `unreadable` or `grader_error`; empty before the result.
         place: In the queue, from 1; 0 if it does not wait.
         is_new: False if the same file was handed in before.
+        mark: The score after what lateness costs; None if an older portal does not say.
         receipt: The portal's receipt; empty unless it was just handed in.
     """
 
@@ -64,6 +65,7 @@ class Progress:
     problem: str
     score: float | None
     max_score: float | None
+    mark: float | None
     exercises: tuple[Observed, ...]
     is_new: bool
     receipt: str
@@ -99,6 +101,7 @@ def progress_of(answer: Mapping[str, Any]) -> Progress | None:
         problem=text_in(answer, "problem"),
         score=_number(answer.get("score")),
         max_score=_number(answer.get("max_score")),
+        mark=_number(answer.get("mark")),
         exercises=tuple(_observed(each) for each in found if isinstance(each, dict)),
         is_new=answer.get("is_new") is not False,
         receipt=_text(answer.get("receipt"), RECEIPT_LIMIT),

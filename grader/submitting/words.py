@@ -46,7 +46,9 @@ def outcome(progress: Progress) -> str:
     if progress.status == "unreadable":
         return progress.problem or "The file cannot be read as a notebook."
     if progress.score is not None and progress.max_score is not None:
-        return f"{progress.score:.4g} of {progress.max_score:.4g} points."
+        points = f"{progress.score:.4g} of {progress.max_score:.4g} points"
+        is_reduced = progress.mark is not None and progress.mark < progress.score
+        return f"{points}; {progress.mark:.4g} after the deduction for lateness." if is_reduced else f"{points}."
     right = sum(exercise.passed is True for exercise in progress.exercises)
     return f"{right} of {len(progress.exercises)} are right on what you may see now. Marks come later."
 

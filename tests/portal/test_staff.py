@@ -28,6 +28,8 @@ from grader.portal.course import open_course
 from grader.portal.database import open_database
 from grader.portal.portal import now_utc
 from grader.reports.reading import parse_report
+from grader.submitting.progress import progress_of
+from grader.submitting.words import outcome
 from tests.conftest import ROOT
 from tests.portal.server import Portal, form_secret, notebook, wait_until_done, write_course
 
@@ -262,6 +264,20 @@ def test_grader_adjust_on_the_portals_gradebook(portal: Portal, ben: httpx.Clien
         newest = list_decisions(database)[-1].number
     adjust("--withdraw", str(newest))
     wait_for(8)
+
+
+def test_what_lateness_costs_is_said_where_the_points_are(ben: httpx.Client) -> None:
+    """On the attempt's page, to programs, and in the sentence of `grader submit`."""
+    assert "6.4 after the deduction for lateness" in ben.get("/attempts/3").text
+    key = re.search(r"--key ([\w-]+)", ben.post("/key", data={"form_secret": form_secret(ben)}).text)
+    assert key is not None
+
+    answer = ben.get("/api/submissions/3", headers={"authorization": f"Bearer {key[1]}"}).json()
+
+    assert (answer["score"], answer["mark"]) == (8, 6.4)
+    progress = progress_of(answer)
+    assert progress is not None
+    assert outcome(progress) == "8 of 10 points; 6.4 after the deduction for lateness."
 
 
 def test_an_extension(prof: Browser, sign_in: Callable[[str], httpx.Client]) -> None:

@@ -26,7 +26,7 @@ from grader.portal.receipts import receipt
 from grader.portal.results import changes_since, result_for
 from grader.portal.web.limits import allow
 from grader.portal.web.paths import register_paths
-from grader.portal.web.student import Standing, attempt_for, hand_in, is_visible, offered, standing
+from grader.portal.web.student import Standing, attempt_for, hand_in, is_visible, mark_for, offered, standing
 from grader.portal.web.visit import Visit
 
 __all__ = ["routes"]
@@ -168,6 +168,7 @@ def _found(visit: Visit) -> dict[str, Any]:
     attempt, withheld = attempt_for(visit)
     with visit.portal.begin() as connection:
         place = places_in_queue(connection, visit.portal.served).get(attempt.id)
+        mark = mark_for(connection, visit, attempt)
     answer = _about(visit, attempt, place)
     result = result_for(visit.portal.gradebook, attempt, visit.person, withheld=withheld)
     answer["is_withheld"] = withheld and not visit.person.is_staff
@@ -176,7 +177,7 @@ def _found(visit: Visit) -> dict[str, Any]:
     if result.report.problem:
         answer["problem"] = result.report.problem
     if result.report.gives_marks and attempt.is_graded:
-        answer["score"], answer["max_score"] = attempt.score, attempt.max_score
+        answer["score"], answer["max_score"], answer["mark"] = attempt.score, attempt.max_score, mark
     answer["exercises"] = [
         {
             "name": change.name,

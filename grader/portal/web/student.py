@@ -19,7 +19,7 @@ from starlette.routing import Route
 
 from grader.notebook.read import NOTEBOOK_SUFFIXES, USED_LIMIT_BYTES
 from grader.portal.access import make_key
-from grader.portal.arrangements import extension_of, held
+from grader.portal.arrangements import Extension, extension_of, held
 from grader.portal.attempts import (
     DONE,
     Attempt,
@@ -32,7 +32,7 @@ from grader.portal.attempts import (
     why_not,
 )
 from grader.portal.course import Offer
-from grader.portal.marks import Mark, due_for, lateness, mark_of
+from grader.portal.marks import Mark, due_for, lateness, mark_of, points_of
 from grader.portal.people import Person
 from grader.portal.receipts import receipt
 from grader.portal.results import changes_since, is_held, result_for
@@ -42,7 +42,7 @@ from grader.portal.web.paths import register_paths
 from grader.portal.web.visit import Visit, visit_of
 from grader.visibility import is_released
 
-__all__ = ["Standing", "attempt_for", "hand_in", "is_visible", "offered", "routes", "standing"]
+__all__ = ["Standing", "attempt_for", "hand_in", "is_visible", "mark_for", "offered", "routes", "standing"]
 
 NAME_LIMIT = 200
 MIN_LOOK_S, MAX_LOOK_S = 3, 15
@@ -166,10 +166,8 @@ def attempt(request: Request) -> Response:
             if each.id < found.id and each.status == "graded"
         ]
         place = places_in_queue(connection, visit.portal.served).get(found.id)
-        late = dt.timedelta(0)
-        if served is not None:
-            owner = Person(found.person, found.student, found.name, "", is_staff=False, is_active=True)
-            late = lateness(found, served.offer, extension_of(connection, owner, served.id))
+        late = dt.timedelta(0) if served is None else lateness(found, served.offer, _extension(connection, found))
+        mark = mark_for(connection, visit, found)
     result = result_for(visit.portal.gradebook, found, visit.person, withheld=withheld)
     before = result_for(visit.portal.gradebook, earlier[-1], visit.person, withheld=withheld) if earlier else None
     changes = changes_since(before.report if before else None, result.report) if result else []
@@ -183,6 +181,7 @@ def attempt(request: Request) -> Response:
         place=place,
         look_s=0 if found.state == DONE else min(max(place or 0, MIN_LOOK_S), MAX_LOOK_S),
         late=late,
+        mark=mark,
         is_withheld=withheld and not visit.person.is_staff,
     )
 
@@ -268,6 +267,19 @@ def attempt_for(visit: Visit) -> tuple[Attempt, bool]:
         if found is None or not (person.is_staff or found.person == person.id):
             raise HTTPException(404)
         return found, is_held(connection, found)
+
+
+def mark_for(connection: sa.Connection, visit: Visit, attempt: Attempt) -> float | None:
+    """The points of an attempt after what lateness costs; None if it has none."""
+    served = visit.portal.served.get(attempt.assignment)
+    if served is None or not attempt.is_graded:
+        return attempt.score
+    return points_of(attempt, served.offer, _extension(connection, attempt))
+
+
+def _extension(connection: sa.Connection, attempt: Attempt) -> Extension:
+    owner = Person(attempt.person, attempt.student, attempt.name, "", is_staff=False, is_active=True)
+    return extension_of(connection, owner, attempt.assignment)
 
 
 def standing(connection: sa.Connection, visit: Visit, served: Served) -> Standing:

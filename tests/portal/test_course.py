@@ -139,11 +139,12 @@ def test_a_course_that_cannot_be_served(tmp_path: Path, capsys: pytest.CaptureFi
         taken.listen()
         port = str(taken.getsockname()[1])
         course = str(write_course(tmp_path / "course"))
+        unknown = str(write_course(tmp_path / "b", rules='[[assignment]]\nid = "none"'))
         reasons = {
             "There is no course to serve": ["serve"],
             "`grader course new": ["serve", str(tmp_path / "nowhere")],
             "cannot be used (Address already in use). Choose one with --port": ["serve", course, "--port", port],
-            "There is no assignment": ["serve", str(write_course(tmp_path / "b", rules='[[assignment]]\nid = "none"'))],
+            "There is no assignment": ["serve", unknown, "--port", "0"],
         }
         for reason, command in reasons.items():
             assert main(command) == 2

@@ -41,7 +41,9 @@ _log = logging.getLogger("grader.portal")
 def connect_column(connection: sa.Connection, *, item: int, subject: str, person: int, assignment: str) -> None:
     """From now on, the person's mark for the assignment goes into this column of a platform's gradebook."""
     values = {"person": person, "assignment": assignment}
-    insert_if_new(connection, COLUMNS, ["item", "subject"], item=item, subject=subject, **values)
+    if not insert_if_new(connection, COLUMNS, ["item", "subject"], item=item, subject=subject, **values):
+        chosen = sa.and_(COLUMNS.c.item == item, COLUMNS.c.subject == subject)
+        connection.execute(sa.update(COLUMNS).where(chosen).values(**values))
 
 
 def offer_marks(portal: Portal, tool: Tool) -> int:

@@ -13,6 +13,7 @@ from grader.portal.passback import connect_column, offer_marks
 from grader.portal.people import find_student
 from grader.portal.platforms import open_tool
 from grader.portal.portal import Portal, open_portal
+from grader.portal.tables import COLUMNS
 from tests.portal.server import write_course
 
 ASSIGNMENT = "two_layer_mse"
@@ -29,6 +30,17 @@ def graded(portal: Portal, student: str, score: float, item: int) -> None:
         assert taken is not None
         finish(connection, taken, "test", result="r", status="graded", score=score, max_score=10.0, now=now)
         connect_column(connection, item=item, subject=student, person=person.id, assignment=offer.id)
+
+
+def test_a_link_that_opens_another_assignment(tmp_path: Path) -> None:
+    """From then on, the mark for that one goes into its column."""
+    with open_portal(write_course(tmp_path, roster="student\nada\n")) as portal, portal.begin() as connection:
+        person = find_student(connection, "ada")
+        assert person is not None
+        for assignment in ("before", "now", "now"):
+            connect_column(connection, item=1, subject="ada", person=person.id, assignment=assignment)
+
+        assert connection.execute(sa.select(COLUMNS.c.assignment)).scalars().all() == ["now"]
 
 
 def test_a_mark_that_is_no_score(tmp_path: Path) -> None:

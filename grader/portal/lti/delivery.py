@@ -12,8 +12,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from grader.portal.lti.lineitems import forget_item
 from grader.portal.lti.outbox import State
-from grader.portal.lti.platforms import Platform, find_platform
+from grader.portal.lti.platforms import Platform, platforms
 from grader.portal.lti.refusals import PlatformFailure
 from grader.portal.lti.services import call, pages, under, with_query
 from grader.portal.lti.tables import CELLS, ITEMS, SCORES
@@ -35,6 +36,8 @@ LONGEST_PAUSE = timedelta(hours=6)
 GIVEN_UP_AFTER = timedelta(days=14)
 PASSING = frozenset({401, 408, 425, 429})
 """The statuses of refusals that pass, as all from 500 do."""
+GONE = frozenset({404, 410})
+"""The statuses with which a platform may mean the column, not the score."""
 OUTDATED = frozenset({400, 409})
 """The statuses with which platforms refuse a timestamp that is not newer than theirs."""
 MOST_PAGES = 20
@@ -53,38 +56,44 @@ class _Outcome:
 
 def deliver_due(tool: Tool, *, most: int = 100) -> int:
     """
-    Send the scores that are due and whose column is known, the oldest first. Several processes may do this at once.
+    Send the scores that are due and whose column is known. Several processes may do this at once.
 
-    A platform that fails is left alone until the next time, so that its time-outs do not add up.
+    A platform that fails is left alone until the next time, so that its time-outs do not add up, and keeps no other one
+    back. What waits for longest comes first.
 
     Args:
         tool: This portal.
-        most: How many to send.
+        most: How many to send to each platform.
 
     Returns:
         How many were handled.
     """
+    return sum(_deliver_to(tool, platform, most) for platform in platforms(tool))
+
+
+def _deliver_to(tool: Tool, platform: Platform, most: int) -> int:
     states = [State.WAITING.value, State.SENDING.value]
     due = sa.and_(SCORES.c.state.in_(states), SCORES.c.due_at <= tool.clock(), ITEMS.c.address.is_not(None))
-    query = sa.select(SCORES, ITEMS.c.platform).join(CELLS, CELLS.c.number == SCORES.c.cell)
-    query = query.join(ITEMS, ITEMS.c.number == CELLS.c.item)
+    query = sa.select(SCORES).join(CELLS, CELLS.c.number == SCORES.c.cell).join(ITEMS, ITEMS.c.number == CELLS.c.item)
+    is_new = SCORES.c.state == State.WAITING.value  # what somebody left on its way holds newer marks for its cell back
+    query = query.where(due, ITEMS.c.platform == platform.number).order_by(is_new, SCORES.c.due_at, SCORES.c.number)
     with tool.database.begin() as connection:
-        rows = connection.execute(query.where(due).order_by(SCORES.c.number).limit(most)).all()
+        rows = connection.execute(query.limit(most)).all()
     handled = 0
-    failing: set[int] = set()
     for row in rows:
-        claimed = None if row.platform in failing else _claim(tool, row)
-        if claimed is not None:
-            outcome = _send(tool, claimed)
-            if outcome.state is State.WAITING:
-                failing.add(row.platform)
-            _settle(tool, claimed, outcome)
-            handled += 1
+        claimed = _claim(tool, row)
+        if claimed is None:
+            continue
+        outcome = _send(tool, platform, claimed)
+        _settle(tool, claimed, outcome)
+        handled += 1
+        if outcome.state is State.WAITING:
+            break
     return handled
 
 
 class _TakenError(Exception):
-    """Somebody else is sending this score, or another one to the same cell."""
+    """Somebody else is sending this score, or another one to the same cell, or the column is looked for again."""
 
 
 def _claim(tool: Tool, row: sa.Row[Any]) -> sa.Row[Any] | None:
@@ -112,13 +121,15 @@ def _claim_within(connection: sa.Connection, row: sa.Row[Any], now: datetime) ->
             timestamp = max(timestamp, latest + TICK)
         connection.execute(sa.update(CELLS).where(cell).values(latest_timestamp=timestamp))
         connection.execute(sa.update(SCORES).where(SCORES.c.number == row.number).values(timestamp=timestamp))
-    whole = sa.select(SCORES, CELLS.c.subject, ITEMS.c.platform, ITEMS.c.address, ITEMS.c.scopes)
+    whole = sa.select(SCORES, CELLS.c.subject, CELLS.c.item, ITEMS.c.address, ITEMS.c.scopes)
     joined = whole.join(CELLS, CELLS.c.number == SCORES.c.cell).join(ITEMS, ITEMS.c.number == CELLS.c.item)
-    return connection.execute(joined.where(SCORES.c.number == row.number)).one()
+    claimed = connection.execute(joined.where(SCORES.c.number == row.number)).one()
+    if claimed.address is None:
+        raise _TakenError
+    return claimed
 
 
-def _send(tool: Tool, row: sa.Row[Any]) -> _Outcome:
-    platform = find_platform(tool, row.platform)
+def _send(tool: Tool, platform: Platform, row: sa.Row[Any]) -> _Outcome:
     score = {
         "userId": row.subject,
         "scoreGiven": _number(row.given),
@@ -149,11 +160,13 @@ def _send(tool: Tool, row: sa.Row[Any]) -> _Outcome:
     if answer.status in PASSING or answer.status >= 500:
         wait = wait_of(answer.retry_after, tool.clock())
         return _later(tool, row, f"The platform answered with status {answer.status}.", wait)
+    if answer.status in GONE and row.tries == 1 and forget_item(tool, row.item, row.address):
+        return _later(tool, row, _refusal(answer))
     return _Outcome(State.REFUSED, _refusal(answer))
 
 
 def _later(tool: Tool, row: sa.Row[Any], reason: str, wait: float = 0) -> _Outcome:
-    if tool.clock() - row.offered_at > GIVEN_UP_AFTER:
+    if tool.clock() - row.timestamp > GIVEN_UP_AFTER:
         return _Outcome(State.REFUSED, f"Given up after {GIVEN_UP_AFTER.days} days. {reason}")
     pause = pause_after(row.tries, first=FIRST_PAUSE, longest=LONGEST_PAUSE)
     return _Outcome(State.WAITING, reason, max(pause, timedelta(seconds=wait)))

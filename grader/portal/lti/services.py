@@ -5,6 +5,7 @@ Requests to a platform's services, with an access token that it gives to whoever
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Iterable, Iterator
 from datetime import timedelta
 from typing import Any
@@ -21,6 +22,8 @@ __all__ = ["call", "pages", "under", "with_query"]
 
 ASSERTION = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 LONGEST_VALIDITY_S = 3600
+LIST_S = 60.0
+"""How long the pages of a list may take: whoever reads them keeps others waiting."""
 TOKEN = re.compile(r"[\x21-\x7e]{1,20000}")
 UNAUTHORIZED = 401
 
@@ -85,10 +88,10 @@ def pages(
         limit: The bytes that a page may have.
 
     Raises:
-        PlatformFailure: A page does not come, or there are too many, or the next one is somewhere else.
+        PlatformFailure: A page does not come, or too slowly, or there are too many, or the next one is elsewhere.
     """
     seen: set[str] = set()
-    scopes = tuple(scopes)
+    scopes, started = tuple(scopes), time.monotonic()
     while address:
         if address in seen or len(seen) >= most:
             raise PlatformFailure("The platform's list does not end.")
@@ -97,10 +100,9 @@ def pages(
         if not 200 <= answer.status < 300:
             raise PlatformFailure(f"The platform answered with status {answer.status}.", status=answer.status)
         yield answer
-        following = urljoin(address, answer.next_address) if answer.next_address else ""
-        if following and not _is_same_origin(address, following):
-            raise PlatformFailure("The platform's list goes on at another host.")
-        address = following
+        address = _following(address, answer.next_address) if answer.next_address else ""
+        if address and time.monotonic() - started > LIST_S:
+            raise PlatformFailure("The platform's list comes too slowly.")
 
 
 def under(address: str, name: str) -> str:
@@ -116,11 +118,15 @@ def with_query(address: str, **values: str) -> str:
     return parts._replace(query=urlencode([*known, *values.items()])).geturl()
 
 
-def _is_same_origin(one: str, other: str) -> bool:
+def _following(address: str, named: str) -> str:
+    """The address of a list's next page, as the page at an address names it."""
     try:
-        return origin_of(one) == origin_of(other)
+        following = urljoin(address, named)
+        if origin_of(following) == origin_of(address):
+            return following
     except ValueError:
-        return False
+        pass
+    raise PlatformFailure("The platform's list goes on at another host.")
 
 
 def _token(tool: Tool, platform: Platform, key: TokenKey) -> str:

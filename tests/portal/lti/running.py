@@ -20,6 +20,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
+import pytest
 import sqlalchemy as sa
 import uvicorn
 from cryptography import x509
@@ -39,9 +40,11 @@ from grader.portal.lti.routes import lti_routes
 from grader.portal.lti.tables import METADATA
 from grader.portal.lti.tool import CLAIM, Tool
 from grader.portal.lti.web import Answer, Web, is_public, open_client, resolve
+from tests.postgresql import PROGRAMS, Server
 
 LMS = "lms.test"
 """A host that only `Network` knows."""
+DATABASES = ("sqlite", "postgresql")
 CHOICES = [Choice("week1", "Week 1 <gradients>", 10), Choice("week2", "Week 2", 7.5)]
 ROLE = "http://purl.imsglobal.org/vocab/lis/v2/membership#"
 AGS = "https://purl.imsglobal.org/spec/lti-ags/claim/endpoint"
@@ -102,6 +105,21 @@ def serve(app: Callable[[int], Starlette], certificates: Certificates) -> Iterat
         finally:
             server.should_exit = True
             thread.join()
+
+
+@contextlib.contextmanager
+def open_empty(kind: str, folder: Path) -> Iterator[sa.Engine]:
+    """An empty database of a kind, in a folder."""
+    with contextlib.ExitStack() as stack:
+        if kind == "sqlite":
+            engine = sa.create_engine(f"sqlite:///{folder / 'portal.db'}", connect_args={"timeout": 30})
+        elif PROGRAMS is None:
+            pytest.skip("no PostgreSQL is installed")
+        else:
+            url = stack.enter_context(contextlib.closing(Server())).url
+            engine = sa.create_engine(url.replace("postgresql", "postgresql+psycopg"))
+        stack.callback(engine.dispose)
+        yield engine
 
 
 class Clock:

@@ -20,32 +20,25 @@ from grader.portal.lti.outbox import Entry, Offer, State, entries, offer, resend
 from grader.portal.lti.tables import CELLS, SCORES
 from grader.portal.lti.tokens import TokenCache
 from grader.portal.lti.tool import SCORE_SCOPE, Tool
-from tests.classroom.test_postgresql import PROGRAMS, Server
-from tests.portal.lti.running import AGS, Asked, CrashingWeb, FakePlatform, Served, json_of, launch
+from tests.portal.lti.running import (
+    AGS,
+    DATABASES,
+    Asked,
+    CrashingWeb,
+    FakePlatform,
+    Served,
+    json_of,
+    launch,
+    open_empty,
+)
 
 HANDED_IN = datetime(2026, 3, 1, 12, 0, tzinfo=timezone(timedelta(hours=2)))
 
 
-@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+@pytest.fixture(scope="module", params=DATABASES)
 def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[sa.Engine]:
-    if request.param == "sqlite":
-        place = tmp_path_factory.mktemp("database") / "portal.db"
-        engine = sa.create_engine(f"sqlite:///{place}", connect_args={"timeout": 30})
-        close = engine.dispose
-    else:
-        if PROGRAMS is None:
-            pytest.skip("no PostgreSQL is installed")
-        server = Server()
-        engine = sa.create_engine(server.url.replace("postgresql", "postgresql+psycopg"))
-
-        def close() -> None:
-            engine.dispose()
-            server.close()
-
-    try:
+    with open_empty(request.param, tmp_path_factory.mktemp("database")) as engine:
         yield engine
-    finally:
-        close()
 
 
 @dataclasses.dataclass

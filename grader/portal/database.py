@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
@@ -19,6 +20,8 @@ __all__ = ["VERSION_TABLE", "open_database"]
 
 VERSION_TABLE = "portal_version"
 """Where Alembic notes how far a database was migrated."""
+LOCK = 0x67726164
+"""A number that other programs in a database of PostgreSQL hardly use: `grad` in ASCII."""
 VARIABLE = "GRADER_GRADEBOOK"
 
 
@@ -41,7 +44,7 @@ def open_database(course: Course, folder: Path) -> Gradebook:
 
 def migrate(gradebook: Gradebook) -> None:
     """
-    Bring the portal's tables to this version.
+    Bring the portal's tables to this version. Several servers may do this at once.
 
     Raises:
         UsageError: The database was made by a newer version.
@@ -49,6 +52,7 @@ def migrate(gradebook: Gradebook) -> None:
     config = Config()
     config.set_main_option("script_location", "grader.portal:migrations")
     with gradebook.begin() as connection:
+        _lock(connection)
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")
@@ -56,3 +60,13 @@ def migrate(gradebook: Gradebook) -> None:
             raise UsageError(
                 f"The gradebook {gradebook.place} was made by a newer grader.", "Use that version of the grader."
             ) from error
+
+
+def _lock(connection: sa.Connection) -> None:
+    """
+    Let one server migrate at a time, and all of it or nothing, if it is killed meanwhile.
+
+    SQLite changes tables outside of a transaction unless one was begun by hand.
+    """
+    is_sqlite = connection.dialect.name == "sqlite"
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_sqlite else f"SELECT pg_advisory_xact_lock({LOCK})")

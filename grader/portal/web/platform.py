@@ -36,6 +36,12 @@ from grader.portal.web.visit import Site, Visit, set_session, visit_of
 __all__ = ["platform_routes"]
 
 MOST_SHOWN = 500
+SHOWN = (
+    (State.CONFLICT, State.REFUSED),
+    (State.WAITING, State.SENDING),
+    (State.DELIVERED, State.SUPERSEDED),
+)
+"""What is shown first, second and last, so that what needs somebody is not lost among what does not."""
 MOST_FIELDS = 5
 NOT_ALLOWED = (
     "This course of your learning platform is not connected to the portal yet. An instructor who is signed in by a "
@@ -146,7 +152,8 @@ class _Pages:
             courses = contexts(connection)
         connected = platforms(self._tool)
         titles = {each.number: each.title for each in connected}
-        scores = [(each, owners.get((each.item, each.subject))) for each in entries(self._tool, most=MOST_SHOWN)]
+        shown = [each for states in SHOWN for each in entries(self._tool, states, most=MOST_SHOWN)]
+        scores = [(each, owners.get((each.item, each.subject))) for each in shown]
         return visit.render(
             "platforms.html.jinja", platforms=connected, scores=scores, courses=courses, titles=titles, states=State
         )

@@ -20,12 +20,14 @@ from grader.classroom.records import Graded, Owner
 from grader.errors import UsageError
 from grader.version import __version__
 
-__all__ = ["ADJUSTMENTS", "RESULTS", "Gradebook"]
+__all__ = ["ADJUSTMENTS", "RESULTS", "Gradebook", "lock_tables"]
 
 FORM = 2
 """The version of the tables; a grader can use gradebooks of its own version and of older ones."""
 BUSY_S = 30
 """How long one process waits while another one writes."""
+LOCK = 0x67726164
+"""A number that other programs in a database of PostgreSQL hardly use: `grad` in ASCII."""
 
 _metadata = sa.MetaData()
 RESULTS = sa.Table(
@@ -104,8 +106,10 @@ class Gradebook:
             self._engine = sa.create_engine(url, connect_args={"timeout": BUSY_S} if is_sqlite else {})
             if is_sqlite:
                 sa.event.listen(self._engine, "connect", _write_ahead)
-            _metadata.create_all(self._engine)
             with self._engine.begin() as connection:
+                if not set(_metadata.tables) <= set(sa.inspect(connection).get_table_names()):
+                    lock_tables(connection)
+                    _metadata.create_all(connection)
                 form = connection.execute(sa.select(sa.func.max(_form.c.number))).scalar()
                 if form is None:
                     connection.execute(sa.insert(_form).values(number=FORM))
@@ -198,6 +202,18 @@ class Gradebook:
                 f"The gradebook {self.place} cannot be used ({reason}).",
                 "Name another one with --gradebook. What has been saved is not lost.",
             ) from error
+
+
+def lock_tables(connection: sa.Connection) -> None:
+    """
+    Let one process change tables at a time, and all of it or nothing, if it is killed meanwhile.
+
+    SQLite changes tables outside of a transaction unless one was begun by hand.
+    """
+    if connection.dialect.name == "sqlite":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+    elif connection.dialect.name == "postgresql":
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({LOCK})")
 
 
 def _write_ahead(connection: Any, _: Any) -> None:

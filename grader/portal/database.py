@@ -7,12 +7,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.util import CommandError
 
-from grader.classroom.gradebook import Gradebook
+from grader.classroom.gradebook import Gradebook, lock_tables
 from grader.errors import UsageError
 from grader.portal.course import Course
 
@@ -20,8 +19,6 @@ __all__ = ["VERSION_TABLE", "open_database"]
 
 VERSION_TABLE = "portal_version"
 """Where Alembic notes how far a database was migrated."""
-LOCK = 0x67726164
-"""A number that other programs in a database of PostgreSQL hardly use: `grad` in ASCII."""
 VARIABLE = "GRADER_GRADEBOOK"
 
 
@@ -52,7 +49,7 @@ def migrate(gradebook: Gradebook) -> None:
     config = Config()
     config.set_main_option("script_location", "grader.portal:migrations")
     with gradebook.begin() as connection:
-        _lock(connection)
+        lock_tables(connection)
         config.attributes["connection"] = connection
         try:
             command.upgrade(config, "head")
@@ -60,13 +57,3 @@ def migrate(gradebook: Gradebook) -> None:
             raise UsageError(
                 f"The gradebook {gradebook.place} was made by a newer grader.", "Use that version of the grader."
             ) from error
-
-
-def _lock(connection: sa.Connection) -> None:
-    """
-    Let one server migrate at a time, and all of it or nothing, if it is killed meanwhile.
-
-    SQLite changes tables outside of a transaction unless one was begun by hand.
-    """
-    is_sqlite = connection.dialect.name == "sqlite"
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if is_sqlite else f"SELECT pg_advisory_xact_lock({LOCK})")

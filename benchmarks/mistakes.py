@@ -42,6 +42,8 @@ ROOT = Path(__file__).parent.parent
 SHIPPED = Path(__file__).with_suffix("")
 HELD_OUT = SHIPPED.resolve() / "second"
 RIGHT, OTHER = "right", "other"
+NAME_NO_CAUSE = ("misplaced", "nearly_right", "other_operation", "rescaled")
+"""Diagnoses that say only what was observed: none of the causes in the list."""
 _QUANTILE = 1.959964
 """Of the normal distribution, for an interval of 95 %."""
 
@@ -192,7 +194,7 @@ def _verdict(answer: Answer, result: ExerciseResult, *, strict: bool) -> Verdict
         return Verdict.INVENTED if named else Verdict.FINE if result.passed else Verdict.REFUSED
     if result.passed:
         return Verdict.PASSED
-    if named is None:
+    if named is None or named in NAME_NO_CAUSE:
         return Verdict.NOT_NAMED
     true = {answer.cause, *(() if strict else answer.also)}
     return Verdict.RIGHTLY if named in true else Verdict.WRONGLY

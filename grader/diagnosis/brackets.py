@@ -5,9 +5,11 @@ Edits that leave out a pair of brackets, or close it too late: Python then compu
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-__all__ = ["with_other_brackets"]
+from grader.diagnosis.syntax import factors_of
+
+__all__ = ["with_other_brackets", "without_brackets"]
 
 
 def with_other_brackets(statement: ast.stmt) -> Iterator[ast.stmt]:
@@ -32,6 +34,48 @@ def with_other_brackets(statement: ast.stmt) -> Iterator[ast.stmt]:
             if (plain := ast.unparse(found)) not in known:
                 known.add(plain)
                 yield found
+
+
+def without_brackets(product: ast.BinOp) -> Iterator[ast.expr]:
+    """
+    The product or quotient as if some of what stands around a sum in it belonged to one of its two terms only.
+
+    >>> [ast.unparse(other) for other in without_brackets(ast.parse("(a - b) * c").body[0].value)]
+    ['a * c - b', 'a - b * c']
+    >>> [ast.unparse(other) for other in without_brackets(ast.parse("(a - b) * c / n").body[0].value)][2:4]
+    ['a * c / n - b / n', 'a / n - b * c / n']
+    """
+    for total, around in _sums_in(product):
+        every = range(len(around))
+        for lost in (set(every), *([{one} for one in every] if len(around) > 1 else [])):
+            kept = [each for number, each in enumerate(around) if number not in lost]
+            yield ast.BinOp(_within(total.left, around), total.op, _within(total.right, kept))
+            yield ast.BinOp(_within(total.left, kept), total.op, _within(total.right, around))
+
+
+_Around = tuple[ast.operator, ast.expr, bool]
+"""An operation that one side of it takes part in, the other side, and whether that is the right one."""
+
+
+def _sums_in(product: ast.BinOp, around: tuple[_Around, ...] = ()) -> Iterator[tuple[ast.BinOp, tuple[_Around, ...]]]:
+    """The sums that are factors of a product, or of what is divided; each with what stands around it, inside first."""
+    if isinstance(product.op, (ast.Add, ast.Sub)):
+        if around:
+            yield product, around
+        return
+    if not isinstance(product.op, (ast.Mult, ast.Div)):
+        return
+    if isinstance(product.left, ast.BinOp):
+        yield from _sums_in(product.left, ((product.op, product.right, True), *around))
+    if isinstance(product.right, ast.BinOp) and isinstance(product.op, ast.Mult):
+        before = [(product.op, factor, False) for factor in reversed(list(factors_of(product.left)))]
+        yield from _sums_in(product.right, (*before, *around))
+
+
+def _within(inner: ast.expr, around: Sequence[_Around]) -> ast.expr:
+    for operation, other, is_right in around:
+        inner = ast.BinOp(inner, operation, other) if is_right else ast.BinOp(other, operation, inner)
+    return inner
 
 
 def _groups(text: str) -> Iterator[tuple[int, int]]:

@@ -7,18 +7,20 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from grader.diagnosis.mutants import Mutant
-from grader.notebook.written import Written
+from grader.notebook.written import Written, features_of
 
-__all__ = ["as_written", "best_of", "is_possible"]
+__all__ = ["as_written", "best_of", "is_left_out", "is_possible"]
 
 _TAKES_PARTS = (
     "first_row_for_all", "last_row_for_all", "first_part_for_all", "last_part_for_all", "only_first_row",
-    "only_last_row", "drop_last_row", "first_of_sum", "last_of_sum", "operand_flipped", "index_flipped",
+    "only_last_row", "drop_last_row", "first_of_sum", "first_of_parts", "last_of_sum", "operand_flipped",
+    "index_flipped",
 )  # fmt: skip
 _LEFT_OUT = (
     "drop_term", "drop_terms", "drop_several", "drop_term_of_upstream", "only_last_row", "last_of_sum",
 )  # fmt: skip
 """Edits that leave out terms: so does code that replaces one by the next."""
+_TERMS = ("drop_term", "drop_terms", "drop_several")
 _SUMS = ("sum", "cumsum", "einsum", "ones", "new_ones", "ones_like", "dot", "mm", "matmul", "bmm")
 _BROADCAST = ("flatten_operand", "flat_then_averaged")
 """Edits that say what a transpose does, too, where it turns a column into a row: it makes a table of two columns."""
@@ -26,9 +28,18 @@ _FLATTENS = (
     "flatten", "ravel", "squeeze", "squeeze_", "reshape", "view", "T", "t", "mT", "transpose", "permute", "unsqueeze",
 )  # fmt: skip
 _TRANSPOSES = (*_FLATTENS, "einsum", "outer", "swapaxes", "movedim", "tensordot", "stack", "apply_along_axis")
+_OF_EXP = ("cosh", "sinh", "expm1", "exp2", "logaddexp")
+_TURNS = ("T", "t", "mT", "transpose", "permute", "swapaxes", "movedim", "unsqueeze")
 _DIVIDES = ("div", "div_", "true_divide", "reciprocal", "pow")
 _BY_INDEX = ("one_hot", "scatter", "scatter_", "index_add_", "index_put_", "eye")
-_WEAK = ("operand_summed", "another_logarithm", "pass_through", "reshaped_operand")
+_WEAK = (
+    "arguments_swapped",
+    "operand_summed",
+    "compared_sums",
+    "another_logarithm",
+    "pass_through",
+    "reshaped_operand",
+)
 """Edits that are hardly what a student did if another one explains the same numbers."""
 
 
@@ -37,32 +48,39 @@ def _has(*words: str) -> Callable[[Written], bool]:
     return lambda written: not written.words.isdisjoint(words)
 
 
+def _sums(written: Written) -> bool:
+    return not written.words.isdisjoint(_SUMS) or "MatMult" in written.operators
+
+
 _NEEDS: dict[str, Callable[[Written], bool]] = {
     "size_off_by_one": lambda written: written.may_be_off_by_one,
-    "operand_summed": lambda written: not written.words.isdisjoint(_SUMS) or "MatMult" in written.operators,
+    **dict.fromkeys(("operand_summed", "compared_sums"), _sums),
     "another_logarithm": lambda written: "Div" in written.operators or not written.words.isdisjoint(_DIVIDES),
     "set_in_every_row": lambda written: written.takes_parts or not written.words.isdisjoint(_BY_INDEX),
     **dict.fromkeys(_BROADCAST, lambda written: written.takes_parts or not written.words.isdisjoint(_FLATTENS)),
     "add_transpose": lambda written: written.takes_parts or not written.words.isdisjoint(_TRANSPOSES),
     "short_range": lambda written: written.has_loop,
     "operand_rounded": _has("round", "round_", "floor", "int", "long", "rint"),
-    **{f"{function}_once_more": _has(function, "exp") for function in ("sigmoid", "tanh", "softmax")},
+    **{f"{function}_once_more": _has(function, "exp", *_OF_EXP) for function in ("sigmoid", "tanh", "softmax")},
     **dict.fromkeys(_TAKES_PARTS, lambda written: written.takes_parts or "flip" in written.words),
 }
 """What must stand in the code, if it is known, for an edit to be what the student did."""
 
 
-def best_of(mutants: Iterable[Mutant], written: Written) -> Mutant | None:
+def best_of(mutants: Iterable[Mutant], written: Written, solution: Written) -> Mutant | None:
     """
     Of mutants that return the same numbers, the one that is most like what the student wrote.
 
     Args:
         mutants: The preferred ones first; where the code says nothing, the first one is the best.
+        solution: What stands in the solution.
     """
-    possible = [mutant for mutant in mutants if is_possible(mutant, written)]
+    possible = [mutant for mutant in mutants if is_possible(mutant, written, solution)]
     if not possible:
         return None
-    possible = [mutant for mutant in possible if mutant.edits[0].name not in _WEAK] or possible
+    weak = _WEAK if not written.words.isdisjoint(_TURNS) else (*_WEAK, "add_transpose")
+    possible = [mutant for mutant in possible if mutant.edits[0].name not in weak] or possible
+    possible = [mutant for mutant in possible if not _is_there(mutant, written, solution)] or possible
     terms = [mutant for mutant in possible if mutant.edits[0].name == "drop_term_of_upstream"]
     if terms:
         return terms[0]
@@ -75,11 +93,40 @@ def best_of(mutants: Iterable[Mutant], written: Written) -> Mutant | None:
     return min(possible, key=lambda mutant: written.distance(mutant.code))
 
 
-def is_possible(mutant: Mutant, written: Written) -> bool:
+def is_possible(mutant: Mutant, written: Written, solution: Written) -> bool:
     """Whether the code does not speak against the edits. What a helper of the student's does is not known."""
     if not written.is_known or written.calls_helpers:
         return True
-    return all(_NEEDS[edit.name](written) for edit in mutant.edits if edit.name in _NEEDS)
+    names = [edit.name for edit in mutant.edits]
+    if not all(_NEEDS[name](written) for name in names if name in _NEEDS):
+        return False
+    if any(
+        features_of(mutant.code)[operand] > 1 >= written.counts((operand,)).get(operand, 0)
+        for name, operand in zip(names, mutant.operands, strict=True)
+        if name == "wrong_operand"
+    ):
+        return False  # it stands there once, where it belongs
+    if "wrong_operand" in names and solution.is_known and written.counts(solution.names) == solution.counts():
+        return False  # every name stands there as often as it should
+    return "scaled_term" not in names or written.constants != solution.constants
+
+
+def is_left_out(mutant: Mutant, written: Written) -> bool:
+    """Whether each term that the edits leave out may be missing in the student's code: none of its names is there."""
+    if not written.is_known or written.calls_helpers:
+        return True
+    return not any(
+        edit.name in _TERMS and operand in written.words and not features_of(mutant.code)[operand]
+        for edit, operand in zip(mutant.edits, mutant.operands, strict=True)
+    )
+
+
+def _is_there(mutant: Mutant, written: Written, solution: Written) -> bool:
+    """Whether what an edit leaves out stands in the student's code as often as in the solution."""
+    name = mutant.operands[0] if mutant.operands else ""
+    counted = solution.counts((name,)).get(name, 0)
+    leaves_out = mutant.edits[0].name in (*_TERMS, "drop_factor")
+    return leaves_out and 0 < counted <= written.counts((name,)).get(name, 0)
 
 
 def as_written(name: str, written: Written, part: str = "") -> tuple[str, str, str] | None:

@@ -23,6 +23,7 @@ __all__ = [
     "hard_coded_literal",
     "ignores_upstream",
     "keeps_state",
+    "lost_in_loop",
     "reads_global",
     "reads_global_and_fails",
     "reads_network_global",
@@ -122,6 +123,12 @@ def set_in_loop(evidence: Evidence) -> Iterator[Explanation]:
     if all(got.shape == right.shape and bool((got[right == 0] == 0).all()) and bool(got.any()) for got, right in pairs):
         name = evidence.written.set_in_loop[0]
         yield Explanation(id="overwrites", message=evidence.say("set_in_loop", name=name))
+
+
+def lost_in_loop(evidence: Evidence) -> Iterator[Explanation]:
+    """The function sets a variable anew in each step of a loop, and returns what is left of it."""
+    for name in evidence.written.lost_in_loop[:1]:
+        yield Explanation(id="overwrites", message=evidence.say("overwritten", name=name))
 
 
 def _repeats_the_first(got: Sequence[torch.Tensor]) -> bool:

@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from grader.diagnosis.brackets import with_other_brackets
+from grader.diagnosis.brackets import with_other_brackets, without_brackets
 from grader.diagnosis.losses import edits_of_difference, edits_of_losses
 from grader.diagnosis.operands import (
     edits_before_sum,
@@ -23,6 +23,7 @@ from grader.diagnosis.operands import (
     other_sizes,
 )
 from grader.diagnosis.reductions import REDUCTIONS, edits_of_reduction
+from grader.diagnosis.reshapes import filled_in_another_order, repeated_as_a_whole
 from grader.diagnosis.slopes import edits_of_comparison, edits_of_slope
 from grader.diagnosis.softmaxes import ALONG_AN_AXIS, edits_of_softmax, edits_of_softmax_slope
 from grader.diagnosis.syntax import (
@@ -55,7 +56,7 @@ _MEAN = "(X).flatten()[:, None].mean(0, keepdim=True)"
 """What is left of a column that has met a row, after the average over all of that row."""
 
 _PRODUCTS = (
-    ("product_of_sums", "(L).sum(1)[:, None] * (R).sum(0)[None]"),
+    ("product_of_sums", "(L).sum(-1, keepdim=True) * (R).sum(-2, keepdim=True)"),
     ("sum_over_other_axis", "((L).mT * (R)).sum(1, keepdim=True)"),
     ("drop_last_row", "(L)[..., :-1] @ (R)[..., :-1, :]"),
     ("only_first_row", "(L)[..., :1] @ (R)[..., :1, :]"),
@@ -186,6 +187,7 @@ def _edits_of_operation(node: ast.BinOp) -> Iterator[Alternative]:
         yield from _edits_of_divisor(left, right)
     elif isinstance(node.op, ast.MatMult):
         yield "swap_operands", ast.BinOp(right, ast.MatMult(), left), ""
+        yield "swap_operands", ast.Attribute(node, "mT", ast.Load()), ""
         for kept in (left, right):
             yield "drop_factor", kept, ""
         for kind, template in _PRODUCTS:
@@ -197,6 +199,7 @@ def _edits_of_operation(node: ast.BinOp) -> Iterator[Alternative]:
         yield from _edits_of_power(node)
     yield from _edits_of_entrywise(node)
     yield from edits_of_softmax_slope(node)
+    yield from (("other_brackets", other, "") for other in without_brackets(node))
 
 
 def _is_tensor(divisor: ast.expr) -> bool:
@@ -247,6 +250,7 @@ def _edits_of_power(node: ast.BinOp) -> Iterator[Alternative]:
     if float(power) != int(power) and float(2 * power) == int(2 * power):  # x ** -3/2
         twice = parsed(f"(L) ** ({int(2 * power)}) / 2", L=node.left)
         yield "other_brackets", twice, ""
+    yield "other_power", parsed(f"({power}) * (L) ** ({power - 1})", L=node.left), ""
     for wrong in (power + 1, power - 1, -power):
         if wrong not in (0, 1, power):
             number = ast.Constant(abs(wrong))
@@ -324,7 +328,7 @@ def _edits_of_method(node: ast.Call, function: ast.Attribute) -> Iterator[Altern
     receiver = function.value
     yield from _overwrites(node, function)
     if function.attr in ("reshape", "view") and len(node.args) in (3, 5):
-        yield "reshaped_operand", _filled_in_another_order(node, receiver), first_name(receiver)
+        yield "reshaped_operand", filled_in_another_order(node, receiver), first_name(receiver)
     if function.attr in REDUCTIONS:
         yield from edits_of_reduction(node, function)
     elif function.attr in ALONG_AN_AXIS:
@@ -332,29 +336,12 @@ def _edits_of_method(node: ast.Call, function: ast.Attribute) -> Iterator[Altern
             yield from edits_of_softmax(node, function, is_method=True)
     elif function.attr == "repeat_interleave" and node.args:
         yield "drop_function", receiver, first_name(receiver)
-        yield from _repeated(node, receiver)
+        yield from repeated_as_a_whole(node, receiver)
     elif function.attr in ("t", "transpose", "permute"):
         yield "drop_transpose", receiver, ""
         yield "reshaped_operand", parsed("(X).reshape((L).shape)", X=receiver, L=node), first_name(receiver)
     elif function.attr not in ("size", "numel", "dim", "clone", "to", "type", "float", "double"):
         yield "drop_function", receiver, first_name(receiver)
-
-
-def _repeated(node: ast.Call, receiver: ast.expr) -> Iterator[Alternative]:
-    """`a b a b` where a repeat of each entry, `a a b b`, belongs."""
-    axes = [keyword.value for keyword in node.keywords if keyword.arg == "dim"] + node.args[1:2]
-    if axes:
-        code = f"torch.cat([(X)] * ({ast.unparse(node.args[0])}), dim={ast.unparse(axes[0])})"
-        yield "repeated_as_a_whole", parsed(code, X=receiver), first_name(receiver)
-
-
-def _filled_in_another_order(node: ast.Call, receiver: ast.expr) -> ast.expr:
-    """`t.reshape(n, a, b)` as if it were filled by columns: `t.reshape(n, b, a)`, and the dimensions swapped again."""
-    half = len(node.args) // 2
-    rows, first, second = node.args[0], node.args[1 : 1 + half], node.args[1 + half :]
-    filled_by_columns = ast.Call(ast.Attribute(receiver, "reshape", ast.Load()), [rows, *second, *first], [])
-    order = [0, *range(1 + half, 1 + 2 * half), *range(1, 1 + half)]
-    return ast.Call(ast.Attribute(filled_by_columns, "permute", ast.Load()), [number(axis) for axis in order], [])
 
 
 _EDITS: dict[type[ast.AST], Callable[[Any], Iterator[Alternative]]] = {

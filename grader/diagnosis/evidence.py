@@ -4,6 +4,7 @@ Everything that is known about one wrong exercise: what the recognisers decide f
 
 from __future__ import annotations
 
+import ast
 import dataclasses
 import functools
 from typing import TypeVar
@@ -18,7 +19,7 @@ from grader.diagnosis.wording import observation
 from grader.execution.calls import Returned
 from grader.model import Outcome
 from grader.notebook.scope import Scope
-from grader.notebook.written import Written
+from grader.notebook.written import Written, written_in
 from grader.reference.networks import network_names
 
 T = TypeVar("T")
@@ -112,6 +113,12 @@ class Evidence:
         """The variables of the notebook that the function reads and that have the name of a tensor of the network."""
         names = network_names(self.assignment)
         return tuple(name for name in self.scope.reads if name in names)
+
+    @functools.cached_property
+    def solution(self) -> Written:
+        """What stands in the solution; nothing is known of it if there is none, as in a student's own check."""
+        code = self.assignment.solution_code.get(self.exercise.name, "")
+        return written_in(ast.parse(code)) if code else Written()
 
     @functools.cached_property
     def fingerprint(self) -> str | None:

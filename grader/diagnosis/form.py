@@ -32,7 +32,7 @@ _FEWEST_CLIPPED = 3
 
 def not_finite(evidence: Evidence) -> Iterator[Explanation]:
     """Some of the numbers are nan or inf."""
-    if evidence.outcome is Outcome.NOT_FINITE:
+    if evidence.outcome is Outcome.NOT_FINITE and not evidence.written.changed_outside:
         yield Explanation(id="not_finite", message=evidence.say("not_finite"))
 
 

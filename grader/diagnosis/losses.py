@@ -25,6 +25,7 @@ _DIFFERENCES = (
     ("clamped_difference", "((L) - (R)).tanh()"),
     ("square_result", "((L) - (R)) ** 2"),
     ("root_of_loss", "((L) - (R)) / ((L) - (R)).square().mean().sqrt()"),
+    ("root_of_loss", "((L) - (R)) / ((L) - (R)).square().sum(-1, keepdim=True).sqrt()"),
 )
 """What people write in place of a difference, as the gradient of another loss or by mistake."""
 

@@ -26,7 +26,7 @@ from grader.diagnosis.arrays import for_arrays
 from grader.diagnosis.edits import edited_everywhere, edits_of
 from grader.diagnosis.losses import AT_THE_LOSS, OF_LOSSES
 from grader.diagnosis.plain import Root, root_of
-from grader.diagnosis.roles import in_terms, names_read, no_numbers, normalisers
+from grader.diagnosis.roles import in_comparisons, in_terms, names_read, no_numbers, normalisers
 from grader.diagnosis.whole import edits_of_function
 from grader.diagnosis.wording import table
 
@@ -57,6 +57,9 @@ _IN_TERMS = {
     "sum_of_everything": "sum_of_all_in_term",
 }
 """What some edits are called inside of a sum, where they have other consequences."""
+
+_IN_COMPARISONS = {"operand_summed": "compared_sums"}
+"""What some edits are called inside of a comparison, where they move the region that it decides about."""
 
 OF_ONE_ARGUMENT = (
     "sigmoid_once_more",
@@ -190,8 +193,8 @@ def make_pairs(
         if len(pairs) == limit:
             break
         text = second.write()
-        if text in known:
-            continue
+        if text in known or "* 0" in ast.unparse(second.site):
+            continue  # an edit of what the first one wrote
         names = {first.edits[0].name, second.edit.name}
         if names & {"drop_upstream", "drop_term_of_upstream"} and set(upstream) <= set(second.loads):
             continue  # one edit restored the upstream gradient that the other had dropped
@@ -283,7 +286,7 @@ class _Drafter:
     def _edits_of_nodes(self) -> Iterator[_Draft]:
         function = self._function
         places, without, terms = _places(function), no_numbers(function), in_terms(function)
-        own = normalisers(function)
+        own, compared = normalisers(function), in_comparisons(function)
         # Only an edit of one of these nodes can change which upstream gradients are read.
         around_upstream = {
             id(node)
@@ -307,6 +310,7 @@ class _Drafter:
                     with _replaced(place, node, instead):
                         loads = names_read(function)
                 name = _IN_TERMS.get(kind, kind) if id(node) in terms else kind
+                name = _IN_COMPARISONS.get(name, name) if id(node) in compared else name
                 write = functools.partial(_written, self._root, place, node, instead)
                 draft = self._draft(name, node, operand, loads, write)
                 line = next((n.lineno for n in _with_parents(node, places) if hasattr(n, "lineno")), 0)

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterator, Sequence
 import torch
 
 from grader.diagnosis.evidence import Evidence, Explanation
+from grader.diagnosis.masks import has_another_slope
 from grader.diagnosis.projection import CaseOutput, different_numbers
 from grader.model import Outcome
 
-__all__ = ["extra_term", "rearranged", "reordered", "swapped_outputs", "wrong_region"]
+__all__ = ["extra_factor", "extra_term", "rearranged", "reordered", "swapped_outputs", "wrong_region"]
 
 _MOST_DIMENSIONS = 4
 _FEWEST_NUMBERS = 3
@@ -159,16 +160,25 @@ def wrong_region(evidence: Evidence) -> Iterator[Explanation]:
         wrong.append((got.double() - expected).abs() > tolerance)
         # Where both are zero, being right proves nothing.
         matters.append((got.double().abs() > tolerance) | (expected.abs() > tolerance))
+    # A region of values needs something that treats some values in another way than others.
+    decides = not evidence.written.is_known or evidence.written.decides or evidence.solution.decides
     for key, facts, regions in (
-        *_signs(evidence, target),
+        *(_signs(evidence, target) if decides else ()),
         *_labels(evidence, target),
         *_slabs(wrong),
         *_borders(wrong),
-        *_ranges(evidence, wrong),
+        *(_ranges(evidence, wrong) if decides else ()),
     ):
         if all(map(_is_wrong_exactly_in, regions, wrong, matters)):
             if key == "region_of_sign" and _are_multiples(evidence, target, regions):
                 yield Explanation(id="wrong_slope", message=evidence.say("region_of_another_slope", **facts))
+                return
+            if (
+                key == "region_of_sign"
+                and _should_be_zero(evidence, target, regions)
+                and has_another_slope(evidence, facts["argument"], regions)
+            ):
+                yield Explanation(id="wrong_slope", message=evidence.say("region_of_slope", **facts))
                 return
             are_zeros = all(bool((got.double()[region] == 0).all()) for got, region in zip(every, regions, strict=True))
             is_most = any(2 * int(region.sum()) > region.numel() for region in regions)
@@ -191,6 +201,12 @@ def _are_multiples(evidence: Evidence, target: int, regions: Sequence[torch.Tens
             return False
         factors.append(factor)
     return all(math.isclose(factor, factors[0], rel_tol=_CLOSE) for factor in factors)
+
+
+def _should_be_zero(evidence: Evidence, target: int, regions: Sequence[torch.Tensor]) -> bool:
+    """Whether all numbers in a part should be zero, on every case."""
+    rights = (output.case.expected[target] for output in evidence.outputs)
+    return all(not bool(right[region].any()) for right, region in zip(rights, regions, strict=True))
 
 
 def _is_wrong_exactly_in(region: torch.Tensor, wrong: torch.Tensor, matters: torch.Tensor) -> bool:
@@ -325,18 +341,44 @@ def extra_term(evidence: Evidence) -> Iterator[Explanation]:
             return
 
 
+def extra_factor(evidence: Evidence) -> Iterator[Explanation]:
+    """The answer is the right gradient, multiplied entry by entry with an argument, which the student's code reads."""
+    target = evidence.wrong_target
+    for name in evidence.outputs[0].case.tensors:
+        if name in evidence.written.words and all(_is_multiplied(output, target, name) for output in evidence.outputs):
+            yield Explanation(id="other_operation", message=evidence.say("extra_factor", name=name))
+            return
+
+
+def _is_multiplied(output: CaseOutput, target: int, name: str) -> bool:
+    right, argument = output.case.expected[target], output.case.tensors[name]
+    if not argument.is_floating_point() or different_numbers(argument) < _FEWEST_NUMBERS or right.numel() < 2:
+        return False
+    try:
+        product = right * argument.double()
+    except RuntimeError:
+        return False
+    is_right = product.shape == output.tensors[target].shape and bool(product.any())
+    return is_right and output.equals(product, target=target)
+
+
 def _differs_by(evidence: Evidence, target: int, name: str) -> bool:
     """Whether an answer and the right one differ by an argument times a number: the same one, or that over N."""
     factors = []
     for output in evidence.outputs:
         got, right, argument = output.tensors[target].double(), output.case.expected[target], output.case.tensors[name]
+        if argument.numel() == 1 and right.numel() > 1:
+            argument = argument.reshape([1] * right.ndim).expand(right.shape)
+            differs = different_numbers(right) >= _FEWEST_NUMBERS
+        else:
+            differs = different_numbers(argument) >= _FEWEST_NUMBERS
         if not got.shape == right.shape == argument.shape or not argument.is_floating_point():
             return False
         argument, rest = argument.double(), got - right
         compared = output.case.compare(output.tensors[target], target=target, argument_dtype=output.argument_dtype)
         largest, tolerance = float(rest.abs().max()), compared.tolerance or 0.0
         factor = float((rest * argument).sum()) / max(float((argument * argument).sum()), 1e-30)
-        if largest < _CLEARLY * tolerance or different_numbers(argument) < _FEWEST_NUMBERS:
+        if largest < _CLEARLY * tolerance or not differs:
             return False
         if not bool(((rest - factor * argument).abs() <= tolerance + _CLOSE * largest).all()):
             return False

@@ -24,6 +24,10 @@ _NEARLY = 1e-3
 _THREE_DIGITS = 4e-3
 _BOUNDARY_SHARE = 0.01
 _COARSE = (torch.bfloat16, torch.float16)
+_MAKES_COARSE = (
+    "half", "float16", "bfloat16", "float32", "float", "to", "type", "astype", "round", "round_", "autocast",
+)  # fmt: skip
+"""What stands in code that computes in a less precise type."""
 _LARGEST_ERROR = 0.1
 """By how much of the largest number a less precise type may change a result: its terms may cancel."""
 _FEWEST_NUMBERS = 8
@@ -57,7 +61,9 @@ def low_precision(evidence: Evidence) -> Iterator[Explanation]:
         name = str(coarse).removeprefix("torch.")
         yield Explanation(id="low_precision", message=evidence.say("low_precision_inside", dtype=name))
         return
-    if largest < _HALF_PRECISION:
+    written = evidence.written
+    may_be_coarse = not written.is_known or written.calls_helpers or not written.words.isdisjoint(_MAKES_COARSE)
+    if largest < _HALF_PRECISION or not may_be_coarse:
         return
     for output in evidence.outputs:
         got, expected = output.tensors[target].double(), output.case.expected[target]

@@ -8,7 +8,6 @@ the student's numbers exactly, on every case, comes before one that only fits. W
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import itertools
 import time
@@ -17,13 +16,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 
 from grader.diagnosis.bank import bank, evaluate
-from grader.diagnosis.choice import as_written, best_of, is_possible
+from grader.diagnosis.choice import as_written, best_of, is_left_out, is_possible
 from grader.diagnosis.context import (
     changes_outside,
     explain_reads,
     hard_coded_literal,
     ignores_upstream,
     keeps_state,
+    lost_in_loop,
     reads_global,
     reads_global_and_fails,
     reads_network_global,
@@ -41,20 +41,20 @@ from grader.diagnosis.form import (
     wrong_dtype,
     wrong_type,
 )
+from grader.diagnosis.masks import other_mask
 from grader.diagnosis.mutants import Mutant, as_mutant
-from grader.diagnosis.places import extra_term, rearranged, reordered, swapped_outputs, wrong_region
+from grader.diagnosis.places import extra_factor, extra_term, rearranged, reordered, swapped_outputs, wrong_region
 from grader.diagnosis.precision import arguments_rounded, low_precision, nearly_right, rounded
 from grader.diagnosis.projection import agrees, fits, is_uniform, ratio
 from grader.diagnosis.rows import some_rows
 from grader.model import Outcome
-from grader.notebook.written import written_in
 
 __all__ = ["recognise"]
 
 _EDITS_THAT_SCALE = ("mean_not_sum", "sum_not_mean", "off_by_one_size")
 """Diagnoses of edits that multiply the gradient by a constant, and say more about it than its value."""
 
-_MOST_ALIKE = 12
+_MOST_ALIKE = 24
 """Of how many mutants that return the student's numbers the best one is chosen, at most."""
 _ALIKE_S = 3.0
 """How long others are looked for once one is found, of the processor's time."""
@@ -79,9 +79,9 @@ def recognise(evidence: Evidence, *, together: bool = False) -> tuple[Explanatio
             _named_misconception, not_finite, _mask_of_everything, wrong_dtype, swapped_outputs,
             right_numbers_in_another_shape, _constant_factor, rearranged, _one_mistake, changes_outside,
             reads_network_global, keeps_state, ignores_upstream,
-            arguments_rounded, low_precision, rounded, rescaled, some_rows, extra_term, nearly_right, reordered,
-            _mistake_and_factor, wrong_region, set_in_loop, redefined_helper, _two_mistakes, broadcast_shape,
-            reads_global, unused_argument,
+            arguments_rounded, low_precision, rounded, rescaled, some_rows, extra_term, extra_factor, nearly_right,
+            reordered, _mistake_and_factor, wrong_region, other_mask, set_in_loop, redefined_helper, lost_in_loop,
+            _two_mistakes, broadcast_shape, reads_global, unused_argument,
         )  # fmt: skip
     else:
         recognisers = (
@@ -126,14 +126,17 @@ def _constant_factor(evidence: Evidence) -> Iterator[Explanation]:
         (
             mutant
             for mutant in _matching_mutants(evidence)
-            if mutant.edits[0].diagnosis in _EDITS_THAT_SCALE and is_possible(mutant, written)
+            if mutant.edits[0].diagnosis in _EDITS_THAT_SCALE and is_possible(mutant, written, evidence.solution)
         ),
         None,
     )
     if scaling is not None and (factor.is_likely or scaling.edits[0].diagnosis == "off_by_one_size"):
         yield _explain_edit(evidence, scaling)
         return
-    if factor.logarithm:
+    summed = next(_sums_of_products(evidence), None)
+    if summed is not None:
+        yield _explain_edit(evidence, summed)
+    elif factor.logarithm:
         yield Explanation(id="wrong_slope", message=evidence.say("factor_of_logarithm", factor=factor.text))
     elif factor.text.startswith("1/") and factor.is_likely and _averages_instead(evidence):
         yield Explanation(id="mean_not_sum", message=evidence.say("averages_instead", factor=factor.text))
@@ -148,6 +151,16 @@ def _constant_factor(evidence: Evidence) -> Iterator[Explanation]:
         yield Explanation(id="constant_factor", message=evidence.say("factor", factor=factor.text))
 
 
+def _sums_of_products(evidence: Evidence) -> Iterator[Mutant]:
+    """
+    Where the code takes more sums than the solution: mutants that multiply sums.
+
+    On cases of which one factor is the same in all terms, that is a constant factor.
+    """
+    if evidence.written.counts(("sum",)).get("sum", 0) > max(1, evidence.solution.counts(("sum",)).get("sum", 0)):
+        yield from (each for each in _matching_mutants(evidence) if each.edits[0].name == "product_of_sums")
+
+
 def _may_be_hard_coded(evidence: Evidence, size: int) -> bool:
     """Whether a size stands in the code as a number, and is not read from the shape of an argument, either."""
     written = evidence.written
@@ -158,8 +171,7 @@ def _may_be_hard_coded(evidence: Evidence, size: int) -> bool:
 
 def _averages_instead(evidence: Evidence) -> bool:
     """Whether the student's code takes a mean and the solution takes none."""
-    solution = evidence.assignment.solution_code.get(evidence.exercise.name, "")
-    return bool(solution) and evidence.written.takes_a_mean and not written_in(ast.parse(solution)).takes_a_mean
+    return evidence.solution.is_known and evidence.written.takes_a_mean and not evidence.solution.takes_a_mean
 
 
 def _factor_of(evidence: Evidence) -> Factor | None:
@@ -197,7 +209,7 @@ def _one_mistake(evidence: Evidence) -> Iterator[Explanation]:
     """The answer is that of the solution with one mistake in it."""
     if not any(bool(tensor.any()) for output in evidence.outputs for tensor in output.tensors):
         return  # many mistakes end in zeros
-    mutant = best_of(_alike(evidence), evidence.written)
+    mutant = best_of(_alike(evidence), evidence.written, evidence.solution)
     if mutant is not None:
         yield _explain_edit(evidence, mutant)
 
@@ -222,7 +234,13 @@ def _two_mistakes(evidence: Evidence) -> Iterator[Explanation]:
     """The answer is that of the solution with two mistakes in it."""
     if any(is_uniform(output.tensors[0]) for output in evidence.outputs):
         return  # there are many ways to one number
-    mutant = best_of(_alike(evidence, pairs=True), evidence.written)
+    written = evidence.written
+    pairs = (
+        mutant
+        for mutant in _alike(evidence, pairs=True)
+        if is_left_out(mutant, written) and all(edit.diagnosis != "other_operation" for edit in mutant.edits)
+    )
+    mutant = best_of(pairs, written, evidence.solution)
     if mutant is not None:
         yield from (_explain_edit(evidence, mutant, number) for number in range(len(mutant.edits)))
 
@@ -254,7 +272,8 @@ def _mistake_and_factor(evidence: Evidence) -> Iterator[Explanation]:
     sizes = _fixed_sizes(evidence)
     rows = [output.case.rows for output in evidence.outputs]
     for entry in bank(evidence.assignment, evidence.exercise):
-        if not is_possible(entry.mutant, evidence.written):
+        written = evidence.written
+        if not is_possible(entry.mutant, written, evidence.solution) or not is_left_out(entry.mutant, written):
             continue
         evaluated = slice(-len(entry.projections), None)
         of_mutant = [None if found is None else evidence.own(found) for found in entry.projections]

@@ -60,7 +60,7 @@ def _one_for_all(node: ast.Call, receiver: ast.expr) -> Iterator[Alternative]:
     for count in range(1, len(axes) + 1):
         for chosen in itertools.combinations([axis for axis in axes if axis is not None], count):
             rest = [axis for axis in axes if axis not in chosen]
-            for kind, index in (("last_of_sum", -1), ("first_of_sum", 0)):
+            for kind, index in (("last_of_sum", -1), ("first_of_sum" if 0 in chosen else "first_of_parts", 0)):
                 one = ast.unparse(receiver)
                 for axis in chosen:
                     one = f"({one}).narrow({axis}, {'-1' if index else '0'}, 1)"
@@ -104,5 +104,9 @@ def edits_of_axis(node: ast.Call, function: ast.Attribute, before: Sequence[ast.
             for instead in set(range(4)) - {integer_in(axis) for axis in several}:
                 others = ast.Tuple([*fewer, number(instead)], ast.Load())
                 yield "other_axis", ast.Call(function, [], [ast.keyword("dim", others), *keepdim, *rest]), ""
+    if axis in (0, 1, -1) and keepdim and not before:  # sums of the rows, laid out as if they were those of the columns
+        other, shape = (1, "(1, -1)") if axis == 0 else (0, "(-1, 1)")
+        total = f"({ast.unparse(function)})({other}).reshape{shape}"
+        yield "other_axis", ast.parse(total, mode="eval").body, ""
     if axes and not before:
         yield "sum_of_everything", ast.Call(function, [], rest), ""

@@ -8,7 +8,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-__all__ = ["in_terms", "names_read", "no_numbers", "normalisers"]
+__all__ = ["in_comparisons", "in_terms", "names_read", "no_numbers", "normalisers"]
 
 
 def in_terms(function: ast.FunctionDef) -> set[int]:
@@ -24,6 +24,12 @@ def in_terms(function: ast.FunctionDef) -> set[int]:
 
     steps = [node for node in nodes if isinstance(node, (ast.Assign, ast.AugAssign)) and goes_on(node)]
     return {id(inner) for node in (*terms, *steps) for inner in ast.walk(node)}
+
+
+def in_comparisons(function: ast.FunctionDef) -> set[int]:
+    """The ids of all nodes inside a comparison."""
+    comparisons = (node for node in ast.walk(function) if isinstance(node, ast.Compare))
+    return {id(inner) for comparison in comparisons for inner in ast.walk(comparison)}
 
 
 def _elements(node: ast.expr) -> Iterator[ast.expr]:

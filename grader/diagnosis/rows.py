@@ -38,7 +38,9 @@ def some_rows(evidence: Evidence) -> Iterator[Explanation]:
     every = [_choices(evidence, case.rows) for case in cases]
     for which in every[0]:
         if all(_is_that_of(evidence, number, every[number][which]) for number in reversed(range(len(cases)))):
-            yield Explanation(id="wrong_region", message=evidence.say("some_rows", which=which))
+            is_a_short_loop = which == "all but the first" and evidence.written.has_loop
+            kind = "off_by_one_size" if is_a_short_loop else "wrong_region"
+            yield Explanation(id=kind, message=evidence.say("some_rows", which=which))
             return
 
 

@@ -27,7 +27,7 @@ _SLOPES = (
 )
 """What people write as the slope of a function, given what goes into it or what comes out."""
 
-_INSTEAD_OF_MASK = (("drop_comparison", "(L).clamp(min=0)"), *_SLOPES, ("shift_boundary", "(L) > (R) + 1"))
+_INSTEAD_OF_MASK = (("value_for_slope", "(L).clamp(min=0)"), *_SLOPES, ("shift_boundary", "(L) > (R) + 1"))
 """What people write in place of a comparison L > R as the slope of a relu."""
 
 _OPPOSITE = {ast.Gt: ast.LtE, ast.GtE: ast.Lt, ast.Lt: ast.GtE, ast.LtE: ast.Gt, ast.Eq: ast.NotEq, ast.NotEq: ast.Eq}

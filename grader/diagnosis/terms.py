@@ -5,14 +5,17 @@ Edits of sums: a term that is left out, that has another size, or that is multip
 from __future__ import annotations
 
 import ast
+import functools
 import itertools
+import re
 from collections.abc import Iterator
 from typing import TypeGuard
 
-from grader.diagnosis.syntax import Alternative, first_name, parsed
+from grader.diagnosis.syntax import Alternative, factors_of, first_name, parsed
 
 __all__ = ["edits_of_sum", "scaled"]
 
+_MEAN = re.compile(r"mean|average|avg|^mu")
 _MOST_TERMS = 4
 _SIZES = ("len(X)", "X.shape[-1]")
 """What a term is divided or multiplied by, by mistake: sizes of the first tensor in it."""
@@ -47,7 +50,8 @@ def _left_out(node: ast.BinOp) -> Iterator[Alternative]:
     right = node.right if isinstance(node.op, ast.Add) else ast.UnaryOp(ast.USub(), node.right)
     # If only 1 is left of `1 - h`, it is clearer to report that the whole factor is missing.
     if not isinstance(left, ast.Constant):
-        yield "drop_term", left, first_name(node.right)
+        is_a_mean = isinstance(node.op, ast.Sub) and isinstance(node.right, ast.Name) and _MEAN.search(node.right.id)
+        yield "not_centred" if is_a_mean else "drop_term", left, first_name(node.right)
     if not isinstance(right, ast.Constant):
         yield "drop_term", right, first_name(node.left)
     terms = list(_terms(node))
@@ -86,12 +90,23 @@ def _factor_of_all(node: ast.BinOp) -> Iterator[Alternative]:
     for term, other in ((node.right, node.left), (node.left, node.right)):
         if not isinstance(term, ast.BinOp) or not isinstance(term.op, (ast.Mult, ast.Div)):
             continue
-        factors = ((term.left, term.right), (term.right, term.left)) if isinstance(term.op, ast.Mult) else ()
-        divided = ((term.right, term.left),) if isinstance(term.op, ast.Div) else ()
-        for factor, kept in (*factors, *divided):
+        for factor, kept in _taken_out(term):
             sides = (other, kept) if term is node.right else (kept, other)
             total = ast.BinOp(sides[0], node.op, sides[1])
             yield "factor_of_all", ast.BinOp(total, term.op, factor), ""
+
+
+def _taken_out(term: ast.BinOp) -> Iterator[tuple[ast.expr, ast.expr]]:
+    """Each factor of a product, or what a quotient is divided by, with what is left without it."""
+    if isinstance(term.op, ast.Div):
+        yield term.right, term.left
+        return
+    factors = list(factors_of(term))
+    for place, factor in enumerate(factors):
+        rest = factors[:place] + factors[place + 1 :]
+        yield factor, functools.reduce(lambda left, right: ast.BinOp(left, ast.Mult(), right), rest)
+    if len(factors) > 2:
+        yield term.left, term.right
 
 
 def _before_sum(node: ast.expr) -> ast.expr:

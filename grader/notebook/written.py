@@ -32,6 +32,14 @@ _SAME = {
 }
 _IN_PLACE = ("append", "extend", "update", "setdefault", "insert", "add")
 """Methods that change what they are called on, besides those of tensors, whose names end with an underscore."""
+_COMPARISONS = ("Eq", "NotEq", "Lt", "LtE", "Gt", "GtE")
+_DECISIONS = (
+    "where", "maximum", "minimum", "max", "min", "amax", "amin", "argmax", "argmin", "clamp", "clamp_", "clip",
+    "clamp_min", "clamp_max", "abs", "abs_", "fabs", "sign", "sgn", "relu", "relu_", "leaky_relu", "elu", "heaviside",
+    "threshold", "masked_fill", "masked_fill_", "gt", "ge", "lt", "le", "eq", "ne", "greater", "less", "isclose",
+    "sort", "argsort", "topk", "nonzero", "hardtanh", "relu6", "signbit",
+)  # fmt: skip
+"""Functions whose slope, or whose result, changes where a number passes a boundary."""
 _FEWEST_TO_BE_A_SIZE = 3
 _MOST_NODES = 5_000
 """How large a syntax tree may be. The solutions of the courses in the tests have fewer than 600 nodes."""
@@ -59,7 +67,8 @@ class Written:
         may_be_off_by_one: Whether one may be added to a size, or taken off: `n - 1`, a variance, a size as a number.
         lost: The variables whose values are replaced before anything has read them, in a sequence or in a loop.
         changed_outside: The variables outside of the function that it changes, and also uses for something else.
-        set_in_loop: The variables whose entries are set in a loop, and never added to.
+        set_in_loop: The variables whose entries are set in a loop, and never added to there.
+        lost_in_loop: The variables that are set anew in each step of a loop, and read after it only.
         features: How often each operation, name and number stands in the code.
     """
 
@@ -74,11 +83,12 @@ class Written:
     lost: tuple[str, ...] = ()
     changed_outside: tuple[str, ...] = ()
     set_in_loop: tuple[str, ...] = ()
+    lost_in_loop: tuple[str, ...] = ()
     features: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
         """Check what a conductor has sent."""
-        identifiers = (*self.operators, *self.lost, *self.changed_outside, *self.set_in_loop)
+        identifiers = (*self.operators, *self.lost, *self.changed_outside, *self.set_in_loop, *self.lost_in_loop)
         words = (*self.names, *identifiers, *(word for word, _ in self.features))
         if not (
             max(map(len, (self.names, identifiers, self.numbers, self.features))) <= _MOST_NODES
@@ -98,6 +108,21 @@ class Written:
     def takes_a_mean(self) -> bool:
         """Whether a function that averages is called."""
         return not self.words.isdisjoint(_MEANS)
+
+    def counts(self, names: Sequence[str] = ()) -> dict[str, int]:
+        """How often each variable is read or called, of those with these names; of all, if there are none."""
+        return {word: count for word, count in self.features if word in (names or self.names)}
+
+    @property
+    def constants(self) -> dict[str, int]:
+        """How often each number stands in the code, but for 0 and 1, which are often a dimension."""
+        return {word: count for word, count in self.features if word[:1].isdigit() and float(word) not in (0, 1)}
+
+    @property
+    def decides(self) -> bool:
+        """Whether it may treat some numbers in another way than others, by a comparison or a maximum."""
+        own = {word for word, _ in self.features}
+        return not (own.isdisjoint(_COMPARISONS) and self.words.isdisjoint(_DECISIONS)) or self.calls_helpers
 
     def distance(self, code: str) -> int:
         """How many operations, names and numbers stand in only one of this code and another."""
@@ -124,7 +149,7 @@ def written_in(node: ast.stmt | ast.Module) -> Written:
     words = frozenset(_words(nodes))
     constants = (each.value for each in nodes if isinstance(each, ast.Constant))
     numbers = frozenset(float(value) for value in constants if _is_small(value))
-    has_loop = any(isinstance(each, (ast.For, ast.While, ast.comprehension)) for each in nodes)
+    has_loop = any(map(_loops_over_parts, nodes))
     body = node.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)) else [node]
     return Written(
         is_known=len(nodes) > 1,
@@ -137,7 +162,8 @@ def written_in(node: ast.stmt | ast.Module) -> Written:
         may_be_off_by_one=_adds_one(nodes)
         or not words.isdisjoint(_ONE_LESS)
         or any(number >= _FEWEST_TO_BE_A_SIZE for number in numbers),
-        lost=_short(dict.fromkeys(_lost_in(body))),
+        lost=_short(dict.fromkeys((*_lost_in(body), *_lost_in_loops(body)))),
+        lost_in_loop=_short(dict.fromkeys(_lost_in_loops(body))),
         changed_outside=_short(_changed_outside(node, nodes)) if isinstance(node, ast.FunctionDef) else (),
         set_in_loop=_short(dict.fromkeys(_set_in_loop(nodes))),
         features=tuple(Counter(_features(nodes)).items()),
@@ -159,6 +185,13 @@ def _calls_helpers(nodes: Sequence[ast.AST]) -> bool:
     called = {node.func.id for node in nodes if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)}
     own = {node.name for node in nodes if isinstance(node, ast.FunctionDef)}
     return any(name not in own and not hasattr(builtins, name) for name in called)
+
+
+def _loops_over_parts(node: ast.AST) -> bool:
+    """Whether something is a loop, but for one over a few things that are written down: `for d in (dq, dk, dv)`."""
+    if isinstance(node, (ast.For, ast.comprehension)):
+        return not isinstance(node.iter, (ast.Tuple, ast.List))
+    return isinstance(node, ast.While)
 
 
 def _takes_parts(nodes: Sequence[ast.AST]) -> bool:
@@ -189,10 +222,9 @@ def _changed_outside(function: ast.FunctionDef, nodes: Sequence[ast.AST]) -> Ite
 
 
 def _set_in_loop(nodes: Sequence[ast.AST]) -> Iterator[str]:
-    """`d` in `for i in …: d[i] = …`, if nothing is added to it, and its value so far is not read there."""
-    changed = [node for node in nodes if isinstance(node, ast.AugAssign)]
-    added = {_base(node.target) for node in changed}
+    """`d` in `for i in …: d[i] = …`, if nothing is added to it in a loop, and its value so far is not read there."""
     inside = {id(inner) for node in nodes if isinstance(node, (ast.For, ast.While)) for inner in ast.walk(node)}
+    added = {_base(node.target) for node in nodes if isinstance(node, ast.AugAssign) and id(node) in inside}
     for node in nodes:
         if isinstance(node, ast.Assign) and id(node) in inside and isinstance(node.targets[0], ast.Subscript):
             name = _base(node.targets[0])
@@ -255,10 +287,8 @@ def _is_none(node: ast.expr) -> bool:
 
 def _lost_in(body: Sequence[ast.stmt]) -> Iterator[str]:
     waiting: set[str] = set()
-    reads = [frozenset(_loads(ast.walk(statement))) for statement in body]
-    last_read = {name: place for place, read in enumerate(reads) for name in read}
-    for place, (statement, read) in enumerate(zip(body, reads, strict=True)):
-        waiting -= read
+    for statement in body:
+        waiting -= set(_loads(ast.walk(statement)))
         if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
             waiting.discard(statement.target.id)
         target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
@@ -268,6 +298,12 @@ def _lost_in(body: Sequence[ast.stmt]) -> Iterator[str]:
             waiting.discard(target.id)
             if target.id != "_" and not _is_empty(statement.value):
                 waiting.add(target.id)
+
+
+def _lost_in_loops(body: Sequence[ast.stmt]) -> Iterator[str]:
+    reads = [frozenset(_loads(ast.walk(statement))) for statement in body]
+    last_read = {name: place for place, read in enumerate(reads) for name in read}
+    for place, (statement, read) in enumerate(zip(body, reads, strict=True)):
         if isinstance(statement, (ast.For, ast.While)):
             added = (node.target for node in ast.walk(statement) if isinstance(node, ast.AugAssign))
             kept = {target.id for target in added if isinstance(target, ast.Name)}

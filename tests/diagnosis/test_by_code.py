@@ -232,10 +232,15 @@ MISTAKES: dict[str, tuple[str, str, str | None]] = {
         "def grad_x(dq, dk, dv, wq, wk, wv):\n    return dq @ wq.T + dq @ wk.T + dq @ wv.T",
         "wrong_operand",
     ),
-    "all rows but the first": (
+    "a loop from the second row on": (
         "batchnorm",
         "def grad_beta(dout):\n    d = 0 * dout[:1]\n    for n in range(1, len(dout)):\n        d = d + dout[n]\n"
         "    return d",
+        "off_by_one_size",
+    ),
+    "all rows but the first": (
+        "batchnorm",
+        "def grad_beta(dout):\n    return dout[1:].sum(0, keepdim=True)",
         "wrong_region",
     ),
     "every other row": ("layernorm", "def grad_w0(x, dh):\n    return x[::2].T @ dh[::2]", "wrong_region"),
@@ -266,7 +271,7 @@ MISTAKES: dict[str, tuple[str, str, str | None]] = {
         "batchnorm",
         "def grad_z(dxhat, dvar, dmean, z, mean, var):\n    n = len(z)\n"
         "    return dxhat * (var + EPS).sqrt() + dvar * 2 * (z - mean) / n + dmean / n",
-        "wrong_operand",
+        "other_operation",
     ),
     "no means at all": (
         "batchnorm",
@@ -289,9 +294,14 @@ MISTAKES: dict[str, tuple[str, str, str | None]] = {
         "def grad_z1(da1, z1):\n    return da1 * (z1 > 0.5)",
         "wrong_region",
     ),
-    "wrong in a range, and in other places": (
+    "wrong in a range, and where a gradient is negative": (
         "two_layer_mse",
         "def grad_z1(da1, z1):\n    return da1 * (z1 > 0.5) * (da1 > 0)",
+        "wrong_region",
+    ),
+    "wrong in a range, and in all places": (
+        "two_layer_mse",
+        "def grad_z1(da1, z1):\n    return da1 * (z1 > 0.5) * da1.cos()",
         None,
     ),
     "cross-entropy of two classes": (
@@ -385,6 +395,189 @@ MISTAKES: dict[str, tuple[str, str, str | None]] = {
     ),
     "flat": ("two_layer_mse", "def grad_w1(x, dz1):\n    return (x.T @ dz1).flatten()", "wrong_dimension"),
     "flat, in another order": ("two_layer_mse", "def grad_w1(x, dz1):\n    return (dz1.T @ x).cos().flatten()", None),
+    "a bracket lost, with the factor in front": (
+        "two_layer_mse",
+        "def grad_yhat(yhat, y):\n    return 2 / len(y) * yhat - y",
+        "precedence",
+    ),
+    "no bracket lost": ("two_layer_mse", "def grad_yhat(yhat, y):\n    return 2 / len(y) * yhat.cos() - y", None),
+    "multiplied out, and a factor lost": (
+        "deep_mlp",
+        "def grad_z2(dh2, h2):\n    return dh2 * h2 - h2 ** 2",
+        "precedence",
+    ),
+    "multiplied out, with something else": (
+        "deep_mlp",
+        "def grad_z2(dh2, h2):\n    return dh2 * h2 - h2.cos()",
+        None,
+    ),
+    "a factor in the middle, of all terms": (
+        "deep_mlp",
+        "def grad_w3(h2, dyhat, w3, dpenalty):\n"
+        '    return dpenalty * (torch.einsum("ni,nk->ik", h2, dyhat) + DECAY * w3)',
+        "precedence",
+    ),
+    "one is added": ("two_layer_mse", "def grad_a1(dyhat, w2):\n    return dyhat * (w2.T + 1)", "extra_term"),
+    "something is added": ("two_layer_mse", "def grad_a1(dyhat, w2):\n    return dyhat * (w2.T + 0.7)", None),
+    "a square for the value": (
+        "deep_mlp",
+        "def grad_z2(dh2, h2):\n    return dh2 * (1 - h2) * h2 ** 2",
+        "wrong_slope",
+    ),
+    "another power for the value": (
+        "deep_mlp",
+        "def grad_z2(dh2, h2):\n    return dh2 * (1 - h2) * h2 ** 2.5",
+        None,
+    ),
+    "the derivative of a square": (
+        "embedding_rnn",
+        "def grad_z1(dh1, h1):\n    return (1 - 2 * h1) * dh1",
+        "wrong_slope",
+    ),
+    "not the derivative of a square": ("embedding_rnn", "def grad_z1(dh1, h1):\n    return (1 - 3.7 * h1) * dh1", None),
+    "the slope of a tanh, from cosh": (
+        "embedding_rnn",
+        "def grad_z1(dh1, h1):\n    return dh1 / torch.cosh(h1) ** 2",
+        "wrong_slope",
+    ),
+    "the length of each row": (
+        "deep_mlp",
+        "def grad_yhat(yhat, t):\n    e = yhat - t\n    return e / e.pow(2).sum(1, keepdim=True).sqrt() / len(e)",
+        "other_loss",
+    ),
+    "another length": (
+        "deep_mlp",
+        "def grad_yhat(yhat, t):\n    e = yhat - t\n    return e / e.abs().amax(1, keepdim=True) / len(e)",
+        None,
+    ),
+    "a number added to a part": (
+        "deep_mlp",
+        "def grad_layer2(k1, dz2, w2, dpenalty):\n    decay = dpenalty * DECAY\n"
+        "    return k1.T @ dz2 + decay * w2, dz2.sum(0, keepdim=True) + decay",
+        "extra_term",
+    ),
+    "sums multiplied": (
+        "layernorm",
+        "def grad_w3(r, dyhat):\n    return r.mean(0)[:, None] * dyhat.sum(0)",
+        "other_operation",
+    ),
+    "sums multiplied that vanish": (
+        "batchnorm",
+        "def grad_gamma(dout, xhat):\n    return dout.sum(0, keepdim=True) * xhat.sum(0, keepdim=True)",
+        None,
+    ),
+    "divided": ("batchnorm", "def grad_xhat(dout, gamma):\n    return dout / gamma", "other_operation"),
+    "divided by something else": ("batchnorm", "def grad_xhat(dout, gamma):\n    return dout / gamma.cos()", None),
+    "gamma twice": (
+        "layernorm",
+        "def grad_affine(dn, xhat, gamma):\n    dxhat = dn * gamma\n"
+        "    return (dxhat * xhat).sum(0, keepdim=True), dn.sum(0, keepdim=True), dxhat",
+        "other_operation",
+    ),
+    "z for z - mean": (
+        "batchnorm",
+        "def grad_mean(dxhat, dvar, z, mean, var):\n    std = torch.sqrt(var + EPS)\n"
+        "    return (-dxhat / std).sum(0, keepdim=True) + dvar * (-2 * z).mean(0, keepdim=True)",
+        "wrong_operand",
+    ),
+    "a bracket lost that makes one term large": (
+        "batchnorm",
+        "def grad_var(dxhat, z, mean, var):\n    slope = -1 / 2 * var + EPS ** (-3 / 2)\n"
+        "    return ((z - mean) * dxhat).sum(0, keepdim=True) * slope",
+        "precedence",
+    ),
+    "set in a loop, and added to after it": (
+        "batchnorm",
+        "def grad_mean(dxhat, dvar, z, mean, var):\n    d = torch.zeros_like(mean)\n    for row in dxhat:\n"
+        "        d[0] = -row / torch.sqrt(var[0] + EPS)\n"
+        "    d += dvar * (-2 * (z - mean)).mean(0, keepdim=True)\n    return d",
+        "overwrites",
+    ),
+    "decided by sums": (
+        "layernorm",
+        "def grad_u(dr, w2, u):\n    return dr @ w2.T * (u.sum(1, keepdim=True) > 0)",
+        "wrong_region",
+    ),
+    "decided by the mean": (
+        "batchnorm",
+        "def grad_out(dyhat, w2, out):\n    d = dyhat @ w2.T\n    d[out < out.mean(0, keepdim=True)] = 0\n    return d",
+        "wrong_region",
+    ),
+    "decided by the mean, and halved": (
+        "batchnorm",
+        "def grad_out(dyhat, w2, out):\n    d = dyhat @ w2.T / 2\n    d[out < out.mean(0)] = 0\n    return d",
+        None,
+    ),
+    "the rows' sums in place of the columns'": (
+        "two_layer_mse",
+        'def grad_b1(dz1):\n    return torch.einsum("nj->n", dz1)[None, :]',
+        "wrong_axis",
+    ),
+    "one product of two transposed": (
+        "embedding_rnn",
+        'def grad_wh(h0, dz1, h1, dz2):\n    first = torch.einsum("ki,nj->ij", h0, dz1)\n'
+        '    return first + torch.einsum("nj,ni->ji", dz2, h1)',
+        "transposed",
+    ),
+    "the value of a relu": (
+        "two_layer_mse",
+        "def grad_z1(da1, z1):\n    return da1 * torch.maximum(z1, torch.zeros_like(z1))",
+        "wrong_slope",
+    ),
+    "the value of the input": ("two_layer_mse", "def grad_z1(da1, z1):\n    return da1 * z1", "wrong_operand"),
+    "the slope of an elu": (
+        "convnet",
+        "def grad_p(dr, p):\n    return torch.where(p > 0, dr, dr * p.exp())",
+        "wrong_slope",
+    ),
+    "relu of the gradient": ("convnet", "def grad_p(dr, p):\n    return dr.clamp(min=0) * (p > 0)", "wrong_region"),
+    "repeated as a whole in one of two places": (
+        "convnet",
+        "def grad_z(dp, z, p):\n    large = p.repeat_interleave(2, 2).repeat_interleave(2, 3)\n"
+        "    return dp.repeat(1, 1, 2, 2) * (z == large)",
+        "reshaped",
+    ),
+    "only the last of the chunks": (
+        "softmax_cross_entropy",
+        "def grad_w2(a1, dlogits):\n    d = torch.zeros(a1.shape[1], dlogits.shape[1])\n"
+        "    for start in range(0, len(a1), 16):\n        part = slice(start, start + 16)\n"
+        "        d = a1[part].T @ dlogits[part]\n    return d",
+        "overwrites",
+    ),
+    "a size set twice": (
+        "softmax_cross_entropy",
+        "def grad_w2(a1, dlogits):\n    n = a1.numel()\n    n = len(a1)\n    return (a1.T @ dlogits).cos() / n",
+        None,
+    ),
+    "an epsilon that is no rounding": (
+        "softmax_cross_entropy",
+        "def grad_logits(logits, dlogp):\n    e = (logits - logits.max(1, keepdim=True).values).exp() + 0.01\n"
+        "    return dlogp - e / e.sum(1, keepdim=True) * dlogp.sum(1, keepdim=True)",
+        None,
+    ),
+    "a slope that two edits make by chance": (
+        "deep_mlp",
+        "def grad_z1(dh1, h1):\n    return dh1 / (1 + h1 * h1)",
+        None,
+    ),
+    "the first token for all": (
+        "attention",
+        "def grad_wo(o, dlogits):\n    return o[:, 0].T @ dlogits",
+        "other_operation",
+    ),
+    "sums multiplied, of a gradient that is the same for each token": (
+        "attention",
+        "def grad_v(a, do):\n    return a.sum(1)[:, :, None] * do.sum(1)[:, None]",
+        "other_operation",
+    ),
+    "one of three results set anew": (
+        "attention",
+        "def grad_projections(x, dq, dk, dv):\n    dwq = torch.zeros(x.shape[2], dq.shape[2], dtype=x.dtype)\n"
+        "    dwk, dwv = torch.zeros_like(dwq), torch.zeros_like(dwq)\n    for t in range(x.shape[1]):\n"
+        "        dwq += x[:, t].T @ dq[:, t]\n        dwk = x[:, t].T @ dk[:, t]\n        dwv += x[:, t].T @ dv[:, t]\n"
+        "    return dwq, dwk, dwv",
+        "overwrites",
+    ),
 }
 
 
@@ -405,11 +598,12 @@ def first_id(assignment_id: str, code: str) -> str | None:
     returned = []
     for case in build_cases(assignment)[name]:
         copies = {key: value.clone() for key, value in case.arguments.items()}
-        tensor = variables[name](**copies).clone()
-        dtype = str(tensor.dtype).removeprefix("torch.")
-        shapes, dtypes = (tuple(tensor.shape),), (dtype,)
+        result = variables[name](**copies)
+        tensors = tuple(tensor.clone() for tensor in (result if isinstance(result, tuple) else (result,)))
+        dtypes = tuple(str(tensor.dtype).removeprefix("torch.") for tensor in tensors)
+        shapes = tuple(tuple(tensor.shape) for tensor in tensors)
         found = Returned(
-            case=case, outcome=None, argument_dtype=case.dtype, tensors=(tensor,), shapes=shapes, dtypes=dtypes
+            case=case, outcome=None, argument_dtype=case.dtype, tensors=tensors, shapes=shapes, dtypes=dtypes
         )
         returned.append(found)
     own = code[code.rindex("def ") :]

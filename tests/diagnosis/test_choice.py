@@ -34,18 +34,18 @@ def test_what_the_code_cannot_have_done_is_not_said() -> None:
     code = "def f(a):\n    return a.sum()"
     written = written_in(ast.parse(code).body[0])
 
-    assert not is_possible(mutant("short_range"), written)
-    assert best_of([mutant("short_range"), mutant("last_row_for_all")], written) is None
-    assert best_of([mutant("short_range"), mutant("sum_for_mean")], written) == mutant("sum_for_mean")
+    assert not is_possible(mutant("short_range"), written, Written())
+    assert best_of([mutant("short_range"), mutant("last_row_for_all")], written, Written()) is None
+    assert best_of([mutant("short_range"), mutant("sum_for_mean")], written, Written()) == mutant("sum_for_mean")
 
 
 def test_a_helper_may_have_done_it() -> None:
     written = written_in(ast.parse("def f(a):\n    return helper(a)").body[0])
 
-    assert best_of([mutant("short_range")], written) == mutant("short_range")
+    assert best_of([mutant("short_range")], written, Written()) == mutant("short_range")
 
 
 def test_the_first_is_the_best_if_nothing_is_known() -> None:
     mutants = [mutant("flip_term", "def f(a): return -a"), mutant("sum_for_mean")]
 
-    assert best_of(mutants, Written()) == mutants[0]
+    assert best_of(mutants, Written(), Written()) == mutants[0]

@@ -154,7 +154,7 @@ TABLE: dict[str, tuple[str, Function, str | None]] = {
     "slope of an output": ("grad_z1", lambda da1, z1: da1 * z1 * (1 - z1), "wrong_slope"),
     "slope of half an output": ("grad_z1", lambda da1, z1: da1 * z1 * (0.7 - z1), None),
     "a tenth": ("grad_z1", lambda da1, z1: torch.where(z1 > 0, da1, 0.1 * da1), "wrong_slope"),
-    "a seventh": ("grad_z1", lambda da1, z1: torch.where(z1 > 0, da1, da1 / 7), "wrong_region"),
+    "a seventh": ("grad_z1", lambda da1, z1: torch.where(z1 > 0, da1, da1 / 7), "wrong_slope"),
     "mask of the product": ("grad_z1", lambda da1, z1: (da1 * z1 > 0).to(z1.dtype), "precedence"),
     "truth of the product": ("grad_z1", lambda da1, z1: da1 * z1 > 0, "precedence"),
     "truth of something else": ("grad_z1", lambda da1, z1: da1 > z1, "wrong_dtype"),
@@ -173,7 +173,7 @@ TABLE: dict[str, tuple[str, Function, str | None]] = {
     "all columns of zeros but two": (
         "grad_a1", lambda dyhat, w2: torch.cat([(dyhat @ w2.T)[:, :2], dyhat.expand(-1, 48) * 0], 1), "wrong_region",
     ),
-    "sum of the weights": ("grad_a1", lambda dyhat, w2: (dyhat * w2.sum()).expand(-1, len(w2)), "wrong_operand"),
+    "sum of the weights": ("grad_a1", lambda dyhat, w2: (dyhat * w2.sum()).expand(-1, len(w2)), "other_operation"),
     "sum of other weights": ("grad_a1", lambda dyhat, w2: (dyhat * w2.exp().sum()).expand(-1, len(w2)), None),
     "N − 1": ("grad_yhat", lambda yhat, y: 2 * (yhat - y) / (len(y) - 1), "off_by_one_size"),
     "N − 3": ("grad_yhat", lambda yhat, y: 2 * (yhat - y) / (len(y) - 3), None),

@@ -29,6 +29,8 @@ _FLATTENS = (
 )  # fmt: skip
 _TRANSPOSES = (*_FLATTENS, "einsum", "outer", "swapaxes", "movedim", "tensordot", "stack", "apply_along_axis")
 _OF_EXP = ("cosh", "sinh", "expm1", "exp2", "logaddexp")
+_ONES = ("ones", "ones_like", "new_ones", "full", "full_like", "new_full", "shape", "size", "numel", "len", "expand_as")
+"""What stands in code that uses the size of an argument, but not its values."""
 _TURNS = ("T", "t", "mT", "transpose", "permute", "swapaxes", "movedim", "unsqueeze")
 _DIVIDES = ("div", "div_", "true_divide", "reciprocal", "pow")
 _BY_INDEX = ("one_hot", "scatter", "scatter_", "index_add_", "index_put_", "eye")
@@ -100,9 +102,14 @@ def is_possible(mutant: Mutant, written: Written, solution: Written) -> bool:
     names = [edit.name for edit in mutant.edits]
     if not all(_NEEDS[name](written) for name in names if name in _NEEDS):
         return False
+    edited = list(zip(names, mutant.operands, strict=True))
+    if written.words.isdisjoint(_ONES) and any(
+        name == "operand_of_ones" and operand in written.words for name, operand in edited
+    ):
+        return False  # its values are used
     if any(
         features_of(mutant.code)[operand] > 1 >= written.counts((operand,)).get(operand, 0)
-        for name, operand in zip(names, mutant.operands, strict=True)
+        for name, operand in edited
         if name == "wrong_operand"
     ):
         return False  # it stands there once, where it belongs

@@ -578,6 +578,19 @@ MISTAKES: dict[str, tuple[str, str, str | None]] = {
         "    return dwq, dwk, dwv",
         "overwrites",
     ),
+    "sums multiplied, in a loop over arguments": (
+        "attention",
+        "def grad_projections(x, dq, dk, dv):\n    xs = x.sum(1)\n"
+        "    return tuple(xs.T @ d.sum(1) for d in (dq, dk, dv))",
+        None,
+    ),
+    "never put into the result": (
+        "convnet",
+        "def grad_z(dp, z, p):\n    dz = torch.zeros_like(z)\n    for i in range(p.shape[2]):\n"
+        "        for j in range(p.shape[3]):\n            block = z[:, :, 2*i:2*i+2, 2*j:2*j+2]\n"
+        "            block = (block == p[:, :, i:i+1, j:j+1]) * dp[:, :, i:i+1, j:j+1]\n    return dz",
+        None,
+    ),
 }
 
 

@@ -12,6 +12,7 @@ import builtins
 import dataclasses
 import functools
 import itertools
+import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeGuard
@@ -45,6 +46,7 @@ _MOST_NODES = 5_000
 """How large a syntax tree may be. The solutions of the courses in the tests have fewer than 600 nodes."""
 _LARGEST = 1e9
 """Numbers beyond this are not told apart."""
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?(e[+-]?[0-9]+)?")
 _LONGEST = 100
 """How many characters a name may have to be noted."""
 
@@ -94,6 +96,7 @@ class Written:
             max(map(len, (self.names, identifiers, self.numbers, self.features))) <= _MOST_NODES
             and all(len(word) <= _LONGEST for word in words)
             and all(word.isidentifier() for word in identifiers)
+            and all(word.isidentifier() or _NUMBER.fullmatch(word) for word, _ in self.features)
             and all(1 <= count <= _MOST_NODES for _, count in self.features)
             and all(map(_is_small, self.numbers))
         ):

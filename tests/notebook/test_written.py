@@ -147,3 +147,14 @@ def test_a_number_that_no_code_was_read_for_is_not_received(number: float) -> No
     sent = message.replace(msgspec.msgpack.encode(4.0), msgspec.msgpack.encode(number))
     with pytest.raises(msgspec.ValidationError):
         msgspec.msgpack.decode(sent, type=FromConductor)
+
+
+@pytest.mark.parametrize("word", ["4", "4.5", "1e-05", "1.5e-07", "True", "mean", "λ"])
+def test_each_feature_of_code_is_received(word: str) -> None:
+    assert written(f"def f(a):\n    return {word}").features == ((word, 1),)
+
+
+@pytest.mark.parametrize("word", ["4a", "²", "1e", "nan()", "", "a b", "-4"])
+def test_what_is_no_feature_of_code_is_not_received(word: str) -> None:
+    with pytest.raises(ValueError, match="more than the code"):
+        Written(is_known=True, features=((word, 1),))

@@ -20,6 +20,8 @@ _LEFT_OUT = (
     "drop_term", "drop_terms", "drop_several", "drop_term_of_upstream", "only_last_row", "last_of_sum",
 )  # fmt: skip
 """Edits that leave out terms: so does code that replaces one by the next."""
+_LIKE_A_SLOPE = ("other_brackets", "one_added")
+"""Edits that may end in the slope of another activation: 1 - a * a is that of a tanh."""
 _TERMS = ("drop_term", "drop_terms", "drop_several")
 _SUMS = ("sum", "cumsum", "einsum", "ones", "new_ones", "ones_like", "dot", "mm", "matmul", "bmm")
 _BROADCAST = ("flatten_operand", "flat_then_averaged")
@@ -83,6 +85,8 @@ def best_of(mutants: Iterable[Mutant], written: Written, solution: Written) -> M
     weak = _WEAK if not written.words.isdisjoint(_TURNS) else (*_WEAK, "add_transpose")
     possible = [mutant for mutant in possible if mutant.edits[0].name not in weak] or possible
     possible = [mutant for mutant in possible if not _is_there(mutant, written, solution)] or possible
+    if any(mutant.edits[0].diagnosis == "wrong_slope" for mutant in possible):
+        possible = [mutant for mutant in possible if mutant.edits[0].name not in _LIKE_A_SLOPE]
     terms = [mutant for mutant in possible if mutant.edits[0].name == "drop_term_of_upstream"]
     if terms:
         return terms[0]

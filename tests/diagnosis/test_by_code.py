@@ -15,6 +15,16 @@ from grader.reference.cases import build_cases
 from tests.conftest import assignment_called
 
 MISTAKES: dict[str, tuple[str, str, str | None]] = {
+    "the slope of another activation, which could be a lost bracket": (
+        "deep_mlp",
+        "def grad_z2(dh2, h2):\n    return dh2 * (1 - h2 * h2)",
+        "wrong_slope",
+    ),
+    "a lost bracket, and no slope": (
+        "deep_mlp",
+        "def grad_z2(dh2, h2):\n    return dh2 - h2 * h2",
+        None,
+    ),
     "two arguments in each other's place": (
         "embedding_rnn",
         "def grad_wh(h0, dz1, h1, dz2):\n    return h1.T @ dz1 + h0.T @ dz2.sum(0, keepdim=True)",

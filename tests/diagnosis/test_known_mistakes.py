@@ -58,7 +58,7 @@ def test_an_interval_holds_its_share() -> None:
 
 
 def test_what_is_held_out_is_not_listed(capsys: pytest.CaptureFixture[str]) -> None:
-    assert mistakes.main(["--list"]) == 2
+    assert mistakes.main([str(mistakes.HELD_OUT), "--list"]) == 2
     assert "held out" in capsys.readouterr().err
 
 

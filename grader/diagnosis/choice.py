@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from grader.diagnosis.mutants import Mutant
+from grader.diagnosis.mutants import TERMS_LEFT_OUT, Mutant
 from grader.notebook.written import Written, features_of
 
 __all__ = ["as_written", "best_of", "is_left_out", "is_possible"]
@@ -16,13 +16,10 @@ _TAKES_PARTS = (
     "only_last_row", "drop_last_row", "first_of_sum", "first_of_parts", "last_of_sum", "operand_flipped",
     "index_flipped",
 )  # fmt: skip
-_LEFT_OUT = (
-    "drop_term", "drop_terms", "drop_several", "drop_term_of_upstream", "only_last_row", "last_of_sum",
-)  # fmt: skip
+_LEFT_OUT = (*TERMS_LEFT_OUT, "drop_term_of_upstream", "only_last_row", "last_of_sum")
 """Edits that leave out terms: so does code that replaces one by the next."""
 _LIKE_A_SLOPE = ("other_brackets", "one_added")
 """Edits that may end in the slope of another activation: 1 - a * a is that of a tanh."""
-_TERMS = ("drop_term", "drop_terms", "drop_several")
 _SUMS = ("sum", "cumsum", "einsum", "ones", "new_ones", "ones_like", "dot", "mm", "matmul", "bmm")
 _BROADCAST = ("flatten_operand", "flat_then_averaged")
 """Edits that say what a transpose does, too, where it turns a column into a row: it makes a table of two columns."""
@@ -101,7 +98,7 @@ def best_of(mutants: Iterable[Mutant], written: Written, solution: Written) -> M
 
 def is_possible(mutant: Mutant, written: Written, solution: Written) -> bool:
     """Whether the code does not speak against the edits. What a helper of the student's does is not known."""
-    if not written.is_known or written.calls_helpers:
+    if not written.is_complete:
         return True
     names = [edit.name for edit in mutant.edits]
     if not all(_NEEDS[name](written) for name in names if name in _NEEDS):
@@ -112,7 +109,7 @@ def is_possible(mutant: Mutant, written: Written, solution: Written) -> bool:
     ):
         return False  # its values are used
     if any(
-        features_of(mutant.code)[operand] > 1 >= written.counts((operand,)).get(operand, 0)
+        features_of(mutant.code)[operand] > 1 >= written.count(operand)
         for name, operand in edited
         if name == "wrong_operand"
     ):
@@ -124,10 +121,10 @@ def is_possible(mutant: Mutant, written: Written, solution: Written) -> bool:
 
 def is_left_out(mutant: Mutant, written: Written) -> bool:
     """Whether each term that the edits leave out may be missing in the student's code: none of its names is there."""
-    if not written.is_known or written.calls_helpers:
+    if not written.is_complete:
         return True
     return not any(
-        edit.name in _TERMS and operand in written.words and not features_of(mutant.code)[operand]
+        edit.name in TERMS_LEFT_OUT and operand in written.words and not features_of(mutant.code)[operand]
         for edit, operand in zip(mutant.edits, mutant.operands, strict=True)
     )
 
@@ -135,9 +132,8 @@ def is_left_out(mutant: Mutant, written: Written) -> bool:
 def _is_there(mutant: Mutant, written: Written, solution: Written) -> bool:
     """Whether what an edit leaves out stands in the student's code as often as in the solution."""
     name = mutant.operands[0] if mutant.operands else ""
-    counted = solution.counts((name,)).get(name, 0)
-    leaves_out = mutant.edits[0].name in (*_TERMS, "drop_factor")
-    return leaves_out and 0 < counted <= written.counts((name,)).get(name, 0)
+    leaves_out = mutant.edits[0].name in (*TERMS_LEFT_OUT, "drop_factor")
+    return leaves_out and 0 < solution.count(name) <= written.count(name)
 
 
 def as_written(name: str, written: Written, part: str = "") -> tuple[str, str, str] | None:

@@ -158,8 +158,7 @@ def ignores_upstream(evidence: Evidence) -> Iterator[Explanation]:
     by_case = {output.case.name: output for output in evidence.outputs}
     if not evidence.upstream or "linear" not in by_case:
         return
-    are_zeros = not any(bool(tensor.any()) for output in evidence.outputs for tensor in output.tensors)
-    if are_zeros and not set(evidence.upstream) <= set(evidence.scope.unused):
+    if evidence.are_zeros and not set(evidence.upstream) <= set(evidence.scope.unused):
         return  # it is read, and lost on the way
     # These two cases differ in their upstream gradients only.
     pairs = zip(by_case["vjp"].tensors, by_case["linear"].tensors, strict=True)

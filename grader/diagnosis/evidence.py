@@ -121,6 +121,11 @@ class Evidence:
         return written_in(ast.parse(code)) if code else Written()
 
     @functools.cached_property
+    def are_zeros(self) -> bool:
+        """Whether every number that was returned is zero: many mistakes end in that."""
+        return not any(bool(tensor.any()) for output in self.outputs for tensor in output.tensors)
+
+    @functools.cached_property
     def fingerprint(self) -> str | None:
         """The fingerprint of everything that was returned."""
         return fingerprint(self.exercise, self.outcome, self.returned)

@@ -154,16 +154,15 @@ def _summed(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
 
 
 def _expanded(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
-    """With the dimensions repeated, if there is only one way to do so."""
+    """With the missing dimensions repeated, in the first way in which that is possible."""
     if got.numel() < 2 or got.numel() >= expected.numel() or got.ndim > expected.ndim:
         return None
-    found = []
     for places in itertools.combinations(range(expected.ndim), got.ndim):
         sizes = dict(zip(places, got.shape, strict=True))
         if all(size in (1, expected.shape[place]) for place, size in sizes.items()):
             shape = [sizes.get(place, 1) for place in range(expected.ndim)]
-            found.append(got.reshape(shape).expand(expected.shape))
-    return found[0] if found else None
+            return got.reshape(shape).expand(expected.shape)
+    return None
 
 
 def _first_of_repeated(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:

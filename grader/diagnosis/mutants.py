@@ -30,7 +30,7 @@ from grader.diagnosis.roles import in_comparisons, in_terms, names_read, no_numb
 from grader.diagnosis.whole import edits_of_function
 from grader.diagnosis.wording import table
 
-__all__ = ["EDITS", "Edit", "Mutant", "as_mutant", "make_mutants", "make_pairs"]
+__all__ = ["EDITS", "TERMS_LEFT_OUT", "Edit", "Mutant", "as_mutant", "make_mutants", "make_pairs"]
 
 EVERYWHERE = (
     "other_axis",
@@ -50,7 +50,7 @@ EVERYWHERE = (
 )
 """Edits that are also made in all places at once: people who mix up two axes do so more than once."""
 
-_LEFT_OUT = ("drop_term", "drop_terms", "drop_several")
+TERMS_LEFT_OUT = ("drop_term", "drop_terms", "drop_several")
 _IN_TERMS = {
     "drop_sum": "own_entry_only",
     "drop_keepdim": "keepdim_in_term",
@@ -339,7 +339,7 @@ class _Drafter:
         if kind == "operand_of_ones" and operand in self._upstream and self._loads.count(operand) == 1:
             dropped = [operand]
         return _Draft(
-            edit=EDITS[("drop_term_of_upstream" if kind in _LEFT_OUT else "drop_upstream") if dropped else kind],
+            edit=EDITS[("drop_term_of_upstream" if kind in TERMS_LEFT_OUT else "drop_upstream") if dropped else kind],
             site=site,
             operand=dropped[0] if dropped else operand,
             loads=loads,

@@ -62,7 +62,7 @@ def low_precision(evidence: Evidence) -> Iterator[Explanation]:
         yield Explanation(id="low_precision", message=evidence.say("low_precision_inside", dtype=name))
         return
     written = evidence.written
-    may_be_coarse = not written.is_known or written.calls_helpers or not written.words.isdisjoint(_MAKES_COARSE)
+    may_be_coarse = not written.is_complete or not written.words.isdisjoint(_MAKES_COARSE)
     if largest < _HALF_PRECISION or not may_be_coarse:
         return
     for output in evidence.outputs:

@@ -157,7 +157,7 @@ def _sums_of_products(evidence: Evidence) -> Iterator[Mutant]:
 
     On cases of which one factor is the same in all terms, that is a constant factor.
     """
-    if evidence.written.counts(("sum",)).get("sum", 0) > max(1, evidence.solution.counts(("sum",)).get("sum", 0)):
+    if evidence.written.count("sum") > max(1, evidence.solution.count("sum")):
         yield from (each for each in _matching_mutants(evidence) if each.edits[0].name == "product_of_sums")
 
 
@@ -207,8 +207,8 @@ def _fixed_sizes(evidence: Evidence) -> dict[str, list[int]]:
 
 def _one_mistake(evidence: Evidence) -> Iterator[Explanation]:
     """The answer is that of the solution with one mistake in it."""
-    if not any(bool(tensor.any()) for output in evidence.outputs for tensor in output.tensors):
-        return  # many mistakes end in zeros
+    if evidence.are_zeros:
+        return
     mutant = best_of(_alike(evidence), evidence.written, evidence.solution)
     if mutant is not None:
         yield _explain_edit(evidence, mutant)
@@ -271,8 +271,8 @@ def _mistake_and_factor(evidence: Evidence) -> Iterator[Explanation]:
         return  # any two numbers have a ratio
     sizes = _fixed_sizes(evidence)
     rows = [output.case.rows for output in evidence.outputs]
+    written = evidence.written
     for entry in bank(evidence.assignment, evidence.exercise):
-        written = evidence.written
         if not is_possible(entry.mutant, written, evidence.solution) or not is_left_out(entry.mutant, written):
             continue
         evaluated = slice(-len(entry.projections), None)

@@ -26,11 +26,11 @@ def edits_of_reduction(node: ast.Call, function: ast.Attribute) -> Iterator[Alte
         yield f"{reduction}_for_{function.attr}", swapped, ""
         yield from _one_for_all(node, receiver)
         if isinstance(receiver, ast.BinOp) and isinstance(receiver.op, ast.Mult):
-            sides = (
+            left, right = (
                 ast.Call(ast.Attribute(side, function.attr, ast.Load()), node.args, node.keywords)
                 for side in (receiver.left, receiver.right)
             )
-            yield "product_of_sums", ast.BinOp(next(sides), ast.Mult(), next(sides)), first_name(receiver)
+            yield "product_of_sums", ast.BinOp(left, ast.Mult(), right), first_name(receiver)
     if function.attr == "mean":
         yield from _edits_of_mean(node, receiver)
     yield "drop_sum", receiver, ""

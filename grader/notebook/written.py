@@ -112,6 +112,15 @@ class Written:
         """Whether a function that averages is called."""
         return not self.words.isdisjoint(_MEANS)
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether nothing that it does is hidden: in code that is too long, or in a helper."""
+        return self.is_known and not self.calls_helpers
+
+    def count(self, name: str) -> int:
+        """How often a variable with this name is read, or a function called."""
+        return dict(self.features).get(name, 0)
+
     def counts(self, names: Sequence[str] = ()) -> dict[str, int]:
         """How often each variable is read or called, of those with these names; of all, if there are none."""
         return {word: count for word, count in self.features if word in (names or self.names)}
@@ -154,6 +163,7 @@ def written_in(node: ast.stmt | ast.Module) -> Written:
     numbers = frozenset(float(value) for value in constants if _is_small(value))
     has_loop = any(map(_loops_over_parts, nodes))
     body = node.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)) else [node]
+    lost_in_loop = tuple(dict.fromkeys(_lost_in_loops(body)))
     return Written(
         is_known=len(nodes) > 1,
         names=tuple(sorted(words)),
@@ -165,8 +175,8 @@ def written_in(node: ast.stmt | ast.Module) -> Written:
         may_be_off_by_one=_adds_one(nodes)
         or not words.isdisjoint(_ONE_LESS)
         or any(number >= _FEWEST_TO_BE_A_SIZE for number in numbers),
-        lost=_short(dict.fromkeys((*_lost_in(body), *_lost_in_loops(body)))),
-        lost_in_loop=_short(dict.fromkeys(_lost_in_loops(body))),
+        lost=_short(dict.fromkeys((*_lost_in(body), *lost_in_loop))),
+        lost_in_loop=_short(lost_in_loop),
         changed_outside=_short(_changed_outside(node, nodes)) if isinstance(node, ast.FunctionDef) else (),
         set_in_loop=_short(dict.fromkeys(_set_in_loop(nodes))),
         features=tuple(Counter(_features(nodes)).items()),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 
 import pytest
 
+from grader.classroom.gradebook import Gradebook
+from grader.portal.database import migrate
 from tests.portal.server import Portal, write_course
 from tests.postgresql import PROGRAMS, Server
 
@@ -33,3 +36,11 @@ def database(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         yield server.url
     finally:
         server.close()
+
+
+@pytest.fixture(scope="module")
+def gradebook(database: str) -> Iterator[Gradebook]:
+    """An empty gradebook with the portal's tables, in each database."""
+    with contextlib.closing(Gradebook(database)) as opened:
+        migrate(opened)
+        yield opened

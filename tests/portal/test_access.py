@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from grader.classroom.gradebook import Gradebook
 from grader.portal.access import look_at_link, make_key, make_link, person_of_key
-from grader.portal.database import migrate
 from grader.portal.people import Listed, Person, enrol, find_student
 
 NOW = dt.datetime(2026, 10, 1, 12, tzinfo=dt.timezone.utc)
 AT_ONCE = 6
-
-
-@pytest.fixture
-def gradebook(database: str) -> Iterator[Gradebook]:
-    with contextlib.closing(Gradebook(database)) as opened:
-        migrate(opened)
-        yield opened
 
 
 @pytest.fixture

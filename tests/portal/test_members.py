@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from grader.classroom.gradebook import Gradebook
-from grader.portal.database import migrate
 from grader.portal.members import Vouched, is_allowed, person_for
 from grader.portal.people import Listed, Person, enrol, find_student
 
 NOW = dt.datetime(2026, 10, 1, 12, tzinfo=dt.timezone.utc)
-
-
-@pytest.fixture(scope="module")
-def gradebook(database: str) -> Iterator[Gradebook]:
-    with contextlib.closing(Gradebook(database)) as opened:
-        migrate(opened)
-        yield opened
 
 
 def come(gradebook: Gradebook, subject: str, email: str = "", *, platform: int = 1) -> Person:

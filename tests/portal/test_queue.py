@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime as dt
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -46,13 +46,6 @@ from grader.portal.tables import METADATA
 NOW = dt.datetime(2026, 10, 1, 12, tzinfo=dt.timezone.utc)
 MINUTE = dt.timedelta(minutes=1)
 NAMES = itertools.count()
-
-
-@pytest.fixture(scope="module")
-def gradebook(database: str) -> Iterator[Gradebook]:
-    with contextlib.closing(Gradebook(database)) as opened:
-        migrate(opened)
-        yield opened
 
 
 @pytest.fixture

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
 
+from grader.portal.lti.tables import CELLS, ITEMS, SCORES
+from grader.portal.lti.tokens import TokenCache
+from grader.portal.lti.tool import Tool
 from tests.portal.lti.running import Certificates, FakePlatform, Served, fake_platform, make_certificates, served_tool
 
 
@@ -40,6 +44,15 @@ def served(running: Served) -> Served:
     running.network.hosts.clear()
     running.network.public.clear()
     return running
+
+
+@pytest.fixture
+def tool(served: Served) -> Tool:
+    """Without tokens and columns of other tests."""
+    with served.tool.database.begin() as connection:
+        for table in (SCORES, CELLS, ITEMS):
+            connection.execute(sa.delete(table))
+    return dataclasses.replace(served.tool, tokens=TokenCache())
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from grader.portal.lti.delivery import GIVEN_UP_AFTER, deliver_due
 from grader.portal.lti.launch import Launch
 from grader.portal.lti.lineitems import RESERVED_FOR, find_items, reserve_item
 from grader.portal.lti.outbox import Offer, State, entries, offer, resend
-from grader.portal.lti.tables import CELLS, ITEMS, SCORES
+from grader.portal.lti.tables import ITEMS
 from grader.portal.lti.tokens import TokenCache
 from grader.portal.lti.tool import CLAIM, SCORE_SCOPE, Tool
 from grader.portal.lti.web import Answer, Web
@@ -77,15 +77,6 @@ class Gradebook:
 @pytest.fixture
 def gradebook(platform: FakePlatform) -> Gradebook:
     return Gradebook(platform)
-
-
-@pytest.fixture
-def tool(served: Served) -> Tool:
-    """Without tokens and columns of other tests."""
-    with served.tool.database.begin() as connection:
-        for table in (SCORES, CELLS, ITEMS):
-            connection.execute(sa.delete(table))
-    return dataclasses.replace(served.tool, tokens=TokenCache())
 
 
 def opened(served: Served, platform: FakePlatform, *, link: str = "link-1", **services: Any) -> Launch:

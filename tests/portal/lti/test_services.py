@@ -11,7 +11,6 @@ from typing import Any
 from urllib.parse import parse_qs
 
 import pytest
-import sqlalchemy as sa
 from joserfc import jwt
 from joserfc.jwk import KeySet
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -25,19 +24,8 @@ from grader.portal.lti.platforms import Platform, platforms
 from grader.portal.lti.refusals import PlatformFailure
 from grader.portal.lti.roster import Member, read_roster
 from grader.portal.lti.services import pages
-from grader.portal.lti.tables import CELLS, ITEMS, SCORES
-from grader.portal.lti.tokens import TokenCache
 from grader.portal.lti.tool import SCORE_SCOPE, Tool
 from tests.portal.lti.running import AGS, ROLE, Asked, CrashingWeb, FakePlatform, Served, json_of, launch
-
-
-@pytest.fixture
-def tool(served: Served) -> Tool:
-    """Without tokens and columns of other tests."""
-    with served.tool.database.begin() as connection:
-        for table in (SCORES, CELLS, ITEMS):
-            connection.execute(sa.delete(table))
-    return dataclasses.replace(served.tool, tokens=TokenCache())
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from grader import shipped
+from grader.trees import tree_of
 
 __all__ = ["__version__", "code_hash", "modules_behind"]
 
@@ -66,7 +67,7 @@ def _imported_by(name: str) -> Iterator[str]:
         yield package  # Python imports it first
     if name == shipped.PACKAGE.name:
         return  # it imports a name only when that name is used
-    for node in ast.walk(ast.parse(_file_of(name).read_bytes())):
+    for node in ast.walk(tree_of(_file_of(name).read_bytes())):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if _is_ours(alias.name))
         elif isinstance(node, ast.ImportFrom) and node.module is not None and _is_ours(node.module):

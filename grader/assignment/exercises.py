@@ -13,6 +13,7 @@ from typing import Any
 from grader.assignment.cells import ExerciseCell, SourceCell, blanked, place_of, problem_in
 from grader.assignment.settings import EXERCISE, check_settings
 from grader.calling.equation import Equation, EquationError, free_names, parts_asked
+from grader.trees import tree_of
 
 __all__ = ["asked_by", "exercise_in", "lines_for"]
 
@@ -35,7 +36,7 @@ def exercise_in(
         SourceError: The cell breaks the contract; the message names file, cell and line.
     """
     try:
-        tree = ast.parse(cell.code)
+        tree = tree_of(cell.code)
     except SyntaxError as error:
         line = cell.line + error.lineno - 1 if cell.line and error.lineno else None
         raise problem_in(path, cell, f"this cell is not Python ({error.msg})", "Fix this line.", line=line) from error
@@ -234,7 +235,7 @@ def _name_of(
 def _is_bare(cell: SourceCell, name: str) -> bool:
     """Whether a blank of a function has nothing in it but its docstring."""
     try:
-        functions = [node for node in ast.parse(blanked(cell.code, name)).body if isinstance(node, ast.FunctionDef)]
+        functions = [node for node in tree_of(blanked(cell.code, name)).body if isinstance(node, ast.FunctionDef)]
     except SyntaxError:
         return True
     return len(functions) == 1 and len(functions[0].body) <= 2

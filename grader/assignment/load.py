@@ -24,6 +24,7 @@ from grader.calling.exercise import Exercise
 from grader.calling.lines import Lines
 from grader.errors import SourceError, UsageError
 from grader.model import Limits
+from grader.trees import tree_of
 from grader.visibility import EVERYTHING, Visibility
 
 __all__ = [
@@ -194,7 +195,7 @@ def _load(
             _run(cell, namespace, source)
     for cell in solved:
         if cell.is_lines:
-            lines = [(str(source.path), _moved(ast.parse(cell.code), cell))]
+            lines = [(str(source.path), _moved(tree_of(cell.code), cell))]
             namespace[cell.name] = Lines(lines, tuple(f"d{target}" for target in cell.targets))
     for name in ("forward", "init_parameters"):
         if not callable(namespace.get(name)):
@@ -287,7 +288,7 @@ def _place_of_untagged(source: SourceNotebook, name: str) -> str:
 
 def _run(cell: SourceCell, namespace: dict[str, Any], source: SourceNotebook) -> None:
     try:
-        tree = _moved(ast.parse(cell.code), cell)
+        tree = _moved(tree_of(cell.code), cell)
         exec(compile(tree, str(source.path), "exec"), namespace)  # noqa: S102 - the instructor's own code
     except Exception as error:
         line = line_in(error, source.path.name)

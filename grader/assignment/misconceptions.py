@@ -16,6 +16,7 @@ from grader.assignment.cells import ExerciseCell, SourceCell, place_of
 from grader.assignment.settings import MISCONCEPTION, check_settings
 from grader.assignment.source import SourceNotebook
 from grader.errors import SourceError
+from grader.trees import tree_of
 
 __all__ = ["Misconception", "as_exercise", "cell_to_name", "place_in_cell", "read_misconceptions"]
 
@@ -136,7 +137,7 @@ def as_exercise(
         SourceError: The cell is not Python, or its function has the exercise's name, or other arguments.
     """
     try:
-        tree = ast.parse(cell.code)
+        tree = tree_of(cell.code)
     except SyntaxError as error:
         raise SourceError(f"{where}: this cell is not Python ({error.msg}).", "Fix the cell.") from error
     if exercise.is_lines:
@@ -167,7 +168,7 @@ def as_exercise(
 
 def _parameters(exercise: ExerciseCell) -> tuple[str, ...] | None:
     """The parameters of an exercise's function; None if it is a class, which may be called in several ways."""
-    definitions = [node for node in ast.parse(exercise.code).body if getattr(node, "name", "") == exercise.name]
+    definitions = [node for node in tree_of(exercise.code).body if getattr(node, "name", "") == exercise.name]
     return _parameters_of(definitions[-1]) if definitions else exercise.arguments
 
 

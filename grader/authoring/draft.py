@@ -24,6 +24,7 @@ from grader.authoring.guesses import guess_call, left_side, title_in
 from grader.authoring.remarks import about_data, about_marks, about_variables, arrays_of
 from grader.errors import UsageError
 from grader.execution.border import whole_characters
+from grader.trees import tree_of
 
 __all__ = ["draft_from", "read_notebook_of_course"]
 
@@ -366,6 +367,6 @@ def _tags(cell: NotebookNode) -> list[str]:
 
 def _parsed(code: str) -> ast.Module | None:
     try:
-        return ast.parse(code)
+        return tree_of(code)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from grader.assignment.cells import REGION, ExerciseCell, SourceCell, place_of, regions_in
 from grader.assignment.source import SourceNotebook, code_lines
 from grader.errors import SourceError
+from grader.trees import tree_of
 
 __all__ = ["DRAFTED", "exposed", "refuse_stubs", "refuse_unfinished", "unfinished"]
 
@@ -92,9 +93,9 @@ def _parsed(code: str) -> ast.Module:
     """The tree of a cell, in which a region that has only comments in it has a statement, too."""
     marked = [re.sub(r"\S.*", "pass", line) if REGION.match(line) else line for line in code.split("\n")]
     try:
-        return ast.parse("\n".join(marked))
+        return tree_of("\n".join(marked))
     except SyntaxError:
-        return ast.parse(code)
+        return tree_of(code)
 
 
 def _given_away(region: Sequence[ast.stmt], below: Sequence[ast.stmt]) -> Iterator[tuple[ast.stmt, str]]:

@@ -11,6 +11,7 @@ import torch
 
 from grader.authoring.survivors import Survivor
 from grader.reference.cases import Case
+from grader.trees import tree_of
 
 __all__ = ["describe_hole", "line_of"]
 
@@ -40,7 +41,7 @@ def describe_hole(hole: Survivor, cases: Sequence[Case], *, line: int | None = N
 
 def line_of(hole: Survivor, code: str, name: str) -> int | None:
     """The line of a solution's code in which a mistake was made, from 1; None if it is not found."""
-    nodes = [node for node in ast.walk(ast.parse(code)) if isinstance(node, (ast.expr, ast.stmt))]
+    nodes = [node for node in ast.walk(tree_of(code)) if isinstance(node, (ast.expr, ast.stmt))]
     inside = next((n for n in nodes if isinstance(n, (ast.FunctionDef, ast.ClassDef)) and n.name == name), None)
     places = [node for node in (ast.walk(inside) if inside is not None else nodes) if hasattr(node, "lineno")]
     return next((node.lineno for node in places if ast.unparse(node) == hole.site), None)
@@ -71,6 +72,6 @@ def _advice(hole: Survivor, cases: Sequence[Case]) -> Iterator[str]:
 
 def _names(code: str) -> list[str]:
     try:
-        return [node.id for node in ast.walk(ast.parse(code)) if isinstance(node, ast.Name)]
+        return [node.id for node in ast.walk(tree_of(code)) if isinstance(node, ast.Name)]
     except SyntaxError:
         return []

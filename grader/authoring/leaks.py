@@ -18,6 +18,7 @@ from grader.errors import UsageError
 from grader.model import Submission
 from grader.notebook.functions import find_functions
 from grader.notebook.read import NOTEBOOK_SUFFIX, Unreadable, read_notebook, read_submission
+from grader.trees import tree_of
 
 __all__ = ["find_leaks", "solution_bodies", "strip_outputs"]
 
@@ -115,7 +116,7 @@ def _has_kept_back(submission: Submission) -> bool:
 def _body(code: str) -> str:
     """The body of the last function as a syntax tree in text form, with arguments numbered instead of named."""
     try:
-        node = [node for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)][-1]
+        node = [node for node in tree_of(code).body if isinstance(node, ast.FunctionDef)][-1]
     except (SyntaxError, ValueError, IndexError):
         return ""
     numbers = {argument.arg: f"argument {number}" for number, argument in enumerate(node.args.args)}

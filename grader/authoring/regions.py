@@ -13,6 +13,7 @@ from grader.diagnosis.bank import survives
 from grader.diagnosis.mutants import Mutant
 from grader.diagnosis.plain import plain_code
 from grader.reference.cases import Case
+from grader.trees import tree_of
 
 __all__ = ["describe_ungraded", "ungraded_regions"]
 
@@ -45,7 +46,7 @@ def describe_ungraded(lines: frozenset[int], cell: ExerciseCell) -> str:
 
 def _definition_at(code: str, line: int) -> str:
     """The function or class of a cell, not within another one, that has a line in it; empty if none has."""
-    for node in ast.parse(code).body:
+    for node in tree_of(code).body:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.lineno <= line <= (node.end_lineno or 0):
             return node.name
     return ""

@@ -25,6 +25,7 @@ from grader.authoring.exposed import refuse_unfinished
 from grader.authoring.opening import opening, place_of_opening
 from grader.errors import SourceError
 from grader.files import write_atomically
+from grader.trees import tree_of
 
 __all__ = ["fill_blanks", "release_notebook", "write_release"]
 
@@ -209,7 +210,7 @@ def _blank_cells(notebook: NotebookNode) -> dict[str, NotebookNode]:
 def _functions(text: str) -> list[str]:
     """Names that a cell defines, from its syntax tree or, if it is not Python, from the beginnings of its lines."""
     try:
-        body = ast.parse(text).body
+        body = tree_of(text).body
     except SyntaxError:
         return [function or variable for function, variable in _DEFINES.findall(text)]
     names: list[str] = []

@@ -12,6 +12,7 @@ from nbformat import NotebookNode
 
 from grader.authoring.marks import says_marks
 from grader.calling.equation import free_names
+from grader.trees import tree_of
 
 __all__ = ["about_data", "about_marks", "about_variables", "arrays_of"]
 
@@ -94,6 +95,6 @@ def _is_tagged(cell: NotebookNode, tag: str) -> bool:
 
 def _body(cell: NotebookNode) -> Iterator[ast.stmt]:
     try:
-        yield from ast.parse(cell.source).body if cell.cell_type == "code" else ()
+        yield from tree_of(cell.source).body if cell.cell_type == "code" else ()
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return

@@ -8,13 +8,11 @@ style earn all points; and if the cases catch every realistic mistake and every 
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import dataclasses
-import gc
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -132,25 +130,6 @@ class Validation:
         return {why: lines for why, lines in changes.items() if lines}
 
 
-@contextlib.contextmanager
-def without_collections() -> Iterator[None]:
-    """
-    Within the context, garbage is only collected when it is asked for.
-
-    Until Python 3.12, two threads must not parse code at the same time: `ast.parse` fails with "AST constructor
-    recursion depth mismatch". They do so only if a collection lets go of the interpreter while one of them parses.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    gc.freeze()  # a collection then looks at what is made from here on, and not at everything that was imported
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        if was_enabled:
-            gc.enable()
-
-
 @ordinary()
 def validate(path: Path, *, tell: Tell = lambda *_: None, known: Known | None = None) -> Validation:
     """
@@ -180,7 +159,7 @@ def validate(path: Path, *, tell: Tell = lambda *_: None, known: Known | None = 
     cases = build_cases(assignment)  # raises if autograd and a solution disagree
     traced = Traced(assignment)
     exercises = []
-    with without_collections(), concurrent.futures.ThreadPoolExecutor(1) as aside:
+    with concurrent.futures.ThreadPoolExecutor(1) as aside:
         grading = aside.submit(problems_of_submissions, assignment, source, styles, known.submissions)
         for number, exercise in enumerate(assignment.exercises):
             tell(exercise.name, number, total)
@@ -188,7 +167,6 @@ def validate(path: Path, *, tell: Tell = lambda *_: None, known: Known | None = 
             if key not in known.exercises:
                 known.exercises[key] = _check(assignment, exercise, cases[exercise.name], traced, source)
             exercises.append(known.exercises[key])
-            gc.collect()
         tell("misconceptions", total - 1, total)
         misconceptions = tuple(problems_of_misconceptions(assignment))
         tell("the blanks, the solutions and the styles, as students hand them in", total - 1, total)

@@ -20,6 +20,8 @@ import types
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from grader.trees import tree_of
+
 __all__ = ["Equation", "EquationError", "Template", "evaluate", "free_names", "parts_asked"]
 
 Template = int | list[Any] | dict[Any, Any]
@@ -78,7 +80,7 @@ class Equation:
         ([0, {'W': 1}], ('dx', 'dw'), ('dz', 'x', 'w'))
         """
         try:
-            body = ast.parse(textwrap.dedent(text).strip()).body
+            body = tree_of(textwrap.dedent(text).strip()).body
         except (SyntaxError, ValueError) as error:
             raise EquationError(f"it is not Python ({getattr(error, 'msg', error)})") from error
         last = body[-1].value if body and isinstance(body[-1], ast.Expr) else None
@@ -126,7 +128,7 @@ class Equation:
         >>> equation.place_of(0), equation.place_of(1)
         (('layer.backward(dz)', True), ('layer.grads', False))
         """
-        body = ast.parse(self.call).body
+        body = tree_of(self.call).body
         last = body[-1]
         assert isinstance(last, ast.Expr)
         node, template = last.value, self.template
@@ -231,10 +233,10 @@ def _numbers(template: Template) -> list[int]:
 @functools.lru_cache(maxsize=1024)
 def _compiled(call: str, names: tuple[str, ...]) -> types.CodeType:
     """The code of a function with these parameters that evaluates a call."""
-    body = ast.parse(call).body
+    body = tree_of(call).body
     last = body[-1]
     assert isinstance(last, ast.Expr)
-    function = ast.parse(f"def call({', '.join(names)}): pass")
+    function = tree_of(f"def call({', '.join(names)}): pass")
     definition = function.body[0]
     assert isinstance(definition, ast.FunctionDef)
     definition.body = [*body[:-1], ast.copy_location(ast.Return(last.value), last)]
@@ -243,4 +245,4 @@ def _compiled(call: str, names: tuple[str, ...]) -> types.CodeType:
 
 
 def _walk(code: str) -> Iterator[ast.AST]:
-    return ast.walk(ast.parse(code))
+    return ast.walk(tree_of(code))

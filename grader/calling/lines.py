@@ -15,6 +15,8 @@ from typing import Any, TypeGuard
 import numpy as np
 import torch
 
+from grader.trees import tree_of
+
 __all__ = ["Lines", "names_changed"]
 
 _VIEWS = ("diagonal", "permute", "ravel", "reshape", "squeeze", "swapaxes", "t", "transpose", "unsqueeze", "view")
@@ -76,7 +78,7 @@ class Lines:
     @staticmethod
     def in_function(code: str, name: str, targets: Sequence[str]) -> Lines:
         """The body of a function, as lines."""
-        function = next(n for n in ast.parse(code).body if isinstance(n, ast.FunctionDef) and n.name == name)
+        function = next(n for n in tree_of(code).body if isinstance(n, ast.FunctionDef) and n.name == name)
         return Lines([(f"<{name}>", ast.Module(function.body, []))], targets)
 
     def run(

@@ -10,6 +10,7 @@ from typing import Any
 from IPython.core.getipython import get_ipython
 
 from grader.checking.check import check
+from grader.trees import tree_of
 
 __all__ = ["derive"]
 
@@ -34,5 +35,5 @@ def derive(line: str, cell: str) -> None:
 
 
 def _gradients(code: str) -> list[str]:
-    defined = [node.name for node in ast.parse(code).body if isinstance(node, ast.FunctionDef)]
+    defined = [node.name for node in tree_of(code).body if isinstance(node, ast.FunctionDef)]
     return [name for name in dict.fromkeys(defined) if name.startswith("grad_")]

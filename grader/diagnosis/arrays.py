@@ -12,6 +12,8 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from grader.trees import expression_of
+
 __all__ = ["for_arrays", "with_methods"]
 
 _MODULES = ("np", "numpy")
@@ -94,7 +96,7 @@ def _called(template: str) -> Callable[[ast.expr, ast.Call], ast.expr]:
 
     def write(receiver: ast.expr, node: ast.Call) -> ast.expr:
         parts = {"R": f"({ast.unparse(receiver)})", "A": ast.unparse(node.args[0]) if node.args else ""}
-        return ast.parse(re.sub(r"\b[RA]\b", lambda found: parts[found[0]], template), mode="eval").body
+        return expression_of(re.sub(r"\b[RA]\b", lambda found: parts[found[0]], template))
 
     return write
 
@@ -105,7 +107,7 @@ def _with_two(template: str) -> Callable[[ast.expr, ast.Call], ast.expr]:
     def write(receiver: ast.expr, node: ast.Call) -> ast.expr:
         first, second = node.args[:2]
         parts = {"R": f"({ast.unparse(receiver)})", "A": ast.unparse(first), "B": ast.unparse(second)}
-        return ast.parse(re.sub(r"\b[RAB]\b", lambda found: parts[found[0]], template), mode="eval").body
+        return expression_of(re.sub(r"\b[RAB]\b", lambda found: parts[found[0]], template))
 
     return write
 

@@ -25,6 +25,7 @@ from grader.diagnosis.plain import plain_code
 from grader.diagnosis.projection import Projection, Tensors, agrees, project
 from grader.reference.answers import answer_of, in_float64
 from grader.reference.cases import Case, build_cases
+from grader.trees import tree_of
 
 __all__ = ["EvaluatedMutant", "bank", "evaluate", "mutants_of", "solution_of", "survives"]
 
@@ -101,7 +102,7 @@ def mutants_of(assignment: Assignment, exercise: Exercise, case: Case, *, pairs:
         equation = Equation.of(exercise.equation)
         given = [
             (parameter, names)
-            for function in ast.walk(ast.parse(code))
+            for function in ast.walk(tree_of(code))
             if isinstance(function, ast.FunctionDef)
             for parameter, names in equation.given_to(function.name, _parameters(function)).items()
         ]

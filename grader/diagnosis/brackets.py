@@ -8,6 +8,7 @@ import ast
 from collections.abc import Iterator, Sequence
 
 from grader.diagnosis.syntax import factors_of
+from grader.trees import tree_of
 
 __all__ = ["with_other_brackets", "without_brackets"]
 
@@ -28,7 +29,7 @@ def with_other_brackets(statement: ast.stmt) -> Iterator[ast.stmt]:
             f"{text[:closes]}{text[closes + 1 : end]}){text[end:]}",
         ):
             try:
-                (found,) = ast.parse(other).body
+                (found,) = tree_of(other).body
             except (SyntaxError, ValueError):
                 continue
             if (plain := ast.unparse(found)) not in known:

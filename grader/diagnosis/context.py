@@ -4,7 +4,6 @@ Recognises mistakes in what a function depends on: data of the notebook, a fixed
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator, Sequence
 
@@ -16,6 +15,7 @@ from grader.diagnosis.syntax import is_called_like_a_size
 from grader.diagnosis.whole import adds_to_entries
 from grader.model import Outcome
 from grader.notebook.written import features_of
+from grader.trees import tree_of
 
 __all__ = [
     "changes_outside",
@@ -117,7 +117,7 @@ def set_in_loop(evidence: Evidence) -> Iterator[Explanation]:
     """The function sets entries in a loop where the solution adds to them, and returns zeros where it should."""
     solution = evidence.assignment.solution_code.get(evidence.exercise.name, "")
     target = evidence.wrong_target
-    if not evidence.written.set_in_loop or not adds_to_entries(ast.parse(solution)):
+    if not evidence.written.set_in_loop or not adds_to_entries(tree_of(solution)):
         return
     pairs = [(output.tensors[target], output.case.expected[target]) for output in evidence.outputs]
     if all(got.shape == right.shape and bool((got[right == 0] == 0).all()) and bool(got.any()) for got, right in pairs):

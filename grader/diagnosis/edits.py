@@ -37,6 +37,7 @@ from grader.diagnosis.syntax import (
     parsed,
 )
 from grader.diagnosis.terms import edits_of_sum, scaled
+from grader.trees import expression_of
 
 __all__ = ["edited_everywhere", "edits_of", "replaced"]
 
@@ -95,7 +96,7 @@ def _edits_of_addition(node: ast.AugAssign) -> Iterator[Alternative]:
             kind, count = (
                 ("count_for_one", f"len({ast.unparse(node.target.value)})") if is_one else ("one_for_count", "1")
             )
-            yield kind, ast.AugAssign(node.target, node.op, ast.parse(count, mode="eval").body), ""
+            yield kind, ast.AugAssign(node.target, node.op, expression_of(count)), ""
     for other in in_every_row(node.target):
         yield "set_in_every_row", ast.AugAssign(other, node.op, node.value), first_name(node.target)
     yield from _edits_of_brackets(node)
@@ -313,7 +314,7 @@ def _overwrites(node: ast.Call, function: ast.Attribute) -> Iterator[Alternative
     receiver = function.value
     if function.attr == "at" and isinstance(receiver, ast.Attribute) and receiver.attr == "add" and len(node.args) == 3:
         d, i, s = map(ast.unparse, node.args)  # d[i] += s, as an expression
-        yield "overwrite", ast.parse(f"{d}.__setitem__({i}, {d}[{i}] + {s})", mode="eval").body, ""
+        yield "overwrite", expression_of(f"{d}.__setitem__({i}, {d}[{i}] + {s})"), ""
     if function.attr in OVERWRITES:
         instead = ast.Attribute(receiver, OVERWRITES[function.attr], ast.Load())
         if function.attr.startswith("index_add") and len(node.args) == 3:

@@ -4,7 +4,6 @@ Everything that is known about one wrong exercise: what the recognisers decide f
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 import functools
 from typing import TypeVar
@@ -21,6 +20,7 @@ from grader.model import Outcome
 from grader.notebook.scope import Scope
 from grader.notebook.written import Written, written_in
 from grader.reference.networks import network_names
+from grader.trees import tree_of
 
 T = TypeVar("T")
 
@@ -118,7 +118,7 @@ class Evidence:
     def solution(self) -> Written:
         """What stands in the solution; nothing is known of it if there is none, as in a student's own check."""
         code = self.assignment.solution_code.get(self.exercise.name, "")
-        return written_in(ast.parse(code)) if code else Written()
+        return written_in(tree_of(code)) if code else Written()
 
     @functools.cached_property
     def are_zeros(self) -> bool:

@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from grader.diagnosis.syntax import Alternative, first_name, integer_in, is_called_like_a_size, number, parsed
+from grader.trees import expression_of
 
 __all__ = [
     "OF_TENSORS",
@@ -58,9 +59,9 @@ def edits_of_argument(node: ast.Name, arguments: Sequence[str]) -> Iterator[Alte
     for name in arguments:
         if name != node.id:
             yield "wrong_operand", ast.Name(name, ast.Load()), name
-            yield "operand_added", ast.parse(f"({node.id} + {name})", mode="eval").body, name
+            yield "operand_added", expression_of(f"({node.id} + {name})"), name
     for kind, code in _CHANGES:
-        yield kind, ast.parse(code.replace("X", node.id), mode="eval").body, node.id
+        yield kind, expression_of(code.replace("X", node.id)), node.id
 
 
 def edits_before_sum(product: ast.BinOp, arguments: Sequence[str]) -> Iterator[Alternative]:

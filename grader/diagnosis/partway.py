@@ -24,6 +24,7 @@ from grader.diagnosis.wording import observation
 from grader.execution.calls import Returned
 from grader.reference.answers import answer_of, in_float64
 from grader.reference.cases import Case
+from grader.trees import tree_of
 
 __all__ = ["Probed", "partway", "values_in", "with_probes"]
 
@@ -66,7 +67,7 @@ def partway(assignment: Assignment, exercise: Exercise, calls: Sequence[Returned
 def with_probes(solution: str, exercise: Exercise) -> tuple[CodeType, Probed]:
     """The code of a solution with probes in it."""
     probed = Probed(exercise.arguments)
-    tree = probed.visit(ast.parse(plain_code(solution, exercise.name)))
+    tree = probed.visit(tree_of(plain_code(solution, exercise.name)))
     return compile(ast.fix_missing_locations(tree), f"<probed {exercise.name}>", "exec"), probed
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import ast
 
 from grader.diagnosis.arrays import with_methods
+from grader.trees import tree_of
 
 __all__ = ["Root", "plain_code", "root_of"]
 
@@ -21,7 +22,7 @@ def plain_code(code: str, name: str) -> str:
 
 def root_of(code: str, name: str) -> Root:
     """The syntax tree of a function, or of all functions and classes of a cell, without docstrings and annotations."""
-    module: ast.Module = with_methods(ast.parse(code))
+    module: ast.Module = with_methods(tree_of(code))
     definitions = [node for node in module.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
     for node in ast.walk(module):
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and ast.get_docstring(node) is not None:
@@ -32,7 +33,7 @@ def root_of(code: str, name: str) -> Root:
                 argument.annotation = None
     if not definitions:  # straight lines
         lines = module.body[1:] if ast.get_docstring(module) is not None else module.body
-        function = ast.parse(f"def {name}(): pass").body[0]
+        function = tree_of(f"def {name}(): pass").body[0]
         assert isinstance(function, ast.FunctionDef)
         function.body = lines
         return function

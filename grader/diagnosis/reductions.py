@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 
 from grader.diagnosis.syntax import Alternative, first_name, integer_in, number, parsed
+from grader.trees import expression_of
 
 __all__ = ["REDUCTIONS", "edits_of_axis", "edits_of_reduction"]
 
@@ -69,7 +70,7 @@ def _one_for_all(node: ast.Call, receiver: ast.expr) -> Iterator[Alternative]:
                 keepdim = ", keepdim=True" if keeps else ""
                 name = first_name(receiver)
                 total = f"({one}).sum(({dropped},){keepdim})"
-                yield kind, ast.parse(total, mode="eval").body, name
+                yield kind, expression_of(total), name
 
 
 def _axes(node: ast.Call) -> list[ast.expr]:
@@ -94,7 +95,7 @@ def edits_of_axis(node: ast.Call, function: ast.Attribute, before: Sequence[ast.
     if keepdim:
         yield "drop_keepdim", ast.Call(function, node.args, [k for k in node.keywords if k.arg not in KEEPS]), ""
     for other in _OTHER_AXES.get(axis, ()) if axis is not None else ():
-        wrong_axis = ast.keyword("dim", ast.parse(repr(other), mode="eval").body)
+        wrong_axis = ast.keyword("dim", expression_of(repr(other)))
         yield "other_axis", ast.Call(function, list(before), [wrong_axis, *keepdim, *rest]), ""
     for several in (value.elts for value in axes if isinstance(value, ast.Tuple)):
         for left_out in several:
@@ -107,6 +108,6 @@ def edits_of_axis(node: ast.Call, function: ast.Attribute, before: Sequence[ast.
     if axis in (0, 1, -1) and keepdim and not before:  # sums of the rows, laid out as if they were those of the columns
         other, shape = (1, "(1, -1)") if axis == 0 else (0, "(-1, 1)")
         total = f"({ast.unparse(function)})({other}).reshape{shape}"
-        yield "other_axis", ast.parse(total, mode="eval").body, ""
+        yield "other_axis", expression_of(total), ""
     if axes and not before:
         yield "sum_of_everything", ast.Call(function, [], rest), ""

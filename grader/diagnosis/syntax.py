@@ -8,6 +8,8 @@ import ast
 import re
 from collections.abc import Iterator
 
+from grader.trees import expression_of
+
 __all__ = [
     "Alternative",
     "factors_of",
@@ -35,7 +37,7 @@ def parsed(template: str, **expressions: ast.expr) -> ast.expr:
     """
     texts = {name: f"({ast.unparse(expression)})" for name, expression in expressions.items()}
     text = re.sub(r"\(([A-Z])\)", lambda found: texts.get(found[1], found[0]), template)
-    return ast.parse(text, mode="eval").body
+    return expression_of(text)
 
 
 def filled(code: ast.expr, value: ast.expr) -> ast.expr:

@@ -8,7 +8,6 @@ for a diagnosis only: it decides no outcome and no points.
 
 from __future__ import annotations
 
-import ast
 import dataclasses
 from collections.abc import Sequence
 
@@ -22,6 +21,7 @@ from grader.execution.channel import Reply, Request
 from grader.notebook.read import Notebook
 from grader.notebook.scope import Scope, notebook_data
 from grader.reference.cases import Case
+from grader.trees import tree_of
 
 __all__ = ["confirm_reads", "rebind_key", "rebind_request"]
 
@@ -83,7 +83,7 @@ def confirm_reads(
 
 def _names_to_confirm(assignment: Assignment, scope: Scope) -> tuple[str, ...]:
     """The data of the notebook that the code names, except for constants of the network, such as `EPS`."""
-    constants = notebook_data([ast.parse(assignment.network)])
+    constants = notebook_data([tree_of(assignment.network)])
     return tuple(name for name in scope.reads if name not in constants)[:_MOST_NAMES]
 
 

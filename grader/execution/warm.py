@@ -70,6 +70,7 @@ OWN = (
     "reports",
     "shipped",
     "submitting",
+    "trees",
     "verdict",
     "version",
     "visibility",

@@ -27,6 +27,7 @@ from grader.harness.rebind import rebound
 from grader.harness.trace import AutogradTrace, sees_a_pass
 from grader.harness.wire import Message, pack
 from grader.modes import default_dtype
+from grader.trees import tree_of
 
 __all__ = ["Call", "NotebookState", "call_cases", "call_function"]
 
@@ -61,7 +62,7 @@ class NotebookState:
         found = []
         for file, _ in sorted(self.cells.items(), key=lambda entry: entry[1]):
             with contextlib.suppress(SyntaxError, ValueError, RecursionError):
-                found.append((file, ast.parse("".join(linecache.getlines(file)))))
+                found.append((file, tree_of("".join(linecache.getlines(file)))))
         return found
 
 

@@ -13,6 +13,8 @@ import re
 import warnings
 from collections.abc import Iterator
 
+from grader.trees import tree_of
+
 __all__ = ["TooComplexError", "check_depth", "defined_in", "parse_code"]
 
 _NAME = "/dev/null/cell"
@@ -57,9 +59,7 @@ def parse_code(code: str, *, flags: int = 0) -> ast.Module:
     check_depth(code)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the grader does not warn about a student's `is 0` or `\d`
-        tree = compile(code, _NAME, "exec", flags=ast.PyCF_ONLY_AST | flags, dont_inherit=True)
-    assert isinstance(tree, ast.Module)
-    return tree
+        return tree_of(code, filename=_NAME, flags=flags)
 
 
 def check_depth(code: str) -> None:

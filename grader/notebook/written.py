@@ -17,6 +17,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeGuard
 
+from grader.trees import tree_of
+
 __all__ = ["Written", "features_of", "written_in"]
 
 _MEANS = ("mean", "average", "AvgPool2d", "avg_pool2d")
@@ -145,7 +147,7 @@ class Written:
 @functools.lru_cache(maxsize=256)
 def features_of(code: str) -> Counter[str]:
     """How often each operation, name and number stands in some code of the assignment's."""
-    return Counter(_features(ast.walk(ast.parse(code))))
+    return Counter(_features(ast.walk(tree_of(code))))
 
 
 def written_in(node: ast.stmt | ast.Module) -> Written:

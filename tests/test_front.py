@@ -171,7 +171,12 @@ def test_the_judge_makes_the_same_report_as_one_process(open_folder: Path, place
 
 
 def memory_of(process: int) -> bytes:
-    """What a process has in memory that it may write to: its heap, stack, environment and buffers."""
+    """
+    What a process has in memory that it may write to: its heap, stack, environment and buffers.
+
+    Raises:
+        FileNotFoundError, ProcessLookupError: It has ended.
+    """
     content = bytearray()
     with Path(f"/proc/{process}/mem").open("rb", buffering=0) as memory:
         for line in Path(f"/proc/{process}/maps").read_text().splitlines():
@@ -196,7 +201,10 @@ def test_a_kernel_has_nothing_that_the_judge_was_told(open_folder: Path, place: 
     (warm,) = (child for child in psutil.Process(process.pid).children() if child.pid != judge.pid)
 
     told = memory_of(judge.pid)
-    others = [memory_of(pid) for pid in (warm.pid, *(child.pid for child in warm.children(recursive=True)))]
+    others = []
+    for each in (warm, *warm.children(recursive=True)):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # a process that looked around has ended
+            others.append(memory_of(each.pid))
     process.kill()
     process.communicate(timeout=60)
 

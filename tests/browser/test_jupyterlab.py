@@ -70,7 +70,7 @@ def address(tmp_path: Path) -> Iterator[str]:
 
 
 def wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(200):
+    for _ in range(600):
         assert server.poll() is None, "JupyterLab did not start"
         try:
             with urllib.request.urlopen(f"{url}/api", timeout=5):

@@ -52,7 +52,9 @@ def check(folder: Path) -> int:
         staff = sum(person.is_staff for person in everybody)
         for served in portal.served.values():
             due = f"due {served.offer.due.isoformat()}" if served.offer.due else "no due date"
-            say(f"  {served.id}: {len(served.assignment.exercises)} exercises, {served.max_points:g} points, {due}")
+            count = len(served.assignment.exercises)
+            exercises = f"{count} exercise" + "s" * (count != 1)
+            say(f"  {served.id}: {exercises}, {served.max_points:g} points, {due}")
         say(f"  People: {len(everybody) - staff} students, {staff} staff.")
         if not staff:
             say("  There are no staff yet: add a line with the role `staff` to the roster.")
@@ -94,8 +96,11 @@ def links(folder: Path, students: tuple[str, ...], is_staff: bool, is_all: bool,
             for person in everybody
             if person.student in students or (is_staff and person.is_staff) or (is_all and not person.is_staff)
         ]
+        if not chosen and (is_all or is_staff):
+            missing = " and ".join(["students"] * is_all + ["staff"] * is_staff)
+            raise UsageError(f"The roster has no {missing}.", "Write them into it, or name others.")
         if not chosen:
-            raise UsageError("There is nobody to make a link for.", "Name ids of the roster, or use --all or --staff.")
+            raise UsageError("Nobody is named.", "Name ids of the roster, or use --all or --staff.")
         base = (address or portal.course.address or "http://127.0.0.1:8642").rstrip("/")
         table = csv.writer(sys.stdout, lineterminator="\n")
         table.writerow(["student", "name", "email", "link"])

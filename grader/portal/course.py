@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from grader import shipped
 from grader.assignment.load import find_assignment, solutions_directory
 from grader.errors import UsageError
 
@@ -116,7 +117,7 @@ class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         Raises:
             UsageError: One of them does not exist.
         """
-        directory = folder / self.solutions if self.solutions else solutions_directory(None)
+        directory = folder / self.solutions if self.solutions else shipped.solutions()
         if not directory.is_dir():
             raise UsageError(f"There is no folder {directory}.", f"Correct `solutions` in {folder / FILE}.")
         return {offer.id: find_assignment(offer.id, solutions_directory(directory)) for offer in self.assignment}

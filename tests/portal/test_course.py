@@ -14,6 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from grader import shipped
+from grader.assignment.source import find_sources
 from grader.cli import main
 from grader.errors import UsageError
 from grader.portal.attempts import accept, attempts_of
@@ -83,6 +85,31 @@ def test_a_new_course_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "0 students, 1 staff" in said
     assert open_course(folder).title == 'Say "hello"'
     assert {"title", "assignment"} <= set(course_schema()["$defs"]["Course"]["properties"])
+
+
+def test_a_course_is_the_same_from_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without `solutions`, it has the grader's source notebooks, and not those that lie where a command runs."""
+    (tmp_path / "solutions").mkdir()
+    shutil.copy(shipped.solutions() / "convnet.md", tmp_path / "solutions" / "mine.md")
+    monkeypatch.chdir(tmp_path)
+
+    assert main(["course", "new", "course"]) == 0
+
+    sources = open_course(tmp_path / "course").sources(tmp_path / "course")
+    assert sources == find_sources(shipped.solutions())
+    assert main(["course", "new", "mine", "--solutions", "solutions"]) == 0
+    sources = open_course(tmp_path / "mine").sources(tmp_path / "mine")
+    assert sources == {"mine": tmp_path / "solutions" / "mine.md"}
+
+
+def test_links_for_nobody(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The message says who is missing."""
+    folder = write_course(tmp_path, roster="student,role\nprof,staff\n")
+
+    assert main(["course", "links", str(folder), "--all"]) == 2
+    assert "The roster has no students." in capsys.readouterr().err
+    assert main(["course", "links", str(folder)]) == 2
+    assert "Nobody is named." in capsys.readouterr().err
 
 
 def test_lateness_costs_by_the_day() -> None:

@@ -7,10 +7,10 @@ from __future__ import annotations
 import dataclasses
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-from grader.classroom.records import Entry
+from grader.classroom.records import Entry, Owner
 from grader.errors import UsageError
 from grader.files import write_atomically
 from grader.reports.cells import points
@@ -64,7 +64,7 @@ def fill_gradebook(path: Path, entries: Sequence[Entry], directory: Path, *, col
 
     Students are found by the platform's id, never by name. No column is added. A row stays the same if its id is
     unknown, if there is no submission, or if the grader failed; so does a cell with a word in it, such as `EX` for an
-    excused student. Notes say what stayed, and which points were replaced.
+    excused student. Notes say what stayed, which points were replaced, who has no mark, and whose mark has no row.
 
     Args:
         path: A gradebook exported by Canvas, or a grading worksheet exported by Moodle.
@@ -136,7 +136,9 @@ def _fill_canvas(
         found = found or next((by_sis[values[index]] for index in sis if values[index] in by_sis), None)
         if found is not None:
             filling.fill(row, found, who=values[identity])
-    return filling.filled, [*notes, *filling.notes()], place
+        elif values[identity].strip():
+            filling.without_mark.append(values[identity].strip())
+    return filling.filled, [*notes, *filling.notes([*by_id.values(), *by_sis.values()])], place
 
 
 def _is_points_possible(values: Sequence[str], identity: int) -> bool:
@@ -158,22 +160,34 @@ def _fill_moodle(
         values = sheet.values(row)
         match = MOODLE_ID.fullmatch(values[0])
         found = marks.get(match[1]) if match else None
-        if found is None or len(values) <= place:
+        if len(values) <= place:
+            continue
+        if found is None:
+            filling.without_mark += [values[0]] if match else []
             continue
         if may_change is not None and len(values) > may_change and values[may_change] == "No":
             locked += 1
+            filling.met.add(found.owner)
             continue
         if maximum is not None and len(values) > maximum and not notes:
             notes += _note_maximum(values[maximum], [found], header[place])
         filling.fill(row, found, who=values[0])
-    notes += filling.notes()
+    notes += filling.notes(marks.values())
     if locked:
-        notes.append(f"{locked} rows are locked in Moodle, and were not changed.")
+        rows = "1 row is locked in Moodle, and was" if locked == 1 else f"{locked} rows are locked in Moodle, and were"
+        notes.append(f"{rows} not changed.")
     return filling.filled, notes, place
 
 
 class _Filling:
-    """Fills the cells of one column: words stay, and points that were there are replaced and told."""
+    """
+    Fills the cells of one column: words stay, and points that were there are replaced and told.
+
+    Attributes:
+        filled: How many cells got points.
+        without_mark: Who stands in the gradebook and has no mark.
+        met: Whose marks belong to a row.
+    """
 
     def __init__(self, sheet: _Sheet, place: int) -> None:
         self._sheet = sheet
@@ -181,8 +195,11 @@ class _Filling:
         self._kept = list[str]()
         self._replaced = list[str]()
         self.filled = 0
+        self.without_mark = list[str]()
+        self.met = set[Owner]()
 
     def fill(self, row: int, entry: Entry, *, who: str) -> None:
+        self.met.add(entry.owner)
         old, new = self._sheet.values(row)[self._place].strip(), points(entry.report.score)
         number = _number(old)
         if number is None and old.strip("-\u2013\u2014"):
@@ -193,12 +210,17 @@ class _Filling:
         self._sheet.rows[row][self._place] = _cell(self._sheet.rows[row][self._place], new)
         self.filled += 1
 
-    def notes(self) -> Iterator[str]:
-        """What happened to cells that were not empty, in sentences."""
+    def notes(self, marks: Iterable[Entry]) -> Iterator[str]:
+        """What happened to cells that were not empty, who has no mark, and whose mark has no row, in sentences."""
         if self._kept:
             yield f"Cells with a word in them stay as they are ({_first(self._kept)})."
         if self._replaced:
             yield f"Cells with other points in them were replaced ({_first(self._replaced)})."
+        if self.without_mark:
+            yield f"Cells of people without a mark stay as they are ({_first(self.without_mark)})."
+        rowless = [entry.owner.student for entry in marks if entry.owner not in self.met]
+        if rowless:
+            yield f"Marks of people who are not in this gradebook were left out ({_first(rowless)})."
 
 
 def _first(examples: Sequence[str]) -> str:

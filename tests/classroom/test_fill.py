@@ -41,12 +41,15 @@ def filled(tmp_path: Path, text: str, column: str | None = None, entries: list =
 
 
 def test_a_gradebook_from_canvas(tmp_path: Path) -> None:
-    """A row stays the same if the grader failed or the student is unknown."""
+    """A row stays the same if the grader failed or the student is unknown. Nobody is left out silently."""
     text, rows, notes = filled(tmp_path, CANVAS, "mnist (11)")
 
     assert text == CANVAS.replace('""A""",,', '""A""",10.00,')
     assert rows == 1
-    assert notes == ()
+    assert notes == (
+        "Cells of people without a mark stay as they are (4022; 4099).",
+        "Marks of people who are not in this gradebook were left out (4023).",
+    )
 
 
 def test_the_column_must_be_clear(tmp_path: Path) -> None:
@@ -84,7 +87,10 @@ def test_a_worksheet_from_moodle(tmp_path: Path) -> None:
 
     assert text == MOODLE.replace("Submitted,,10.00,Yes", "Submitted,8.00,10.00,Yes")
     assert rows == 1
-    assert "1 rows are locked" in notes[0]
+    assert notes == (
+        "Cells of people without a mark stay as they are (Participant 3).",
+        "1 row is locked in Moodle, and was not changed.",
+    )
 
 
 @pytest.mark.parametrize("content", [b"", b"a,b\n1,2\n", b"\xff\xfeS\0t\0", b'"', b"\n\n\n", b"Student,ID,x\n"])

@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import getpass
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from grader.commands.options import EXIT_FULL_MARKS, debug_option, for_grading, say
+from grader.commands.options import EXIT_FULL_MARKS, debug_option, for_grading, login_name, say
 from grader.reports.terminal import for_terminal
 
 if TYPE_CHECKING:
@@ -77,7 +76,7 @@ def adjust(
     chosen = [choice for choice in (student, table, withdraw, is_list or None) if choice is not None]
     if len(chosen) != 1:
         raise UsageError("Say exactly one thing to do.", "Name a STUDENT, or use --import, --list or --withdraw.")
-    who = by or _login()
+    who = by or login_name()
     with contextlib.closing(Gradebook(_existing(place))) as gradebook:
         if is_list:
             _show(decisions.list_decisions(gradebook))
@@ -111,13 +110,6 @@ def _existing(place: str) -> str:
     if not path.is_file():
         raise UsageError(f"There is no gradebook {path}.", "Name the folder that `grader batch` wrote with -g.")
     return str(path)
-
-
-def _login() -> str:
-    try:
-        return getpass.getuser()
-    except (OSError, KeyError):
-        return "unknown"
 
 
 def _show(decisions: Iterable[Decision]) -> None:

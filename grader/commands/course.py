@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from grader.commands.options import EXIT_FULL_MARKS, debug_option, say
+from grader.commands.options import EXIT_FULL_MARKS, debug_option, login_name, say
 
 __all__ = ["course"]
 
@@ -106,7 +106,7 @@ def links(folder: Path, students: tuple[str, ...], is_staff: bool, is_all: bool,
         table.writerow(["student", "name", "email", "link"])
         for person in chosen:
             lasts = dt.timedelta(days=days)
-            secret = make_link(connection, person, by=getpass.getuser(), now=portal.clock(), lasts=lasts)
+            secret = make_link(connection, person, by=login_name(), now=portal.clock(), lasts=lasts)
             table.writerow([person.student, person.name, person.email, f"{base}/sign-in/{secret}"])
     return EXIT_FULL_MARKS
 

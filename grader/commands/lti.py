@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from grader.commands.options import EXIT_FULL_MARKS, debug_option, say
+from grader.commands.options import EXIT_FULL_MARKS, debug_option, login_name, say
 from grader.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def _invite(open_tool: OpenTool) -> click.Command:
 
         with open_tool(folder) as tool:
             _say_if_out_of_reach(tool)
-            click.echo(make(tool, valid_for=dt.timedelta(days=days)))
+            click.echo(make(tool, by=login_name(), valid_for=dt.timedelta(days=days)))
         return EXIT_FULL_MARKS
 
     return invite
@@ -112,6 +112,7 @@ def _add(open_tool: OpenTool) -> click.Command:
                 deployments=deployment,
                 title=title,
                 is_change=change,
+                by=login_name(),
             )
         say(f"{added.title} is platform number {added.number}.")
         return EXIT_FULL_MARKS
@@ -150,7 +151,7 @@ def _deployment(open_tool: OpenTool) -> click.Command:
 
         with open_tool(folder) as tool:
             found = find_platform(tool, number)
-            add_deployment(tool, found.number, deployment_id)
+            add_deployment(tool, found.number, deployment_id, by=login_name())
         say(f"The deployment {deployment_id} of {found.title} may open the portal.")
         return EXIT_FULL_MARKS
 
@@ -170,8 +171,8 @@ def _keys(open_tool: OpenTool) -> click.Command:
         with open_tool(folder) as tool:
             public_keys(tool)
             if is_new:
-                make_key(tool)
-            if remove_old and not remove_old_keys(tool):
+                make_key(tool, by=login_name())
+            if remove_old and not remove_old_keys(tool, by=login_name()):
                 say("No key is old enough: one is removed when its successor has signed for two days.")
             for kid, signs_from in key_dates(tool):
                 say(f"  {kid} signs from {signs_from:%Y-%m-%d %H:%M} UTC")
@@ -192,7 +193,7 @@ def _scores(open_tool: OpenTool) -> click.Command:
 
         with open_tool(folder) as tool:
             if resend is not None:
-                if not send_again(tool, resend):
+                if not send_again(tool, resend, by=login_name()):
                     raise UsageError(f"There is no such score with the number {resend}.", "Look at the list.")
                 say("It is sent within a minute, while the portal runs.")
                 return EXIT_FULL_MARKS

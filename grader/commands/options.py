@@ -1,10 +1,11 @@
 """
-What several commands share: options, exit codes, and how they talk to people.
+What several commands share: options, exit codes, how they talk to people, and who these are.
 """
 
 from __future__ import annotations
 
 import functools
+import getpass
 from collections.abc import Callable
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -27,6 +28,7 @@ __all__ = [
     "for_grading",
     "format_option",
     "hidden_seed_option",
+    "login_name",
     "output_option",
     "quiet_option",
     "release_option",
@@ -56,6 +58,14 @@ def for_grading(command: Callable[_P, _R]) -> Callable[_P, _R]:
 def say(text: str) -> None:
     """Print a text for people, on stderr. Nothing in it controls a terminal or is a command to a job's log."""
     click.echo(lines_for_terminal(text), err=True)
+
+
+def login_name() -> str:
+    """The login of whoever runs a command, for what is noted of it; `unknown` where the system has no name for them."""
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return "unknown"
 
 
 solutions_option = click.option(

@@ -24,6 +24,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from grader.portal.audit import note
 from grader.portal.lti.tables import CELLS, ITEMS, SCORES, insert_if_new
 from grader.portal.lti.tool import Tool, is_writable
 
@@ -164,9 +165,14 @@ def _is_same(latest: Any, values: Mapping[str, Any]) -> bool:
     return latest is not None and all(getattr(latest, name) == value for name, value in values.items())
 
 
-def resend(tool: Tool, number: int) -> bool:
+def resend(tool: Tool, number: int, *, by: str) -> bool:
     """
     Send a score although the platform has a newer one, or refused it: somebody looked at it and decided so.
+
+    Args:
+        tool: This portal.
+        number: The score's.
+        by: Who decided, for the audit trail.
 
     Returns:
         Whether it waits now. A score that is no longer the latest is not sent again.
@@ -185,7 +191,10 @@ def resend(tool: Tool, number: int) -> bool:
     }
     again = sa.update(SCORES).where(chosen).values(**fresh)
     with tool.database.begin() as connection:
-        return connection.execute(again).rowcount == 1
+        if connection.execute(again).rowcount != 1:
+            return False
+        note(connection, by=by, what="sent again", about=f"score {number}", now=now)
+    return True
 
 
 def entries(

@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -21,6 +21,7 @@ from joserfc.jwk import RSAKey
 from joserfc.util import urlsafe_b64decode
 
 from grader.errors import UsageError
+from grader.portal.audit import note
 from grader.portal.lti.refusals import PlatformFailure, Refused
 from grader.portal.lti.tables import DEPLOYMENTS, PLATFORMS, insert_if_new
 from grader.portal.lti.tool import Tool
@@ -77,6 +78,7 @@ def add_platform(
     authorization_address: str,
     token_address: str,
     keys_address: str,
+    by: str,
     title: str = "",
     token_audience: str = "",
     deployments: Iterable[str] = (),
@@ -93,6 +95,7 @@ def add_platform(
         authorization_address: Where a login goes on.
         token_address: Where access tokens come from.
         keys_address: Where its public keys are.
+        by: Who adds or changes it, for the audit trail; the host of a platform that registers itself.
         title: Its name for people; its host if empty.
         token_audience: Whom a request for a token addresses, if not the token's address.
         deployments: Those that may open the portal. Without any, the first launch decides.
@@ -119,8 +122,9 @@ def add_platform(
         "expects_deployment": not found,
     }
     chosen = sa.and_(PLATFORMS.c.issuer == issuer, PLATFORMS.c.client_id == client_id)
+    now, what = tool.clock(), "platform registered" if is_registered_by_itself else "platform added"
     with tool.database.begin() as connection:
-        if not insert_if_new(connection, PLATFORMS, ["issuer", "client_id"], **values, added_at=tool.clock()):
+        if not insert_if_new(connection, PLATFORMS, ["issuer", "client_id"], **values, added_at=now):
             if not is_change:
                 raise UsageError(
                     f"The client {client_id} of {issuer} is known already.",
@@ -129,9 +133,13 @@ def add_platform(
             del values["expects_deployment"]
             fetched = {"keys": None, "keys_fetched_at": None, "keys_tried_at": None}
             connection.execute(sa.update(PLATFORMS).where(chosen).values(values | fetched))
+            what = "platform changed"
         number = connection.execute(sa.select(PLATFORMS.c.number).where(chosen)).scalar_one()
+        addresses = f"login {authorization_address}, token {token_address}, keys {keys_address}"
+        about = f"platform {number}: client {client_id} of {issuer}; {addresses}"
+        note(connection, by=by, what=what, about=about, now=now)
         for deployment in found:
-            _insert_deployment(connection, number, deployment)
+            _allow(connection, number, deployment, by=by, now=now)
     return find_platform(tool, number)
 
 
@@ -140,15 +148,25 @@ def _check_address(address: str) -> None:
         raise UsageError(f"{address[:200]!r} is not an https address.", "Copy it from the platform once more.")
 
 
-def add_deployment(tool: Tool, platform: int, deployment_id: str) -> None:
-    """Allow a deployment of a platform to open the portal."""
+def add_deployment(tool: Tool, platform: int, deployment_id: str, *, by: str) -> None:
+    """
+    Allow a deployment of a platform to open the portal.
+
+    Args:
+        tool: This portal.
+        platform: The platform's number.
+        deployment_id: What the platform calls the deployment.
+        by: Who allows it, for the audit trail.
+    """
     with tool.database.begin() as connection:
-        _insert_deployment(connection, platform, deployment_id)
+        _allow(connection, platform, deployment_id, by=by, now=tool.clock())
 
 
-def _insert_deployment(connection: sa.Connection, platform: int, deployment_id: str) -> None:
+def _allow(connection: sa.Connection, platform: int, deployment_id: str, *, by: str, now: datetime) -> None:
     unique = ["platform", "deployment_id"]
-    insert_if_new(connection, DEPLOYMENTS, unique, platform=platform, deployment_id=deployment_id)
+    if insert_if_new(connection, DEPLOYMENTS, unique, platform=platform, deployment_id=deployment_id):
+        about = f"deployment {deployment_id} of platform {platform}"
+        note(connection, by=by, what="deployment allowed", about=about, now=now)
 
 
 def deployments_of(tool: Tool, platform: Platform) -> list[str]:
@@ -167,7 +185,7 @@ def knows_deployment(tool: Tool, platform: Platform, deployment_id: str) -> bool
         expecting = sa.and_(PLATFORMS.c.number == platform.number, PLATFORMS.c.expects_deployment)
         if connection.execute(sa.update(PLATFORMS).where(expecting).values(expects_deployment=False)).rowcount != 1:
             return False
-        _insert_deployment(connection, platform.number, deployment_id)
+        _allow(connection, platform.number, deployment_id, by=f"platform {platform.number}", now=tool.clock())
         return True
 
 

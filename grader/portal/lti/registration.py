@@ -16,6 +16,7 @@ from urllib.parse import urlencode, urlsplit
 import sqlalchemy as sa
 
 from grader.errors import UsageError
+from grader.portal.audit import note
 from grader.portal.lti.platforms import Platform, add_platform
 from grader.portal.lti.refusals import PlatformFailure, Refused
 from grader.portal.lti.tables import INVITATIONS
@@ -45,13 +46,21 @@ PLACEMENTS = ["assignment_selection", "link_selection"]
 CLAIMS = ["iss", "sub", "name", "email"]
 
 
-def invite(tool: Tool, *, valid_for: timedelta = VALID_FOR) -> str:
-    """An address that an administrator gives to one platform, to register the portal."""
-    code = make_secret()
+def invite(tool: Tool, *, by: str, valid_for: timedelta = VALID_FOR) -> str:
+    """
+    An address that an administrator gives to one platform, to register the portal.
+
+    Args:
+        tool: This portal.
+        by: Who invites, for the audit trail.
+        valid_for: How long it can be used.
+    """
+    code, now = make_secret(), tool.clock()
+    until = now + valid_for
     with tool.database.begin() as connection:
-        connection.execute(
-            sa.insert(INVITATIONS).values(code_sha256=digest(code), expires_at=tool.clock() + valid_for, tries=0)
-        )
+        connection.execute(sa.insert(INVITATIONS).values(code_sha256=digest(code), expires_at=until, tries=0))
+        about = f"one platform, until {until:%Y-%m-%d %H:%M} UTC"
+        note(connection, by=by, what="platform invited", about=about, now=now)
     return f"{tool.base}/lti/register?{urlencode({'code': code})}"
 
 
@@ -156,6 +165,7 @@ def _exchange(tool: Tool, address: str, token: str) -> Platform:
         keys_address=keys,
         deployments=[deployment] if isinstance(deployment, str) and is_writable(deployment) and deployment else [],
         is_registered_by_itself=True,
+        by=shown(address),
     )
 
 

@@ -14,7 +14,6 @@ from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 from grader.portal.access import start_session
-from grader.portal.audit import note
 from grader.portal.lti.deeplinks import Choice
 from grader.portal.lti.launch import Launch
 from grader.portal.lti.lineitems import reserve_item
@@ -167,10 +166,7 @@ class _Pages:
 
     def send_again(self, visit: Visit, form: FormData) -> Response:
         """Send a mark although the platform has another one: somebody looked at it."""
-        number = _number(form)
-        if resend(self._tool, number):
-            with visit.portal.begin() as connection:
-                note(connection, by=visit.staff.student, what="sent again", about=f"score {number}", now=visit.now)
+        if resend(self._tool, _number(form), by=visit.staff.student):
             self._wake()
         return RedirectResponse("/platforms", 303)
 

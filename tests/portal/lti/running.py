@@ -33,6 +33,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
+from grader.portal.audit import acts
 from grader.portal.lti.deeplinks import Choice
 from grader.portal.lti.launch import Launch
 from grader.portal.lti.platforms import Platform, add_platform
@@ -40,6 +41,7 @@ from grader.portal.lti.routes import lti_routes
 from grader.portal.lti.tables import METADATA
 from grader.portal.lti.tool import CLAIM, Tool
 from grader.portal.lti.web import Answer, Web, is_public, open_client, resolve
+from grader.portal.tables import AUDIT
 from tests.postgresql import PROGRAMS, Server
 
 LMS = "lms.test"
@@ -149,6 +151,12 @@ class Network:
         return address in self.public or is_public(address)
 
 
+def acts_of(tool: Tool, *, most: int = 10) -> list[tuple[str, str, str]]:
+    """The newest lines of the audit trail, the oldest of them first: who did what, and about what."""
+    with tool.database.begin() as connection:
+        return [(act.by, act.what, act.about) for _, act in reversed(acts(connection, most=most))]
+
+
 class CrashingWeb(Web):
     """Sends requests, and crashes when one of a kind has arrived: by default a score."""
 
@@ -181,6 +189,7 @@ class Served:
 @contextlib.contextmanager
 def served_tool(certificates: Certificates, database: sa.Engine, *, title: str = "Gradients") -> Iterator[Served]:
     METADATA.create_all(database)
+    AUDIT.create(database, checkfirst=True)
     clock, network = Clock(), Network()
     with open_client(verify=certificates.trusting()) as client:
         web = Web(client, find_addresses=network.find, allows=network.allows)
@@ -259,6 +268,7 @@ class FakePlatform:
             "token_address": f"{self.base}/token",
             "keys_address": f"{self.base}/jwks",
             "deployments": ["deployment-1"],
+            "by": "test",
         }
         return add_platform(tool, **(values | changes))
 

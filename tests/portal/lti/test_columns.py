@@ -394,7 +394,7 @@ def test_a_platform_that_has_every_column_and_takes_no_score(served: Served, too
         deliver_due(tool)
         assert (entries(tool)[0].state, find_items(tool)) == (state, found)
         served.clock.move(minutes=1)
-    assert resend(tool, number)
+    assert resend(tool, number, by="prof")
     deliver_due(tool)
 
     assert (find_items(tool), gradebook.made) == (1, 1)

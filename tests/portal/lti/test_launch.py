@@ -26,6 +26,7 @@ from tests.portal.lti.running import (
     Claims,
     FakePlatform,
     Served,
+    acts_of,
     finish,
     form_of,
     launch,
@@ -478,7 +479,10 @@ def test_the_first_deployment_is_remembered(served: Served, platform: FakePlatfo
             answers.append(finish(browser, served, platform.sign(claims), started["state"]).status_code)
 
     assert answers == [200, 403, 200]
-    assert [known.expects_deployment for known in platforms(served.tool) if known.client_id == "client-8"] == [False]
+    (known,) = (each for each in platforms(served.tool) if each.client_id == "client-8")
+    assert not known.expects_deployment
+    act = (f"platform {known.number}", "deployment allowed", f"deployment d1 of platform {known.number}")
+    assert [each for each in acts_of(served.tool) if each[0] == act[0]] == [act]
 
 
 def deep(**settings: Any) -> Callable[[Claims], Any]:

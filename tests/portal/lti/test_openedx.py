@@ -82,6 +82,7 @@ def openedx(running: Served, certificates: Certificates, tmp_path_factory: pytes
                 token_address=f"{service}/token/{state['passport']}",
                 keys_address=f"{service}/public_keysets/{state['passport']}",
                 deployments=["1"],
+                by="test",
             )
             yield OpenEdx(base, known)
         finally:
@@ -177,7 +178,7 @@ def test_scores_arrive(served: Served, openedx: OpenEdx) -> None:
     (conflict,) = entries(tool, [State.CONFLICT])
     assert conflict.reason == "The platform has another score that is newer: 7 of 7.5."
     served.clock.move(seconds=10)
-    assert resend(tool, conflict.number)
+    assert resend(tool, conflict.number, by="prof")
     deliver_due(tool)
     assert entries(tool, [State.CONFLICT]) == []
     assert openedx.get("state")["scores"][0]["score_given"] == 2

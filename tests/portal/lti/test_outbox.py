@@ -27,6 +27,7 @@ from tests.portal.lti.running import (
     CrashingWeb,
     FakePlatform,
     Served,
+    acts_of,
     json_of,
     launch,
     open_empty,
@@ -186,7 +187,7 @@ def test_given_up_after_two_weeks(served: Served, column: Column) -> None:
     assert column.entry(number).reason == "Given up after 14 days. The platform answered with status 503."
     assert len(column.posted()) == 4
     column.answer(status(200))
-    assert resend(column.tool, number)
+    assert resend(column.tool, number, by="prof")
     deliver_due(column.tool)
     assert column.entry(number).state is State.DELIVERED
 
@@ -284,10 +285,12 @@ def test_a_conflict_holds_newer_marks_until_somebody_decides(served: Served, col
     assert column.states() == [("a", State.SUPERSEDED), ("b", State.CONFLICT)]
     assert "4 of 4" in column.entry(second).reason
 
-    assert not resend(column.tool, first)
-    assert resend(column.tool, second)
+    trail = acts_of(column.tool, most=100)
+    assert not resend(column.tool, first, by="prof")
+    assert resend(column.tool, second, by="prof")
     assert deliver_due(column.tool) == 1
-    assert not resend(column.tool, second)
+    assert not resend(column.tool, second, by="prof")
+    assert acts_of(column.tool, most=len(trail) + 9) == [*trail, ("prof", "sent again", f"score {second}")]
     before, after = (datetime.fromisoformat(json_of(asked)["timestamp"]) for asked in column.posted())
     assert after > before
 

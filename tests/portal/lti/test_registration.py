@@ -21,6 +21,7 @@ from tests.portal.lti.running import (
     Asked,
     FakePlatform,
     Served,
+    acts_of,
     finish,
     form_of,
     json_of,
@@ -61,7 +62,7 @@ def register(served: Served, lms: FakePlatform, address: str = "", invitation: s
     """The platform opens the address that it was given, and somebody presses the button."""
     asked = {"openid_configuration": address or f"{lms.base}/configuration", "registration_token": "secret-token"}
     with served.browser() as browser:
-        page = browser.get(httpx.URL(invitation or invite(served.tool)).copy_merge_params(asked))
+        page = browser.get(httpx.URL(invitation or invite(served.tool, by="prof")).copy_merge_params(asked))
         if page.status_code != 200:
             return page
         action, fields = form_of(page)
@@ -70,7 +71,7 @@ def register(served: Served, lms: FakePlatform, address: str = "", invitation: s
 
 def test_a_platform_registers(served: Served, lms: FakePlatform) -> None:
     """Nothing is fetched before the button is pressed. Then both know each other, and a launch works."""
-    invitation = invite(served.tool)
+    invitation = invite(served.tool, by="prof")
     with served.browser() as browser:
         seen = browser.get(f"{invitation}&openid_configuration={lms.base}/configuration")
     assert LMS in seen.text
@@ -99,6 +100,12 @@ def test_a_platform_registers(served: Served, lms: FakePlatform) -> None:
         claims |= {"aud": "new-client", "https://purl.imsglobal.org/spec/lti/claim/deployment_id": "deployment-9"}
         assert finish(browser, served, lms.sign(claims), started["state"]).text == "welcome student-1"
 
+    invited, registered, deployment = acts_of(served.tool, most=3)
+    assert invited[:2] == ("prof", "platform invited")
+    assert registered[:2] == (LMS, "platform registered")
+    assert registered[2].startswith(f"platform {known.number}: client new-client of {lms.base}; ")
+    assert deployment == (LMS, "deployment allowed", f"deployment deployment-9 of platform {known.number}")
+
     again = register(served, lms, invitation=invitation)
     assert again.status_code == 403, "an invitation is for one platform"
     known_already = register(served, lms)
@@ -120,9 +127,9 @@ def test_a_platform_says_where_it_shows_a_choice(served: Served, lms: FakePlatfo
 
 def test_without_an_invitation_nothing_is_fetched(served: Served, lms: FakePlatform) -> None:
     """Nor with one that has expired, or after five attempts."""
-    old = invite(served.tool)
+    old = invite(served.tool, by="prof")
     served.clock.move(days=4)
-    tried = invite(served.tool)
+    tried = invite(served.tool, by="prof")
     lms.answers["/configuration"] = lambda asked: JSONResponse({}, status_code=404)
     assert [register(served, lms, invitation=tried).status_code for _ in range(6)] == [502] * 5 + [403]
     lms.asked.clear()
@@ -133,7 +140,7 @@ def test_without_an_invitation_nothing_is_fetched(served: Served, lms: FakePlatf
         posted = browser.post(
             f"{served.tool.base}/lti/register", data={"openid_configuration": f"{lms.base}/configuration"}
         )
-        empty = browser.get(invite(served.tool))
+        empty = browser.get(invite(served.tool, by="prof"))
 
     assert posted.status_code == 403
     assert "Give this address to your learning platform" in empty.text
@@ -292,7 +299,9 @@ def test_a_platform_that_is_entered_wrong(served: Served, changes: dict[str, Any
     before = platforms(served.tool)
 
     with pytest.raises(UsageError):
-        add_platform(served.tool, **({"issuer": f"https://{LMS}", "client_id": "c"} | addresses | changes))
+        add_platform(
+            served.tool, **({"issuer": f"https://{LMS}", "client_id": "c", "by": "test"} | addresses | changes)
+        )
 
     assert platforms(served.tool) == before
 

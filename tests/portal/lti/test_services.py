@@ -25,7 +25,7 @@ from grader.portal.lti.refusals import PlatformFailure
 from grader.portal.lti.roster import Member, read_roster
 from grader.portal.lti.services import pages
 from grader.portal.lti.tool import SCORE_SCOPE, Tool
-from tests.portal.lti.running import AGS, ROLE, Asked, CrashingWeb, FakePlatform, Served, json_of, launch
+from tests.portal.lti.running import AGS, ROLE, Asked, CrashingWeb, FakePlatform, Served, acts_of, json_of, launch
 
 
 @pytest.fixture
@@ -315,16 +315,21 @@ def test_our_keys_are_changed_without_a_gap(tool: Tool, served: Served) -> None:
     assert published == {old}
     assert all(set(key) == {"kty", "n", "e", "kid", "use", "alg"} for key in public_keys(tool)["keys"])
 
-    new = make_key(tool)
+    new = make_key(tool, by="prof")
     assert {key["kid"] for key in public_keys(tool)["keys"]} == {old, new}
     assert kid_of(sign(tool, {})) == old
     served.clock.move(hours=25)
     assert kid_of(sign(tool, {})) == new
-    assert remove_old_keys(tool) == []
+    assert remove_old_keys(tool, by="prof") == []
     served.clock.move(hours=46)
-    assert remove_old_keys(tool) == []
+    assert remove_old_keys(tool, by="prof") == []
     served.clock.move(hours=2)
-    assert remove_old_keys(tool) == [old]
+    assert remove_old_keys(tool, by="prof") == [old]
     assert {key["kid"] for key in public_keys(tool)["keys"]} == {new}
     served.clock.move(days=9)
-    assert remove_old_keys(tool) == []
+    assert remove_old_keys(tool, by="prof") == []
+    assert [act for act in acts_of(tool) if "signing key" in act[1]] == [
+        ("portal", "signing key made", old),
+        ("prof", "signing key made", new),
+        ("prof", "signing key removed", old),
+    ]

@@ -67,7 +67,7 @@ class Platform:
     is_registered_by_itself: bool
     """Then a stranger named its addresses, and they must be public ones."""
     expects_deployment: bool
-    """Whether the first launch says which deployment it is."""
+    """Whether the first launch says which deployment it is, since nobody has named one."""
 
 
 def add_platform(
@@ -150,7 +150,7 @@ def _check_address(address: str) -> None:
 
 def add_deployment(tool: Tool, platform: int, deployment_id: str, *, by: str) -> None:
     """
-    Allow a deployment of a platform to open the portal.
+    Allow a deployment of a platform to open the portal. The platform's first launch then adds no other one.
 
     Args:
         tool: This portal.
@@ -163,6 +163,8 @@ def add_deployment(tool: Tool, platform: int, deployment_id: str, *, by: str) ->
 
 
 def _allow(connection: sa.Connection, platform: int, deployment_id: str, *, by: str, now: datetime) -> None:
+    """Allow a deployment. From now on, no launch adds one."""
+    connection.execute(sa.update(PLATFORMS).where(PLATFORMS.c.number == platform).values(expects_deployment=False))
     unique = ["platform", "deployment_id"]
     if insert_if_new(connection, DEPLOYMENTS, unique, platform=platform, deployment_id=deployment_id):
         about = f"deployment {deployment_id} of platform {platform}"
@@ -177,7 +179,7 @@ def deployments_of(tool: Tool, platform: Platform) -> list[str]:
 
 
 def knows_deployment(tool: Tool, platform: Platform, deployment_id: str) -> bool:
-    """Whether a deployment may open the portal. The first one of a platform that expects one is remembered."""
+    """Whether a deployment may open the portal. The first one is remembered if the platform expects one."""
     known = sa.and_(DEPLOYMENTS.c.platform == platform.number, DEPLOYMENTS.c.deployment_id == deployment_id)
     with tool.database.begin() as connection:
         if connection.execute(sa.select(DEPLOYMENTS.c.number).where(known)).one_or_none() is not None:

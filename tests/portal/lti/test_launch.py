@@ -17,7 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from grader.portal.lti.platforms import platforms
+from grader.portal.lti.platforms import Platform, add_deployment, deployments_of, platforms
 from grader.portal.lti.tables import LOGINS
 from grader.portal.lti.tool import CLAIM, DEEP_LINKING
 from tests.portal.lti.running import (
@@ -466,23 +466,50 @@ def test_one_issuer_may_have_several_clients(served: Served, platform: FakePlatf
     assert first.person != second.person
 
 
+def launch_of(served: Served, platform: FakePlatform, client: str, deployment: str) -> httpx.Response:
+    """A whole launch of a client, from a deployment."""
+    with served.browser() as browser:
+        started = redirected(start(browser, served, platform, client_id=client))
+        claims = platform.claims(started, served.tool, served.clock().timestamp())
+        claims |= {"aud": client, f"{CLAIM}deployment_id": deployment}
+        return finish(browser, served, platform.sign(claims), started["state"])
+
+
 def test_the_first_deployment_is_remembered(served: Served, platform: FakePlatform) -> None:
     """Of a platform that was added without one. A second one is refused."""
     served.clock.move(days=4)
     platform.add_to(served.tool, client_id="client-8", deployments=[])
-    answers = []
-    for deployment in ("d1", "d2", "d1"):
-        with served.browser() as browser:
-            started = redirected(start(browser, served, platform, client_id="client-8"))
-            claims = platform.claims(started, served.tool, served.clock().timestamp())
-            claims |= {"aud": "client-8", f"{CLAIM}deployment_id": deployment}
-            answers.append(finish(browser, served, platform.sign(claims), started["state"]).status_code)
+
+    answers = [launch_of(served, platform, "client-8", deployment).status_code for deployment in ("d1", "d2", "d1")]
 
     assert answers == [200, 403, 200]
     (known,) = (each for each in platforms(served.tool) if each.client_id == "client-8")
     assert not known.expects_deployment
     act = (f"platform {known.number}", "deployment allowed", f"deployment d1 of platform {known.number}")
     assert [each for each in acts_of(served.tool) if each[0] == act[0]] == [act]
+
+
+NAMED: dict[str, Callable[[Served, FakePlatform, Platform], object]] = {
+    "by itself": lambda served, platform, known: add_deployment(served.tool, known.number, "d1", by="test"),
+    "with other addresses": lambda served, platform, known: platform.add_to(
+        served.tool, client_id=known.client_id, deployments=["d1"], is_change=True
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_after_a_deployment_was_named_no_launch_adds_one(served: Served, platform: FakePlatform, name: str) -> None:
+    """Also if the platform was added without one, and nobody has come from it yet."""
+    served.clock.move(days=5)
+    client = f"client whose deployment is named {name}"
+    known = platform.add_to(served.tool, client_id=client, deployments=[])
+    assert known.expects_deployment
+
+    NAMED[name](served, platform, known)
+
+    assert launch_of(served, platform, client, "d2").status_code == 403
+    assert launch_of(served, platform, client, "d1").status_code == 200
+    assert deployments_of(served.tool, known) == ["d1"]
 
 
 def deep(**settings: Any) -> Callable[[Claims], Any]:

@@ -47,6 +47,7 @@ class Progress:
         number: Counts the student's attempts at the assignment, from 1.
         state: `queued`, `running` or `done`.
         status: `graded`, `unreadable` or `grader_error`; empty before the result.
+        is_judged_again: Whether a new result will replace this one.
         place: In the queue, from 1; 0 if it does not wait.
         is_new: False if the same file was handed in before.
         mark: The score after what lateness costs; None if an older portal does not say.
@@ -60,6 +61,7 @@ class Progress:
     sha256: str
     state: str
     status: str
+    is_judged_again: bool
     place: int
     is_withheld: bool
     problem: str
@@ -96,6 +98,7 @@ def progress_of(answer: Mapping[str, Any]) -> Progress | None:
         sha256=text_in(answer, "sha256"),
         state=state,
         status=text_in(answer, "status"),
+        is_judged_again=answer.get("is_judged_again") is True,
         place=_count(answer.get("place")),
         is_withheld=answer.get("is_withheld") is True,
         problem=text_in(answer, "problem"),

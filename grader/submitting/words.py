@@ -11,6 +11,7 @@ __all__ = ["STILL_WAITING", "handed_in", "lines_of", "outcome", "receipt_of", "s
 
 LINE_LIMIT = 200
 SYMBOLS = {"right": "✓", "wrong": "✗", "open": "○", "unknown": "?"}
+JUDGED_AGAIN = "It is being judged again, so that may change: the attempt's page will show the new result."
 STILL_WAITING = "It is not graded yet. You need not wait: its page will show the result."
 
 
@@ -35,7 +36,12 @@ def whereabouts(progress: Progress) -> str:
 
 
 def outcome(progress: Progress) -> str:
-    """The result in a sentence."""
+    """The result in a sentence, and in another one that it is not the last, if it is not."""
+    said = _result(progress)
+    return f"{said} {JUDGED_AGAIN}" if progress.is_judged_again and not progress.is_withheld else said
+
+
+def _result(progress: Progress) -> str:
     if progress.status == "grader_error":
         return (
             "The grader failed at this attempt. That costs you neither points nor an attempt. Your instructor sees it, "

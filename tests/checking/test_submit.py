@@ -22,6 +22,7 @@ from grader.checking.submitted import Row, Submitted
 from grader.cli import main
 from grader.errors import UsageError
 from grader.portal.attempts import attempts_of
+from grader.submitting.progress import progress_of
 from grader.submitting.saved import UserPortal, save_portal
 from tests.conftest import ROOT, handed_in, submission_of
 from tests.served_portal import ServedPortal, served_portal
@@ -275,3 +276,15 @@ def test_what_a_portal_says_is_escaped() -> None:
 
     assert "<script>" not in html
     assert "\x1b" not in html + text
+
+
+def test_a_result_that_another_one_will_replace() -> None:
+    """It is shown, and that it may change."""
+    answer = {"id": 1, "number": 1, "state": "done", "status": "graded", "score": 9, "max_score": 10}
+    progress = progress_of({**answer, "is_judged_again": True})
+    assert progress is not None
+
+    shown = Submitted.of(progress, "https://a.example/attempts/1", first=progress)
+
+    assert shown.kind == "done"
+    assert all("9 of 10 points. It is being judged again" in text for text in (shown._repr_html_(), repr(shown)))

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,13 +22,22 @@ from typing import Any
 import httpx
 import nbformat
 import pytest
+import sqlalchemy as sa
 
+from grader.classroom.keys import Keys
+from grader.classroom.records import Graded, Owner
 from grader.errors import UsageError
+from grader.model import Report
 from grader.portal.access import revoke
 from grader.portal.arrangements import hold, let_go
+from grader.portal.attempts import attempts_of, find_attempt, finish, judge_again
+from grader.portal.people import PLATFORM
 from grader.portal.receipts import verify
+from grader.portal.tables import ATTEMPTS
+from grader.reports.json import report_to_dict
 from grader.submitting.saved import UserPortal
 from tests.conftest import ROOT, handed_in
+from tests.report_samples import perfect
 from tests.served_portal import ServedPortal, served_portal
 
 pytestmark = pytest.mark.xdist_group("served portal")
@@ -321,6 +331,49 @@ def test_without_a_wait_or_an_assignment(idle: ServedPortal, desk: Desk) -> None
     assert (unknown.returncode, "Open are: two_layer_mse, layernorm." in unknown.stderr) == (2, True)
     queued = desk.run("mine.py", "-a", "two_layer_mse", "--no-wait")
     assert (queued.returncode, len(queued.stderr.splitlines())) == (0, 3)
+
+
+def give_result(served: ServedPortal, number: int, report: Report) -> None:
+    """An attempt that waits gets this result."""
+    portal, key = served.portal, f"result of {number}"
+    with portal.begin() as connection:
+        attempt = find_attempt(connection, number)
+        assert attempt is not None
+        connection.execute(sa.update(ATTEMPTS).where(ATTEMPTS.c.id == number).values(state="running", holder="test"))
+        given = {"score": report.score, "max_score": report.max_score, "now": portal.clock()}
+        assert finish(connection, attempt, "test", result=key, status="graded", **given)
+    basis = portal.served[attempt.assignment].basis(portal.clock())
+    graded = Graded(report=json.dumps(report_to_dict(report)), page=zlib.compress(b""))
+    portal.gradebook.keep(Keys(key, "e"), Owner(PLATFORM, attempt.student), attempt.sha256, basis, graded)
+
+
+def test_a_result_that_another_one_will_replace(idle: ServedPortal, desk: Desk) -> None:
+    """The points that there are, and that they may change. Nobody waits for the others."""
+    key, file = idle.key("gil"), desk.folder / "gil.ipynb"
+    file.write_bytes(notebook())
+    desk.run("--portal", idle.address, "--key", key)
+    desk.run("gil.ipynb", "--no-wait")
+    with idle.portal.begin() as connection:
+        (attempt,) = attempts_of(connection, person=idle.person("gil").id)
+    give_result(idle, attempt.id, perfect())
+    address = f"{idle.address}/api/submissions/{attempt.id}?wait=20"
+
+    def said() -> tuple[int, str, bool]:
+        done = desk.run("gil.ipynb")
+        answer = httpx.get(address, headers=with_key(key)).json()
+        assert (answer["state"], answer["score"]) == ("done", 10)
+        return done.returncode, done.stderr.splitlines()[-1], answer["is_judged_again"]
+
+    assert said() == (0, "10 of 10 points.", False)
+    with idle.portal.begin() as connection:
+        assert judge_again(connection, [attempt.id]) == 1
+    again = (
+        "10 of 10 points. It is being judged again, so that may change: the attempt's page will show the new result."
+    )
+    assert said() == (0, again, True)
+    with idle.portal.begin() as connection:
+        hold(connection, "two_layer_mse", idle.person("gil"), by="max", now=idle.portal.clock())
+    assert desk.run("gil.ipynb").stderr.splitlines()[-1].startswith("The result is withheld")
 
 
 def test_a_key_that_does_not_count_is_not_saved(idle: ServedPortal, desk: Desk) -> None:

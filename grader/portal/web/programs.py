@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from grader.notebook.read import USED_LIMIT_BYTES
 from grader.portal.access import person_of_key
-from grader.portal.attempts import Attempt, Refusal, places_in_queue
+from grader.portal.attempts import DONE, Attempt, Refusal, places_in_queue
 from grader.portal.portal import EVERYTHING, topic_of
 from grader.portal.receipts import receipt
 from grader.portal.results import changes_since, result_for
@@ -95,7 +95,7 @@ async def _change(visit: Visit, state: str) -> None:
 
 
 def _is_awaited(answer: dict[str, Any], state: str) -> bool:
-    return answer["state"] != "done" and state in ("", answer["state"])
+    return answer["state"] != DONE and state in ("", answer["state"])
 
 
 def _wait(request: Request) -> float:
@@ -201,8 +201,9 @@ def _about(visit: Visit, attempt: Attempt, place: int | None) -> dict[str, Any]:
         "file": attempt.file,
         "sha256": attempt.sha256,
         "received": attempt.received_at.isoformat(),
-        "state": "done" if attempt.status else attempt.state,
+        "state": DONE if attempt.status else attempt.state,
         "status": attempt.status,
+        "is_judged_again": bool(attempt.status) and attempt.state != DONE,
         "place": place,
     }
 

@@ -34,6 +34,8 @@ LOOK_S = 30.0
 """How long it sleeps if nobody wakes it."""
 PAUSE_S = 1.0
 """How long it sleeps at least, so that a class that hands in is looked at once a second."""
+STOP_S = 5.0
+"""How long a platform may still take to answer when the portal stops."""
 
 _log = logging.getLogger("grader.portal")
 
@@ -116,10 +118,17 @@ class Passback:
         self._wake.set()
 
     def stop(self) -> None:
-        """End the thread. What is not sent stays in the outbox."""
+        """
+        End the thread. What is not sent stays in the outbox.
+
+        A platform that does not answer is left waiting after some seconds. Whether it has taken the score is not known
+        then: as after a crash, the next server sends it with the same timestamp again, once its lease has ended.
+        """
         self._stop.set()
         self._wake.set()
-        self._thread.join()
+        self._thread.join(STOP_S)
+        if self._thread.is_alive():
+            _log.warning("A learning platform does not answer. What was sent to it is sent again by the next server.")
 
     def _run(self) -> None:
         while not self._stop.is_set():
@@ -128,15 +137,18 @@ class Passback:
                 try:
                     step()
                 except Exception:  # platforms and databases may fail; marks are still there the next time
-                    _log.exception("Marks could not be sent, and are tried again in %g seconds.", LOOK_S)
+                    if not self._stop.is_set():  # otherwise nobody waited, and the database is closed by now
+                        _log.exception("Marks could not be sent, and are tried again in %g seconds.", LOOK_S)
+                if self._stop.is_set():
+                    return
             self._stop.wait(PAUSE_S)
             self._wake.wait(LOOK_S)
 
     def _find(self) -> None:
-        find_items(self._tool)
+        find_items(self._tool, is_over=self._stop.is_set)
 
     def _offer(self) -> None:
         offer_marks(self._portal, self._tool)
 
     def _deliver(self) -> None:
-        deliver_due(self._tool)
+        deliver_due(self._tool, is_over=self._stop.is_set)

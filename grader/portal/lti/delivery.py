@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any
@@ -54,7 +55,7 @@ class _Outcome:
     pause: timedelta = timedelta()
 
 
-def deliver_due(tool: Tool, *, most: int = 100) -> int:
+def deliver_due(tool: Tool, *, most: int = 100, is_over: Callable[[], bool] = lambda: False) -> int:
     """
     Send the scores that are due and whose column is known. Several processes may do this at once.
 
@@ -64,14 +65,15 @@ def deliver_due(tool: Tool, *, most: int = 100) -> int:
     Args:
         tool: This portal.
         most: How many to send to each platform.
+        is_over: Asked before each score. If so, it and those after it stay for the next time.
 
     Returns:
         How many were handled.
     """
-    return sum(_deliver_to(tool, platform, most) for platform in platforms(tool))
+    return sum(_deliver_to(tool, platform, most, is_over) for platform in platforms(tool))
 
 
-def _deliver_to(tool: Tool, platform: Platform, most: int) -> int:
+def _deliver_to(tool: Tool, platform: Platform, most: int, is_over: Callable[[], bool]) -> int:
     states = [State.WAITING.value, State.SENDING.value]
     due = sa.and_(SCORES.c.state.in_(states), SCORES.c.due_at <= tool.clock(), ITEMS.c.address.is_not(None))
     query = sa.select(SCORES).join(CELLS, CELLS.c.number == SCORES.c.cell).join(ITEMS, ITEMS.c.number == CELLS.c.item)
@@ -81,7 +83,7 @@ def _deliver_to(tool: Tool, platform: Platform, most: int) -> int:
         rows = connection.execute(query.limit(most)).all()
     handled = 0
     for row in rows:
-        claimed = _claim(tool, row)
+        claimed = None if is_over() else _claim(tool, row)
         if claimed is None:
             continue
         outcome = _send(tool, platform, claimed)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -115,12 +116,16 @@ def forget_item(tool: Tool, number: int, address: str) -> bool:
         return connection.execute(sa.update(ITEMS).where(ours, ITEMS.c.list_address != "").values(**lost)).rowcount == 1
 
 
-def find_items(tool: Tool) -> int:
+def find_items(tool: Tool, *, is_over: Callable[[], bool] = lambda: False) -> int:
     """
     Ask platforms for the columns that have no address yet, and have them made. Several processes may do this at once.
 
     What fails is tried again after a pause that grows, and its reason stands beside the scores that wait for it. A
     platform that fails is left alone until the next time, so that its time-outs do not add up.
+
+    Args:
+        tool: This portal.
+        is_over: Asked before each column. If so, it and those after it stay for the next time.
 
     Returns:
         How many columns were found or made.
@@ -131,7 +136,7 @@ def find_items(tool: Tool) -> int:
     found = 0
     failing: set[int] = set()
     for row in rows:
-        item = None if row.platform in failing else _claim(tool, row.number)
+        item = None if row.platform in failing or is_over() else _claim(tool, row.number)
         if item is None:
             continue
         try:

@@ -299,6 +299,7 @@ def test_a_search_that_was_cut_off(served: Served, tool: Tool, platform: FakePla
     found = launched(served, platform, lineitems=f"{platform.base}/items?type=4")
     items(platform, made={"id": f"{platform.base}/items/6?type=4"})
     reserve_item(tool, found, assignment="week1", title="Week 1", maximum=10)
+    assert find_items(tool, is_over=lambda: True) == 0, "nobody has asked for it"
 
     with pytest.raises(KeyboardInterrupt):
         find_items(dataclasses.replace(tool, web=CrashingWeb(tool.web, at="/items")))

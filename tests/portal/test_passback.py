@@ -18,8 +18,6 @@ import sqlalchemy as sa
 from grader.portal.attempts import accept, claim, finish
 from grader.portal.lti.delivery import LEASE, deliver_due
 from grader.portal.lti.outbox import Offer, State, entries, offer
-from grader.portal.lti.platforms import add_platform
-from grader.portal.lti.tables import ITEMS, PLATFORMS
 from grader.portal.lti.tool import RESULT_SCOPE, SCORE_SCOPE, Tool
 from grader.portal.passback import Passback, connect_column, offer_marks
 from grader.portal.people import find_student
@@ -27,6 +25,7 @@ from grader.portal.platforms import open_tool
 from grader.portal.portal import Portal, open_portal
 from grader.portal.tables import COLUMNS
 from tests.portal import server
+from tests.portal.lti.running import add_column
 from tests.portal.server import write_course
 
 ASSIGNMENT = "two_layer_mse"
@@ -60,14 +59,7 @@ def test_a_mark_that_is_no_score(tmp_path: Path) -> None:
     """One below 0 points, and one whose column is gone."""
     roster = "student\nada\nben\ncleo\n"
     with open_portal(write_course(tmp_path, roster=roster)) as portal, open_tool(portal, port=1) as tool:
-        now, texts = portal.clock(), ("issuer", "client_id", "title", "authorization_address", "token_address")
-        values = dict.fromkeys((*texts, "token_audience", "keys_address"), "https://platform.example")
-        flags = {"is_registered_by_itself": False, "expects_deployment": False}
-        with portal.begin() as connection:
-            added = sa.insert(PLATFORMS).values(**values, **flags, added_at=now).returning(PLATFORMS.c.number)
-            platform = connection.execute(added).scalar_one()
-            made = sa.insert(ITEMS).values(platform=platform, place="p", scopes="", reserved_until=now)
-            item = connection.execute(made.returning(ITEMS.c.number)).scalar_one()
+        item = add_column(tool, "https://platform.example")
         graded(portal, "ada", -3.0, item)
         graded(portal, "ben", 7.0, item + 1)
         graded(portal, "cleo", 9.0, item)
@@ -99,15 +91,7 @@ class Hanging:
 
     def add_to(self, tool: Tool) -> int:
         """Returns the number of a column in its gradebook."""
-        names = ("authorization", "token", "keys")
-        addresses: dict[str, Any] = {f"{name}_address": f"{self.base}/{name}" for name in names}
-        known = add_platform(tool, issuer=self.base, client_id="c", by="test", **addresses)
-        scopes = f"{SCORE_SCOPE} {RESULT_SCOPE}"
-        texts = dict.fromkeys(("list_address", "resource_link", "assignment", "title", "reason"), "")
-        values = {"platform": known.number, "place": "p", "address": f"{self.base}/items/1", "scopes": scopes, **texts}
-        with tool.database.begin() as connection:
-            made = sa.insert(ITEMS).values(**values, reserved_until=tool.clock(), maximum=4, tries=0)
-            return int(connection.execute(made.returning(ITEMS.c.number)).scalar_one())
+        return add_column(tool, self.base, scopes=f"{SCORE_SCOPE} {RESULT_SCOPE}")
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ from grader.portal.lti.deeplinks import Choice
 from grader.portal.lti.launch import Launch
 from grader.portal.lti.platforms import Platform, add_platform
 from grader.portal.lti.routes import lti_routes
-from grader.portal.lti.tables import METADATA
+from grader.portal.lti.tables import ITEMS, METADATA
 from grader.portal.lti.tool import CLAIM, Tool
 from grader.portal.lti.web import Answer, Web, is_public, open_client, resolve
 from grader.portal.tables import AUDIT
@@ -155,6 +155,17 @@ def acts_of(tool: Tool, *, most: int = 10) -> list[tuple[str, str, str]]:
     """The newest lines of the audit trail, the oldest of them first: who did what, and about what."""
     with tool.database.begin() as connection:
         return [(act.by, act.what, act.about) for _, act in reversed(acts(connection, most=most))]
+
+
+def add_column(tool: Tool, base: str, **changes: Any) -> int:
+    """A platform at this address. Returns the number of a column in its gradebook, of which the address is known."""
+    addresses: dict[str, Any] = {f"{name}_address": f"{base}/{name}" for name in ("authorization", "token", "keys")}
+    known = add_platform(tool, issuer=base, client_id="c", by="test", **addresses)
+    texts = dict.fromkeys(("scopes", "list_address", "resource_link", "assignment", "title", "reason"), "")
+    values = {"platform": known.number, "place": "p", "address": f"{base}/items/1", "maximum": 4, "tries": 0, **texts}
+    with tool.database.begin() as connection:
+        made = sa.insert(ITEMS).values(**values | changes, reserved_until=tool.clock())
+        return int(connection.execute(made.returning(ITEMS.c.number)).scalar_one())
 
 
 class CrashingWeb(Web):

@@ -1,0 +1,71 @@
+"""The page *Platforms*: what became of the scores, and what somebody has to decide."""
+
+from __future__ import annotations
+
+import contextlib
+import html
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import sqlalchemy as sa
+
+from grader.portal.lti.outbox import Offer, State, offer
+from grader.portal.lti.tables import SCORES
+from grader.portal.platforms import open_tool
+from tests.portal.lti.running import add_column
+from tests.portal.server import form_secret
+from tests.served_portal import ServedPortal, served_portal
+
+ROW = r'<th scope="row">(\w+)</th>\s*<td class="text"><span class="badge \w+">(\w+)</span>(.*?)</tr>'
+NUMBER = r'name="number" value="(\d+)"'
+
+
+@contextlib.contextmanager
+def signed_in(served: ServedPortal) -> Iterator[httpx.Client]:
+    """The browser of an instructor."""
+    with httpx.Client(base_url=served.address, timeout=60) as browser:
+        secret = served.link("max").rpartition("/")[2]
+        assert browser.post("/sign-in", data={"secret": secret}).status_code == 303
+        yield browser
+
+
+def rows(page: str) -> list[tuple[str, str, str]]:
+    """Whose score, its state, and the number by which it can be sent again, if it can."""
+    return [
+        (whose, state, "".join(re.findall(NUMBER, rest)))
+        for whose, state, rest in re.findall(ROW, html.unescape(page), re.DOTALL)
+    ]
+
+
+def test_what_somebody_has_to_decide_stands_first(tmp_path: Path) -> None:
+    """Then what is on its way, and last what is done; of each, the newest first. Who decides is in the audit trail."""
+    with served_portal(tmp_path / "course", grades=False) as served, open_tool(served.portal, port=1) as tool:
+        item, numbers = add_column(tool, "https://platform.example"), {}
+        oldest_first = ("delivered", "conflict", "waiting", "refused", "superseded", "sending", "conflict")
+        for place, state in enumerate(map(State, oldest_first)):
+            subject = f"s{place}"
+            number = offer(tool, Offer(item, subject, "m", 3, 4, submitted_at=tool.clock()))
+            numbers[subject] = str(number)
+            with tool.database.begin() as connection:
+                connection.execute(sa.update(SCORES).where(SCORES.c.number == number).values(state=state.value))
+
+        with signed_in(served) as browser:
+            before = rows(browser.get("/platforms").text)
+            form = {"form_secret": form_secret(browser, "/platforms"), "number": numbers["s1"]}
+            assert browser.post("/platforms/scores", data=form).status_code == 303
+            after = rows(browser.get("/platforms").text)
+            trail = browser.get("/audit").text
+
+    assert before == [
+        ("s6", "conflict", numbers["s6"]),
+        ("s3", "refused", numbers["s3"]),
+        ("s1", "conflict", numbers["s1"]),
+        ("s5", "sending", ""),
+        ("s2", "waiting", ""),
+        ("s4", "superseded", ""),
+        ("s0", "delivered", ""),
+    ]
+    assert [row[:2] for row in after[2:5]] == [("s5", "sending"), ("s2", "waiting"), ("s1", "waiting")]
+    assert f'<td>max</td><td>sent again</td><td class="text">score {numbers["s1"]}</td>' in trail

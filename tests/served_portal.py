@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import uvicorn
 
 from grader.classroom.pool import Workers
@@ -64,6 +65,14 @@ class ServedPortal:
         with self.portal.begin() as connection:
             secret = make_link(connection, self.person(student), by="max", now=self.portal.clock())
         return f"{self.address}/sign-in/{secret}"
+
+    @contextlib.contextmanager
+    def signed_in(self, student: str) -> Iterator[httpx.Client]:
+        """A browser without JavaScript in which somebody has signed in."""
+        with httpx.Client(base_url=self.address, timeout=60) as browser:
+            secret = self.link(student).rpartition("/")[2]
+            assert browser.post("/sign-in", data={"secret": secret}).status_code == 303
+            yield browser
 
 
 @contextlib.contextmanager

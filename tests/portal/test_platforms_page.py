@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import html
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import sqlalchemy as sa
 
 from grader.portal.lti.outbox import Offer, State, offer
@@ -16,19 +13,10 @@ from grader.portal.lti.tables import SCORES
 from grader.portal.platforms import open_tool
 from tests.portal.lti.running import add_column
 from tests.portal.server import form_secret
-from tests.served_portal import ServedPortal, served_portal
+from tests.served_portal import served_portal
 
 ROW = r'<th scope="row">(\w+)</th>\s*<td class="text"><span class="badge \w+">(\w+)</span>(.*?)</tr>'
 NUMBER = r'name="number" value="(\d+)"'
-
-
-@contextlib.contextmanager
-def signed_in(served: ServedPortal) -> Iterator[httpx.Client]:
-    """The browser of an instructor."""
-    with httpx.Client(base_url=served.address, timeout=60) as browser:
-        secret = served.link("max").rpartition("/")[2]
-        assert browser.post("/sign-in", data={"secret": secret}).status_code == 303
-        yield browser
 
 
 def rows(page: str) -> list[tuple[str, str, str]]:
@@ -51,7 +39,7 @@ def test_what_somebody_has_to_decide_stands_first(tmp_path: Path) -> None:
             with tool.database.begin() as connection:
                 connection.execute(sa.update(SCORES).where(SCORES.c.number == number).values(state=state.value))
 
-        with signed_in(served) as browser:
+        with served.signed_in("max") as browser:
             before = rows(browser.get("/platforms").text)
             form = {"form_secret": form_secret(browser, "/platforms"), "number": numbers["s1"]}
             assert browser.post("/platforms/scores", data=form).status_code == 303

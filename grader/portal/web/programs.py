@@ -26,7 +26,16 @@ from grader.portal.receipts import receipt
 from grader.portal.results import changes_since, result_for
 from grader.portal.web.limits import allow
 from grader.portal.web.paths import register_paths
-from grader.portal.web.student import Standing, attempt_for, hand_in, is_visible, mark_for, offered, standing
+from grader.portal.web.student import (
+    Standing,
+    attempt_for,
+    extension_for,
+    hand_in,
+    is_visible,
+    mark_for,
+    offered,
+    standing,
+)
 from grader.portal.web.visit import Visit
 
 __all__ = ["routes"]
@@ -168,7 +177,7 @@ def _found(visit: Visit) -> dict[str, Any]:
     attempt, withheld = attempt_for(visit)
     with visit.portal.begin() as connection:
         place = places_in_queue(connection, visit.portal.served).get(attempt.id)
-        mark = mark_for(connection, visit, attempt)
+        extension = extension_for(connection, attempt)
     answer = _about(visit, attempt, place)
     result = result_for(visit.portal.gradebook, attempt, visit.person, withheld=withheld)
     answer["is_withheld"] = withheld and not visit.person.is_staff
@@ -177,7 +186,11 @@ def _found(visit: Visit) -> dict[str, Any]:
     if result.report.problem:
         answer["problem"] = result.report.problem
     if result.report.gives_marks and attempt.is_graded:
-        answer["score"], answer["max_score"], answer["mark"] = attempt.score, attempt.max_score, mark
+        answer["score"], answer["max_score"], answer["mark"] = (
+            attempt.score,
+            attempt.max_score,
+            mark_for(visit, attempt, extension),
+        )
     answer["exercises"] = [
         {
             "name": change.name,

@@ -42,7 +42,17 @@ from grader.portal.web.paths import register_paths
 from grader.portal.web.visit import Visit, visit_of
 from grader.visibility import is_released
 
-__all__ = ["Standing", "attempt_for", "hand_in", "is_visible", "mark_for", "offered", "routes", "standing"]
+__all__ = [
+    "Standing",
+    "attempt_for",
+    "extension_for",
+    "hand_in",
+    "is_visible",
+    "mark_for",
+    "offered",
+    "routes",
+    "standing",
+]
 
 NAME_LIMIT = 200
 MIN_LOOK_S, MAX_LOOK_S = 3, 15
@@ -166,8 +176,7 @@ def attempt(request: Request) -> Response:
             if each.id < found.id and each.status == "graded"
         ]
         place = places_in_queue(connection, visit.portal.served).get(found.id)
-        late = dt.timedelta(0) if served is None else lateness(found, served.offer, _extension(connection, found))
-        mark = mark_for(connection, visit, found)
+        extension = extension_for(connection, found)
     result = result_for(visit.portal.gradebook, found, visit.person, withheld=withheld)
     before = result_for(visit.portal.gradebook, earlier[-1], visit.person, withheld=withheld) if earlier else None
     changes = changes_since(before.report if before else None, result.report) if result else []
@@ -180,8 +189,8 @@ def attempt(request: Request) -> Response:
         before=earlier[-1] if before else None,
         place=place,
         look_s=0 if found.state == DONE else min(max(place or 0, MIN_LOOK_S), MAX_LOOK_S),
-        late=late,
-        mark=mark,
+        late=dt.timedelta(0) if served is None else lateness(found, served.offer, extension),
+        mark=mark_for(visit, found, extension),
         is_withheld=withheld and not visit.person.is_staff,
     )
 
@@ -269,15 +278,16 @@ def attempt_for(visit: Visit) -> tuple[Attempt, bool]:
         return found, is_held(connection, found)
 
 
-def mark_for(connection: sa.Connection, visit: Visit, attempt: Attempt) -> float | None:
+def mark_for(visit: Visit, attempt: Attempt, extension: Extension) -> float | None:
     """The points of an attempt after what lateness costs; None if it has none."""
     served = visit.portal.served.get(attempt.assignment)
     if served is None or not attempt.is_graded:
         return attempt.score
-    return points_of(attempt, served.offer, _extension(connection, attempt))
+    return points_of(attempt, served.offer, extension)
 
 
-def _extension(connection: sa.Connection, attempt: Attempt) -> Extension:
+def extension_for(connection: sa.Connection, attempt: Attempt) -> Extension:
+    """The extension of whoever handed an attempt in."""
     owner = Person(attempt.person, attempt.student, attempt.name, "", is_staff=False, is_active=True)
     return extension_of(connection, owner, attempt.assignment)
 

@@ -33,7 +33,7 @@ def lti_commands(open_tool: OpenTool) -> click.Group:
     def lti() -> None:
         """Connect the portal of a course to Canvas, Moodle or Open edX."""
 
-    for command in (_addresses, _invite, _add, _platforms, _deployment, _keys, _scores):
+    for command in (_addresses, _invite, _add, _platforms, _deployment, _close, _keys, _scores):
         lti.add_command(command(open_tool))
     return lti
 
@@ -133,6 +133,7 @@ def _platforms(open_tool: OpenTool) -> click.Command:
             for each in find(tool):
                 known = "".join(f", deployment {name}" for name in deployments_of(tool, each))
                 waiting = ", and the first launch says which deployment" if each.expects_deployment else ""
+                waiting = waiting or ("" if known else ", closed")
                 say(f"  {each.number}. {each.title}: client {each.client_id} of {each.issuer}{known}{waiting}")
         return EXIT_FULL_MARKS
 
@@ -156,6 +157,26 @@ def _deployment(open_tool: OpenTool) -> click.Command:
         return EXIT_FULL_MARKS
 
     return deployment
+
+
+def _close(open_tool: OpenTool) -> click.Command:
+    @click.command()
+    @_folder
+    @click.argument("number", type=int)
+    @click.argument("deployment_id", required=False)
+    @debug_option
+    def close(folder: Path, number: int, deployment_id: str | None) -> int:
+        """Let platform NUMBER, or one deployment of it, open the portal no more."""
+        from grader.portal.lti.platforms import close_platform, find_platform
+
+        with open_tool(folder) as tool:
+            found = find_platform(tool, number)
+            close_platform(tool, found, deployment_id, by=login_name())
+        part = f"The deployment {deployment_id} of {found.title}" if deployment_id else found.title
+        say(f"{part} may no longer open the portal. People who came from there stay signed in; see the page Roster.")
+        return EXIT_FULL_MARKS
+
+    return close
 
 
 def _keys(open_tool: OpenTool) -> click.Command:

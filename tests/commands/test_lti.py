@@ -68,6 +68,22 @@ def test_a_platform_is_added(tmp_path: Path) -> None:
     assert isinstance(run(tmp_path, "deployment", "2", "d1").exception, UsageError)
 
 
+def test_a_platform_is_closed(tmp_path: Path) -> None:
+    """One deployment of it, or all, also before the first launch; a deployment opens it again."""
+    said(tmp_path, *ADD, "--deployment", "d1", "--deployment", "typo")
+
+    assert isinstance(run(tmp_path, "close", "1", "other").exception, UsageError)
+    assert "The deployment typo of lms.example.org may no longer" in said(tmp_path, "close", "1", "typo")
+    assert said(tmp_path, "platforms").endswith("lms.example.org, deployment d1\n")
+    assert "lms.example.org may no longer open the portal." in said(tmp_path, "close", "1")
+    assert said(tmp_path, "platforms").endswith("lms.example.org, closed\n")
+    said(tmp_path, "deployment", "1", "d2")
+    assert said(tmp_path, "platforms").endswith("lms.example.org, deployment d2\n")
+    with open_tool(tmp_path) as tool:
+        closed = [about for _, what, about in acts_of(tool, most=100) if what == "closed"]
+    assert closed == ["deployment typo of platform 1", "platform 1"]
+
+
 def test_addresses_are_those_of_the_page(tmp_path: Path) -> None:
     """In the documentation stands what the command says."""
     page = (ROOT / "docs" / "lti.md").read_text(encoding="utf-8")
@@ -170,11 +186,12 @@ def test_each_change_is_in_the_audit_trail(tmp_path: Path) -> None:
         [word.replace("c1", "c2") for word in ADD],
         [*[word.replace("org/keys", "org/other") for word in ADD], "--change"],
         ["deployment", "1", "d1"],
+        ["close", "1"],
         ["invite"],
         ["keys"],
         ["scores", "--resend", "1"],
     ],
-    ids=["add", "change", "deployment", "invite", "key", "resend"],
+    ids=["add", "change", "deployment", "close", "invite", "key", "resend"],
 )
 def test_what_cannot_be_noted_is_not_done(tmp_path: Path, words: list[str]) -> None:
     """The line in the trail is in the transaction of the change."""

@@ -31,6 +31,7 @@ __all__ = [
     "Platform",
     "add_deployment",
     "add_platform",
+    "close_platform",
     "deployments_of",
     "find_platform",
     "key_of",
@@ -169,6 +170,35 @@ def _allow(connection: sa.Connection, platform: int, deployment_id: str, *, by: 
     if insert_if_new(connection, DEPLOYMENTS, unique, platform=platform, deployment_id=deployment_id):
         about = f"deployment {deployment_id} of platform {platform}"
         note(connection, by=by, what="deployment allowed", about=about, now=now)
+
+
+def close_platform(tool: Tool, platform: Platform, deployment_id: str | None = None, *, by: str) -> None:
+    """
+    Let no launch from a platform open the portal any more, or none from one of its deployments.
+
+    Args:
+        tool: This portal.
+        platform: The platform.
+        deployment_id: What the platform calls the deployment; None for all of them, and those to come.
+        by: Who decides it, for the audit trail.
+
+    Raises:
+        UsageError: The deployment is not one of those that may open it.
+    """
+    chosen = DEPLOYMENTS.c.platform == platform.number
+    about = f"platform {platform.number}"
+    if deployment_id is not None:
+        chosen = sa.and_(chosen, DEPLOYMENTS.c.deployment_id == deployment_id)
+        about = f"deployment {deployment_id} of {about}"
+    waits = sa.update(PLATFORMS).where(PLATFORMS.c.number == platform.number).values(expects_deployment=False)
+    with tool.database.begin() as connection:
+        if connection.execute(sa.delete(DEPLOYMENTS).where(chosen)).rowcount == 0 and deployment_id is not None:
+            raise UsageError(
+                f"{platform.title} has no deployment {deployment_id!r} that may open the portal.",
+                "Look at the list of platforms.",
+            )
+        connection.execute(waits)
+        note(connection, by=by, what="closed", about=about, now=tool.clock())
 
 
 def deployments_of(tool: Tool, platform: Platform) -> list[str]:

@@ -17,7 +17,7 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from grader.portal.lti.platforms import Platform, add_deployment, deployments_of, platforms
+from grader.portal.lti.platforms import Platform, add_deployment, close_platform, deployments_of, platforms
 from grader.portal.lti.tables import LOGINS
 from grader.portal.lti.tool import CLAIM, DEEP_LINKING
 from tests.portal.lti.running import (
@@ -510,6 +510,21 @@ def test_after_a_deployment_was_named_no_launch_adds_one(served: Served, platfor
     assert launch_of(served, platform, client, "d2").status_code == 403
     assert launch_of(served, platform, client, "d1").status_code == 200
     assert deployments_of(served.tool, known) == ["d1"]
+
+
+@pytest.mark.parametrize("deployment", ["d1", None])
+def test_a_platform_that_was_closed_opens_nothing(
+    served: Served, platform: FakePlatform, deployment: str | None
+) -> None:
+    """Neither the deployment that was known, nor another one."""
+    served.clock.move(days=6)
+    client = f"client that is closed by {deployment}"
+    known = platform.add_to(served.tool, client_id=client, deployments=["d1"])
+    assert launch_of(served, platform, client, "d1").status_code == 200
+
+    close_platform(served.tool, known, deployment, by="test")
+
+    assert [launch_of(served, platform, client, each).status_code for each in ("d1", "d2")] == [403, 403]
 
 
 def deep(**settings: Any) -> Callable[[Claims], Any]:

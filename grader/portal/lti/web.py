@@ -13,7 +13,7 @@ import ipaddress
 import json
 import re
 import socket
-import time
+import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -93,8 +93,13 @@ class Answer:
 
 
 def open_client(**options: Any) -> httpx.Client:
-    """A client for platforms: with time-outs, without redirects, and without proxies from the environment."""
-    return httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False, **options)
+    """
+    A client for platforms: with time-outs, without redirects, and without proxies from the environment.
+
+    Each request has a connection of its own, which its deadline ends.
+    """
+    limits = httpx.Limits(max_keepalive_connections=0)
+    return httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False, limits=limits, **options)
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -213,13 +218,13 @@ class Web:
         Raises:
             PlatformFailure: There is none, or it is too long, or the address is not allowed.
         """
-        started = time.monotonic()
         sent = {"Accept-Encoding": "identity", **(headers or {})}
         target, extensions = self._target(address, sent, is_guarded=is_guarded)
         with (
-            _translated(address),
+            _Deadline() as deadline,
+            _translated(address, deadline),
             self._client.stream(
-                method, target, headers=sent, content=content, data=form, extensions=extensions
+                method, target, headers=sent, content=content, data=form, extensions=extensions | deadline.extension
             ) as response,
         ):
             if response.headers.get("Content-Encoding", "identity") != "identity":
@@ -229,8 +234,8 @@ class Web:
                 body += part
                 if len(body) > limit:
                     raise PlatformFailure(f"The answer of {shown(address)} is too long.", status=response.status_code)
-                if time.monotonic() - started > DEADLINE_S:
-                    raise PlatformFailure(f"{shown(address)} answers too slowly.", status=response.status_code)
+            if deadline.has_passed:  # otherwise half a body might look like a whole one
+                raise PlatformFailure(f"{shown(address)} answers too slowly.", status=response.status_code)
             return Answer(
                 response.status_code,
                 bytes(body),
@@ -276,13 +281,54 @@ class Web:
         return parts._replace(netloc=f"{pinned}:{port}").geturl(), {"sni_hostname": host}
 
 
+class _Deadline(contextlib.AbstractContextManager["_Deadline"]):
+    """
+    Ends a request that takes too long by ending its connection, whatever the request waits for.
+
+    Time-outs do not: each byte of a head may come in time, and the head never.
+
+    Attributes:
+        extension: Tells a request's connection; see *Extensions* in the documentation of HTTPX.
+        has_passed: Whether it was too late.
+    """
+
+    def __init__(self) -> None:
+        self.extension = {"trace": self._trace}
+        self.has_passed = False
+        self._connections: list[socket.socket] = []
+        self._timer = threading.Timer(DEADLINE_S, self._pass)
+        self._timer.daemon = True
+        self._timer.start()
+
+    def __exit__(self, *_: object) -> None:
+        self._timer.cancel()
+        self._timer.join()
+        for connection in self._connections:
+            connection.close()
+
+    def _trace(self, event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            # TLS takes the socket itself over, and leaves a copy as it is.
+            self._connections.append(info["return_value"].get_extra_info("socket").dup())
+            if self.has_passed:
+                self._pass()
+
+    def _pass(self) -> None:
+        self.has_passed = True
+        for connection in list(self._connections):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+
+
 @contextlib.contextmanager
-def _translated(address: str) -> Iterator[None]:
+def _translated(address: str, deadline: _Deadline) -> Iterator[None]:
     try:
         yield
-    except httpx.TimeoutException as error:
-        raise PlatformFailure(f"{shown(address)} did not answer in time.") from error
     except (httpx.HTTPError, httpx.InvalidURL, UnicodeError) as error:
+        if deadline.has_passed:
+            raise PlatformFailure(f"{shown(address)} answers too slowly.") from error
+        if isinstance(error, httpx.TimeoutException):
+            raise PlatformFailure(f"{shown(address)} did not answer in time.") from error
         raise PlatformFailure(f"{shown(address)} could not be reached.") from error
 
 

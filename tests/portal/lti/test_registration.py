@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import socket
+import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -253,6 +256,30 @@ def test_an_answer_that_drips_is_left(served: Served, platform: FakePlatform, mo
 
     with pytest.raises(PlatformFailure, match="too slowly"):
         served.tool.web.send("GET", f"{platform.base}/drip", is_guarded=False)
+
+
+@pytest.mark.parametrize("head", [b"HTTP/1.1 200 OK\r\nX-Long: ", b"HTTP/1.1 200 OK\r\n\r\n", b""])
+def test_a_deadline_ends_every_wait(monkeypatch: pytest.MonkeyPatch, head: bytes) -> None:
+    """In the head, in a body without a length, and before the first byte of either."""
+    monkeypatch.setattr("grader.portal.lti.web.DEADLINE_S", 0.5)
+    has_ended = threading.Event()
+
+    def answer(listener: socket.socket) -> None:
+        connection, _ = listener.accept()
+        with connection, contextlib.suppress(OSError):
+            connection.sendall(head)
+            while not has_ended.wait(0.02):
+                connection.sendall(b"x" if head else b"")
+
+    with socket.create_server(("127.0.0.1", 0)) as listener, open_client() as client:
+        thread = threading.Thread(target=answer, args=(listener,))
+        thread.start()
+        try:
+            with pytest.raises(PlatformFailure, match="too slowly"):
+                Web(client).send("GET", f"http://127.0.0.1:{listener.getsockname()[1]}/", is_guarded=False)
+        finally:
+            has_ended.set()
+            thread.join()
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,12 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeGuard
 
+from grader.notebook.variables import changed_outside, lost_in, lost_in_loops, set_in_loop, with_effect
 from grader.trees import tree_of
 
 __all__ = ["Written", "features_of", "written_in"]
 
 _MEANS = ("mean", "average", "AvgPool2d", "avg_pool2d")
-_EMPTY = ("zeros", "zeros_like", "new_zeros", "empty", "empty_like", "full", "full_like")
 _ONE_LESS = ("var", "std", "correction", "unbiased", "ddof")
 _SAME = {
     "t": "T",
@@ -33,8 +33,19 @@ _SAME = {
     "keepdims": "keepdim",
     "matmul": "MatMult",
 }
-_IN_PLACE = ("append", "extend", "update", "setdefault", "insert", "add")
-"""Methods that change what they are called on, besides those of tensors, whose names end with an underscore."""
+_MEASURES = (
+    "shape",
+    "size",
+    "numel",
+    "dim",
+    "ndim",
+    "dtype",
+    "device",
+    "new_zeros",
+    "new_ones",
+    "new_full",
+    "new_empty",
+)
 _COMPARISONS = ("Eq", "NotEq", "Lt", "LtE", "Gt", "GtE")
 _DECISIONS = (
     "where", "maximum", "minimum", "max", "min", "amax", "amin", "argmax", "argmin", "clamp", "clamp_", "clip",
@@ -160,12 +171,14 @@ def written_in(node: ast.stmt | ast.Module) -> Written:
     nodes = tuple(itertools.islice(ast.walk(node), _MOST_NODES + 1))
     if len(nodes) > _MOST_NODES:
         return Written()
+    if isinstance(node, ast.FunctionDef):
+        nodes = with_effect(nodes)
     words = frozenset(_words(nodes))
     constants = (each.value for each in nodes if isinstance(each, ast.Constant))
     numbers = frozenset(float(value) for value in constants if _is_small(value))
     has_loop = any(map(_loops_over_parts, nodes))
     body = node.body if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Module)) else [node]
-    lost_in_loop = tuple(dict.fromkeys(_lost_in_loops(body)))
+    lost_in_loop = tuple(dict.fromkeys(lost_in_loops(body)))
     return Written(
         is_known=len(nodes) > 1,
         names=tuple(sorted(words)),
@@ -177,10 +190,10 @@ def written_in(node: ast.stmt | ast.Module) -> Written:
         may_be_off_by_one=_adds_one(nodes)
         or not words.isdisjoint(_ONE_LESS)
         or any(number >= _FEWEST_TO_BE_A_SIZE for number in numbers),
-        lost=_short(dict.fromkeys((*_lost_in(body), *lost_in_loop))),
+        lost=_short(dict.fromkeys((*lost_in(body), *lost_in_loop))),
         lost_in_loop=_short(lost_in_loop),
-        changed_outside=_short(_changed_outside(node, nodes)) if isinstance(node, ast.FunctionDef) else (),
-        set_in_loop=_short(dict.fromkeys(_set_in_loop(nodes))),
+        changed_outside=_short(changed_outside(node, nodes)) if isinstance(node, ast.FunctionDef) else (),
+        set_in_loop=_short(dict.fromkeys(set_in_loop(nodes))),
         features=tuple(Counter(_features(nodes)).items()),
     )
 
@@ -223,30 +236,6 @@ def _adds_one(nodes: Sequence[ast.AST]) -> bool:
     )
 
 
-def _changed_outside(function: ast.FunctionDef, nodes: Sequence[ast.AST]) -> Iterator[str]:
-    defaults = _with_defaults(function)
-    declared = {name for node in nodes if isinstance(node, (ast.Global, ast.Nonlocal)) for name in node.names}
-    stored = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)}
-    arguments = {node.arg for node in ast.walk(function.args) if isinstance(node, ast.arg)}
-    local = (stored - declared) | (arguments - defaults)
-    updates = [found for node in nodes for found in _updates(node, declared | defaults)]
-    reads = Counter(_loads(nodes))
-    for name, reads_itself in updates:
-        reads[name] -= reads_itself
-    yield from dict.fromkeys(name for name, _ in updates if name not in local and reads[name] > 0)
-
-
-def _set_in_loop(nodes: Sequence[ast.AST]) -> Iterator[str]:
-    """`d` in `for i in …: d[i] = …`, if nothing is added to it in a loop, and its value so far is not read there."""
-    inside = {id(inner) for node in nodes if isinstance(node, (ast.For, ast.While)) for inner in ast.walk(node)}
-    added = {_base(node.target) for node in nodes if isinstance(node, ast.AugAssign) and id(node) in inside}
-    for node in nodes:
-        if isinstance(node, ast.Assign) and id(node) in inside and isinstance(node.targets[0], ast.Subscript):
-            name = _base(node.targets[0])
-            if name and name not in added and name not in _loads(ast.walk(node.value)):
-                yield name
-
-
 def _words(nodes: Iterable[ast.AST]) -> Iterator[str]:
     for node in nodes:
         word = ""
@@ -262,7 +251,22 @@ def _words(nodes: Iterable[ast.AST]) -> Iterator[str]:
 
 def _features(nodes: Iterable[ast.AST]) -> Iterator[str]:
     """What code is made of, whatever its variables are called and in whatever order its lines are."""
-    return (feature for feature in _each_feature(nodes) if len(feature) <= _LONGEST)
+    nodes = tuple(nodes)
+    sizes = set(map(id, itertools.chain.from_iterable(map(_only_measured, nodes))))
+    others = (node for node in nodes if id(node) not in sizes)
+    return (feature for feature in _each_feature(others) if len(feature) <= _LONGEST)
+
+
+def _only_measured(node: ast.AST) -> Sequence[ast.expr]:
+    """What only lends its size or dtype: `x` in `x.shape`, `len(x)`, `zeros_like(x)`."""
+    if isinstance(node, ast.Attribute) and node.attr in _MEASURES:
+        return [node.value]
+    function = node.func if isinstance(node, ast.Call) else None
+    name = (
+        function.id if isinstance(function, ast.Name) else function.attr if isinstance(function, ast.Attribute) else ""
+    )
+    is_measured = name == "len" or name.endswith("_like")
+    return node.args[:1] if is_measured and isinstance(node, ast.Call) else []
 
 
 def _each_feature(nodes: Iterable[ast.AST]) -> Iterator[str]:
@@ -298,77 +302,3 @@ def _has_a_place(index: ast.expr) -> bool:
 
 def _is_none(node: ast.expr) -> bool:
     return isinstance(node, ast.Constant) and (node.value is None or node.value is Ellipsis)
-
-
-def _lost_in(body: Sequence[ast.stmt]) -> Iterator[str]:
-    waiting: set[str] = set()
-    for statement in body:
-        waiting -= set(_loads(ast.walk(statement)))
-        if isinstance(statement, ast.AugAssign) and isinstance(statement.target, ast.Name):
-            waiting.discard(statement.target.id)
-        target = statement.targets[0] if isinstance(statement, ast.Assign) and len(statement.targets) == 1 else None
-        if isinstance(target, ast.Name) and isinstance(statement, ast.Assign):
-            if target.id in waiting:
-                yield target.id
-            waiting.discard(target.id)
-            if target.id != "_" and not _is_empty(statement.value):
-                waiting.add(target.id)
-
-
-def _lost_in_loops(body: Sequence[ast.stmt]) -> Iterator[str]:
-    reads = [frozenset(_loads(ast.walk(statement))) for statement in body]
-    last_read = {name: place for place, read in enumerate(reads) for name in read}
-    for place, (statement, read) in enumerate(zip(body, reads, strict=True)):
-        if isinstance(statement, (ast.For, ast.While)):
-            added = (node.target for node in ast.walk(statement) if isinstance(node, ast.AugAssign))
-            kept = {target.id for target in added if isinstance(target, ast.Name)}
-            for inner in ast.walk(statement):
-                if isinstance(inner, ast.Assign) and isinstance(inner.targets[0], ast.Name):
-                    name = inner.targets[0].id
-                    if last_read.get(name, 0) > place and name not in read and name not in kept:
-                        yield name
-
-
-def _is_empty(value: ast.expr) -> bool:
-    """Whether a value is one to begin with, such as `torch.zeros(3)` or 0."""
-    if isinstance(value, ast.Constant):
-        return True
-    function = value.func if isinstance(value, ast.Call) else None
-    return isinstance(function, ast.Attribute) and function.attr in _EMPTY
-
-
-def _with_defaults(function: ast.FunctionDef) -> set[str]:
-    """The parameters that have a default value, which is made once."""
-    positional = [*function.args.posonlyargs, *function.args.args]
-    parameters = positional[len(positional) - len(function.args.defaults) :]
-    keyword_only = [
-        each
-        for each, default in zip(function.args.kwonlyargs, function.args.kw_defaults, strict=True)
-        if default is not None
-    ]
-    return {each.arg for each in (*parameters, *keyword_only)}
-
-
-def _updates(node: ast.AST, declared: set[str]) -> Iterator[tuple[str, bool]]:
-    """The variable that a statement or a call changes, and whether it reads it in doing so."""
-    if isinstance(node, (ast.AugAssign, ast.Assign)):
-        for target in [node.target] if isinstance(node, ast.AugAssign) else node.targets:
-            name = _base(target)
-            if name and (isinstance(target, (ast.Subscript, ast.Attribute)) or name in declared):
-                yield name, not isinstance(target, ast.Name) or name in _loads(ast.walk(node.value))
-    elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
-        method, name = node.func.attr, _base(node.func.value)
-        if name and (method in _IN_PLACE or (method.endswith("_") and not method.endswith("__"))):
-            yield name, True
-
-
-def _base(node: ast.expr) -> str:
-    """The variable that an expression such as `d[0].data` is a part of."""
-    while isinstance(node, (ast.Subscript, ast.Attribute)):
-        node = node.value
-    return node.id if isinstance(node, ast.Name) else ""
-
-
-def _loads(nodes: Iterable[ast.AST]) -> list[str]:
-    """The variables that are read: `log` in `log.append(x)`, but not `n` in `n += 1`."""
-    return [node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)]

@@ -58,6 +58,23 @@ def test_variables_outside_that_are_changed_and_used(code: str, changed: tuple[s
     assert written(code).changed_outside == changed
 
 
+@pytest.mark.parametrize(
+    ("body", "counts"),
+    [
+        ("m = b.mean()\n    return a", {"a": 1}),
+        ("m = b.mean()\n    n = m + 1\n    return a", {"a": 1}),
+        ("m = b.mean()\n    return a - m", {"a": 1, "b": 1}),
+        ("return a.sum() / len(b)", {"a": 1}),
+        ("return a / b.shape[0] + torch.ones_like(b)", {"a": 1}),
+        ("global m\n    m = b\n    return a", {"a": 1, "b": 1}),
+        ("m[0] = b\n    return a", {"a": 1, "b": 1}),
+    ],
+)
+def test_arguments_count_where_their_values_have_an_effect(body: str, counts: dict[str, int]) -> None:
+    found = written(f"def f(a, b):\n    {body}")
+    assert {name: found.count(name) for name in "ab" if found.count(name)} == counts
+
+
 def test_the_nearest_code_is_the_one_with_the_same_operations() -> None:
     found = written("def f(x, d):\n    s = torch.matmul(x.t(), d)\n    return s.mean(axis=0)")
 

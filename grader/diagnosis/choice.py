@@ -4,12 +4,14 @@ Chooses between mistakes that have the same effect on the numbers: by what stand
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Callable, Iterable
 
 from grader.diagnosis.mutants import TERMS_LEFT_OUT, Mutant
 from grader.notebook.written import Written, features_of
+from grader.trees import tree_of
 
-__all__ = ["as_written", "best_of", "is_left_out", "is_possible"]
+__all__ = ["as_written", "best_of", "is_left_out", "is_possible", "sums", "term_cancels"]
 
 _TAKES_PARTS = (
     "first_row_for_all", "last_row_for_all", "first_part_for_all", "last_part_for_all", "only_first_row",
@@ -20,7 +22,7 @@ _LEFT_OUT = (*TERMS_LEFT_OUT, "drop_term_of_upstream", "only_last_row", "last_of
 """Edits that leave out terms: so does code that replaces one by the next."""
 _LIKE_A_SLOPE = ("other_brackets", "one_added")
 """Edits that may end in the slope of another activation: 1 - a * a is that of a tanh."""
-_SUMS = ("sum", "cumsum", "einsum", "ones", "new_ones", "ones_like", "dot", "mm", "matmul", "bmm")
+_SUMS = ("sum", "mean", "cumsum", "einsum", "ones", "new_ones", "ones_like", "dot", "mm", "matmul", "bmm")
 _BROADCAST = ("flatten_operand", "flat_then_averaged")
 """Edits that say what a transpose does, too, where it turns a column into a row: it makes a table of two columns."""
 _FLATTENS = (
@@ -28,11 +30,17 @@ _FLATTENS = (
 )  # fmt: skip
 _TRANSPOSES = (*_FLATTENS, "einsum", "outer", "swapaxes", "movedim", "tensordot", "stack", "apply_along_axis")
 _OF_EXP = ("cosh", "sinh", "expm1", "exp2", "logaddexp")
-_ONES = ("ones", "ones_like", "new_ones", "full", "full_like", "new_full", "shape", "size", "numel", "len", "expand_as")
-"""What stands in code that uses the size of an argument, but not its values."""
+_PRODUCTS = (
+    "MatMult", "Mult", "Div", "mul", "mul_", "multiply", "prod", "div", "div_", "divide", "true_divide", "dot", "mm",
+    "mv", "bmm", "matmul", "outer", "einsum", "tensordot", "linear", "addmm", "addcmul", "addcdiv",
+)  # fmt: skip
 _TURNS = ("T", "t", "mT", "transpose", "permute", "swapaxes", "movedim", "unsqueeze")
 _DIVIDES = ("div", "div_", "true_divide", "reciprocal", "pow")
 _BY_INDEX = ("one_hot", "scatter", "scatter_", "index_add_", "index_put_", "eye")
+_DECIDE = ("operand_to_mask", "operand_sign", "operand_abs", "operand_clamped", "result_abs", "result_clamped")
+"""Edits that treat some numbers in another way than others."""
+_CLEARLY_NEARER = 2
+"""How many operations, names and numbers fewer have to differ from the student's code."""
 _WEAK = (
     "arguments_swapped",
     "operand_summed",
@@ -49,18 +57,28 @@ def _has(*words: str) -> Callable[[Written], bool]:
     return lambda written: not written.words.isdisjoint(words)
 
 
-def _sums(written: Written) -> bool:
+def sums(written: Written) -> bool:
+    """Whether something is summed in the code."""
     return not written.words.isdisjoint(_SUMS) or "MatMult" in written.operators
 
 
+def _divides(written: Written) -> bool:
+    return "Div" in written.operators or not written.words.isdisjoint(_DIVIDES)
+
+
 _NEEDS: dict[str, Callable[[Written], bool]] = {
-    "size_off_by_one": lambda written: written.may_be_off_by_one,
-    **dict.fromkeys(("operand_summed", "compared_sums"), _sums),
-    "another_logarithm": lambda written: "Div" in written.operators or not written.words.isdisjoint(_DIVIDES),
+    **dict.fromkeys(("size_off_by_one", "variance_of_sample"), lambda written: written.may_be_off_by_one),
+    **dict.fromkeys(("operand_summed", "compared_sums"), sums),
+    "another_logarithm": _divides,
+    **dict.fromkeys(
+        ("mean_for_sum", "mean_of_result", "computed_again"), lambda written: written.takes_a_mean or _divides(written)
+    ),
     "set_in_every_row": lambda written: written.takes_parts or not written.words.isdisjoint(_BY_INDEX),
     **dict.fromkeys(_BROADCAST, lambda written: written.takes_parts or not written.words.isdisjoint(_FLATTENS)),
     "add_transpose": lambda written: written.takes_parts or not written.words.isdisjoint(_TRANSPOSES),
     "short_range": lambda written: written.has_loop,
+    "mask_selects": lambda written: written.takes_parts or written.decides,
+    **dict.fromkeys(_DECIDE, lambda written: written.decides or "bool" in written.words or written.count("Invert") > 0),
     "operand_rounded": _has("round", "round_", "floor", "int", "long", "rint"),
     **{f"{function}_once_more": _has(function, "exp", *_OF_EXP) for function in ("sigmoid", "tanh", "softmax")},
     **dict.fromkeys(_TAKES_PARTS, lambda written: written.takes_parts or "flip" in written.words),
@@ -96,6 +114,20 @@ def best_of(mutants: Iterable[Mutant], written: Written, solution: Written) -> M
     return min(possible, key=lambda mutant: written.distance(mutant.code))
 
 
+def term_cancels(mutants: Iterable[Mutant], best: Mutant, written: Written, solution: Written) -> bool:
+    """Whether a term that the code has comes to nothing, and other kinds of mistakes are about as like it as `best`."""
+    mutants = tuple(mutants)
+    if not written.is_complete or not any(
+        mutant.edits[0].name in TERMS_LEFT_OUT and _is_there(mutant, written, solution) for mutant in mutants
+    ):
+        return False
+    others = (mutant for mutant in mutants if mutant.edits[0].diagnosis != best.edits[0].diagnosis)
+    nearest = min(
+        (written.distance(mutant.code) for mutant in others if is_possible(mutant, written, solution)), default=None
+    )
+    return nearest is not None and nearest < written.distance(best.code) + _CLEARLY_NEARER
+
+
 def is_possible(mutant: Mutant, written: Written, solution: Written) -> bool:
     """Whether the code does not speak against the edits. What a helper of the student's does is not known."""
     if not written.is_complete:
@@ -104,10 +136,10 @@ def is_possible(mutant: Mutant, written: Written, solution: Written) -> bool:
     if not all(_NEEDS[name](written) for name in names if name in _NEEDS):
         return False
     edited = list(zip(names, mutant.operands, strict=True))
-    if written.words.isdisjoint(_ONES) and any(
-        name == "operand_of_ones" and operand in written.words for name, operand in edited
-    ):
+    if any(name == "operand_of_ones" and written.count(operand) for name, operand in edited):
         return False  # its values are used
+    if any(edit.diagnosis == "precedence" for edit in mutant.edits) and not _has_all_of(mutant, written):
+        return False  # brackets move, and nothing is lost
     if any(
         features_of(mutant.code)[operand] > 1 >= written.count(operand)
         for name, operand in edited
@@ -117,6 +149,16 @@ def is_possible(mutant: Mutant, written: Written, solution: Written) -> bool:
     if "wrong_operand" in names and solution.is_known and written.counts(solution.names) == solution.counts():
         return False  # every name stands there as often as it should
     return "scaled_term" not in names or written.constants != solution.constants
+
+
+def _has_all_of(mutant: Mutant, written: Written) -> bool:
+    """Whether all arguments of a mutant that it reads are in the student's code, too; and products, if it has any."""
+    features = features_of(mutant.code)
+    arguments = (node.arg for node in ast.walk(tree_of(mutant.code)) if isinstance(node, ast.arg))
+    if any(features[name] and not written.count(name) for name in arguments):
+        return False
+    has = set(written.words).union(written.operators)
+    return not has.isdisjoint(_PRODUCTS) or not any(features[name] for name in _PRODUCTS)
 
 
 def is_left_out(mutant: Mutant, written: Written) -> bool:

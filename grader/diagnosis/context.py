@@ -170,13 +170,19 @@ def unused_argument(evidence: Evidence) -> Iterator[Explanation]:
     """
     The function never reads one of its arguments. An unused upstream gradient is reported before any other.
 
-    A function that raises has another problem first.
+    A function that raises has another problem first, and one that calls `mean` in place of an argument `mean`.
     """
     if evidence.outcome is Outcome.RAISED:
         return
     if len(evidence.scope.unused) >= len(evidence.exercise.arguments):
         return
-    unused = [name for name in evidence.scope.unused if name in evidence.exercise.arguments]
+    solution, written = evidence.solution, evidence.written
+    unused = [
+        name
+        for name in evidence.scope.unused
+        if name in evidence.exercise.arguments and name not in written.words
+        if solution.count(name) or not solution.is_known  # more than its size
+    ]
     upstream = [name for name in unused if name in evidence.upstream]
     if upstream:
         term = _term_with(evidence, upstream)

@@ -248,11 +248,13 @@ def _edits_of_power(node: ast.BinOp) -> Iterator[Alternative]:
         power = ast.literal_eval(node.right)
     except (ValueError, TypeError, SyntaxError):
         return
+    others = [power + 1, power - 1, -power]
     if float(power) != int(power) and float(2 * power) == int(2 * power):  # x ** -3/2
         twice = parsed(f"(L) ** ({int(2 * power)}) / 2", L=node.left)
         yield "other_brackets", twice, ""
+        others += [power + 0.5, power - 0.5, 2 * power]  # where a root is lost
     yield "other_power", parsed(f"({power}) * (L) ** ({power - 1})", L=node.left), ""
-    for wrong in (power + 1, power - 1, -power):
+    for wrong in others:
         if wrong not in (0, 1, power):
             number = ast.Constant(abs(wrong))
             exponent = ast.UnaryOp(ast.USub(), number) if wrong < 0 else number

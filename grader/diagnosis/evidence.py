@@ -125,6 +125,12 @@ class Evidence:
         """Whether every number that was returned is zero: many mistakes end in that."""
         return not any(bool(tensor.any()) for output in self.outputs for tensor in output.tensors)
 
+    @property
+    def has_right_shapes(self) -> bool:
+        """Whether the first part that is wrong has the right shape on every case."""
+        target = self.wrong_target
+        return all(each.tensors[target].shape == each.case.expected[target].shape for each in self.outputs)
+
     @functools.cached_property
     def fingerprint(self) -> str | None:
         """The fingerprint of everything that was returned."""

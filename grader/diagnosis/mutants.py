@@ -25,6 +25,7 @@ from grader.assignment.misconceptions import Misconception
 from grader.diagnosis.arrays import for_arrays
 from grader.diagnosis.edits import edited_everywhere, edits_of
 from grader.diagnosis.losses import AT_THE_LOSS, OF_LOSSES
+from grader.diagnosis.operands import COMPUTED_AGAIN
 from grader.diagnosis.plain import Root, root_of
 from grader.diagnosis.roles import in_comparisons, in_terms, names_read, no_numbers, normalisers
 from grader.diagnosis.whole import edits_of_function
@@ -299,7 +300,8 @@ class _Drafter:
                 continue
             place = places[id(node)]
             for kind, replacement, operand in edits_of(node, self._arguments):
-                if (kind in OF_LOSSES and operand in self._upstream) or (kind in AT_THE_LOSS and self._upstream):
+                of_values = kind in (*OF_LOSSES, *COMPUTED_AGAIN)
+                if (of_values and operand in self._upstream) or (kind in AT_THE_LOSS and self._upstream):
                     continue
                 if kind == "drop_sum" and id(node) in own:
                     continue

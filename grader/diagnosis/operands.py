@@ -12,6 +12,7 @@ from grader.diagnosis.syntax import Alternative, first_name, integer_in, is_call
 from grader.trees import expression_of
 
 __all__ = [
+    "COMPUTED_AGAIN",
     "OF_TENSORS",
     "edits_before_sum",
     "edits_of_argument",
@@ -54,12 +55,28 @@ OF_TENSORS = frozenset(kind for kind, _ in _CHANGES)
 """Edits of what is a tensor. One of a text such as "relu" would only choose another branch of the solution."""
 
 
+_DEVIATION = "(X - X.mean(A, keepdim=True)).square()"
+COMPUTED_AGAIN = ("computed_again", "variance_of_sample")
+"""Edits that compute a mean or a variance of another argument, which is no gradient."""
+_COMPUTED_AGAIN = {
+    "mean": (("computed_again", "X.mean(A, keepdim=True)"),),
+    "var": (
+        ("computed_again", f"{_DEVIATION}.mean(A, keepdim=True)"),
+        ("variance_of_sample", f"({_DEVIATION}.sum(A, keepdim=True) / (X.shape[A] - 1))"),
+    ),
+}
+"""What people compute from another argument X, along a dimension A, in place of an argument with such a name."""
+
+
 def edits_of_argument(node: ast.Name, arguments: Sequence[str]) -> Iterator[Alternative]:
     """Edits of an argument that is read."""
     for name in arguments:
         if name != node.id:
             yield "wrong_operand", ast.Name(name, ast.Load()), name
             yield "operand_added", expression_of(f"({node.id} + {name})"), name
+            again = _COMPUTED_AGAIN.get(node.id, ()) if name not in _COMPUTED_AGAIN else ()
+            for (kind, code), axis in itertools.product(again, "01"):
+                yield kind, expression_of(code.replace("A", axis).replace("X", name)), name
     for kind, code in _CHANGES:
         yield kind, expression_of(code.replace("X", node.id)), node.id
 

@@ -175,6 +175,7 @@ def wrong_region(evidence: Evidence) -> Iterator[Explanation]:
                 return
             if (
                 key == "region_of_sign"
+                and evidence.outputs[0].case.tensors[facts["argument"]].is_floating_point()
                 and _should_be_zero(evidence, target, regions)
                 and has_another_slope(evidence, facts["argument"], regions)
             ):

@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 
 from grader.diagnosis.bank import bank, evaluate
-from grader.diagnosis.choice import as_written, best_of, is_left_out, is_possible
+from grader.diagnosis.choice import as_written, best_of, is_left_out, is_possible, sums, term_cancels
 from grader.diagnosis.context import (
     changes_outside,
     explain_reads,
@@ -41,8 +41,8 @@ from grader.diagnosis.form import (
     wrong_dtype,
     wrong_type,
 )
-from grader.diagnosis.masks import other_mask
-from grader.diagnosis.mutants import Mutant, as_mutant
+from grader.diagnosis.masks import another_slope, other_mask
+from grader.diagnosis.mutants import EDITS, Mutant, as_mutant
 from grader.diagnosis.places import extra_factor, extra_term, rearranged, reordered, swapped_outputs, wrong_region
 from grader.diagnosis.precision import arguments_rounded, low_precision, nearly_right, rounded
 from grader.diagnosis.projection import agrees, fits, is_uniform, ratio
@@ -77,11 +77,11 @@ def recognise(evidence: Evidence, *, together: bool = False) -> tuple[Explanatio
     elif evidence.is_complete:
         recognisers = (
             _named_misconception, not_finite, _mask_of_everything, wrong_dtype, swapped_outputs,
-            right_numbers_in_another_shape, _constant_factor, rearranged, _one_mistake, changes_outside,
-            reads_network_global, keeps_state, ignores_upstream,
-            arguments_rounded, low_precision, rounded, rescaled, some_rows, extra_term, extra_factor, nearly_right,
-            reordered, _mistake_and_factor, wrong_region, other_mask, set_in_loop, redefined_helper, lost_in_loop,
-            _two_mistakes, broadcast_shape, reads_global, unused_argument,
+            _along_another_dimension, right_numbers_in_another_shape, _constant_factor, rearranged, _one_mistake,
+            changes_outside, reads_network_global, keeps_state, ignores_upstream, arguments_rounded,
+            low_precision, rounded, rescaled, some_rows, extra_term, extra_factor, nearly_right, reordered,
+            another_slope, _mistake_and_factor, wrong_region, other_mask, set_in_loop, redefined_helper,
+            lost_in_loop, _two_mistakes, broadcast_shape, reads_global, unused_argument,
         )  # fmt: skip
     else:
         recognisers = (
@@ -209,7 +209,21 @@ def _one_mistake(evidence: Evidence) -> Iterator[Explanation]:
     """The answer is that of the solution with one mistake in it."""
     if evidence.are_zeros:
         return
-    mutant = best_of(_alike(evidence), evidence.written, evidence.solution)
+    alike = tuple(_alike(evidence))
+    mutant = best_of(alike, evidence.written, evidence.solution)
+    if mutant is None:
+        return
+    if term_cancels(alike, mutant, evidence.written, evidence.solution):
+        yield Explanation(id="other_operation", message=evidence.say("term_cancels"))
+    else:
+        yield _explain_edit(evidence, mutant)
+
+
+def _along_another_dimension(evidence: Evidence) -> Iterator[Explanation]:
+    """The answer has another shape, and is summed along another dimension: if that has size 1, it looks unsummed."""
+    if evidence.has_right_shapes or not sums(evidence.written):
+        return
+    mutant = next((each for each in _matching_mutants(evidence) if each.edits[0].name.startswith("other_axis")), None)
     if mutant is not None:
         yield _explain_edit(evidence, mutant)
 
@@ -320,6 +334,8 @@ def _reproduces(evidence: Evidence, mutant: Mutant, factors: Sequence[float] | N
 def _explain_edit(evidence: Evidence, mutant: Mutant, number: int = 0) -> Explanation:
     """The explanation for one of a mutant's edits. If two edits spoil two targets, either may be meant."""
     edit = mutant.edits[number]
+    if edit.name == "own_entry_only" and not evidence.has_right_shapes:
+        edit = EDITS["drop_sum"]
     if edit.name == "operand_sign" and mutant.operands[number] in evidence.exercise.targets:
         return Explanation(id="other_loss", message=evidence.say("sign_of_target"))
     part = evidence.parts[evidence.wrong_target] if len(evidence.exercise.parts) > 1 else ""

@@ -36,6 +36,15 @@ def edits_of_reduction(node: ast.Call, function: ast.Attribute) -> Iterator[Alte
         yield from _edits_of_mean(node, receiver)
     yield "drop_sum", receiver, ""
     yield from edits_of_axis(node, function)
+    if function.attr == "mean":
+        yield from _mean_of_another_axis(node, receiver)
+
+
+def _mean_of_another_axis(node: ast.Call, receiver: ast.expr) -> Iterator[Alternative]:
+    """A sum over another axis, divided by the right size."""
+    axis = next((integer_in(value) for value in _axes(node)), None)
+    for other in _OTHER_AXES.get(axis, ()) if axis is not None else ():
+        yield "other_axis_of_mean", parsed(f"(X).sum({other}, keepdim=True) / (X).shape[{axis}]", X=receiver), ""
 
 
 def _edits_of_mean(node: ast.Call, receiver: ast.expr) -> Iterator[Alternative]:
@@ -97,6 +106,8 @@ def edits_of_axis(node: ast.Call, function: ast.Attribute, before: Sequence[ast.
     for other in _OTHER_AXES.get(axis, ()) if axis is not None else ():
         wrong_axis = ast.keyword("dim", expression_of(repr(other)))
         yield "other_axis", ast.Call(function, list(before), [wrong_axis, *keepdim, *rest]), ""
+        if keepdim:
+            yield "other_axis_dropped", ast.Call(function, list(before), [wrong_axis, *rest]), ""
     for several in (value.elts for value in axes if isinstance(value, ast.Tuple)):
         for left_out in several:
             fewer = [kept for kept in several if kept is not left_out]

@@ -8,6 +8,8 @@ import ast
 import re
 from collections.abc import Iterator
 
+from grader.diagnosis.operands import is_size
+
 __all__ = ["in_comparisons", "in_terms", "names_read", "no_numbers", "normalisers"]
 
 
@@ -48,7 +50,7 @@ def no_numbers(function: ast.FunctionDef) -> set[int]:
     """
     The ids of nodes whose numbers do not matter: `x` in `x.shape`, `len(x)`, `zeros_like(x)`; `kind == "relu"`.
 
-    A number that says which axis or which index is meant is no constant of a formula either.
+    A number that says which axis, which index or which power of a tensor is meant is no constant of a formula either.
     """
     found: set[int] = set()
     for node in ast.walk(function):
@@ -56,6 +58,8 @@ def no_numbers(function: ast.FunctionDef) -> set[int]:
             found.update(_constants_in(node.value))
         elif isinstance(node, ast.Subscript):
             found.update(_constants_in(node.slice))
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow) and not is_size(node.left):
+            found.update(_constants_in(node.right))
         if isinstance(node, ast.Attribute) and node.attr in ("shape", "dtype", "new_zeros", "new_ones"):
             found.add(id(node.value))
         elif isinstance(node, ast.Call) and re.fullmatch(r"len|(torch|np)\.\w+_like", ast.unparse(node.func)):

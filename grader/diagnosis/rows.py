@@ -38,7 +38,7 @@ def some_rows(evidence: Evidence) -> Iterator[Explanation]:
     every = [_choices(evidence, case.rows) for case in cases]
     for which in every[0]:
         if all(_is_that_of(evidence, number, every[number][which]) for number in reversed(range(len(cases)))):
-            is_a_short_loop = which == "all but the first" and evidence.written.has_loop
+            is_a_short_loop = which in ("all but the first", "all but the last") and evidence.written.has_loop
             kind = "off_by_one_size" if is_a_short_loop else "wrong_region"
             yield Explanation(id=kind, message=evidence.say("some_rows", which=which))
             return
@@ -48,6 +48,7 @@ def _choices(evidence: Evidence, rows: int) -> dict[str, slice]:
     """Some examples of a batch: what they are called, and where they are."""
     choices = {
         "all but the first": slice(1, None),
+        "all but the last": slice(-1),
         "all but the first and the last": slice(1, -1),
         "every other one": slice(0, None, 2),
         "every other one, from the second on": slice(1, None, 2),

@@ -437,14 +437,18 @@ MISTAKES: dict[str, tuple[str, str, str | None]] = {
     "another power for the value": (
         "deep_mlp",
         "def grad_z2(dh2, h2):\n    return dh2 * (1 - h2) * h2 ** 2.5",
-        None,
+        "wrong_slope",
     ),
     "the derivative of a square": (
         "embedding_rnn",
         "def grad_z1(dh1, h1):\n    return (1 - 2 * h1) * dh1",
         "wrong_slope",
     ),
-    "not the derivative of a square": ("embedding_rnn", "def grad_z1(dh1, h1):\n    return (1 - 3.7 * h1) * dh1", None),
+    "not the derivative of a square, but a slope": (
+        "embedding_rnn",
+        "def grad_z1(dh1, h1):\n    return (1 - 3.7 * h1) * dh1",
+        "wrong_slope",
+    ),
     "the slope of a tanh, from cosh": (
         "embedding_rnn",
         "def grad_z1(dh1, h1):\n    return dh1 / torch.cosh(h1) ** 2",
@@ -568,7 +572,7 @@ MISTAKES: dict[str, tuple[str, str, str | None]] = {
     "a slope that two edits make by chance": (
         "deep_mlp",
         "def grad_z1(dh1, h1):\n    return dh1 / (1 + h1 * h1)",
-        None,
+        "wrong_slope",
     ),
     "the first token for all": (
         "attention",
@@ -593,6 +597,168 @@ MISTAKES: dict[str, tuple[str, str, str | None]] = {
         "def grad_projections(x, dq, dk, dv):\n    xs = x.sum(1)\n"
         "    return tuple(xs.T @ d.sum(1) for d in (dq, dk, dv))",
         None,
+    ),
+    "another power, which is no constant": (
+        "batchnorm",
+        "def grad_var(dxhat, z, mean, var):\n    total = torch.einsum('nd,nd->d', dxhat, z - mean)[None]\n"
+        "    return -0.5 * total / (var + EPS)",
+        "wrong_slope",
+    ),
+    "another constant, and the right power": (
+        "batchnorm",
+        "def grad_var(dxhat, z, mean, var):\n    total = torch.einsum('nd,nd->d', dxhat, z - mean)[None]\n"
+        "    return -(var + EPS).pow(-1.5) * total",
+        "constant_factor",
+    ),
+    "a square left out of a slope": (
+        "embedding_rnn",
+        "def grad_z2(dh2, h2):\n    return dh2 - h2 * dh2",
+        "wrong_slope",
+    ),
+    "a factor and a dimension left out, without a mask": (
+        "batchnorm",
+        "def grad_var(dxhat, z, mean, var):\n    return torch.einsum('nd,nd->d', dxhat, z - mean) * -0.5",
+        "ignores_argument",
+    ),
+    "entries selected by a mask": (
+        "batchnorm",
+        "def grad_out(dyhat, w2, out):\n    return torch.mm(dyhat, w2.T)[out > 0]",
+        "wrong_dimension",
+    ),
+    "a mask with another boundary": (
+        "batchnorm",
+        "def grad_out(dyhat, w2, out):\n    da = dyhat * w2.reshape(1, -1)\n    da[out < -0.5] = 0\n    return da",
+        "wrong_region",
+    ),
+    "a slope beyond the boundary": (
+        "batchnorm",
+        "def grad_out(dyhat, w2, out):\n    da = dyhat * w2.reshape(1, -1)\n"
+        "    return torch.where(out > 0, da, da * out.exp())",
+        "wrong_slope",
+    ),
+    "dropout that lets everything through": (
+        "deep_mlp",
+        "def grad_h1(dz2, w2, mask):\n    back = torch.einsum('nk,jk->nj', dz2, w2)\n"
+        "    return torch.where(mask, back / KEEP, back)",
+        "wrong_region",
+    ),
+    "a slope that no table has": (
+        "deep_mlp",
+        "def grad_z1(dh1, h1):\n    return dh1 * (1 - h1.abs().sqrt())",
+        "wrong_slope",
+    ),
+    "the slope at another entry": (
+        "deep_mlp",
+        "def grad_z1(dh1, h1):\n    return dh1 * (1 - h1.abs().sqrt().roll(1, 1))",
+        None,
+    ),
+    "a slope after a product, which no table has": (
+        "layernorm",
+        "def grad_u(dr, w2, u):\n    s = torch.sigmoid(1.7 * u)\n"
+        "    return torch.einsum('nd,hd->nh', dr, w2) * (s + 1.7 * u * s * (1 - s))",
+        "wrong_slope",
+    ),
+    "most of what arrives is zero, and the last row is left out": (
+        "softmax_cross_entropy",
+        "def grad_logits(logits, dlogp):\n    out = torch.zeros_like(logits)\n    for n in range(len(logits) - 1):\n"
+        "        out[n] = dlogp[n] - logits[n].softmax(0) * dlogp[n].sum()\n    return out",
+        "wrong_region",
+    ),
+    "ones for numbers that are all positive": (
+        "convnet",
+        "def grad_w2(g, dlogits):\n    return torch.tensordot(torch.ones_like(g), dlogits, dims=([0], [0]))",
+        "ignores_argument",
+    ),
+    "a mask of numbers that are all positive": (
+        "convnet",
+        "def grad_w2(g, dlogits):\n    return torch.tensordot((g > 0).to(g.dtype), dlogits, dims=([0], [0]))",
+        "wrong_operand",
+    ),
+    "a factor left out of an argument that is used elsewhere, and whose size is read": (
+        "layernorm",
+        "def grad_centred(dxhat, xhat, rstd):\n    along = torch.sum(dxhat, dim=-1) / xhat.size(-1)\n"
+        "    return (dxhat - xhat * along.view(-1, 1)) * rstd",
+        "missing_factor",
+    ),
+    "a term that is computed and left out, which could be brackets around a mean of zero": (
+        "layernorm",
+        "def grad_centred(dxhat, xhat, rstd):\n    along = torch.sum(dxhat * xhat, dim=-1) / xhat.size(-1)\n"
+        "    return dxhat * rstd",
+        "missing_term",
+    ),
+    "a term that comes to zero, in one of many ways": (
+        "batchnorm",
+        "def grad_z_fused(dxhat, xhat, var):\n    m1 = dxhat.mean(0, keepdim=True)\n"
+        "    m2 = m1 * xhat.mean(0, keepdim=True)\n    return (dxhat - m1 - xhat * m2) / (var + EPS) ** 0.5",
+        "other_operation",
+    ),
+    "brackets around a mean of zero": (
+        "layernorm",
+        "def grad_centred(dxhat, xhat, rstd):\n"
+        "    return rstd * (dxhat - xhat * dxhat * xhat.mean(dim=1, keepdim=True))",
+        "precedence",
+    ),
+    "a loop that leaves out the last row": (
+        "batchnorm",
+        "def grad_gamma(dout, xhat):\n    g = torch.zeros(1, dout.shape[1], dtype=dout.dtype)\n"
+        "    for n in range(len(dout) - 1):\n        g += dout[n] * xhat[n]\n    return g",
+        "off_by_one_size",
+    ),
+    "a mean that is an argument, computed along the wrong dimension": (
+        "batchnorm",
+        "def grad_var(dxhat, z, mean, var):\n    centred = z - torch.mean(z, dim=1, keepdim=True)\n"
+        "    return (dxhat * centred).sum(0, keepdim=True) * -0.5 * (var + EPS) ** -1.5",
+        "wrong_axis",
+    ),
+    "a variance that is an argument, of N − 1": (
+        "batchnorm",
+        "def grad_var(dxhat, z, mean, var):\n    total = (dxhat * (z - mean)).sum(0, keepdim=True)\n"
+        "    return total * -0.5 * (z.var(0, keepdim=True) + EPS) ** -1.5",
+        "off_by_one_size",
+    ),
+    "a mean that is an argument, computed in another way": (
+        "batchnorm",
+        "def grad_var(dxhat, z, mean, var):\n    centred = z - 0.9 * z.mean(dim=0, keepdim=True)\n"
+        "    return (dxhat * centred).sum(0, keepdim=True) * -0.5 * (var + EPS) ** -1.5",
+        None,
+    ),
+    "a term that is not averaged, in each of the rows": (
+        "batchnorm",
+        "def grad_mean(dxhat, dvar, z, mean, var):\n"
+        "    return -dxhat.sum(0, keepdim=True) / (var + EPS).sqrt() - 2 * dvar * (z - mean)",
+        "not_summed",
+    ),
+    "a sum over everything that comes to zero, which is no mean": (
+        "attention",
+        "def grad_bo(dlogits):\n    return dlogits.sum((0, 1), keepdim=True)",
+        "other_operation",
+    ),
+    "a sum over the wrong dimension, without its size of one": (
+        "softmax_cross_entropy",
+        "def grad_b1(dz1):\n    return torch.sum(dz1, 1)",
+        "wrong_axis",
+    ),
+    "a sum over a dimension of size one, which looks like none": (
+        "two_layer_mse",
+        "def grad_b2(dyhat):\n    return torch.sum(dyhat, 1)[None]",
+        "wrong_axis",
+    ),
+    "one sum over everything, which is right but for its shape": (
+        "two_layer_mse",
+        "def grad_b2(dyhat):\n    return dyhat.sum()",
+        "dropped_dim",
+    ),
+    "no sum": ("two_layer_mse", "def grad_b2(dyhat):\n    return dyhat.flatten()[None]", "not_summed"),
+    "an argument whose size alone matters, and another mistake": (
+        "softmax_cross_entropy",
+        "def grad_logp(logp, y):\n    every = torch.nn.functional.one_hot(y, 10).double()\n"
+        "    return -every / torch.bincount(y, minlength=10).clamp(min=1)",
+        None,
+    ),
+    "a mean over the wrong dimension, divided by the right size": (
+        "layernorm",
+        "def grad_h(dcentred, dr):\n    return dr + dcentred - dcentred.sum(0) / dcentred.shape[1]",
+        "wrong_axis",
     ),
     "never put into the result": (
         "convnet",

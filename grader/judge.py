@@ -238,11 +238,11 @@ def _unreachable(name: str, execution: Execution) -> tuple[Outcome, str]:
 
 
 def _why_missing(exercise: Exercise, attempt: Attempt, kind: str | None) -> str:
-    name = exercise.name
+    name, thing = exercise.name, "class" if exercise.is_class else "function"
     if exercise.is_lines:
         return f"No cell computes {', '.join(exercise.parts[:3])}. Was the cell of {name} deleted, or made a text cell?"
     if kind:
-        return f"After the notebook ran, {name} was {with_article(kind)}, not a function."
+        return f"After the notebook ran, {name} was {with_article(kind)}, not a {thing}."
     definition = attempt.functions.last(name)
     cell = definition.code.cell if definition is not None else _failed_cell_with(name, attempt)
     if cell is not None:
@@ -252,13 +252,13 @@ def _why_missing(exercise: Exercise, attempt: Attempt, kind: str | None) -> str:
     others = [other for other in attempt.functions.definitions if other not in attempt.execution.replies]
     similar = difflib.get_close_matches(name, others, n=1, cutoff=0.75)
     if similar:
-        return f"There is no function {name}, but there is one called {similar[0]}. Was it renamed?"
-    return f"There is no function {name} in the notebook. Was its cell deleted, or turned into a text cell?"
+        return f"There is no {thing} {name}, but there is one called {similar[0]}. Was it renamed?"
+    return f"There is no {thing} {name} in the notebook. Was its cell deleted, or turned into a text cell?"
 
 
 def _failed_cell_with(name: str, attempt: Attempt) -> int | None:
-    """The last cell that raised and whose text defines the function, such as the body of a magic that is missing."""
-    defines = re.compile(rf"^\s*(?:async\s+)?def\s+{re.escape(name)}\b", re.MULTILINE)
+    """The last cell that raised and whose text defines the name, such as the body of a magic that is missing."""
+    defines = re.compile(rf"^\s*(?:(?:async\s+)?def|class)\s+{re.escape(name)}\b", re.MULTILINE)
     cells = [cell for cell in attempt.notebook.cells if cell.number in attempt.execution.errors]
     return next((cell.number for cell in reversed(cells) if defines.search(cell.code)), None)
 

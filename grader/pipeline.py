@@ -13,6 +13,7 @@ from typing import Any
 from grader.assignment.load import Assignment, find_assignment
 from grader.assignment.source import find_sources, read_source
 from grader.chain import judge_chain
+from grader.diagnosis.composed import composed
 from grader.errors import GraderError, UsageError, as_fault
 from grader.execution.asking import CHAIN
 from grader.execution.calls import place_in
@@ -119,7 +120,8 @@ def judge(submission: Submission, assignment: Assignment, attempt: Attempt) -> R
         verdict_on(exercise, assignment, cases[exercise.name], attempt, practice=practice[exercise.name])
         for exercise in assignment.exercises
     ]
-    results = [verdict.result for verdict in verdicts]
+    uses = {verdict.result.name: verdict.uses for verdict in verdicts}
+    results = composed([verdict.result for verdict in verdicts], assignment.exercises, uses)
     outcomes = {result.name: result.outcome for result in results}
     return report_of(
         assignment,

@@ -12,6 +12,7 @@ from typing import Any
 
 from grader.assignment.load import Assignment
 from grader.calling.exercise import Exercise
+from grader.diagnosis.composed import names_used
 from grader.diagnosis.counterexample import counterexample_of
 from grader.diagnosis.diagnose import diagnose
 from grader.diagnosis.fingerprint import DIAGNOSED, fingerprint
@@ -25,6 +26,7 @@ from grader.execution.record import Attempt
 from grader.execution.requests import small_requests
 from grader.judge import judge_exercise
 from grader.model import ExerciseResult, Flag, NotebookSummary, Outcome, Report, Submission, most_telling
+from grader.notebook.functions import Definition
 from grader.notebook.scope import Scope
 from grader.notebook.written import Written
 from grader.notices import flag_of_failure, flags_of_reply
@@ -37,10 +39,16 @@ __all__ = ["Verdict", "report_of", "verdict_on"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Verdict:
-    """The result of an exercise with its diagnoses, and what an instructor should check."""
+    """
+    The result of an exercise with its diagnoses, and what an instructor should check.
+
+    Attributes:
+        uses: The names of what may be other exercises and is used by this one.
+    """
 
     result: ExerciseResult
     flags: tuple[Flag, ...]
+    uses: frozenset[str] = frozenset()
 
 
 def verdict_on(
@@ -79,17 +87,19 @@ def verdict_on(
     flags += flags_of_reply(exercise, reply, practised)
     if result.passed or not result.cases:
         return Verdict(result, flags)
+    definition = attempt.functions.ran(exercise.name, place_in(reply))
+    uses = names_used(exercise, definition)
     outcomes = [outcome_of(call, autograd=assignment.autograd) for call in (*returned, *tried)]
     outcome = most_telling(outcomes or [Outcome.SKIPPED])
     if outcome not in DIAGNOSED:
-        return Verdict(result, flags)
+        return Verdict(result, flags, uses)
     try:
-        explained = _explained(result, exercise, assignment, cases, attempt, outcome, returned, tried, ask)
+        explained = _explained(result, exercise, assignment, cases, attempt, definition, outcome, returned, tried, ask)
     except GraderError:
         raise
     except Exception as error:  # an explanation is advice: numbers that confuse it change no outcome
-        return Verdict(result, (*flags, flag_of_failure(exercise, error)))
-    return Verdict(explained, flags)
+        return Verdict(result, (*flags, flag_of_failure(exercise, error)), uses)
+    return Verdict(explained, flags, uses)
 
 
 def _explained(
@@ -98,6 +108,7 @@ def _explained(
     assignment: Assignment,
     cases: Sequence[Case],
     attempt: Attempt,
+    definition: Definition | None,
     outcome: Outcome,
     returned: Sequence[Returned],
     tried: Sequence[Returned],
@@ -107,11 +118,11 @@ def _explained(
     The result of a wrong exercise, with what explains it.
 
     Args:
+        definition: That of what ran, if it is known.
         outcome: What the calls come to that may be spoken of.
         returned, tried: These calls, on public cases and on practice batches.
     """
     replies, seen = attempt.execution.replies, (*returned, *tried)
-    definition = attempt.functions.ran(exercise.name, place_in(replies[exercise.name]))
     written, scope = (definition.written, definition.scope) if definition is not None else (Written(), Scope())
     rebound = replies.get(rebind_key(exercise))
     if ask is not None:

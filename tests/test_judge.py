@@ -575,6 +575,27 @@ def test_why_a_function_is_missing(
 
 
 @pytest.mark.parametrize(
+    ("functions", "kind", "message"),
+    [
+        (index_of(), None, "There is no class Net in the notebook. Was its cell deleted, or turned into a text cell?"),
+        (
+            index_of(definition_of("Nets")),
+            None,
+            "There is no class Net, but there is one called Nets. Was it renamed?",
+        ),
+        (index_of(definition_of("Net")), "int", "After the notebook ran, Net was an int, not a class."),
+    ],
+)
+def test_why_a_class_is_missing(functions: FunctionIndex, kind: str | None, message: str) -> None:
+    """It is called what it is."""
+    net = dataclasses.replace(WEIGHT, name="Net", is_class=True)
+
+    result, _ = judged(failed(PUBLIC, Outcome.MISSING, type=kind), exercise=net, functions=functions)
+
+    assert (result.outcome, result.message) == (Outcome.MISSING, message)
+
+
+@pytest.mark.parametrize(
     ("kind", "stopped", "outcome", "message"),
     [
         (

@@ -49,6 +49,7 @@ class ExerciseCell(SourceCell):
     ignored: tuple[str, ...] = ()
     is_lines: bool = False
     is_composed: bool = False
+    is_class: bool = False
     written: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 

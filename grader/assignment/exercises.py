@@ -69,6 +69,7 @@ def exercise_in(
         tolerance=float(settings.get("tolerance", 1)),
         docstring=docstring,
         is_composed=is_composed,
+        is_class=not are_lines and isinstance(defined[name], ast.ClassDef),
         written=written,
         **asked,
     )

@@ -231,6 +231,7 @@ def _load(
                 ignored=cell.ignored,
                 is_lines=cell.is_lines,
                 is_composed=cell.is_composed,
+                is_class=cell.is_class,
             )
             for cell in source.exercises
         ),

@@ -30,6 +30,7 @@ class Exercise:
         partial: The tensors whose gradient here is not the whole one: a later step adds the rest.
         is_lines: Whether it is no function but straight lines, `dlogits = …`, of which each name is judged by itself.
         is_composed: Whether a blank has code around what is to be written, such as a class, or helpers beside it.
+        is_class: Whether it is a class, which the equation makes an object of.
         ignored: For each part, the condition under which its entries do not count, `a1 == 0`; empty if all count.
         is_squeezable: Whether dimensions of size 1 may be missing in a result, or too many.
     """
@@ -48,6 +49,7 @@ class Exercise:
     ignored: tuple[str, ...] = ()
     is_lines: bool = False
     is_composed: bool = False
+    is_class: bool = False
 
     @property
     def is_link(self) -> bool:

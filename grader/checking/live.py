@@ -11,7 +11,7 @@ import contextlib
 import dataclasses
 import inspect
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -21,13 +21,14 @@ from grader.assignment.load import Assignment, default_inputs
 from grader.calling.exercise import Exercise
 from grader.chain import judge_chain
 from grader.checking.cells import file_names, typed_codes
+from grader.diagnosis.composed import composed
 from grader.errors import GraderError, SourceError
 from grader.execution.asking import call_request, chain_request
 from grader.execution.border import add_record, within_bounds
 from grader.execution.channel import Reply, Request
 from grader.execution.record import Attempt, Execution
 from grader.harness.call import NotebookState
-from grader.harness.origin import code_of
+from grader.harness.origin import codes_of
 from grader.harness.serve import perform
 from grader.harness.wire import Message, unpack_all
 from grader.model import Chain, ExerciseResult, Limits, NotebookSummary, Outcome, Report, Submission
@@ -37,7 +38,7 @@ from grader.notebook.read import Notebook
 from grader.reference.cases import exercise_cases
 from grader.reference.chain import build_chain
 from grader.reference.networks import PRACTICE, Network, networks_of
-from grader.verdict import report_of, verdict_on
+from grader.verdict import Verdict, report_of, verdict_on
 
 __all__ = ["Live"]
 
@@ -82,7 +83,7 @@ class Live:
         """The verdicts on some functions, by name; if the network cannot be evaluated, the report gives the reason."""
         try:
             with self._ordinary():
-                return self._report([self._check(self._exercise(name)) for name in names])
+                return self._report(self._results([self._exercise(name) for name in names]))
         except GraderError as error:
             return self._report((), problem=str(error))
 
@@ -91,7 +92,7 @@ class Live:
         try:
             with self._ordinary():
                 exercises = self._declared.exercises or tuple(self._exercise(name) for name in self._gradients())
-                results = [self._check(exercise) for exercise in exercises]
+                results = self._results(exercises)
                 return dataclasses.replace(self._report(results), chain=self._chain(exercises, results))
         except GraderError as error:
             return self._report((), problem=str(error))
@@ -142,16 +143,30 @@ class Live:
 
     # ------------------------------------------------------------------------------------------------- one exercise
 
-    def _check(self, exercise: Exercise) -> ExerciseResult:
+    def _results(self, exercises: Sequence[Exercise]) -> tuple[ExerciseResult, ...]:
+        """The results of some exercises. What a wrong one uses is checked, too: that may be what is wrong."""
+        verdicts: dict[str, Verdict] = {}
+        waiting = list(exercises)
+        known = {exercise.name: exercise for exercise in (*self._declared.exercises, *exercises)}
+        for exercise in waiting:  # which grows
+            if exercise.name not in verdicts:
+                verdicts[exercise.name] = verdict = self._check(exercise)
+                waiting += [known[name] for name in verdict.uses if name in known and not known[name].is_lines]
+        results, uses = [each.result for each in verdicts.values()], {name: v.uses for name, v in verdicts.items()}
+        explained = {result.name: result for result in composed(results, list(known.values()), uses)}
+        return tuple(explained[exercise.name] for exercise in exercises)
+
+    def _check(self, exercise: Exercise) -> Verdict:
         cases = exercise_cases(self.assignment, exercise, self._network())
         function = self._namespace.get(exercise.name)
         exercise = dataclasses.replace(exercise, question=inspect.getdoc(function) or "" if function else "")
-        functions = _functions(function, exercise, self._namespace)
+        others = {each.name for each in self._declared.exercises}
+        functions = _functions(function, exercise, self._namespace, {exercise.name, *others})
         reply = self._ask(call_request(exercise, cases, self.assignment.limits, autograd=self.assignment.autograd))
         attempt = Attempt(
             notebook=_notebook(), functions=functions, execution=Execution.in_this_process({exercise.name: reply})
         )
-        return verdict_on(exercise, self.assignment, cases, attempt, ask=self._ask).result
+        return verdict_on(exercise, self.assignment, cases, attempt, ask=self._ask)
 
     def _chain(self, exercises: tuple[Exercise, ...], results: Sequence[ExerciseResult]) -> Chain | None:
         assignment = dataclasses.replace(self.assignment, exercises=exercises)
@@ -194,21 +209,24 @@ def _notebook() -> Notebook:
     return Notebook.of(code if code.strip() else "pass" for code in typed_codes()[1:])
 
 
-def _functions(function: Any, exercise: Exercise, namespace: Mapping[str, Any]) -> FunctionIndex:
+def _functions(
+    function: Any, exercise: Exercise, namespace: Mapping[str, Any], exercises: Collection[str]
+) -> FunctionIndex:
     """The function index of the cells that define a function and the notebook's functions that it calls."""
     name = exercise.name
     numbers, codes = file_names(), typed_codes()
     code_by_number: dict[int, str] = dict(enumerate(codes)) if exercise.is_lines else {}
-    waiting, known = [code_of(function, name)], set()
+    waiting, known = codes_of(function, name), set[types.CodeType]()
     while waiting:
         compiled = waiting.pop()
-        number = numbers.get(compiled.co_filename) if compiled is not None else None
-        if compiled is None or number is None or compiled in known or number >= len(codes):
+        number = numbers.get(compiled.co_filename)
+        if number is None or compiled in known or number >= len(codes):
             continue
         known.add(compiled)
         code_by_number[number] = codes[number]
-        waiting += [code_of(namespace[called], called) for called in compiled.co_names if called in namespace]
-    return find_functions_in(dict(sorted(code_by_number.items())), [name], data=_data(namespace))
+        for called in compiled.co_names:
+            waiting += codes_of(namespace[called], called) if called in namespace else []
+    return find_functions_in(dict(sorted(code_by_number.items())), exercises, data=_data(namespace))
 
 
 def _data(namespace: Mapping[str, Any]) -> frozenset[str]:

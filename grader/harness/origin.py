@@ -12,7 +12,7 @@ import types
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["code_of", "is_own_raise", "place_of"]
+__all__ = ["code_of", "codes_of", "is_own_raise", "place_of"]
 
 _DEPTH = 10
 _RAISE = dis.opmap["RAISE_VARARGS"]
@@ -111,7 +111,12 @@ def is_own_raise(error: BaseException, function: Any, name: str) -> bool:
     return code.co_name == name or code is code_of(function, name) or is_blank_of_cell
 
 
+def codes_of(function: Any, name: str) -> list[types.CodeType]:
+    """The code behind a callable, or that of each method of a class; see `code_of`."""
+    parts = list(vars(function).values()) if issubclass(type(function), type) else [function]
+    return [code for code in (code_of(part, name) for part in parts) if code is not None]
+
+
 def _files_of(function: Any, name: str) -> set[str]:
     """The files, or cells, of a function's code, or of the code of a class's methods."""
-    parts = list(vars(function).values()) if isinstance(function, type) else [function]
-    return {code.co_filename for code in (code_of(part, name) for part in parts) if code is not None}
+    return {code.co_filename for code in codes_of(function, name)}

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from grader.notebook.parsing import defined_in
+from grader.notebook.scope import used_in
 
 __all__ = ["Autograd"]
 
@@ -88,17 +89,12 @@ class Autograd:
 
     def _helpers(self, node: ast.stmt) -> set[str]:
         """Functions of the notebook that a definition uses; arguments, local variables and data do not count."""
-        nodes = list(ast.walk(node))
-        names = [inner for inner in nodes if isinstance(inner, ast.Name)]
-        local = {inner.arg for inner in nodes if isinstance(inner, ast.arg)}
-        local |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
-        called = {inner.func.id for inner in nodes if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)}
+        read, called = used_in(node)
         return {
-            name.id
-            for name in names
-            if name.id in self._functions
-            and name.id not in local
-            and (name.id in called or not isinstance(self._functions[name.id][0], (ast.Assign, ast.AnnAssign)))
+            name
+            for name in read
+            if name in self._functions
+            and (name in called or not isinstance(self._functions[name][0], (ast.Assign, ast.AnnAssign)))
         }
 
     def _use(self, node: ast.AST) -> str | None:

@@ -16,6 +16,7 @@ from typing import NamedTuple, Protocol
 
 from grader.model import CallError, Code
 from grader.notebook.autograd import Autograd
+from grader.notebook.calls import Calls
 from grader.notebook.magics import as_python
 from grader.notebook.parsing import TooComplexError, defined_in, parse_code
 from grader.notebook.read import Notebook
@@ -28,7 +29,8 @@ __all__ = ["Definition", "Finder", "FunctionIndex", "Place", "find_functions", "
 _PYTHON_MAGICS = re.compile(r"^\s*%%(time|capture|prun|derive)\b.*")
 """Cells whose body runs in the notebook's namespace. What `%%timeit` defines is gone afterwards."""
 _DEFINES = re.compile(
-    r"^[ \t\f\u00a0\u2000-\u200d\u2060\u3000\ufeff]*(?:async[ \t]+)?def[ \t]+(\w+)|^(\w+)[ \t]*=[^=]", re.MULTILINE
+    r"^[ \t\f\u00a0\u2000-\u200d\u2060\u3000\ufeff]*(?:(?:async[ \t]+)?def|class)[ \t]+(\w+)|^(\w+)[ \t]*=[^=]",
+    re.MULTILINE,
 )
 _STILL_BLANK = " is still blank"
 _MOST_DEFINITIONS = 8
@@ -60,6 +62,7 @@ class Definition:
         autograd: Uses of autograd that it mentions, or a function of the notebook that it calls: `In [5], line 3: …`.
         scope: What it uses besides its arguments.
         written: What stands in its code, if it is that of an exercise.
+        calls: The other exercises that it calls, itself or through helpers, if it is an exercise.
     """
 
     name: str
@@ -69,6 +72,7 @@ class Definition:
     autograd: tuple[str, ...] = ()
     scope: Scope = dataclasses.field(default_factory=Scope)
     written: Written = dataclasses.field(default_factory=Written)
+    calls: tuple[str, ...] = ()
 
 
 class Finder(Protocol):
@@ -93,11 +97,18 @@ class _Cell:
             self.texts[place] = _dedented(self.lines[place[0] : place[1]])
         return self.texts[place]
 
-    def whole(self, name: str) -> Definition:
+    def whole(self, name: str, calls: Calls) -> Definition:
         """The cell as straight lines, which define nothing."""
         code = Code(text=self.code.strip("\n"), cell=self.number, line=1 + _leading_blank_lines(self.code))
         is_blank = name in self.blanks
-        return Definition(name=name, code=code, is_blank=is_blank, has_blank=is_blank, written=written_in(self.tree))
+        return Definition(
+            name=name,
+            code=code,
+            is_blank=is_blank,
+            has_blank=is_blank,
+            written=written_in(self.tree),
+            calls=calls.of(name, self.tree),
+        )
 
     @functools.cached_property
     def names(self) -> frozenset[str]:
@@ -138,6 +149,7 @@ class _Cells:
 
     by_number: dict[int, _Cell]
     autograd: Autograd
+    calls: Calls
     data: frozenset[str]
 
     def define(self, name: str, node: ast.stmt, cell: _Cell, *, in_full: bool) -> Definition:
@@ -150,6 +162,7 @@ class _Cells:
             autograd=self.autograd.evidence(node, cell.number) if in_full else (),
             scope=self._scope(node, cell) if in_full else Scope(),
             written=written_in(node) if in_full else Written(),
+            calls=self.calls.of(name, node) if in_full else (),
         )
 
     def _scope(self, node: ast.stmt, cell: _Cell) -> Scope:
@@ -174,7 +187,7 @@ class _Cells:
             return self.define(name, node, cell, in_full=True)
         if name in cell.names:
             return None
-        return cell.whole(name)
+        return cell.whole(name, self.calls)
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -227,7 +240,7 @@ def find_functions(notebook: Notebook, exercises: Collection[str] = ()) -> Funct
     Find every module-level function of a notebook, and the cells that are not Python.
 
     Args:
-        exercises: The names of the functions to search for autograd and for variables of the notebook.
+        exercises: The names of the functions to search for autograd, for variables of the notebook and for one another.
     """
     return find_functions_in({cell.number: cell.code for cell in notebook.cells}, exercises)
 
@@ -254,6 +267,7 @@ def find_functions_in(
     known = _Cells(
         by_number={cell.number: cell for cell in cells},
         autograd=Autograd(cells),
+        calls=Calls((cell.tree for cell in cells), exercises),
         data=notebook_data([cell.tree for cell in cells]) if data is None else data,
     )
     places: defaultdict[str, deque[tuple[ast.stmt, _Cell]]] = defaultdict(lambda: deque(maxlen=_MOST_DEFINITIONS))
@@ -265,7 +279,9 @@ def find_functions_in(
         for name, found in places.items()
     }
     for cell in cells:
-        definitions |= {name: (cell.whole(name),) for name in cell.blanks if name in exercises and name not in places}
+        definitions |= {
+            name: (cell.whole(name, known.calls),) for name in cell.blanks if name in exercises and name not in places
+        }
     return FunctionIndex(definitions=definitions, syntax_errors=syntax_errors, broken_names=broken_names, finder=known)
 
 

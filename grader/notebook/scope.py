@@ -8,7 +8,7 @@ import ast
 import dataclasses
 from collections.abc import Iterable
 
-__all__ = ["Scope", "called_in", "notebook_data", "scope_of"]
+__all__ = ["Scope", "called_in", "notebook_data", "scope_of", "used_in"]
 
 _SMALLEST_SIZE = 8
 _LARGEST_SIZE = 1 << 40
@@ -92,12 +92,31 @@ def called_in(node: ast.stmt) -> tuple[str, ...]:
     >>> called_in(ast.parse("def f(a): return g(h(a.sum()), a)").body[0])
     ('g', 'h')
     """
+    return tuple(sorted(used_in(node)[1]))
+
+
+def used_in(node: ast.AST) -> tuple[frozenset[str], frozenset[str]]:
+    """
+    The names that some code reads and does not define within itself, and those of them that it calls.
+
+    A method sees none of the names that its class defines: there, they are those of the notebook.
+
+    >>> read, called = used_in(ast.parse("class A:" + chr(10) + " def f(self, a): return f(a, g)").body[0])
+    >>> sorted(read), sorted(called)
+    (['f', 'g'], ['f'])
+    """
+    if isinstance(node, (ast.ClassDef, ast.Module)):
+        found = [used_in(inner) for inner in ast.iter_child_nodes(node)]
+        return frozenset().union(*(read for read, _ in found)), frozenset().union(*(called for _, called in found))
     nodes = list(ast.walk(node))
+    names = [inner for inner in nodes if isinstance(inner, ast.Name)]
     local = {inner.arg for inner in nodes if isinstance(inner, ast.arg)}
-    local |= {inner.id for inner in nodes if isinstance(inner, ast.Name) and isinstance(inner.ctx, ast.Store)}
-    local |= {inner.name for inner in nodes if isinstance(inner, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef))}
-    functions = {inner.func.id for inner in nodes if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)}
-    return tuple(sorted(functions - local))
+    local |= {name.id for name in names if isinstance(name.ctx, ast.Store)}
+    definitions = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+    local |= {inner.name for inner in nodes[1:] if isinstance(inner, definitions)}
+    read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
+    called = {inner.func.id for inner in nodes if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)}
+    return frozenset(read - local), frozenset(called - local)
 
 
 def _by_key(nodes: list[ast.AST]) -> set[str]:

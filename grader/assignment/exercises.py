@@ -52,6 +52,11 @@ def exercise_in(
         else:
             name = _name_of(path, cell, defined, settings, written)
             node = defined[name]
+            if isinstance(node, ast.ClassDef) and "call" not in settings:
+                hint = f"Write it in the cell's metadata, under `grader`, like `{_called_as(node)} == (dx, dw)`."
+                raise problem_in(
+                    path, cell, f"{name} is a class, and `call`, which says how it is used, is missing", hint
+                )
             docstring = ast.get_docstring(node) or ""
             if not docstring:
                 hint = "Write one that gives the task and the shapes."
@@ -227,10 +232,33 @@ def _name_of(
         raise problem_in(path, cell, problem, hint, line=written.get("call"))
     functions = [name for name, node in defined.items() if isinstance(node, ast.FunctionDef)]
     gradients = [name for name in functions if name.startswith("grad_")]
+    if not functions and defined:
+        return list(defined)[-1]  # a class; what it uses stands above it
     if len(functions) != 1 and len(gradients) != 1:
         problem = f"an exercise cell has {len(functions)} functions, not one"
         raise problem_in(path, cell, problem, "Give each its own cell, or say in `name` which one is the exercise.")
     return functions[0] if len(functions) == 1 else gradients[0]
+
+
+def _called_as(node: ast.ClassDef) -> str:
+    r"""
+    How a class may be used: an object is made, and its last public method is called.
+
+    >>> _called_as(tree_of("class A:\n def __init__(self, w): pass\n def loss(self, x, y): pass").body[0])
+    'A(w).loss(x, y)'
+    """
+    methods = {item.name: item for item in node.body if isinstance(item, ast.FunctionDef)}
+    public = [method for name, method in methods.items() if not name.startswith("_")]
+    made = f"{node.name}({_given(methods.get('__init__'))})"
+    return f"{made}.{public[-1].name}({_given(public[-1])})" if public else made
+
+
+def _given(method: ast.FunctionDef | None) -> str:
+    """What a method has to be given: its parameters without `self`, and without those that have defaults."""
+    if method is None:
+        return ""
+    names = [argument.arg for argument in method.args.args]
+    return ", ".join(names[1 : len(names) - len(method.args.defaults)])
 
 
 def _is_bare(cell: SourceCell, name: str) -> bool:

@@ -20,8 +20,8 @@ from nbformat import NotebookNode
 
 from grader.assignment.source import as_sentence
 from grader.authoring.blanks import STUB, code_below_blanks, has_blank, with_regions
-from grader.authoring.guesses import guess_call, left_side, title_in
-from grader.authoring.remarks import about_data, about_marks, about_variables, arrays_of
+from grader.authoring.guesses import guess_call, left_side, section_of, title_in
+from grader.authoring.remarks import about_calls, about_data, about_marks, about_variables, arrays_of
 from grader.errors import UsageError
 from grader.execution.border import whole_characters
 from grader.trees import tree_of
@@ -103,7 +103,7 @@ def draft_from(
     _tag_network(draft)
     if not any(_tags(cell) == ["exercise"] for cell in draft.cells):
         draft.todos.append("Nothing was found that students have to write: tag the cells with `exercise`.")
-    draft.todos += [*about_arrays, *about_variables(draft.cells)]
+    draft.todos += [*about_arrays, *about_variables(draft.cells), *about_calls(draft.cells)]
     if draft.tests:
         draft.todos.append(f"{draft.tests} cells with tests were left out: an assignment needs none.")
     texts = [cell.source for cell in draft.cells if cell.cell_type == "markdown"]
@@ -337,11 +337,13 @@ def _tag_network(draft: _Draft) -> None:
     missing = [name for name in _MISSING if name not in names]
     if missing:
         draft.todos.append(f"The network: write {' and '.join(f'`{name}`' for name in missing)}.")
-        has_torch = any(isinstance(node, ast.Import) and "torch" in ast.unparse(node) for node in network)
+        exercises = (number for number, cell in enumerate(draft.cells) if _tags(cell) == ["exercise"])
+        place = section_of(draft.cells, next(exercises, len(draft.cells)))
+        above = [node for cell in draft.cells[:place] if _tags(cell) == ["network"] for node in _body(cell)]
+        has_torch = any(isinstance(node, ast.Import) and "torch" in ast.unparse(node) for node in above)
         parts = [*(["import torch\n"] * (not has_torch)), *(_MISSING[name] for name in missing)]
-        exercises = [number for number, cell in enumerate(draft.cells) if _tags(cell) == ["exercise"]]
         made = nbformat.v4.new_code_cell("\n\n".join(parts).rstrip("\n"), metadata={"tags": ["network"]})
-        draft.cells.insert(next(iter(exercises), len(draft.cells)), made)
+        draft.cells.insert(place, made)
 
 
 def _returns_loss(forward: ast.FunctionDef) -> bool:

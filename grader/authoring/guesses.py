@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+
+from nbformat import NotebookNode
 
 from grader.calling.equation import Equation, EquationError
 
-__all__ = ["guess_call", "left_side", "title_in"]
+__all__ = ["guess_call", "left_side", "section_of", "title_in"]
 
 _KINDS = (ast.Name, ast.Tuple, ast.List, ast.Dict, ast.Constant, ast.expr_context)
 _RETURNS = re.compile(r"\breturns?\b(.*)", re.IGNORECASE | re.DOTALL)
@@ -47,6 +49,32 @@ def title_in(text: str) -> str:
     match = _HEADING.search(_FENCE.sub("", text))
     found = next(filter(None, match.groups()), "") if match else ""
     return re.sub(r"<[^>]*>", "", found).strip()
+
+
+def section_of(cells: Sequence[NotebookNode], number: int) -> int:
+    """
+    The number of the cell that begins the section which a cell is in; the notebook's title begins none.
+
+    Args:
+        number: That of the cell. It is returned if there is no heading above it but the title.
+    """
+    levels = [_level(cell.source) if cell.cell_type == "markdown" else 0 for cell in cells[:number]]
+    title = next((place for place, level in enumerate(levels) if level), number)
+    found, highest = number, 7
+    for place in range(number - 1, title, -1):
+        if 0 < levels[place] < highest:
+            found, highest = place, levels[place]
+    return found
+
+
+def _level(text: str) -> int:
+    """The level of the first heading of a text in Markdown, from 1; 0 if it has none."""
+    match = _HEADING.search(_FENCE.sub("", text))
+    heading = match.group().strip() if match else ""
+    marked = re.match(r"#+", heading) or re.match(r"<h([1-6])", heading)
+    if marked is None:
+        return 0 if not heading else 1 if heading.endswith("=") else 2
+    return int(marked[1]) if marked.re.groups else len(marked[0])
 
 
 def _unpacked(node: ast.FunctionDef, parameter: str, depth: int = 0) -> str:

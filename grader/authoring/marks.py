@@ -41,7 +41,13 @@ _FILLER = re.compile(
 _RULER = re.compile(r"^\s*#\s*([#*=~_-])\1{4,}\s*#?\s*$|^\s*#{5,}\s*$")
 _MOST_LINES = 2000
 """A blank is shorter than that."""
-_IN_TEXT = re.compile(rf"\b(?:(?:START|BEGIN|END)(?: OF)?(?: YOUR)? CODE(?: HERE)?|{_YOURS} HERE)\b")
+_IN_TEXT = re.compile(
+    rf"\b(?:(?:START|BEGIN|END)(?: OF)?(?: THE| YOUR)? {_WHAT}(?: HERE)?|{_YOURS}(?: HERE)?"
+    r"|(?:START|BEGIN)\b\W{1,9}(?:(?:and|to|or)\b\W{1,9})?END"
+    r"|(?i:(?:start|begin)\w*\W{1,5}(?:(?:and|to|or)\W{1,5})?(?:the )?end\w*\W{1,5}"
+    r"(?:marks?|markers?|comments?|tags?)))\b"
+)
+"""Small letters are a mark only where the text says so: a lecture may speak of the start and the end of a loop."""
 
 
 def begins_blank(line: str) -> bool:

@@ -12,14 +12,16 @@ from nbformat import NotebookNode
 
 from grader.authoring.marks import says_marks
 from grader.calling.equation import free_names
+from grader.notebook.calls import Calls
 from grader.trees import tree_of
 
-__all__ = ["about_data", "about_marks", "about_variables", "arrays_of"]
+__all__ = ["about_calls", "about_data", "about_marks", "about_variables", "arrays_of"]
 
 _READS = re.compile(
     r"(?:\b(?:open|Path|read_csv|loadtxt|genfromtxt|urlopen|urlretrieve|imread|np\.load|torch\.load)"
     r"|\.(?:read_text|read_bytes))\(\s*(?:['\"]([^'\"\n]+)['\"])?"
 )
+_DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 _KINDS = {"np": "numpy", "numpy": "numpy", "torch": "torch", "F": "torch", "nn": "torch"}
 
 
@@ -56,7 +58,7 @@ def about_data(cells: Sequence[NotebookNode]) -> list[str]:
 
 
 def about_variables(cells: Sequence[NotebookNode]) -> list[str]:
-    """What to do about functions of exercises that read variables of cells without a tag."""
+    """What to do about functions and classes of exercises that read variables of cells without a tag."""
     others = [node for cell in cells if not cell.metadata.get("tags") for node in _body(cell)]
     targets = [target for node in others if isinstance(node, ast.Assign) for target in node.targets]
     variables = {part.id for target in targets for part in ast.walk(target) if isinstance(part, ast.Name)}
@@ -65,7 +67,24 @@ def about_variables(cells: Sequence[NotebookNode]) -> list[str]:
         "and put constants into a cell tagged `network`."
         for cell in cells
         for node in (_body(cell) if _is_tagged(cell, "exercise") else ())
-        if isinstance(node, ast.FunctionDef) and (names := _read(node, variables))
+        if isinstance(node, _DEFINITIONS) and (names := _read(node, variables))
+    ]
+
+
+def about_calls(cells: Sequence[NotebookNode]) -> list[str]:
+    """What to know about exercises that call others, which students write, too."""
+    asked = {
+        node.name: node
+        for cell in cells
+        for node in (_body(cell) if _is_tagged(cell, "exercise") else ())
+        if isinstance(node, _DEFINITIONS) and _holds_region(node, cell)
+    }
+    calls = Calls((ast.Module([*_body(cell)], []) for cell in cells), asked)
+    return [
+        f"`{name}` calls {', '.join(f'`{other}`' for other in others)}: the student's own, so that a mistake there "
+        "costs points here, too. What others call may be given instead, in a cell tagged `network`."
+        for name, node in asked.items()
+        if (others := calls.of(name, node))
     ]
 
 
@@ -82,11 +101,19 @@ def _arrays_in(code: str) -> set[str]:
     return {kind for word, kind in _KINDS.items() if re.search(rf"(?<![\w.]){word}\.\w", code)}
 
 
-def _read(function: ast.FunctionDef, variables: set[str]) -> list[str]:
+def _read(node: ast.FunctionDef | ast.ClassDef, variables: set[str]) -> list[str]:
+    parts = node.body if isinstance(node, ast.ClassDef) else [node]  # a method sees no variables of another one
     try:
-        return [name for name in free_names(ast.unparse(function)) if name in variables]
+        names = dict.fromkeys(name for part in parts for name in free_names(ast.unparse(part)))
+        return [name for name in names if name in variables]
     except RecursionError:
         return []
+
+
+def _holds_region(node: ast.stmt, cell: NotebookNode) -> bool:
+    """Whether students write a part of a definition."""
+    lines = cell.source.split("\n")[node.lineno - 1 : node.end_lineno]
+    return any("### BEGIN SOLUTION" in line for line in lines)
 
 
 def _is_tagged(cell: NotebookNode, tag: str) -> bool:

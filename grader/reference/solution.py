@@ -15,7 +15,7 @@ from grader.assignment.source import as_sentence, line_in
 from grader.calling.equation import free_names
 from grader.calling.exercise import Exercise
 from grader.calling.nested import with_tensors
-from grader.compare import Comparison
+from grader.compare import Comparison, same_but_for_ones
 from grader.errors import SolutionError
 from grader.model import Outcome
 from grader.reference.answers import answer_of, misfit, value_of
@@ -87,6 +87,8 @@ def _disagrees(
     what = shapes if compared.outcome is Outcome.WRONG_SHAPE else "is wrong"
     which = f": its {part} {what}" if len(exercise.parts) > 1 or what == shapes else ""
     remedy = "Fix the solution or the forward pass in the source notebook."
+    if what == shapes and same_but_for_ones(got.shape, case.expected[number].shape):
+        remedy = f"{remedy[:-1]}; or set `squeezable: true`, which accepts a shape without dimensions of size 1."
     if compared.max_abs_error is not None and compared.max_abs_error < _NEAR * (compared.tolerance or 0.0):
         times = compared.max_abs_error / (compared.tolerance or 1.0)
         remedy = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,33 @@ def test_a_notebook_that_breaks_the_contract_is_refused(tmp_path: Path, old: str
 
     with pytest.raises(SourceError, match=says):
         read_source(source(tmp_path, EXERCISE.replace(old, new)))
+
+
+@pytest.mark.parametrize(
+    ("methods", "form"),
+    [
+        ("def __init__(self, w, reg=0.0): pass\n    def loss(self, X, y): pass", r"Net\(w\)\.loss\(X, y\) == \("),
+        (
+            "def forward(self, x): pass\n    def backward(self, dy): pass\n    def _a(self): pass",
+            r"Net\(\)\.backward\(dy\)",
+        ),
+        ("w = 1", r"Net\(\) == "),
+    ],
+)
+@pytest.mark.parametrize("settings", ["{points: 1}", "{name: Net}"])
+@pytest.mark.parametrize("helper", ["", "class Layer:\n    pass\n\n\n"])
+def test_a_class_needs_a_call(tmp_path: Path, methods: str, form: str, settings: str, helper: str) -> None:
+    """The message shows how it may look, with the class's own names."""
+    net = (
+        f'{helper}class Net:\n    """What is asked."""\n\n    {methods}\n    ### BEGIN SOLUTION\n    ### END SOLUTION\n'
+    )
+    cell = f"```{{code-cell}} ipython3\n---\ntags: [exercise]\ngrader: {settings}\n---\n{net}```\n"
+
+    with pytest.raises(
+        SourceError, match="Net is a class, and `call`, which says how it is used, is missing"
+    ) as caught:
+        read_source(source(tmp_path, cell))
+    assert re.search(rf"under `grader`, like `{form}", caught.value.hint)
 
 
 def test_the_file_name_and_the_metadata_must_agree(tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 from grader.assignment.source import SourceNotebook, read_source
 from grader.authoring.blanks import STUB, with_regions
 from grader.authoring.draft import draft_from, read_notebook_of_course
+from grader.authoring.marks import says_marks
 from grader.authoring.validate import validate
 from grader.cli import main
 
@@ -352,6 +353,72 @@ def test_what_its_author_has_to_know_is_listed() -> None:
     assert "It reads files (`data/names.txt`): put them into a folder beside this one" in said
     assert "It does not speak of MNIST: make its inputs in `make_inputs`" in said
     assert "The text speaks of `START CODE HERE`, which students no longer see" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "mark"),
+    [
+        ("Fill in the code between the START and END marks.", "START and END"),
+        ("Write between `# START` and `# END`.", "START` and `# END"),
+        ("Everything between <BEGIN/END> is yours.", "BEGIN/END"),
+        ("Fill in what is between the start and end markers.", "start and end markers"),
+        ("Write between the beginning and the end comments.", "beginning and the end comments"),
+        ("Only change the parts marked YOUR CODE.", "YOUR CODE"),
+        ("Write between BEGIN SOLUTION and END SOLUTION.", "BEGIN SOLUTION"),
+        ("Look at the start and the end of the loop.", ""),
+        ("Mark the start and end of each word. START with the loss.", ""),
+        ("Your code will be fast at the end.", ""),
+    ],
+)
+def test_marks_that_a_text_speaks_of(text: str, mark: str) -> None:
+    """They are no longer there for students."""
+    assert says_marks(text) == mark
+
+
+def test_classes_and_calls_of_other_exercises_are_listed() -> None:
+    """A class reads variables, too; and what is given, or is in the same exercise, costs nobody's points."""
+    region = "    ### BEGIN SOLUTION\n    {}\n    ### END SOLUTION\n"
+    cells = [
+        CODE("REG = 0.1\nSIZE = 3"),
+        CODE("def given(x):\n    return x"),
+        CODE("def relu(x):\n" + region.format("return given(x)")),
+        CODE("def helper(x):\n    return given(x)\ndef softmax(x):\n" + region.format("return helper(x)")),
+        CODE(
+            "class Net:\n    def set(self, SIZE):\n        self.n = SIZE\n    def loss(self, x):\n    "
+            + region.format("    return REG * softmax(relu(helper(x)))").replace("\n    ###", "\n        ###")
+        ),
+    ]
+
+    _, todos = draft_from(nbformat.v4.new_notebook(cells=cells), "mine", hidden_seed=1)
+
+    said = [todo for todo in todos if " calls " in todo or " reads " in todo]
+    assert [todo.split(":")[0] for todo in said] == [
+        "`Net` reads `REG` of other cells",
+        "`Net` calls `relu`, `softmax`",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("texts", "above"),
+    [
+        (["# Title", "## Affine layer"], 1),
+        (["# Title", "## Part 1\n\nAll of it.", "### Affine layer", "Write it."], 1),
+        (["# Title", "## Setup", "# Layers", "## Affine"], 2),
+        (["Hello", "Title\n=====", "Affine\n------"], 2),
+        (["<h1>Title</h1>", "<h2>Affine</h2>"], 1),
+        (["## Title", "Write it."], 2),
+        (["Write it."], 1),
+    ],
+)
+def test_the_network_stands_before_the_section_of_the_first_exercise(texts: list[str], above: int) -> None:
+    """Not below that section's heading; the title is none."""
+    cells = [*map(TEXT, texts), CODE("def grad_b(dz):\n    # YOUR CODE HERE\n    pass")]
+
+    text, _ = draft_from(nbformat.v4.new_notebook(cells=cells), "mine", hidden_seed=1)
+
+    made = jupytext.reads(text, fmt="md:myst").cells[1:]
+    assert ["network" in cell.metadata.get("tags", []) for cell in made].index(True) == above
+    assert [cell.source for cell in made[:above]] == texts[:above]
 
 
 def test_nothing_is_listed_without_need() -> None:

@@ -207,6 +207,24 @@ def test_it_is_said_whether_the_solution_or_the_call_is_wrong(tmp_path: Path, ca
 
 
 @pytest.mark.parametrize(
+    ("body", "is_named"),
+    [
+        ("return mean[None]", True),
+        ("return mean[:, None]", True),
+        ("return mean[:1]", False),
+        ("return mean + 1", False),
+    ],
+)
+def test_a_setting_that_accepts_the_shape_is_named(tmp_path: Path, body: str, is_named: bool) -> None:
+    """It is the setting that makes the same solution right."""
+    with pytest.raises(SolutionError) as caught:
+        cases_of(tmp_path, 'call: "f(mean) == mean"', "mean", body)
+    assert ("or set `squeezable: true`, which accepts" in caught.value.hint) is is_named
+    if is_named:
+        cases_of(tmp_path, 'call: "f(mean) == mean"\nsqueezable: true', "mean", body)
+
+
+@pytest.mark.parametrize(
     ("returned", "says"),
     [
         ("z", "a value of type Tensor, not a dict"),

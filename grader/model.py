@@ -334,12 +334,13 @@ class Chain:
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class NotebookSummary:
-    """How the notebook ran. `first_error` is a sentence such as `In [4]: NameError: name 'z1' is not defined`."""
+    """How it ran, with a sentence about the first error; and the assignment that it names, if that is another one."""
 
     cells: int
     executed: int
     first_error: str | None = None
     problem: str | None = None
+    of_assignment: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)

@@ -77,11 +77,9 @@ def grade(
                 if isinstance(reading, Unreadable):
                     return _unread(submission, assignment, reading.problem)
                 if reading.notebook.assignment_id not in (None, assignment.id):
-                    problem = (
-                        f"This notebook belongs to the assignment {str(reading.notebook.assignment_id)[:80]!r}, "
-                        f"but it was graded as {assignment.id!r}."
-                    )
-                    return _unread(submission, assignment, problem, cells=len(reading.notebook.cells))
+                    named = str(reading.notebook.assignment_id)[:80]
+                    problem = f"This is the notebook of the assignment {named!r}, not of {assignment.id!r}."
+                    return _unread(submission, assignment, problem, cells=len(reading.notebook.cells), named=named)
                 functions = reading.functions
 
                 def requests(replies: Mapping[str, Reply], functions: FunctionIndex = functions) -> Iterator[Request]:
@@ -194,10 +192,13 @@ def fault_report(submission: Submission, assignment: Assignment, fault: GraderEr
     )
 
 
-def _unread(submission: Submission, assignment: Assignment, problem: str, *, cells: int = 0) -> Report:
+def _unread(
+    submission: Submission, assignment: Assignment, problem: str, *, cells: int = 0, named: str | None = None
+) -> Report:
     """The report on a file whose code is not read. Every function is missing, and the messages say why."""
     results = [ExerciseResult.of(exercise, Outcome.MISSING, problem) for exercise in assignment.exercises]
-    return report_of(assignment, submission, results, NotebookSummary(cells=cells, executed=0, problem=problem))
+    summary = NotebookSummary(cells=cells, executed=0, problem=problem, of_assignment=named)
+    return report_of(assignment, submission, results, summary)
 
 
 def _summary(notebook: Notebook, execution: Execution) -> NotebookSummary:

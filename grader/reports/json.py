@@ -45,6 +45,7 @@ def report_to_dict(report: Report) -> dict[str, Any]:
             "executed": report.notebook.executed,
             "first_error": report.notebook.first_error,
             "problem": report.notebook.problem,
+            **({"of_assignment": report.notebook.of_assignment} if report.notebook.of_assignment else {}),
         },
         "chain": _chain(report.chain),
         "sandbox": {"layers": list(report.sandbox_layers)},

@@ -90,6 +90,7 @@ class ReadReport:
         notes: How the grader failed, that the notebook has another version of the assignment, or what it misses where
             it is graded.
         problem: Why the file cannot be read as a notebook; empty if it can.
+        notebook_of: The assignment that the notebook names, if that is another one. Anybody may have written it.
         layers: The layers of the sandbox.
         losses: The losses during training with autograd's gradients and with the student's, if the network was trained;
             None stands for a loss that is not finite.
@@ -111,6 +112,7 @@ class ReadReport:
     flags: tuple[Flag, ...] = ()
     notes: tuple[str, ...] = ()
     problem: str = ""
+    notebook_of: str = ""
     layers: tuple[str, ...] = ()
     losses: tuple[tuple[float | None, ...], tuple[float | None, ...]] | None = None
     seconds: float = 0.0
@@ -197,6 +199,7 @@ def read_report(content: Mapping[str, Any]) -> ReadReport:
         ),
         notes=tuple(map(str, content.get("notes", ()))),
         problem=str(content["notebook"].get("problem") or ""),
+        notebook_of=str(content["notebook"].get("of_assignment") or ""),
         layers=tuple(map(str, content["sandbox"]["layers"])),
         losses=(tuple(training["reference"]), tuple(training["student"])) if training else None,
         seconds=float(content["timing_s"]["total"]),

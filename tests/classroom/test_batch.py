@@ -68,7 +68,7 @@ def test_a_tie_between_assignments_is_refused(tmp_path: Path, in_this_process: N
     assert batch(tmp_path / "out", folder) == 2
     output = capsys.readouterr().err
     assert "Grading 3 submissions of batchnorm." in output
-    assert "two_layer_mse.ipynb: This notebook belongs to the assignment 'two_layer_mse'" in output
+    assert "two_layer_mse.ipynb: This is the notebook of the assignment 'two_layer_mse', not of 'batchnorm'." in output
 
 
 def test_a_class_is_graded_twice(

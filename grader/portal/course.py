@@ -8,7 +8,7 @@ import datetime as dt
 import re
 import sys
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 from urllib.parse import urlsplit
 
 import msgspec
@@ -33,6 +33,16 @@ PLAIN = {
     "Object contains unknown field": "There is no setting",
     "Object missing required field": "There is no",
 }
+
+KINDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text in quotation marks",
+    "datetime | null": "a date and time, as in 2026-12-04T18:00:00+01:00",
+    "object": "a table",
+    "array": "a list",
+}
+"""What msgspec calls types, and what people do."""
 
 Percent = Annotated[float, msgspec.Meta(ge=0, le=100)]
 Count = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
@@ -123,6 +133,15 @@ class Course(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return {offer.id: find_assignment(offer.id, solutions_directory(directory)) for offer in self.assignment}
 
 
+CHOICES = {
+    name: get_args(hint)
+    for struct in (Course, Offer)
+    for name, hint in get_type_hints(struct).items()
+    if get_origin(hint) is Literal
+}
+"""The settings that are one of a few words."""
+
+
 def open_course(folder: Path) -> Course:
     """
     Read and check a course's file.
@@ -165,7 +184,10 @@ def _check(course: Course, path: Path, text: str) -> None:
     for index, offer in enumerate(course.assignment):
         place = f"$.assignment[{index}]"
         if offer.id in seen:
-            raise UsageError(f"{path}, line {_line(text, f'{place}.id')}: {offer.id!r} stands twice.", "Remove one.")
+            raise UsageError(
+                f"{path}, line {_line(text, f'{place}.id')}: The assignment {offer.id!r} is listed twice.",
+                "Remove one.",
+            )
         seen.add(offer.id)
         moments = {name: getattr(offer, name) for name in ("opens", "due", "closes", "release")}
         for name, moment in moments.items():
@@ -233,7 +255,27 @@ def _plainly(message: str, where: str) -> str:
         if message.startswith(theirs):
             return message.replace(theirs, ours)
     name = re.sub(r"^\$\.?|^assignment\[\d+\]\.?", "", where.strip("`").removeprefix("$."))
-    return f"`{name}` is not right: {message[0].lower()}{message[1:]}" if name else message
+    return f"`{name}` must {_must(name, message)}" if name else message
+
+
+def _must(name: str, message: str) -> str:
+    """
+    What a value must be.
+
+    Args:
+        message: What msgspec says about it.
+
+    >>> _must("late.percent_per_day", "Expected `float` <= 100.0")
+    'be a number that is at most 100'
+    """
+    if name in CHOICES:
+        return f"be {' or '.join(CHOICES[name])}"
+    found = re.match(r"Expected `([^`]+)`(?: of length)?(?: ([<>]=) ([\d.]+))?", message)
+    kind, sign, bound = found.groups() if found else ("datetime | null", None, None)
+    if kind == "str" and sign:
+        return "not be empty" if sign == ">=" else f"have at most {bound} characters"
+    limit = f" that is at {'least' if sign == '>=' else 'most'} {float(bound):,g}" if bound else ""
+    return f"be {KINDS.get(kind, kind)}{limit}"
 
 
 def _suggestion(message: str) -> str:

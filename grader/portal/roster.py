@@ -79,7 +79,7 @@ def read_roster(text: str, *, where: str = "The roster") -> list[Listed]:
     Read a roster in which nothing may be wrong.
 
     Raises:
-        UsageError: A column or an id is missing, an id stands twice, or a role is unknown; it names the line.
+        UsageError: A column or an id is missing, an id is in two lines, or a role is unknown; it names the line.
     """
     scan = scan_roster(text)
     if scan.problems:
@@ -114,7 +114,7 @@ def scan_roster(text: str) -> Scan:
     for number, cells in lines:
         entry = _listed(cells, columns, (filled or ids)[0])
         if isinstance(entry, Listed) and entry.student in by_line:
-            entry = f"{entry.student!r} stands twice: line {by_line[entry.student]} has it, too."
+            entry = f"the id {entry.student!r} is in line {by_line[entry.student]} already."
         if isinstance(entry, str):
             problems.append(f"Line {number}: {entry}")
             continue

@@ -22,7 +22,7 @@ def course() -> None:
 
 @course.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
-@click.option("--title", default="Backpropagation by hand", show_default=True)
+@click.option("--title", default="Gradients by hand", show_default=True)
 @click.option("--staff", help="The id of the instructor in the roster. [default: your login]")
 @click.option("--solutions", type=click.Path(path_type=Path), help="Your source notebooks. [default: the grader's]")
 @debug_option

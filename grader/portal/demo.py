@@ -38,7 +38,7 @@ def write_demo(folder: Path) -> None:
     if not shipped.samples().is_dir():
         raise UsageError("There are no samples in this installation.", "Install the grader from its repository.")
     if not (folder / FILE).exists():
-        write_course(folder, title="Backpropagation by hand", staff=STAFF, solutions=None)
+        write_course(folder, title="Sample course", staff=STAFF, solutions=None)
         write_atomically(folder / "roster.csv", f"student,name,email,role\n{STAFF},Instructor,,staff\n")
 
 
@@ -48,7 +48,7 @@ def fill_demo(portal: Portal) -> None:
     with portal.begin() as connection:
         if find_student(connection, STUDENT) is not None:
             return
-        enrol(connection, [Listed(STUDENT, "A student")], by="demo", now=now)
+        enrol(connection, [Listed(STUDENT, "Sam")], by="demo", now=now)
     number = 0
     for folder in sorted(path for path in shipped.samples().iterdir() if path.is_dir()):
         served = portal.served.get(folder.name)

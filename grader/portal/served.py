@@ -26,6 +26,7 @@ from grader.visibility import Visibility, is_released, released_at
 __all__ = ["Handout", "Served", "load_assignments"]
 
 EPOCH = (1980, 1, 1, 0, 0, 0)
+LAST = dt.datetime.max.replace(tzinfo=dt.timezone.utc)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,14 +84,14 @@ class Served:
 
 def load_assignments(course: Course, folder: Path) -> dict[str, Served]:
     """
-    Load the assignments of a course, by id.
+    Load the assignments of a course, by id: those that are due first come first.
 
     Raises:
         UsageError: One does not exist.
         SourceError: A source notebook cannot be used.
     """
     served = {}
-    for offer in course.assignment:
+    for offer in sorted(course.assignment, key=lambda offer: (offer.due is None, offer.due or LAST)):
         path = course.sources(folder)[offer.id]
         notebook = read_source(path)
         source = SourceFile(path.name, path.read_bytes(), notebook.files)

@@ -86,6 +86,7 @@ class Overview:
     facts: tuple[tuple[str, str], ...]
     summary: tuple[str, ...]
     mean: str
+    unit: str
     max_score: str
     bars: tuple[Bar, ...]
     exercises: tuple[ExerciseRow, ...]
@@ -101,9 +102,19 @@ class Overview:
 
 
 def build_overview(
-    entries: Sequence[Entry], problems: Sequence[Problem], *, title: str, facts: Sequence[tuple[str, str]]
+    entries: Sequence[Entry],
+    problems: Sequence[Problem],
+    *,
+    title: str,
+    facts: Sequence[tuple[str, str]],
+    unit: str = "points on average",
 ) -> Overview:
-    """Put a class into the words and numbers on the page."""
+    """
+    Put a class into the words and numbers on the page.
+
+    Args:
+        unit: What the mean is a number of.
+    """
     tags = Tags()
     of_diagnoses, of_answers = diagnosed(entries, tags), clusters(entries, tags)
     of_flags, of_faults = (*flagged(entries, tags), *same_rare_answers(entries, tags)), failures(entries, tags)
@@ -116,6 +127,7 @@ def build_overview(
         facts=tuple(facts),
         summary=tuple(_summary(entries, decided, problems)),
         mean=f"{statistics.fmean(scores):.1f}" if scores else "–",
+        unit=unit,
         max_score=f"{top:g}" if scores else "–",
         bars=tuple(_distribution(scores, top)),
         exercises=tuple(_exercises(entries, decided)),

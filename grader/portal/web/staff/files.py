@@ -29,9 +29,9 @@ def overview(visit: Visit) -> Response:
     facts = (
         ("Assignment", f"{served.id}, version {served.assignment.version}"),
         ("Graded by", f"grader {__version__}"),
-        ("Points", "before what lateness costs"),
     )
-    page = build_overview(entries, nothing_from(places), title=served.title, facts=facts)
+    unit = "points on average" + (", before what lateness costs" if served.offer.late.percent_per_day else "")
+    page = build_overview(entries, nothing_from(places), title=served.title, facts=facts, unit=unit)
     text = render_overview(page, back=f"/class/{served.id}")
     headers = {"content-security-policy": f"{overview_policy()}; frame-ancestors {visit.ancestors}"}
     return Response(text, media_type="text/html; charset=utf-8", headers=headers)

@@ -10,16 +10,17 @@ const localTimes = (root) => {
   }
 };
 
-// A report cannot run scripts, so its frame is made as high as it is from here.
+// A report cannot run scripts, so its frame is kept as high as it is from here, also when something in it is unfolded.
 const fitFrames = (root) => {
   for (const frame of root.querySelectorAll("iframe.report")) {
-    const fit = () => {
-      const inside = frame.contentDocument;
-      if (inside && inside.documentElement) frame.style.height = `${inside.documentElement.scrollHeight + 2}px`;
+    const watch = () => {
+      const inside = frame.contentDocument?.documentElement;
+      const edges = frame.offsetHeight - frame.clientHeight;
+      const fit = () => { frame.style.height = `${Math.ceil(inside.getBoundingClientRect().height) + edges}px`; };
+      if (inside && frame.contentDocument.URL !== "about:blank") new ResizeObserver(fit).observe(inside);
     };
-    frame.addEventListener("load", fit);
-    window.addEventListener("resize", fit);
-    fit();
+    frame.addEventListener("load", watch);
+    watch();
   }
 };
 

@@ -14,7 +14,7 @@ import datetime as dt
 from grader.errors import UsageError
 from grader.model import Diagnosis, ExerciseResult, Outcome, Report
 
-__all__ = ["EVERYTHING", "Visibility", "is_released", "read_moment", "released_at", "views_of"]
+__all__ = ["EVERYTHING", "Visibility", "is_released", "read_moment", "release_ahead", "released_at", "views_of"]
 
 
 _ALL_HINTS = 3
@@ -81,6 +81,11 @@ def released_at(visibility: Visibility, moment: str | None) -> Visibility:
 def is_released(visibility: Visibility, now: dt.datetime) -> bool:
     """Whether students may see everything now."""
     return not visibility.release or read_moment(visibility.release) <= now
+
+
+def release_ahead(visibility: Visibility, now: dt.datetime) -> dt.datetime | None:
+    """The moment from which students will see everything; None if they may already."""
+    return None if is_released(visibility, now) else read_moment(visibility.release)
 
 
 def views_of(report: Report, visibility: Visibility, now: dt.datetime) -> tuple[Report, Report]:

@@ -97,6 +97,41 @@ def test_wrong_and_then_right(visit: Any, tmp_path: Path, scripts: bool) -> None
     assert "10 of 10" in page.locator("#facts").inner_text()
 
 
+def test_a_report_is_as_high_as_what_is_unfolded_in_it(visit: Any, tmp_path: Path) -> None:
+    """And no higher when it is folded again; without scripts it can be scrolled."""
+    page, plain = visit("ada"), visit("ada", java_script_enabled=False)
+    upload(page, notebook(WRONG, mark="unfolded"), tmp_path)
+    frame = page.locator("iframe.report")
+    frame.wait_for(timeout=SECONDS)
+    before = fitting(page)
+    # From outside: the browser complains of each click that playwright watches in a frame without scripts.
+    fold = "(frame, open) => frame.contentDocument.querySelectorAll('details').forEach(each => { each.open = open; })"
+
+    frame.evaluate(fold, True)
+    unfolded = fitting(page, other_than=before)
+    frame.evaluate(fold, False)
+    folded = fitting(page, other_than=unfolded)
+
+    assert folded < before < unfolded
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert fitting(page, other_than=folded) > folded
+    plain.goto(page.url)
+    inside = plain.frame_locator("iframe.report").locator("section").last
+    inside.scroll_into_view_if_needed()
+    assert inside.is_visible()
+
+
+def fitting(page: Any, *, other_than: float = 0) -> float:
+    """The height of the report's frame, once it is that of the report and another one than before."""
+    frame, inside = page.locator("iframe.report"), page.frame_locator("iframe.report").locator("html")
+    for _ in range(100):
+        height = float(frame.evaluate("frame => frame.clientHeight"))
+        if height != other_than and abs(height - inside.bounding_box()["height"]) < 1:
+            return height
+        page.wait_for_timeout(50)
+    raise AssertionError((height, inside.bounding_box()))
+
+
 @pytest.mark.parametrize("look", [("light", 1200), ("dark", 390)], ids=["wide and light", "phone and dark"])
 def test_nothing_keeps_anybody_out(visit: Any, tmp_path: Path, look: tuple[str, int]) -> None:
     """axe-core finds nothing on any page, and no page is wider than its window."""
@@ -109,6 +144,7 @@ def test_nothing_keeps_anybody_out(visit: Any, tmp_path: Path, look: tuple[str, 
         page.goto(path)
         examine(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width
+        assert hidden_cells(page) == []
     report = page.context.browser.new_page(bypass_csp=True, color_scheme=scheme)
     report.set_content(page.request.get(f"{attempt}/report.html").text())
     examine(report)
@@ -120,6 +156,18 @@ def test_nothing_keeps_anybody_out(visit: Any, tmp_path: Path, look: tuple[str, 
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url("**/sign-in")
     examine(page)
+
+
+def hidden_cells(page: Any) -> list[str]:
+    """The cells of tables that are not in sight without scrolling to the side."""
+    found: list[str] = page.locator(".stacks td").evaluate_all(
+        """all => all.filter((cell) => {
+            const range = document.createRange();
+            range.selectNodeContents(cell);
+            return range.getBoundingClientRect().right > cell.closest(".scroll").getBoundingClientRect().right;
+        }).map((cell) => cell.textContent)"""
+    )
+    return found
 
 
 def test_by_keyboard(visit: Any, tmp_path: Path) -> None:
@@ -190,3 +238,4 @@ def test_the_instructors_pages(visit: Any, portal: Portal, tmp_path: Path, look:
         page.goto(path)
         examine(page)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
+        assert hidden_cells(page) == []

@@ -298,7 +298,7 @@ def test_a_bomb(portal: Portal, ben: httpx.Client) -> None:
         archive.writestr("a.ipynb", b"0" * (64 << 20))
     path = portal.hand_in(ben, packed.getvalue()).headers["location"]
 
-    assert "Cannot be read" in wait_until_done(ben, path)
+    assert "Cannot be graded" in wait_until_done(ben, path)
 
 
 def test_slow_browsers(portal: Portal) -> None:

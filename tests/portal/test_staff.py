@@ -188,7 +188,10 @@ def test_the_class(prof: Browser) -> None:
     first = prof.client.get("/attempts/1").text
     assert re.findall(r'datetime="([^"]+)"', stuck[0]) == re.findall(r'Arrived</dt><dd><time datetime="([^"]+)"', first)
     assert "Ben" not in stuck[0]
-    assert re.search(r'<td class="num">2</td><td class="more"><a href="/class/two_layer_mse/mistakes/grad_w2/', text)
+    assert re.search(
+        r'class="num">2</td><td [^>]*class="more"><a href="/class/two_layer_mse/mistakes/grad_w2/',
+        text,
+    )
     rows = re.findall(r'<tr><th scope="row"><a href="/class/two_layer_mse/\d+">(.*?)</a>(.*?)</tr>', text, re.DOTALL)
     assert [name for name, _ in rows] == ["=Cleo", "Ada Lovelace", "Ben", "Dan", "Eve"]
     assert "8 of 10" not in rows[1][1]  # 20 percent of 8 points are lost by two days
@@ -208,7 +211,7 @@ def test_the_class(prof: Browser) -> None:
 )
 def test_a_part_of_the_class(prof: Browser, show: str, names: list[str]) -> None:
     """The table can show some students only."""
-    table = prof.text(f"{CLASS}?show={show}").partition('<table class="overview class"')[2]
+    table = prof.text(f"{CLASS}?show={show}").partition('<table class="overview stacks class"')[2]
 
     assert re.findall(r'<th scope="row"><a [^>]*>(.*?)</a>', table) == names
 
@@ -278,6 +281,20 @@ def test_what_lateness_costs_is_said_where_the_points_are(ben: httpx.Client) -> 
     progress = progress_of(answer)
     assert progress is not None
     assert outcome(progress) == "8 of 10 points; 6.4 after the deduction for lateness."
+
+
+def test_each_mean_says_which_it_is(prof: Browser) -> None:
+    """Where the number stands: the overview has the points themselves."""
+    after = re.findall(
+        r"([\d.]+) of 10(?: <span[^>]+>)? ?after what lateness costs", prof.text("/class") + prof.text(CLASS)
+    )
+    before = re.search(
+        r'got">([\d.]+)<.*?points on average, before what lateness costs', prof.text(f"{CLASS}/overview")
+    )
+
+    assert before is not None
+    assert len(after) == 2
+    assert float(after[0]) == float(after[1]) < float(before[1])
 
 
 def test_an_extension(prof: Browser, sign_in: Callable[[str], httpx.Client]) -> None:
@@ -453,7 +470,7 @@ def test_importing_a_roster(prof: Browser) -> None:
     text = html.unescape(answer.text)
     assert "a table from Canvas" in text
     assert "Line 5: there is no id" in text
-    assert "Line 6: 'grace' stands twice" in text
+    assert "Line 6: the id 'grace' is in line" in text
     assert re.search(r"New</dt><dd>1<", text)
     assert "was Ada Lovelace" in text
     assert "was ada@school.example" not in text  # what the table does not say stays

@@ -40,7 +40,7 @@ from grader.portal.served import Served
 from grader.portal.web.limits import allow
 from grader.portal.web.paths import register_paths
 from grader.portal.web.visit import Visit, visit_of
-from grader.visibility import is_released
+from grader.visibility import release_ahead
 
 __all__ = [
     "Standing",
@@ -76,6 +76,7 @@ class Standing:
         allowed: How many attempts the student has, with an extension; 0 for any number.
         why_not: Why the student cannot hand in now; empty if nothing keeps them from it.
         is_withheld: Whether the student may not see marks yet.
+        shown_from: When the student sees them, if that is a moment in the future; None if an instructor withholds them.
         places: Places in the queue, by attempt.
     """
 
@@ -86,6 +87,7 @@ class Standing:
     mark: Mark | None
     why_not: str
     is_withheld: bool
+    shown_from: dt.datetime | None
     places: dict[int, int]
 
     @property
@@ -180,18 +182,21 @@ def attempt(request: Request) -> Response:
     result = result_for(visit.portal.gradebook, found, visit.person, withheld=withheld)
     before = result_for(visit.portal.gradebook, earlier[-1], visit.person, withheld=withheld) if earlier else None
     changes = changes_since(before.report if before else None, result.report) if result else []
+    named = visit.portal.served.get(result.report.notebook_of) if result else None
     return visit.render(
         "attempt.html.jinja",
         attempt=found,
         served=served,
         result=result,
-        changes=changes,
+        changes=[] if result and result.report.problem else changes,
+        owner=named if named and is_visible(named.offer, visit) else None,
         before=earlier[-1] if before else None,
         place=place,
         look_s=0 if found.state == DONE else min(max(place or 0, MIN_LOOK_S), MAX_LOOK_S),
         late=dt.timedelta(0) if served is None else lateness(found, served.offer, extension),
         mark=mark_for(visit, found, extension),
         is_withheld=withheld and not visit.person.is_staff,
+        shown_from=None if visit.person.is_staff or not served else release_ahead(served.visibility, visit.now),
     )
 
 
@@ -298,6 +303,8 @@ def standing(connection: sa.Connection, visit: Visit, served: Served) -> Standin
     attempts = attempts_of(connection, assignment=served.id, person=person.id)
     extension = extension_of(connection, person, served.id)
     from_whom = held(connection, served.id)
+    is_held = None in from_whom or person.id in from_whom
+    shown_from = None if is_held else release_ahead(served.visibility, now)
     return Standing(
         served=served,
         due=due_for(served.offer, extension),
@@ -305,7 +312,8 @@ def standing(connection: sa.Connection, visit: Visit, served: Served) -> Standin
         allowed=served.offer.attempts and served.offer.attempts + extension.attempts,
         mark=mark_of(attempts, served.offer, extension),
         why_not=why_not(connection, person, served.offer, attempts, now),
-        is_withheld=None in from_whom or person.id in from_whom or not is_released(served.visibility, now),
+        is_withheld=is_held or shown_from is not None,
+        shown_from=shown_from,
         places=places_in_queue(connection, visit.portal.served),
     )
 

@@ -25,7 +25,7 @@ from grader.portal.readings import Reading
 from grader.portal.served import Served
 from grader.portal.web.staff.forms import done, field, offered, said, told
 from grader.portal.web.visit import Visit
-from grader.visibility import is_released, read_moment
+from grader.visibility import release_ahead
 
 __all__ = ["act", "act_on_mistake", "act_on_sources", "classes", "mistake", "one_class"]
 
@@ -74,7 +74,6 @@ def act_on_sources(visit: Visit, _: FormData) -> Response:
 def one_class(visit: Visit, *, problem: str = "", status: int = 200) -> Response:
     """An assignment: who is stuck, which wrong answers are shared, and where everybody stands."""
     served = offered(visit)
-    visibility = served.visibility
     with visit.portal.begin() as connection:
         places = places_of(connection, served)
         attempts = [attempt for place in places for attempt in place.attempts]
@@ -97,7 +96,7 @@ def one_class(visit: Visit, *, problem: str = "", status: int = 200) -> Response
         readings=readings,
         exercises=[exercise.name for exercise in served.assignment.exercises],
         is_held=is_held,
-        shown_from=None if is_released(visibility, visit.now) else read_moment(visibility.release),
+        shown_from=release_ahead(served.visibility, visit.now),
         queue=queue,
         said=said(visit),
         problem=problem,

@@ -5,7 +5,7 @@ Chooses between mistakes that have the same effect on the numbers: by what stand
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from grader.diagnosis.mutants import TERMS_LEFT_OUT, Mutant
 from grader.notebook.written import Written, features_of
@@ -114,9 +114,8 @@ def best_of(mutants: Iterable[Mutant], written: Written, solution: Written) -> M
     return min(possible, key=lambda mutant: written.distance(mutant.code))
 
 
-def term_cancels(mutants: Iterable[Mutant], best: Mutant, written: Written, solution: Written) -> bool:
+def term_cancels(mutants: Sequence[Mutant], best: Mutant, written: Written, solution: Written) -> bool:
     """Whether a term that the code has comes to nothing, and other kinds of mistakes are about as like it as `best`."""
-    mutants = tuple(mutants)
     if not written.is_complete or not any(
         mutant.edits[0].name in TERMS_LEFT_OUT and _is_there(mutant, written, solution) for mutant in mutants
     ):

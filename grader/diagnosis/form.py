@@ -72,10 +72,9 @@ def wrong_dtype(evidence: Evidence) -> Iterator[Explanation]:
 
 def right_numbers_in_another_shape(evidence: Evidence) -> Iterator[Explanation]:
     """The numbers are right, but transposed, repeated, not summed yet, or with a dimension too few or too many."""
-    target = evidence.wrong_target
-    if all(output.tensors[target].shape == output.case.expected[target].shape for output in evidence.outputs):
+    if evidence.has_right_shapes:
         return
-    first = evidence.outputs[0]
+    target, first = evidence.wrong_target, evidence.outputs[0]
     got, expected = tuple(first.tensors[target].shape), tuple(first.case.expected[target].shape)
     for key, diagnosis_id, bring_back in (
         ("transposed", "transposed", _transposed),

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from grader.notebook.parsing import defined_in
-from grader.notebook.scope import used_in
+from grader.notebook.scope import helpers_among, used_in
 
 __all__ = ["Autograd"]
 
@@ -40,13 +40,14 @@ class Autograd:
     """
 
     def __init__(self, cells: Iterable[_Cell]) -> None:
-        self._functions: dict[str, tuple[ast.stmt, int]] = {}
+        self._functions: dict[str, ast.stmt] = {}
+        self._numbers: dict[str, int] = {}
         self._aliases: dict[str, str] = {}
         self._methods: set[str] = set()
         self._known: dict[ast.stmt, tuple[tuple[str, ...], frozenset[str]]] = {}
         for cell in cells:
             for name, node in defined_in(cell.tree):
-                self._functions[name] = (node, cell.number)
+                self._functions[name], self._numbers[name] = node, cell.number
             for inner in ast.walk(cell.tree):
                 self._record(inner)
 
@@ -73,7 +74,7 @@ class Autograd:
             found |= dict.fromkeys(f"In [{number}], {use}" for use in uses)
             for name in helpers - visited:
                 visited.add(name)
-                queue.append(self._functions[name])
+                queue.append((self._functions[name], self._numbers[name]))
         return tuple(found)[:_MOST_EVIDENCE]
 
     def _look_at(self, node: ast.stmt) -> tuple[tuple[str, ...], frozenset[str]]:
@@ -84,18 +85,9 @@ class Autograd:
                 for inner in ast.walk(node)
                 if (use := self._use(inner))
             )
-            self._known[node] = tuple(itertools.islice(uses, _MOST_EVIDENCE)), frozenset(self._helpers(node))
+            helpers = helpers_among(*used_in(node), self._functions)
+            self._known[node] = tuple(itertools.islice(uses, _MOST_EVIDENCE)), helpers
         return self._known[node]
-
-    def _helpers(self, node: ast.stmt) -> set[str]:
-        """Functions of the notebook that a definition uses; arguments, local variables and data do not count."""
-        read, called = used_in(node)
-        return {
-            name
-            for name in read
-            if name in self._functions
-            and (name in called or not isinstance(self._functions[name][0], (ast.Assign, ast.AnnAssign)))
-        }
 
     def _use(self, node: ast.AST) -> str | None:
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "backward":

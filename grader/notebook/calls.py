@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Collection, Iterable
 
 from grader.notebook.parsing import defined_in
-from grader.notebook.scope import used_in
+from grader.notebook.scope import helpers_among, used_in
 
 __all__ = ["Calls"]
 
@@ -41,16 +41,8 @@ class Calls:
         return tuple(sorted(found - {name}))
 
     def _look_at(self, node: ast.AST) -> tuple[frozenset[str], frozenset[str]]:
-        """The exercises and the helpers that some code uses. A variable is a helper only where it is called."""
+        """The exercises and the helpers that some code uses."""
         if node not in self._known:
             read, called = used_in(node)
-            helpers = (name for name in read if name in self._helpers)
-            self._known[node] = (
-                read & self._exercises,
-                frozenset(
-                    name
-                    for name in helpers
-                    if name in called or not isinstance(self._helpers[name], (ast.Assign, ast.AnnAssign))
-                ),
-            )
+            self._known[node] = read & self._exercises, helpers_among(read, called, self._helpers)
         return self._known[node]

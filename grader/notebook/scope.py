@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import ast
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
 
-__all__ = ["Scope", "called_in", "notebook_data", "scope_of", "used_in"]
+__all__ = ["Scope", "called_in", "helpers_among", "notebook_data", "scope_of", "used_in"]
 
 _SMALLEST_SIZE = 8
 _LARGEST_SIZE = 1 << 40
@@ -117,6 +117,17 @@ def used_in(node: ast.AST) -> tuple[frozenset[str], frozenset[str]]:
     read = {name.id for name in names if isinstance(name.ctx, ast.Load)}
     called = {inner.func.id for inner in nodes if isinstance(inner, ast.Call) and isinstance(inner.func, ast.Name)}
     return frozenset(read - local), frozenset(called - local)
+
+
+def helpers_among(
+    read: Collection[str], called: Collection[str], definitions: Mapping[str, ast.stmt]
+) -> frozenset[str]:
+    """Those of the definitions that code uses. A variable is a helper only where it is called; see `used_in`."""
+    return frozenset(
+        name
+        for name in read
+        if name in definitions and (name in called or not isinstance(definitions[name], (ast.Assign, ast.AnnAssign)))
+    )
 
 
 def _by_key(nodes: list[ast.AST]) -> set[str]:

@@ -132,7 +132,7 @@ class Written:
 
     def count(self, name: str) -> int:
         """How often a variable with this name is read, or a function called."""
-        return dict(self.features).get(name, 0)
+        return next((count for feature, count in self.features if feature == name), 0)
 
     def counts(self, names: Sequence[str] = ()) -> dict[str, int]:
         """How often each variable is read or called, of those with these names; of all, if there are none."""

@@ -91,8 +91,9 @@ def load_assignments(course: Course, folder: Path) -> dict[str, Served]:
         SourceError: A source notebook cannot be used.
     """
     served = {}
-    for offer in sorted(course.assignment, key=lambda offer: (offer.due is None, offer.due or LAST)):
-        path = course.sources(folder)[offer.id]
+    sources = course.sources(folder)
+    for offer in sorted(course.assignment, key=lambda offer: offer.due or LAST):
+        path = sources[offer.id]
         notebook = read_source(path)
         source = SourceFile(path.name, path.read_bytes(), notebook.files)
         assignment = source.load(None)

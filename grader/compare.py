@@ -164,10 +164,11 @@ def compare(
     difference = (got.double() - expected).abs()
     # A comparison with NaN is always false: "not within the bound" counts it as wrong, "beyond the bound" would not.
     wrong = ~(difference <= bound)
-    outcome = Outcome.MATCH if not bool(wrong.any()) else Outcome.MISMATCH
-    if not bool(torch.isfinite(got).all()):
-        outcome = Outcome.NOT_FINITE
+    wrong_entries = int(wrong.count_nonzero())
     largest = float(difference.max()) if difference.numel() else 0.0
+    outcome = Outcome.MATCH if not wrong_entries else Outcome.MISMATCH
+    if wrong_entries and not bool(torch.isfinite(got).all()):
+        outcome = Outcome.NOT_FINITE
     is_finite = math.isfinite(largest)
     return Comparison(
         outcome=outcome,
@@ -175,7 +176,7 @@ def compare(
         max_abs_error=largest if is_finite else None,
         max_rel_error=largest / size if is_finite and size > 0 else None,
         tolerance=bound,
-        wrong_entries=int(wrong.sum()),
+        wrong_entries=wrong_entries,
         entries=expected.numel(),
         worst=_worst(got, expected, difference) if outcome is not Outcome.MATCH else None,
     )

@@ -37,6 +37,7 @@ __all__ = ["choose_assignment", "fault_report", "grade", "grade_or_fault", "judg
 _NOT_ASKED = Reply(status="done")
 
 
+@ordinary()
 def grade(
     submission: Submission,
     assignment: Assignment,

@@ -4,7 +4,9 @@ Calls a student's function with the arguments of an exercise, whatever its param
 
 from __future__ import annotations
 
+import functools
 import inspect
+import types
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,7 +30,7 @@ def call_with(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any
     (1, 10)
     """
     try:
-        signature = inspect.signature(function)
+        signature = _signature(function) if isinstance(function, types.FunctionType) else inspect.signature(function)
     except (TypeError, ValueError):  # of a builtin, for example
         return function(*arguments.values())
     placed = _by_name(signature, arguments)
@@ -37,6 +39,10 @@ def call_with(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Any
         return function(*positional, **named)
     bound = inspect.BoundArguments(signature, placed)
     return function(*bound.args, **bound.kwargs)
+
+
+_signature = functools.lru_cache(maxsize=64)(inspect.signature)
+"""That of a function, which is called many times."""
 
 
 def _by_name(signature: inspect.Signature, arguments: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -179,6 +179,7 @@ def parts_asked(equation: str, targets: Sequence[str]) -> tuple[str, ...]:
     return Equation.of(equation).parts if equation else tuple(f"d{target}" for target in targets)
 
 
+@functools.lru_cache(maxsize=1024)
 def free_names(code: str) -> tuple[str, ...]:
     """
     The names that Python code reads before it has bound them, without those that it calls, modules and builtins.

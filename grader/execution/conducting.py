@@ -112,8 +112,8 @@ class Conductor:
         self.kernels: list[KernelEnds] = []
         self._given = 0
         self._folders = contextlib.ExitStack()
-        self._is_broken = False
-        self._is_control = False
+        self._located = dict[tuple[str, Place], Definition | None]()
+        self._is_broken = self._is_control = False
 
     def begin_kernel(self, limits: Limits) -> None:
         """Have the first kernel enter its sandbox while the conductor starts and reads. Its limits are those."""
@@ -166,15 +166,15 @@ class Conductor:
 
     def at(self, name: str, place: Place) -> Definition | None:
         """The function that begins at a place of the notebook, as the definition of a name."""
-        if self._is_broken:
-            return None
-        try:
-            self._messages.send(Locate(name=name, place=place))
-            located = self._messages.receive(limit=_MESSAGE_BYTES)
-        except MessageError:
-            self._is_broken = True
-            return None
-        return located.definition if isinstance(located, Located) else None
+        if (name, place) not in self._located and not self._is_broken:
+            try:
+                self._messages.send(Locate(name=name, place=place))
+                located = self._messages.receive(limit=_MESSAGE_BYTES)
+            except MessageError:
+                self._is_broken = True
+                return None
+            self._located[name, place] = located.definition if isinstance(located, Located) else None
+        return self._located.get((name, place))
 
     def execute(
         self, requests: Requests, limits: Limits, *, most_requests: int, files: Mapping[str, bytes] | None = None

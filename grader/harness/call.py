@@ -145,7 +145,7 @@ def call_function(
 
     Args:
         arguments: By name, tensors or what is made of tensors.
-        traced: Record what autograd does, as evidence that the function uses it.
+        traced: Record what autograd does, as evidence that the function uses it, and which arguments it changes.
         inference: Call the function in inference mode.
     """
     name = asked.function
@@ -158,7 +158,7 @@ def call_function(
     try:
         with default_dtype(state.default_dtype), mode, _watched(state, trace) if traced else contextlib.nullcontext():
             call = _called(state, asked, function, copies)
-            if call.description["status"] == "returned":
+            if traced and call.description["status"] == "returned":
                 call.description["mutated"] = [key for key in copies if not _are_same(copies[key], arguments[key])]
     except BaseException as error:  # the notebook may have left torch in any state
         return Call({}, _of_error(error, function, asked, state))
@@ -211,9 +211,9 @@ def _are_same(copy: Any, original: Any) -> bool:
 def _same(first: torch.Tensor, second: torch.Tensor) -> bool:
     if first.shape != second.shape or first.dtype != second.dtype:
         return False
-    if first.is_floating_point():
-        return bool(((first == second) | (first.isnan() & second.isnan())).all())
-    return bool(torch.equal(first, second))
+    if torch.equal(first, second):
+        return True
+    return first.is_floating_point() and bool(((first == second) | (first.isnan() & second.isnan())).all())
 
 
 def _encode(call: Call, *, limit: int) -> bytes:

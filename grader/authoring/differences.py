@@ -4,13 +4,14 @@ Checks autograd's gradients by central differences: derivatives from two evaluat
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves, tree_map
+from torch.utils._pytree import TreeSpec, tree_flatten, tree_leaves, tree_unflatten
 
 from grader.assignment.load import Assignment
 from grader.assignment.source import as_sentence
@@ -117,7 +118,7 @@ class Replay:
             ) from error
         self._steps = tape.steps
         self._named = {**self._arguments, **values}
-        self._has_changes = any(func._schema.is_mutable for func, *_ in self._steps)
+        self._has_changes = any(step.operation._schema.is_mutable for step in self._steps)
 
     def run(self, replaced: Mapping[str, torch.Tensor], outputs: list[str]) -> list[torch.Tensor]:
         """
@@ -132,24 +133,41 @@ class Replay:
         known = {place: tensor.clone() for place, tensor in known.items()} | new
         computed: dict[int, torch.Tensor] = {}
         with torch.no_grad():
-            for func, args, kwargs, result in self._steps:
-                if not self._has_changes and not any(id(leaf) in known for leaf in tree_leaves((args, kwargs))):
+            for step in self._steps:
+                if not self._has_changes and not any(id(leaf) in known for leaf in step.given):
                     continue
-                again_args, again_kwargs = tree_map(lambda leaf: known.get(id(leaf), leaf), (args, kwargs))
-                again = func(*again_args, **again_kwargs)
-                for old, value in zip(tree_leaves(result), tree_leaves(again), strict=True):
+                args, kwargs = tree_unflatten([known.get(id(leaf), leaf) for leaf in step.given], step.form)
+                again = step.operation(*args, **kwargs)
+                for old, value in zip(step.results, tree_leaves(again), strict=True):
                     if isinstance(old, torch.Tensor):
                         computed[id(old)] = value
                         known[id(old)] = new.get(id(old), value)
         return [computed.get(id(self._named[name]), self._named[name]) for name in outputs]
 
 
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class _Step:
+    """
+    One operation on a tape.
+
+    Attributes:
+        given: Everything in its arguments, in a flat list.
+        form: How the arguments are made of that.
+        results: Everything in its result, in a flat list.
+    """
+
+    operation: Any
+    given: list[Any]
+    form: TreeSpec
+    results: list[Any]
+
+
 class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Records each operation: the function, its arguments, and its result."""
+    """Records each operation with its arguments and its result."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
-        self.steps: list[tuple[Any, Any, Any, Any]] = []
+        self.steps: list[_Step] = []
 
     @classmethod
     def _should_skip_dynamo(cls) -> bool:
@@ -159,5 +177,5 @@ class _Tape(TorchDispatchMode):  # type: ignore[no-untyped-call]
         result = func(*args, **(kwargs or {}))
         if func is torch.ops.aten._local_scalar_dense.default and args[0].is_floating_point():
             raise ValueError("a tensor of floating point is turned into a number of Python's")
-        self.steps.append((func, args, kwargs or {}, result))
+        self.steps.append(_Step(func, *tree_flatten((args, kwargs or {})), tree_leaves(result)))
         return result

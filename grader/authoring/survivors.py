@@ -18,10 +18,10 @@ import torch
 from grader.assignment.load import Assignment
 from grader.calling.exercise import Exercise
 from grader.calling.nested import with_tensors
-from grader.diagnosis.bank import evaluate, survives
+from grader.diagnosis.bank import evaluate, solution_of, survives
 from grader.diagnosis.mutants import Mutant
 from grader.diagnosis.plain import plain_code
-from grader.diagnosis.projection import agrees
+from grader.diagnosis.projection import Tensors, agrees
 from grader.reference.cases import Case, generic_arguments
 
 __all__ = ["Survivor", "Why", "find_survivors"]
@@ -72,21 +72,32 @@ def find_survivors(
         and survives(assignment, exercise, mutant, cases, in_case_dtype=True)
     ]
     points = tuple(_points(assignment, exercise, cases[0])) if surviving else ()
+    right = _with_right(assignment, exercise, points)
+    anywhere = _with_right(assignment, exercise, map(_anywhere, points))
     return tuple(
         Survivor(
             edit=mutant.edits[0].name,
             site=mutant.site,
             change=_change(assignment.solution_code[exercise.name], exercise.name, mutant),
-            why=_why(assignment, exercise, mutant, points),
+            why=_why(assignment, exercise, mutant, right, anywhere),
         )
         for mutant in surviving
     )
 
 
-def _why(assignment: Assignment, exercise: Exercise, mutant: Mutant, points: Sequence[Case]) -> Why:
-    if not all(_agree(assignment, exercise, mutant, case) for case in points):
+_Answered = Sequence[tuple[Case, Tensors | None]]
+"""Cases, each with what the solution returns."""
+
+
+def _with_right(assignment: Assignment, exercise: Exercise, cases: Iterable[Case]) -> _Answered:
+    solution = solution_of(assignment, exercise)
+    return [(case, next(evaluate(assignment, exercise, solution, [case]))) for case in cases]
+
+
+def _why(assignment: Assignment, exercise: Exercise, mutant: Mutant, points: _Answered, anywhere: _Answered) -> Why:
+    if not _agree(assignment, exercise, mutant, points):
         return Why.HOLE
-    if not all(_agree(assignment, exercise, mutant, _anywhere(case)) for case in points):
+    if not _agree(assignment, exercise, mutant, anywhere):
         return Why.REACHED
     return Why.KINK if mutant.edits[0].name == _KINK else Why.ALWAYS
 
@@ -110,12 +121,13 @@ def _anywhere(case: Case) -> Case:
     return dataclasses.replace(case, arguments=with_tensors(case.arguments, redrawn))
 
 
-def _agree(assignment: Assignment, exercise: Exercise, mutant: Mutant, case: Case) -> bool:
-    code = plain_code(assignment.solution_code[exercise.name], exercise.name)
-    solution = dataclasses.replace(mutant, code=code)
-    right = next(evaluate(assignment, exercise, solution, [case]))
-    result = next(evaluate(assignment, exercise, mutant, [case]))
-    return right is not None and result is not None and agrees(result, case, right)
+def _agree(assignment: Assignment, exercise: Exercise, mutant: Mutant, answered: _Answered) -> bool:
+    """Whether a mutant returns what the solution returns, on every case."""
+    results = evaluate(assignment, exercise, mutant, [case for case, _ in answered])
+    return all(
+        right is not None and result is not None and agrees(result, case, right)
+        for result, (case, right) in zip(results, answered, strict=True)
+    )
 
 
 def _change(code: str, name: str, mutant: Mutant) -> str:

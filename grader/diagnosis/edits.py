@@ -376,15 +376,17 @@ def replaced(tree: Any, old: ast.AST, new: ast.AST) -> Any:
 
 
 class _Everywhere(ast.NodeTransformer):
-    def __init__(self, kind: str, arguments: Sequence[str]) -> None:
-        self._kind, self._arguments = kind, arguments
+    def __init__(self, kind: str, arguments: Sequence[str], nodes: type[ast.AST]) -> None:
+        self._kind, self._arguments, self._nodes = kind, arguments, nodes
 
     def visit(self, node: ast.AST) -> Any:
         node = self.generic_visit(node)
+        if not isinstance(node, self._nodes):
+            return node
         replacements = (new for kind, new, _ in edits_of(node, self._arguments) if kind == self._kind)
         return next(replacements, node)
 
 
-def edited_everywhere(tree: Any, kind: str, arguments: Sequence[str]) -> Any:
-    """A tree in which one kind of edit is made wherever it is possible. The tree itself changes."""
-    return _Everywhere(kind, arguments).visit(tree)
+def edited_everywhere(tree: Any, kind: str, arguments: Sequence[str], *, nodes: type[ast.AST] = ast.AST) -> Any:
+    """A tree in which one kind of edit is made to all `nodes` where it is possible. The tree itself changes."""
+    return _Everywhere(kind, arguments, nodes).visit(tree)

@@ -270,12 +270,10 @@ class _Drafter:
     def drafts(self) -> Iterator[_Draft]:
         """Edits of one node; then edits in all places at once; then each upstream gradient, returned unchanged."""
         yield from self._edits_of_nodes()
-        for kind in EVERYWHERE:
-            if self._kinds[kind] > 1:
-                yield self._edit_everywhere(kind, self._arguments)
+        yield from (self._edit_everywhere(kind) for kind in EVERYWHERE if self._kinds[kind] > 1)
         others = [name for name in self._arguments if name not in self._upstream]
         for name, kind in itertools.product(others, OF_ONE_ARGUMENT):
-            yield self._edit_everywhere(kind, (name,), operand=name)
+            yield self._edit_everywhere(kind, operand=name)
         for kind, edited, name in edits_of_function(self._function, self._upstream):
             yield self._draft_of(kind, ast.fix_missing_locations(edited), operand=name)
         for name in self._upstream:
@@ -318,8 +316,9 @@ class _Drafter:
                 line = next((n.lineno for n in _with_parents(node, places) if hasattr(n, "lineno")), 0)
                 yield dataclasses.replace(draft, line=line)
 
-    def _edit_everywhere(self, kind: str, arguments: tuple[str, ...], *, operand: str = "") -> _Draft:
-        edited = edited_everywhere(copy.deepcopy(self._function), kind, arguments)
+    def _edit_everywhere(self, kind: str, *, operand: str = "") -> _Draft:
+        arguments, nodes = ((operand,), ast.Name) if operand else (self._arguments, ast.AST)
+        edited = edited_everywhere(copy.deepcopy(self._function), kind, arguments, nodes=nodes)
         if self._arrays == "numpy":
             edited = for_arrays(edited)
         return self._draft_of(kind, ast.fix_missing_locations(edited), operand=operand)

@@ -5,6 +5,7 @@ Solutions as mutants have them: without docstrings, annotations and comments.
 from __future__ import annotations
 
 import ast
+import functools
 
 from grader.diagnosis.arrays import with_methods
 from grader.trees import tree_of
@@ -15,6 +16,7 @@ Root = ast.FunctionDef | ast.Module
 """What is written out: one function, or all of a cell."""
 
 
+@functools.lru_cache(maxsize=256)
 def plain_code(code: str, name: str) -> str:
     """The code of a solution as mutants have it: without docstrings, annotations and comments."""
     return ast.unparse(root_of(code, name))

@@ -6,6 +6,7 @@ import copy
 from typing import Any
 
 import nbformat
+from IPython.core.inputtransformer2 import TransformerManager
 
 from grader.assignment.load import Assignment
 from grader.execution.channel import Reply, Request, combine, reply_from
@@ -21,8 +22,9 @@ from grader.pipeline import judge
 from grader.reference.cases import build_cases
 from grader.reference.chain import build_chain
 from grader.reference.practice import build_practice
-from tests.checking.test_check import TRANSFORMER
 from tests.conftest import handed_in, raw_submission
+
+TRANSFORMER = TransformerManager()
 
 
 def grade_in_process(assignment: Assignment, answers: str, *, base: str = "blank", name: str = "1001.ipynb") -> Report:

@@ -23,9 +23,8 @@ from grader.model import CaseResult, ExerciseResult, Outcome, Report
 from grader.reference.cases import build_cases
 from grader.reference.practice import build_practice
 from grader.verdict import verdict_on
-from tests.checking.test_check import TRANSFORMER
 from tests.conftest import assignment_called, handed_in
-from tests.inprocess import InProcessRun, grade_in_process
+from tests.inprocess import TRANSFORMER, InProcessRun, grade_in_process
 from tests.test_corpus import CORPUS
 
 SOLUTION = Path(__file__).parents[1] / "solutions" / "deep_mlp.md"

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 import torch
-from IPython.core.inputtransformer2 import TransformerManager
 
 from grader.assignment.declared import declare
 from grader.checking.check import Check, check
@@ -18,10 +17,10 @@ from grader.model import Outcome
 from grader.modes import one_thread
 from grader.reports.html import render_html
 from tests.conftest import SOURCES, handed_in
+from tests.inprocess import TRANSFORMER
 from tests.test_corpus import CORPUS, tomllib
 
 ASSIGNMENTS = sorted(path.stem for path in SOURCES.glob("*.md"))
-TRANSFORMER = TransformerManager()
 
 pytestmark = pytest.mark.usefixtures("shared_images")
 

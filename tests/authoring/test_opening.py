@@ -89,6 +89,7 @@ def test_without_the_grader_the_exercises_can_be_done(python: Path, tmp_path: Pa
     assert "MNIST could not be downloaded: instead of digits, you get noise in the same shapes." in shown
 
 
+@pytest.mark.slow
 def test_it_is_installed_from_where_the_author_says(python: Path, tmp_path: Path) -> None:
     """A check works then, without anything that only grading needs, even if another `grader` was there before."""
     build_wheel(tmp_path / "wheels")

@@ -8,6 +8,8 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pytest
+
 from grader import shipped
 from grader.authoring.wheel import build_wheel
 from grader.cli import main
@@ -29,6 +31,7 @@ def test_it_has_no_answers(tmp_path: Path) -> None:
     assert list(solutions_in(tmp_path)) == []
 
 
+@pytest.mark.slow
 def test_pip_installs_it(tmp_path: Path) -> None:
     assert main(["release", "--wheel", "-o", str(tmp_path / "out"), "--quiet"]) == 0
     (wheel,) = (tmp_path / "out").iterdir()

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 AT_ONCE = 6
 OPEN = """
 import sys
@@ -17,6 +19,7 @@ Gradebook(sys.argv[1]).close()
 """
 
 
+@pytest.mark.slow
 def test_each_of_them_can_use_it(tmp_path: Path) -> None:
     with contextlib.ExitStack() as stack:
         processes = [

@@ -25,6 +25,7 @@ def server() -> Iterator[Server]:
         made.close()
 
 
+@pytest.mark.slow
 def test_a_class_in_postgresql(server: Server, tmp_path: Path, capsys: Any) -> None:
     """Results are saved and found again. If the server is gone, the message does not contain the password."""
     folder = tmp_path / "class"

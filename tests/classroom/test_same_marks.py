@@ -48,6 +48,7 @@ def _comparable(report: dict[str, Any]) -> dict[str, Any]:
     return {**report, "timing_s": None, "submission": report["submission"]["sha256"]}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not ForkServer.is_available(), reason="kernels are forked on Linux only")
 def test_a_class_with_hostile_neighbours_gets_the_marks_of_a_student_alone(
     tmp_path: Path, warm_grader: WarmGrader

@@ -268,6 +268,7 @@ def test_bodies_where_none_belong(ada: httpx.Client) -> None:
     assert ada.request("GET", "/", headers={"content-length": "0"}).status_code == 200
 
 
+@pytest.mark.slow
 def test_too_much(portal: Portal, ada: httpx.Client) -> None:
     """A file, a form, a head that is too large, and one that does not say how large it is."""
 
@@ -301,6 +302,7 @@ def test_a_bomb(portal: Portal, ben: httpx.Client) -> None:
     assert "Cannot be graded" in wait_until_done(ben, path)
 
 
+@pytest.mark.slow
 def test_slow_browsers(portal: Portal) -> None:
     """A hundred that send the head of a request byte by byte keep nobody waiting, and are sent away."""
     slow = [socket.create_connection(("127.0.0.1", portal.port)) for _ in range(100)]

@@ -190,6 +190,7 @@ def test_files_beside_the_course_are_secret(tmp_path: Path) -> None:
     assert {folder, folder / "roster.csv", tmp_path / "marks" / "gradebook.db"} <= hidden
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("limits", "room"), [("(300, 900)", "700 900"), ("(300, 600)", "400 600")])
 def test_room_for_connections(limits: str, room: str) -> None:
     """The server asks the system for as many files as it needs, and takes no more connections than it gets."""

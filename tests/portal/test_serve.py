@@ -7,6 +7,7 @@ import contextlib
 import socket
 
 import psutil
+import pytest
 
 from grader.portal.serve import listen
 
@@ -34,6 +35,7 @@ def test_an_answer_does_not_wait_for_the_client_s_acknowledgement() -> None:
     assert asyncio.run(option_of_a_connection()) == 1
 
 
+@pytest.mark.slow
 def test_grading_gives_way_to_the_pages(portal: Portal) -> None:
     """Workers, and all that they start, are nicer than the server."""
     portal.wait_ready()

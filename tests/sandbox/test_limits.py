@@ -155,6 +155,7 @@ def _family(server: ForkServer) -> list[psutil.Process]:
     return found
 
 
+@pytest.mark.slow
 def test_sixty_kernels_leave_nothing_behind(sandbox_server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = tempfile.mkdtemp(prefix="own-")  # short, as a socket's path must be; others may use the usual one
     monkeypatch.setattr(tempfile, "tempdir", folder)

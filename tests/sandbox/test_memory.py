@@ -66,6 +66,7 @@ def _end(runner: SandboxRunner, code: str) -> str:
     return asyncio.run(run())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code",
     [

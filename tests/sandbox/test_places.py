@@ -66,6 +66,7 @@ def _assert_contained(attempt: dict[str, Any]) -> None:
     assert not Path("/tmp/planted-by-a-kernel").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("setpriv"), reason="only root can be another user")
 def test_an_ordinary_user_has_every_layer(sandbox_server: grader.sandbox.ForkServer) -> None:
     attempt = _attempt(*AS_USER, interpreter())
@@ -75,6 +76,7 @@ def test_an_ordinary_user_has_every_layer(sandbox_server: grader.sandbox.ForkSer
     assert attempt["result"]["user"] == "(1000, 1000)"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("user", [[], AS_USER])
 def test_without_namespaces_the_other_layers_hold(user: list[str]) -> None:
     if not shutil.which("unshare") or run_elsewhere([*user, *NO_NAMESPACES, "true"]).returncode != 0:

@@ -94,6 +94,7 @@ def insert(engine: sa.Engine, table: str, **values: Any) -> int:
         return int(connection.execute(sa.insert(known).values(**values).returning(known.c.number)).scalar_one())
 
 
+@pytest.mark.slow
 def test_servers_that_start_at_once(old: sa.Engine) -> None:
     """One of them migrates, and all of them start."""
     servers = [migrating(old) for _ in range(3)]
@@ -105,6 +106,7 @@ def test_servers_that_start_at_once(old: sa.Engine) -> None:
     assert [(server.communicate(timeout=60)[1], server.returncode) for server in servers] == 3 * [("", 0)]
 
 
+@pytest.mark.slow
 def test_a_server_that_is_killed_while_it_migrates(old: sa.Engine) -> None:
     """The next one does all of it."""
     with migrating(old, killed_after=3) as server:

@@ -127,6 +127,31 @@ class _SysWithoutModules(types.ModuleType):
         return getattr(sys, name)
 
 
+class _Shell(ZMQInteractiveShell):
+    """Looks at each cell once: ipykernel asks what it is in Python, and then IPython asks the same again."""
+
+    _code: tuple[str, str] | None = None
+    _awaits: tuple[str | None, bool] | None = None
+
+    def transform_cell(self, raw_cell: str) -> str:
+        """As in the base class. An answer that was just given is given once more."""
+        known, self._code = self._code, None
+        if known is not None and known[0] == raw_cell:
+            return known[1]
+        code: str = super().transform_cell(raw_cell)  # type: ignore[no-untyped-call]
+        self._code = raw_cell, code
+        return code
+
+    def should_run_async(self, raw_cell: str, *, transformed_cell: str | None = None, **options: Any) -> bool:
+        """As in the base class. An answer that was just given is given once more."""
+        known, self._awaits = self._awaits, None
+        if known is not None and known[0] == transformed_cell:
+            return known[1]
+        awaits: bool = super().should_run_async(raw_cell, transformed_cell=transformed_cell, **options)
+        self._awaits = transformed_cell, awaits
+        return awaits
+
+
 class _QuietSession(Session):
     """Sends no more than a caller needs who only wants to know whether each cell succeeded, if it `is_quiet`."""
 
@@ -276,7 +301,7 @@ def prepare_kernel(*, watched: bool = True) -> Any:
     app.outstream_class = f"{__name__}.{BoundedStream.__name__}"
     app.init_pdb()  # type: ignore[no-untyped-call]
     app.init_path()  # type: ignore[no-untyped-call]
-    app.shell = app.prepared_shell = ZMQInteractiveShell.instance(
+    app.shell = app.prepared_shell = _Shell.instance(
         parent=app, ipython_dir="/", profile_dir=ProfileDir(), compiler_class=XCachingCompiler
     )
     app.init_extensions()  # type: ignore[no-untyped-call]

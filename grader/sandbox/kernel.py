@@ -127,29 +127,25 @@ class _SysWithoutModules(types.ModuleType):
         return getattr(sys, name)
 
 
-class _Shell(ZMQInteractiveShell):
-    """Looks at each cell once: ipykernel asks what it is in Python, and then IPython asks the same again."""
+class _AskedTwice:
+    """
+    A function that gives an answer once more if it is asked the same again right afterwards.
 
-    _code: tuple[str, str] | None = None
-    _awaits: tuple[str | None, bool] | None = None
+    ipykernel asks the shell what each cell is in Python, and whether it awaits anything; and then IPython asks, too.
+    """
 
-    def transform_cell(self, raw_cell: str) -> str:
-        """As in the base class. An answer that was just given is given once more."""
-        known, self._code = self._code, None
-        if known is not None and known[0] == raw_cell:
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._function = function
+        self._known: tuple[object, Any] | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        asked = args, kwargs
+        known, self._known = self._known, None
+        if known is not None and known[0] == asked:
             return known[1]
-        code: str = super().transform_cell(raw_cell)  # type: ignore[no-untyped-call]
-        self._code = raw_cell, code
-        return code
-
-    def should_run_async(self, raw_cell: str, *, transformed_cell: str | None = None, **options: Any) -> bool:
-        """As in the base class. An answer that was just given is given once more."""
-        known, self._awaits = self._awaits, None
-        if known is not None and known[0] == transformed_cell:
-            return known[1]
-        awaits: bool = super().should_run_async(raw_cell, transformed_cell=transformed_cell, **options)
-        self._awaits = transformed_cell, awaits
-        return awaits
+        answer = self._function(*args, **kwargs)
+        self._known = asked, answer
+        return answer
 
 
 class _QuietSession(Session):
@@ -301,9 +297,11 @@ def prepare_kernel(*, watched: bool = True) -> Any:
     app.outstream_class = f"{__name__}.{BoundedStream.__name__}"
     app.init_pdb()  # type: ignore[no-untyped-call]
     app.init_path()  # type: ignore[no-untyped-call]
-    app.shell = app.prepared_shell = _Shell.instance(
+    app.shell = app.prepared_shell = shell = ZMQInteractiveShell.instance(
         parent=app, ipython_dir="/", profile_dir=ProfileDir(), compiler_class=XCachingCompiler
     )
+    shell.transform_cell = _AskedTwice(shell.transform_cell)  # type: ignore[method-assign]
+    shell.should_run_async = _AskedTwice(shell.should_run_async)  # type: ignore[method-assign]
     app.init_extensions()  # type: ignore[no-untyped-call]
     _warm_up(app.prepared_shell)
     return app

@@ -504,6 +504,9 @@ _SHELL = [
          "x = 1", see=("x", "seen")),
     _row("input transformers", "def tr(lines):\n    return [l.replace('TWO', '2') for l in lines]\n"
          "get_ipython().input_transformers_cleanup.append(tr)", "x = TWO", see=("x",)),
+    _row("the same cell before and after an input transformer", "x = 'one'", "await __import__('asyncio').sleep(0)\ny = 'one'",
+         "get_ipython().input_transformers_post.append(lambda lines: [line.replace(\"'one'\", \"'two'\") for line in lines])",
+         "x = 'one'", "await __import__('asyncio').sleep(0)\ny = 'one'", see=("x", "y")),
     _row("an input transformer that raises", "def tr(lines):\n    1 / 0\nget_ipython().input_transformers_post.append(tr)", "x = 1",
          see=("'x' in dir()",), own=True),
     _row("syntax transformers", "import ast\nclass T(ast.NodeTransformer):\n    def visit_Constant(self, n):\n"

@@ -24,8 +24,9 @@ from classroom import HandedIn, filled
 from peers import Floor, ThisGrader
 
 from grader import shipped
-from grader.assignment.load import Assignment, find_assignment, load_assignment
-from grader.assignment.source import find_sources, read_source
+from grader.assignment.find import find_assignment, find_sources
+from grader.assignment.load import Assignment, load_assignment
+from grader.assignment.source import read_source
 from grader.authoring.release import release_notebook
 from grader.checking.check import GRADING
 

@@ -20,8 +20,9 @@ from typing import Any
 import torch
 
 from grader.assignment.declared import declaration
+from grader.assignment.find import find_sources
 from grader.assignment.load import default_inputs
-from grader.assignment.source import SourceNotebook, find_sources, read_source
+from grader.assignment.source import SourceNotebook, read_source
 from grader.checking.check import Check, Checked
 from grader.reference.mnist import load_mnist, read_split
 

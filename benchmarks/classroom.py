@@ -15,7 +15,8 @@ from nbformat import NotebookNode
 
 from grader import shipped
 from grader.assignment.cells import ExerciseCell
-from grader.assignment.load import Assignment, find_assignment, load_assignment
+from grader.assignment.find import find_assignment
+from grader.assignment.load import Assignment, load_assignment
 from grader.assignment.source import SourceNotebook, read_source
 from grader.authoring.release import fill_blanks, release_notebook
 

@@ -14,8 +14,9 @@ from pathlib import Path
 import nbformat
 
 from grader import shipped
+from grader.assignment.find import find_sources
 from grader.assignment.load import load_assignment
-from grader.assignment.source import find_sources, read_source
+from grader.assignment.source import read_source
 from grader.authoring.release import fill_blanks, release_notebook
 from grader.execution.kept import pack_attempt, unpack_attempt
 from grader.execution.record import Attempt

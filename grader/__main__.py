@@ -18,10 +18,16 @@ def run() -> NoReturn:
     if sys.argv[1:2] in (["grade"], ["validate"]) and not {"-h", "--help"} & set(sys.argv):
         from grader.commands.front import run_in_judge
 
-        code = run_in_judge()
+        code = run_in_judge(_is_refused)
         if code is not None:
             os._exit(code)
     _run_here()
+
+
+def _is_refused() -> bool:
+    from grader.cli import is_refused
+
+    return is_refused(sys.argv[1:])
 
 
 def judge(server: socket.socket, server_pid: int) -> NoReturn:

@@ -32,14 +32,14 @@ from grader.commands.options import EXIT_FULL_MARKS, EXIT_USAGE, say
 from grader.commands.publishing import leaks, strip
 from grader.commands.serve import serve
 from grader.commands.submit import submit
-from grader.errors import as_fault
+from grader.errors import GraderError, as_fault
 from grader.reports.terminal import for_terminal
 from grader.version import __version__
 
 if TYPE_CHECKING:
     from grader.portal.lti.tool import Tool
 
-__all__ = ["main"]
+__all__ = ["is_refused", "main"]
 
 
 def _tool_of(folder: Path) -> AbstractContextManager[Tool]:
@@ -47,6 +47,9 @@ def _tool_of(folder: Path) -> AbstractContextManager[Tool]:
     from grader.portal.installed import require_for_portal
 
     require_for_portal("`grader lti`")
+    from grader.portal.course import open_course
+
+    open_course(folder)  # a mistake in it costs no more than reading it
     from grader.portal.platforms import tool_of
 
     return tool_of(folder)
@@ -56,6 +59,16 @@ COMMANDS = (
     *(adjust, batch, check, course, demo, doctor, export, grade, gradescope_run, gradescope_zip, leaks, new, release),
     *(lti_commands(_tool_of), serve, strip, submit, validate),
 )
+
+
+def is_refused(words: Sequence[str]) -> bool:
+    """Whether a command cannot read its command line. Nothing is run, and nothing heavy is imported."""
+    command = next(command for command in COMMANDS if command.name == words[0])
+    try:
+        command.make_context(words[0], list(words[1:]))
+    except (click.ClickException, click.exceptions.Exit, GraderError):
+        return True
+    return False
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,7 +11,8 @@ from pathlib import Path
 import nbformat
 
 from grader import shipped
-from grader.assignment.load import Assignment, find_assignment, load_assignment
+from grader.assignment.find import find_assignment
+from grader.assignment.load import Assignment, load_assignment
 from grader.assignment.source import read_source
 from grader.authoring.release import fill_blanks, release_notebook
 from grader.errors import UsageError

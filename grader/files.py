@@ -1,5 +1,5 @@
 """
-Writes a file either completely or not at all.
+Checks that a file is there, and writes one either completely or not at all.
 """
 
 from __future__ import annotations
@@ -12,10 +12,37 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["remove_leftovers", "replace_atomically", "write_atomically"]
+from grader.errors import SubmissionError, UsageError
+
+__all__ = ["check_exists", "check_is_file", "remove_leftovers", "replace_atomically", "write_atomically"]
 
 PARTIAL = ".partial"
 LEFT_OVER_S = 600
+
+
+def check_exists(path: Path) -> None:
+    """
+    Check that there is a file or a folder.
+
+    Raises:
+        UsageError: There is neither.
+    """
+    if not path.exists():
+        raise UsageError(f"There is no {path}.", "Check the path.")
+
+
+def check_is_file(path: Path) -> None:
+    """
+    Check that there is a file, whatever is in it.
+
+    Raises:
+        SubmissionError: There is none.
+        UsageError: The path is a folder.
+    """
+    if path.is_dir():
+        raise UsageError(f"{path} is a folder.", "Name a notebook in it.")
+    if not path.exists():
+        raise SubmissionError(f"There is no file {path}.", "Check the path.")
 
 
 def write_atomically(path: Path, content: bytes | str, *, is_private: bool = False) -> None:

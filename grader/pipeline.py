@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from grader.assignment.load import Assignment, find_assignment
-from grader.assignment.source import find_sources, read_source
+from grader.assignment.find import find_assignment, find_sources
+from grader.assignment.load import Assignment
+from grader.assignment.source import read_source
 from grader.chain import judge_chain
 from grader.diagnosis.composed import composed
 from grader.errors import GraderError, UsageError, as_fault

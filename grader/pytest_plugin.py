@@ -91,7 +91,8 @@ class NotebookFile(pytest.File):
             require_for_grading("--grader-notebook")
         except GraderError as error:
             raise self.CollectError(str(error)) from error
-        from grader.assignment.load import load_assignment, solutions_directory
+        from grader.assignment.find import solutions_directory
+        from grader.assignment.load import load_assignment
         from grader.notebook.read import read_submission
         from grader.pipeline import choose_assignment
         from grader.reports.terminal import for_terminal

@@ -14,26 +14,19 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from grader import shipped
 from grader.assignment.cells import SourceCell, place_of
 from grader.assignment.files import Files, in_folder_of
 from grader.assignment.misconceptions import Misconception, read_misconceptions
 from grader.assignment.settings import ExtraCase, extra_cases, visibility_of
-from grader.assignment.source import SourceNotebook, code_lines, find_sources, line_in, read_source
+from grader.assignment.source import SourceNotebook, code_lines, line_in, read_source
 from grader.calling.exercise import Exercise
 from grader.calling.lines import Lines
-from grader.errors import SourceError, UsageError
+from grader.errors import SourceError
 from grader.model import Limits
 from grader.trees import tree_of
 from grader.visibility import EVERYTHING, Visibility
 
-__all__ = [
-    "Assignment",
-    "default_inputs",
-    "find_assignment",
-    "load_assignment",
-    "solutions_directory",
-]
+__all__ = ["Assignment", "default_inputs", "load_assignment"]
 
 
 def default_inputs(images: Any, labels: Any, generator: Any) -> dict[str, Any]:  # noqa: ARG001 - nothing here is random
@@ -109,50 +102,6 @@ class Assignment:
         """What messages call an exercise: its name, its assignment, and its place, or that of one of its settings."""
         place = self.places.get(f"{exercise}.{setting}") or self.places.get(exercise)
         return f"{exercise} of {self.id}" + (f" ({place})" if place else "")
-
-
-def solutions_directory(named: Path | None, *, public: bool = False) -> Path:
-    """
-    The folder of source notebooks: the named one, else `solutions/` in the working directory, else the shipped one.
-
-    Args:
-        public: Look for released notebooks, in `assignments/` instead of `solutions/`.
-
-    Raises:
-        UsageError: The named folder does not exist.
-    """
-    if named is not None:
-        if not named.is_dir():
-            raise UsageError(f"There is no folder {named}.", "Name the folder with the source notebooks.")
-        return named
-    local = Path("assignments" if public else "solutions")
-    if local.is_dir() and find_sources(local):
-        return local
-    return shipped.solutions()
-
-
-def find_assignment(assignment_id: str, directory: Path) -> Path:
-    """
-    The path of an assignment's source notebook.
-
-    Raises:
-        UsageError: There is no assignment with that id.
-        SourceError: There is a file of that name, but it is not a source notebook.
-    """
-    sources = find_sources(directory)
-    if assignment_id not in sources:
-        known = ", ".join(sources) or "none"
-        path = directory / f"{assignment_id}.md"
-        if path.is_file():
-            raise SourceError(
-                f"{path} is not a source notebook: it does not begin with a jupytext header.",
-                "`grader new` writes a notebook that has one.",
-            )
-        raise UsageError(
-            f"There is no assignment {assignment_id!r} in {directory}.",
-            f"Known: {known}. Name one of these, or another folder: --solutions, or `solutions` in course.toml.",
-        )
-    return sources[assignment_id]
 
 
 def load_assignment(

@@ -37,7 +37,6 @@ __all__ = [
     "SourceNotebook",
     "as_sentence",
     "code_lines",
-    "find_sources",
     "line_in",
     "read_source",
     "source_version",
@@ -82,12 +81,6 @@ class SourceNotebook:
     revision: str
     is_released: bool = False
     files: Files = dataclasses.field(default_factory=dict, repr=False)
-
-
-def find_sources(directory: Path) -> dict[str, Path]:
-    """The source notebooks of a folder by id, sorted; released ones count too, as `<id>/<id>.md`."""
-    released = (path for path in directory.glob("*/*.md") if path.stem == path.parent.name)
-    return {path.stem: path for path in sorted([*released, *directory.glob("*.md")]) if _is_source(path)}
 
 
 def source_version(text: str) -> str:
@@ -178,12 +171,6 @@ def without_kept_back(text: str) -> str:
     text = text.replace("\r\n", "\n")
     kept = _CELL.sub(lambda cell: "" if _TAGGED.search(cell.group()) else cell.group(), text)
     return kept if kept == text else kept.rstrip("\n") + "\n"
-
-
-def _is_source(path: Path) -> bool:
-    with path.open(encoding="utf-8", errors="replace") as file:
-        head = file.read(4096)
-    return head.startswith("---") and "jupytext" in head
 
 
 def _files_of(path: Path, settings: Mapping[str, Any], where: str) -> Files:

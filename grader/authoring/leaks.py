@@ -12,7 +12,8 @@ from pathlib import Path
 import nbformat
 
 from grader.assignment.cells import REGION
-from grader.assignment.source import KEPT_BACK, find_sources, read_source, without_kept_back
+from grader.assignment.find import find_sources
+from grader.assignment.source import KEPT_BACK, read_source, without_kept_back
 from grader.assignment.styles import read_styles
 from grader.errors import UsageError
 from grader.model import Submission

@@ -23,6 +23,7 @@ from pathlib import Path, PurePosixPath
 
 from grader.classroom.records import File, Problem
 from grader.errors import UsageError
+from grader.files import check_exists
 from grader.notebook.read import DEPTH_LIMIT, FILE_LIMIT_BYTES, Unreadable
 
 __all__ = ["FILES_LIMIT", "find_repositories", "open_archive_in", "open_file", "open_tree"]
@@ -60,10 +61,9 @@ def open_tree(path: Path) -> tuple[list[File], list[Problem]]:
     Raises:
         UsageError: There is no such path, it is neither a folder nor a zip archive, or it has too many files.
     """
+    check_exists(path)
     if path.is_dir():
         files, problems = _walk(path)
-    elif not path.exists():
-        raise UsageError(f"There is no {path}.", "Check the path.")
     else:
         files, problems = _list(_opened(path))
     if FILES_LIMIT < len(files) <= MOST_LISTED:

@@ -12,7 +12,8 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from grader.assignment.load import Assignment, find_assignment
+from grader.assignment.find import find_assignment
+from grader.assignment.load import Assignment
 from grader.assignment.source import read_source
 from grader.classroom.batch import Batch
 from grader.classroom.decisions import adjustments_by_owner, stale

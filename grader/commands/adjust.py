@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 import click
 
 from grader.commands.options import EXIT_FULL_MARKS, debug_option, for_grading, login_name, say
+from grader.errors import UsageError
 from grader.reports.terminal import for_terminal
 
 if TYPE_CHECKING:
@@ -66,18 +68,16 @@ def adjust(
 
     The decision survives regrading. The next `grader batch` puts it into reports and tables, and executes nothing.
     """
-    import contextlib
-
-    from grader.classroom import decisions
-    from grader.classroom.gradebook import Gradebook
-    from grader.errors import UsageError
-    from grader.model import Adjustment
-
     chosen = [choice for choice in (student, table, withdraw, is_list or None) if choice is not None]
     if len(chosen) != 1:
         raise UsageError("Say exactly one thing to do.", "Name a STUDENT, or use --import, --list or --withdraw.")
-    who = by or login_name()
-    with contextlib.closing(Gradebook(_existing(place))) as gradebook:
+    who, existing = by or login_name(), _existing(place)
+
+    from grader.classroom import decisions
+    from grader.classroom.gradebook import Gradebook
+    from grader.model import Adjustment
+
+    with contextlib.closing(Gradebook(existing)) as gradebook:
         if is_list:
             _show(decisions.list_decisions(gradebook))
             return EXIT_FULL_MARKS
@@ -102,8 +102,6 @@ def adjust(
 
 def _existing(place: str) -> str:
     """The place of the gradebook, which must exist: a typo must not create a new one."""
-    from grader.errors import UsageError
-
     if "://" in place:
         return place
     path = Path(place) / "gradebook.db" if Path(place).is_dir() else Path(place)

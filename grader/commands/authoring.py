@@ -15,6 +15,7 @@ from grader.commands.options import (
     EXIT_NOT_ALL,
     debug_option,
     for_grading,
+    known_assignment,
     quiet_option,
     say,
     solutions_option,
@@ -65,7 +66,7 @@ def new(assignment_id: str, solutions: Path, notebook: Path | None) -> int:
 
 
 @click.command()
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", nargs=-1, metavar="[ID]...", callback=known_assignment)
 @click.option(
     "-o", "--output", type=click.Path(path_type=Path, file_okay=False), default=Path("assignments"), show_default=True
 )
@@ -99,7 +100,7 @@ def release(
     quiet: bool,
 ) -> int:
     """Make the students' notebooks from all source notebooks, or from those with these IDs."""
-    from grader.assignment.load import solutions_directory
+    from grader.assignment.find import solutions_directory
 
     directory = solutions_directory(solutions)
     tell = (lambda _: None) if quiet else say
@@ -136,8 +137,8 @@ def _write_wheel(output: Path) -> Path:
 
 
 def _released(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Path]:
-    from grader.assignment.load import find_assignment
-    from grader.assignment.source import find_sources, read_source
+    from grader.assignment.find import find_assignment, find_sources
+    from grader.assignment.source import read_source
     from grader.authoring.exposed import exposed
     from grader.authoring.release import write_release
 
@@ -160,7 +161,7 @@ def _stale(ids: Sequence[str], directory: Path, output: Path) -> Iterator[Path]:
 
 
 def _watch(ids: Sequence[str], directory: Path, output: Path, tell: Callable[[str], None]) -> None:
-    from grader.assignment.source import find_sources
+    from grader.assignment.find import find_sources
     from grader.authoring.watch import changes
 
     def release_those(names: Sequence[str]) -> None:
@@ -196,7 +197,7 @@ def _visible_in(directory: Path) -> Iterator[Path]:
 
 
 @click.command()
-@click.argument("ids", nargs=-1, metavar="[ID]...")
+@click.argument("ids", nargs=-1, metavar="[ID]...", callback=known_assignment)
 @click.option(
     "--html", "page", type=click.Path(path_type=Path, dir_okay=False), help="Also write the tables into this file."
 )
@@ -208,8 +209,7 @@ def _visible_in(directory: Path) -> Iterator[Path]:
 @for_grading
 def validate(ids: tuple[str, ...], page: Path | None, watch: bool, solutions: Path | None) -> int:
     """Check that assignments are sound: the references agree, blanks score 0, mistakes are caught."""
-    from grader.assignment.load import solutions_directory
-    from grader.assignment.source import find_sources
+    from grader.assignment.find import find_sources, solutions_directory
     from grader.authoring.page import render_validations
     from grader.files import write_atomically
 
@@ -236,7 +236,7 @@ def _validated(assignment_id: str, directory: Path, known: Known | None = None) 
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    from grader.assignment.load import find_assignment
+    from grader.assignment.find import find_assignment
     from grader.authoring.validate import validate as check
 
     path = find_assignment(assignment_id, directory)
@@ -255,7 +255,7 @@ def _validated(assignment_id: str, directory: Path, known: Known | None = None) 
 
 def _validate_again(ids: Sequence[str], directory: Path) -> None:
     """Check assignments, and those that are saved again; of these, only what the change can have changed."""
-    from grader.assignment.source import find_sources
+    from grader.assignment.find import find_sources
     from grader.authoring.validate import Known
     from grader.authoring.watch import changes
 

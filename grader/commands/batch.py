@@ -20,6 +20,7 @@ from grader.commands.options import (
     FORMATS,
     assignment_option,
     debug_option,
+    each,
     for_grading,
     format_option,
     hidden_seed_option,
@@ -30,6 +31,7 @@ from grader.commands.options import (
     say,
     solutions_option,
 )
+from grader.files import check_exists
 from grader.reports.terminal import for_terminal
 
 if TYPE_CHECKING:
@@ -40,7 +42,14 @@ __all__ = ["batch"]
 
 
 @click.command()
-@click.argument("sources", nargs=-1, required=True, metavar="SOURCE...", type=click.Path(path_type=Path))
+@click.argument(
+    "sources",
+    nargs=-1,
+    required=True,
+    metavar="SOURCE...",
+    type=click.Path(path_type=Path),
+    callback=each(check_exists),
+)
 @assignment_option
 @output_option
 @click.option(
@@ -101,7 +110,7 @@ def batch(
     files, the notebook of the assignment. What has been graded already is not graded again, and what has run already
     is judged again without being executed.
     """
-    from grader.assignment.load import solutions_directory
+    from grader.assignment.find import solutions_directory
     from grader.assignment.source import read_source
     from grader.classroom.run import ClassOptions, choose_for_class, grade_class
     from grader.classroom.submissions import gather

@@ -9,14 +9,15 @@ from pathlib import Path
 
 import click
 
-from grader.commands.options import EXIT_FULL_MARKS, EXIT_NOT_ALL, EXIT_USAGE, debug_option, for_grading, say
+from grader.commands.options import EXIT_FULL_MARKS, EXIT_NOT_ALL, EXIT_USAGE, debug_option, each, for_grading, say
+from grader.files import check_is_file
 from grader.reports.terminal import for_terminal, lines_for_terminal
 
 __all__ = ["check"]
 
 
 @click.command()
-@click.argument("notebook", type=click.Path(path_type=Path))
+@click.argument("notebook", type=click.Path(path_type=Path), callback=each(check_is_file))
 @click.option(
     "-o",
     "--output",

@@ -10,9 +10,28 @@ from pathlib import Path
 
 import click
 
-from grader.commands.options import EXIT_FULL_MARKS, debug_option, login_name, say
+from grader.commands.options import EXIT_FULL_MARKS, debug_option, each, login_name, say
 
 __all__ = ["course"]
+
+
+def _require() -> None:
+    from grader.portal.installed import require_for_portal
+
+    require_for_portal("`grader course`")
+
+
+def _check_course(folder: Path) -> None:
+    """Check the course's file before anything is imported that other commands on a course need."""
+    _require()
+    from grader.portal.course import open_course
+
+    open_course(folder)
+
+
+_course_folder = click.argument(
+    "folder", type=click.Path(path_type=Path, file_okay=False), callback=each(_check_course)
+)
 
 
 @click.group()
@@ -38,11 +57,10 @@ def new(folder: Path, title: str, staff: str | None, solutions: Path | None) -> 
 
 
 @course.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@_course_folder
 @debug_option
 def check(folder: Path) -> int:
     """Check the course in FOLDER: its file, its roster, its assignments, its database."""
-    _require()
     from grader.portal.people import people
     from grader.portal.portal import open_portal
 
@@ -62,7 +80,7 @@ def check(folder: Path) -> int:
 
 
 @course.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@_course_folder
 @click.argument("students", nargs=-1)
 @click.option("--staff", "is_staff", is_flag=True, help="For all staff.")
 @click.option("--all", "is_all", is_flag=True, help="For all students.")
@@ -76,7 +94,6 @@ def links(folder: Path, students: tuple[str, ...], is_staff: bool, is_all: bool,
     STUDENTS are ids of the roster. Each link works once, and replaces earlier ones that were not used. Send each
     person only their own.
     """
-    _require()
     import csv
     import datetime as dt
     import sys
@@ -112,7 +129,7 @@ def links(folder: Path, students: tuple[str, ...], is_staff: bool, is_all: bool,
 
 
 @course.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@_course_folder
 @click.argument("archive", type=click.Path(path_type=Path, dir_okay=False))
 @debug_option
 def backup(folder: Path, archive: Path) -> int:
@@ -121,7 +138,6 @@ def backup(folder: Path, archive: Path) -> int:
 
     To restore it, unpack the file into an empty folder and serve that.
     """
-    _require()
     from grader.portal.backup import back_up, sources_elsewhere
 
     say(f"  {archive}: {', '.join(back_up(folder, archive))}")
@@ -140,9 +156,3 @@ def schema() -> int:
 
     click.echo(json.dumps(course_schema(), indent=1))
     return EXIT_FULL_MARKS
-
-
-def _require() -> None:
-    from grader.portal.installed import require_for_portal
-
-    require_for_portal("`grader course`")

@@ -3,7 +3,8 @@ The process that a user starts, if the judge is another one: it imports next to 
 
     front ──starts──► warm process ──forks──► judge, conductors, kernels
 
-So PyTorch is imported once, by the warm process. See `grader.sandbox.companion`.
+So PyTorch is imported once, by the warm process, and not at all for a command line that cannot be read. See
+`grader.sandbox.companion`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from grader.execution.installed import missing_for_grading
 from grader.execution.warm import SHARED, begin, forkserver
@@ -25,9 +26,13 @@ _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT, sign
 _STOPPED, _FAILED = 2, 3  # as in `grader.commands.options`, which imports more than is needed here
 
 
-def run_in_judge() -> int | None:
+def run_in_judge(is_refused: Callable[[], bool]) -> int | None:
     """
     Run this process's command in the judge, and wait for it.
+
+    Args:
+        is_refused: Whether the command cannot read its command line. It is called while the warm process imports
+            PyTorch, so that it may import what the command line needs.
 
     Returns:
         Its exit code; None if there is no judge, so that this process has to run the command itself.
@@ -45,6 +50,9 @@ def run_in_judge() -> int | None:
         return None
     try:
         begin(judge)
+        if is_refused():  # so it needs no judge, and says why in this process
+            forkserver().close()
+            return None
         if not judge.wait_until_forked():
             return None
         with _signals_passed_on(judge) as passed_on:

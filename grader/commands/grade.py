@@ -17,6 +17,7 @@ from grader.commands.options import (
     FORMATS,
     assignment_option,
     debug_option,
+    each,
     for_grading,
     format_option,
     hidden_seed_option,
@@ -27,6 +28,7 @@ from grader.commands.options import (
     say,
     solutions_option,
 )
+from grader.files import check_is_file
 from grader.reports.terminal import for_terminal
 
 if TYPE_CHECKING:
@@ -36,7 +38,7 @@ __all__ = ["grade"]
 
 
 @click.command()
-@click.argument("notebook", type=click.Path(path_type=Path))
+@click.argument("notebook", type=click.Path(path_type=Path), callback=each(check_is_file))
 @assignment_option
 @output_option
 @format_option
@@ -45,6 +47,7 @@ __all__ = ["grade"]
 @click.option(
     "--public",
     is_flag=True,
+    is_eager=True,  # it says where an id is looked up
     help="Grade by autograd alone, without a solution or a seed. [default folder: assignments/ here, if it exists]",
 )
 @release_option
@@ -68,7 +71,8 @@ def grade(
     from grader.execution.warm import forkserver, warming_up
 
     with warming_up():
-        from grader.assignment.load import load_assignment, solutions_directory
+        from grader.assignment.find import solutions_directory
+        from grader.assignment.load import load_assignment
         from grader.execution.kernels import check_sandbox
         from grader.notebook.read import read_submission
         from grader.pipeline import choose_assignment, grade_or_fault

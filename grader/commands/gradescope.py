@@ -14,6 +14,7 @@ from grader.commands.options import (
     debug_option,
     for_grading,
     hidden_seed_option,
+    known_assignment,
     say,
     solutions_option,
 )
@@ -22,7 +23,7 @@ __all__ = ["gradescope_run", "gradescope_zip"]
 
 
 @click.command("gradescope-zip")
-@click.argument("assignment_id", metavar="ID")
+@click.argument("assignment_id", metavar="ID", callback=known_assignment)
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), help="[default: <ID>-autograder.zip]")
 @click.option(
     "--torch-index", metavar="URL", help="The address of PyTorch's index of CPU builds, from its installation page."
@@ -52,7 +53,7 @@ def gradescope_zip(
 
     Upload it under Configure Autograder. Keep it secret: it contains the solution.
     """
-    from grader.assignment.load import solutions_directory
+    from grader.assignment.find import solutions_directory
     from grader.errors import UsageError
     from grader.files import write_atomically
     from grader.gradescope.package import build_zip

@@ -8,10 +8,11 @@ import functools
 import getpass
 from collections.abc import Callable
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import click
 
+from grader.assignment.find import find_assignment, solutions_directory
 from grader.execution.installed import require_for_grading
 from grader.reports.terminal import lines_for_terminal
 from grader.sandbox.levels import Level
@@ -25,9 +26,11 @@ __all__ = [
     "LEVELS",
     "assignment_option",
     "debug_option",
+    "each",
     "for_grading",
     "format_option",
     "hidden_seed_option",
+    "known_assignment",
     "login_name",
     "output_option",
     "quiet_option",
@@ -55,6 +58,27 @@ def for_grading(command: Callable[_P, _R]) -> Callable[_P, _R]:
     return checked
 
 
+def each(check: Callable[[Path], object]) -> Callable[[click.Context, click.Parameter, Any], Any]:
+    """What checks each path of an argument when the command line is read, before the command imports anything."""
+
+    def checked(_context: click.Context, _parameter: click.Parameter, paths: Any) -> Any:
+        for path in paths if isinstance(paths, tuple) else (paths,):
+            check(path)
+        return paths
+
+    return checked
+
+
+def known_assignment(context: click.Context, _parameter: click.Parameter, ids: Any) -> Any:
+    """The same for ids of assignments, which must be in the folder that the command would look in."""
+    named = (ids,) if isinstance(ids, str) else ids
+    if named:
+        folder = solutions_directory(context.params.get("solutions"), public=context.params.get("public", False))
+        for assignment_id in named:
+            find_assignment(assignment_id, folder)
+    return ids
+
+
 def say(text: str) -> None:
     """Print a text for people, on stderr. Nothing in it controls a terminal or is a command to a job's log."""
     click.echo(lines_for_terminal(text), err=True)
@@ -71,6 +95,7 @@ def login_name() -> str:
 solutions_option = click.option(
     "--solutions",
     type=click.Path(path_type=Path),
+    is_eager=True,  # ids are looked up in it
     help="Folder of source notebooks. [default: solutions/ here, or else those of the grader]",
 )
 output_option = click.option(
@@ -81,6 +106,7 @@ assignment_option = click.option(
     "--assignment",
     "assignment_id",
     metavar="ID",
+    callback=known_assignment,
     help="[default: the one that the notebook names, or most notebooks of the class]",
 )
 format_option = click.option(

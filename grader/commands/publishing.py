@@ -8,19 +8,26 @@ from pathlib import Path
 
 import click
 
-from grader.commands.options import EXIT_FULL_MARKS, EXIT_NOT_ALL, debug_option, say, solutions_option
+from grader.commands.options import EXIT_FULL_MARKS, EXIT_NOT_ALL, debug_option, each, say, solutions_option
+from grader.files import check_is_file
 from grader.reports.terminal import for_terminal
 
 __all__ = ["leaks", "strip"]
 
 
 @click.command()
-@click.argument("files", nargs=-1, metavar="[FILE]...", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument(
+    "files",
+    nargs=-1,
+    metavar="[FILE]...",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=each(check_is_file),
+)
 @solutions_option
 @debug_option
 def leaks(files: tuple[Path, ...], solutions: Path | None) -> int:
     """Find parts of the solutions in files: delimiters, the hidden seed, a function that does the same."""
-    from grader.assignment.load import solutions_directory
+    from grader.assignment.find import solutions_directory
     from grader.authoring.leaks import find_leaks, solution_bodies
 
     directory = solutions_directory(solutions)
@@ -34,7 +41,13 @@ def leaks(files: tuple[Path, ...], solutions: Path | None) -> int:
 
 
 @click.command()
-@click.argument("files", nargs=-1, metavar="[NOTEBOOK]...", type=click.Path(path_type=Path, dir_okay=False))
+@click.argument(
+    "files",
+    nargs=-1,
+    metavar="[NOTEBOOK]...",
+    type=click.Path(path_type=Path, dir_okay=False),
+    callback=each(check_is_file),
+)
 @debug_option
 def strip(files: tuple[Path, ...]) -> int:
     """Remove the outputs from notebooks, in place. The exit code is 1 if there were any."""

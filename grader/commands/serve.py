@@ -66,21 +66,25 @@ def serve(
     from grader.portal.installed import require_for_portal
 
     require_for_portal("`grader serve`")
+    from grader.portal.course import open_course
+
+    if demo:
+        course = course or DEMO
+    elif course is None:
+        raise UsageError("There is no course to serve.", "Name its folder, or try --demo.")
+    else:
+        open_course(course)  # a mistake in it costs no more than reading it
 
     from grader.classroom.cluster import IN_FLIGHT, cluster_workers
     from grader.classroom.pool import Workers
     from grader.classroom.workers import local_workers
     from grader.execution.kernels import check_sandbox
     from grader.portal import demo as samples
-    from grader.portal.course import open_course
     from grader.portal.serve import serve as run
     from grader.sandbox import Level
 
     if demo:
-        course = course or DEMO
         samples.write_demo(course)
-    if course is None:
-        raise UsageError("There is no course to serve.", "Name its folder, or try --demo.")
     require = Level[(level or open_course(course).require_sandbox).upper()]
     if cluster is not None:
         open_workers = functools.partial(cluster_workers, address=cluster, require=require)

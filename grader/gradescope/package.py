@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from grader import shipped
-from grader.assignment.load import find_assignment, load_assignment
+from grader.assignment.find import find_assignment
+from grader.assignment.load import load_assignment
 from grader.assignment.source import read_source
 from grader.errors import GraderFault
 from grader.exports.gradescope import render_failure

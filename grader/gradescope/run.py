@@ -10,7 +10,8 @@ from collections.abc import Collection, Iterator
 from datetime import datetime, timezone
 from pathlib import Path
 
-from grader.assignment.load import find_assignment, load_assignment
+from grader.assignment.find import find_assignment
+from grader.assignment.load import load_assignment
 from grader.errors import GraderError, as_fault
 from grader.execution.conducting import read_alone
 from grader.exports.gradescope import render_failure, render_gradescope

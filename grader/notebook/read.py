@@ -12,7 +12,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from grader.errors import SubmissionError, UsageError
+from grader.errors import SubmissionError
+from grader.files import check_is_file
 from grader.model import Submission
 from grader.notebook.foreign import what_it_is, why_no_json, why_no_notebook
 from grader.notebook.lines import json_lines
@@ -143,13 +144,10 @@ def read_submission(path: Path, *, student: str | None = None) -> Submission:
         SubmissionError: There is no such file, or it cannot be opened.
         UsageError: The path is a folder.
     """
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder.", "Name a notebook in it.")
+    check_is_file(path)
     try:
         with path.open("rb") as file:
             content = file.read(FILE_LIMIT_BYTES + 1)
-    except FileNotFoundError as error:
-        raise SubmissionError(f"There is no file {path}.", "Check the path.") from error
     except OSError as error:
         raise SubmissionError(f"{path} cannot be read ({error.strerror}).", "Check its permissions.") from error
     return Submission.of(content, name=path.name, student=student or notebook_stem(path.name))

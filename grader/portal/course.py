@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from grader import shipped
-from grader.assignment.load import find_assignment, solutions_directory
+from grader.assignment.find import find_assignment, solutions_directory
 from grader.errors import UsageError
 
 if sys.version_info >= (3, 11):

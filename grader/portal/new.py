@@ -7,8 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from grader import shipped
-from grader.assignment.load import solutions_directory
-from grader.assignment.source import find_sources
+from grader.assignment.find import find_sources, solutions_directory
 from grader.errors import UsageError
 from grader.files import write_atomically
 from grader.portal.course import FILE

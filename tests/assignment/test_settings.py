@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from grader.assignment.load import find_assignment, load_assignment
+from grader.assignment.find import find_assignment
+from grader.assignment.load import load_assignment
 from grader.assignment.written import written_twice
 from grader.authoring.scaffold import scaffold
 from grader.errors import SolutionError, SourceError

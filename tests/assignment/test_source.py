@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from grader.assignment.source import find_sources, read_source, source_version
+from grader.assignment.find import find_sources
+from grader.assignment.source import read_source, source_version
 from grader.errors import SourceError
 from tests.conftest import SOURCE
 

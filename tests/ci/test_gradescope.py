@@ -15,7 +15,7 @@ from typing import Any
 import nbformat
 import pytest
 
-from grader.assignment.load import find_assignment
+from grader.assignment.find import find_assignment
 from grader.cli import main
 from grader.gradescope.run import choose_file
 from grader.gradescope.run import run as run_in_process

@@ -10,8 +10,9 @@ import nbformat
 import pytest
 import torch
 
+from grader.assignment.find import find_sources
 from grader.assignment.load import load_assignment
-from grader.assignment.source import find_sources, read_source
+from grader.assignment.source import read_source
 from grader.authoring.release import release_notebook
 from grader.cli import main
 from grader.errors import SourceError

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grader import shipped
-from grader.assignment.source import find_sources
+from grader.assignment.find import find_sources
 from grader.cli import main
 from grader.errors import UsageError
 from grader.portal.attempts import accept, attempts_of

@@ -204,10 +204,11 @@ def flagged(entries: Sequence[Entry], tags: Tags) -> tuple[Group, ...]:
     exercises: dict[str, dict[str, None]] = defaultdict(dict)
     for entry in entries:
         for flag in entry.report.flags:
-            raised[flag.id].append((entry, flag.evidence))
+            raised[flag.id].append((entry, flag.evidence[:1].upper() + flag.evidence[1:]))
             if flag.exercise is not None:
                 exercises[flag.id][flag.exercise] = None
         for outcome in (Outcome.CRASHED, Outcome.TIMED_OUT, Outcome.OUT_OF_MEMORY):
+            # These are sentences, which begin with the name of a function.
             messages = [finding.message for finding in entry.report.findings if finding.outcome is outcome]
             if messages:
                 raised[outcome.value].append((entry, messages[0]))
@@ -217,7 +218,7 @@ def flagged(entries: Sequence[Entry], tags: Tags) -> tuple[Group, ...]:
             tag=_tag_all(tags, [entry for entry, _ in pairs], f"flag: {name}"),
             title=named[name][0],
             where=clip(", ".join(exercises[name]), MAX_NAME),
-            message=clip(pairs[0][1][:1].upper() + pairs[0][1][1:], MAX_MESSAGE),
+            message=clip(pairs[0][1], MAX_MESSAGE),
             note=named[name][1],
             students=_students(entry for entry, _ in pairs),
             example=student_of(pairs[0][0]).link,

@@ -69,12 +69,13 @@ def recognise(
             assignments.
     """
     asked = PLATFORMS if platform is None else (platform,)
-    if "moodle" in asked and _is_moodle(files, is_asked=platform is not None):
-        return _moodle(files)
     wrapper = _wrapper(files)
     repositories = find_repositories(path) if "repositories" in asked else []
     # A single repository is a student's: what its files are named says nothing.
     roots = ("",) if wrapper and wrapper[:-1] in repositories else ("", wrapper)
+    for root in dict.fromkeys(roots):
+        if "moodle" in asked and _is_moodle(files, root, is_asked=platform is not None):
+            return _moodle(files, root)
     for root in dict.fromkeys(roots):
         metadata = next((file for file in files if file.name == root + GRADESCOPE), None)
         if "gradescope" in asked and metadata is not None:
@@ -106,19 +107,20 @@ def _wrapper(files: Sequence[File]) -> str:
     return f"{tops.pop()}/" if len(tops) == 1 and all("/" in file.name for file in files) else ""
 
 
-def _is_moodle(files: Sequence[File], *, is_asked: bool) -> bool:
+def _is_moodle(files: Sequence[File], root: str, *, is_asked: bool) -> bool:
     """
-    Whether most files and folders at the top have names from Moodle; if somebody said so, one is enough.
+    Whether most files and folders in `root` have names from Moodle; if somebody said so, one is enough.
 
     After the numbers that Canvas puts before each name, a student may have written whatever Moodle writes.
     """
-    tops = {file.name.partition("/")[0]: bool(MOODLE.fullmatch(file.name)) for file in files if _is_listed(file)}
+    inside = [name for file in files if _is_listed(name := file.name[len(root) :])]
+    tops = {name.partition("/")[0]: bool(MOODLE.fullmatch(name)) for name in inside}
     named = [top for top, is_named in tops.items() if is_named and canvas_name(top) is None]
     return bool(named) and (is_asked or 2 * len(named) > len(tops))
 
 
-def _is_listed(file: File) -> bool:
-    return _is_work(file.name) or MOODLE.fullmatch(file.name) is not None
+def _is_listed(name: str) -> bool:
+    return _is_work(name) or MOODLE.fullmatch(name) is not None
 
 
 def _are_most(repositories: Sequence[str], files: Sequence[File], wrapper: str) -> bool:
@@ -175,9 +177,9 @@ def _canvas(files: Sequence[File]) -> Iterator[Received | Problem]:
         )
 
 
-def _moodle(files: Iterable[File]) -> Iterator[Received | Problem]:
+def _moodle(files: Iterable[File], root: str) -> Iterator[Received | Problem]:
     for file in files:
-        match = MOODLE.fullmatch(file.name)
+        match = MOODLE.fullmatch(file.name[len(root) :])
         if match is None:
             yield from _of_nobody(file, "Moodle does not name files like this, so its owner is unknown.")
             continue

@@ -10,7 +10,7 @@ import pytest
 from grader.classroom.measures import FEWEST_STUDENTS, Item, compared_totals, discrimination, items_of
 from grader.classroom.overview import Overview, build_overview
 from grader.classroom.records import Entry
-from grader.model import Diagnosis, Outcome, PartResult
+from grader.model import Diagnosis, Flag, Outcome, PartResult
 from grader.reports.reading import Finding
 from tests.classroom.class_samples import entry_of, large_class
 
@@ -195,3 +195,17 @@ def test_a_rare_answer_that_two_students_share_is_worth_a_look() -> None:
     assert overview_of([*pair, *others[:5]]).flags == ()
     third = entry_of("c", "grad_z1:#odd grad_w1:#strange")
     assert overview_of([*pair, third, *others]).flags == ()
+
+
+def test_the_name_of_a_function_begins_a_sentence_as_it_is_written() -> None:
+    """Of a flag, only a piece of a sentence is kept."""
+    flag = Flag(id="autograd", exercise="grad_w1", evidence="when called, it used autograd")
+    entry = entry_of("1", flags=(flag,))
+    stuck = Finding(
+        name="grad_w1", outcome=Outcome.TIMED_OUT, points=0.0, max_points=1.0, message="grad_w1 did not return."
+    )
+    report = dataclasses.replace(entry.report, findings=(stuck,))
+
+    groups = overview_of([dataclasses.replace(entry, report=report)]).flags
+
+    assert {group.message for group in groups} == {"When called, it used autograd", "grad_w1 did not return."}

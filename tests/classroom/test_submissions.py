@@ -120,6 +120,16 @@ class TestPlatforms:
         assert found["12347"].give_back == "Émilie du Châtelet_12347_assignsubmission_file_feedback.html"
         assert [each.student for each in roster.problems] == ["12348"]
 
+    def test_moodle_that_was_packed_again(self, tmp_path: Path, make) -> None:
+        """A folder that was unpacked and packed once more is in the archive, with everything in it."""
+        again = {f"course-mnist-77/{name}": content for name, content in MOODLE.items()}
+
+        found = students(find_submissions([make(tmp_path / "again.zip", again)]))
+
+        assert found.keys() == {"12345", "12346", "12347"}
+        assert {each.owner.platform for each in found.values()} == {"moodle"}
+        assert found["12345"].give_back == "Ada Lovelace_12345_assignsubmission_file/feedback.html"
+
     def test_gradescope(self, tmp_path: Path, make) -> None:
         roster = find_submissions([make(tmp_path / "export.zip", GRADESCOPE)])
 

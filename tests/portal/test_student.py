@@ -121,3 +121,13 @@ def test_the_demo_is_not_called_like_an_assignment(tmp_path: Path) -> None:
     course = open_course(tmp_path)
 
     assert course.title not in {each.title for each in load_assignments(course, tmp_path).values()}
+
+
+@pytest.mark.parametrize("name", ["my.ipynb.txt", "MY.IPYNB"])
+def test_a_notebook_whose_name_a_browser_changed_is_taken(portal: Portal, ada: httpx.Client, name: str) -> None:
+    """As `grader batch` takes it, and it is read as the notebook that it is."""
+    path = portal.hand_in(ada, notebook("", mark=name), name=name).headers["location"]
+    text = wait_until_done(ada, path)
+
+    assert f">{name}</a>" in text
+    assert "<code>grad_w1</code>" in text

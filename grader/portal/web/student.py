@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
-from grader.notebook.read import NOTEBOOK_SUFFIXES, USED_LIMIT_BYTES
+from grader.notebook.read import NOTEBOOK_SUFFIXES, USED_LIMIT_BYTES, notebook_suffix
 from grader.portal.access import make_key
 from grader.portal.arrangements import Extension, extension_of, held
 from grader.portal.attempts import (
@@ -149,8 +149,8 @@ def _upload(visit: Visit, form: FormData) -> Response:
 def hand_in(visit: Visit, person: Person, served: Served, filename: str, content: bytes) -> Attempt | Refusal:
     """Accept a file, and put it into the queue."""
     name = PurePosixPath(filename.replace("\\", "/")).name[-NAME_LIMIT:]
-    if not name.endswith(NOTEBOOK_SUFFIXES) or not name.isprintable():
-        return Refusal(f"This is not a notebook. Hand in a file that ends in {' or '.join(NOTEBOOK_SUFFIXES)}.")
+    if notebook_suffix(name) not in NOTEBOOK_SUFFIXES or not name.isprintable():
+        return Refusal("This is not a notebook. Hand in a file that ends in .ipynb, .md or .py.")
     if len(content) > USED_LIMIT_BYTES:
         return Refusal(f"The file has more than {USED_LIMIT_BYTES >> 20} MiB. Clear the outputs, and hand it in again.")
     if not content:

@@ -322,8 +322,10 @@ def _mismatch(name: str, case: CaseResult, where: str) -> str:
     if case.entries == 1 and case.shape == ():
         return f"{name} is a wrong number{where}."
     if case.wrong_entries == case.entries:
-        return f"{name} has the right shape, but all of its entries are wrong{where}."
-    return f"{name} has the right shape, but {case.wrong_entries:,} of {case.entries:,} entries are wrong{where}."
+        which = "its only entry is" if case.entries == 1 else "all of its entries are"
+        return f"{name} has the right shape, but {which} wrong{where}."
+    verb = "is" if case.wrong_entries == 1 else "are"
+    return f"{name} has the right shape, but {case.wrong_entries:,} of {case.entries:,} entries {verb} wrong{where}."
 
 
 def _left_out(exercise: Exercise, call: Returned) -> str:

@@ -80,7 +80,7 @@ def judged(
     [
         (RIGHT, Outcome.MATCH, "grad_w is right."),
         (EXPECTED, Outcome.MATCH, "grad_w is right."),
-        (ONE_WRONG, Outcome.MISMATCH, "grad_w has the right shape, but 1 of 4 entries are wrong{where}."),
+        (ONE_WRONG, Outcome.MISMATCH, "grad_w has the right shape, but 1 of 4 entries is wrong{where}."),
         (-RIGHT, Outcome.MISMATCH, "grad_w has the right shape, but all of its entries are wrong{where}."),
         (RIGHT / 0, Outcome.NOT_FINITE, "grad_w returned numbers that are nan or inf{where}."),
         (RIGHT * math.nan, Outcome.NOT_FINITE, "grad_w returned numbers that are nan or inf{where}."),
@@ -268,7 +268,7 @@ def test_the_sentence_says_how_the_process_ended(detail: str) -> None:
         (
             (ONE_WRONG, EXPECTED_BIAS + 1),
             Outcome.MISMATCH,
-            "The dw of grad_layer has the right shape, but 1 of 4 entries are wrong.",
+            "The dw of grad_layer has the right shape, but 1 of 4 entries is wrong.",
             "w",
         ),
         (
@@ -361,7 +361,7 @@ def test_practice_explains_and_decides_nothing() -> None:
 
     for outcome, message in (
         (Outcome.MATCH, "grad_w is right."),
-        (Outcome.MISMATCH, "grad_w has the right shape, but 1 of 4 entries are wrong (case vjp)."),
+        (Outcome.MISMATCH, "grad_w has the right shape, but 1 of 4 entries is wrong (case vjp)."),
         (Outcome.RAISED, "grad_w raised ValueError: bad shapes (case vjp)."),
         (Outcome.NOT_FINITE, "grad_w returned numbers that are nan or inf in a hidden case."),
     ):

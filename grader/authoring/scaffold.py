@@ -8,6 +8,8 @@ import importlib.resources
 import secrets
 from pathlib import Path
 
+from grader import shipped
+from grader.assignment.find import find_sources
 from grader.authoring.draft import draft_from, read_notebook_of_course
 from grader.errors import UsageError
 from grader.files import write_atomically
@@ -42,6 +44,11 @@ def write_scaffold(assignment_id: str, directory: Path, notebook: Path | None = 
     path = directory / f"{assignment_id}.md"
     if path.exists():
         raise UsageError(f"There is already a file {path}.", "Choose another id.")
+    if (known := find_sources(shipped.solutions()).get(assignment_id)) is not None:
+        raise UsageError(
+            f"{assignment_id!r} is an assignment that comes with the grader.",
+            f"Choose another id, or change a copy of {known}.",
+        )
     seed = secrets.randbelow(2**32)
     text, todos = scaffold(assignment_id, hidden_seed=seed), list[str]()
     if notebook is not None:

@@ -52,7 +52,7 @@ class Tally:
         judged = f", {self.judged} judged again without execution" if self.judged else ""
         speed = f"{self.rate:.1f} per second" if self.rate >= 1 else f"{60 * self.rate:.0f} per minute"
         rate = f", {speed}" if self.done > self.known else ""
-        return f"{self.done} of {self.total} done{known}{judged}, {self.failed} failed{rate}"
+        return f"{self.done} of {self.total} done{known}{judged}, {self.failed} not graded{rate}"
 
     @property
     def left(self) -> str:
@@ -114,5 +114,5 @@ class _Bar(Tally):
 
     def add(self, *, is_new: bool, has_failed: bool, was_executed: bool = True) -> None:
         super().add(is_new=is_new, has_failed=has_failed, was_executed=was_executed)
-        more = f"{self.rate:.1f}/s" + (f" · {self.failed} failed" if self.failed else "")
+        more = f"{self.rate:.1f}/s" + (f" · {self.failed} not graded" if self.failed else "")
         self._progress.update(self._task, completed=self.done, more=more)

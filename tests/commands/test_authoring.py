@@ -49,6 +49,15 @@ def test_an_invalid_id_is_refused(tmp_path: Path, name: str, capsys: pytest.Capt
     assert list(tmp_path.iterdir()) == []
 
 
+def test_new_takes_no_name_of_an_assignment_that_comes_with_the_grader(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a folder with another one of that name, students' notebooks would be graded by it."""
+    assert main(["new", "two_layer_mse", "--solutions", str(tmp_path)]) == 2
+    assert "comes with the grader" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
 def test_new_overwrites_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "mine.md").write_text("precious")
 

@@ -76,18 +76,60 @@ def lost_in(body: Sequence[ast.stmt]) -> Iterator[str]:
 
 
 def lost_in_loops(body: Sequence[ast.stmt]) -> Iterator[str]:
-    """The variables that are set anew in each step of a loop, and read after it only."""
+    """The variables that are set anew in each step of a loop, or entries of which are, and read after it only."""
     reads = [frozenset(loads(ast.walk(statement))) for statement in body]
     last_read = {name: place for place, read in enumerate(reads) for name in read}
     for place, (statement, read) in enumerate(zip(body, reads, strict=True)):
         if isinstance(statement, (ast.For, ast.While)):
             added = (node.target for node in ast.walk(statement) if isinstance(node, ast.AugAssign))
             kept = {target.id for target in added if isinstance(target, ast.Name)}
-            for inner in ast.walk(statement):
-                if isinstance(inner, ast.Assign) and isinstance(inner.targets[0], ast.Name):
-                    name = inner.targets[0].id
-                    if last_read.get(name, 0) > place and name not in read and name not in kept:
-                        yield name
+            for name in _set_anew(statement):
+                if last_read.get(name, 0) > place and name not in read and name not in kept:
+                    yield name
+            yield from (name for name in _same_entries(statement) if last_read.get(name, 0) > place)
+
+
+def _set_anew(loop: ast.stmt) -> Iterator[str]:
+    """The variables that get another value in a loop: `a` and `b` in `a, b = x[i], y[i]`."""
+    for inner in ast.walk(loop):
+        if isinstance(inner, ast.Assign):
+            target = inner.targets[0]
+            elements = target.elts if isinstance(target, ast.Tuple) else [target]
+            yield from (each.id for each in elements if isinstance(each, ast.Name))
+
+
+def _same_entries(statement: ast.stmt) -> Iterator[str]:
+    """`d` in `for i in …: d[j] = a[i]`, if nothing in the loop reads it or adds to it, nor decides when it is set."""
+    for loop in (node for node in ast.walk(statement) if isinstance(node, ast.For)):
+        inside = [node for each in loop.body for node in ast.walk(each)]
+        if any(isinstance(node, (ast.If, ast.AugAssign, ast.Break, ast.Continue)) for node in inside):
+            continue
+        assigned = [node for node in inside if isinstance(node, ast.Assign)]
+        set_here = [(node, node.targets[0]) for node in assigned if isinstance(node.targets[0], ast.Subscript)]
+        reads = Counter(loads(inside))
+        reads.subtract(_base(target) for _, target in set_here)
+        of_step = _of_step(loop, inside)
+        moves = of_step.union(*map(_stored_in, assigned))
+        for node, target in set_here:
+            name = _base(target)
+            index, value = (set(loads(ast.walk(part))) for part in (target, node.value))
+            if name and not reads[name] and not moves & index and of_step & value:
+                yield name
+
+
+def _of_step(loop: ast.For, inside: Sequence[ast.AST]) -> set[str]:
+    """The variables that depend on which step of a loop it is."""
+    of_step = _stored_in(loop.target)
+    for node in inside:
+        source = node.value if isinstance(node, ast.Assign) else node.iter if isinstance(node, ast.For) else None
+        if source is not None and of_step & set(loads(ast.walk(source))):
+            of_step |= _stored_in(node.target if isinstance(node, ast.For) else node)
+    return of_step
+
+
+def _stored_in(node: ast.AST) -> set[str]:
+    """The variables that get a value of their own in some code: `a`, but not `d` in `d[i] = …`."""
+    return {each.id for each in ast.walk(node) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)}
 
 
 def _is_empty(value: ast.expr) -> bool:

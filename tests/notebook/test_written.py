@@ -33,6 +33,16 @@ def written(code: str) -> Written:
         ("for r in a:\n        d = r * b\n    return a", ()),
         ("d = 0\n    for r in a:\n        d = d + r\n    return d", ()),
         ("for r in a:\n        s = r * b\n        t += s\n    return t", ()),
+        ("for r in a:\n        d, s = r * b, r\n    return d", ("d",)),
+        ("d = 0\n    for r in a:\n        d, s = d + r, r\n    return d", ()),
+        ("for i in a:\n        for j in b:\n            d[j] = a[i]\n    return d", ("d",)),
+        ("for j in b:\n        for i in a:\n            d[j] = a[i]\n    return d", ("d",)),
+        ("for i in a:\n        for j in b:\n            d[i, j] = a[j]\n    return d", ()),
+        ("for i in a:\n        k = i + 1\n        d[k] = a[i]\n    return d", ()),
+        ("for i in a:\n        d[k] = a[i]\n        k = k + 1\n    return d", ()),
+        ("for i in a:\n        for j in b:\n            d[j] = d[j] + a[i]\n    return d", ()),
+        ("for i in a:\n        for j in b:\n            d[j] = 1\n    return d", ()),
+        ("for i in a:\n        for j in b:\n            if i == j:\n                d[j] = a[i]\n    return d", ()),
     ],
 )
 def test_values_that_are_replaced_unread(body: str, lost: tuple[str, ...]) -> None:

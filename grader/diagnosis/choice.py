@@ -36,6 +36,7 @@ _PRODUCTS = (
 )  # fmt: skip
 _TURNS = ("T", "t", "mT", "transpose", "permute", "swapaxes", "movedim", "unsqueeze")
 _DIVIDES = ("div", "div_", "true_divide", "reciprocal", "pow")
+_POWERS = ("pow", "sqrt", "rsqrt", "square")
 _BY_INDEX = ("one_hot", "scatter", "scatter_", "index_add_", "index_put_", "eye")
 _DECIDE = ("operand_to_mask", "operand_sign", "operand_abs", "operand_clamped", "result_abs", "result_clamped")
 """Edits that treat some numbers in another way than others."""
@@ -66,6 +67,11 @@ def _divides(written: Written) -> bool:
     return "Div" in written.operators or not written.words.isdisjoint(_DIVIDES)
 
 
+def _raises(written: Written) -> bool:
+    """Whether something is raised to a power in the code."""
+    return "Pow" in written.operators or not written.words.isdisjoint(_POWERS)
+
+
 _NEEDS: dict[str, Callable[[Written], bool]] = {
     **dict.fromkeys(("size_off_by_one", "variance_of_sample"), lambda written: written.may_be_off_by_one),
     **dict.fromkeys(("operand_summed", "compared_sums"), sums),
@@ -76,7 +82,7 @@ _NEEDS: dict[str, Callable[[Written], bool]] = {
     "set_in_every_row": lambda written: written.takes_parts or not written.words.isdisjoint(_BY_INDEX),
     **dict.fromkeys(_BROADCAST, lambda written: written.takes_parts or not written.words.isdisjoint(_FLATTENS)),
     "add_transpose": lambda written: written.takes_parts or not written.words.isdisjoint(_TRANSPOSES),
-    "short_range": lambda written: written.has_loop,
+    **dict.fromkeys(("short_range", "short_range_of_places"), lambda written: written.has_loop),
     "mask_selects": lambda written: written.takes_parts or written.decides,
     **dict.fromkeys(_DECIDE, lambda written: written.decides or "bool" in written.words or written.count("Invert") > 0),
     "operand_rounded": _has("round", "round_", "floor", "int", "long", "rint"),
@@ -137,8 +143,10 @@ def is_possible(mutant: Mutant, written: Written, solution: Written) -> bool:
     edited = list(zip(names, mutant.operands, strict=True))
     if any(name == "operand_of_ones" and written.count(operand) for name, operand in edited):
         return False  # its values are used
-    if any(edit.diagnosis == "precedence" for edit in mutant.edits) and not _has_all_of(mutant, written):
-        return False  # brackets move, and nothing is lost
+    if any(edit.diagnosis == "precedence" for edit in mutant.edits) and (
+        not _has_all_of(mutant, written) or _is_another_derivation(written, solution)
+    ):
+        return False  # brackets move, and nothing is lost or new
     if any(
         features_of(mutant.code)[operand] > 1 >= written.count(operand)
         for name, operand in edited
@@ -158,6 +166,12 @@ def _has_all_of(mutant: Mutant, written: Written) -> bool:
         return False
     has = set(written.words).union(written.operators)
     return not has.isdisjoint(_PRODUCTS) or not any(features[name] for name in _PRODUCTS)
+
+
+def _is_another_derivation(written: Written, solution: Written) -> bool:
+    """Whether the student's code divides and raises to a power, and the solution does neither."""
+    does_neither = solution.is_known and not _divides(solution) and not _raises(solution)
+    return does_neither and _divides(written) and _raises(written)
 
 
 def is_left_out(mutant: Mutant, written: Written) -> bool:

@@ -23,7 +23,7 @@ from grader.diagnosis.operands import (
     other_sizes,
 )
 from grader.diagnosis.reductions import REDUCTIONS, edits_of_reduction
-from grader.diagnosis.reshapes import filled_in_another_order, repeated_as_a_whole
+from grader.diagnosis.reshapes import filled_in_another_order, repeated_as_a_whole, without_last_places
 from grader.diagnosis.slopes import edits_of_comparison, edits_of_slope
 from grader.diagnosis.softmaxes import ALONG_AN_AXIS, edits_of_softmax, edits_of_softmax_slope
 from grader.diagnosis.syntax import (
@@ -332,6 +332,8 @@ def _edits_of_method(node: ast.Call, function: ast.Attribute) -> Iterator[Altern
     yield from _overwrites(node, function)
     if function.attr in ("reshape", "view") and len(node.args) in (3, 5):
         yield "reshaped_operand", filled_in_another_order(node, receiver), first_name(receiver)
+        if len(node.args) == 5:
+            yield from (("short_range_of_places", each, "") for each in without_last_places(node))
     if function.attr in REDUCTIONS:
         yield from edits_of_reduction(node, function)
     elif function.attr in ALONG_AN_AXIS:

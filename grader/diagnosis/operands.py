@@ -8,7 +8,7 @@ import ast
 import itertools
 from collections.abc import Iterator, Sequence
 
-from grader.diagnosis.syntax import Alternative, first_name, integer_in, is_called_like_a_size, number, parsed
+from grader.diagnosis.syntax import Alternative, first_name, integer_in, is_called_like_a_size, is_mask, number, parsed
 from grader.trees import expression_of
 
 __all__ = [
@@ -77,6 +77,8 @@ def edits_of_argument(node: ast.Name, arguments: Sequence[str]) -> Iterator[Alte
             again = _COMPUTED_AGAIN.get(node.id, ()) if name not in _COMPUTED_AGAIN else ()
             for (kind, code), axis in itertools.product(again, "01"):
                 yield kind, expression_of(code.replace("A", axis).replace("X", name)), name
+    if is_mask(node):
+        yield "flip_comparison", expression_of(f"({node.id} == 0)"), node.id
     for kind, code in _CHANGES:
         yield kind, expression_of(code.replace("X", node.id)), node.id
 

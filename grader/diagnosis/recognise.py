@@ -80,8 +80,8 @@ def recognise(evidence: Evidence, *, together: bool = False) -> tuple[Explanatio
             _along_another_dimension, right_numbers_in_another_shape, _constant_factor, rearranged, _one_mistake,
             changes_outside, reads_network_global, keeps_state, ignores_upstream, arguments_rounded,
             low_precision, rounded, rescaled, some_rows, extra_term, extra_factor, nearly_right, reordered,
-            another_slope, _mistake_and_factor, wrong_region, other_mask, set_in_loop, redefined_helper,
-            lost_in_loop, _two_mistakes, broadcast_shape, reads_global, unused_argument,
+            another_slope, _mistake_and_factor, wrong_region, _region_and_factor, other_mask, set_in_loop,
+            redefined_helper, lost_in_loop, _two_mistakes, broadcast_shape, reads_global, unused_argument,
         )  # fmt: skip
     else:
         recognisers = (
@@ -305,6 +305,27 @@ def _mistake_and_factor(evidence: Evidence) -> Iterator[Explanation]:
             else:
                 yield Explanation(id="constant_factor", message=evidence.say("also_factor", factor=factor.text))
             return
+
+
+def _region_and_factor(evidence: Evidence) -> Iterator[Explanation]:
+    """The answer is the right one times a constant, but for one part that has a name, where nothing was put."""
+    target, observed, scaled = evidence.wrong_target, [], []
+    for output in evidence.outputs:
+        got, right = output.tensors[target].double(), output.case.expected[target]
+        there = got != 0
+        square = float((right * right * there).sum()) if got.shape == right.shape else 0.0
+        scale = float((got * right).sum()) / square if square else 0.0
+        if bool(there.all()) or not scale or not output.equals(scale * right * there, target=target):
+            return
+        observed.append((scale, output.case.rows))
+        tensors = [got / scale if place == target else each for place, each in enumerate(output.tensors)]
+        scaled.append(dataclasses.replace(output, tensors=tuple(tensors)))
+    factor = name_factor(observed, _fixed_sizes(evidence))
+    if factor is not None and factor.is_likely:
+        regions = tuple(wrong_region(dataclasses.replace(evidence, outputs=tuple(scaled))))
+        yield from regions
+        if regions:
+            yield Explanation(id="constant_factor", message=evidence.say("also_factor", factor=factor.text))
 
 
 def _reproduces(evidence: Evidence, mutant: Mutant, factors: Sequence[float] | None = None) -> bool:

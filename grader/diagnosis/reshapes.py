@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from grader.diagnosis.syntax import first_name, number, parsed
 
-__all__ = ["filled_in_another_order", "repeated_as_a_whole"]
+__all__ = ["filled_in_another_order", "repeated_as_a_whole", "without_last_places"]
 
 
 def repeated_as_a_whole(node: ast.Call, receiver: ast.expr) -> Iterator[tuple[str, ast.expr, str]]:
@@ -32,3 +32,9 @@ def filled_in_another_order(node: ast.Call, receiver: ast.expr) -> ast.expr:
     filled_by_columns = ast.Call(ast.Attribute(receiver, "reshape", ast.Load()), [rows, *second, *first], [])
     order = [0, *range(1 + half, 1 + 2 * half), *range(1, 1 + half)]
     return ast.Call(ast.Attribute(filled_by_columns, "permute", ast.Load()), [number(axis) for axis in order], [])
+
+
+def without_last_places(node: ast.Call) -> Iterator[ast.expr]:
+    """`t.reshape(n, a, b, c, d)` without the last, or the first, of `a` and of `b`: of loops a step too short."""
+    for kept, around in (("[:, :-1, :-1]", "0, 1, 0, 1"), ("[:, 1:, 1:]", "1, 0, 1, 0")):
+        yield parsed(f"torch.nn.functional.pad((L){kept}, (0, 0, 0, 0, {around}))", L=node)

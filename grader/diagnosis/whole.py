@@ -1,5 +1,5 @@
 """
-Edits of a whole function: arguments that change places, and an average over what arrives at each entry.
+Edits of a whole function: arguments that change places, an average over what arrives, one of two terms divided.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import copy
 import itertools
 from collections.abc import Iterator, Sequence
 
-from grader.diagnosis.syntax import parsed
+from grader.diagnosis.syntax import first_name, parsed
 
 __all__ = ["adds_to_entries", "edits_of_function"]
 
@@ -32,8 +32,43 @@ def edits_of_function(function: ast.FunctionDef, upstream: Sequence[str]) -> Ite
             edited = _Renamed(dict.fromkeys(family, kept)).visit(copy.deepcopy(function))
             edited.args = function.args
             yield "one_for_several", edited, kept
+    for edited in _divided_in_part(function):
+        yield "other_brackets", edited, ""
     if adds_to_entries(function) and any(name in arguments for name in upstream):
         yield "average_of_entries", _averaged(function, arguments, upstream), ""
+
+
+def _divided_in_part(function: ast.FunctionDef) -> Iterator[ast.FunctionDef]:
+    """`d[i] -= 1 / n` or `d = a / n; d[i] -= 1` for `d = a; d[i] -= 1; d / n`: only one of two terms is divided."""
+    for place, (first, second) in enumerate(itertools.pairwise(function.body)):
+        if not isinstance(first, ast.Assign) or not isinstance(second, ast.AugAssign):
+            continue
+        name = ast.unparse(first.targets[0])
+        if not isinstance(second.op, (ast.Add, ast.Sub)) or first_name(second.target) != name:
+            continue
+        for later, divided in enumerate(function.body[place + 2 :], place + 2):
+            total = _total(divided, name)
+            if total is None:
+                continue
+            between, after = function.body[place + 2 : later], function.body[later + 1 :]
+            undivided = [ast.Return(total.left)] if isinstance(divided, ast.Return) else []
+            in_first = [ast.Assign(first.targets, ast.BinOp(first.value, total.op, total.right)), second]
+            in_second = [first, ast.AugAssign(second.target, second.op, ast.BinOp(second.value, total.op, total.right))]
+            for terms in (in_first, in_second):
+                edited = copy.copy(function)
+                edited.body = [*function.body[:place], *terms, *between, *undivided, *after]
+                yield edited
+
+
+def _total(statement: ast.stmt, name: str) -> ast.BinOp | None:
+    """What a variable is multiplied with or divided by as a whole: `return d / n`, or `d /= n`."""
+    if isinstance(statement, ast.AugAssign) and ast.unparse(statement.target) == name:
+        total: ast.expr | None = ast.BinOp(ast.Name(name, ast.Load()), statement.op, statement.value)
+    else:
+        total = statement.value if isinstance(statement, ast.Return) else None
+    if not isinstance(total, ast.BinOp) or not isinstance(total.op, (ast.Mult, ast.Div)):
+        return None
+    return total if ast.unparse(total.left) == name else None
 
 
 def adds_to_entries(function: ast.AST) -> bool:

@@ -135,6 +135,96 @@ MISTAKES: dict[str, tuple[str, str, str | None]] = {
         "    return (fold(d) / fold(torch.ones_like(d))).squeeze(1)",
         "mean_not_sum",
     ),
+    "a mask turned round": (
+        "deep_mlp",
+        "def grad_h1(dz2, w2, mask):\n    dk1 = dz2 @ w2.T / KEEP\n    dk1[mask] = 0\n    return dk1",
+        "wrong_region",
+    ),
+    "a mask turned round, and not all the way": (
+        "deep_mlp",
+        "def grad_h1(dz2, w2, mask):\n    return dz2 @ w2.T * (1.3 - mask.to(w2.dtype)) / KEEP",
+        None,
+    ),
+    "only the first token, which gets all of it": (
+        "attention",
+        "def grad_o(dlogits, wo, o):\n    do = torch.zeros_like(o)\n    do[:, 0] = dlogits @ wo.T\n    return do",
+        "wrong_region",
+    ),
+    "only the first token, which gets something else": (
+        "attention",
+        "def grad_o(dlogits, wo, o):\n    do = torch.zeros_like(o)\n    do[:, 0] = (dlogits @ wo.T).cos()\n"
+        "    return do",
+        None,
+    ),
+    "only one of two terms is divided, in two lines": (
+        "convnet",
+        "def grad_logits(logits, y):\n    p = logits.softmax(1)\n    p[torch.arange(len(y)), y] -= 1 / len(y)\n"
+        "    return p",
+        "precedence",
+    ),
+    "only one of two terms is divided, in one": (
+        "convnet",
+        "def grad_logits(logits, y):\n    truth = torch.nn.functional.one_hot(y, 10)\n"
+        "    return logits.softmax(1) / len(y) - truth",
+        "precedence",
+    ),
+    "one of two terms is divided by something else": (
+        "convnet",
+        "def grad_logits(logits, y):\n    truth = torch.nn.functional.one_hot(y, 10)\n"
+        "    return logits.softmax(1) / 3 - truth",
+        None,
+    ),
+    "loops over places, one step too short": (
+        "convnet",
+        "def grad_x(dcols):\n    dx = dcols.new_zeros(len(dcols), 12, 12)\n    for i in range(9):\n"
+        "        for j in range(9):\n"
+        "            dx[:, i:i+3, j:j+3] += dcols[:, 10*i+j].view(-1, 3, 3)\n    return dx",
+        "off_by_one_size",
+    ),
+    "loops over places, far too short": (
+        "convnet",
+        "def grad_x(dcols):\n    dx = dcols.new_zeros(len(dcols), 12, 12)\n    for i in range(6):\n"
+        "        for j in range(6):\n"
+        "            dx[:, i:i+3, j:j+3] += dcols[:, 10*i+j].view(-1, 3, 3)\n    return dx",
+        None,
+    ),
+    "loops over places, the first one left out": (
+        "convnet",
+        "def grad_x(dcols):\n    dx = dcols.new_zeros(len(dcols), 12, 12)\n    for i in range(1, 10):\n"
+        "        for j in range(1, 10):\n"
+        "            dx[:, i:i+3, j:j+3] += dcols[:, 10*i+j].view(-1, 3, 3)\n    return dx",
+        "off_by_one_size",
+    ),
+    "the same entries set in each step of a loop": (
+        "attention",
+        "def grad_s(da, a):\n    ds = torch.zeros_like(a)\n    for i in range(7):\n        for j in range(7):\n"
+        "            ds[..., j] = da[..., i] * a[..., i] * (int(i == j) - a[..., j])\n    return ds",
+        "overwrites",
+    ),
+    "each entry set once in a loop, and not right": (
+        "attention",
+        "def grad_s(da, a):\n    ds = torch.zeros_like(a)\n    for j in range(7):\n"
+        "        ds[..., j] = a[..., j] * da[..., j].cos()\n    return ds",
+        None,
+    ),
+    "three variables set anew in each step of a loop": (
+        "attention",
+        "def grad_projections(x, dq, dk, dv):\n    for n in range(len(x)):\n"
+        "        a, b, c = x[n].T @ dq[n], x[n].T @ dk[n], x[n].T @ dv[n]\n    return a, b, c",
+        "overwrites",
+    ),
+    "a power that no bracket explains": (
+        "layernorm",
+        "def grad_centred(dxhat, xhat, rstd):\n    c = xhat / rstd\n"
+        "    slope = -0.5 * rstd ** 2 * (dxhat * c).sum(1, keepdim=True)\n"
+        "    return rstd * dxhat + slope * 2 * c / c.shape[1]",
+        None,
+    ),
+    "a bracket that is left out": (
+        "layernorm",
+        "def grad_centred(dxhat, xhat, rstd):\n    return rstd * dxhat - xhat * (dxhat * xhat).mean(1, keepdim=True)",
+        "precedence",
+    ),
     "overwritten in a loop": (
         "convnet",
         "def grad_b1(dz):\n    for i in range(10):\n        for j in range(10):\n"

@@ -57,6 +57,7 @@ def judge_exercise(
     ]
     pairs = list(zip(results, seen, strict=True))
     known = {
+        "upstream": next((call.case.upstream for call in seen), ()),
         "notices": (
             *notices_of(exercise, definitions, definition, seen),
             *notice_of_constants(exercise, comparisons),

@@ -252,7 +252,7 @@ class ExerciseResult:
 
     Attributes:
         message: One sentence for the student.
-        arguments: The names of the function's arguments; with `targets`, its place in the network's graph.
+        arguments: The function's, of which `upstream` are gradients of the loss; with `targets`, its place in the graph.
         fingerprint: Equal for submissions with the same wrong answer; None if the answer is not wrong.
         views: One per target, for pictures; public batch only.
         parts: The parts that have points of their own, which then add up.
@@ -267,6 +267,7 @@ class ExerciseResult:
     max_points: float
     arguments: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
+    upstream: tuple[str, ...] = ()
     fingerprint: str | None = None
     message: str = ""
     cases: tuple[CaseResult, ...] = ()
@@ -391,8 +392,7 @@ class Report:
         """The points before an instructor's adjustments; None if the grader could not decide all of them."""
         if any(result.passed is None for result in self.exercises):
             return None
-        graded = [r.points if r.adjustment is None else r.adjustment.graded for r in self.exercises]
-        return sum(points or 0.0 for points in graded)
+        return sum((r.points if r.adjustment is None else r.adjustment.graded) or 0.0 for r in self.exercises)
 
 
 def most_telling(outcomes: list[Outcome]) -> Outcome:

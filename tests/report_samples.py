@@ -141,6 +141,7 @@ def graded(name: str, body: str | None = None, **changes: object) -> ExerciseRes
         max_points=points,
         message=f"{name} is right." if outcome.passed else f"{name} has the right shape, but its values are wrong.",
         cases=tuple(cases),
+        upstream=tuple(argument for argument in ARGUMENTS[name] if argument.startswith("d")),
         code=Code(text=source, cell=12 + list(ARGUMENTS).index(name), line=1),
         question=f"Return dL/d{target}, with the shape of `{target}`.\n\nGiven: {', '.join(ARGUMENTS[name])}.",
         views=views,

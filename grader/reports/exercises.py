@@ -154,7 +154,7 @@ def exercise_view(result: ExerciseResult, anchor: str, data: Mapping[str, str]) 
         facts_of=wrong.part if wrong is not None and wrong.part else "",
         worst=_worst(wrong),
         wrong_share=_wrong_share(wrong),
-        cases=tuple(_case(case, data) for case in result.cases[:MAX_ITEMS]),
+        cases=tuple(_case(case, result, data) for case in result.cases[:MAX_ITEMS]),
         cases_summary=_cases_summary(result.cases),
         cases_open=len({case.outcome.passed for case in result.cases}) > 1,
         parts=tuple(
@@ -193,7 +193,9 @@ def _because(result: ExerciseResult, data: Mapping[str, str]) -> str:
     """What is special about the first wrong case, if the result is right on the public batch."""
     public = [case.outcome for case in result.cases if case.public]
     wrong = next((case for case in result.cases if case.outcome is not Outcome.MATCH), None)
-    return what_case_is(wrong.name, data) if wrong is not None and Outcome.MATCH in public else ""
+    if wrong is None or Outcome.MATCH not in public:
+        return ""
+    return what_case_is(wrong.name, data, takes_upstream=bool(result.upstream))
 
 
 def _error(error: CallError) -> ErrorView:
@@ -239,10 +241,10 @@ def _wrong_share(case: CaseResult | None) -> str:
     return f"{case.wrong_entries:,} of {case.entries:,}"
 
 
-def _case(case: CaseResult, data: Mapping[str, str]) -> CaseRow:
+def _case(case: CaseResult, result: ExerciseResult, data: Mapping[str, str]) -> CaseRow:
     return CaseRow(
         name=clip(case.name, 80),
-        what=what_case_is(case.name, data),
+        what=what_case_is(case.name, data, takes_upstream=bool(result.upstream)),
         public=case.public,
         verdict=VERDICTS[case.outcome],
         absolute="–" if case.max_abs_error is None or not case.public else number(case.max_abs_error, digits=3),

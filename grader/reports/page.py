@@ -13,6 +13,7 @@ from grader.reports.exercises import MAX_ITEMS, AdjustmentView, ExerciseView, ad
 from grader.reports.graph import Box, Edge, draw_graph
 from grader.reports.svg import CurvePlot, plot_curve
 from grader.reports.words import LINKS, NEXT_STEPS, VERDICTS, Verdict, clip
+from grader.sandbox.levels import Level, level_of
 from grader.version import __version__
 
 __all__ = ["Page", "build_page"]
@@ -66,6 +67,7 @@ class Page:
     flags: tuple[Flag, ...]
     facts: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
+    sandbox: str
     layers: tuple[str, ...]
 
 
@@ -104,6 +106,7 @@ def build_page(report: Report) -> Page:
         flags=tuple(dataclasses.replace(flag, evidence=clip(flag.evidence)) for flag in report.flags[:MAX_ITEMS]),
         facts=tuple((name, clip(value)) for name, value in facts if problem is None or name != "Notebook"),
         notes=tuple(clip(note) for note in report.notes[:MAX_ITEMS]),
+        sandbox=_sandbox(report.sandbox_layers),
         layers=report.sandbox_layers[:MAX_ITEMS],
     )
 
@@ -116,6 +119,16 @@ def _withheld(report: Report) -> str:
     if not report.is_shown:
         return f"For the instructor: students see less than this until {until}."
     return f"Until {until}, this report shows no marks and only some of the results."
+
+
+def _sandbox(layers: Sequence[str]) -> str:
+    """How the notebook was confined, a sentence; empty if it was not run."""
+    if not layers:
+        return ""
+    level = level_of(layers)
+    if level is Level.NONE:
+        return "The notebook ran in a process of its own, in no complete sandbox."
+    return f"The notebook ran in a sandbox of the level {level.label}."
 
 
 def _summary(results: Sequence[ExerciseResult]) -> Iterable[str]:

@@ -69,15 +69,27 @@ CASES = {
 }
 
 
-def what_case_is(name: str, data: Mapping[str, str]) -> str:
+WITHOUT_UPSTREAM = {
+    "mnist": "The public batch of {name}.",
+    "vjp": "Other {rows}, in a third batch size: no size of the notebook fits.",
+    "linear": "The batch of the case before, once more.",
+}
+"""In place of `CASES`, for what takes no upstream gradients."""
+
+
+def what_case_is(name: str, data: Mapping[str, str], *, takes_upstream: bool) -> str:
     """
     What a case is made of, a sentence; empty for a case of the author's own.
 
-    >>> what_case_is("mnist_hidden", {"rows": "words"}).partition(",")[0]
+    Args:
+        takes_upstream: Whether the function takes upstream gradients.
+
+    >>> what_case_is("mnist_hidden", {"rows": "words"}, takes_upstream=True).partition(",")[0]
     'Other words'
     """
     words = {"name": "the data", "rows": "rows", **data} if data else {"name": "MNIST digits", "rows": "digits"}
-    return CASES[name].format(**words) if name in CASES else ""
+    cases = CASES if takes_upstream else CASES | WITHOUT_UPSTREAM
+    return cases[name].format(**words) if name in cases else ""
 
 
 _HIDDEN = re.compile(

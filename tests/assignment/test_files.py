@@ -263,7 +263,7 @@ def test_reports_call_the_data_what_its_author_calls_it(source: Path) -> None:
     page, observed = wrong(source)
 
     assert observed.endswith("N is the number of words in the batch: 64 in the public one.")
-    assert "The public batch of names.txt, with the true upstream gradients." in page
+    assert "The public batch of names.txt." in page
     assert "Other words, in a batch of another size" in page
     codes = [cell.source for cell in release_notebook(read_source(source)).cells]
     assert any("data={'name': 'names.txt', 'rows': 'words'}" in code for code in codes)
@@ -273,7 +273,7 @@ def test_without_a_name_it_is_mnist(source: Path) -> None:
     page, observed = wrong(source)
 
     assert observed.endswith("N is the number of rows in the batch: 64 in the public one.")
-    assert "The public batch of MNIST digits, with the true upstream gradients." in page
+    assert "The public batch of MNIST digits." in page
     assert "Other digits, in a batch of another size" in page
 
 

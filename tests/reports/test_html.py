@@ -29,6 +29,7 @@ from grader.model import (
     Submission,
     WorstEntry,
 )
+from grader.reports.exercises import exercise_view
 from grader.reports.html import render_html
 from grader.reports.page import build_page
 from grader.reports.svg import plot_curve
@@ -273,6 +274,35 @@ def test_the_footer_has_flags_notes_and_layers() -> None:
         "30 of 30 code cells",
     ):
         assert part in page
+
+
+@pytest.mark.parametrize(
+    ("layers", "sentence"),
+    [
+        (("rlimits", "no_new_privs", "die_with_parent"), "The notebook ran in a sandbox of the level process."),
+        (("rlimits",), "The notebook ran in a process of its own, in no complete sandbox."),
+        ((), ""),
+    ],
+)
+def test_students_read_how_the_notebook_was_confined(layers: tuple[str, ...], sentence: str) -> None:
+    """The names of layers are for instructors, folded."""
+    page = render_html(dataclasses.replace(odd(), sandbox_layers=layers))
+
+    folded = re.search(r"<details[^>]*><summary>For the instructor: the layers.*?</details>", page)
+    assert sentence in page
+    assert ("Sandbox" in page) == bool(folded) == bool(layers)
+    assert folded is None or all(name in folded[0] and name not in page.replace(folded[0], "") for name in layers)
+
+
+def test_cases_speak_of_upstream_gradients_only_where_there_are_some() -> None:
+    """A function that the backward pass begins with takes none."""
+    first, later = (
+        " ".join(row.what for row in exercise_view(graded(name), "e", {}).cases) for name in ("grad_yhat", "grad_b1")
+    )
+
+    assert "upstream" not in first
+    assert "third batch size" in first
+    assert later.count("upstream") == 3
 
 
 def test_the_chain_distinguishes_wrong_functions_from_wrong_inputs() -> None:

@@ -126,7 +126,7 @@ def _platforms(open_tool: OpenTool) -> click.Command:
     @debug_option
     def platforms(folder: Path) -> int:
         """List the learning platforms."""
-        from grader.portal.lti.platforms import deployments_of
+        from grader.portal.lti.deployments import deployments_of
         from grader.portal.lti.platforms import platforms as find
 
         with open_tool(folder) as tool:
@@ -148,7 +148,8 @@ def _deployment(open_tool: OpenTool) -> click.Command:
     @debug_option
     def deployment(folder: Path, number: int, deployment_id: str) -> int:
         """Let one more deployment of platform NUMBER open the portal."""
-        from grader.portal.lti.platforms import add_deployment, find_platform
+        from grader.portal.lti.deployments import add_deployment
+        from grader.portal.lti.platforms import find_platform
 
         with open_tool(folder) as tool:
             found = find_platform(tool, number)
@@ -167,7 +168,8 @@ def _close(open_tool: OpenTool) -> click.Command:
     @debug_option
     def close(folder: Path, number: int, deployment_id: str | None) -> int:
         """Let platform NUMBER, or one deployment of it, open the portal no more."""
-        from grader.portal.lti.platforms import close_platform, find_platform
+        from grader.portal.lti.deployments import close_platform
+        from grader.portal.lti.platforms import find_platform
 
         with open_tool(folder) as tool:
             found = find_platform(tool, number)

@@ -85,7 +85,9 @@ def allow_context(connection: sa.Connection, number: int, allowed: bool, *, by: 
     changed = sa.update(CONTEXTS).where(CONTEXTS.c.id == number).values(is_allowed=allowed)
     if connection.execute(changed).rowcount != 1:
         return False
-    note(connection, by=by, what="course allowed" if allowed else "course refused", about=f"course {number}", now=now)
+    row = connection.execute(sa.select(CONTEXTS).where(CONTEXTS.c.id == number)).one()
+    about = f"course {number} of platform {row.platform}: {row.title or row.context}"
+    note(connection, by=by, what="course allowed" if allowed else "course refused", about=about, now=now)
     return True
 
 

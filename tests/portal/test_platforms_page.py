@@ -8,7 +8,9 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
+from grader.portal.lti.deployments import add_deployment, close_platform, knows_deployment
 from grader.portal.lti.outbox import Offer, State, offer
+from grader.portal.lti.platforms import add_platform
 from grader.portal.lti.tables import SCORES
 from grader.portal.platforms import open_tool
 from tests.portal.lti.running import add_column
@@ -56,4 +58,42 @@ def test_what_somebody_has_to_decide_stands_first(tmp_path: Path) -> None:
         ("s0", "delivered", ""),
     ]
     assert [row[:2] for row in after[2:5]] == [("s5", "sending"), ("s2", "waiting"), ("s1", "waiting")]
-    assert ("max", "sent again", f"score {numbers['s1']}") in re.findall(r"<td[^>]*>(.*?)</td>\s*" * 3, trail)
+    assert ("max", "had a score sent to a platform again", f"score {numbers['s1']}") in re.findall(
+        r"<td[^>]*>(.*?)</td>\s*" * 3, trail
+    )
+
+
+def test_which_deployments_are_open(tmp_path: Path) -> None:
+    """Who named each is said, and what was closed. One that is opened again is open."""
+    addresses = {f"{name}_address": "https://lms.example/x" for name in ("authorization", "token", "keys")}
+    with served_portal(tmp_path / "course", grades=False) as served, open_tool(served.portal, port=1) as tool:
+        one, two, three = (
+            add_platform(tool, issuer="https://lms.example", client_id=f"c{n}", **addresses, by="max") for n in "123"
+        )
+        for deployment in ("d1", "d2", "d3"):
+            add_deployment(tool, one.number, deployment, by="max")
+        for deployment in ("d1", "d3"):
+            close_platform(tool, one, deployment, by="max")
+        add_deployment(tool, one.number, "d3", by="max")
+        assert knows_deployment(tool, two, "e1")
+        assert not knows_deployment(tool, two, "e2")
+        with served.signed_in("max") as browser:
+            first = states(browser.get("/platforms").text)
+            close_platform(tool, three, by="max")
+            close_platform(tool, two, by="max")
+            later = states(browser.get("/platforms").text)
+
+    assert first == [
+        ("d1", "closed"),
+        ("d2", "open, named by hand"),
+        ("d3", "open, named by hand"),
+        ("e1", "open, named by the first launch"),
+        ("–", "waits: the first launch says which deployment"),
+    ]
+    assert later[3:] == [("e1", "closed"), ("–", "closed")]
+
+
+def states(page: str) -> list[tuple[str, str]]:
+    """Each deployment with its state, without the moment."""
+    found = re.findall(r'data-label="Deployment">(.*?)</td>\s*<td data-label="State"[^>]*>(.*?)</td>', page, re.DOTALL)
+    return [(name, state.partition(" since")[0]) for name, state in found]

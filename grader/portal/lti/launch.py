@@ -16,8 +16,9 @@ import sqlalchemy as sa
 from joserfc import jws, jwt
 from joserfc.errors import JoseError
 
+from grader.portal.lti.deployments import knows_deployment
 from grader.portal.lti.login import Login, take_login
-from grader.portal.lti.platforms import Platform, key_of, knows_deployment
+from grader.portal.lti.platforms import Platform, key_of
 from grader.portal.lti.refusals import PlatformFailure, Refused
 from grader.portal.lti.tables import PEOPLE, insert_if_new
 from grader.portal.lti.tool import CLAIM, DEEP_LINKING, Tool, is_writable

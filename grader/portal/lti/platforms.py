@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -22,20 +22,17 @@ from joserfc.util import urlsafe_b64decode
 
 from grader.errors import UsageError
 from grader.portal.audit import note
+from grader.portal.lti.deployments import NamedBy, allow_deployment
 from grader.portal.lti.refusals import PlatformFailure, Refused
-from grader.portal.lti.tables import DEPLOYMENTS, PLATFORMS, insert_if_new
+from grader.portal.lti.tables import PLATFORMS, insert_if_new
 from grader.portal.lti.tool import Tool
 from grader.portal.lti.web import is_service_address
 
 __all__ = [
     "Platform",
-    "add_deployment",
     "add_platform",
-    "close_platform",
-    "deployments_of",
     "find_platform",
     "key_of",
-    "knows_deployment",
     "platform_of_login",
     "platforms",
 ]
@@ -139,86 +136,15 @@ def add_platform(
         addresses = f"login {authorization_address}, token {token_address}, keys {keys_address}"
         about = f"platform {number}: client {client_id} of {issuer}; {addresses}"
         note(connection, by=by, what=what, about=about, now=now)
+        named_by = NamedBy.REGISTRATION if is_registered_by_itself else NamedBy.HAND
         for deployment in found:
-            _allow(connection, number, deployment, by=by, now=now)
+            allow_deployment(connection, number, deployment, named_by, by=by, now=now)
     return find_platform(tool, number)
 
 
 def _check_address(address: str) -> None:
     if not is_service_address(address):
         raise UsageError(f"{address[:200]!r} is not an https address.", "Copy it from the platform once more.")
-
-
-def add_deployment(tool: Tool, platform: int, deployment_id: str, *, by: str) -> None:
-    """
-    Allow a deployment of a platform to open the portal. The platform's first launch then adds no other one.
-
-    Args:
-        tool: This portal.
-        platform: The platform's number.
-        deployment_id: What the platform calls the deployment.
-        by: Who allows it, for the audit trail.
-    """
-    with tool.database.begin() as connection:
-        _allow(connection, platform, deployment_id, by=by, now=tool.clock())
-
-
-def _allow(connection: sa.Connection, platform: int, deployment_id: str, *, by: str, now: datetime) -> None:
-    """Allow a deployment. From now on, no launch adds one."""
-    connection.execute(sa.update(PLATFORMS).where(PLATFORMS.c.number == platform).values(expects_deployment=False))
-    unique = ["platform", "deployment_id"]
-    if insert_if_new(connection, DEPLOYMENTS, unique, platform=platform, deployment_id=deployment_id):
-        about = f"deployment {deployment_id} of platform {platform}"
-        note(connection, by=by, what="deployment allowed", about=about, now=now)
-
-
-def close_platform(tool: Tool, platform: Platform, deployment_id: str | None = None, *, by: str) -> None:
-    """
-    Let no launch from a platform open the portal any more, or none from one of its deployments.
-
-    Args:
-        tool: This portal.
-        platform: The platform.
-        deployment_id: What the platform calls the deployment; None for all of them, and those to come.
-        by: Who decides it, for the audit trail.
-
-    Raises:
-        UsageError: The deployment is not one of those that may open it.
-    """
-    chosen = DEPLOYMENTS.c.platform == platform.number
-    about = f"platform {platform.number}"
-    if deployment_id is not None:
-        chosen = sa.and_(chosen, DEPLOYMENTS.c.deployment_id == deployment_id)
-        about = f"deployment {deployment_id} of {about}"
-    waits = sa.update(PLATFORMS).where(PLATFORMS.c.number == platform.number).values(expects_deployment=False)
-    with tool.database.begin() as connection:
-        if connection.execute(sa.delete(DEPLOYMENTS).where(chosen)).rowcount == 0 and deployment_id is not None:
-            raise UsageError(
-                f"{platform.title} has no deployment {deployment_id!r} that may open the portal.",
-                "Look at the list of platforms.",
-            )
-        connection.execute(waits)
-        note(connection, by=by, what="closed", about=about, now=tool.clock())
-
-
-def deployments_of(tool: Tool, platform: Platform) -> list[str]:
-    """The deployments of a platform that may open the portal, in the order in which they were added."""
-    found = sa.select(DEPLOYMENTS.c.deployment_id).where(DEPLOYMENTS.c.platform == platform.number)
-    with tool.database.begin() as connection:
-        return list(connection.execute(found.order_by(DEPLOYMENTS.c.number)).scalars())
-
-
-def knows_deployment(tool: Tool, platform: Platform, deployment_id: str) -> bool:
-    """Whether a deployment may open the portal. The first one is remembered if the platform expects one."""
-    known = sa.and_(DEPLOYMENTS.c.platform == platform.number, DEPLOYMENTS.c.deployment_id == deployment_id)
-    with tool.database.begin() as connection:
-        if connection.execute(sa.select(DEPLOYMENTS.c.number).where(known)).one_or_none() is not None:
-            return True
-        expecting = sa.and_(PLATFORMS.c.number == platform.number, PLATFORMS.c.expects_deployment)
-        if connection.execute(sa.update(PLATFORMS).where(expecting).values(expects_deployment=False)).rowcount != 1:
-            return False
-        _allow(connection, platform.number, deployment_id, by=f"platform {platform.number}", now=tool.clock())
-        return True
 
 
 _FIELDS = [PLATFORMS.c[name] for name in Platform.__dataclass_fields__]

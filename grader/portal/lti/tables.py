@@ -73,6 +73,8 @@ DEPLOYMENTS = sa.Table(
     _number(),
     _belongs_to("platform", PLATFORMS),
     sa.Column("deployment_id", sa.String(255), nullable=False),
+    sa.Column("named_by", sa.String(20), nullable=False),  # this and what follows: since version 5
+    sa.Column("closed_at", Moment),
     sa.UniqueConstraint("platform", "deployment_id"),
 )
 KEYS = sa.Table(

@@ -15,6 +15,7 @@ from starlette.routing import Route
 
 from grader.portal.access import start_session
 from grader.portal.lti.deeplinks import Choice
+from grader.portal.lti.deployments import NamedBy, deployments
 from grader.portal.lti.launch import Launch
 from grader.portal.lti.lineitems import reserve_item
 from grader.portal.lti.outbox import State, entries, resend
@@ -42,6 +43,13 @@ SHOWN = (
 )
 """What is shown first, second and last, so that what needs somebody is not lost among what does not."""
 MOST_FIELDS = 5
+NAMING = {
+    NamedBy.HAND: ", named by hand",
+    NamedBy.REGISTRATION: ", named when the platform registered",
+    NamedBy.LAUNCH: ", named by the first launch",
+    NamedBy.UNKNOWN: "",
+}
+"""What the page says of an open deployment."""
 NOT_ALLOWED = (
     "This course of your learning platform is not connected to the portal yet. An instructor who is signed in by a "
     "personal link allows it on the page Platforms."
@@ -154,7 +162,14 @@ class _Pages:
         shown = [each for states in SHOWN for each in entries(self._tool, states, most=MOST_SHOWN)]
         scores = [(each, owners.get((each.item, each.subject))) for each in shown]
         return visit.render(
-            "platforms.html.jinja", platforms=connected, scores=scores, courses=courses, titles=titles, states=State
+            "platforms.html.jinja",
+            platforms=connected,
+            deployments=deployments(self._tool),
+            naming=NAMING,
+            scores=scores,
+            courses=courses,
+            titles=titles,
+            states=State,
         )
 
     def allow(self, visit: Visit, form: FormData) -> Response:

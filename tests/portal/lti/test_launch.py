@@ -17,7 +17,8 @@ from joserfc import jwt
 from joserfc.jwk import RSAKey
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
-from grader.portal.lti.platforms import Platform, add_deployment, close_platform, deployments_of, platforms
+from grader.portal.lti.deployments import add_deployment, close_platform, deployments_of
+from grader.portal.lti.platforms import Platform, platforms
 from grader.portal.lti.tables import LOGINS
 from grader.portal.lti.tool import CLAIM, DEEP_LINKING
 from tests.portal.lti.running import (

@@ -22,8 +22,9 @@ from grader.portal.lti.delivery import deliver_due
 from grader.portal.lti.lineitems import find_items, reserve_item
 from grader.portal.lti.outbox import Offer, State, entries, offer
 from grader.portal.lti.platforms import find_platform
-from grader.portal.lti.tables import ITEMS
+from grader.portal.lti.tables import DEPLOYMENTS, ITEMS, PLATFORMS
 from grader.portal.lti.tool import SCORE_SCOPE, digest
+from grader.portal.tables import AUDIT
 from tests.portal.lti.running import (
     AGS,
     DATABASES,
@@ -156,3 +157,57 @@ def test_scores_and_columns_of_the_version_before(old: sa.Engine, certificates: 
 
     (sent,) = (json_of(asked) for asked in platform.asked if asked.path == "/items/1/scores")
     assert sent["scoreGiven"] == 3
+
+
+DEPLOYMENT = "deployment {} of platform {}"
+
+
+def test_deployments_of_the_version_before(old: sa.Engine) -> None:
+    """Where one was named by hand, no launch adds another one, as it is now. What the audit trail says is known."""
+    now = dt.datetime.now(dt.timezone.utc).replace(tzinfo=None)
+    texts = dict.fromkeys(("authorization_address", "token_address", "token_audience", "keys_address", "issuer"), "i")
+
+    def platform(client: str, *known: str, waits: bool, by_itself: bool = False) -> int:
+        flags = {"is_registered_by_itself": by_itself, "expects_deployment": waits}
+        number = insert(old, PLATFORMS.name, **texts, **flags, client_id=client, title=client, added_at=now)
+        for each in known:
+            insert(old, DEPLOYMENTS.name, platform=number, deployment_id=each)
+        return number
+
+    hand, launch, alone, unknown = (
+        platform("hand", "h1", "h2", waits=True),
+        platform("launch", "l1", waits=False),
+        platform("alone", waits=True),
+        platform("unknown", "u1", waits=False),
+    )
+    itself = platform("itself", "r1", "r2", waits=False, by_itself=True)
+    allowed = "deployment allowed"
+    with old.begin() as connection:
+        for by, what, about in (
+            ("max", allowed, DEPLOYMENT.format("h1", hand)),
+            (f"platform {launch}", allowed, DEPLOYMENT.format("l1", launch)),
+            ("lms", "platform registered", f"platform {itself}: client c of i; login x"),
+            ("lms", allowed, DEPLOYMENT.format("r1", itself)),
+            ("max", allowed, DEPLOYMENT.format("r2", itself)),
+        ):
+            connection.execute(
+                sa.insert(AUDIT).values(at=dt.datetime.now(dt.timezone.utc), by=by, what=what, about=about)
+            )
+
+    finish(old)
+
+    with old.begin() as connection:
+        waiting = (
+            connection.execute(sa.select(PLATFORMS.c.number).where(PLATFORMS.c.expects_deployment)).scalars().all()
+        )
+        rows = connection.execute(sa.select(DEPLOYMENTS).order_by(DEPLOYMENTS.c.number)).all()
+    assert waiting == [alone]
+    assert unknown
+    assert [(row.deployment_id, row.named_by, row.closed_at) for row in rows] == [
+        ("h1", "hand", None),
+        ("h2", "hand", None),
+        ("l1", "launch", None),
+        ("u1", "", None),
+        ("r1", "registration", None),
+        ("r2", "hand", None),
+    ]

@@ -98,7 +98,7 @@ def served_portal(folder: Path, *, grades: bool = True) -> Iterator[ServedPortal
         config = uvicorn.Config(
             build_app(site, tool, passback), lifespan="off", log_config=None, timeout_graceful_shutdown=30
         )
-        server = Server(config, portal)
+        server = Server(config, portal, tool)
         if grades:
             dispatcher.start()
             stack.callback(dispatcher.stop)

@@ -34,8 +34,8 @@ LOOK_S = 30.0
 """How long it sleeps if nobody wakes it."""
 PAUSE_S = 1.0
 """How long it sleeps at least, so that a class that hands in is looked at once a second."""
-STOP_S = 5.0
-"""How long a platform may still take to answer when the portal stops."""
+STOP_S = 6.0
+"""How long the thread may take to end: a second longer than platforms have to answer when the portal stops."""
 
 _log = logging.getLogger("grader.portal")
 

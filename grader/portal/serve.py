@@ -15,6 +15,7 @@ import uvicorn
 from grader.classroom.pool import Workers
 from grader.errors import UsageError
 from grader.portal.dispatcher import Dispatcher
+from grader.portal.lti.tool import Tool
 from grader.portal.passback import Passback
 from grader.portal.platforms import open_tool
 from grader.portal.portal import Portal, open_portal
@@ -67,19 +68,21 @@ def serve(folder: Path, workers: Workers, *, host: str, port: int, ready: Callab
             thread.start()
             stack.callback(thread.stop)
         ready(portal, portal.course.address or f"http://{host if host != '0.0.0.0' else '127.0.0.1'}:{number}")  # noqa: S104
-        Server(config, portal).run(sockets=[listener])
+        Server(config, portal, tool).run(sockets=[listener])
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server. When it stops, requests that wait for a change are answered at once."""
+    """uvicorn's server. When it stops, what waits for a change is answered at once, and platforms have some seconds."""
 
-    def __init__(self, config: uvicorn.Config, portal: Portal) -> None:
+    def __init__(self, config: uvicorn.Config, portal: Portal, tool: Tool) -> None:
         super().__init__(config)
         self._portal = portal
+        self._tool = tool
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop."""
         self._portal.changes.close()
+        self._tool.web.end(STOP_S)  # threads that wait for a platform are waited for
         await super().shutdown(sockets)
 
 

@@ -11,7 +11,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
+import httpx
 import pytest
 import sqlalchemy as sa
 
@@ -19,6 +21,7 @@ from grader.portal.attempts import accept, claim, finish
 from grader.portal.lti.delivery import LEASE, deliver_due
 from grader.portal.lti.outbox import Offer, State, entries, offer
 from grader.portal.lti.tool import RESULT_SCOPE, SCORE_SCOPE, Tool
+from grader.portal.members import allow_context, is_allowed
 from grader.portal.passback import Passback, connect_column, offer_marks
 from grader.portal.people import find_student
 from grader.portal.platforms import open_tool
@@ -26,7 +29,7 @@ from grader.portal.portal import Portal, open_portal
 from grader.portal.tables import COLUMNS
 from tests.portal import server
 from tests.portal.lti.running import add_column
-from tests.portal.server import write_course
+from tests.portal.server import form_secret, write_course
 
 ASSIGNMENT = "two_layer_mse"
 
@@ -103,7 +106,7 @@ def hanging() -> Iterator[Hanging]:
             with contextlib.suppress(OSError):  # the portal may be gone
                 self.send_response(status)
                 self.flush_headers()
-                while self.path.endswith("/scores") and not made.is_well.wait(0.5):
+                while urlsplit(self.path).path.endswith("/scores") and not made.is_well.wait(0.5):
                     self.send_header("X-Wait", "a moment")
                     self.flush_headers()
                 self.send_header("Content-Length", str(len(json.dumps(content))))
@@ -139,7 +142,7 @@ def wait_for_a_score(platform: Hanging) -> None:
 
 
 def test_a_server_that_stops_does_not_wait_for_a_platform(tmp_path: Path, hanging: Hanging) -> None:
-    """The score whose answer was not seen is sent again after its lease, with the same timestamp: it counts once."""
+    """The score whose answer was not seen is sent again after a pause, with the same timestamp: it counts once."""
     course = write_course(tmp_path / "course")
     with open_portal(course) as portal, open_tool(portal, port=1) as tool:
         offer_score(tool, hanging.add_to(tool), "s")
@@ -151,14 +154,36 @@ def test_a_server_that_stops_does_not_wait_for_a_platform(tmp_path: Path, hangin
     hanging.is_well.set()
 
     with open_portal(course) as portal, open_tool(portal, port=1) as tool:
-        assert [entry.state for entry in entries(tool)] == [State.SENDING]
-        assert deliver_due(tool) == 0, "somebody may still be sending it"
+        assert [entry.state for entry in entries(tool)] == [State.WAITING]
+        assert deliver_due(tool) == 0, "it is not due yet"
         later = dataclasses.replace(tool, clock=lambda: portal.clock() + LEASE)
         assert deliver_due(later) == 1
         assert [entry.state for entry in entries(tool)] == [State.DELIVERED]
         assert deliver_due(later) == 0
     first, second = hanging.scores
     assert first == second
+
+
+def test_a_server_that_stops_does_not_wait_for_pages_that_wait_for_a_platform(tmp_path: Path, hanging: Hanging) -> None:
+    """An instructor reads rosters, each of which would take half a minute."""
+    course = write_course(tmp_path / "course")
+    with open_portal(course) as portal, open_tool(portal, port=1) as tool:
+        add_column(tool, hanging.base)
+        with portal.begin() as connection:
+            for number in range(3):
+                address = f"{hanging.base}/{number}/scores"
+                is_allowed(connection, 1, str(number), title="", roster_address=address)
+                allow_context(connection, number + 1, True, by="test", now=portal.clock())
+    served = server.Portal(course)
+    try:
+        with contextlib.closing(served.signed_in("prof")) as browser:
+            form = {"form_secret": form_secret(browser, "/platforms")}
+            with pytest.raises(httpx.ReadTimeout):
+                browser.post("/platforms/roster", data=form, timeout=2)
+        started = time.monotonic()
+    finally:
+        served.stop()
+    assert time.monotonic() - started < 15
 
 
 def test_nothing_more_is_sent_after_the_end(tmp_path: Path, hanging: Hanging, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -25,6 +26,7 @@ import httpx
 from grader.portal.lti.refusals import PlatformFailure
 
 __all__ = [
+    "LONGEST_WAIT_S",
     "TIMEOUT_S",
     "Answer",
     "Web",
@@ -94,12 +96,14 @@ class Answer:
 
 def open_client(**options: Any) -> httpx.Client:
     """
-    A client for platforms: with time-outs, without redirects, and without proxies from the environment.
+    A client for platforms: with time-outs, without redirects and cookies, and without proxies from the environment.
 
     Each request has a connection of its own, which its deadline ends.
     """
     limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False, limits=limits, **options)
+    none = CookieJar(DefaultCookiePolicy(allowed_domains=[]))
+    options = {"limits": limits, "cookies": none, **options}
+    return httpx.Client(timeout=TIMEOUT_S, follow_redirects=False, trust_env=False, **options)
 
 
 def resolve(host: str, port: int) -> list[str]:
@@ -188,6 +192,31 @@ class Web:
         self._client = client
         self._find_addresses = find_addresses
         self._allows = allows
+        self._lock = threading.Lock()
+        self._on_their_way = set[_Deadline]()
+        self._has_ended = False
+
+    def end(self, within_s: float) -> None:
+        """Begin no more requests; those on their way may take some seconds, and are ended then."""
+        with self._lock:
+            self._has_ended = True
+            for deadline in self._on_their_way:
+                deadline.shorten(within_s)
+
+    @contextlib.contextmanager
+    def _deadline(self) -> Iterator[_Deadline]:
+        """The deadline of a request, which `end` may shorten."""
+        with self._lock:
+            if self._has_ended:
+                raise PlatformFailure("The portal stops, and asks nobody any more.")
+            deadline = _Deadline(DEADLINE_S)
+            self._on_their_way.add(deadline)
+        try:
+            with deadline:
+                yield deadline
+        finally:
+            with self._lock:
+                self._on_their_way.discard(deadline)
 
     def send(
         self,
@@ -221,7 +250,7 @@ class Web:
         sent = {"Accept-Encoding": "identity", **(headers or {})}
         target, extensions = self._target(address, sent, is_guarded=is_guarded)
         with (
-            _Deadline() as deadline,
+            self._deadline() as deadline,
             _translated(address, deadline),
             self._client.stream(
                 method, target, headers=sent, content=content, data=form, extensions=extensions | deadline.extension
@@ -292,13 +321,22 @@ class _Deadline(contextlib.AbstractContextManager["_Deadline"]):
         has_passed: Whether it was too late.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
         self.extension = {"trace": self._trace}
         self.has_passed = False
         self._connections: list[socket.socket] = []
-        self._timer = threading.Timer(DEADLINE_S, self._pass)
-        self._timer.daemon = True
-        self._timer.start()
+        self._timer = self._start(seconds)
+
+    def shorten(self, seconds: float) -> None:
+        """End the request in some seconds, if its time is not over before."""
+        self._timer.cancel()
+        self._timer = self._start(seconds)
+
+    def _start(self, seconds: float) -> threading.Timer:
+        timer = threading.Timer(seconds, self._pass)
+        timer.daemon = True
+        timer.start()
+        return timer
 
     def __exit__(self, *_: object) -> None:
         self._timer.cancel()

@@ -156,7 +156,7 @@ def why_not(
     if offer.attempts and len(counted) >= offer.attempts + extension.attempts:
         return f"All {offer.attempts + extension.attempts} attempts have been used."
     wait = dt.timedelta(minutes=offer.cool_down_minutes)
-    if counted and now < counted[-1].received_at + wait:
+    if counted and abs(now - counted[-1].received_at) < wait:  # far ahead of us, the clock was wrong then
         left = counted[-1].received_at + wait - now
         return f"The next attempt is possible in {_minutes(left)}."
     return ""
@@ -226,7 +226,9 @@ def claim(
         assignments: The ids of those that this server has. Attempts at others stay in the queue.
         busy: The numbers of attempts that this server still grades, although it may have been too slow to keep them.
     """
-    is_given_up = (ATTEMPTS.c.state == RUNNING) & (ATTEMPTS.c.held_until < now)
+    # Nobody holds one for so long: the clock was far ahead when it was taken.
+    is_over = (ATTEMPTS.c.held_until < now) | (ATTEMPTS.c.held_until > now + 2 * LEASE)
+    is_given_up = (ATTEMPTS.c.state == RUNNING) & is_over
     is_free = ((ATTEMPTS.c.state == QUEUED) | is_given_up) & ATTEMPTS.c.id.not_in(list(busy))
     is_free &= ATTEMPTS.c.assignment.in_(list(assignments))
     order = (ATTEMPTS.c.result.is_not(None), ATTEMPTS.c.id)

@@ -339,3 +339,18 @@ def test_servers_that_die(database: str) -> None:
     case = Here.TestCase
     case.settings = few
     case("runTest").runTest()  # type: ignore[no-untyped-call]
+
+
+def test_a_clock_that_was_far_ahead(gradebook: Gradebook, person: Person) -> None:
+    """Nobody waits until then for another attempt, nor for a server that was killed meanwhile."""
+    year, offer = dt.timedelta(days=365), offer_of(cool_down_minutes=5)
+    with gradebook.begin() as connection:
+        first = accept(connection, person, offer, file="a.ipynb", content=b"one", now=NOW + year)
+        taken = claim(connection, "killed", [offer.id], NOW + year)
+        assert taken == find_attempt(connection, first.id)  # type: ignore[union-attr]
+        soon = accept(connection, person, offer, file="a.ipynb", content=b"two", now=NOW + year - MINUTE)
+        assert isinstance(soon, Refusal)
+        assert isinstance(accept(connection, person, offer, file="a.ipynb", content=b"two", now=NOW), Attempt)
+        again = claim(connection, "next", [offer.id], NOW)
+        assert again is not None
+        assert again.id == first.id  # type: ignore[union-attr]

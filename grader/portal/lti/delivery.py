@@ -5,7 +5,7 @@ Sends what is in the outbox and due.
 from __future__ import annotations
 
 import json
-import math
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -19,8 +19,8 @@ from grader.portal.lti.platforms import Platform, platforms
 from grader.portal.lti.refusals import PlatformFailure
 from grader.portal.lti.services import call, pages, under, with_query
 from grader.portal.lti.tables import CELLS, ITEMS, SCORES
-from grader.portal.lti.tool import RESULT_SCOPE, SCORE_SCOPE, Tool
-from grader.portal.lti.web import Answer, pause_after, wait_of
+from grader.portal.lti.tool import RESULT_SCOPE, SCORE_SCOPE, Tool, finite
+from grader.portal.lti.web import LONGEST_WAIT_S, Answer, pause_after, wait_of
 
 __all__ = ["deliver_due"]
 
@@ -46,6 +46,8 @@ PAGE_LIMIT = 1024 * 1024
 SAME = 1e-5
 """Platforms round. Shares of the maximum that differ by less are the same score."""
 QUOTED = 200
+
+_log = logging.getLogger("grader.portal")
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,9 @@ def deliver_due(tool: Tool, *, most: int = 100, is_over: Callable[[], bool] = la
 
 def _deliver_to(tool: Tool, platform: Platform, most: int, is_over: Callable[[], bool]) -> int:
     states = [State.WAITING.value, State.SENDING.value]
-    due = sa.and_(SCORES.c.state.in_(states), SCORES.c.due_at <= tool.clock(), ITEMS.c.address.is_not(None))
+    now = tool.clock()  # nothing waits for longer than the longest pause: then the clock was far ahead
+    is_due = sa.or_(SCORES.c.due_at <= now, SCORES.c.due_at > now + timedelta(seconds=LONGEST_WAIT_S) + LEASE)
+    due = sa.and_(SCORES.c.state.in_(states), is_due, ITEMS.c.address.is_not(None))
     query = sa.select(SCORES).join(CELLS, CELLS.c.number == SCORES.c.cell).join(ITEMS, ITEMS.c.number == CELLS.c.item)
     is_new = SCORES.c.state == State.WAITING.value  # what somebody left on its way holds newer marks for its cell back
     query = query.where(due, ITEMS.c.platform == platform.number).order_by(is_new, SCORES.c.due_at, SCORES.c.number)
@@ -159,6 +163,9 @@ def _send(tool: Tool, platform: Platform, row: sa.Row[Any]) -> _Outcome:
             return _compare(tool, platform, row, answer)
     except PlatformFailure as failure:
         return _later(tool, row, failure.sentence)
+    except Exception:  # whatever a platform answers, it keeps no other one back
+        _log.exception("Score %d was not sent.", row.number)
+        return _later(tool, row, "The portal failed at the platform's answer.")
     if answer.status in PASSING or answer.status >= 500:
         wait = wait_of(answer.retry_after, tool.clock())
         return _later(tool, row, f"The platform answered with status {answer.status}.", wait)
@@ -189,7 +196,7 @@ def _compare(tool: Tool, platform: Platform, row: sa.Row[Any], answer: Answer) -
         for each in found if isinstance(found, list) else []:
             if not isinstance(each, dict) or each.get("userId") != row.subject:
                 continue
-            given, maximum = _float(each.get("resultScore")), _float(each.get("resultMaximum", 1))
+            given, maximum = finite(each.get("resultScore")), finite(each.get("resultMaximum", 1))
             if given is None or not maximum or maximum < 0:
                 continue
             if abs(given / maximum - row.given / row.maximum) < SAME:
@@ -239,8 +246,3 @@ def _written(time: datetime) -> str:
 
 def _number(value: float) -> float:
     return int(value) if value == int(value) else value
-
-
-def _float(value: Any) -> float | None:
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    return float(value) if is_number else None

@@ -5,7 +5,6 @@ The second half of a launch: the platform's signed message, checked from the sig
 from __future__ import annotations
 
 import hmac
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from grader.portal.lti.login import Login, take_login
 from grader.portal.lti.platforms import Platform, key_of
 from grader.portal.lti.refusals import PlatformFailure, Refused
 from grader.portal.lti.tables import PEOPLE, insert_if_new
-from grader.portal.lti.tool import CLAIM, DEEP_LINKING, Tool, is_writable
+from grader.portal.lti.tool import CLAIM, DEEP_LINKING, Tool, finite, is_writable
 from grader.portal.lti.web import is_service_address, origin_of
 
 __all__ = ["DeepLink", "Launch", "accept_launch", "roles_of"]
@@ -181,8 +180,8 @@ def _check_envelope(claims: Mapping[str, Any], login: Login, now: datetime) -> N
 
 
 def _time(claims: Mapping[str, Any], name: str, otherwise: float | None = None) -> float:
-    value = claims.get(name, otherwise)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+    value = finite(claims.get(name, otherwise))
+    if value is None:
         raise Refused("The login does not say when it was made and how long it is valid.")
     return value
 

@@ -147,6 +147,9 @@ def find_items(tool: Tool, *, is_over: Callable[[], bool] = lambda: False) -> in
             _save(tool, item, reserved_until=tool.clock() + pause, reason=failure.sentence)
             if not isinstance(failure, _NotAllowedError):
                 failing.add(row.platform)
+        except Exception:  # whatever a platform answers, it keeps no other one back
+            _log.exception("No column was found for marks of %s.", item.assignment)
+            failing.add(row.platform)
     return found
 
 
@@ -156,7 +159,9 @@ class _NotAllowedError(PlatformFailure):
 
 def _is_free(now: datetime) -> sa.ColumnElement[bool]:
     """Whether a column has no address, it is known where to look for one, and nobody is looking or pausing."""
-    return sa.and_(ITEMS.c.address.is_(None), ITEMS.c.list_address != "", ITEMS.c.reserved_until <= now)
+    until = ITEMS.c.reserved_until  # nobody pauses for longer than the longest pause: then the clock was far ahead
+    is_over = sa.or_(until <= now, until > now + LONGEST_PAUSE + RESERVED_FOR)
+    return sa.and_(ITEMS.c.address.is_(None), ITEMS.c.list_address != "", is_over)
 
 
 def _claim(tool: Tool, number: int) -> sa.Row[Any] | None:

@@ -5,10 +5,12 @@ The tool: what each step of the protocol needs, and the names that the protocol 
 from __future__ import annotations
 
 import hashlib
+import math
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from typing import Any
 from urllib.parse import urlsplit
 
 from grader.portal.lti.tables import Database
@@ -25,6 +27,7 @@ __all__ = [
     "SCORE_SCOPE",
     "Tool",
     "digest",
+    "finite",
     "is_writable",
     "make_secret",
     "now_in_utc",
@@ -48,6 +51,17 @@ def now_in_utc() -> datetime:
 def is_writable(text: str) -> bool:
     """Whether a database and UTF-8 can keep a text."""
     return "\x00" not in text and not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def finite(value: Any) -> float | None:
+    """A number that somebody sent as JSON; None for what is none, not finite, or too large."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # JSON has whole numbers of any length
+        return None
+    return number if math.isfinite(number) else None
 
 
 def make_secret() -> str:

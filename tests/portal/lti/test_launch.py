@@ -126,6 +126,7 @@ CLAIMS = {
     "expired": (of_claim("exp", time.time() - 61), "has expired"),
     "no expiry": (of_claim("exp", None), "how long it is valid"),
     "endless": (of_claim("exp", float("inf")), "how long it is valid"),
+    "expiry beyond all numbers": (of_claim("exp", 10**400), "how long it is valid"),
     "expiry is no number": (of_claim("exp", True), "how long it is valid"),
     "made in the future": (of_claim("iat", time.time() + 3600), "clocks"),
     "no time": (of_claim("iat", None), "when it was made"),

@@ -229,6 +229,7 @@ OUTDATED: dict[str, tuple[int, list[Any], State, str]] = {
     "none, but newer": (409, [], State.CONFLICT, "shows no score"),
     "none": (400, [], State.REFUSED, "status 400: nobody &lt;knows&gt; them"),
     "somebody else's": (409, [result(3, subject="other")], State.CONFLICT, "shows no score"),
+    "beyond all numbers": (409, [result(10**400), result(3, 10**400)], State.CONFLICT, "shows no score"),
     "nonsense": (409, [7, result("3"), result(3, 0), result(True), result(None)], State.CONFLICT, "shows no score"),
 }
 
@@ -259,6 +260,19 @@ def test_without_a_look_at_the_results(served: Served, platform: FakePlatform) -
 
     assert column.entry(number).state is State.CONFLICT
     assert "does not let the portal see it" in column.entry(number).reason
+
+
+def test_a_clock_that_was_far_ahead(served: Served, column: Column) -> None:
+    """What waits since then does not wait until then."""
+    column.answer(status(503))
+    column.offer("m")
+    served.clock.move(days=365)
+    assert deliver_due(column.tool) == 1
+    served.clock.move(days=-365)
+    column.answer(status(200))
+
+    assert deliver_due(column.tool) == 1
+    assert column.states() == [("m", State.DELIVERED)]
 
 
 @pytest.mark.parametrize("code", [302, 403, 404, 422])

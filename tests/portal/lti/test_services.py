@@ -25,7 +25,19 @@ from grader.portal.lti.refusals import PlatformFailure
 from grader.portal.lti.roster import Member, read_roster
 from grader.portal.lti.services import pages
 from grader.portal.lti.tool import SCORE_SCOPE, Tool
-from tests.portal.lti.running import AGS, ROLE, Asked, CrashingWeb, FakePlatform, Served, acts_of, json_of, launch
+from grader.portal.lti.web import Answer
+from tests.portal.lti.running import (
+    AGS,
+    ROLE,
+    Asked,
+    CrashingWeb,
+    FakePlatform,
+    Served,
+    acts_of,
+    add_column,
+    json_of,
+    launch,
+)
 
 
 @pytest.fixture
@@ -334,3 +346,47 @@ def test_our_keys_are_changed_without_a_gap(tool: Tool, served: Served) -> None:
         ("prof", "signing key made", new),
         ("prof", "signing key removed", old),
     ]
+
+
+def test_cookies_of_platforms_are_not_kept(tool: Tool, platform: FakePlatform, known: Platform) -> None:
+    """They would grow as the platform likes, and be sent to others of its domain."""
+    made = JSONResponse({"members": []}, headers={"Set-Cookie": "a=1; Path=/"})
+    platform.answers["/members"] = lambda asked: made
+
+    for _ in range(2):
+        read_roster(tool, known, f"{platform.base}/members")
+
+    assert not any("cookie" in asked.headers for asked in platform.asked)
+
+
+def test_what_nobody_expected_of_a_platform_keeps_no_other_back(
+    tool: Tool, platform: FakePlatform, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Scores of the next platform are sent; those of this one are tried again later."""
+    items = [
+        add_column(tool, f"{platform.base}/{name}", address=f"{platform.base}/{name}/1", scopes=SCORE_SCOPE)
+        for name in ("odd", "well")
+    ]
+    for item in items:
+        offer(tool, Offer(item, "s", "m", 3, 4, submitted_at=tool.clock()))
+    for name in ("odd", "well"):
+        platform.answers[f"/{name}/token"] = a_token
+        platform.answers[f"/{name}/1/scores"] = lambda asked: PlainTextResponse("")
+    send = tool.web.send
+
+    def odd(method: str, address: str, **options: Any) -> Answer:
+        if "/odd/1" in address:
+            raise LookupError("a fault of the portal's")
+        return send(method, address, **options)
+
+    monkeypatch.setattr(tool.web, "send", odd)
+
+    assert deliver_due(tool) == 2
+    assert {entry.item: entry.state for entry in entries(tool)} == {
+        items[0]: State.WAITING,
+        items[1]: State.DELIVERED,
+    }
+
+
+def a_token(asked: Asked) -> Response:
+    return JSONResponse({"access_token": "t", "token_type": "Bearer", "expires_in": 3600})

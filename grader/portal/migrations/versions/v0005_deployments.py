@@ -50,5 +50,6 @@ def _named_by(connection: sa.Connection, row: sa.Row[tuple[object, ...]]) -> str
         return "launch"
     before = sa.select(AUDIT.c.what, AUDIT.c.about).where(AUDIT.c.id == found.id - 1)
     previous = connection.execute(before).one_or_none()  # a platform that registers itself says both at once
-    is_registered = previous is not None and previous.what == "platform registered"
-    return "registration" if is_registered and previous.about.startswith(f"platform {row.platform}:") else "hand"
+    if previous is None or previous.what != "platform registered":
+        return "hand"
+    return "registration" if previous.about.startswith(f"platform {row.platform}:") else "hand"

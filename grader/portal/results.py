@@ -63,12 +63,20 @@ def is_held(connection: sa.Connection, attempt: Attempt) -> bool:
     return None in from_whom or attempt.person in from_whom
 
 
-def result_for(gradebook: Gradebook, attempt: Attempt, person: Person, *, withheld: bool) -> Result | None:
-    """The result of an attempt, for its student or for an instructor; None if there is none for them to see."""
+def result_for(
+    gradebook: Gradebook, attempt: Attempt, person: Person, *, withheld: bool, is_released: bool
+) -> Result | None:
+    """
+    The result of an attempt, for its student or for an instructor; None if there is none for them to see.
+
+    Args:
+        is_released: Whether students may see everything by now. If the release date was moved into the future, what was
+            judged before has no student's copy; until it is judged again, they see none.
+    """
     if attempt.result is None or (withheld and not person.is_staff):
         return None
     graded = gradebook.find(attempt.result)
-    if graded is None:
+    if graded is None or not (graded.shown_report or person.is_staff or is_released):
         return None
     is_cut = bool(graded.shown_report) and not person.is_staff
     text, page = (graded.shown_report, graded.shown_page) if is_cut else (graded.report, graded.page)

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import datetime as dt
 import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
+import msgspec
 import pytest
 
 from grader.portal.course import open_course
@@ -16,6 +19,7 @@ from grader.portal.demo import write_demo
 from grader.portal.served import load_assignments
 from tests.conftest import ROOT
 from tests.portal.server import Portal, form_secret, notebook, wait_until_done, write_course
+from tests.served_portal import served_portal
 
 PAGE = "/assignments/two_layer_mse"
 RULES = """due = 2999-02-01T00:00:00Z
@@ -131,3 +135,25 @@ def test_a_notebook_whose_name_a_browser_changed_is_taken(portal: Portal, ada: h
 
     assert f">{name}</a>" in text
     assert "<code>grad_w1</code>" in text
+
+
+def test_a_release_date_that_is_moved_into_the_future(tmp_path: Path) -> None:
+    """What was judged before shows nothing to its student until it is judged again; staff see it."""
+    with served_portal(tmp_path / "course") as served, served.signed_in("ada") as ada, served.signed_in("max") as staff:
+        files = {"file": ("my.ipynb", notebook(""), "application/octet-stream")}
+        form = {"form_secret": form_secret(ada)}
+        path = str(ada.post("/assignments/two_layer_mse", data=form, files=files).headers["location"])
+        wait_until_done(ada, path)
+        api, key = f"/api/submissions/{path.rpartition('/')[2]}", {"authorization": f"Bearer {served.key('ada')}"}
+        assert ada.get(f"{path}/report.json").json()["score"] == 10
+        assert ada.get(api, headers=key).json()["mark"] == 10
+
+        served.dispatcher.stop()
+        before = served.portal.served["two_layer_mse"]
+        offer = msgspec.structs.replace(before.offer, release=dt.datetime(2999, 1, 1, tzinfo=dt.timezone.utc))
+        served.portal.served["two_layer_mse"] = dataclasses.replace(before, offer=offer)
+
+        assert [ada.get(f"{path}/report.{kind}").status_code for kind in ("html", "json")] == [404, 404]
+        assert "10 of 10" not in ada.get(path).text
+        assert not {"mark", "score", "exercises"} & ada.get(api, headers=key).json().keys()
+        assert staff.get(f"{path}/report.json").json()["score"] == 10

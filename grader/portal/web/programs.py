@@ -23,7 +23,7 @@ from grader.portal.access import person_of_key
 from grader.portal.attempts import DONE, Attempt, Refusal, places_in_queue
 from grader.portal.portal import EVERYTHING, topic_of
 from grader.portal.receipts import receipt
-from grader.portal.results import changes_since, result_for
+from grader.portal.results import changes_since
 from grader.portal.web.limits import allow
 from grader.portal.web.paths import register_paths
 from grader.portal.web.student import (
@@ -34,6 +34,7 @@ from grader.portal.web.student import (
     is_visible,
     mark_for,
     offered,
+    result_of,
     standing,
 )
 from grader.portal.web.visit import Visit
@@ -179,7 +180,7 @@ def _found(visit: Visit) -> dict[str, Any]:
         place = places_in_queue(connection, visit.portal.served).get(attempt.id)
         extension = extension_for(connection, attempt)
     answer = _about(visit, attempt, place)
-    result = result_for(visit.portal.gradebook, attempt, visit.person, withheld=withheld)
+    result = result_of(visit, attempt, withheld=withheld)
     answer["is_withheld"] = withheld and not visit.person.is_staff
     if result is None:
         return answer

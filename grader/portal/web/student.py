@@ -35,12 +35,12 @@ from grader.portal.course import Offer
 from grader.portal.marks import Mark, due_for, lateness, mark_of, points_of
 from grader.portal.people import Person
 from grader.portal.receipts import receipt
-from grader.portal.results import changes_since, is_held, result_for
+from grader.portal.results import Result, changes_since, is_held, result_for
 from grader.portal.served import Served
 from grader.portal.web.limits import allow
 from grader.portal.web.paths import register_paths
 from grader.portal.web.visit import Visit, visit_of
-from grader.visibility import release_ahead
+from grader.visibility import is_released, release_ahead
 
 __all__ = [
     "Standing",
@@ -50,6 +50,7 @@ __all__ = [
     "is_visible",
     "mark_for",
     "offered",
+    "result_of",
     "routes",
     "standing",
 ]
@@ -179,8 +180,8 @@ def attempt(request: Request) -> Response:
         ]
         place = places_in_queue(connection, visit.portal.served).get(found.id)
         extension = extension_for(connection, found)
-    result = result_for(visit.portal.gradebook, found, visit.person, withheld=withheld)
-    before = result_for(visit.portal.gradebook, earlier[-1], visit.person, withheld=withheld) if earlier else None
+    result = result_of(visit, found, withheld=withheld)
+    before = result_of(visit, earlier[-1], withheld=withheld) if earlier else None
     changes = changes_since(before.report if before else None, result.report) if result else []
     named = visit.portal.served.get(result.report.notebook_of) if result else None
     return visit.render(
@@ -204,7 +205,7 @@ def report(request: Request) -> Response:
     """The report itself, which `grader grade` would write."""
     visit = visit_of(request)
     found, withheld = attempt_for(visit)
-    result = result_for(visit.portal.gradebook, found, visit.person, withheld=withheld)
+    result = result_of(visit, found, withheld=withheld)
     if result is None:
         raise HTTPException(404)
     if request.url.path.endswith(".json"):
@@ -281,6 +282,13 @@ def attempt_for(visit: Visit) -> tuple[Attempt, bool]:
         if found is None or not (person.is_staff or found.person == person.id):
             raise HTTPException(404)
         return found, is_held(connection, found)
+
+
+def result_of(visit: Visit, attempt: Attempt, *, withheld: bool) -> Result | None:
+    """The result of an attempt, as who visits may see it now."""
+    served = visit.portal.served.get(attempt.assignment)
+    is_open = served is None or is_released(served.visibility, visit.now)
+    return result_for(visit.portal.gradebook, attempt, visit.person, withheld=withheld, is_released=is_open)
 
 
 def mark_for(visit: Visit, attempt: Attempt, extension: Extension) -> float | None:

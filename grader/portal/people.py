@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import sqlalchemy as sa
 
@@ -30,6 +30,8 @@ PLATFORM = "portal"
 """What the gradebook calls the platform of those who hand in here."""
 MOST_NAMES = 50
 """How many people a line of the audit trail names."""
+FEW = 100
+"""So many people are looked up by their names; for more, everybody is."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,9 +73,10 @@ def enrol(
     Returns:
         tuple: How many were added, changed, and removed.
     """
-    known = {person.student: person for person in people(connection)}
-    added, changed = [], []
     entries = list(listed)
+    few = [entry.student for entry in entries] if not is_whole and len(entries) <= FEW else None
+    known = {person.student: person for person in people(connection, named=few)}
+    added, changed = [], []
     for entry in entries:
         values = {**dataclasses.asdict(entry), "is_active": True}
         before = known.get(entry.student)
@@ -116,9 +119,13 @@ def _counted(names: list[str]) -> str:
     return f"{len(names)}" + (f" ({', '.join(names[:MOST_NAMES])}{more})" if names else "")
 
 
-def people(connection: sa.Connection, *, only_active: bool = False) -> list[Person]:
-    """Everybody, in the order of their names and ids."""
+def people(
+    connection: sa.Connection, *, only_active: bool = False, named: Collection[str] | None = None
+) -> list[Person]:
+    """Everybody, or those with these ids of the roster, in the order of their names and ids."""
     found = sa.select(PEOPLE).order_by(PEOPLE.c.name, PEOPLE.c.student)
+    if named is not None:
+        found = found.where(PEOPLE.c.student.in_(named))
     if only_active:
         found = found.where(PEOPLE.c.is_active)
     return [_person(row) for row in connection.execute(found)]

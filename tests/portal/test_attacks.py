@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import io
 import re
@@ -16,6 +17,7 @@ import pytest
 from grader.classroom.gradebook import Gradebook
 from grader.portal.arrangements import hold, let_go
 from grader.portal.portal import now_utc
+from grader.portal.web.live import MOST_STREAMS
 from tests.portal.server import Portal, form_secret, notebook, wait_until_done
 
 PAGE = "/assignments/two_layer_mse"
@@ -358,3 +360,27 @@ def test_nothing_secret_is_logged(portal: Portal, ada: httpx.Client) -> None:
     assert next(iter(ada.cookies.jar)).value not in portal.log
     assert key[1] not in portal.log
     assert "Traceback" not in portal.log
+
+
+def test_pages_that_are_opened_at_the_same_moment(portal: Portal, ada: httpx.Client) -> None:
+    """The bound on streams of events holds for them, too, and those that have ended do not count."""
+    cookies = dict(ada.cookies)
+
+    async def ask(client: httpx.AsyncClient, done: asyncio.Event) -> int:
+        async with client.stream("GET", "/events") as answer:
+            if answer.status_code == 200:
+                await done.wait()
+            return answer.status_code
+
+    async def ask_all(number: int) -> list[int]:
+        done, limits = asyncio.Event(), httpx.Limits(max_connections=None)
+        async with httpx.AsyncClient(base_url=portal.address, cookies=cookies, limits=limits, timeout=60) as client:
+            asked = [asyncio.create_task(ask(client, done)) for _ in range(number)]
+            await asyncio.wait(asked, timeout=5)
+            done.set()
+            return list(await asyncio.gather(*asked))
+
+    answers = asyncio.run(ask_all(3 * MOST_STREAMS))
+    assert answers.count(200) == MOST_STREAMS
+    time.sleep(1)
+    assert asyncio.run(ask_all(3)) == [200] * 3

@@ -6,9 +6,10 @@ import datetime as dt
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import sqlalchemy as sa
 
 from grader.classroom.gradebook import Gradebook
-from grader.portal.members import Vouched, is_allowed, person_for
+from grader.portal.members import Vouched, is_allowed, person_for, take_over
 from grader.portal.people import Listed, Person, enrol, find_student
 
 NOW = dt.datetime(2026, 10, 1, 12, tzinfo=dt.timezone.utc)
@@ -71,3 +72,19 @@ def test_opening_a_link_twice(gradebook: Gradebook) -> None:
         with ThreadPoolExecutor(8) as threads:
             came = list(threads.map(lambda _, number=number: come(gradebook, f"twice {number}"), range(8)))
         assert len({person.id for person in came}) == 1
+
+
+def test_a_roster_of_a_platform_does_not_read_everybody_for_each_person(gradebook: Gradebook) -> None:
+    """Else a large one would keep others from handing in for minutes."""
+    everybody = [Vouched(platform=9, subject=f"many-{n}", name="", email="", is_staff=False) for n in range(20)]
+    asked: list[str] = []
+
+    def note_statement(_: object, __: object, statement: str, *___: object) -> None:
+        if "FROM portal_people" in statement and "WHERE" not in statement:
+            asked.append(statement)
+
+    with gradebook.begin() as connection:
+        sa.event.listen(connection, "before_cursor_execute", note_statement)
+        assert take_over(connection, everybody, by="max", now=NOW) == 20
+
+    assert len(asked) == 2

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Receive, Scope, Send
 
 from grader.portal.people import Person
 from grader.portal.portal import EVERYTHING, topic_of
@@ -32,17 +33,31 @@ async def events(request: Request) -> Response:
     streams: Counter[int] = request.app.state.streams
     if streams[visit.person.id] >= MOST_STREAMS:
         raise HTTPException(429, "Too many pages are open.")
-    return EventSourceResponse(_changes(visit, visit.person, streams), ping=PING_S, headers={"x-accel-buffering": "no"})
+    answer = _Counted(_changes(visit, visit.person), ping=PING_S, headers={"x-accel-buffering": "no"})
+    answer.count(streams, visit.person.id)
+    return answer
 
 
-async def _changes(visit: Visit, person: Person, streams: Counter[int]) -> AsyncIterator[ServerSentEvent]:
+class _Counted(EventSourceResponse):
+    """A stream that is counted from the moment at which it was allowed: many may be asked for at the same time."""
+
+    def count(self, streams: Counter[int], person: int) -> None:
+        """Count it until it ends."""
+        self._streams, self._person = streams, person
+        streams[person] += 1
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send the events."""
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._streams[self._person] -= 1
+
+
+async def _changes(visit: Visit, person: Person) -> AsyncIterator[ServerSentEvent]:
     topic, pause = (EVERYTHING, STAFF_PAUSE_S) if person.is_staff else (topic_of(person.id), STUDENT_PAUSE_S)
-    streams[person.id] += 1
-    try:
-        async for _ in visit.portal.changes.subscribe(topic, pause_s=pause):
-            yield ServerSentEvent(event="changed", data="")
-    finally:
-        streams[person.id] -= 1
+    async for _ in visit.portal.changes.subscribe(topic, pause_s=pause):
+        yield ServerSentEvent(event="changed", data="")
 
 
 routes = [Route("/events", events)]

@@ -5,6 +5,7 @@ Those who come from a learning platform, and what instructors see of the marks t
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Sequence
 
 import sqlalchemy as sa
@@ -43,6 +44,9 @@ SHOWN = (
 )
 """What is shown first, second and last, so that what needs somebody is not lost among what does not."""
 MOST_FIELDS = 5
+AT_ONCE = 50
+"""How many people of a platform's roster are added in one transaction."""
+BEING_READ = "The rosters of the learning platforms are being read already. Look at the page Roster in a minute."
 NAMING = {
     NamedBy.HAND: ", named by hand",
     NamedBy.REGISTRATION: ", named when the platform registered",
@@ -92,6 +96,7 @@ class _Pages:
         self._site = site
         self._tool = tool
         self._wake = wake
+        self._reading = threading.Lock()
 
     def offered(self) -> Sequence[Choice]:
         """The assignments that a link may open."""
@@ -186,7 +191,15 @@ class _Pages:
         return RedirectResponse("/platforms", 303)
 
     def roster(self, visit: Visit, _: FormData) -> Response:
-        """Read the rosters of the platforms from which an instructor came."""
+        """Read the rosters of the platforms from which an instructor came; one page at a time may wait for them."""
+        if not self._reading.acquire(blocking=False):
+            return visit.render("message.html.jinja", status=409, title="One moment", message=BEING_READ)
+        try:
+            return self._roster(visit)
+        finally:
+            self._reading.release()
+
+    def _roster(self, visit: Visit) -> Response:
         with visit.portal.begin() as connection:
             rosters = [each for each in contexts(connection) if each.is_allowed and each.roster_address]
         try:
@@ -208,8 +221,9 @@ class _Pages:
             for platform, member in members
             if member.is_active and (member.is_staff or member.is_learner)
         ]
-        with visit.portal.begin() as connection:
-            take_over(connection, everybody, by=visit.staff.student, now=visit.now)
+        for start in range(0, len(everybody), AT_ONCE):  # in between, others may hand in
+            with visit.portal.begin() as connection:
+                take_over(connection, everybody[start : start + AT_ONCE], by=visit.staff.student, now=visit.now)
         return RedirectResponse("/roster", 303)
 
 

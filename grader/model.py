@@ -252,7 +252,7 @@ class ExerciseResult:
 
     Attributes:
         message: One sentence for the student.
-        arguments: The function's, of which `upstream` are gradients of the loss; with `targets`, its place in the graph.
+        arguments: The function's, of which `upstream` are gradients; with `targets`, its place in the graph.
         fingerprint: Equal for submissions with the same wrong answer; None if the answer is not wrong.
         views: One per target, for pictures; public batch only.
         parts: The parts that have points of their own, which then add up.

@@ -131,7 +131,7 @@ def _platforms(open_tool: OpenTool) -> click.Command:
 
         with open_tool(folder) as tool:
             for each in find(tool):
-                known = "".join(f", deployment {name}" for name in deployments_of(tool, each))
+                known = "".join(f", deployment {name}" for name in deployments_of(tool, each.number))
                 waiting = ", and the first launch says which deployment" if each.expects_deployment else ""
                 waiting = waiting or ("" if known else ", closed")
                 say(f"  {each.number}. {each.title}: client {each.client_id} of {each.issuer}{known}{waiting}")
@@ -173,7 +173,7 @@ def _close(open_tool: OpenTool) -> click.Command:
 
         with open_tool(folder) as tool:
             found = find_platform(tool, number)
-            close_platform(tool, found, deployment_id, by=login_name())
+            close_platform(tool, found.number, deployment_id, by=login_name())
         part = f"The deployment {deployment_id} of {found.title}" if deployment_id else found.title
         say(f"{part} may no longer open the portal. People who came from there stay signed in; see the page Roster.")
         return EXIT_FULL_MARKS

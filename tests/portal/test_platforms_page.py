@@ -73,14 +73,14 @@ def test_which_deployments_are_open(tmp_path: Path) -> None:
         for deployment in ("d1", "d2", "d3"):
             add_deployment(tool, one.number, deployment, by="max")
         for deployment in ("d1", "d3"):
-            close_platform(tool, one, deployment, by="max")
+            close_platform(tool, one.number, deployment, by="max")
         add_deployment(tool, one.number, "d3", by="max")
-        assert knows_deployment(tool, two, "e1")
-        assert not knows_deployment(tool, two, "e2")
+        assert knows_deployment(tool, two.number, "e1")
+        assert not knows_deployment(tool, two.number, "e2")
         with served.signed_in("max") as browser:
             first = states(browser.get("/platforms").text)
-            close_platform(tool, three, by="max")
-            close_platform(tool, two, by="max")
+            close_platform(tool, three.number, by="max")
+            close_platform(tool, two.number, by="max")
             later = states(browser.get("/platforms").text)
 
     assert first == [

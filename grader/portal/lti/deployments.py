@@ -11,7 +11,6 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
 
@@ -19,9 +18,6 @@ from grader.errors import UsageError
 from grader.portal.audit import note
 from grader.portal.lti.tables import DEPLOYMENTS, PLATFORMS, insert_if_new
 from grader.portal.lti.tool import Tool
-
-if TYPE_CHECKING:
-    from grader.portal.lti.platforms import Platform
 
 __all__ = [
     "Deployment",
@@ -84,30 +80,30 @@ def allow_deployment(
         note(connection, by=by, what="deployment allowed", about=about, now=now)
 
 
-def close_platform(tool: Tool, platform: Platform, deployment_id: str | None = None, *, by: str) -> None:
+def close_platform(tool: Tool, platform: int, deployment_id: str | None = None, *, by: str) -> None:
     """
     Let no launch from a platform open the portal any more, or none from one of its deployments.
 
     Args:
         tool: This portal.
-        platform: The platform.
+        platform: The platform's number.
         deployment_id: What the platform calls the deployment; None for all of them, and those to come.
         by: Who decides it, for the audit trail.
 
     Raises:
         UsageError: The deployment is not one of those that may open it.
     """
-    is_open = sa.and_(DEPLOYMENTS.c.platform == platform.number, DEPLOYMENTS.c.closed_at.is_(None))
-    about, now = f"platform {platform.number}", tool.clock()
+    is_open = sa.and_(DEPLOYMENTS.c.platform == platform, DEPLOYMENTS.c.closed_at.is_(None))
+    about, now = f"platform {platform}", tool.clock()
     if deployment_id is not None:
         is_open = sa.and_(is_open, DEPLOYMENTS.c.deployment_id == deployment_id)
         about = f"deployment {deployment_id} of {about}"
-    waits = sa.update(PLATFORMS).where(PLATFORMS.c.number == platform.number).values(expects_deployment=False)
+    waits = sa.update(PLATFORMS).where(PLATFORMS.c.number == platform).values(expects_deployment=False)
     with tool.database.begin() as connection:
         closed = connection.execute(sa.update(DEPLOYMENTS).where(is_open).values(closed_at=now)).rowcount
         if closed == 0 and deployment_id is not None:
             raise UsageError(
-                f"{platform.title} has no deployment {deployment_id!r} that may open the portal.",
+                f"Platform number {platform} has no deployment {deployment_id!r} that may open the portal.",
                 "Look at the list of platforms.",
             )
         connection.execute(waits)
@@ -123,23 +119,23 @@ def deployments(tool: Tool) -> Mapping[int, Sequence[Deployment]]:
     return found
 
 
-def deployments_of(tool: Tool, platform: Platform) -> list[str]:
+def deployments_of(tool: Tool, platform: int) -> list[str]:
     """The deployments of a platform that may open the portal, in the order in which they were added."""
-    known = deployments(tool).get(platform.number, ())
+    known = deployments(tool).get(platform, ())
     return [each.deployment_id for each in known if each.closed_at is None]
 
 
-def knows_deployment(tool: Tool, platform: Platform, deployment_id: str) -> bool:
+def knows_deployment(tool: Tool, platform: int, deployment_id: str) -> bool:
     """Whether a deployment may open the portal. The first one is remembered if the platform expects one."""
-    is_open = sa.and_(_is_it(platform.number, deployment_id), DEPLOYMENTS.c.closed_at.is_(None))
+    is_open = sa.and_(_is_it(platform, deployment_id), DEPLOYMENTS.c.closed_at.is_(None))
     with tool.database.begin() as connection:
         if connection.execute(sa.select(DEPLOYMENTS.c.number).where(is_open)).one_or_none() is not None:
             return True
-        expecting = sa.and_(PLATFORMS.c.number == platform.number, PLATFORMS.c.expects_deployment)
+        expecting = sa.and_(PLATFORMS.c.number == platform, PLATFORMS.c.expects_deployment)
         if connection.execute(sa.update(PLATFORMS).where(expecting).values(expects_deployment=False)).rowcount != 1:
             return False
-        by, now = f"platform {platform.number}", tool.clock()
-        allow_deployment(connection, platform.number, deployment_id, NamedBy.LAUNCH, by=by, now=now)
+        by, now = f"platform {platform}", tool.clock()
+        allow_deployment(connection, platform, deployment_id, NamedBy.LAUNCH, by=by, now=now)
         return True
 
 

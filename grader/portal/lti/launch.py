@@ -113,7 +113,7 @@ def accept_launch(tool: Tool, login: Login, id_token: str, *, cookie: str, store
         raise Refused("The learning platform asks for something that the portal does not offer.")
     elif not resource_link:
         raise Refused("The learning platform does not say which link was opened.")
-    if not knows_deployment(tool, login.platform, deployment):
+    if not knows_deployment(tool, login.platform.number, deployment):
         raise Refused("The portal is not connected to this part of your learning platform.", status=403)
     context, services, roster = (_part(claims, name) for name in (f"{CLAIM}context", AGS, NRPS))
     is_staff, is_learner = roles_of(claims.get(f"{CLAIM}roles"))

@@ -511,7 +511,7 @@ def test_after_a_deployment_was_named_no_launch_adds_one(served: Served, platfor
 
     assert launch_of(served, platform, client, "d2").status_code == 403
     assert launch_of(served, platform, client, "d1").status_code == 200
-    assert deployments_of(served.tool, known) == ["d1"]
+    assert deployments_of(served.tool, known.number) == ["d1"]
 
 
 @pytest.mark.parametrize("deployment", ["d1", None])
@@ -524,7 +524,7 @@ def test_a_platform_that_was_closed_opens_nothing(
     known = platform.add_to(served.tool, client_id=client, deployments=["d1"])
     assert launch_of(served, platform, client, "d1").status_code == 200
 
-    close_platform(served.tool, known, deployment, by="test")
+    close_platform(served.tool, known.number, deployment, by="test")
 
     assert [launch_of(served, platform, client, each).status_code for each in ("d1", "d2")] == [403, 403]
 

@@ -36,6 +36,8 @@ settings.load_profile("suite")
 torch.set_num_threads(1)
 
 
+LONGEST_NAME = 200
+
 SLOW = (
     "courses/test_courses.py",
     "reports/test_secrets.py",
@@ -69,6 +71,13 @@ LONGEST = (
     "test_pipeline.py",
 )
 """Of the other files, those that take longest. They run first, so that both processes end at about the same time."""
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A short name for a parameter that is long: each process that runs tests keeps all names, some of them twice."""
+    if isinstance(val, (str, bytes)) and len(val) > LONGEST_NAME:
+        return f"{val[:20]!r} and {len(val) - 20:,} more"
+    return None
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

@@ -226,7 +226,7 @@ def test_an_adjustment_executes_nothing(portal: Portal, prof: Browser, ben: http
         page, do="adjust", exercise="grad_w2", points="1,5", comment="<b>Nearly</b>", reason="The idea is right."
     )
     assert "1 attempt will be judged again." in said
-    assert "adjustment ben, two_layer_mse, grad_w2: 1.5 points" in prof.audit()
+    assert "decided about points by hand ben, two_layer_mse, grad_w2: 1.5 points" in prof.audit()
     prof.wait_until_judged()
     report = ben.get("/attempts/3/report.json").json()
     assert (report["score"], report["adjustments"][0]["comment"]) == (9.5, "<b>Nearly</b>")
@@ -330,7 +330,7 @@ def test_withholding(prof: Browser, ada: httpx.Client, ben: httpx.Client) -> Non
     page = f"{CLASS}/{prof.person('Ada Lovelace')}"
 
     prof.done(page, do="hold")
-    assert prof.audit().endswith("withhold two_layer_mse, ada")
+    assert prof.audit().endswith("withheld results two_layer_mse, ada")
     assert ada.get("/attempts/1/report.html").status_code == 404
     assert ben.get("/attempts/3/report.html").status_code == 200
     assert prof.client.get("/attempts/1/report.html").status_code == 200
@@ -406,7 +406,7 @@ def test_naming_a_mistake(portal: Portal, prof: Browser, ben: httpx.Client) -> N
     assert (finding.diagnoses[0].id, finding.diagnoses[0].message) == ("sine_of_it", texts["observation"])
     assert executions(portal) == ran
     assert prof.client.get(page).status_code == 404
-    assert "reload two_layer_mse.md" in prof.audit()
+    assert "had the source notebooks read again two_layer_mse.md" in prof.audit()
 
 
 def test_the_overview(prof: Browser) -> None:
@@ -514,7 +514,7 @@ def test_people(portal: Portal, prof: Browser, sign_in: Callable[[str], httpx.Cl
     assert sign_in("mary").get("/class").status_code == 404
     prof.done(page, do="remove")
     assert prof.client.get(page).status_code == 404
-    assert "remove mary" in prof.audit()
+    assert "took somebody out of the course mary" in prof.audit()
     own = f"/roster/{prof.person('Instructor')}"
     assert [prof.send(own, do=what).status_code for what in ("remove", "student", "revoke")] == [409] * 3
 
@@ -554,7 +554,7 @@ def test_the_audit_trail_has_pages(portal: Portal, prof: Browser) -> None:
     """The newest lines first; the older ones follow, and none is missing."""
     with gradebook_of(portal) as connection:
         for number in range(130):
-            note(connection, by="test", what="count", about=f"<{number}>", now=now_utc())
+            note(connection, by="test", what="download", about=f"<{number}>", now=now_utc())
     lines, path = [], "/audit"
     while path:
         text = prof.text(path)

@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, TypeVar
 
 import click
 
@@ -14,15 +16,17 @@ from grader.reports.terminal import for_terminal
 
 __all__ = ["leaks", "strip"]
 
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def _files(metavar: str) -> Callable[[_Command], _Command]:
+    """The argument of a command that reads any number of files."""
+    path = click.Path(path_type=Path, dir_okay=False)
+    return click.argument("files", nargs=-1, metavar=metavar, type=path, callback=each(check_is_file))
+
 
 @click.command()
-@click.argument(
-    "files",
-    nargs=-1,
-    metavar="[FILE]...",
-    type=click.Path(path_type=Path, dir_okay=False),
-    callback=each(check_is_file),
-)
+@_files("[FILE]...")
 @solutions_option
 @debug_option
 def leaks(files: tuple[Path, ...], solutions: Path | None) -> int:
@@ -41,13 +45,7 @@ def leaks(files: tuple[Path, ...], solutions: Path | None) -> int:
 
 
 @click.command()
-@click.argument(
-    "files",
-    nargs=-1,
-    metavar="[NOTEBOOK]...",
-    type=click.Path(path_type=Path, dir_okay=False),
-    callback=each(check_is_file),
-)
+@_files("[NOTEBOOK]...")
 @debug_option
 def strip(files: tuple[Path, ...]) -> int:
     """Remove the outputs from notebooks, in place. The exit code is 1 if there were any."""

@@ -20,6 +20,7 @@ from grader.execution.asking import CHAIN
 from grader.execution.calls import place_in
 from grader.execution.channel import Reply, Request
 from grader.execution.conducting import read_alone, start_conductor
+from grader.execution.questions import questions_of
 from grader.execution.record import Attempt, Execution, Found
 from grader.execution.requests import most_requests, requests_for
 from grader.model import ExerciseResult, NotebookSummary, Outcome, Report, Submission
@@ -71,7 +72,7 @@ def grade(
     names = [exercise.name for exercise in assignment.exercises]
     # While another process reads the notebook and the kernel starts, a thread prepares the requests.
     with concurrent.futures.ThreadPoolExecutor(1) as aside:
-        building = aside.submit(lambda: (build_cases(assignment), build_practice(assignment), build_chain(assignment)))
+        questions = aside.submit(questions_of, assignment)
         aside.submit(meanwhile)
         for doubts in (True, False) if retries else (False,):
             with start_conductor(limits=assignment.limits, require=require, secrets=secrets) as conductor:
@@ -85,7 +86,7 @@ def grade(
                 functions = reading.functions
 
                 def requests(replies: Mapping[str, Reply], functions: FunctionIndex = functions) -> Iterator[Request]:
-                    return requests_for(assignment, functions, *building.result(), replies)
+                    return requests_for(questions.result(), functions, replies)
 
                 execution = conductor.execute(
                     requests, assignment.limits, most_requests=most_requests(assignment), files=assignment.files

@@ -10,6 +10,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 
 from grader.assignment.load import Assignment
 from grader.execution.channel import Reply, Request, combine, reply_from
+from grader.execution.questions import questions_of
 from grader.execution.record import Attempt, Execution
 from grader.execution.requests import requests_for
 from grader.harness.call import NotebookState
@@ -19,9 +20,6 @@ from grader.modes import ordinary
 from grader.notebook.functions import find_functions
 from grader.notebook.read import read_notebook
 from grader.pipeline import judge
-from grader.reference.cases import build_cases
-from grader.reference.chain import build_chain
-from grader.reference.practice import build_practice
 from tests.conftest import handed_in, raw_submission
 
 TRANSFORMER = TransformerManager()
@@ -78,14 +76,7 @@ class InProcessRun:
 
     def _replies_to(self, assignment: Assignment) -> dict[str, Reply]:
         replies: dict[str, Reply] = {}
-        for request in requests_for(
-            assignment,
-            self.functions,
-            build_cases(assignment),
-            build_practice(assignment),
-            build_chain(assignment),
-            replies,
-        ):
+        for request in requests_for(questions_of(assignment), self.functions, replies):
             replies[request.key] = combine(replies.get(request.key), self._ask(request), request)
         return replies
 

@@ -24,6 +24,7 @@ __all__ = [
     "chain_request",
     "hidden_keys",
     "practice_key",
+    "practice_request",
     "small_key",
     "small_request",
 ]
@@ -95,6 +96,16 @@ def chain_request(assignment: Assignment, exercises: Sequence[Exercise], chain: 
 def practice_key(exercise: Exercise) -> str:
     """The key of the request to call an exercise on practice batches. With its space, it is no exercise's name."""
     return f"{exercise.name} practice"
+
+
+def practice_request(exercise: Exercise, cases: Sequence[Case], limits: Limits, *, autograd: str = "forbid") -> Request:
+    """
+    The request to call an exercise on practice batches.
+
+    The harness first tries whether it still sees a backward pass, now that the notebook and the function have run.
+    """
+    request = call_request(exercise, cases, limits, autograd=autograd)
+    return dataclasses.replace(request, key=practice_key(exercise), header={**request.header, "trial": True})
 
 
 def small_key(exercise: Exercise) -> str:

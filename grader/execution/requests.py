@@ -4,20 +4,18 @@ Puts all requests to one notebook in order.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 
 from grader.assignment.load import Assignment
 from grader.calling.exercise import Exercise
-from grader.execution.asking import call_request, chain_request, hidden_keys, practice_key, small_request
+from grader.execution.asking import hidden_keys, practice_key, small_request
 from grader.execution.calls import outcome_of, place_in, read_call
 from grader.execution.channel import Reply, Request
-from grader.execution.hidden import hidden_requests
+from grader.execution.questions import Questions
 from grader.execution.rebinding import rebind_request
 from grader.model import Outcome, most_telling
 from grader.notebook.functions import FunctionIndex
 from grader.reference.cases import Case
-from grader.reference.chain import ChainCase
 from grader.reference.small import small_cases
 
 __all__ = ["WRONG_IN_NUMBERS", "most_requests", "requests_for", "small_requests"]
@@ -34,14 +32,7 @@ def most_requests(assignment: Assignment) -> int:
     return sum(_MOST_REQUESTS + count for count in parts)
 
 
-def requests_for(
-    assignment: Assignment,
-    functions: FunctionIndex,
-    cases: Mapping[str, tuple[Case, ...]],
-    practice: Mapping[str, tuple[Case, ...]],
-    chain: ChainCase,
-    replies: Mapping[str, Reply],
-) -> Iterator[Request]:
+def requests_for(questions: Questions, functions: FunctionIndex, replies: Mapping[str, Reply]) -> Iterator[Request]:
     """
     First all that may be spoken of, then the hidden cases.
 
@@ -53,20 +44,16 @@ def requests_for(
     of its own, so that no other call sees what that leaves behind.
 
     Args:
-        cases: The cases of each exercise, by its name.
-        practice: Cases like the hidden ones, which are drawn from no secret. They explain, and decide nothing.
         replies: The replies so far. A request may depend on them.
     """
-    limits = assignment.limits
-    for exercise in assignment.exercises:
-        public = [case for case in cases[exercise.name] if case.public]
-        yield call_request(exercise, public, limits, autograd=assignment.autograd)
+    assignment, cases, practice = questions.assignment, questions.cases, questions.practice
+    yield from questions.public
     done = [exercise for exercise in assignment.exercises if replies[exercise.name].status == "done"]
-    for exercise in done:
-        request = call_request(exercise, practice[exercise.name], limits, autograd=assignment.autograd)
-        yield dataclasses.replace(request, key=practice_key(exercise))
-    if chain.returned:
-        yield chain_request(assignment, done, chain, limits)
+    names = tuple(exercise.name for exercise in done)
+    yield from questions.practised(names)
+    composed = questions.composed(names)
+    if composed is not None:
+        yield composed
     for exercise in done:
         scope = functions.scope(exercise.name, place_in(replies[exercise.name]))
         evidence = rebind_request(assignment, exercise, cases[exercise.name], scope)
@@ -77,9 +64,8 @@ def requests_for(
         if not outcome.passed:
             yield from evidence
             yield from small_requests(assignment, exercise, outcome)
-    safe = [exercise for exercise in done if not replies[practice_key(exercise)].is_fatal]
-    hidden = {exercise.name: [case for case in cases[exercise.name] if not case.public] for exercise in safe}
-    for exercise, request in hidden_requests(safe, hidden, limits, autograd=assignment.autograd):
+    safe = tuple(exercise.name for exercise in done if not replies[practice_key(exercise)].is_fatal)
+    for exercise, request in questions.hidden(safe):
         # Straight lines run from the first one on, so what ended the process does so for each part after that one.
         if all(replies[key].status == "done" for key in hidden_keys(exercise) if key in replies):
             yield request

@@ -5,11 +5,11 @@ Watches, during a call, ways into the grader and ways out of its sight that Pyth
 from __future__ import annotations
 
 import builtins
-import contextlib
 import functools
 import importlib
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -40,8 +40,7 @@ _SWITCHES: tuple[tuple[Any, str], ...] = (
 """What switches off the modes by which operators are seen. PyTorch itself uses it, too: only the caller tells."""
 
 
-@contextlib.contextmanager
-def watched_entrances(trace: AutogradTrace, observer: Observer) -> Iterator[None]:
+def watched_entrances(trace: AutogradTrace, observer: Observer) -> AbstractContextManager[None]:
     """A context in a call: it is noted if the notebook starts threads, switches modes off or imports the grader."""
 
     def switching(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -69,16 +68,17 @@ def watched_entrances(trace: AutogradTrace, observer: Observer) -> Iterator[None
 
         return imported
 
-    with contextlib.ExitStack() as stack:
-        for owner, name in _SWITCHES:
-            stack.enter_context(trace.replaced(owner, name, switching))
-        for owner, name in STARTS_OF_THREADS:
-            stack.enter_context(trace.replaced(owner, name, functools.partial(starting, what="a thread")))
-        program = functools.partial(starting, what="another program")
-        stack.enter_context(trace.replaced(sys.modules.get("_posixsubprocess"), "fork_exec", program))
-        stack.enter_context(trace.replaced(builtins, "__import__", importing))
-        stack.enter_context(trace.replaced(importlib, "import_module", importing))
-        yield
+    a_thread = functools.partial(starting, what="a thread")
+    program = functools.partial(starting, what="another program")
+    return trace.replaced(
+        [
+            *((owner, name, switching) for owner, name in _SWITCHES),
+            *((owner, name, a_thread) for owner, name in STARTS_OF_THREADS),
+            (sys.modules.get("_posixsubprocess"), "fork_exec", program),
+            (builtins, "__import__", importing),
+            (importlib, "import_module", importing),
+        ]
+    )
 
 
 def _is_internal(name: object, names: object) -> bool:

@@ -15,7 +15,8 @@ import contextlib
 import functools
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager
 from types import BuiltinFunctionType
 from typing import Any
 
@@ -65,6 +66,13 @@ STARTS_OF_THREADS: tuple[tuple[Any, str], ...] = (
 )
 """What starts a thread: the first argument is the function that runs in it."""
 
+Replacement = tuple[Any, str, Callable[[Any], Any]]
+"""What has a function, its name there, and what is put around it."""
+
+
+_like = functools.partial(functools.wraps, assigned=("__module__", "__name__", "__doc__"), updated=())
+"""Makes a function look like another one, to whoever prints or documents it; it is done for each call."""
+
 
 class AutogradTrace:
     """
@@ -89,33 +97,23 @@ class AutogradTrace:
         """A context in which all uses are recorded."""
         with contextlib.ExitStack() as stack:
             stack.enter_context(self._counting())
-            for module, name, use in _ENTRANCES:
-                stack.enter_context(self.replaced(module, name, functools.partial(self._noted, use=use)))
+            entrances = [(module, name, functools.partial(self._noted, use=use)) for module, name, use in _ENTRANCES]
+            threads = [(owner, name, self._starting_watched) for owner, name in STARTS_OF_THREADS]
+            stack.enter_context(self.replaced([*entrances, *threads]))
             stack.enter_context(self._unpacking())
-            for owner, name in STARTS_OF_THREADS:
-                stack.enter_context(self.replaced(owner, name, self._starting_watched))
             stack.enter_context(self._operators)
-            stack.enter_context(self.replaced(torch.inference_mode, "__enter__", self._leaving_inference))
-            stack.enter_context(self.replaced(torch.inference_mode, "__exit__", self._returning_to_inference))
+            modes = [
+                (torch.inference_mode, "__enter__", self._leaving_inference),
+                (torch.inference_mode, "__exit__", self._returning_to_inference),
+            ]
+            stack.enter_context(self.replaced(modes))
             if not torch.is_inference_mode_enabled():
                 stack.enter_context(self._calls)
             yield
 
-    @contextlib.contextmanager
-    def replaced(self, owner: Any, name: str, around: Callable[[Any], Any]) -> Iterator[None]:
-        """Within the context, something is put around a function. Another version may not have that function."""
-        original = getattr(owner, name, None)
-        if original is None:
-            yield
-            return
-        ours = around(original)
-        setattr(owner, name, ours)
-        try:
-            yield
-        finally:
-            if getattr(owner, name, None) is not ours:
-                self._journal.note("did", f"replaced {name}, which the grader watches")
-            setattr(owner, name, original)
+    def replaced(self, wanted: Iterable[Replacement]) -> AbstractContextManager[None]:
+        """A context in which something is put around functions. Another version may not have all of them."""
+        return _Replaced(self._journal, wanted)
 
     def _note(self, use: str) -> None:
         self._journal.note("autograd", use)
@@ -144,7 +142,7 @@ class AutogradTrace:
         journal.passes = number
 
     def _noted(self, original: Callable[..., Any], *, use: str) -> Callable[..., Any]:
-        @functools.wraps(original)
+        @_like(original)
         def noted(*args: Any, **kwargs: Any) -> Any:
             self._note(use)
             return original(*map(_without_watched_nodes, args), **kwargs)
@@ -154,7 +152,7 @@ class AutogradTrace:
     def _watched(self, original: Callable[..., Any]) -> Callable[..., Any]:
         """A function that is watched in the thread that it runs in: modes and hooks hold in one thread only."""
 
-        @functools.wraps(original)
+        @_like(original)
         def watched(*args: Any, **kwargs: Any) -> Any:
             with self._hooks(), self._operators, self._calls:
                 return original(*args, **kwargs)
@@ -162,14 +160,14 @@ class AutogradTrace:
         return watched
 
     def _starting_watched(self, start: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(start)
+        @_like(start)
         def started(function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
             return start(self._watched(function), *args, **kwargs)
 
         return started
 
     def _leaving_inference(self, enter: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(enter)
+        @_like(enter)
         def entered(manager: Any) -> Any:
             result = enter(manager)
             if not torch.is_inference_mode_enabled():
@@ -180,7 +178,7 @@ class AutogradTrace:
         return entered
 
     def _returning_to_inference(self, leave: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(leave)
+        @_like(leave)
         def left(manager: Any, *error: Any) -> Any:
             if any(other is manager for other in self._left):
                 self._left = [other for other in self._left if other is not manager]
@@ -222,6 +220,29 @@ class AutogradTrace:
                 yield
         finally:
             torch.autograd.graph.disable_saved_tensors_hooks = disable
+
+
+class _Replaced(AbstractContextManager[None]):
+    """Functions that have something around them within a context. It is entered for each call: it has to be quick."""
+
+    def __init__(self, journal: Journal, wanted: Iterable[Replacement]) -> None:
+        self._journal = journal
+        self._wanted = wanted
+        self._made: list[tuple[Any, str, Any, Any]] = []
+
+    def __enter__(self) -> None:
+        for owner, name, around in self._wanted:
+            original = getattr(owner, name, None)
+            if original is not None:
+                ours = around(original)
+                setattr(owner, name, ours)
+                self._made.append((owner, name, original, ours))
+
+    def __exit__(self, *error: object) -> None:
+        for owner, name, original, ours in reversed(self._made):
+            if getattr(owner, name, None) is not ours:
+                self._journal.note("did", f"replaced {name}, which the grader watches")
+            setattr(owner, name, original)
 
 
 class _Operators(TorchDispatchMode):  # type: ignore[no-untyped-call]

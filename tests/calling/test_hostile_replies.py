@@ -18,6 +18,7 @@ from grader.authoring.release import fill_blanks, release_notebook
 from grader.calling.exercise import Exercise
 from grader.execution.asking import hidden_keys, practice_key
 from grader.execution.channel import Reply, combine, reply_from
+from grader.execution.questions import questions_of
 from grader.execution.record import Attempt, Execution
 from grader.execution.requests import requests_for
 from grader.harness.call import NotebookState
@@ -28,7 +29,6 @@ from grader.notebook.functions import find_functions
 from grader.notebook.read import Notebook, Unreadable, read_notebook
 from grader.pipeline import judge
 from grader.reference.cases import Case, build_cases
-from grader.reference.chain import build_chain
 from grader.reference.practice import build_practice
 from grader.reports.html import render_html
 from grader.reports.json import render_json
@@ -74,8 +74,7 @@ def right() -> tuple[Notebook, Execution]:
         exec(compile(cell.code, file, "exec"), namespace)
     replies: dict[str, Reply] = {}
     functions = find_functions(notebook, list(codes))
-    cases, practice, chain = build_cases(assignment()), build_practice(assignment()), build_chain(assignment())
-    for request in requests_for(assignment(), functions, cases, practice, chain, replies):
+    for request in requests_for(questions_of(assignment()), functions, replies):
         sent: list[bytes] = []
         perform((request.header, request.payload), sent.append, state=NotebookState(namespace, files))
         replies[request.key] = combine(None, reply_from(({"status": "done"}, b"".join(sent))), request)

@@ -11,6 +11,7 @@ from safetensors.torch import load
 from grader.assignment.exercises import lines_for
 from grader.calling.exercise import Exercise
 from grader.execution.channel import Reply, Request
+from grader.execution.questions import Questions
 from grader.execution.requests import requests_for
 from grader.model import Limits
 from grader.notebook.functions import FunctionIndex, find_functions
@@ -60,7 +61,8 @@ def asked(
     assignment = dataclasses.replace(ASSIGNMENT, **settings)
     chosen = cases or CASES
     practice = {name: of_exercise[-2:] for name, of_exercise in chosen.items()}
-    for request in requests_for(assignment, index_of(codes or []), chosen, practice, CHAIN_CASE, replies):
+    questions = Questions(assignment, chosen, practice, CHAIN_CASE)
+    for request in requests_for(questions, index_of(codes or []), replies):
         requests.append(request)
         replies[request.key] = Reply(status=(statuses or {}).get(request.key, "done"))
     return requests
@@ -129,7 +131,8 @@ def test_lines_that_did_harm_do_it_once(status: str) -> None:
     assignment = dataclasses.replace(ASSIGNMENT, exercises=(lines,))
     replies: dict[str, Reply] = {}
     keys = []
-    for request in requests_for(assignment, index_of([]), {"lines": (case,)}, {"lines": (case,)}, CHAIN_CASE, replies):
+    questions = Questions(assignment, {"lines": (case,)}, {"lines": (case,)}, CHAIN_CASE)
+    for request in requests_for(questions, index_of([]), replies):
         keys.append(request.key)
         replies[request.key] = Reply(status=status if request.key == "lines hidden 1" else "done")
 

@@ -98,6 +98,11 @@ def test_the_order_of_requests() -> None:
         "grad_w rebound",
         "grad_layer rebound",
     ]
+    assert [request.key for request in requests if request.header.get("trial")] == [
+        "grad_w practice",
+        "grad_b practice",
+        "grad_layer practice",
+    ]
 
 
 def test_hidden_numbers_are_sent_after_all_public_cases() -> None:

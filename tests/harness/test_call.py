@@ -13,6 +13,7 @@ from safetensors.torch import load
 
 from grader.calling.asked import Asked
 from grader.harness.call import Call, NotebookState, call_cases, call_function
+from grader.harness.journal import Journal
 from grader.harness.wire import unpack_all
 from grader.modes import ordinary
 from tests.case_samples import payload_of
@@ -384,6 +385,16 @@ def test_a_variable_that_is_not_a_function_is_missing(variables: dict[str, Any],
 
 
 # ------------------------------------------------------------------------------------------------------ several cases
+
+
+@pytest.mark.parametrize("is_trial", [False, True])
+def test_a_trace_that_was_changed_is_told_where_it_is_tried(is_trial: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Journal, "note", lambda *_: None)
+
+    messages = asked(holding(lambda x, dz: x), {"a": {"x": X, "dz": X}}, header={"trial": is_trial})
+
+    told = ["could not be watched: the grader no longer sees a backward pass of its own"]
+    assert [header["did"] for header, _ in messages if "did" in header] == [told] * is_trial
 
 
 def test_each_case_has_its_message() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from grader import shipped
 from grader.errors import SourceError, UsageError
 
-__all__ = ["find_assignment", "find_sources", "solutions_directory"]
+__all__ = ["find_assignment", "find_sources", "in_place_of_shipped", "solutions_directory"]
 
 
 def find_sources(directory: Path) -> dict[str, Path]:
@@ -60,6 +60,18 @@ def find_assignment(assignment_id: str, directory: Path) -> Path:
             f"Known: {known}. Name one of these, or another folder: --solutions, or `solutions` in course.toml.",
         )
     return sources[assignment_id]
+
+
+def in_place_of_shipped(path: Path) -> str:
+    """
+    The sentence that says that a source notebook is used in place of one that comes with the grader; empty if none is.
+
+    An unchanged copy replaces nothing, and neither does a released notebook, `<id>/<id>.md`, which is made from it.
+    """
+    known = shipped.solutions() / path.name
+    if path.parent.name == path.stem or not known.is_file() or known.read_bytes() == path.read_bytes():
+        return ""
+    return f"{path} is used in place of the assignment {path.stem!r} that comes with the grader."
 
 
 def _is_source(path: Path) -> bool:

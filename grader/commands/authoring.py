@@ -18,6 +18,7 @@ from grader.commands.options import (
     known_assignment,
     quiet_option,
     say,
+    say_what_is_replaced,
     solutions_option,
 )
 from grader.errors import GraderError, UsageError
@@ -209,11 +210,12 @@ def _visible_in(directory: Path) -> Iterator[Path]:
 @for_grading
 def validate(ids: tuple[str, ...], page: Path | None, watch: bool, solutions: Path | None) -> int:
     """Check that assignments are sound: the references agree, blanks score 0, mistakes are caught."""
-    from grader.assignment.find import find_sources, solutions_directory
+    from grader.assignment.find import find_assignment, find_sources, solutions_directory
     from grader.authoring.page import render_validations
     from grader.files import write_atomically
 
     directory = solutions_directory(solutions)
+    say_what_is_replaced(find_assignment(each, directory) for each in ids or find_sources(directory))
     if watch:
         try:
             _validate_again(ids, directory)

@@ -29,6 +29,7 @@ from grader.commands.options import (
     release_option,
     sandbox_option,
     say,
+    say_what_is_replaced,
     solutions_option,
 )
 from grader.files import check_exists
@@ -118,6 +119,8 @@ def batch(
     workers = _workers(cluster, jobs, level)
     gathered = gather(sources, assignment_id=assignment_id, platform=platform)
     source = choose_for_class(gathered.received, solutions_directory(solutions), assignment_id)
+    if not quiet:
+        say_what_is_replaced([source])
     notebook = read_source(source)
     roster = gathered.settle(notebook.id, [exercise.name for exercise in notebook.exercises])
     options = ClassOptions(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import click
 
-from grader.commands.options import EXIT_FULL_MARKS, debug_option, each, login_name, say
+from grader.commands.options import EXIT_FULL_MARKS, debug_option, each, login_name, say, say_what_is_replaced
 
 __all__ = ["course"]
 
@@ -73,6 +73,7 @@ def check(folder: Path) -> int:
             count = len(served.assignment.exercises)
             exercises = f"{count} exercise" + "s" * (count != 1)
             say(f"  {served.id}: {exercises}, {served.max_points:g} points, {due}")
+        say_what_is_replaced(portal.course.sources(folder).values())
         say(f"  People: {len(everybody) - staff} students, {staff} staff.")
         if not staff:
             say("  There are no staff yet: add a line with the role `staff` to the roster.")

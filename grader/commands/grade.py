@@ -26,6 +26,7 @@ from grader.commands.options import (
     release_option,
     sandbox_option,
     say,
+    say_what_is_replaced,
     solutions_option,
 )
 from grader.files import check_is_file
@@ -86,6 +87,8 @@ def grade(
 
     submission = read_submission(notebook)
     path = choose_assignment(submission, solutions_directory(solutions, public=public), assignment_id)
+    if not quiet:
+        say_what_is_replaced([path])
     assignment = load_assignment(path, hidden_seed=hidden_seed, public=public)
     check_sandbox(Level[level.upper()], forkserver())  # the forkserver is still warming up until about now
     visibility = released_at(assignment.visibility, release)

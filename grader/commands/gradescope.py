@@ -16,6 +16,7 @@ from grader.commands.options import (
     hidden_seed_option,
     known_assignment,
     say,
+    say_what_is_replaced,
     solutions_option,
 )
 
@@ -53,14 +54,16 @@ def gradescope_zip(
 
     Upload it under Configure Autograder. Keep it secret: it contains the solution.
     """
-    from grader.assignment.find import solutions_directory
+    from grader.assignment.find import find_assignment, solutions_directory
     from grader.errors import UsageError
     from grader.files import write_atomically
     from grader.gradescope.package import build_zip
 
     path = output or Path(f"{assignment_id}-autograder.zip")
     options = {"hidden_seed": hidden_seed, "level": level}
-    content = build_zip(assignment_id, solutions_directory(solutions), options, torch_index=torch_index)
+    directory = solutions_directory(solutions)
+    say_what_is_replaced([find_assignment(assignment_id, directory)])
+    content = build_zip(assignment_id, directory, options, torch_index=torch_index)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content)

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import functools
 import getpass
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import click
 
-from grader.assignment.find import find_assignment, solutions_directory
+from grader.assignment.find import find_assignment, in_place_of_shipped, solutions_directory
 from grader.execution.installed import require_for_grading
-from grader.reports.terminal import lines_for_terminal
+from grader.reports.terminal import for_terminal, lines_for_terminal
 from grader.sandbox.levels import Level
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "release_option",
     "sandbox_option",
     "say",
+    "say_what_is_replaced",
     "solutions_option",
 ]
 
@@ -82,6 +83,12 @@ def known_assignment(context: click.Context, _parameter: click.Parameter, ids: A
 def say(text: str) -> None:
     """Print a text for people, on stderr. Nothing in it controls a terminal or is a command to a job's log."""
     click.echo(lines_for_terminal(text), err=True)
+
+
+def say_what_is_replaced(sources: Iterable[Path]) -> None:
+    """Say which of these source notebooks are used in place of one that comes with the grader: it may be a mistake."""
+    for sentence in filter(None, map(in_place_of_shipped, sources)):
+        say(f"  {for_terminal(sentence)}")
 
 
 def login_name() -> str:

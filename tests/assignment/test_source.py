@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from grader.assignment.find import find_sources
+from grader.assignment.find import find_sources, in_place_of_shipped
 from grader.assignment.source import read_source, source_version
 from grader.errors import SourceError
 from tests.conftest import SOURCE
@@ -75,6 +75,26 @@ def test_only_notebooks_are_sources(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("# Read me\n")
 
     assert list(find_sources(tmp_path)) == ["small"]
+
+
+def test_what_replaces_a_shipped_assignment_is_known(tmp_path: Path) -> None:
+    """Only an edited copy does: not an unchanged one, a released one, another assignment, or the shipped one itself."""
+    text, released = SOURCE.read_text(encoding="utf-8"), tmp_path / "two_layer_mse"
+    released.mkdir()
+    for folder, name, content in (
+        (tmp_path, "two_layer_mse", f"{text}\nMore.\n"),
+        (tmp_path, "batchnorm", (SOURCE.parent / "batchnorm.md").read_text(encoding="utf-8")),
+        (tmp_path, "mine", text),
+        (released, "two_layer_mse", f"{text}\nMore.\n"),
+    ):
+        (folder / f"{name}.md").write_text(content, encoding="utf-8")
+
+    edited = tmp_path / "two_layer_mse.md"
+    assert in_place_of_shipped(edited) == (
+        f"{edited} is used in place of the assignment 'two_layer_mse' that comes with the grader."
+    )
+    others = (tmp_path / "batchnorm.md", tmp_path / "mine.md", released / "two_layer_mse.md", SOURCE)
+    assert [in_place_of_shipped(path) for path in others] == [""] * 4
 
 
 @pytest.mark.parametrize(

@@ -215,3 +215,35 @@ def test_what_no_notebook_may_see_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     assert told == [SOURCE.parent, tmp_path, tmp_path / "out"]
     assert (code, report["exercises"][0]["outcome"]) == (3, "grader_error")
     assert "would be able to read" in report["notes"][0]
+
+
+@pytest.mark.parametrize(
+    ("command", "is_quiet"),
+    [
+        (["grade", "class/ada.ipynb"], False),
+        (["grade", "class/ada.ipynb", "-q"], True),
+        (["batch", "class", "--jobs", "1"], False),
+        (["batch", "class", "--jobs", "1", "-q"], True),
+    ],
+)
+def test_an_edited_copy_of_a_shipped_assignment_is_named_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: list[str],
+    is_quiet: bool,
+) -> None:
+    """It grades in place of the shipped one, which may be a mistake."""
+    (tmp_path / "class").mkdir()
+    (tmp_path / "class" / "ada.ipynb").write_bytes(b"no notebook")
+    (tmp_path / "solutions").mkdir()
+    copy = tmp_path / "solutions" / "two_layer_mse.md"
+    copy.write_text(SOURCE.read_text(encoding="utf-8").replace("hidden_seed: ", "hidden_seed: 1"), encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+
+    assert main([*command, "-a", "two_layer_mse", "-o", "out"]) == 2
+
+    shown = capsys.readouterr()
+    says = "solutions/two_layer_mse.md is used in place of the assignment 'two_layer_mse' that comes with the grader."
+    assert shown.err.count(says) == (0 if is_quiet else 1)
+    assert shown.out == ""

@@ -237,6 +237,20 @@ def test_a_backup_says_what_it_lacks(tmp_path: Path, capsys: pytest.CaptureFixtu
     assert f"The source notebooks are not in it. Copy {ROOT / 'solutions'}, too." in capsys.readouterr().err
 
 
+def test_check_names_what_replaces_a_shipped_assignment(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A course may have an edited copy; whoever made it by accident reads so."""
+    course, own = write_course(tmp_path / "course", 'solutions = "own"'), tmp_path / "course" / "own"
+    own.mkdir()
+    shutil.copy(shipped.solutions() / "two_layer_mse.svg", own)
+    text = (shipped.solutions() / "two_layer_mse.md").read_text(encoding="utf-8")
+    (own / "two_layer_mse.md").write_text(text.replace("hidden_seed: ", "hidden_seed: 1"), encoding="utf-8")
+
+    assert main(["course", "check", str(course)]) == 0
+
+    says = "own/two_layer_mse.md is used in place of the assignment 'two_layer_mse' that comes with the grader."
+    assert capsys.readouterr().err.count(says) == 1
+
+
 def test_a_gradebook_of_a_class_becomes_the_portals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What `grader batch` saved stays, and what it ran is not run again."""
     folder, course = tmp_path / "class", write_course(tmp_path / "course")

@@ -7,6 +7,7 @@ run the grader:
     GraderError                 one sentence, and what to do next
     ├── UsageError              exit code 2: the command or an input is wrong
     │   ├── SourceError         a source notebook in `solutions/` cannot be used
+    │   │   ├── DraftError      it has no exercise yet
     │   │   └── SolutionError   a solution disagrees with autograd, so nothing can be graded with it
     │   └── SubmissionError     the file to grade does not exist
     └── GraderFault             exit code 3: the grader or its installation is broken
@@ -21,6 +22,7 @@ from pathlib import Path
 
 __all__ = [
     "DataError",
+    "DraftError",
     "GraderError",
     "GraderFault",
     "SandboxError",
@@ -60,6 +62,10 @@ class UsageError(GraderError):
 
 class SourceError(UsageError):
     """A source notebook does not follow the rules for authors."""
+
+
+class DraftError(SourceError):
+    """A source notebook is a draft: no exercise is in it yet."""
 
 
 class SubmissionError(UsageError):

@@ -29,7 +29,7 @@ from grader.assignment.exercises import exercise_in
 from grader.assignment.files import Files, digest_of, read_files
 from grader.assignment.settings import EXERCISE, NOTEBOOK, check_settings
 from grader.assignment.written import HEADER, lines_of_settings, written_twice
-from grader.errors import SourceError
+from grader.errors import DraftError, SourceError
 from grader.notebook.lines import first_lines
 
 __all__ = [
@@ -220,7 +220,7 @@ def _cells(
                 raise problem_in(path, source_cell, f"two exercises are called {exercise.name}", "Rename one of them.")
             exercises.append(exercise)
     if not exercises:
-        raise SourceError(f"{path.name} has no exercise.", "Tag a code cell with `exercise`.")
+        raise DraftError(f"{path.name} has no exercise.", "Tag a code cell with `exercise`.")
     return network, exercises
 
 

@@ -15,7 +15,7 @@ from grader.assignment.cells import REGION
 from grader.assignment.find import find_sources
 from grader.assignment.source import KEPT_BACK, read_source, without_kept_back
 from grader.assignment.styles import read_styles
-from grader.errors import UsageError
+from grader.errors import DraftError, UsageError
 from grader.model import Submission
 from grader.notebook.functions import find_functions
 from grader.notebook.read import NOTEBOOK_SUFFIX, Unreadable, read_notebook, read_submission
@@ -28,12 +28,17 @@ def solution_bodies(directory: Path) -> dict[str, set[str]]:
     """
     The bodies of all solutions in a folder of source notebooks, by function name, in a form that ignores comments.
 
+    A source notebook that asks for nothing yet has no solution.
+
     Raises:
         SourceError: A source notebook breaks the contract.
     """
     bodies: dict[str, set[str]] = {}
     for path in find_sources(directory).values():
-        source = read_source(path)
+        try:
+            source = read_source(path)
+        except DraftError:
+            continue
         solved = () if source.is_released else source.exercises
         for exercise in solved:
             bodies.setdefault(exercise.name, set()).add(_body(exercise.code))

@@ -17,9 +17,9 @@ import sqlalchemy as sa
 
 from grader.authoring.misconceptions import problems_of_misconceptions
 from grader.classroom.gradebook import Gradebook
-from grader.errors import UsageError
+from grader.errors import DraftError, UsageError
 from grader.portal.changes import Changes
-from grader.portal.course import Course, open_course
+from grader.portal.course import FILE, Course, open_course
 from grader.portal.database import open_database
 from grader.portal.people import enrol
 from grader.portal.readings import Readings
@@ -111,7 +111,11 @@ def open_portal(folder: Path, *, clock: Callable[[], dt.datetime] = now_utc) -> 
     """
     folder = folder.absolute()  # while an assignment with data is loaded, the working directory is another one
     course = open_course(folder)
-    served = load_assignments(course, folder)
+    try:
+        served = load_assignments(course, folder)
+    except DraftError as error:
+        hint = f"{error.hint} Or leave it out until it is finished: delete its [[assignment]] in {folder / FILE}."
+        raise DraftError(error.message, hint) from error
     with contextlib.closing(open_database(course, folder)) as gradebook:
         with gradebook.begin() as connection:
             secret = _secret(connection)

@@ -101,6 +101,20 @@ def test_leaks(course: Path, content: str, says: str, capsys: pytest.CaptureFixt
     assert says in capsys.readouterr().err
 
 
+def test_leaks_are_found_beside_a_draft(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A draft that asks for nothing yet has no solution; a source notebook that cannot be read may have some."""
+    draft, answer = course / "solutions" / "draft.md", course / "a.py"
+    draft.write_text("---\njupytext: {}\n---\n\nTODO\n")
+    answer.write_text("def grad_b2(g):\n    return g.sum(dim=0, keepdim=True)\n")
+    leaks = ["leaks", str(answer), "--solutions", str(course / "solutions")]
+
+    assert main(leaks) == 1
+    assert "the solution of grad_b2" in capsys.readouterr().err
+
+    draft.write_text("---\njupytext: {\n---\n\nTODO\n")
+    assert main(leaks) == 2
+
+
 def test_a_seed_is_a_leak(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A seed in metadata is a leak. Text about seeds is not, nor is the seed of a source notebook."""
     notebook = nbformat.v4.new_notebook(metadata={"grader": {"hidden_seed": 3}})

@@ -10,6 +10,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import nbformat
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -249,6 +250,28 @@ def test_check_names_what_replaces_a_shipped_assignment(tmp_path: Path, capsys: 
 
     says = "own/two_layer_mse.md is used in place of the assignment 'two_layer_mse' that comes with the grader."
     assert capsys.readouterr().err.count(says) == 1
+
+
+@pytest.mark.parametrize("command", [["check"], ["links", "--staff"]])
+def test_a_draft_without_exercises(tmp_path: Path, capsys: pytest.CaptureFixture[str], command: list[str]) -> None:
+    """A course that has it says what to do; a course that has not named it is as it was."""
+    course, own = write_course(tmp_path / "course", 'solutions = "own"'), tmp_path / "course" / "own"
+    shutil.copytree(shipped.solutions(), own)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x = 1")])
+    nbformat.write(notebook, tmp_path / "plain.ipynb")
+    assert main(["new", "plain", "--solutions", str(own), "--from-notebook", str(tmp_path / "plain.ipynb")]) == 0
+    arguments = ["course", command[0], str(course), *command[1:]]
+    assert main(arguments) == 0
+    with (course / "course.toml").open("a") as file:
+        file.write('[[assignment]]\nid = "plain"\n')
+    capsys.readouterr()
+
+    assert main(arguments) == 2
+
+    assert capsys.readouterr().err == (
+        "grader: plain.md has no exercise. Tag a code cell with `exercise`. Or leave it out until it is finished: "
+        f"delete its [[assignment]] in {course / 'course.toml'}.\n"
+    )
 
 
 def test_a_gradebook_of_a_class_becomes_the_portals(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -23,12 +23,22 @@ MOST_GALLERIES = 8
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorView:
-    """An exception that a student's code raised; `where` is its cell and line."""
+    """
+    An exception that a student's code raised; `where` is its cell and line.
+
+    `is_quoted` says whether the message of the exercise has all of its type and message already.
+    """
 
     type: str
     message: str
     where: str
     traceback: str
+    is_quoted: bool
+
+    @property
+    def is_placed(self) -> bool:
+        """Whether the traceback says where it was raised."""
+        return self.where in self.traceback
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +158,7 @@ def exercise_view(result: ExerciseResult, anchor: str, data: Mapping[str, str]) 
         ),
         counterexample=counterexample_view(result.counterexample, result.name, data),
         notices=tuple(clip(notice.message) for notice in result.notices[:MAX_ITEMS]),
-        error=_error(result.error) if result.error else None,
+        error=_error(result.error, result.message) if result.error else None,
         code=list_code(result.code, result.error) if result.code else None,
         facts=_facts(wrong or next((case for case in result.cases if right and case.public), None)),
         facts_of=wrong.part if wrong is not None and wrong.part else "",
@@ -198,7 +208,7 @@ def _because(result: ExerciseResult, data: Mapping[str, str]) -> str:
     return what_case_is(wrong.name, data, takes_upstream=bool(result.upstream))
 
 
-def _error(error: CallError) -> ErrorView:
+def _error(error: CallError, sentence: str) -> ErrorView:
     where = ""
     if error.line is not None:
         where = f"line {error.line}" if error.cell is None else f"In [{error.cell}], line {error.line}"
@@ -207,6 +217,7 @@ def _error(error: CallError) -> ErrorView:
         message=clip(error.message),
         where=where,
         traceback=clip(error.traceback.rstrip(), MAX_TRACEBACK),
+        is_quoted=": ".join(filter(None, (error.type, error.message.strip().rstrip(".")))) in sentence,
     )
 
 

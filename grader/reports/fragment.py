@@ -96,7 +96,10 @@ def _exercise(exercise: ExerciseView) -> Iterator[str]:
         if diagnosis.hint:
             yield f"  To think about: {diagnosis.hint}"
     if exercise.error:
-        yield f"  {exercise.error.type}: {exercise.error.message}  {exercise.error.where}".rstrip()
+        if not exercise.error.is_quoted:
+            yield f"  {exercise.error.type}: {exercise.error.message}".rstrip()
+        if not exercise.error.is_placed:
+            yield f"  {exercise.error.where}"
         yield from (f"  {line}" for line in exercise.error.traceback.split("\n") if line)
     yield from (f"  By the way: {notice}" for notice in exercise.notices)
     for gallery in exercise.galleries:

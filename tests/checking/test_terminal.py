@@ -64,6 +64,21 @@ def test_a_wrong_function_gets_exit_code_1_and_a_report(
     assert "Your gradient and the reference" in page
 
 
+def test_an_exception_is_said_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Its name and message stand in the sentence, its place beside its line; a longer message is told in full."""
+    answers = (
+        "# %%\ndef grad_w1(x, dz1):\n    return nosuch(x.T) @ dz1\n"
+        "# %%\ndef grad_w2(a1, dyhat):\n    raise ValueError('first\\nsecond')\n"
+    )
+    assert main(["check", written(tmp_path / "raises.ipynb", answers)]) == 1
+
+    out = capsys.readouterr().out
+    assert "grad_w1 raised NameError: name 'nosuch' is not defined." in out
+    assert out.count("NameError") == out.count("is not defined") == 1
+    assert out.count("line 2") == 2, "the place of each exception"
+    assert "first second" in out.replace("\n", " ")
+
+
 def test_reading_a_variable_of_the_notebook_is_reported_if_it_happens(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -11,16 +11,15 @@ from collections.abc import Iterator, Sequence
 from nbformat import NotebookNode
 
 from grader.authoring.marks import says_marks
+from grader.authoring.reads import UNKNOWN, files_read
 from grader.calling.equation import free_names
 from grader.notebook.calls import Calls
 from grader.trees import tree_of
 
 __all__ = ["about_calls", "about_data", "about_marks", "about_variables", "arrays_of"]
 
-_READS = re.compile(
-    r"(?:\b(?:open|Path|read_csv|loadtxt|genfromtxt|urlopen|urlretrieve|imread|np\.load|torch\.load)"
-    r"|\.(?:read_text|read_bytes))\(\s*(?:['\"]([^'\"\n]+)['\"])?"
-)
+_MAGIC = re.compile(r"^[ \t]*[%!?].*", re.MULTILINE)
+_MOST_FILES = 8
 _DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 _KINDS = {"np": "numpy", "numpy": "numpy", "torch": "torch", "F": "torch", "nn": "torch"}
 
@@ -43,11 +42,12 @@ def arrays_of(cells: Sequence[NotebookNode]) -> tuple[str, list[str]]:
 
 def about_data(cells: Sequence[NotebookNode]) -> list[str]:
     """What to do about the data of a notebook's cells: files that it reads, and data that is not MNIST."""
-    codes = [cell.source for cell in cells if cell.cell_type == "code"]
+    found = files_read([ast.Module([*_body(cell)], []) for cell in cells])
+    named = [f"`{path}`" for path in found if path.strip(f"{UNKNOWN}/.") and path.isprintable() and "`" not in path]
     todos = []
-    found = next((match for code in codes if (match := _READS.search(code))), None)
-    if found is not None:
-        what = f" (`{found.group(1)}`)" if found.group(1) else ""
+    if found:
+        more = [f"{len(named) - _MOST_FILES} more"] if len(named) > _MOST_FILES else []
+        what = f" ({', '.join([*named[:_MOST_FILES], *more])})" if named else ""
         todos.append(f"It reads files{what}: put them into a folder beside this one, and name the folder in `files`.")
     if not any("mnist" in cell.source.lower() for cell in cells):
         todos.append(
@@ -122,6 +122,6 @@ def _is_tagged(cell: NotebookNode, tag: str) -> bool:
 
 def _body(cell: NotebookNode) -> Iterator[ast.stmt]:
     try:
-        yield from tree_of(cell.source).body if cell.cell_type == "code" else ()
+        yield from tree_of(_MAGIC.sub("", cell.source)).body if cell.cell_type == "code" else ()
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return

@@ -356,6 +356,43 @@ def test_what_its_author_has_to_know_is_listed() -> None:
 
 
 @pytest.mark.parametrize(
+    ("code", "named"),
+    [
+        ("x = np.load('a.npy')\nwith open('b.txt') as f:\n    y = f.read()", "`a.npy`, `b.txt`"),
+        ("%matplotlib inline\nDATA = Path('data')\nx = (DATA / 'x.csv').read_text()", "`data/x.csv`"),
+        ("path = os.path.join('data', 'x.csv')\npd.read_csv(path)\npd.read_csv(path)", "`data/x.csv`"),
+        ("for part in ['train', 'test']:\n    h5py.File(f'{part}.h5', 'r')", "`train.h5`, `test.h5`"),
+        ("def load(name):\n    return torch.load('models/' + name)", "`models/…`"),
+        ("x = open(sys.argv[1])", ""),
+        ("a = a + a\nx = open(a)\ny = open('b`\\n\\n```{code-cell}')", ""),
+        ("\n".join(f"np.loadtxt('{number}.txt')" for number in range(10)), "`6.txt`, `7.txt`, 2 more"),
+        ("json.dump(x, open('out.json', 'w'))\n(folder / 'log').open(mode='a')\njson.load(f)", None),
+    ],
+)
+def test_files_that_a_notebook_reads_are_named(code: str, named: str | None) -> None:
+    """As far as literals show which ones; not those that it writes."""
+    _, todos = draft_from(nbformat.v4.new_notebook(cells=[CODE(code)]), "mine", hidden_seed=1)
+
+    said = [todo for todo in todos if todo.startswith("It reads files")]
+    assert len(said) == (named is not None)
+    if named:
+        assert f"{named}): put them into a folder beside this one" in said[0]
+    elif said:
+        assert said[0].startswith("It reads files: put them into a folder")
+
+
+def test_paths_that_depend_on_many_others_take_no_time() -> None:
+    """However often one would have to be written out."""
+    code = "v0 = 'x'\n" + "\n".join(f"v{n} = v{n - 1} + v{n - 1}" for n in range(1, 60)) + "\nopen(v59)\nopen(v3)"
+    began = time.perf_counter()
+
+    _, todos = draft_from(nbformat.v4.new_notebook(cells=[CODE(code)]), "mine", hidden_seed=1)
+
+    assert time.perf_counter() - began < 5
+    assert any("It reads files (`xxxxxxxx`)" in todo for todo in todos)
+
+
+@pytest.mark.parametrize(
     ("text", "mark"),
     [
         ("Fill in the code between the START and END marks.", "START and END"),

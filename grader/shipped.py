@@ -14,6 +14,7 @@ from pathlib import Path
 __all__ = [
     "ANSWER_FOLDERS",
     "DISTRIBUTION",
+    "ORDER",
     "PACKAGE",
     "answers",
     "constraints",
@@ -30,6 +31,18 @@ DISTRIBUTION = "backprop-grader"
 
 ANSWER_FOLDERS = ("bundled", "samples")
 """The folders of the package that contain answers: the source notebooks of a wheel, and the sample submissions."""
+
+ORDER = (
+    "two_layer_mse",
+    "softmax_cross_entropy",
+    "deep_mlp",
+    "batchnorm",
+    "layernorm",
+    "convnet",
+    "attention",
+    "embedding_rnn",
+)
+"""The ids of the source notebooks that came with the grader, in the order in which a course has them."""
 
 _REPOSITORY_ANSWERS = ("solutions", "tests/corpus")
 _REPOSITORY_FILE = "pyproject.toml"

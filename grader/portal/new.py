@@ -57,7 +57,7 @@ def write_course(folder: Path, *, title: str, staff: str, solutions: Path | None
     """
     if (folder / FILE).exists():
         raise UsageError(f"There is a course in {folder} already.", "Name another folder.")
-    ids = list(find_sources(shipped.solutions() if solutions is None else solutions_directory(solutions)))
+    ids = list(shipped.ORDER) if solutions is None else list(find_sources(solutions_directory(solutions)))
     line = "" if solutions is None else f"\n# The folder of source notebooks.\nsolutions = '{solutions.absolute()}'\n"
     escaped = title.replace("\\", "\\\\").replace('"', '\\"')
     text = HEAD.format(title=escaped, solutions=line) + "".join(ASSIGNMENT.format(id=each) for each in ids)

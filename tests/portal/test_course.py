@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import re
 import shutil
 import socket
 import subprocess
@@ -89,6 +90,17 @@ def test_a_new_course_is_valid(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "0 students, 1 staff" in said
     assert open_course(folder).title == 'Say "hello"'
     assert {"title", "assignment"} <= set(course_schema()["$defs"]["Course"]["properties"])
+
+
+def test_a_new_course_begins_with_what_is_to_begin_with(tmp_path: Path) -> None:
+    """Its assignments, and so those of the demo, have the order in which the guide for instructors lists them."""
+    assert main(["course", "new", str(tmp_path)]) == 0
+
+    ids = [offer.id for offer in open_course(tmp_path).assignment]
+    guide = (ROOT / "docs" / "instructors.md").read_text(encoding="utf-8").partition("## The assignments")[2]
+    assert ids[0] == "two_layer_mse"
+    assert ids == re.findall(r"^\| `(\w+)` \|", guide.partition("\n## ")[0], re.MULTILINE)
+    assert set(ids) == set(find_sources(shipped.solutions()))
 
 
 def test_a_course_is_the_same_from_every_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,8 @@ import pytest
 from grader.classroom.overview import build_overview
 from grader.classroom.page import render_overview
 from grader.classroom.records import Owner, Problem
-from tests.classroom.class_samples import large_class
+from grader.model import Flag
+from tests.classroom.class_samples import entry_of, large_class, received_of
 
 ROWS = "#table tbody tr:not([hidden])"
 
@@ -131,3 +132,27 @@ def test_without_scripts_the_whole_table_is_there(browser: Any, path: Path) -> N
     assert opened.locator("#table tbody tr").count() == 1000
     assert not opened.locator("#find").is_visible()
     context.close()
+
+
+@pytest.mark.parametrize(("width", "is_whole"), [(1280, True), (1024, True), (390, False)])
+def test_the_last_column_can_be_seen(browser: Any, tmp_path: Path, width: int, is_whole: bool) -> None:
+    """With seven exercises, on a laptop at once; on a phone by scrolling, and then it is still beside the student."""
+    received = received_of("homework-3-of-ada-lovelace", display="Augusta Ada King-Noel", is_late=True)
+    flag = Flag(id="source_mentions_autograd", exercise="grad_w1", evidence="grad_w1 mentions it.")
+    entries = [*large_class(9), entry_of("ada", "grad_w1:transposed", received=received, flags=(flag,))]
+    target = tmp_path / "index.html"
+    overview = build_overview(entries, [], title="A network", facts=[])
+    target.write_text(render_overview(overview), encoding="utf-8")
+    opened = browser.new_page(viewport={"width": width, "height": 900})
+    opened.goto(target.as_uri())
+
+    inside, whole = opened.evaluate("[table.parentElement.clientWidth, table.scrollWidth]")
+    assert (whole <= inside) is is_whole
+    assert opened.evaluate("document.documentElement.scrollWidth") == width
+    opened.evaluate("table.parentElement.scrollLeft = 1e6")
+    opened.wait_for_timeout(50)
+    edges = "c => [c.getBoundingClientRect().left, c.getBoundingClientRect().right]"
+    student, last = (opened.locator(f"#table tbody tr:last-child > :{which}-child") for which in ("first", "last"))
+    assert 0 <= student.evaluate(edges)[0] < student.evaluate(edges)[1] <= last.evaluate(edges)[0]
+    assert last.evaluate(edges)[1] <= width
+    opened.close()

@@ -101,7 +101,7 @@ def release(
     quiet: bool,
 ) -> int:
     """Make the students' notebooks from all source notebooks, or from those with these IDs."""
-    from grader.assignment.find import solutions_directory
+    from grader.assignment.find import find_sources, solutions_directory
 
     directory = solutions_directory(solutions)
     tell = (lambda _: None) if quiet else say
@@ -112,6 +112,8 @@ def release(
         stale = list(_stale(ids, directory, output))
         for file in stale:
             say(f"{file} is out of date: run `grader release`.")
+        if not stale:
+            tell(f"Up to date in {output}: {', '.join(ids or find_sources(directory))}.")
         return EXIT_NOT_ALL if stale else EXIT_FULL_MARKS
     if not watch:
         for file in _released(ids, directory, output):

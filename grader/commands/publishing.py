@@ -10,7 +10,15 @@ from typing import Any, TypeVar
 
 import click
 
-from grader.commands.options import EXIT_FULL_MARKS, EXIT_NOT_ALL, debug_option, each, say, solutions_option
+from grader.commands.options import (
+    EXIT_FULL_MARKS,
+    EXIT_NOT_ALL,
+    debug_option,
+    each,
+    quiet_option,
+    say,
+    solutions_option,
+)
 from grader.files import check_is_file
 from grader.reports.terminal import for_terminal
 
@@ -28,8 +36,9 @@ def _files(metavar: str) -> Callable[[_Command], _Command]:
 @click.command()
 @_files("[FILE]...")
 @solutions_option
+@quiet_option
 @debug_option
-def leaks(files: tuple[Path, ...], solutions: Path | None) -> int:
+def leaks(files: tuple[Path, ...], solutions: Path | None, quiet: bool) -> int:
     """Find parts of the solutions in files: delimiters, the hidden seed, a function that does the same."""
     from grader.assignment.find import solutions_directory
     from grader.authoring.leaks import find_leaks, solution_bodies
@@ -37,11 +46,21 @@ def leaks(files: tuple[Path, ...], solutions: Path | None) -> int:
     directory = solutions_directory(solutions)
     bodies = solution_bodies(directory)
     sources = directory.resolve()
-    outside = (path for path in files if sources not in path.resolve().parents)
+    outside = [path for path in files if sources not in path.resolve().parents]
     found = [leak for path in outside for leak in find_leaks(path, bodies)]
     for leak in found:
         say(for_terminal(leak))
+    if not found and not quiet:
+        say(_nothing_in(len(outside), directory))
     return EXIT_NOT_ALL if found else EXIT_FULL_MARKS
+
+
+def _nothing_in(files: int, directory: Path) -> str:
+    """What is said if nothing was found."""
+    if not files:
+        return f"No file was searched: name those that you publish, other than those in {directory}."
+    what = "1 file was" if files == 1 else f"{files:,} files were"
+    return f"{what} searched: no solution, no solution region and no hidden seed was found."
 
 
 @click.command()

@@ -101,6 +101,32 @@ def test_leaks(course: Path, content: str, says: str, capsys: pytest.CaptureFixt
     assert says in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["leaks", "a.py"], "1 file was searched: no solution, no solution region and no hidden seed was found."),
+        (["leaks", "a.py", "b.py", "solutions/two_layer_mse.md"], "2 files were searched: no solution, "),
+        (["leaks", "solutions/two_layer_mse.md"], "No file was searched: name those that you publish, other than "),
+        (["release", "--check"], "Up to date in assignments: two_layer_mse."),
+    ],
+)
+def test_a_line_says_that_all_is_well(
+    course: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], arguments: list[str], says: str
+) -> None:
+    """It is not there with `--quiet`, nor where something was found, nor on standard output."""
+    monkeypatch.chdir(course)
+    for name in ("a.py", "b.py"):
+        Path(name).write_text("x = 1\n")
+
+    assert main(arguments) == 0
+    assert main([*arguments, "--quiet"]) == 0
+
+    out, said = capsys.readouterr()
+    assert out == ""
+    assert said.startswith(says)
+    assert said.count("\n") == 1
+
+
 def test_leaks_are_found_beside_a_draft(course: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A draft that asks for nothing yet has no solution; a source notebook that cannot be read may have some."""
     draft, answer = course / "solutions" / "draft.md", course / "a.py"

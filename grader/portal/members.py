@@ -20,7 +20,17 @@ from grader.portal.lti.tables import insert_if_new
 from grader.portal.people import Listed, Person, enrol, find_person, find_student, people
 from grader.portal.tables import ATTEMPTS, CONTEXTS, MEMBERS, PEOPLE
 
-__all__ = ["Context", "Vouched", "allow_context", "contexts", "is_allowed", "person_for", "take_over"]
+__all__ = [
+    "Context",
+    "Vouched",
+    "allow_context",
+    "contexts",
+    "has_roster",
+    "is_allowed",
+    "number_of_contexts",
+    "person_for",
+    "take_over",
+]
 
 TEXT_LIMIT = 200
 
@@ -69,10 +79,36 @@ def is_allowed(connection: sa.Connection, platform: int, context: str, *, title:
     return bool(connection.execute(sa.select(CONTEXTS.c.is_allowed).where(is_it)).scalar_one())
 
 
-def contexts(connection: sa.Connection) -> list[Context]:
-    """The courses of platforms from which somebody came."""
-    rows = connection.execute(sa.select(CONTEXTS).order_by(CONTEXTS.c.id))
-    return [Context(row.id, row.platform, row.context, row.title, row.roster_address, row.is_allowed) for row in rows]
+def contexts(connection: sa.Connection, *, allowed: bool, find: str = "", most: int | None = None) -> list[Context]:
+    """
+    The courses of platforms from which somebody came, the newest first: those that are allowed, or those that are not.
+
+    Args:
+        find: A part of a title or an id, in upper or lower case; empty for all.
+        most: How many are returned; None for all.
+    """
+    rows = sa.select(CONTEXTS).where(_is_such(allowed, find)).order_by(CONTEXTS.c.id.desc()).limit(most)
+    return [
+        Context(row.id, row.platform, row.context, row.title, row.roster_address, row.is_allowed)
+        for row in connection.execute(rows)
+    ]
+
+
+def number_of_contexts(connection: sa.Connection, *, allowed: bool, find: str = "") -> int:
+    """How many courses `contexts` would return."""
+    counted = sa.select(sa.func.count()).select_from(CONTEXTS).where(_is_such(allowed, find))
+    return int(connection.execute(counted).scalar_one())
+
+
+def has_roster(connection: sa.Connection) -> bool:
+    """Whether the platform of an allowed course has said where its roster is."""
+    is_it = CONTEXTS.c.is_allowed.is_(True) & (CONTEXTS.c.roster_address != "")
+    return connection.execute(sa.select(CONTEXTS.c.id).where(is_it).limit(1)).one_or_none() is not None
+
+
+def _is_such(allowed: bool, find: str) -> sa.ColumnElement[bool]:
+    named = (column.icontains(find, autoescape=True) for column in (CONTEXTS.c.title, CONTEXTS.c.context))
+    return sa.and_(CONTEXTS.c.is_allowed.is_(allowed), *([sa.or_(*named)] if find else []))
 
 
 def allow_context(connection: sa.Connection, number: int, allowed: bool, *, by: str, now: dt.datetime) -> bool:

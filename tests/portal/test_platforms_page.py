@@ -13,6 +13,7 @@ from grader.portal.lti.outbox import Offer, State, offer
 from grader.portal.lti.platforms import add_platform
 from grader.portal.lti.tables import SCORES
 from grader.portal.platforms import open_tool
+from grader.portal.tables import CONTEXTS
 from tests.portal.lti.running import add_column
 from tests.portal.server import form_secret
 from tests.served_portal import served_portal
@@ -97,3 +98,44 @@ def states(page: str) -> list[tuple[str, str]]:
     """Each deployment with its state, without the moment."""
     found = re.findall(r'data-label="Deployment">(.*?)</td>\s*<td data-label="State"[^>]*>(.*?)</td>', page, re.DOTALL)
     return [(name, state.partition(" since")[0]) for name, state in found]
+
+
+def courses(page: str) -> list[str]:
+    """The courses that the page shows, in their order."""
+    table = html.unescape(page).partition('aria-label="Courses"')[2].partition("</table>")[0]
+    return re.findall(r'<th scope="row">(.*?)</th>', table)
+
+
+def test_of_many_courses_the_newest_are_shown(tmp_path: Path) -> None:
+    """Those that wait stand first, take no room from those that are allowed, and are found by their names."""
+    values = [
+        {
+            "platform": 1,
+            "context": f"c{n}",
+            "title": f"Course {n:04} (50_%)" if n else "",
+            "roster_address": "https://lms.example/roster" if n == 1 else "",
+            "is_allowed": 0 < n <= 60,
+        }
+        for n in range(1060)
+    ]
+    with served_portal(tmp_path / "course", grades=False) as served, served.signed_in("max") as browser:
+        nothing = browser.get("/platforms").text
+        with served.portal.begin() as connection:
+            connection.execute(sa.insert(CONTEXTS), values)
+        page = browser.get("/platforms").text
+        one = browser.get("/platforms", params={"find": " course 0777"}).text
+        signs = [browser.get("/platforms", params={"find": text}).text for text in ("0_%", "e%0", "Cours_")]
+        none = browser.get("/platforms", params={"find": "<b>\0%"}).text
+        untitled = browser.get("/platforms", params={"find": "C0"}).text
+
+    assert courses(page) == [f"Course {n:04} (50_%)" for n in (*range(1059, 1009, -1), *range(60, 10, -1))]
+    assert "… and 960 more: find them by their names." in page
+    assert len(page) < 200_000
+    assert "Add everybody of the allowed courses" in page, "one that is not shown has a roster"
+    assert courses(one) == ["Course 0777 (50_%)"]
+    assert [len(courses(text)) for text in signs] == [100, 0, 0]
+    assert courses(none) == []
+    assert "No course is called so." in none
+    assert "<b>" not in none
+    assert courses(untitled) == ["c0"]
+    assert 'name="find"' not in nothing

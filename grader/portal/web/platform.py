@@ -25,7 +25,17 @@ from grader.portal.lti.refusals import PlatformFailure
 from grader.portal.lti.roster import read_roster
 from grader.portal.lti.routes import lti_routes
 from grader.portal.lti.tool import Tool
-from grader.portal.members import Vouched, allow_context, contexts, is_allowed, person_for, take_over
+from grader.portal.members import (
+    Context,
+    Vouched,
+    allow_context,
+    contexts,
+    has_roster,
+    is_allowed,
+    number_of_contexts,
+    person_for,
+    take_over,
+)
 from grader.portal.passback import connect_column
 from grader.portal.people import Person
 from grader.portal.served import Served
@@ -36,7 +46,7 @@ from grader.portal.web.visit import Site, Visit, set_session, visit_of
 
 __all__ = ["platform_routes"]
 
-MOST_SHOWN = 500
+MOST_SHOWN, MOST_COURSES, LONGEST_FIND = 500, 50, 200
 SHOWN = (
     (State.CONFLICT, State.REFUSED),
     (State.WAITING, State.SENDING),
@@ -161,7 +171,8 @@ class _Pages:
         with visit.portal.begin() as connection:
             joined = sa.select(COLUMNS, PEOPLE.c.student, PEOPLE.c.name).join(PEOPLE, PEOPLE.c.id == COLUMNS.c.person)
             owners = {(row.item, row.subject): row for row in connection.execute(joined)}
-            courses = contexts(connection)
+            courses, hidden = _courses(connection, find := _find(visit))
+            can_read = has_roster(connection)
         connected = platforms(self._tool)
         titles = {each.number: each.title for each in connected}
         shown = [each for states in SHOWN for each in entries(self._tool, states, most=MOST_SHOWN)]
@@ -173,6 +184,9 @@ class _Pages:
             naming=NAMING,
             scores=scores,
             courses=courses,
+            hidden=hidden,
+            find=find,
+            can_read=can_read,
             titles=titles,
             states=State,
         )
@@ -201,7 +215,7 @@ class _Pages:
 
     def _roster(self, visit: Visit) -> Response:
         with visit.portal.begin() as connection:
-            rosters = [each for each in contexts(connection) if each.is_allowed and each.roster_address]
+            rosters = [each for each in contexts(connection, allowed=True) if each.roster_address]
         try:
             members = [
                 (row.platform, member)
@@ -225,6 +239,24 @@ class _Pages:
             with visit.portal.begin() as connection:
                 take_over(connection, everybody[start : start + AT_ONCE], by=visit.staff.student, now=visit.now)
         return RedirectResponse("/roster", 303)
+
+
+def _find(visit: Visit) -> str:
+    """What somebody looks for among the courses, as far as it can be found."""
+    text = visit.request.query_params.get("find", "")[:LONGEST_FIND]
+    return "".join(character for character in text if character.isprintable()).strip()
+
+
+def _courses(connection: sa.Connection, find: str) -> tuple[list[Context], int]:
+    """
+    The courses to show, and how many more there are.
+
+    Those that somebody may have to allow come first. Anybody on a platform can make there be more of them, so they take
+    no room from those that are allowed.
+    """
+    kinds = (False, True)
+    shown = [each for kind in kinds for each in contexts(connection, allowed=kind, find=find, most=MOST_COURSES)]
+    return shown, sum(number_of_contexts(connection, allowed=kind, find=find) for kind in kinds) - len(shown)
 
 
 def _number(form: FormData) -> int:

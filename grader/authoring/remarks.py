@@ -20,6 +20,8 @@ __all__ = ["about_calls", "about_data", "about_marks", "about_variables", "array
 
 _MAGIC = re.compile(r"^[ \t]*[%!?].*", re.MULTILINE)
 _MOST_FILES = 8
+_IN_WORDS = re.compile(r"^\W*YOUR ANSWER(?: HERE)?\W*$", re.MULTILINE)
+"""What nbgrader writes into a cell of text that students answer in."""
 _DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 _KINDS = {"np": "numpy", "numpy": "numpy", "torch": "torch", "F": "torch", "nn": "torch"}
 
@@ -89,11 +91,17 @@ def about_calls(cells: Sequence[NotebookNode]) -> list[str]:
 
 
 def about_marks(texts: Sequence[str]) -> list[str]:
-    """What to do about texts that tell students of marks which are no longer there."""
-    return [
+    """What to do about texts that tell students of marks which are no longer there, or ask for an answer in words."""
+    todos = [
         f"The text speaks of `{mark}`, which students no longer see: a blank raises NotImplementedError there."
-        for mark in dict.fromkeys(filter(None, map(says_marks, texts)))
+        for mark in dict.fromkeys(says_marks(_IN_WORDS.sub("", text)) for text in texts)
+        if mark
     ]
+    if any(_IN_WORDS.search(text) for text in texts):
+        todos.append(
+            "The text asks for an answer in words (`YOUR ANSWER HERE`). Students still see it; it is not graded."
+        )
+    return todos
 
 
 def _arrays_in(code: str) -> set[str]:
@@ -104,10 +112,30 @@ def _arrays_in(code: str) -> set[str]:
 def _read(node: ast.FunctionDef | ast.ClassDef, variables: set[str]) -> list[str]:
     parts = node.body if isinstance(node, ast.ClassDef) else [node]  # a method sees no variables of another one
     try:
-        names = dict.fromkeys(name for part in parts for name in free_names(ast.unparse(part)))
+        names = dict.fromkeys(name for part in parts for name in free_names(ast.unparse(_as_given(part))))
         return [name for name in names if name in variables]
     except RecursionError:
         return []
+
+
+def _as_given(part: ast.stmt) -> ast.stmt:
+    """A function whose blank is empty, without its `return dx, dw`: the missing solution defines these names."""
+    if not isinstance(part, ast.FunctionDef) or not any(_is_blank(inner) for inner in ast.walk(part)):
+        return part
+    body = [inner for inner in part.body if not _returns_names(inner)]
+    given = ast.FunctionDef(**dict(ast.iter_fields(part)) | {"body": body})
+    return ast.copy_location(given, part)
+
+
+def _is_blank(inner: ast.AST) -> bool:
+    return isinstance(inner, ast.Raise) and inner.exc is not None and "NotImplementedError" in ast.unparse(inner.exc)
+
+
+def _returns_names(inner: ast.stmt) -> bool:
+    if not isinstance(inner, ast.Return):
+        return False
+    parts = inner.value.elts if isinstance(inner.value, ast.Tuple) else [inner.value]
+    return all(isinstance(part, ast.Name) for part in parts)
 
 
 def _holds_region(node: ast.stmt, cell: NotebookNode) -> bool:

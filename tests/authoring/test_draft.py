@@ -412,6 +412,33 @@ def test_marks_that_a_text_speaks_of(text: str, mark: str) -> None:
     assert says_marks(text) == mark
 
 
+def test_what_a_missing_solution_defines_is_no_variable_of_another_cell() -> None:
+    """A test below has the results in variables of the same names; what the code reads otherwise is listed as ever."""
+    cells = [
+        CODE("def f(dout):\n    # YOUR CODE HERE\n    raise NotImplementedError()\n    return dx, dw"),
+        CODE("def g(dout):\n    # YOUR CODE HERE\n    raise NotImplementedError()\n    return db @ wxh"),
+        CODE("wxh = 3\ndx, dw = f(1)\ndb = g(1)"),
+    ]
+
+    _, todos = draft_from(nbformat.v4.new_notebook(cells=cells), "mine", hidden_seed=1)
+
+    said = [todo.split(":")[0] for todo in todos if " reads " in todo]
+    assert said == ["`g` reads `db`, `wxh` of other cells"]
+
+
+def test_a_question_that_is_answered_in_words() -> None:
+    """Its mark stays where it is, in the text; a text that speaks of marks in the code is listed as ever."""
+    cells = [TEXT("**Question.** Why?\n\nYOUR ANSWER HERE"), TEXT("Write where it says `# YOUR CODE HERE`.")]
+
+    _, todos = draft_from(nbformat.v4.new_notebook(cells=cells), "mine", hidden_seed=1)
+
+    said = [todo for todo in todos if todo.startswith("The text ")]
+    assert said[0].startswith("The text speaks of `YOUR CODE HERE`, which students no longer see")
+    assert said[1:] == [
+        "The text asks for an answer in words (`YOUR ANSWER HERE`). Students still see it; it is not graded."
+    ]
+
+
 def test_classes_and_calls_of_other_exercises_are_listed() -> None:
     """A class reads variables, too; and what is given, or is in the same exercise, costs nobody's points."""
     region = "    ### BEGIN SOLUTION\n    {}\n    ### END SOLUTION\n"

@@ -85,6 +85,11 @@ class Attempt:
         """Whether it has a score."""
         return self.status == "graded" and self.score is not None
 
+    @property
+    def is_used(self) -> bool:
+        """Whether it is one of the attempts that the student has."""
+        return self.status not in (FAULT, UNREADABLE)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Refusal:
@@ -152,7 +157,7 @@ def why_not(
         return "This assignment is not open yet."
     if closes is not None and now > closes:
         return "This assignment is closed."
-    counted = [attempt for attempt in earlier if attempt.status not in (FAULT, UNREADABLE)]
+    counted = [attempt for attempt in earlier if attempt.is_used]
     if offer.attempts and len(counted) >= offer.attempts + extension.attempts:
         return f"All {offer.attempts + extension.attempts} attempts have been used."
     wait = dt.timedelta(minutes=offer.cool_down_minutes)

@@ -196,7 +196,7 @@ def test_the_class(prof: Browser) -> None:
     assert [name for name, _ in rows] == ["=Cleo", "Ada Lovelace", "Ben", "Dan", "Eve"]
     assert "8 of 10" not in rows[1][1]  # 20 percent of 8 points are lost by two days
     assert "6.4 of 10" in rows[1][1]
-    assert "late by 1 day" in rows[1][1]
+    assert re.search(r"late by 1 day \d+ hours?<", rows[1][1])  # not "1 day", which would cost 10 percent
     assert [rows[3][1].count("✓"), rows[1][1].count("✗"), rows[4][1].count("no result")] == [7, 1, 7]
 
 
@@ -231,7 +231,7 @@ def test_an_adjustment_executes_nothing(portal: Portal, prof: Browser, ben: http
     report = ben.get("/attempts/3/report.json").json()
     assert (report["score"], report["adjustments"][0]["comment"]) == (9.5, "<b>Nearly</b>")
     assert "1.5 of 2 points were given by hand." in ben.get("/attempts/3").text
-    assert "<strong>7.6</strong> of 10 (9.5 before the deduction for 1 day)" in prof.text(page)
+    assert "<strong>7.6</strong> of 10 (9.5 before the deduction: late by 1 day 7 hours)" in prof.text(page)
     assert "<b>Nearly" not in prof.client.get(page).text
     number = re.search(r'name="number" value="(\d+)"', prof.text(page))
     assert number is not None

@@ -92,9 +92,11 @@ def test_pages_say_when_results_are_shown(portal: Portal, ada: httpx.Client) -> 
 def test_the_notebook_of_another_assignment(portal: Portal, other: str, said: str) -> None:
     """Where it belongs is said once, and it uses no attempt."""
     with contextlib.closing(portal.signed_in("ben")) as ben:
+        used = [attempts_used(ben, page) for page in ("/", PAGE)]
         path = portal.hand_in(ben, blank(other)).headers["location"]
         text = wait_until_done(ben, path)
 
+        assert [attempts_used(ben, page) for page in ("/", PAGE)] == used
         assert f"This is the notebook of {said}" in text
         assert text.count("notebook of") == text.count("It used no attempt.") == 1
         assert "grad_w1" not in text
@@ -102,6 +104,15 @@ def test_the_notebook_of_another_assignment(portal: Portal, other: str, said: st
         assert "not of &#39;two_layer_mse&#39;" in ben.get(f"{path}/report.html").text
         assert ben.get(f"{path}/report.json").json()["notebook"]["of_assignment"] == other
         assert portal.hand_in(ben, notebook("", mark=other)).status_code == 303
+
+
+def attempts_used(student: httpx.Client, page: str) -> str:
+    """What a page says of the attempts at `two_layer_mse`."""
+    found = re.search(
+        r'(?:Attempts</dt><dd>|two_layer_mse".*?<td data-label="Attempts">)(\d+)', student.get(page).text, re.DOTALL
+    )
+    assert found is not None
+    return found[1]
 
 
 def test_assignments_come_by_due_date(ada: httpx.Client) -> None:

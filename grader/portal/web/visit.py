@@ -158,7 +158,7 @@ def set_session(response: Response, site: Site, secret: str, session: Session, n
 @functools.cache
 def _templates() -> jinja2.Environment:
     templates = open_templates(TEMPLATES).overlay()
-    templates.filters |= {"points": _points, "moment": _moment, "iso": dt.datetime.isoformat, "ago": _duration}
+    templates.filters |= {"points": _points, "moment": _moment, "iso": dt.datetime.isoformat, "lateness": _lateness}
     return templates
 
 
@@ -184,3 +184,16 @@ def _duration(duration: dt.timedelta) -> str:
             number = seconds // size
             return f"{number} {unit}" + ("s" if number != 1 else "")
     return f"{seconds} s"
+
+
+def _lateness(late: dt.timedelta) -> str:
+    """
+    By how much something is late: from a day on with the hours, because each day that has begun costs points.
+
+    >>> _lateness(dt.timedelta(hours=26, minutes=10))
+    '1 day 3 hours'
+    """
+    if late < dt.timedelta(days=1):
+        return _duration(late)
+    days, hours = divmod(-(-late // dt.timedelta(hours=1)), 24)
+    return " ".join(_duration(part) for part in (dt.timedelta(days=days), dt.timedelta(hours=hours)) if part)

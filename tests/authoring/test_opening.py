@@ -80,12 +80,15 @@ def test_without_the_grader_the_exercises_can_be_done(python: Path, tmp_path: Pa
     """Nothing raises, and each sentence says what is missing. The cell tries again if it runs again."""
     notebook = released(filled=True)
     notebook.cells.append(next(cell for cell in notebook.cells if cell.cell_type == "code"))
+    handing_in = 'check.portal("https://grader.school.example")\ncheck.submit()\ncheck.submit_button()'
+    notebook.cells.append(nbformat.v4.new_code_cell(handing_in))
 
     shown = run(python, notebook, tmp_path)
 
     assert "RAISED" not in shown
     assert shown.count("this notebook does not say where to get it. Ask your instructor.") == 2
     assert shown.count("Nothing was checked: the grader is not installed here.") == 2
+    assert shown.count("Nothing was handed in: the grader is not installed here.") == 3
     assert "MNIST could not be downloaded: instead of digits, you get noise in the same shapes." in shown
 
 

@@ -273,7 +273,9 @@ def _message(exercise: Exercise, case: CaseResult, call: Returned, reply: Reply,
     if outcome is Outcome.WRONG_TYPE:
         return wrong_type(exercise, call)
     if outcome is Outcome.WRONG_DTYPE:
-        return f"{name} returned a tensor of dtype {case.dtype}; the gradient should be {case.expected_dtype}."
+        what = "an array" if exercise.arrays == "numpy" else "a tensor"
+        which = f" for {case.part}" if case.part else ""
+        return f"{name} returned {what} of dtype {case.dtype}{which}; the gradient should be {case.expected_dtype}."
     if outcome is Outcome.WRONG_SHAPE:
         return _wrong_shape(exercise, case, where)
     if outcome is Outcome.MISMATCH:

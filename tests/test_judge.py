@@ -286,7 +286,7 @@ def test_the_sentence_says_how_the_process_ended(detail: str) -> None:
         (
             (ONE_WRONG, EXPECTED_BIAS.long()),
             Outcome.WRONG_DTYPE,
-            "grad_layer returned a tensor of dtype int64; the gradient should be float32.",
+            "grad_layer returned a tensor of dtype int64 for db; the gradient should be float32.",
             "b",
         ),
     ],

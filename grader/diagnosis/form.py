@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 
-from grader.compare import same_but_for_ones
+from grader.compare import ACCEPTED_NAMES, same_but_for_ones
 from grader.diagnosis.evidence import Evidence, Explanation
 from grader.model import Outcome
 
@@ -62,12 +62,15 @@ def wrong_dtype(evidence: Evidence) -> Iterator[Explanation]:
     """The function returned tensors of a dtype that a gradient cannot have."""
     if evidence.outcome is not Outcome.WRONG_DTYPE:
         return
-    dtypes = [dtype for call in evidence.returned for dtype in call.dtypes]
+    number = len(evidence.exercise.parts)
+    found = [evidence.own(call.dtypes) if len(call.dtypes) == number else call.dtypes for call in evidence.returned]
+    dtypes = [dtype for call in found for dtype in call if dtype not in ACCEPTED_NAMES]
+    what = "an array" if evidence.exercise.arrays == "numpy" else "a tensor"
     coarse = next((dtype for dtype in dtypes if dtype in ("float16", "bfloat16")), None)
     if coarse:
-        yield Explanation(id="low_precision", message=evidence.say("low_precision_dtype", dtype=coarse))
+        yield Explanation(id="low_precision", message=evidence.say("low_precision_dtype", what=what, dtype=coarse))
     elif dtypes:
-        yield Explanation(id="wrong_dtype", message=evidence.say("wrong_dtype", dtype=dtypes[0]))
+        yield Explanation(id="wrong_dtype", message=evidence.say("wrong_dtype", what=what, dtype=dtypes[0]))
 
 
 def right_numbers_in_another_shape(evidence: Evidence) -> Iterator[Explanation]:

@@ -8,13 +8,14 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from grader.assignment.load import Assignment
+from grader.assignment.load import Assignment, load_assignment
 from grader.compare import compare
 from grader.diagnosis.diagnose import diagnose
 from grader.execution.calls import Returned
 from grader.model import CallError, Outcome
 from grader.notebook.scope import Scope
 from grader.reference.cases import Case, build_cases
+from tests.conftest import ROOT
 
 Function = Callable[..., torch.Tensor]
 
@@ -329,3 +330,22 @@ def test_a_function_that_raises_is_not_told_what_it_does_not_use(assignment: Ass
 
     assert first_id(assignment, "grad_w1", fails, scope) is None
     assert first_id(assignment, "grad_w1", lambda x, dz1: x.T @ (dz1 * 0 + 1), scope) is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "dtypes", "said"),
+    [
+        ("linear_backward", ("float32", "int64"), "linear_backward returned a tensor of dtype int64."),
+        ("softmax_loss", ("float32", "float32", "bool"), "softmax_loss returned an array of dtype bool."),
+    ],
+)
+def test_the_dtype_that_is_named_is_the_wrong_one(name: str, dtypes: tuple[str, ...], said: str) -> None:
+    """Of several tensors, the first may be right. In numpy, they are called arrays."""
+    assignment = load_assignment(ROOT / "docs" / "examples" / "forms.md")
+    exercise = next(e for e in assignment.exercises if e.name == name)
+    case = build_cases(assignment)[name][0]
+    returned = [Returned(case=case, argument_dtype=case.dtype, outcome=Outcome.WRONG_DTYPE, dtypes=dtypes)]
+
+    diagnoses = diagnose(assignment, exercise, Outcome.WRONG_DTYPE, returned, Scope())
+
+    assert [diagnosis.message for diagnosis in diagnoses] == [said]

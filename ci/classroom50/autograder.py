@@ -150,11 +150,11 @@ def grade(checkout: Path, scratch: Path, deadline: float) -> Graded:
 def summary_of(report: dict[str, Any], statuses: list[str], problem: str) -> str:
     """The verdict in one line, or why there is none."""
     if "error" in statuses:
-        return f"{statuses.count('error')} of {len(statuses)} gradients could not be graded. This costs no points."
+        return f"{statuses.count('error')} of {len(statuses)} exercises could not be graded. This costs no points."
     if problem:
         return problem
     points = f"{report['score']:g} of {report['max_score']:g} points: " if report["max_score"] else ""
-    return f"{points}{statuses.count('pass')} of {len(statuses)} gradients are right."
+    return f"{points}{statuses.count('pass')} of {len(statuses)} exercises are right."
 
 
 def failed(why: str) -> Graded:

@@ -41,7 +41,7 @@ def render_gradescope(report: Harmless, *, shown: Harmless | None = None) -> str
     if report.is_undecided:
         tests.append(_for_instructor("\n".join(words.notes(report)) or "The report does not say why."))
     verdicts = [finding.passed for finding in report.findings]
-    summary = f"{verdicts.count(True)} of {len(verdicts)} gradients are right."
+    summary = f"{verdicts.count(True)} of {len(verdicts)} exercises are right."
     if report.problem:
         summary = words.problem(report)
     elif report.is_undecided and all(verdict is None for verdict in verdicts):

@@ -47,7 +47,7 @@ def _section(report: Harmless) -> str:
     if report.is_undecided:
         lines += ["**Not everything could be graded. That is not the student's fault, and costs no points.**", ""]
     lines += [_plain(words.by_hand(report.total)), ""] if report.total else []
-    lines += ["| | gradient | points | |", "| --- | --- | ---: | --- |"]
+    lines += ["| | exercise | points | |", "| --- | --- | ---: | --- |"]
     lines += [_row(finding, report) for finding in report.findings]
     hints = [line for finding in report.findings for line in _details(finding)]
     if hints:

@@ -125,7 +125,7 @@ def test_all_right(bundle: Path, checkout: Path, repository: Path, warm_grader: 
 
     assert (done.published.status, done.score) == ("success", (10, 10))
     assert [test["passed"] for test in done.published.result["tests"]] == [True] * 7
-    assert done.published.summary == "10 of 10 points: 7 of 7 gradients are right."
+    assert done.published.summary == "10 of 10 points: 7 of 7 exercises are right."
     assert done.annotations == [("notice", "two_layer_mse, two_layer_mse")]
     assert "10 of 10 points" in done.published.body
     assert not (checkout / "grader-reports").is_symlink()
@@ -148,7 +148,7 @@ def test_partly_right(bundle: Path, checkout: Path, repository: Path, warm_grade
     assert wrong["message"] == message
     assert "def grad_z1(" in (checkout / NOTEBOOK).read_text().split("\n")[int(properties["line"]) - 1]
     assert properties["file"] == NOTEBOOK
-    assert done.published.summary == "8 of 10 points: 6 of 7 gradients are right."
+    assert done.published.summary == "8 of 10 points: 6 of 7 exercises are right."
     assert "a hint</summary>" in done.published.body
 
 
@@ -177,7 +177,7 @@ def test_no_notebook(bundle: Path, checkout: Path, repository: Path, warm_grader
         "link": f"`{NOTEBOOK}` is a link, and links are not followed.",
         "folder": f"There is no notebook `{NOTEBOOK}` in this repository, but several others.",
         "several": f"There is no notebook `{NOTEBOOK}` in this repository, but several others.",
-    }.get(kind, "0 of 10 points: 0 of 7 gradients are right.")
+    }.get(kind, "0 of 10 points: 0 of 7 exercises are right.")
     assert (done.published.status, done.published.is_released, done.score) == ("failure", True, (0, 10))
     assert done.published.summary == says
     assert kind in ("cut", "another") or done.published.body.startswith(says)
@@ -209,7 +209,7 @@ def test_a_hostile_name(bundle: Path, checkout: Path, repository: Path, warm_gra
 
 BROKEN = {
     "no notebook beside it": "exit code 2",
-    "a network that fails": "7 of 7 gradients could not be graded",
+    "a network that fails": "7 of 7 exercises could not be graded",
     "a sandbox that there is not": "exit code 2",
     "endless": "The time was up",
     "no grader": "no grader is installed",

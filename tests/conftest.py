@@ -88,7 +88,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if ranks.get(item.path, len(ranks)) < len(SLOW):
             item.add_marker(pytest.mark.slow)
-        if item.get_closest_marker("xdist_group") is None:
+        if item.path.is_relative_to(ROOT) and item.get_closest_marker("xdist_group") is None:
             is_warm = "warm_grader" in getattr(item, "fixturenames", ())
             item.add_marker(pytest.mark.xdist_group("warm" if is_warm else str(item.path.relative_to(ROOT))))
 

@@ -11,7 +11,16 @@ from grader.diagnosis.mutants import TERMS_LEFT_OUT, Mutant
 from grader.notebook.written import Written, features_of
 from grader.trees import tree_of
 
-__all__ = ["as_written", "best_of", "is_left_out", "is_possible", "sums", "term_cancels"]
+__all__ = [
+    "as_written",
+    "best_of",
+    "brackets_are_in_no_sum",
+    "computes_more",
+    "is_left_out",
+    "is_possible",
+    "sums",
+    "term_cancels",
+]
 
 _TAKES_PARTS = (
     "first_row_for_all", "last_row_for_all", "first_part_for_all", "last_part_for_all", "only_first_row",
@@ -37,6 +46,9 @@ _PRODUCTS = (
 _TURNS = ("T", "t", "mT", "transpose", "permute", "swapaxes", "movedim", "unsqueeze")
 _DIVIDES = ("div", "div_", "true_divide", "reciprocal", "pow")
 _POWERS = ("pow", "sqrt", "rsqrt", "square")
+_DIAGONAL = ("eye", "diag", "diagflat", "diag_embed", "diagonal", "fill_diagonal_")
+_RAISED = ("Pow", *_POWERS)
+_MULTIPLIED = ("Mult", "Div", "mul", "mul_", "multiply", *_DIVIDES[:3], "divide")
 _BY_INDEX = ("one_hot", "scatter", "scatter_", "index_add_", "index_put_", "eye")
 _DECIDE = ("operand_to_mask", "operand_sign", "operand_abs", "operand_clamped", "result_abs", "result_clamped")
 """Edits that treat some numbers in another way than others."""
@@ -85,6 +97,10 @@ _NEEDS: dict[str, Callable[[Written], bool]] = {
     **dict.fromkeys(("short_range", "short_range_of_places"), lambda written: written.has_loop),
     "mask_selects": lambda written: written.takes_parts or written.decides,
     **dict.fromkeys(_DECIDE, lambda written: written.decides or "bool" in written.words or written.count("Invert") > 0),
+    "jacobian_transposed": _has(*_DIAGONAL),
+    "only_effect_on_others": lambda written: (
+        not written.words.isdisjoint(_DIAGONAL) or (written.has_loop and written.decides)
+    ),
     "operand_rounded": _has("round", "round_", "floor", "int", "long", "rint"),
     **{f"{function}_once_more": _has(function, "exp", *_OF_EXP) for function in ("sigmoid", "tanh", "softmax")},
     **dict.fromkeys(_TAKES_PARTS, lambda written: written.takes_parts or "flip" in written.words),
@@ -166,6 +182,18 @@ def _has_all_of(mutant: Mutant, written: Written) -> bool:
         return False
     has = set(written.words).union(written.operators)
     return not has.isdisjoint(_PRODUCTS) or not any(features[name] for name in _PRODUCTS)
+
+
+def brackets_are_in_no_sum(written: Written) -> bool:
+    """Whether each term of a sum is computed apart from it, and nothing is a power: no bracket can be lost there."""
+    return written.sums_are_apart and not _raises(written)
+
+
+def computes_more(written: Written, solution: Written) -> bool:
+    """Whether more powers, and also more products or quotients, are in the student's code than in the solution."""
+    return solution.is_known and all(
+        sum(map(written.count, words)) > sum(map(solution.count, words)) for words in (_RAISED, _MULTIPLIED)
+    )
 
 
 def _is_another_derivation(written: Written, solution: Written) -> bool:

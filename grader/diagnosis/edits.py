@@ -333,7 +333,9 @@ def _edits_of_method(node: ast.Call, function: ast.Attribute) -> Iterator[Altern
     if function.attr in ("reshape", "view") and len(node.args) in (3, 5):
         yield "reshaped_operand", filled_in_another_order(node, receiver), first_name(receiver)
         if len(node.args) == 5:
-            yield from (("short_range_of_places", each, "") for each in without_last_places(node))
+            yield from (("short_range_of_places", each, "") for each in without_last_places(node, receiver))
+    elif function.attr == "flatten" and [integer_in(argument) for argument in node.args] == [2]:
+        yield from (("short_range_of_places", each, "") for each in without_last_places(node, receiver))
     if function.attr in REDUCTIONS:
         yield from edits_of_reduction(node, function)
     elif function.attr in ALONG_AN_AXIS:

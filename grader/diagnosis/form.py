@@ -87,6 +87,7 @@ def right_numbers_in_another_shape(evidence: Evidence) -> Iterator[Explanation]:
         ("other_shape", "wrong_dimension", _refilled),
         ("not_repeated", "wrong_dimension", _expanded),
         ("not_summed", "not_summed", _summed),
+        ("parts_not_summed", "not_summed", _parts_summed),
         ("repeated", "broadcast_shape", _first_of_repeated),
     ):
         if _is_right_once(evidence, bring_back):
@@ -153,6 +154,18 @@ def _summed(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
         if kept == [size for size in expected.shape if size > 1]:
             return got.double().sum(chosen).reshape(expected.shape)
     return None
+
+
+def _parts_summed(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:
+    """The sum of parts that lie one beside the other along one dimension."""
+    if got.ndim != expected.ndim or got.numel() <= expected.numel():
+        return None
+    axes = [axis for axis in range(got.ndim) if got.shape[axis] != expected.shape[axis]]
+    if len(axes) != 1 or not expected.shape[axes[0]] or got.shape[axes[0]] % expected.shape[axes[0]]:
+        return None
+    axis = axes[0]
+    parts = got.double().reshape(*got.shape[:axis], -1, expected.shape[axis], *got.shape[axis + 1 :])
+    return parts.sum(axis)
 
 
 def _expanded(got: torch.Tensor, expected: torch.Tensor) -> torch.Tensor | None:

@@ -16,7 +16,7 @@ from grader.diagnosis.masks import has_another_slope
 from grader.diagnosis.projection import CaseOutput, different_numbers
 from grader.model import Outcome
 
-__all__ = ["extra_factor", "extra_term", "rearranged", "reordered", "swapped_outputs", "wrong_region"]
+__all__ = ["rearranged", "reordered", "same_places", "swapped_outputs", "wrong_region"]
 
 _MOST_DIMENSIONS = 4
 _FEWEST_NUMBERS = 3
@@ -29,8 +29,6 @@ _CLOSE = 1e-4
 _SMALLEST_IMAGE = 3
 _FEWEST_IN_A_RANGE = 8
 """Fewer numbers than this are in one range by chance."""
-_CLEARLY = 20
-"""How many times larger than what rounding explains a difference must be, to be compared with an argument."""
 
 _Change = Callable[[torch.Tensor], torch.Tensor]
 
@@ -145,6 +143,27 @@ def _equals(evidence: Evidence, number: int, expected: torch.Tensor, *, change: 
 
 
 # ------------------------------------------------------------------------------------------------------------- regions
+
+
+def same_places(evidence: Evidence) -> Iterator[Explanation]:
+    """What arrives is put into a few places, the same in every example, where the right answer has numbers anywhere."""
+    target = evidence.wrong_target
+    if not evidence.has_right_shapes or evidence.outputs[0].case.expected[target].ndim < 3:
+        return
+    left_out: torch.Tensor | None = None
+    for output in evidence.outputs:
+        got, right = output.tensors[target], output.case.expected[target]
+        empty = ~got.flatten(0, -3).any(0)
+        left_out = empty if left_out is None else left_out
+        should_be_zero = ~right.flatten(0, -3).any(0)
+        if not torch.equal(empty, left_out) or bool((should_be_zero & empty).any()):
+            return
+        arrives = right.sum((-2, -1))
+        if not bool(((got.double().sum((-2, -1)) - arrives).abs() <= _CLOSE * arrives.abs().max()).all()):
+            return
+    if left_out is not None and not bool(left_out.all()) and 2 * int(left_out.sum()) > left_out.numel():
+        count, places = left_out.numel() - int(left_out.sum()), left_out.numel()
+        yield Explanation(id="wrong_region", message=evidence.say("same_places", count=count, places=places))
 
 
 def wrong_region(evidence: Evidence) -> Iterator[Explanation]:
@@ -328,63 +347,3 @@ def _names_of(chosen: torch.Tensor, axis: int, ndim: int) -> list[str]:
     if count == 1:
         names.append(f"{one} {indices[0]}{where}")
     return sorted(names, key=lambda name: name.startswith("all ") != (2 * count > size))
-
-
-# --------------------------------------------------------------------------------------------------------- extra terms
-
-
-def extra_term(evidence: Evidence) -> Iterator[Explanation]:
-    """The answer is the right gradient and a multiple of an argument, which the student's code reads."""
-    target = evidence.wrong_target
-    for name in evidence.outputs[0].case.tensors:
-        if name in evidence.written.words and _differs_by(evidence, target, name):
-            yield Explanation(id="extra_term", message=evidence.say("extra_term", name=name))
-            return
-
-
-def extra_factor(evidence: Evidence) -> Iterator[Explanation]:
-    """The answer is the right gradient, multiplied entry by entry with an argument, which the student's code reads."""
-    target = evidence.wrong_target
-    for name in evidence.outputs[0].case.tensors:
-        if name in evidence.written.words and all(_is_multiplied(output, target, name) for output in evidence.outputs):
-            yield Explanation(id="other_operation", message=evidence.say("extra_factor", name=name))
-            return
-
-
-def _is_multiplied(output: CaseOutput, target: int, name: str) -> bool:
-    right, argument = output.case.expected[target], output.case.tensors[name]
-    if not argument.is_floating_point() or different_numbers(argument) < _FEWEST_NUMBERS or right.numel() < 2:
-        return False
-    try:
-        product = right * argument.double()
-    except RuntimeError:
-        return False
-    is_right = product.shape == output.tensors[target].shape and bool(product.any())
-    return is_right and output.equals(product, target=target)
-
-
-def _differs_by(evidence: Evidence, target: int, name: str) -> bool:
-    """Whether an answer and the right one differ by an argument times a number: the same one, or that over N."""
-    factors = []
-    for output in evidence.outputs:
-        got, right, argument = output.tensors[target].double(), output.case.expected[target], output.case.tensors[name]
-        if argument.numel() == 1 and right.numel() > 1:
-            argument = argument.reshape([1] * right.ndim).expand(right.shape)
-            differs = different_numbers(right) >= _FEWEST_NUMBERS
-        else:
-            differs = different_numbers(argument) >= _FEWEST_NUMBERS
-        if not got.shape == right.shape == argument.shape or not argument.is_floating_point():
-            return False
-        argument, rest = argument.double(), got - right
-        compared = output.case.compare(output.tensors[target], target=target, argument_dtype=output.argument_dtype)
-        largest, tolerance = float(rest.abs().max()), compared.tolerance or 0.0
-        factor = float((rest * argument).sum()) / max(float((argument * argument).sum()), 1e-30)
-        if largest < _CLEARLY * tolerance or not differs:
-            return False
-        if not bool(((rest - factor * argument).abs() <= tolerance + _CLOSE * largest).all()):
-            return False
-        factors.append((factor, output.case.rows))
-    (first, rows), *others = factors
-    return all(math.isclose(factor, first, rel_tol=1e-3) for factor, _ in others) or all(
-        math.isclose(factor * count, first * rows, rel_tol=1e-3) for factor, count in others
-    )

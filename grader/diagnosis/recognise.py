@@ -16,7 +16,16 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 import torch
 
 from grader.diagnosis.bank import bank, evaluate
-from grader.diagnosis.choice import as_written, best_of, is_left_out, is_possible, sums, term_cancels
+from grader.diagnosis.choice import (
+    as_written,
+    best_of,
+    brackets_are_in_no_sum,
+    computes_more,
+    is_left_out,
+    is_possible,
+    sums,
+    term_cancels,
+)
 from grader.diagnosis.context import (
     changes_outside,
     explain_reads,
@@ -32,6 +41,7 @@ from grader.diagnosis.context import (
     unused_argument,
 )
 from grader.diagnosis.evidence import Evidence, Explanation, called, target_of
+from grader.diagnosis.extras import extra_factor, extra_term, extra_term_from_outside
 from grader.diagnosis.factors import Factor, name_factor
 from grader.diagnosis.form import (
     broadcast_shape,
@@ -43,7 +53,7 @@ from grader.diagnosis.form import (
 )
 from grader.diagnosis.masks import another_slope, other_mask
 from grader.diagnosis.mutants import EDITS, Mutant, as_mutant
-from grader.diagnosis.places import extra_factor, extra_term, rearranged, reordered, swapped_outputs, wrong_region
+from grader.diagnosis.places import rearranged, reordered, same_places, swapped_outputs, wrong_region
 from grader.diagnosis.precision import arguments_rounded, low_precision, nearly_right, rounded
 from grader.diagnosis.projection import agrees, fits, is_uniform, ratio
 from grader.diagnosis.rows import some_rows
@@ -78,10 +88,10 @@ def recognise(evidence: Evidence, *, together: bool = False) -> tuple[Explanatio
         recognisers = (
             _named_misconception, not_finite, _mask_of_everything, wrong_dtype, swapped_outputs,
             _along_another_dimension, right_numbers_in_another_shape, _constant_factor, rearranged, _one_mistake,
-            changes_outside, reads_network_global, keeps_state, ignores_upstream, arguments_rounded,
-            low_precision, rounded, rescaled, some_rows, extra_term, extra_factor, nearly_right, reordered,
-            another_slope, _mistake_and_factor, wrong_region, _region_and_factor, other_mask, set_in_loop,
-            redefined_helper, lost_in_loop, _two_mistakes, broadcast_shape, reads_global, unused_argument,
+            changes_outside, extra_term_from_outside, reads_network_global, keeps_state, ignores_upstream,
+            arguments_rounded, low_precision, rounded, rescaled, some_rows, extra_term, extra_factor, nearly_right,
+            same_places, reordered, another_slope, _mistake_and_factor, wrong_region, _region_and_factor, other_mask,
+            set_in_loop, redefined_helper, lost_in_loop, _two_mistakes, broadcast_shape, reads_global, unused_argument,
         )  # fmt: skip
     else:
         recognisers = (
@@ -359,6 +369,10 @@ def _explain_edit(evidence: Evidence, mutant: Mutant, number: int = 0) -> Explan
         edit = EDITS["drop_sum"]
     if edit.name == "operand_sign" and mutant.operands[number] in evidence.exercise.targets:
         return Explanation(id="other_loss", message=evidence.say("sign_of_target"))
+    if edit.name == "other_power" and computes_more(evidence.written, evidence.solution):
+        return Explanation(id="other_operation", message=evidence.say("power_or_factor"))
+    if edit.name in ("other_brackets", "factor_of_all") and brackets_are_in_no_sum(evidence.written):
+        return Explanation(id="other_operation", message=evidence.say("factor_of_other_terms"))
     part = evidence.parts[evidence.wrong_target] if len(evidence.exercise.parts) > 1 else ""
     written = as_written(edit.name, evidence.written, part)
     if written is not None:

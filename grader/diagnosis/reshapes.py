@@ -34,7 +34,12 @@ def filled_in_another_order(node: ast.Call, receiver: ast.expr) -> ast.expr:
     return ast.Call(ast.Attribute(filled_by_columns, "permute", ast.Load()), [number(axis) for axis in order], [])
 
 
-def without_last_places(node: ast.Call) -> Iterator[ast.expr]:
-    """`t.reshape(n, a, b, c, d)` without the last, or the first, of `a` and of `b`: of loops a step too short."""
-    for kept, around in (("[:, :-1, :-1]", "0, 1, 0, 1"), ("[:, 1:, 1:]", "1, 0, 1, 0")):
-        yield parsed(f"torch.nn.functional.pad((L){kept}, (0, 0, 0, 0, {around}))", L=node)
+def without_last_places(node: ast.Call, receiver: ast.expr) -> Iterator[ast.expr]:
+    """`t.reshape(n, a, b, c, d)` or `t.flatten(2)` without the last, or the first, of `a`, of `b`, or of both."""
+    for start, side in ((":-1", "0, 1"), ("1:", "1, 0")):
+        for rows, columns in ((start, start), (start, ":"), (":", start)):
+            around = ", ".join("0, 0" if kept == ":" else side for kept in (columns, rows))
+            if len(node.args) == 1:
+                yield parsed(f"torch.nn.functional.pad((X)[..., {rows}, {columns}], ({around})).flatten(2)", X=receiver)
+            else:
+                yield parsed(f"torch.nn.functional.pad((L)[:, {rows}, {columns}], (0, 0, 0, 0, {around}))", L=node)

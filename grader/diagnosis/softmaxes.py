@@ -25,7 +25,8 @@ def edits_of_softmax(node: ast.Call, function: ast.Attribute, *, is_method: bool
         yield "softmax_of_everything", over_all, first_name(of)
     if function.attr == "softmax":
         yield "sigmoid_for_softmax", parsed("(X).sigmoid()", X=of), first_name(of)
-        yield "softmax_not_normalised", parsed("(X).exp()", X=of), first_name(of)
+        for exponentials in ("(X).exp()", "((X) - (X).amax(-1, keepdim=True)).exp()"):
+            yield "softmax_not_normalised", parsed(exponentials, X=of), first_name(of)
         yield "log_for_softmax", parsed("(X).log_softmax(-1)", X=of), first_name(of)
 
 
@@ -39,6 +40,10 @@ def edits_of_softmax_slope(node: ast.BinOp) -> Iterator[Alternative]:
             if _is_sum_of(total, left):
                 slope = parsed("(P) * ((D) - (T))", P=output, D=left, T=_sum_like(total, output, left))
                 yield "softmax_for_its_logarithm", slope, first_name(output)
+                without = parsed("(P) * ((D) - (T))", P=output, D=left, T=total)
+                yield "only_effect_on_others", without, first_name(output)
+                turned = parsed("(D) - (T)", D=left, T=_sum_like(total, output, left))
+                yield "jacobian_transposed", turned, first_name(output)
     if isinstance(node.op, ast.Mult) and isinstance(right, ast.BinOp) and isinstance(right.op, ast.Sub):
         total = right.right
         if isinstance(total, ast.Call) and isinstance(total.func, ast.Attribute) and total.func.attr == "sum":
@@ -48,6 +53,8 @@ def edits_of_softmax_slope(node: ast.BinOp) -> Iterator[Alternative]:
                 plain = ast.Call(ast.Attribute(right.left, "sum", ast.Load()), total.args, total.keywords)
                 slope = parsed("(D) - (P) * (T)", P=left, D=right.left, T=plain)
                 yield "softmax_for_its_logarithm", slope, first_name(left)
+                without = parsed("(P) * ((D) * (P) - (T))", P=left, D=right.left, T=total)
+                yield "only_effect_on_others", without, first_name(left)
 
 
 def _is_sum_of(total: ast.expr, of: ast.expr) -> bool:

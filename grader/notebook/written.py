@@ -84,6 +84,7 @@ class Written:
         changed_outside: The variables outside of the function that it changes, and also uses for something else.
         set_in_loop: The variables whose entries are set in a loop, and never added to there.
         lost_in_loop: The variables that are set anew in each step of a loop, and read after it only.
+        sums_are_apart: Whether things are added or subtracted, and no product or quotient stands in such a sum itself.
         features: How often each operation, name and number stands in the code.
     """
 
@@ -99,6 +100,7 @@ class Written:
     changed_outside: tuple[str, ...] = ()
     set_in_loop: tuple[str, ...] = ()
     lost_in_loop: tuple[str, ...] = ()
+    sums_are_apart: bool = False
     features: tuple[tuple[str, int], ...] = ()
 
     def __post_init__(self) -> None:
@@ -194,6 +196,7 @@ def written_in(node: ast.stmt | ast.Module) -> Written:
         lost_in_loop=_short(lost_in_loop),
         changed_outside=_short(changed_outside(node, nodes)) if isinstance(node, ast.FunctionDef) else (),
         set_in_loop=_short(dict.fromkeys(set_in_loop(nodes))),
+        sums_are_apart=_sums_are_apart(nodes),
         features=tuple(Counter(_features(nodes)).items()),
     )
 
@@ -234,6 +237,31 @@ def _adds_one(nodes: Sequence[ast.AST]) -> bool:
         and any(isinstance(side, ast.Constant) and side.value == 1 for side in (node.left, node.right))
         for node in nodes
     )
+
+
+def _sums_are_apart(nodes: Sequence[ast.AST]) -> bool:
+    """Whether the terms of each sum are computed before it, as in `a = r * d`, `b = x * m`, `a - b`."""
+    added = [node for node in nodes if isinstance(node, (ast.BinOp, ast.AugAssign)) and _adds(node)]
+    methods = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+    return (
+        bool(added)
+        and methods.isdisjoint(_ADDING)
+        and all(isinstance(node, ast.BinOp) and _is_plain(node.left) and _is_plain(node.right) for node in added)
+    )
+
+
+_ADDING = ("add", "add_", "sub", "sub_", "subtract", "rsub", "addcmul", "addcdiv")
+
+
+def _adds(node: ast.BinOp | ast.AugAssign) -> bool:
+    return isinstance(node.op, (ast.Add, ast.Sub))
+
+
+def _is_plain(term: ast.expr) -> bool:
+    """Whether a term is a variable or a number, or a sum of those."""
+    if isinstance(term, ast.BinOp):
+        return _adds(term) and _is_plain(term.left) and _is_plain(term.right)
+    return isinstance(term, (ast.Name, ast.Constant))
 
 
 def _words(nodes: Iterable[ast.AST]) -> Iterator[str]:

@@ -857,6 +857,99 @@ MISTAKES: dict[str, tuple[str, str, str | None]] = {
         "            block = (block == p[:, :, i:i+1, j:j+1]) * dp[:, :, i:i+1, j:j+1]\n    return dz",
         None,
     ),
+    "always to the first corner of a window": (
+        "convnet",
+        "def grad_z(dp, z, p):\n    dz = torch.zeros_like(z)\n    dz[:, :, ::2, ::2] = dp\n    return dz",
+        "wrong_region",
+    ),
+    "to the first corner, and something elsewhere": (
+        "convnet",
+        "def grad_z(dp, z, p):\n    dz = torch.full_like(z, 0.1)\n    dz[:, :, ::2, ::2] = dp\n    return dz",
+        "ignores_argument",
+    ),
+    "one of two loops too short": (
+        "convnet",
+        "def grad_w1(cols, dz):\n    c = cols.reshape(-1, 10, 10, 9)\n    total = 0\n    for i in range(10):\n"
+        "        for j in range(9):\n            total = total + c[:, i, j].T @ dz[:, :, i, j]\n    return total",
+        "off_by_one_size",
+    ),
+    "one of two loops over windows too short": (
+        "convnet",
+        "def grad_x(dcols):\n    d = dcols.reshape(-1, 10, 10, 3, 3)\n    dx = dcols.new_zeros(len(d), 12, 12)\n"
+        "    for i in range(1, 10):\n        for j in range(10):\n"
+        "            dx[:, i:i + 3, j:j + 3] += d[:, i, j]\n    return dx",
+        "off_by_one_size",
+    ),
+    "one of two loops two steps too short": (
+        "convnet",
+        "def grad_w1(cols, dz):\n    c = cols.reshape(-1, 10, 10, 9)\n    total = 0\n    for i in range(10):\n"
+        "        for j in range(8):\n            total = total + c[:, i, j].T @ dz[:, :, i, j]\n    return total",
+        None,
+    ),
+    "a Jacobian without its diagonal": (
+        "attention",
+        "def grad_s(da, a):\n    every = -a.unsqueeze(-1) * a.unsqueeze(-2)\n"
+        "    every.diagonal(dim1=-2, dim2=-1).zero_()\n    return (every @ da.unsqueeze(-1)).squeeze(-1)",
+        "missing_term",
+    ),
+    "a Jacobian with half of its diagonal": (
+        "attention",
+        "def grad_s(da, a):\n    every = torch.diag_embed(a) - a.unsqueeze(-1) * a.unsqueeze(-2)\n"
+        "    every.diagonal(dim1=-2, dim2=-1).mul_(0.5)\n    return (every @ da.unsqueeze(-1)).squeeze(-1)",
+        None,
+    ),
+    "a Jacobian that is not transposed": (
+        "softmax_cross_entropy",
+        "def grad_logits(logits, dlogp):\n    p = logits.softmax(1)\n"
+        "    every = torch.eye(10, dtype=p.dtype) - p[:, None, :]\n    return (every @ dlogp[:, :, None])[:, :, 0]",
+        "transposed",
+    ),
+    "the same numbers without a Jacobian": (
+        "softmax_cross_entropy",
+        "def grad_logits(logits, dlogp):\n    p = logits.softmax(1)\n"
+        "    return dlogp - (p * dlogp).sum(1, keepdim=True)",
+        None,
+    ),
+    "three gradients one beside the other": (
+        "attention",
+        "def grad_x(dq, dk, dv, wq, wk, wv):\n    return torch.cat([dq @ wq.T, dk @ wk.T, dv @ wv.T], -1)",
+        "not_summed",
+    ),
+    "three gradients one beside the other, one of them wrong": (
+        "attention",
+        "def grad_x(dq, dk, dv, wq, wk, wv):\n    return torch.cat([dq @ wq.T, dk @ wk.T, 3 * dv @ wv.T], -1)",
+        None,
+    ),
+    "exponentials of differences that are not divided": (
+        "convnet",
+        "def grad_logits(logits, y):\n    p = (logits - logits.amax(1, keepdim=True)).exp()\n"
+        "    p[torch.arange(len(y)), y] -= 1\n    return p / len(y)",
+        "missing_factor",
+    ),
+    "a wrong exponent": (
+        "batchnorm",
+        "def grad_var(dxhat, z, mean, var):\n    std = torch.sqrt(var + EPS)\n"
+        "    return -0.5 * (dxhat * (z - mean)).sum(0, keepdim=True) / std**2",
+        "wrong_slope",
+    ),
+    "divided once more, which could be a wrong exponent": (
+        "batchnorm",
+        "def grad_var(dxhat, z, mean, var):\n    rstd = (var + EPS).rsqrt()\n    xhat = (z - mean) * rstd\n"
+        "    return -0.5 * (dxhat * xhat).sum(0, keepdim=True) * rstd**3",
+        "other_operation",
+    ),
+    "a factor for one of two terms that are computed apart": (
+        "layernorm",
+        "def grad_centred(dxhat, xhat, rstd):\n    first = rstd * dxhat\n"
+        "    second = xhat * (dxhat * xhat).mean(1, keepdim=True)\n    return first - second",
+        "other_operation",
+    ),
+    "a bracket lost around two terms": (
+        "layernorm",
+        "def grad_centred(dxhat, xhat, rstd):\n    along = xhat * (dxhat * xhat).mean(1, keepdim=True)\n"
+        "    return rstd * dxhat - along",
+        "precedence",
+    ),
 }
 
 

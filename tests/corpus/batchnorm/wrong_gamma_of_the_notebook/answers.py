@@ -1,0 +1,3 @@
+# %%
+def grad_xhat(dout, scale):
+    return dout * gamma

@@ -1,0 +1,15 @@
+# %%
+def grad_z(dp, z, p):
+    dz = torch.zeros_like(z)
+    dz[:, :, ::2, ::2] = dp
+    return dz
+
+
+# %%
+def grad_w1(cols, dz):
+    c = cols.reshape(-1, 10, 10, 9)
+    total = torch.zeros(9, 8, dtype=dz.dtype)
+    for i in range(10):
+        for j in range(9):
+            total += c[:, i, j].T @ dz[:, :, i, j]
+    return total

@@ -258,10 +258,8 @@ def _adds(node: ast.BinOp | ast.AugAssign) -> bool:
 
 
 def _is_plain(term: ast.expr) -> bool:
-    """Whether a term is a variable or a number, or a sum of those."""
-    if isinstance(term, ast.BinOp):
-        return _adds(term) and _is_plain(term.left) and _is_plain(term.right)
-    return isinstance(term, (ast.Name, ast.Constant))
+    """Whether a term is a variable or a number; or a sum, since the terms of each sum are looked at in their turn."""
+    return isinstance(term, (ast.Name, ast.Constant)) or (isinstance(term, ast.BinOp) and _adds(term))
 
 
 def _words(nodes: Iterable[ast.AST]) -> Iterator[str]:
